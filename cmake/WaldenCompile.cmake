@@ -1,0 +1,23 @@
+# One place for compiler flags. The target walden_flags carries them to our own code only.
+add_library(walden_flags INTERFACE)
+target_compile_options(walden_flags INTERFACE -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(walden_flags INTERFACE -Wthread-safety -Wno-gnu-zero-variadic-macro-arguments)
+endif()
+
+if(WALDEN_SANITIZE)
+  add_compile_options(-fsanitize=${WALDEN_SANITIZE} -fno-omit-frame-pointer -g)
+  add_link_options(-fsanitize=${WALDEN_SANITIZE})
+  if(WALDEN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=all)
+  endif()
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()

@@ -1,0 +1,61 @@
+// Errors that programs can tell apart: an absl::Status plus a reason and named values.
+//
+// A caller decides by status code and reason; the message is for people and says what to do.
+// Everything here is safe from any thread.
+#pragma once
+
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace walden {
+
+// Sent to clients as google.rpc.ErrorInfo.reason; proto/walden/v1/common.proto lists what each means.
+enum class ErrorReason {
+  kInvalidField,
+  kLimitExceeded,
+  kBoundsReversed,
+  kUnknownNamespace,
+  kSequenceMismatch,
+  kFenced,
+  kProducerSequenceReplaced,
+  kMailboxFull,
+  kReaderBudgetFull,
+  kDiskFull,
+  kTooManyRegions,
+  kIoError,
+  kRegionFailed,
+  kShuttingDown,
+  kCorruption,
+  kNotFound,
+  kLocked,
+  kUnsupportedFormat,
+};
+
+// "INVALID_FIELD", ...
+absl::string_view ErrorReasonName(ErrorReason reason);
+
+struct ErrorInfo {
+  std::string reason;  // as ErrorReasonName spells it
+  std::map<std::string, std::string> metadata;
+};
+
+using ErrorMetadata = std::initializer_list<std::pair<absl::string_view, std::string>>;
+
+absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_view message,
+                       ErrorMetadata metadata = {});
+
+// What MakeError attached, or nullopt for a status made otherwise.
+std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status);
+
+bool HasReason(const absl::Status& status, ErrorReason reason);
+
+// The same error with "context: " before its message; code, reason and metadata stay.
+absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+}  // namespace walden

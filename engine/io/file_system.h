@@ -1,0 +1,113 @@
+// The one seam between Walden and the operating system: every file operation of every engine goes
+// through these interfaces, and nothing else in engine/ makes a system call.
+//
+// PosixFileSystem (posix_file_system.h) is the real one. Tests put files under the engine that forget
+// what was not synced, tear a write, or fail at the n-th call.
+//
+// Errors, all of them made by MakeError (engine/error.h) and naming path, operation and errno:
+//   NOT_FOUND             the path does not exist
+//   ALREADY_EXISTS        creating a path that does
+//   RESOURCE_EXHAUSTED    DISK_FULL: ENOSPC, EDQUOT, EMFILE
+//   FAILED_PRECONDITION   LOCKED
+//   UNAVAILABLE           IO_ERROR: everything else, a bad page under a mapping included
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace walden {
+
+// A read-only shared mapping of a whole file, coherent with writes to the same file.
+// Any thread may use it.
+class Mapping {
+ public:
+  virtual ~Mapping() = default;
+
+  virtual uint64_t size() const = 0;
+
+  // Copies [offset, offset + out.size()) to `out`. Past the end is OUT_OF_RANGE. A page that cannot
+  // be read (bad disk, file cut short) is IO_ERROR, never a signal.
+  virtual absl::Status Copy(uint64_t offset, absl::Span<char> out) const = 0;
+
+  // Hints that [offset, offset + length) will not be read again soon, so that its pages stop counting
+  // as this process's memory. Contents stay.
+  virtual void Release(uint64_t offset, uint64_t length) const = 0;
+};
+
+// One open file. One thread at a time may call the writing functions; Read may run beside them.
+class File {
+ public:
+  virtual ~File() = default;  // closes; call Close() to learn of errors
+
+  virtual const std::string& path() const = 0;
+  virtual absl::StatusOr<uint64_t> Size() const = 0;
+
+  // Grows the file to `size` with blocks that are really allocated, reading as zeros: afterwards a
+  // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or longer.
+  virtual absl::Status Allocate(uint64_t size) = 0;
+
+  // Writes all pieces one after the other at `offset`. On error any part may have been written.
+  virtual absl::Status Write(uint64_t offset, absl::Span<const absl::string_view> pieces) = 0;
+
+  // Reads up to out.size() bytes; fewer only at the end of the file.
+  virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const = 0;
+
+  // fdatasync. After an error nothing is known about any write since the last success, and calling it
+  // again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
+  virtual absl::Status SyncData() = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<Mapping>> Map() = 0;
+
+  virtual absl::Status Close() = 0;
+};
+
+// Held while it lives.
+class DirectoryLock {
+ public:
+  virtual ~DirectoryLock() = default;
+};
+
+// Any thread may use it. Paths are used as given; directories end without a slash.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  // Read and write; the file must not exist. Durable only after SyncDirectory of its parent.
+  virtual absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) = 0;
+
+  enum class OpenMode { kReadOnly, kReadWrite };
+  virtual absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path,
+                                                         OpenMode mode) = 0;
+
+  // Names (not paths) of the entries of a directory, sorted, without "." and "..".
+  virtual absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) = 0;
+
+  // OK if it is there already. Does not create parents.
+  virtual absl::Status CreateDirectory(const std::string& path) = 0;
+
+  // Replaces `to` atomically if it exists.
+  virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
+
+  virtual absl::Status RemoveFile(const std::string& path) = 0;
+  virtual absl::Status RemoveDirectory(const std::string& path) = 0;  // must be empty
+
+  // Makes creations, renames and removals in the directory durable.
+  virtual absl::Status SyncDirectory(const std::string& path) = 0;
+
+  // Takes the exclusive lock of a directory by its file LOCK. If another process has it: LOCKED, with
+  // that process in the message.
+  virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
+
+  // Bytes that an ordinary user can still allocate.
+  virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
+};
+
+}  // namespace walden

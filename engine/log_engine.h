@@ -1,0 +1,269 @@
+// What every storage engine is: the interface between the daemon and a log on some medium.
+//
+// An engine keeps these guarantees, and tests/conformance holds every engine to them:
+//
+//   G1  An append answered as durable is returned by every later read until it is marked deleted.
+//   G2  A batch is all or nothing, at every crash point.
+//   G3  Records come back byte for byte, in sequence order, each once.
+//   G4  Sequence numbers are assigned when the write succeeds. A failed write burns none that a reader
+//       could later see filled; order of assignment is order in the log.
+//   G5  Deleted stays deleted, and numbers that were given out never come back, across restarts and
+//       power cuts.
+//   G6  A torn tail (the last write, cut by a crash and never acknowledged as durable) is cut off, kept
+//       as evidence, reported, and the region opens. Damage anywhere else is reported with its exact
+//       range and handled by RecoveryPolicy. An I/O error is neither: it is an error.
+//   G7  One broken region never stops another.
+//   G8  Only one process opens a data directory.
+//
+// Nothing here speaks of files: an engine may keep its log on a disk, in RocksDB or in an object
+// store, and may answer a commit from another thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// ---------------------------------------------------------------------------------------------------
+// Appending
+
+// Identifies a batch across retries (proto/walden/v1/wal.proto: Producer).
+struct ProducerTag {
+  uint64_t id = 0;        // not 0
+  uint64_t sequence = 0;  // strictly increasing per producer and table
+};
+
+// How far back retries are recognised.
+inline constexpr size_t kProducerWindowBatches = 128;   // per producer and table
+inline constexpr size_t kMaxProducersPerRegion = 1024;  // (producer, table) pairs, most recent ones
+
+struct AppendResult {
+  absl::Status status;
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+  bool durable = false;
+  bool duplicate = false;  // a retry, answered with its original numbers
+};
+
+// The records of one append: one table, contiguous numbers, all or nothing.
+struct AppendBatch {
+  TableId table = 0;
+  // At least one. The bytes must stay valid until the commit is done.
+  std::vector<absl::string_view> payloads;
+  Durability durability = Durability::kSync;
+  std::optional<SequenceNumber> expected_next_sequence;
+  std::optional<uint64_t> region_version;
+  std::optional<ProducerTag> producer;
+
+  AppendResult result;  // set by the engine
+};
+
+// ---------------------------------------------------------------------------------------------------
+// Reading
+
+struct TablePosition {
+  SequenceNumber first = 1;            // first live record; equals next when none is live
+  SequenceNumber next = 1;             // last assigned number of this table + 1
+  SequenceNumber deleted_through = 0;  // 0 = nothing
+};
+
+struct ReadRange {
+  std::optional<TableId> table;  // none: all tables, in the engine's order
+  SequenceNumber first = 1;                   // inclusive
+  SequenceNumber last = kMaxSequenceNumber;   // inclusive
+};
+
+struct RecordView {
+  TableId table = 0;
+  SequenceNumber sequence = 0;
+  absl::string_view payload;  // valid only inside the visit
+};
+
+struct ReadLimits {
+  size_t max_records = SIZE_MAX;
+  size_t max_payload_bytes = SIZE_MAX;  // the record that reaches it is still visited
+};
+
+enum class ReadProgress {
+  kMore,     // stopped at a limit; call again
+  kAtEnd,    // nothing more is visible now; later calls return what becomes visible until then
+  kFinished  // the range's last number was passed; nothing will ever follow
+};
+
+// Walks the visible records of a range. A record is visible once its append has been answered, until
+// it is marked deleted. One thread at a time; never waits for a writer; stays usable while the log is
+// written, and after the RegionLog was closed.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+
+  // Visits records from where the last call stopped. Every checksum is checked before its record is
+  // visited. DATA_LOSS at a damaged range that may have held records of the range; calling again says
+  // the same. UNAVAILABLE after an I/O error.
+  virtual absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
+                                            absl::FunctionRef<void(const RecordView&)> visit) = 0;
+};
+
+// ---------------------------------------------------------------------------------------------------
+// Looking at a region
+
+struct DamagedRange {
+  std::string file;     // relative to the data directory
+  uint64_t offset = 0;  // bytes [offset, offset + length)
+  uint64_t length = 0;
+  SequenceNumber first = 0;  // numbers that the bytes may have held, inclusive
+  SequenceNumber last = 0;
+  std::string reason;
+};
+
+struct OpeningReport {
+  enum class Outcome { kClean, kTornTail, kQuarantined };
+  Outcome outcome = Outcome::kClean;
+  uint64_t torn_tail_bytes = 0;
+  std::string evidence_file;  // relative to the data directory, empty if none
+  std::vector<DamagedRange> damaged;
+  uint64_t records_scanned = 0;
+  uint64_t bytes_scanned = 0;
+  uint64_t duration_micros = 0;
+};
+
+struct TableState {
+  TableId table = 0;
+  SequenceNumber next = 1;
+  SequenceNumber deleted_through = 0;
+  SequenceNumber first_live = 0;  // both 0 when none is live
+  SequenceNumber last_live = 0;
+};
+
+struct SegmentTableRange {
+  TableId table = 0;
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+};
+
+struct SegmentDescription {
+  uint64_t id = 0;
+  std::string file;  // name inside the region's directory
+  uint64_t allocated_bytes = 0;
+  uint64_t used_bytes = 0;
+  SequenceNumber first = 0;  // both 0 when the segment holds no record
+  SequenceNumber last = 0;
+  std::vector<SegmentTableRange> tables;  // live ones, ordered by table
+};
+
+struct RegionDescription {
+  std::vector<TableState> tables;  // ordered by table
+  OpeningReport opening;
+  uint64_t region_version = 0;
+  std::vector<SegmentDescription> segments;  // in log order; empty for engines without segments
+  uint64_t allocated_bytes = 0;
+  uint64_t live_bytes = 0;
+};
+
+struct VerifyProgress {
+  uint64_t bytes_checked = 0;
+  uint64_t bytes_total = 0;
+  uint64_t records_checked = 0;
+  std::vector<DamagedRange> findings;  // since the last report
+};
+
+// ---------------------------------------------------------------------------------------------------
+// A region's log
+
+class RegionLog {
+ public:
+  virtual ~RegionLog() = default;  // without Close(): as after a crash
+
+  // --- The writer: one thread at a time, and not before the last commit was done. ---
+
+  // Appends the batches in order, as one group: one write, and if any accepted batch asks for SYNC one
+  // sync, after which all of them are durable. Sets each batch's `result`, makes what was accepted
+  // visible to readers, then calls `done`, in this thread or another. Refusals are per batch:
+  //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
+  //   ABORTED              SEQUENCE_MISMATCH
+  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED
+  //   RESOURCE_EXHAUSTED   DISK_FULL; the region stays healthy
+  //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed, and
+  //                        whether the group is stored is unknown until the region is reopened
+  virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
+
+  // Marks everything of the table through `through` (clamped to its end) deleted, durably, and frees
+  // what that makes free. Returns the table's mark. Works on a full disk.
+  virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                                     std::optional<uint64_t> region_version) = 0;
+
+  // Makes everything written so far durable.
+  virtual absl::Status Sync() = 0;
+
+  // Syncs and lets go of files. Nothing of the writer's may be called afterwards. A failed region
+  // closes too, without touching its log again.
+  virtual absl::Status Close() = 0;
+
+  // --- Any thread, without waiting for the writer's I/O. ---
+
+  // OK, or why the region no longer takes appends.
+  virtual absl::Status Health() const = 0;
+
+  // Whether BUFFERED records wait to be made durable.
+  virtual bool HasUnsynced() const = 0;
+
+  // {1, 1, 0} for a table that was never written.
+  virtual TablePosition Position(TableId table) const = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const = 0;
+
+  virtual RegionDescription Describe() const = 0;
+
+  // Reads everything stored again from the medium and checks it; `report` is called now and then, and
+  // once at the end; it returns false to stop early.
+  virtual absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const = 0;
+};
+
+// What makes regions different from each other.
+struct RegionOptions {
+  RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
+  // BUFFERED appends are made durable after this many writes.
+  uint32_t buffered_sync_every_writes = 10;
+  // Segment engine: bytes of each new segment file.
+  uint64_t segment_size_bytes = uint64_t{64} << 20;
+};
+
+// ---------------------------------------------------------------------------------------------------
+// An engine: one namespace
+
+class LogEngine {
+ public:
+  virtual ~LogEngine() = default;  // every RegionLog must be gone
+
+  virtual absl::string_view name() const = 0;  // "segment", "rocksdb"
+
+  // Any thread. Regions that exist on the medium, sorted.
+  virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;
+
+  // Any thread, but never two calls for one region at once, nor while it is open.
+  // Opens a region; `create` makes one that does not exist, otherwise that is NOT_FOUND.
+  // DATA_LOSS (CORRUPTION) when it is damaged and the policy is kRefuse.
+  virtual absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
+                                                                const RegionOptions& options,
+                                                                bool create) = 0;
+
+  // Removes a closed region for good. False if there was none.
+  virtual absl::StatusOr<bool> DropRegion(RegionId region) = 0;
+
+  // Verifies a region that is not open (a broken one too), as RegionLog::Verify does.
+  virtual absl::Status VerifyClosedRegion(
+      RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const = 0;
+};
+
+}  // namespace walden
