@@ -1,0 +1,104 @@
+// Everything that the daemon can be told, as types. Config{} is the embedded default.
+//
+// Loading and checking is in loader.h; what each field is for, its range and its unit is in
+// fields.cc, and from there in config/waldend.yaml. Plain values: copy them, share them read-only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "config/byte_size.h"
+#include "engine/types.h"
+
+namespace walden {
+
+enum class EngineKind { kSegment };
+
+enum class LogLevel { kTrace, kDebug, kInfo, kWarning, kError };
+
+enum class LogFormat { kText, kJson };
+
+// What a namespace sets for its regions, and a region may set otherwise.
+struct RegionSettings {
+  Durability durability = Durability::kSync;  // of appends that do not ask for one
+  ByteSize segment_size = MiB(64);
+  uint32_t buffered_sync_every_writes = 10;
+  absl::Duration buffered_sync_interval = absl::Milliseconds(10);
+  RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
+
+  bool operator==(const RegionSettings&) const = default;
+};
+
+struct RegionConfig {
+  RegionId id = 0;
+  RegionSettings settings;  // whole: what the region does not set is its namespace's
+
+  bool operator==(const RegionConfig&) const = default;
+};
+
+struct NamespaceConfig {
+  NamespaceId id = 0;
+  std::string name;  // also its directory below data_dir
+  EngineKind engine = EngineKind::kSegment;
+  RegionSettings settings;
+  uint32_t spare_segments = 1;  // segments prepared ahead, per region being written
+  std::vector<RegionConfig> regions;
+
+  // The settings of a region, whether it is listed or not.
+  const RegionSettings& SettingsOf(RegionId region) const;
+
+  bool operator==(const NamespaceConfig&) const = default;
+};
+
+struct LimitsConfig {
+  ByteSize max_batch_bytes = MiB(16);  // payload bytes of one append
+  uint32_t max_batch_records = 65536;
+  ByteSize max_payload_bytes = MiB(16);
+  uint32_t max_open_regions = 4096;
+  ByteSize mailbox_bytes = MiB(64);          // appends accepted and not yet answered, all regions
+  ByteSize reader_bytes = MiB(64);           // chunks read and not yet sent, all readers
+  ByteSize read_chunk_bytes = KiB(256);      // of payload in one message to a reader
+  ByteSize stream_in_flight_bytes = MiB(8);  // of one AppendStream; past it the stream is not read
+  absl::Duration reader_wait = absl::Seconds(10);  // for reader_bytes, before it is refused
+
+  bool operator==(const LimitsConfig&) const = default;
+};
+
+struct ThreadsConfig {
+  uint32_t workers = 0;  // 0: one per processor, at least two
+
+  bool operator==(const ThreadsConfig&) const = default;
+};
+
+struct ShutdownConfig {
+  absl::Duration drain_timeout = absl::Seconds(10);
+
+  bool operator==(const ShutdownConfig&) const = default;
+};
+
+struct LogConfig {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kText;
+
+  bool operator==(const LogConfig&) const = default;
+};
+
+struct Config {
+  std::vector<std::string> listen = {"127.0.0.1:7070"};  // host:port, [v6]:port or unix:/path
+  std::string data_dir = "./data";
+  std::string default_namespace = "default";
+  LimitsConfig limits;
+  ThreadsConfig threads;
+  ShutdownConfig shutdown;
+  LogConfig log;
+  std::vector<NamespaceConfig> namespaces = {{.id = 1, .name = "default"}};
+
+  // The one that default_namespace names, or nullptr (never in a configuration that was loaded).
+  const NamespaceConfig* DefaultNamespace() const;
+
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace walden

@@ -1,0 +1,13 @@
+// The effective configuration, as a file that loads to the same.
+#pragma once
+
+#include <string>
+
+#include "config/loader.h"
+
+namespace walden {
+
+// YAML with every field. A comment beside a value that was set says where.
+std::string PrintConfig(const LoadedConfig& loaded);
+
+}  // namespace walden
