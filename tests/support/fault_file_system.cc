@@ -1,0 +1,438 @@
+// The FileSystem calls of FaultFileSystem. What goes wrong is in fault_file_system_faults.cc.
+#include "tests/support/fault_file_system.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "engine/error.h"
+#include "tests/support/fault_file_system_node.h"
+
+namespace walden::testing {
+namespace {
+
+std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+absl::string_view FileOpName(FileOps operation) {
+  switch (operation) {
+    case file_op::kCreate:
+      return "create";
+    case file_op::kOpen:
+      return "open";
+    case file_op::kRead:
+      return "read";
+    case file_op::kWrite:
+      return "write";
+    case file_op::kSync:
+      return "fdatasync";
+    case file_op::kAllocate:
+      return "allocate";
+    case file_op::kRename:
+      return "rename";
+    case file_op::kRemove:
+      return "remove";
+    case file_op::kSyncDirectory:
+      return "fsync directory";
+    case file_op::kList:
+      return "list directory";
+    case file_op::kMap:
+      return "map";
+    case file_op::kCreateDirectory:
+      return "create directory";
+    case file_op::kLock:
+      return "lock";
+    default:
+      return "operation";
+  }
+}
+
+absl::Status FileError(int error_number, absl::string_view operation, const std::string& path) {
+  const std::string message =
+      absl::StrCat(operation, " ", path, ": ", std::strerror(error_number), " (simulated)");
+  absl::StatusCode code = absl::StatusCode::kUnavailable;
+  ErrorReason reason = ErrorReason::kIoError;
+  switch (error_number) {
+    case ENOENT:
+      code = absl::StatusCode::kNotFound;
+      reason = ErrorReason::kNotFound;
+      break;
+    case EEXIST:
+      code = absl::StatusCode::kAlreadyExists;
+      break;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+      code = absl::StatusCode::kResourceExhausted;
+      reason = ErrorReason::kDiskFull;
+      break;
+    default:
+      break;
+  }
+  return MakeError(code, reason, message,
+                   {{"path", path},
+                    {"operation", std::string(operation)},
+                    {"errno", absl::StrCat(error_number)}});
+}
+
+// ---------------------------------------------------------------------------------------------------
+// An open file
+
+class FaultFileSystem::OpenedFile final : public File {
+ public:
+  OpenedFile(FaultFileSystem* disk, NodePtr node, std::string path, OpenMode mode, uint64_t process)
+      : disk_(disk),
+        node_(std::move(node)),
+        path_(std::move(path)),
+        mode_(mode),
+        process_(process) {}
+
+  ~OpenedFile() override { (void)Close(); }
+
+  const std::string& path() const override { return path_; }
+
+  absl::StatusOr<uint64_t> Size() const override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckAlive(file_op::kRead); !status.ok()) return status;
+    return node_->file.size();
+  }
+
+  absl::Status Allocate(uint64_t size) override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckWritable(file_op::kAllocate); !status.ok()) return status;
+    const uint64_t old_size = node_->file.size();
+    absl::Status status = disk_->Begin(file_op::kAllocate, path_, [&](Random& random) {
+      if (size > old_size) node_->file.Grow(random.Between(old_size, size));
+    });
+    if (status.ok()) status = disk_->CheckRoom(*node_, size, path_);
+    if (status.ok()) node_->file.Grow(size);
+    return status;
+  }
+
+  absl::Status Write(uint64_t offset, absl::Span<const absl::string_view> pieces) override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckWritable(file_op::kWrite); !status.ok()) return status;
+    std::string bytes;
+    for (absl::string_view piece : pieces) absl::StrAppend(&bytes, piece);
+    absl::Status status = disk_->Begin(file_op::kWrite, path_, [&](Random& random) {
+      const size_t part = random.Percent(25) ? bytes.size() : random.Below(bytes.size() + 1);
+      node_->file.Write(offset, absl::string_view(bytes).substr(0, part));
+    });
+    if (status.ok()) status = disk_->CheckRoom(*node_, offset + bytes.size(), path_);
+    if (!status.ok()) return status;
+    node_->file.Write(offset, bytes);
+    if (disk_->random_.Percent(disk_->write_back_percent_)) {
+      node_->file.WriteBackSome(disk_->random_);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckAlive(file_op::kRead); !status.ok()) return status;
+    if (absl::Status status = disk_->Begin(file_op::kRead, path_); !status.ok()) return status;
+    const uint64_t size = node_->file.size();
+    const size_t part = offset >= size ? 0 : std::min<uint64_t>(out.size(), size - offset);
+    absl::Status status = disk_->CheckReadable(*node_, path_, offset, part);
+    if (!status.ok()) return status;
+    node_->file.Read(offset, out.first(part));
+    return part;
+  }
+
+  absl::Status SyncData() override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckAlive(file_op::kSync); !status.ok()) return status;
+    absl::Status status = disk_->Begin(file_op::kSync, path_, [&](Random& random) {
+      // A crash inside the call: some sectors are on the medium. A failing call: the others are
+      // lost.
+      if (disk_->IsCrashing()) {
+        node_->file.WriteBackSome(random);
+      } else {
+        node_->file.FailSync(random);
+      }
+    });
+    if (status.ok()) node_->file.Sync();
+    return status;
+  }
+
+  absl::StatusOr<std::unique_ptr<Mapping>> Map() override;
+
+  absl::Status Close() override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (node_ == nullptr) return absl::OkStatus();
+    --node_->handles;
+    node_ = nullptr;
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status CheckAlive(FileOps operation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(disk_->mu_) {
+    if (node_ == nullptr || process_ != disk_->process_) {
+      return FileError(EBADF, FileOpName(operation), path_);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckWritable(FileOps operation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(disk_->mu_) {
+    if (mode_ == OpenMode::kReadOnly) return FileError(EBADF, FileOpName(operation), path_);
+    return CheckAlive(operation);
+  }
+
+  FaultFileSystem* const disk_;
+  NodePtr node_ ABSL_GUARDED_BY(disk_->mu_);  // null once closed
+  const std::string path_;
+  const OpenMode mode_;
+  const uint64_t process_;
+};
+
+class FaultFileSystem::OpenedMapping final : public Mapping {
+ public:
+  OpenedMapping(FaultFileSystem* disk, NodePtr node, std::string path, uint64_t size,
+                uint64_t process)
+      : disk_(disk),
+        node_(std::move(node)),
+        path_(std::move(path)),
+        size_(size),
+        process_(process) {}
+
+  ~OpenedMapping() override {
+    absl::MutexLock lock(&disk_->mu_);
+    --node_->handles;
+  }
+
+  uint64_t size() const override { return size_; }
+
+  absl::Status Copy(uint64_t offset, absl::Span<char> out) const override {
+    if (offset > size_ || out.size() > size_ - offset) {
+      return MakeError(absl::StatusCode::kOutOfRange, ErrorReason::kIoError,
+                       absl::StrCat("copy of ", out.size(), " bytes at ", offset, " of ", path_,
+                                    ", which has ", size_));
+    }
+    absl::MutexLock lock(&disk_->mu_);
+    if (process_ != disk_->process_) return FileError(EBADF, "read of mapping", path_);
+    if (absl::Status status = disk_->Begin(file_op::kRead, path_); !status.ok()) return status;
+    absl::Status status = disk_->CheckReadable(*node_, path_, offset, out.size());
+    if (!status.ok()) return status;
+    // A page past the end of a file that was cut short.
+    if (offset + out.size() > node_->file.size()) return FileError(EIO, "read of mapping", path_);
+    node_->file.Read(offset, out);
+    return absl::OkStatus();
+  }
+
+  void Release(uint64_t, uint64_t) const override {}
+
+ private:
+  FaultFileSystem* const disk_;
+  const NodePtr node_;
+  const std::string path_;
+  const uint64_t size_;
+  const uint64_t process_;
+};
+
+absl::StatusOr<std::unique_ptr<Mapping>> FaultFileSystem::OpenedFile::Map() {
+  absl::MutexLock lock(&disk_->mu_);
+  if (absl::Status status = CheckAlive(file_op::kMap); !status.ok()) return status;
+  if (absl::Status status = disk_->Begin(file_op::kMap, path_); !status.ok()) return status;
+  ++node_->handles;
+  return std::unique_ptr<Mapping>(
+      std::make_unique<OpenedMapping>(disk_, node_, path_, node_->file.size(), disk_->process_));
+}
+
+class FaultFileSystem::HeldLock final : public DirectoryLock {
+ public:
+  HeldLock(FaultFileSystem* disk, NodePtr directory, uint64_t process)
+      : disk_(disk), directory_(std::move(directory)), process_(process) {}
+
+  ~HeldLock() override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (process_ == disk_->process_) directory_->locked = false;
+  }
+
+ private:
+  FaultFileSystem* const disk_;
+  const NodePtr directory_;
+  const uint64_t process_;
+};
+
+// ---------------------------------------------------------------------------------------------------
+// Names
+
+FaultFileSystem::NodePtr FaultFileSystem::Find(const std::string& path) const {
+  NodePtr node = root_;
+  for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    if (!node->is_directory) return nullptr;
+    const auto entry = node->entries.find(std::string(part));
+    if (entry == node->entries.end()) return nullptr;
+    node = entry->second;
+  }
+  return node;
+}
+
+FaultFileSystem::NodePtr FaultFileSystem::FindParent(const std::string& path) const {
+  const size_t slash = path.rfind('/');
+  NodePtr parent = slash == std::string::npos ? root_ : Find(path.substr(0, slash));
+  return parent != nullptr && parent->is_directory ? parent : nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::NewHandle(NodePtr node,
+                                                                 const std::string& path,
+                                                                 OpenMode mode) {
+  // The cache may have dropped what a failed sync left in it.
+  if (node->handles == 0 && random_.Percent(50)) node->file.EvictLost();
+  ++node->handles;
+  opened_.erase(std::remove_if(opened_.begin(), opened_.end(),
+                               [](const auto& opened) { return opened.expired(); }),
+                opened_.end());
+  opened_.push_back(node);
+  return std::unique_ptr<File>(
+      std::make_unique<OpenedFile>(this, std::move(node), path, mode, process_));
+}
+
+absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::CreateFile(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr parent = FindParent(path);
+  const auto create = [&] {
+    auto node = std::make_shared<Node>(/*directory=*/false);
+    parent->ChangeEntries({{BaseName(path), node}});
+    return node;
+  };
+  const bool possible = parent != nullptr && Find(path) == nullptr;
+  absl::Status status = Begin(file_op::kCreate, path, [&](Random& random) {
+    if (possible && IsCrashing() && random.Percent(50)) create();
+  });
+  if (!status.ok()) return status;
+  if (!possible) return FileError(parent == nullptr ? ENOENT : EEXIST, "create", path);
+  return NewHandle(create(), path, OpenMode::kReadWrite);
+}
+
+absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::OpenFile(const std::string& path,
+                                                                OpenMode mode) {
+  absl::MutexLock lock(&mu_);
+  if (absl::Status status = Begin(file_op::kOpen, path); !status.ok()) return status;
+  NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "open", path);
+  if (node->is_directory) return FileError(EISDIR, "open", path);
+  return NewHandle(std::move(node), path, mode);
+}
+
+absl::StatusOr<std::vector<std::string>> FaultFileSystem::ListDirectory(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (absl::Status status = Begin(file_op::kList, path); !status.ok()) return status;
+  const NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "list directory", path);
+  if (!node->is_directory) return FileError(ENOTDIR, "list directory", path);
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : node->entries) names.push_back(name);
+  return names;
+}
+
+absl::Status FaultFileSystem::CreateDirectory(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr parent = FindParent(path);
+  const NodePtr existing = Find(path);
+  const auto create = [&] {
+    parent->ChangeEntries({{BaseName(path), std::make_shared<Node>(/*directory=*/true)}});
+  };
+  const bool possible = parent != nullptr && existing == nullptr;
+  absl::Status status = Begin(file_op::kCreateDirectory, path, [&](Random& random) {
+    if (possible && IsCrashing() && random.Percent(50)) create();
+  });
+  if (!status.ok()) return status;
+  if (parent == nullptr) return FileError(ENOENT, "create directory", path);
+  if (existing != nullptr) {
+    return existing->is_directory ? absl::OkStatus() : FileError(EEXIST, "create directory", path);
+  }
+  create();
+  return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::Rename(const std::string& from, const std::string& to) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr node = Find(from);
+  const NodePtr old_parent = FindParent(from);
+  const NodePtr new_parent = FindParent(to);
+  const auto rename = [&] {
+    if (old_parent == new_parent) {
+      new_parent->ChangeEntries({{BaseName(from), nullptr}, {BaseName(to), node}});
+    } else {
+      new_parent->ChangeEntries({{BaseName(to), node}});
+      old_parent->ChangeEntries({{BaseName(from), nullptr}});
+    }
+  };
+  const bool possible = node != nullptr && new_parent != nullptr && from != to;
+  absl::Status status = Begin(file_op::kRename, from, [&](Random& random) {
+    if (possible && IsCrashing() && random.Percent(50)) rename();
+  });
+  if (!status.ok()) return status;
+  if (node == nullptr || new_parent == nullptr) return FileError(ENOENT, "rename", from);
+  if (possible) rename();
+  return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::RemoveFile(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr node = Find(path);
+  const NodePtr parent = FindParent(path);
+  const bool possible = node != nullptr && !node->is_directory;
+  absl::Status status = Begin(file_op::kRemove, path, [&](Random& random) {
+    if (possible && IsCrashing() && random.Percent(50)) {
+      parent->ChangeEntries({{BaseName(path), nullptr}});
+    }
+  });
+  if (!status.ok()) return status;
+  if (node == nullptr) return FileError(ENOENT, "remove", path);
+  if (node->is_directory) return FileError(EISDIR, "remove", path);
+  parent->ChangeEntries({{BaseName(path), nullptr}});
+  return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::RemoveDirectory(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (absl::Status status = Begin(file_op::kRemove, path); !status.ok()) return status;
+  const NodePtr node = Find(path);
+  if (node == nullptr || node == root_) return FileError(ENOENT, "remove directory", path);
+  if (!node->is_directory) return FileError(ENOTDIR, "remove directory", path);
+  if (!node->entries.empty()) return FileError(ENOTEMPTY, "remove directory", path);
+  FindParent(path)->ChangeEntries({{BaseName(path), nullptr}});
+  return absl::OkStatus();
+}
+
+absl::Status FaultFileSystem::SyncDirectory(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (absl::Status status = Begin(file_op::kSyncDirectory, path); !status.ok()) return status;
+  const NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "fsync directory", path);
+  if (!node->is_directory) return FileError(ENOTDIR, "fsync directory", path);
+  node->SyncEntries();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<DirectoryLock>> FaultFileSystem::LockDirectory(
+    const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (absl::Status status = Begin(file_op::kLock, path); !status.ok()) return status;
+  const NodePtr node = Find(path);
+  if (node == nullptr || !node->is_directory) return FileError(ENOENT, "lock", path);
+  if (node->locked) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kLocked,
+                     absl::StrCat("lock ", path, ": held by simulated process ", process_),
+                     {{"path", path}, {"holder", absl::StrCat(process_)}});
+  }
+  if (node->entries.count("LOCK") == 0) {
+    node->ChangeEntries({{"LOCK", std::make_shared<Node>(/*directory=*/false)}});
+  }
+  node->locked = true;
+  return std::unique_ptr<DirectoryLock>(std::make_unique<HeldLock>(this, node, process_));
+}
+
+absl::StatusOr<uint64_t> FaultFileSystem::FreeBytes(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (Find(path) == nullptr) return FileError(ENOENT, "statvfs", path);
+  const uint64_t used = UsedLocked();
+  return capacity_ > used ? capacity_ - used : 0;
+}
+
+}  // namespace walden::testing
