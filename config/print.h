@@ -7,7 +7,8 @@
 
 namespace walden {
 
-// YAML with every field. A comment beside a value that was set says where.
+// YAML with every field. A comment beside a value that differs from its default (a region's: from
+// its namespace's) says where it was set.
 std::string PrintConfig(const LoadedConfig& loaded);
 
 }  // namespace walden

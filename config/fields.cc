@@ -1,0 +1,216 @@
+#include "config/fields.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "config/rules.h"
+
+namespace walden {
+namespace {
+
+// `member(owner)` is the field's place in its owner.
+template <typename Owner, typename Member, typename Rule>
+Field<Owner> One(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
+  Field<Owner> field;
+  field.key = std::string(key);
+  field.doc = std::string(doc);
+  field.allowed = rule.Allowed();
+  field.set = [member, rule](Owner& owner, absl::string_view text) -> absl::Status {
+    auto value = rule.Parse(text);
+    if (!value.ok()) return value.status();
+    member(owner) = *std::move(value);
+    return absl::OkStatus();
+  };
+  field.get = [member, rule](const Owner& owner) {
+    return std::vector<std::string>{rule.Format(member(const_cast<Owner&>(owner)))};
+  };
+  return field;
+}
+
+template <typename Owner, typename Member, typename Rule>
+Field<Owner> Many(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
+  Field<Owner> field;
+  field.key = std::string(key);
+  field.doc = std::string(doc);
+  field.allowed = rule.Allowed();
+  field.is_list = true;
+  field.set = [member, rule](Owner& owner, absl::string_view text) -> absl::Status {
+    auto value = rule.Parse(text);
+    if (!value.ok()) return value.status();
+    member(owner).push_back(*std::move(value));
+    return absl::OkStatus();
+  };
+  field.get = [member, rule](const Owner& owner) {
+    std::vector<std::string> items;
+    for (const auto& item : member(const_cast<Owner&>(owner))) items.push_back(rule.Format(item));
+    return items;
+  };
+  field.clear = [member](Owner& owner) { member(owner).clear(); };
+  return field;
+}
+
+template <typename Owner>
+Field<Owner> Required(Field<Owner> field) {
+  field.is_required = true;
+  return field;
+}
+
+// The place of a field, from an expression on its owner.
+#define WALDEN_PLACE(Owner, expression) \
+  [](Owner & o) -> auto& { return o.expression; }
+
+// The fields that a namespace and a region share.
+template <typename Owner>
+void AddRegionSettings(std::vector<Field<Owner>>& fields) {
+  fields.push_back(One<Owner>(
+      "durability", WALDEN_PLACE(Owner, settings.durability),
+      ChoiceRule<Durability>{{{"sync", Durability::kSync}, {"buffered", Durability::kBuffered}}},
+      "Of appends that do not ask for one. sync: answered after the records are on the disk for "
+      "good. "
+      "buffered: answered once written; a power cut can lose the last ones."));
+  fields.push_back(One<Owner>("segment_size", WALDEN_PLACE(Owner, settings.segment_size),
+                              ByteSizeRule{MiB(1), GiB(1)},
+                              "Bytes of each new segment file, allocated when it is created."));
+  fields.push_back(One<Owner>(
+      "buffered_sync_every_writes", WALDEN_PLACE(Owner, settings.buffered_sync_every_writes),
+      IntegerRule<uint32_t>{1, 1'000'000},
+      "Buffered appends are made durable after this many writes at the latest."));
+  fields.push_back(One<Owner>("buffered_sync_interval",
+                              WALDEN_PLACE(Owner, settings.buffered_sync_interval),
+                              DurationRule{absl::Milliseconds(1), absl::Hours(1)},
+                              "Buffered appends are made durable after about this long."));
+  fields.push_back(One<Owner>(
+      "recovery_policy", WALDEN_PLACE(Owner, settings.recovery_policy),
+      ChoiceRule<RecoveryPolicy>{
+          {{"refuse", RecoveryPolicy::kRefuse}, {"quarantine", RecoveryPolicy::kQuarantine}}},
+      "What happens to a region whose stored bytes are damaged. refuse: it does not open until "
+      "somebody decides. quarantine: the damaged range answers DATA_LOSS, the rest is served. (A "
+      "last "
+      "write that a crash cut off is not damage and never keeps a region from opening.)"));
+}
+
+std::vector<Field<Config>> MakeRootFields() {
+  std::vector<Field<Config>> fields;
+  fields.push_back(Many<Config>(
+      "listen", WALDEN_PLACE(Config, listen), AddressRule{},
+      "Where clients connect: TCP addresses and unix sockets. Port 0 takes a free one."));
+  fields.push_back(One<Config>(
+      "data_dir", WALDEN_PLACE(Config, data_dir), PathRule{},
+      "Where the logs are kept. A relative path starts at the daemon's working directory."));
+  fields.push_back(One<Config>("default_namespace", WALDEN_PLACE(Config, default_namespace),
+                               NameRule{}, "The namespace of requests that name none."));
+  const auto add_bytes = [&fields](absl::string_view key, auto member, ByteSize minimum,
+                                   ByteSize maximum, absl::string_view doc) {
+    fields.push_back(One<Config>(key, member, ByteSizeRule{minimum, maximum}, doc));
+  };
+  add_bytes("limits.max_batch_bytes", WALDEN_PLACE(Config, limits.max_batch_bytes), KiB(1),
+            MiB(256),
+            "Payload bytes of one append. At most half of the smallest segment_size; when not set, "
+            "lowered to that.");
+  fields.push_back(One<Config>("limits.max_batch_records",
+                               WALDEN_PLACE(Config, limits.max_batch_records),
+                               IntegerRule<uint32_t>{1, 10'000'000}, "Records of one append."));
+  add_bytes("limits.max_payload_bytes", WALDEN_PLACE(Config, limits.max_payload_bytes), {1},
+            MiB(256),
+            "Bytes of one record. At most max_batch_bytes; when not set, lowered to that.");
+  fields.push_back(One<Config>(
+      "limits.max_open_regions", WALDEN_PLACE(Config, limits.max_open_regions),
+      IntegerRule<uint32_t>{1, 1'000'000}, "Regions open at once, over all namespaces."));
+  add_bytes("limits.mailbox_bytes", WALDEN_PLACE(Config, limits.mailbox_bytes), MiB(1), GiB(64),
+            "Memory for appends that are accepted and not yet answered, over all regions. Past it "
+            "appends are refused with RESOURCE_EXHAUSTED. At least max_batch_bytes.");
+  add_bytes("limits.reader_bytes", WALDEN_PLACE(Config, limits.reader_bytes), MiB(1), GiB(64),
+            "Memory for records that are read and not yet sent, over all readers. At least twice "
+            "read_chunk_bytes.");
+  add_bytes(
+      "limits.read_chunk_bytes", WALDEN_PLACE(Config, limits.read_chunk_bytes), KiB(4), MiB(2),
+      "Payload bytes gathered into one message to a reader. Many clients take no message above "
+      "4 MiB.");
+  add_bytes(
+      "limits.stream_in_flight_bytes", WALDEN_PLACE(Config, limits.stream_in_flight_bytes), KiB(64),
+      GiB(1),
+      "Payload bytes of one AppendStream that wait for their answer; past it the daemon stops "
+      "reading the stream until answers went out.");
+  fields.push_back(One<Config>("limits.reader_wait", WALDEN_PLACE(Config, limits.reader_wait),
+                               DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
+                               "How long a reader waits for its share of reader_bytes before it is "
+                               "refused with RESOURCE_EXHAUSTED."));
+  fields.push_back(One<Config>(
+      "threads.workers", WALDEN_PLACE(Config, threads.workers), IntegerRule<uint32_t>{0, 256},
+      "Threads that write and read logs. 0 means one per processor, and two at least."));
+  fields.push_back(
+      One<Config>("shutdown.drain_timeout", WALDEN_PLACE(Config, shutdown.drain_timeout),
+                  DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
+                  "How long a stopping daemon waits for calls in flight before it cancels them."));
+  fields.push_back(One<Config>("log.level", WALDEN_PLACE(Config, log.level),
+                               ChoiceRule<LogLevel>{{{"trace", LogLevel::kTrace},
+                                                     {"debug", LogLevel::kDebug},
+                                                     {"info", LogLevel::kInfo},
+                                                     {"warning", LogLevel::kWarning},
+                                                     {"error", LogLevel::kError}}},
+                               "The least important messages that are logged."));
+  fields.push_back(
+      One<Config>("log.format", WALDEN_PLACE(Config, log.format),
+                  ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
+                  "Lines for people, or one JSON object per line."));
+  return fields;
+}
+
+std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
+  using Owner = NamespaceConfig;
+  std::vector<Field<Owner>> fields;
+  fields.push_back(
+      Required(One<Owner>("id", WALDEN_PLACE(Owner, id), IntegerRule<NamespaceId>{1, 255},
+                          "The number by which requests name it. Stored with the data: never give "
+                          "it to another one.")));
+  fields.push_back(Required(One<Owner>("name", WALDEN_PLACE(Owner, name), NameRule{},
+                                       "Also its directory below data_dir.")));
+  fields.push_back(One<Owner>(
+      "engine", WALDEN_PLACE(Owner, engine),
+      ChoiceRule<EngineKind>{{{"segment", EngineKind::kSegment}},
+                             {{"rocksdb", "names an engine that this version is not built with"}}},
+      "What stores it. segment: files on the local disk."));
+  AddRegionSettings(fields);
+  fields.push_back(One<Owner>(
+      "spare_segments", WALDEN_PLACE(Owner, spare_segments), IntegerRule<uint32_t>{0, 16},
+      "Segments prepared ahead for each region that is being written, so that appends do not wait "
+      "for a new file."));
+  return fields;
+}
+
+std::vector<Field<RegionConfig>> MakeRegionFields() {
+  using Owner = RegionConfig;
+  std::vector<Field<Owner>> fields;
+  fields.push_back(
+      Required(One<Owner>("id", WALDEN_PLACE(Owner, id), IntegerRule<RegionId>{0, UINT64_MAX},
+                          "The region that is set apart.")));
+  AddRegionSettings(fields);
+  return fields;
+}
+
+#undef WALDEN_PLACE
+
+}  // namespace
+
+const std::vector<Field<Config>>& RootFields() {
+  static const auto& fields = *new std::vector<Field<Config>>(MakeRootFields());
+  return fields;
+}
+
+const std::vector<Field<NamespaceConfig>>& NamespaceFields() {
+  static const auto& fields = *new std::vector<Field<NamespaceConfig>>(MakeNamespaceFields());
+  return fields;
+}
+
+const std::vector<Field<RegionConfig>>& RegionFields() {
+  static const auto& fields = *new std::vector<Field<RegionConfig>>(MakeRegionFields());
+  return fields;
+}
+
+std::string EnvironmentName(absl::string_view key) {
+  return absl::StrCat("WALDEN_", absl::AsciiStrToUpper(absl::StrReplaceAll(key, {{".", "_"}})));
+}
+
+}  // namespace walden

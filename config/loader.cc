@@ -1,0 +1,146 @@
+#include "config/loader.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "config/fields.h"
+#include "config/nearest_name.h"
+#include "config/problems.h"
+#include "config/validation.h"
+#include "config/yaml_reader.h"
+
+namespace walden {
+namespace {
+
+constexpr absl::string_view kVariablePrefix = "WALDEN_";
+constexpr size_t kMaxFileBytes = size_t{4} << 20;
+
+bool IsOtherwiseUsed(absl::string_view variable) {
+  return variable == "WALDEN_ADDRESS" || variable == "WALDEN_CONFIG" || variable == "WALDEN_PORT" ||
+         absl::StartsWith(variable, "WALDEN_PORT_") ||
+         absl::StartsWith(variable, "WALDEN_SERVICE_") ||
+         absl::StartsWith(variable, "WALDEN_TEST_");
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
+  if (file == nullptr) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open configuration file ", path));
+  }
+  std::string text(kMaxFileBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read configuration file ", path));
+  }
+  if (text.size() > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("configuration file ", path, " is above ", FormatByteSize({kMaxFileBytes})));
+  }
+  return text;
+}
+
+// Replaces a root field's value, as a variable or an option does.
+void Override(const Field<Config>& field, const std::vector<std::string>& values,
+              const std::string& origin, LoadedConfig& loaded, ConfigProblems& problems) {
+  if (field.is_list) {
+    field.clear(loaded.config);
+    const std::string items = field.key + "[";
+    for (auto it = loaded.origins.lower_bound(items);
+         it != loaded.origins.end() && absl::StartsWith(it->first, items);) {
+      it = loaded.origins.erase(it);
+    }
+  } else if (values.size() != 1) {
+    problems.Add(origin, field.key, absl::StrCat("has ", values.size(), " values; expected one"));
+    return;
+  }
+  loaded.origins[field.key] = origin;
+  for (const std::string& value : values) {
+    const absl::Status status = field.set(loaded.config, value);
+    if (!status.ok()) {
+      problems.AddValue(origin, field.key, value, status.message(), field.allowed);
+    }
+  }
+}
+
+void ApplyEnvironment(const Environment& environment, LoadedConfig& loaded,
+                      ConfigProblems& problems) {
+  for (const auto& [variable, value] : environment) {
+    bool is_known = false;
+    std::vector<std::string> known;
+    for (const Field<Config>& field : RootFields()) {
+      known.push_back(EnvironmentName(field.key));
+      if (known.back() != variable) continue;
+      is_known = true;
+      std::vector<std::string> values = {value};
+      if (field.is_list) values = absl::StrSplit(value, ',');
+      Override(field, values, variable, loaded, problems);
+    }
+    if (is_known) continue;
+    problems.Add(variable, "",
+                 absl::StartsWith(variable, "WALDEN_NAMESPACE")
+                     ? std::string("is not a known variable: namespaces are set in a file only")
+                     : absl::StrCat("is not a known variable", DidYouMean(variable, known)));
+  }
+}
+
+void ApplyCommandLine(const std::vector<CommandLineSetting>& settings, LoadedConfig& loaded,
+                      ConfigProblems& problems) {
+  for (const CommandLineSetting& setting : settings) {
+    const auto field = std::find_if(
+        RootFields().begin(), RootFields().end(),
+        [&setting](const Field<Config>& candidate) { return candidate.key == setting.key; });
+    if (field == RootFields().end()) {
+      problems.Add(setting.origin, setting.key, "is not a known key");
+      continue;
+    }
+    Override(*field, setting.values, setting.origin, loaded, problems);
+  }
+}
+
+}  // namespace
+
+Environment WaldenEnvironment() {
+  Environment environment;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::pair<std::string, std::string> variable =
+        absl::StrSplit(*entry, absl::MaxSplits('=', 1));
+    if (absl::StartsWith(variable.first, kVariablePrefix) && !IsOtherwiseUsed(variable.first)) {
+      environment.insert(variable);
+    }
+  }
+  return environment;
+}
+
+absl::StatusOr<LoadedConfig> LoadConfig(const std::optional<std::string>& file,
+                                        const Environment& environment,
+                                        const std::vector<CommandLineSetting>& command_line) {
+  if (!file.has_value()) return LoadConfigText("", "", environment, command_line);
+  const absl::StatusOr<std::string> text = ReadFile(*file);
+  if (!text.ok()) return text.status();
+  return LoadConfigText(*text, *file, environment, command_line);
+}
+
+absl::StatusOr<LoadedConfig> LoadConfigText(absl::string_view text, absl::string_view file_name,
+                                            const Environment& environment,
+                                            const std::vector<CommandLineSetting>& command_line) {
+  LoadedConfig loaded;
+  ConfigProblems problems;
+  ApplyYaml(text, file_name, loaded, problems);
+  ApplyEnvironment(environment, loaded, problems);
+  ApplyCommandLine(command_line, loaded, problems);
+  CheckCombinations(loaded, problems);
+  const absl::Status status = problems.ToStatus();
+  if (!status.ok()) return status;
+  return loaded;
+}
+
+}  // namespace walden

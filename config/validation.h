@@ -1,0 +1,14 @@
+// Checks what no single field can: how settings fit each other.
+#pragma once
+
+#include "config/loader.h"
+#include "config/problems.h"
+
+namespace walden {
+
+// Adds every contradiction to `problems`, except between settings that already have one. Limits
+// that were not set and do not fit what was set are lowered, and `loaded` says so among its
+// origins.
+void CheckCombinations(LoadedConfig& loaded, ConfigProblems& problems);
+
+}  // namespace walden

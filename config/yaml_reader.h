@@ -1,0 +1,14 @@
+// Applies a YAML text to a configuration, field by field.
+#pragma once
+
+#include "absl/strings/string_view.h"
+#include "config/loader.h"
+#include "config/problems.h"
+
+namespace walden {
+
+// Sets what the text sets, with "file_name:line" as origin, and adds what is wrong to `problems`.
+void ApplyYaml(absl::string_view text, absl::string_view file_name, LoadedConfig& loaded,
+               ConfigProblems& problems);
+
+}  // namespace walden
