@@ -1,0 +1,319 @@
+"""Every refusal of proto/walden/v1/common.proto that a client can cause: code, reason, metadata."""
+
+import unittest
+
+import grpc
+
+from walden_client import WaldenError, append_request, error_from_rpc
+from walden_stubs import wal_pb2
+from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
+
+MAX_BATCH_BYTES = 256 * 1024
+MAX_PAYLOAD_BYTES = 128 * 1024
+MAX_BATCH_RECORDS = 1000
+BUSY_MAILBOX_TRIES = 50
+
+
+class InvalidArgumentTest(SharedDaemonTestCase):
+    config = {
+        "limits": {
+            "max_batch_bytes": "256KiB",
+            "max_payload_bytes": "128KiB",
+            "max_batch_records": MAX_BATCH_RECORDS,
+        }
+    }
+
+    def assert_nothing_was_stored(self, region):
+        self.assertEqual(self.client.recover(region).records, [])
+        self.assertEqual(self.client.append(region, 1, [b"x"]).first_sequence, 1)
+
+    def test_an_append_without_payloads(self):
+        region = self.fresh_region()
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="payloads"):
+            self.client.append(region, 1, [])
+        self.assert_nothing_was_stored(region)
+
+    def test_a_payload_over_the_limit_and_one_at_it(self):
+        region = self.fresh_region()
+        with self.assert_refused(
+            Code.INVALID_ARGUMENT,
+            "LIMIT_EXCEEDED",
+            value=MAX_PAYLOAD_BYTES + 1,
+            limit=MAX_PAYLOAD_BYTES,
+        ):
+            self.client.append(region, 1, [b"ok", bytes(MAX_PAYLOAD_BYTES + 1)])
+        self.client.append(region, 1, [bytes(MAX_PAYLOAD_BYTES)])
+        self.assertEqual(len(self.client.read(region, 1).records), 1)
+
+    def test_a_batch_over_the_limit_and_one_at_it(self):
+        region = self.fresh_region()
+        third = bytes(MAX_BATCH_BYTES // 4)
+        with self.assert_refused(
+            Code.INVALID_ARGUMENT,
+            "LIMIT_EXCEEDED",
+            value=MAX_BATCH_BYTES + 1,
+            limit=MAX_BATCH_BYTES,
+        ):
+            self.client.append(region, 1, [third] * 4 + [b"x"])
+        self.client.append(region, 1, [third] * 4)
+        self.assertEqual(len(self.client.read(region, 1).records), 4)
+
+    def test_a_batch_of_too_many_records_and_one_of_the_most(self):
+        region = self.fresh_region()
+        with self.assert_refused(
+            Code.INVALID_ARGUMENT,
+            "LIMIT_EXCEEDED",
+            value=MAX_BATCH_RECORDS + 1,
+            limit=MAX_BATCH_RECORDS,
+        ):
+            self.client.append(region, 1, [b""] * (MAX_BATCH_RECORDS + 1))
+        answer = self.client.append(region, 1, [b""] * MAX_BATCH_RECORDS)
+        self.assertEqual(answer.last_sequence, MAX_BATCH_RECORDS)
+
+    def test_reversed_bounds(self):
+        region = self.fresh_region()
+        self.append_numbered(self.client, region, 1, 10)
+        reversed_bounds = [
+            {"start": 6, "end": 5},
+            {"start": 6, "before": 6},
+            {"after": 6, "end": 6},
+            {"after": 6, "before": 6},
+            {"start": 6, "end": 0},
+        ]
+        for bounds in reversed_bounds:
+            with self.subTest(bounds=bounds):
+                with self.assert_refused(Code.INVALID_ARGUMENT, "BOUNDS_REVERSED"):
+                    self.client.read(region, 1, **bounds)
+
+    def test_an_unknown_namespace_in_every_call(self):
+        client = self.client
+        calls = [
+            lambda n: client.append(1, 1, [b"x"], namespace=n),
+            lambda n: client.read(1, 1, namespace=n),
+            lambda n: client.mark_deleted(1, 1, 1, namespace=n),
+            lambda n: client.recover(1, namespace=n),
+            lambda n: client.list_regions(namespace=n),
+            lambda n: client.describe_region(1, namespace=n),
+            lambda n: client.next_sequence(1, 1, namespace=n),
+            lambda n: client.sync_region(1, namespace=n),
+            lambda n: client.close_region(1, namespace=n),
+            lambda n: client.drop_region(1, namespace=n),
+            lambda n: client.verify(1, namespace=n),
+        ]
+        for number in (2, 255, 256, 257, 2**32 - 1):
+            for call in calls:
+                with self.subTest(namespace=number, call=calls.index(call)):
+                    with self.assert_refused(
+                        Code.INVALID_ARGUMENT, "UNKNOWN_NAMESPACE", value=number
+                    ):
+                        call(number)
+
+    def test_a_durability_that_does_not_exist(self):
+        request = append_request(self.fresh_region(), 1, [b"x"])
+        request.durability = 17
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="durability"):
+            self.client.call(self.client.wal.Append, request)
+
+    def test_a_producer_without_id_or_sequence(self):
+        region = self.fresh_region()
+        for producer in ((0, 1), (1, 0), (0, 0)):
+            with self.subTest(producer=producer):
+                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD"):
+                    self.client.append(region, 1, [b"x"], producer=producer)
+        self.assert_nothing_was_stored(region)
+
+    def test_a_drop_that_does_not_repeat_the_region(self):
+        region = self.fresh_region()
+        self.client.append(region, 1, [b"x"])
+        with self.assert_refused(
+            Code.INVALID_ARGUMENT, "INVALID_FIELD", field="confirm_region_id"
+        ):
+            self.client.drop_region(region, confirm=region + 1)
+        self.assertEqual(len(self.client.read(region, 1).records), 1)
+
+    def test_a_refusal_in_a_stream_is_the_unary_one_and_the_stream_lives_on(self):
+        region = self.fresh_region()
+        refused = [
+            append_request(region, 1, []),
+            append_request(region, 1, [bytes(MAX_PAYLOAD_BYTES + 1)]),
+            append_request(region, 1, [b"x"], namespace=9),
+            append_request(region, 1, [b"x"], expected_next=77),
+        ]
+        stream = self.client.append_stream()
+        for request in refused:
+            stream.send(request)
+        stream.send(None)
+        stream.send(append_request(region, 1, [b"good"]))
+        stream.half_close()
+        answers = [answer for _, answer in stream.answers()]
+        self.assertEqual(len(answers), len(refused) + 2)
+        for request, answer in zip(refused, answers):
+            with self.assertRaises(WaldenError) as unary:
+                self.client.call(self.client.wal.Append, request)
+            self.assertIsInstance(answer, WaldenError)
+            # The good append came in between, so the actual next sequence may differ.
+            self.assertEqual(
+                (answer.code, answer.reason, set(answer.metadata)),
+                (unary.exception.code, unary.exception.reason, set(unary.exception.metadata)),
+            )
+        self.check_refusal(answers[-2], Code.INVALID_ARGUMENT, "INVALID_FIELD", field="append")
+        self.assertEqual(answers[-1].first_sequence, 1)
+
+    def test_messages_name_the_value_and_the_limit(self):
+        with self.assertRaises(WaldenError) as caught:
+            self.client.append(self.fresh_region(), 1, [bytes(MAX_PAYLOAD_BYTES + 1)])
+        self.assertIn(str(MAX_PAYLOAD_BYTES + 1), caught.exception.message)
+        self.assertIn(str(MAX_PAYLOAD_BYTES), caught.exception.message)
+
+
+class NotFoundTest(SharedDaemonTestCase):
+    def test_describing_a_region_that_was_never_written(self):
+        with self.assertRaises(WaldenError) as caught:
+            self.client.describe_region(self.fresh_region())
+        self.assertEqual(caught.exception.code, Code.NOT_FOUND)
+
+    def test_a_method_that_does_not_exist_is_unimplemented(self):
+        method = self.client.channel.unary_unary("/walden.v1.WalService/Truncate")
+        with self.assertRaises(grpc.RpcError) as caught:
+            method(b"", timeout=10)
+        self.assertEqual(caught.exception.code(), Code.UNIMPLEMENTED)
+
+    def test_bytes_that_are_no_message_are_refused(self):
+        for method in ("Append", "MarkDeleted"):
+            call = self.client.channel.unary_unary(f"/walden.v1.WalService/{method}")
+            with self.assertRaises(grpc.RpcError):
+                call(b"\xff\xff\xff\xff\xff", timeout=10)
+        self.client.append(self.fresh_region(), 1, [b"x"])
+
+
+class ConditionTest(SharedDaemonTestCase):
+    def test_an_expected_sequence_that_differs(self):
+        region = self.fresh_region()
+        for wrong in (0, 2, 2**64 - 1):
+            with self.assert_refused(
+                Code.ABORTED, "SEQUENCE_MISMATCH", actual_next_sequence=1
+            ):
+                self.client.append(region, 1, [b"x"], expected_next=wrong)
+        self.client.append(region, 1, [b"x"] * 3, expected_next=1)
+        with self.assert_refused(Code.ABORTED, "SEQUENCE_MISMATCH", actual_next_sequence=4):
+            self.client.append(region, 1, [b"x"], expected_next=1)
+        self.assertEqual(len(self.client.read(region, 1).records), 3)
+
+    def test_a_region_version_that_is_too_old(self):
+        region = self.fresh_region()
+        self.client.append(region, 1, [b"a"], region_version=7)
+        self.client.append(region, 1, [b"b"], region_version=7)
+        with self.assert_refused(
+            Code.FAILED_PRECONDITION, "FENCED", highest_region_version=7
+        ):
+            self.client.append(region, 1, [b"zombie"], region_version=6)
+        with self.assert_refused(
+            Code.FAILED_PRECONDITION, "FENCED", highest_region_version=7
+        ):
+            self.client.mark_deleted(region, 1, 1, region_version=6)
+        self.assertEqual([p for _, p in self.client.read(region, 1).records], [b"a", b"b"])
+        self.assertEqual(self.client.recover(region).state.region_version, 7)
+
+    def test_a_retry_that_is_too_old_is_never_appended_twice(self):
+        region = self.fresh_region()
+        for sequence in range(1, 200):
+            self.client.append(region, 1, [b"x"], producer=(5, sequence))
+        with self.assert_refused(Code.FAILED_PRECONDITION, "PRODUCER_SEQUENCE_REPLACED"):
+            self.client.append(region, 1, [b"x"], producer=(5, 1))
+        self.assertEqual(len(self.client.read(region, 1).records), 199)
+        recent = self.client.append(region, 1, [b"x"], producer=(5, 199 - 127))
+        self.assertTrue(recent.duplicate)
+        self.assertEqual(recent.first_sequence, 199 - 127)
+
+
+class RegionLimitTest(WaldenTestCase):
+    def test_too_many_open_regions_are_refused_until_one_is_closed(self):
+        daemon = self.new_daemon({"limits": {"max_open_regions": 4}})
+        daemon.start()
+        client = self.new_client(daemon)
+        for region in range(1, 5):
+            client.append(region, 1, [b"x"])
+        with self.assert_refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_REGIONS", limit=4):
+            client.append(5, 1, [b"x"])
+        client.append(1, 1, [b"y"])
+        client.close_region(1)
+        client.append(5, 1, [b"x"])
+        self.assertEqual(client.read(5, 1).records, [(1, b"x")])
+
+
+class MailboxTest(WaldenTestCase):
+    def test_a_full_mailbox_refuses_appends_and_recovers_by_itself(self):
+        daemon = self.new_daemon(
+            {
+                "limits": {
+                    "max_batch_bytes": "1MiB",
+                    "max_payload_bytes": "1MiB",
+                    "mailbox_bytes": "1MiB",
+                    "stream_in_flight_bytes": "1MiB",
+                }
+            }
+        )
+        daemon.start()
+        client = self.new_client(daemon)
+        client.append(1, 1, [b"first"])
+        request = append_request(1, 1, [bytes(900_000)])
+        refusals, stored = [], 1
+        for _ in range(BUSY_MAILBOX_TRIES):
+            calls = [client.wal.Append.future(request, timeout=60) for _ in range(32)]
+            for call in calls:
+                try:
+                    call.result()
+                    stored += 1
+                except grpc.RpcError as error:
+                    refusals.append(error_from_rpc(error))
+            if refusals:
+                break
+        self.assertTrue(refusals, "the mailbox was never full")
+        for refusal in refusals:
+            self.check_refusal(refusal, Code.RESOURCE_EXHAUSTED, "MAILBOX_FULL")
+        self.assertEqual(len(client.read(1, 1).records), stored)
+        client.append(1, 1, [bytes(900_000)])
+        self.assertEqual(client.mark_deleted(1, 1, 1), 1)
+        self.assertEqual(client.statistics().mailbox_bytes, 0)
+
+
+class ReaderBudgetTest(WaldenTestCase):
+    def test_readers_that_hold_all_bytes_make_others_wait_and_then_be_refused(self):
+        daemon = self.new_daemon(
+            {
+                "limits": {
+                    "reader_bytes": "1MiB",
+                    "read_chunk_bytes": "256KiB",
+                    "reader_wait": "200ms",
+                }
+            }
+        )
+        daemon.start()
+        client = self.new_client(daemon)
+        for _ in range(16):
+            client.append(1, 1, [bytes(1 << 20)])
+        idle = [
+            # A channel each: one connection's flow control must not stand in for the budget.
+            self.new_client(daemon, options=[("grpc.http2.bdp_probe", 0)])
+            for _ in range(8)
+        ]
+        calls = [c.wal.Read(wal_pb2.ReadRequest(region_id=1, table_id=1)) for c in idle]
+        self.eventually(
+            lambda: client.statistics().reader_bytes >= 512 * 1024, "idle readers hold the budget"
+        )
+        with self.assert_refused(Code.RESOURCE_EXHAUSTED, "READER_BUDGET_FULL"):
+            for _ in range(20):
+                client.read(1, 1)
+        self.assertEqual(client.append(1, 2, [b"appends go on"]).durable, True)
+        self.assertLessEqual(
+            client.statistics().reader_bytes, client.statistics().reader_bytes_limit
+        )
+        for call in calls:
+            call.cancel()
+        self.eventually(lambda: client.statistics().open_readers == 0, "cancelled readers go")
+        self.assertEqual(len(client.read(1, 1).records), 16)
+        self.assertEqual(client.statistics().reader_bytes, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

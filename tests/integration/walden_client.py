@@ -1,0 +1,371 @@
+"""A small Python client of Walden, made from the .proto files alone.
+
+It is what an engineer would write in an afternoon: thin wrappers that keep the API's own words, and
+errors that carry code, reason and metadata.
+"""
+
+import dataclasses
+import queue
+
+import grpc
+
+from walden_stubs import (
+    admin_pb2,
+    admin_pb2_grpc,
+    common_pb2,
+    error_details_pb2,
+    health_pb2,
+    health_pb2_grpc,
+    status_pb2,
+    wal_pb2,
+    wal_pb2_grpc,
+)
+
+SYNC = common_pb2.DURABILITY_SYNC
+BUFFERED = common_pb2.DURABILITY_BUFFERED
+
+_STATUS_DETAILS_KEY = "grpc-status-details-bin"
+_CODES_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class WaldenError(Exception):
+    """A refused call: gRPC code, and the ErrorInfo that Walden attaches to every refusal."""
+
+    def __init__(self, code, message, reason=None, domain=None, metadata=None):
+        super().__init__(f"{code.name} {reason or '(no reason)'}: {message} {metadata or {}}")
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.domain = domain
+        self.metadata = metadata or {}
+
+
+def error_from_status(status):
+    """From a google.rpc.Status."""
+    code = _CODES_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return WaldenError(code, status.message, info.reason, info.domain, dict(info.metadata))
+    return WaldenError(code, status.message)
+
+
+def error_from_rpc(error):
+    """From what a failed gRPC call raised."""
+    for key, value in error.trailing_metadata() or ():
+        if key == _STATUS_DETAILS_KEY:
+            return error_from_status(status_pb2.Status.FromString(value))
+    return WaldenError(error.code(), error.details())
+
+
+@dataclasses.dataclass
+class ReadResult:
+    position: common_pb2.TablePosition
+    records: list  # of (sequence, payload)
+
+
+@dataclasses.dataclass
+class Recovery:
+    state: wal_pb2.RegionState
+    records: list  # of (table_id, sequence, payload), in the order streamed
+    summary: wal_pb2.RecoverSummary
+
+    def of_table(self, table_id):
+        return [(sequence, payload) for table, sequence, payload in self.records if table == table_id]
+
+    def table_state(self, table_id):
+        for table in self.state.tables:
+            if table.table_id == table_id:
+                return table
+        return None
+
+
+class ReadStream:
+    """A running Read: iterate it for records as (sequence, payload). One thread at a time."""
+
+    def __init__(self, call):
+        self._call = call
+        try:
+            first = next(call)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+        if not first.HasField("position"):
+            raise AssertionError("the first message of a Read has no position")
+        if first.records:
+            raise AssertionError("the first message of a Read has records")
+        self.position = first.position
+
+    def __iter__(self):
+        try:
+            for response in self._call:
+                if response.HasField("position"):
+                    raise AssertionError("a later message of a Read has a position")
+                for record in response.records:
+                    yield record.sequence, record.payload
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+
+    def cancel(self):
+        self._call.cancel()
+
+
+class AppendStream:
+    """A pipelined append stream: send() from one thread, answers() from another or the same."""
+
+    def __init__(self, stub):
+        self._requests = queue.SimpleQueue()
+        self._next_id = 1
+        self.call = stub.AppendStream(iter(self._requests.get, None))
+
+    def send(self, append, request_id=None):
+        """Queues a request and returns its request_id."""
+        if request_id is None:
+            request_id = self._next_id
+            self._next_id += 1
+        request = wal_pb2.AppendStreamRequest(request_id=request_id)
+        if append is not None:
+            request.append.CopyFrom(append)
+        self._requests.put(request)
+        return request_id
+
+    def half_close(self):
+        self._requests.put(None)
+
+    def answers(self):
+        """Yields (request_id, AppendResponse or WaldenError) until the stream ends."""
+        try:
+            for response in self.call:
+                if response.WhichOneof("result") == "refused":
+                    yield response.request_id, error_from_status(response.refused)
+                else:
+                    yield response.request_id, response.appended
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+
+    def cancel(self):
+        self.call.cancel()
+        self._requests.put(None)
+
+
+def append_request(
+    region,
+    table,
+    payloads,
+    durability=SYNC,
+    expected_next=None,
+    region_version=None,
+    producer=None,
+    namespace=0,
+):
+    """`producer` is (id, sequence)."""
+    request = wal_pb2.AppendRequest(
+        namespace=namespace,
+        region_id=region,
+        table_id=table,
+        payloads=payloads,
+        durability=durability,
+        expected_next_sequence=expected_next,
+        region_version=region_version,
+    )
+    if producer is not None:
+        request.producer.id, request.producer.sequence = producer
+    return request
+
+
+def _bounds(start, after, end, before):
+    bounds = {}
+    if start is not None:
+        bounds["start"] = common_pb2.Bound(inclusive=start)
+    if after is not None:
+        bounds["start"] = common_pb2.Bound(exclusive=after)
+    if end is not None:
+        bounds["end"] = common_pb2.Bound(inclusive=end)
+    if before is not None:
+        bounds["end"] = common_pb2.Bound(exclusive=before)
+    return bounds
+
+
+class Client:
+    """One connection to a daemon. Safe from any thread, as gRPC channels are.
+
+    `timeout` bounds every unary call, and every stream except follow reads and append streams.
+    """
+
+    def __init__(self, address, timeout=30.0, options=()):
+        self.timeout = timeout
+        self.channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+                # A restarted daemon is a new peer: no backoff learned from the old one.
+                ("grpc.use_local_subchannel_pool", 1),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 500),
+                *options,
+            ],
+        )
+        self.wal = wal_pb2_grpc.WalServiceStub(self.channel)
+        self.admin = admin_pb2_grpc.AdminServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    def close(self):
+        self.channel.close()
+
+    def call(self, method, request):
+        """One unary call; a refusal is raised as WaldenError."""
+        try:
+            return method(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+
+    # --- WalService
+
+    def append(self, region, table, payloads, **options):
+        return self.call(self.wal.Append, append_request(region, table, payloads, **options))
+
+    def append_stream(self):
+        return AppendStream(self.wal)
+
+    def open_read(
+        self,
+        region,
+        table,
+        start=None,
+        after=None,
+        end=None,
+        before=None,
+        max_records=0,
+        max_bytes=0,
+        follow=False,
+        namespace=0,
+    ):
+        request = wal_pb2.ReadRequest(
+            namespace=namespace,
+            region_id=region,
+            table_id=table,
+            max_records=max_records,
+            max_bytes=max_bytes,
+            follow=follow,
+            **_bounds(start, after, end, before),
+        )
+        return ReadStream(self.wal.Read(request, timeout=None if follow else self.timeout))
+
+    def read(self, region, table, **options):
+        stream = self.open_read(region, table, **options)
+        return ReadResult(stream.position, list(stream))
+
+    def mark_deleted(self, region, table, through, region_version=None, namespace=0):
+        """Returns the table's mark."""
+        request = wal_pb2.MarkDeletedRequest(
+            namespace=namespace,
+            region_id=region,
+            table_id=table,
+            through_sequence=through,
+            region_version=region_version,
+        )
+        return self.call(self.wal.MarkDeleted, request).deleted_through
+
+    def recover(self, region, table=None, namespace=0):
+        """Everything live, checked against the summary that closes the stream."""
+        request = wal_pb2.RecoverRequest(namespace=namespace, region_id=region, table_id=table)
+        state, records, summary = None, [], None
+        try:
+            for response in self.wal.Recover(request, timeout=self.timeout):
+                if summary is not None:
+                    raise AssertionError("Recover streamed something after its summary")
+                part = response.WhichOneof("part")
+                if (part == "state") != (state is None):
+                    raise AssertionError(f"Recover streamed {part} where state was due, or twice")
+                if part == "state":
+                    state = response.state
+                elif part == "records":
+                    records.extend(
+                        (r.table_id, r.sequence, r.payload) for r in response.records.records
+                    )
+                else:
+                    summary = response.summary
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+        if summary is None:
+            raise AssertionError("Recover ended without a summary")
+        counted = (
+            len(records),
+            sum(len(payload) for _, _, payload in records),
+            len({table for table, _, _ in records}),
+        )
+        stated = (summary.records, summary.payload_bytes, summary.tables)
+        if counted != stated:
+            raise AssertionError(f"Recover streamed {counted}, its summary says {stated}")
+        return Recovery(state, records, summary)
+
+    # --- AdminService
+
+    def list_namespaces(self):
+        return self.call(
+            self.admin.ListNamespaces, admin_pb2.ListNamespacesRequest()
+        ).namespaces
+
+    def list_regions(self, namespace=0):
+        request = admin_pb2.ListRegionsRequest(namespace=namespace)
+        return self.call(self.admin.ListRegions, request).regions
+
+    def describe_region(self, region, namespace=0):
+        request = admin_pb2.DescribeRegionRequest(namespace=namespace, region_id=region)
+        return self.call(self.admin.DescribeRegion, request)
+
+    def position(self, region, table, namespace=0):
+        request = admin_pb2.GetNextSequenceRequest(
+            namespace=namespace, region_id=region, table_id=table
+        )
+        return self.call(self.admin.GetNextSequence, request).position
+
+    def next_sequence(self, region, table, namespace=0):
+        return self.position(region, table, namespace).next_sequence
+
+    def sync_region(self, region, namespace=0):
+        request = admin_pb2.SyncRegionRequest(namespace=namespace, region_id=region)
+        return self.call(self.admin.SyncRegion, request)
+
+    def close_region(self, region, namespace=0):
+        request = admin_pb2.CloseRegionRequest(namespace=namespace, region_id=region)
+        return self.call(self.admin.CloseRegion, request).was_open
+
+    def drop_region(self, region, confirm=None, namespace=0):
+        request = admin_pb2.DropRegionRequest(
+            namespace=namespace,
+            region_id=region,
+            confirm_region_id=region if confirm is None else confirm,
+        )
+        return self.call(self.admin.DropRegion, request).existed
+
+    def verify(self, region, namespace=0):
+        """Returns (last message, all findings)."""
+        request = admin_pb2.VerifyRequest(namespace=namespace, region_id=region)
+        findings, last = [], None
+        try:
+            for response in self.admin.Verify(request, timeout=self.timeout):
+                if last is not None and last.done:
+                    raise AssertionError("Verify streamed something after done")
+                findings.extend(response.findings)
+                last = response
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+        if last is None or not last.done:
+            raise AssertionError("Verify ended without done")
+        return last, findings
+
+    def statistics(self):
+        return self.call(self.admin.GetStatistics, admin_pb2.GetStatisticsRequest())
+
+    # --- grpc.health.v1
+
+    def health_status(self, service=""):
+        request = health_pb2.HealthCheckRequest(service=service)
+        return self.call(self.health.Check, request).status

@@ -1,0 +1,290 @@
+"""Starts, stops and kills the real daemon, and looks at what it keeps on disk.
+
+Environment:
+  WALDEN_TEST_BIN_DIR  folder with waldend and walden; the repository's build/release/bin when unset
+
+A daemon never outlives the test process: the kernel kills it when the thread that started it ends.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from walden_client import Client
+from walden_stubs import REPOSITORY, health_pb2
+
+BIN_DIR = pathlib.Path(os.environ.get("WALDEN_TEST_BIN_DIR", REPOSITORY / "build/release/bin"))
+WALDEND = BIN_DIR / "waldend"
+WALDEN = BIN_DIR / "walden"
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 60.0
+_POLL_SECONDS = 0.002
+
+
+def clean_environment(extra=None):
+    """This process's environment without settings meant for a daemon, plus `extra`."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WALDEN_")}
+    environment.update(extra or {})
+    return environment
+
+
+def free_tcp_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _yaml(value, indent=0):
+    """Block-style YAML of nested dicts, lists and plain scalars."""
+    pad = "  " * indent
+    lines = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, (dict, list)):
+                lines.append(f"{pad}{key}:")
+                lines.append(_yaml(item, indent + 1))
+            else:
+                lines.append(f"{pad}{key}: {item}")
+    else:
+        for item in value:
+            if isinstance(item, dict):
+                body = _yaml(item, indent + 1)
+                lines.append(f"{pad}- {body.lstrip()}")
+            else:
+                lines.append(f"{pad}- {item}")
+    return "\n".join(lines)
+
+
+def small_segments(**settings):
+    """A configuration with 1 MiB segments, so that a little data crosses many of them."""
+    return {
+        "limits": {"max_batch_bytes": "512KiB", "max_payload_bytes": "512KiB"},
+        "namespaces": [{"id": 1, "name": "default", "segment_size": "1MiB", **settings}],
+    }
+
+
+@dataclasses.dataclass
+class Exit:
+    code: int  # negative: the signal that ended it
+    seconds: float
+
+
+class Daemon:
+    """One waldend with its own folder: configuration, socket, data and log.
+
+    `config` is merged over {listen: the unix socket, data_dir: folder/data}. Not thread-safe; start()
+    belongs on a thread that lives as long as the daemon shall.
+    """
+
+    def __init__(self, config=None, folder=None, environment=None):
+        self._own_folder = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="walden-"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.socket = self.folder / "sock"
+        self.address = f"unix:{self.socket}"
+        self.log = self.folder / "waldend.log"
+        self.config_file = self.folder / "waldend.yaml"
+        self.environment = environment or {}
+        self.process = None
+        self.configure(config or {})
+
+    def configure(self, config):
+        """Takes effect at the next start."""
+        settings = {"listen": [self.address], "data_dir": str(self.data), **config}
+        self.config_file.write_text(_yaml(settings) + "\n")
+        self._command = ("--config", str(self.config_file))
+
+    def use_embedded_default(self):
+        """No configuration file: only where to listen and to keep data, by options."""
+        self._command = ("--data-dir", str(self.data), "--listen", self.address)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.discard()
+
+    # --- Life and death
+
+    def spawn(self):
+        """Starts the process and does not wait for it."""
+        if self.process is not None:
+            raise AssertionError("the daemon is running already")
+        command = [str(WALDEND), *self._command]
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            command = [setpriv, "--pdeathsig", "KILL", *command]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(self.environment),
+            )
+
+    def start(self):
+        """Starts the daemon and waits until it serves. Returns the seconds that took."""
+        begin = time.monotonic()
+        self.spawn()
+        self.wait_ready()
+        return time.monotonic() - begin
+
+    def wait_ready(self, timeout=START_TIMEOUT_SECONDS):
+        """Waits until grpc.health.v1 says SERVING."""
+        deadline = time.monotonic() + timeout
+        while not self._socket_accepts():
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waldend does not listen after {timeout} s\n{self.log_text()}")
+            time.sleep(_POLL_SECONDS)
+        with self.client(timeout=timeout) as client:
+            while client.health_status() != health_pb2.HealthCheckResponse.SERVING:
+                self._check_alive()
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"waldend is not SERVING after {timeout} s")
+                time.sleep(_POLL_SECONDS)
+
+    def _socket_accepts(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+                return True
+            except OSError:
+                return False
+
+    def _check_alive(self):
+        code = self.process.poll()
+        if code is not None:
+            self.process = None
+            raise AssertionError(f"waldend ended with {code} while starting\n{self.log_text()}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout=STOP_TIMEOUT_SECONDS):
+        begin = time.monotonic()
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"waldend still runs after {timeout} s\n{self.log_text()}") from None
+        self.process = None
+        return Exit(code, time.monotonic() - begin)
+
+    def kill(self):
+        """SIGKILL, and waits until the process is gone."""
+        self.signal(signal.SIGKILL)
+        return self.wait_exit()
+
+    def terminate(self):
+        """SIGTERM; the daemon must end by itself, with code 0."""
+        self.signal(signal.SIGTERM)
+        end = self.wait_exit()
+        if end.code != 0:
+            raise AssertionError(f"waldend ended with {end.code} after SIGTERM\n{self.log_text()}")
+        return end
+
+    def restart(self):
+        self.terminate()
+        return self.start()
+
+    def crash_and_restart(self):
+        self.kill()
+        return self.start()
+
+    def discard(self):
+        """Kills the daemon if it runs and removes its folder if it made it."""
+        if self.process is not None:
+            self.kill()
+        if self._own_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- Looking at it
+
+    def client(self, **options):
+        return Client(self.address, **options)
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def resident_bytes(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def region_folder(self, region, namespace="default"):
+        return self.data / namespace / str(region)
+
+    def segment_files(self, region, namespace="default"):
+        return sorted(self.region_folder(region, namespace).glob("seg_*"))
+
+
+@contextlib.contextmanager
+def stopped(daemon):
+    """Inside the block the daemon is down, so that a test can change its files."""
+    daemon.terminate()
+    yield
+    daemon.start()
+
+
+def find_bytes(path, needle):
+    """The only offset of `needle` in a file."""
+    content = pathlib.Path(path).read_bytes()
+    offset = content.find(needle)
+    if offset < 0:
+        raise AssertionError(f"{needle[:40]!r} is not in {path}")
+    if content.find(needle, offset + 1) >= 0:
+        raise AssertionError(f"{needle[:40]!r} is in {path} more than once")
+    return offset
+
+
+def flip_byte(path, offset):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        old = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([old ^ 0xFF]))
+
+
+def write_at(path, offset, content):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def run_waldend(*arguments, environment=None, timeout=30, cwd=None):
+    """Runs waldend to its end, for options that do not serve."""
+    return _run(WALDEND, arguments, environment, timeout, cwd=cwd)
+
+
+def run_walden(*arguments, environment=None, timeout=60, stdin=None, cwd=None):
+    """Runs the command-line client to its end. `stdin` is bytes."""
+    return _run(WALDEN, arguments, environment, timeout, stdin=stdin, cwd=cwd)
+
+
+def _run(program, arguments, environment, timeout, stdin=None, cwd=None):
+    """stdout and stderr of the result are bytes."""
+    return subprocess.run(
+        [str(program), *map(str, arguments)],
+        input=stdin if stdin is not None else b"",
+        capture_output=True,
+        env=clean_environment(environment),
+        timeout=timeout,
+        check=False,
+        cwd=cwd,
+    )
