@@ -17,7 +17,7 @@ constexpr absl::string_view kFileHeader =
 # `walden_config_reference yaml`; copy it and keep only what you change.
 #
 #   waldend --config FILE --check-config   says what is wrong with it, all at once
-#   waldend --config FILE --print-config   shows what the daemon would run with, and where it is from
+#   waldend --config FILE --print-config   shows what the daemon would run with, and where from
 #
 # Sizes are a whole number with B, KiB, MiB, GiB or TiB; durations a number with us, ms, s, m or h.
 # A field outside of `namespaces` can also be set by a variable: limits.max_batch_bytes is
@@ -26,7 +26,7 @@ constexpr absl::string_view kFileHeader =
 )";
 
 constexpr absl::string_view kRegionsHeader =
-    R"(    # Single regions may differ from their namespace. A region needs no entry to be written to. As in
+    R"(    # Single regions may differ from their namespace; the others need no entry. As in
     #   regions:
     #     - id: 7
     #       durability: buffered
