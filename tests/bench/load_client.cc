@@ -1,0 +1,297 @@
+#include "tests/bench/load_client.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/bench/measurement.h"
+#include "walden/v1/wal.grpc.pb.h"
+
+namespace walden::bench {
+namespace {
+
+// Longer than any answer may take; only a hanging server reaches it.
+constexpr int64_t kAnswerTimeoutSeconds = 60;
+
+gpr_timespec AnswerDeadline() {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_seconds(kAnswerTimeoutSeconds, GPR_TIMESPAN));
+}
+
+absl::Status NoAnswer() {
+  return absl::DeadlineExceededError(
+      absl::StrCat("no answer from the server for ", kAnswerTimeoutSeconds, " s"));
+}
+
+// Counts what is answered in the time that is measured.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const LoadDuration& duration)
+      : max_operations_(duration.max_operations),
+        start_(NowNanos() + Nanos(duration.warm_up_seconds)),
+        end_(start_ + Nanos(duration.seconds)) {}
+
+  // Whether another operation is to be started; counts it.
+  bool Start(uint64_t now) {
+    if (now >= end_ || started_ >= max_operations_) return false;
+    ++started_;
+    return true;
+  }
+
+  void Answered(uint64_t sent, uint64_t now) {
+    if (now < start_ || now >= end_) return;
+    latency_.Add(now - sent);
+    last_ = now;
+  }
+
+  LoadResult Result() const {
+    LoadResult result;
+    result.operations = latency_.count();
+    result.seconds = SecondsBetween(start_, started_ < max_operations_ ? end_ : last_);
+    result.latency = latency_;
+    return result;
+  }
+
+ private:
+  const uint64_t max_operations_;
+  const uint64_t start_;
+  const uint64_t end_;
+  uint64_t last_ = start_;
+  uint64_t started_ = 0;
+  LatencyHistogram latency_;
+};
+
+absl::Status CheckAnswer(const v1::AppendResponse& response) {
+  if (response.durable() && response.first_sequence() >= 1 && !response.duplicate()) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(
+      absl::StrCat("unexpected answer to an append: ", response.ShortDebugString()));
+}
+
+// One of the appends in flight, again and again.
+struct AppendCall {
+  void Start(v1::WalService::Stub& stub, const v1::AppendRequest& request,
+             grpc::CompletionQueue& queue) {
+    context.emplace();
+    sent = NowNanos();
+    reader = stub.AsyncAppend(&*context, request, &queue);
+    reader->Finish(&response, &status, this);
+  }
+
+  std::optional<grpc::ClientContext> context;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::AppendResponse>> reader;
+  v1::AppendResponse response;
+  grpc::Status status;
+  uint64_t sent = 0;
+};
+
+// The stream's calls to the completion queue; each has at most one of each kind under way.
+enum class StreamEvent : intptr_t { kStarted = 1, kWritten, kRead, kHalfClosed, kFinished };
+
+void* Tag(StreamEvent event) { return reinterpret_cast<void*>(event); }
+
+class AppendStreamLoad {
+ public:
+  AppendStreamLoad(const ChannelPtr& channel, const v1::AppendRequest& append, uint64_t in_flight,
+                   const LoadDuration& duration)
+      : stub_(v1::WalService::NewStub(channel)), duration_(duration), sent_at_(in_flight) {
+    *request_.mutable_append() = append;
+  }
+
+  absl::StatusOr<LoadResult> Run();
+
+ private:
+  void Handle(StreamEvent event, bool ok);
+  void WriteIfRoom();
+  void HandleAnswer();
+  void Fail(absl::Status status);
+
+  const std::unique_ptr<v1::WalService::Stub> stub_;
+  const LoadDuration duration_;
+  grpc::CompletionQueue queue_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
+      stream_;
+  std::optional<Stopwatch> stopwatch_;
+  v1::AppendStreamRequest request_;
+  v1::AppendStreamResponse response_;
+  // When the request of each id was sent, at id modulo the window.
+  std::vector<uint64_t> sent_at_;
+  uint64_t sent_ = 0;
+  uint64_t answered_ = 0;
+  bool writing_ = false;
+  bool half_closed_ = false;
+  bool ended_ = false;
+  grpc::Status status_;
+  absl::Status error_;
+};
+
+void AppendStreamLoad::Fail(absl::Status status) {
+  error_.Update(status);
+  context_.TryCancel();
+}
+
+void AppendStreamLoad::WriteIfRoom() {
+  if (writing_ || half_closed_) return;
+  if (sent_ - answered_ == sent_at_.size()) return;
+  const uint64_t now = NowNanos();
+  writing_ = true;
+  if (!error_.ok() || !stopwatch_->Start(now)) {
+    half_closed_ = true;
+    stream_->WritesDone(Tag(StreamEvent::kHalfClosed));
+  } else {
+    request_.set_request_id(sent_);
+    sent_at_[sent_ % sent_at_.size()] = now;
+    ++sent_;
+    stream_->Write(request_, Tag(StreamEvent::kWritten));
+  }
+}
+
+void AppendStreamLoad::HandleAnswer() {
+  if (response_.request_id() != answered_) {
+    Fail(absl::InternalError(absl::StrCat("answer to request ", response_.request_id(),
+                                          " where that of ", answered_, " was next")));
+  } else if (response_.has_refused()) {
+    Fail(absl::Status(static_cast<absl::StatusCode>(response_.refused().code()),
+                      response_.refused().message()));
+  } else if (absl::Status status = CheckAnswer(response_.appended()); !status.ok()) {
+    Fail(status);
+  } else {
+    stopwatch_->Answered(sent_at_[answered_ % sent_at_.size()], NowNanos());
+    ++answered_;
+  }
+}
+
+void AppendStreamLoad::Handle(StreamEvent event, bool ok) {
+  switch (event) {
+    case StreamEvent::kStarted:
+      stopwatch_.emplace(duration_);
+      stream_->Read(&response_, Tag(StreamEvent::kRead));
+      WriteIfRoom();
+      break;
+    case StreamEvent::kWritten:
+      writing_ = false;
+      if (ok) WriteIfRoom();
+      break;
+    case StreamEvent::kRead:
+      if (!ok) {
+        stream_->Finish(&status_, Tag(StreamEvent::kFinished));
+        break;
+      }
+      HandleAnswer();
+      stream_->Read(&response_, Tag(StreamEvent::kRead));
+      WriteIfRoom();
+      break;
+    case StreamEvent::kHalfClosed:
+      writing_ = false;
+      break;
+    case StreamEvent::kFinished:
+      ended_ = true;
+      break;
+  }
+}
+
+absl::StatusOr<LoadResult> AppendStreamLoad::Run() {
+  stream_ = stub_->AsyncAppendStream(&context_, &queue_, Tag(StreamEvent::kStarted));
+  while (!ended_) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue_.AsyncNext(&tag, &ok, AnswerDeadline()) != grpc::CompletionQueue::GOT_EVENT) {
+      Fail(NoAnswer());
+      continue;
+    }
+    Handle(static_cast<StreamEvent>(reinterpret_cast<intptr_t>(tag)), ok);
+  }
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+  if (!error_.ok()) return error_;
+  if (!status_.ok()) return ToAbsl(status_);
+  if (answered_ != sent_) {
+    return absl::InternalError(absl::StrCat(sent_ - answered_, " batches were never answered"));
+  }
+  return stopwatch_->Result();
+}
+
+}  // namespace
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
+}
+
+absl::StatusOr<LoadResult> RunAppends(const ChannelPtr& channel,
+                                      const std::vector<v1::AppendRequest>& requests, int in_flight,
+                                      const LoadDuration& duration) {
+  const auto stub = v1::WalService::NewStub(channel);
+  grpc::CompletionQueue queue;
+  std::vector<AppendCall> calls(in_flight);
+  size_t next = 0;
+  Stopwatch stopwatch(duration);
+  absl::Status error;
+  int waiting = 0;
+  const auto start = [&](AppendCall& call, uint64_t now) {
+    if (!error.ok() || !stopwatch.Start(now)) return;
+    call.Start(*stub, requests[next], queue);
+    if (++next == requests.size()) next = 0;
+    ++waiting;
+  };
+  for (AppendCall& call : calls) start(call, NowNanos());
+  while (waiting > 0) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue.AsyncNext(&tag, &ok, AnswerDeadline()) != grpc::CompletionQueue::GOT_EVENT) {
+      error.Update(NoAnswer());
+      for (AppendCall& call : calls) {
+        if (call.context.has_value()) call.context->TryCancel();
+      }
+      continue;
+    }
+    AppendCall& call = *static_cast<AppendCall*>(tag);
+    const uint64_t now = NowNanos();
+    error.Update(call.status.ok() ? CheckAnswer(call.response) : ToAbsl(call.status));
+    stopwatch.Answered(call.sent, now);
+    --waiting;
+    start(call, now);
+  }
+  if (!error.ok()) return error;
+  return stopwatch.Result();
+}
+
+absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
+                                           const v1::AppendRequest& request, uint64_t in_flight,
+                                           const LoadDuration& duration) {
+  return AppendStreamLoad(channel, request, in_flight, duration).Run();
+}
+
+absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequest& request) {
+  const auto stub = v1::WalService::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_seconds(10 * kAnswerTimeoutSeconds, GPR_TIMESPAN)));
+  ReadResult result;
+  const uint64_t start = NowNanos();
+  uint64_t last = start;
+  const auto reader = stub->Read(&context, request);
+  for (v1::ReadResponse response; reader->Read(&response);) {
+    if (response.records().empty()) continue;
+    for (const v1::Record& record : response.records()) {
+      result.payload_bytes += record.payload().size();
+    }
+    const auto records = static_cast<uint64_t>(response.records_size());
+    if (result.messages++ == 0) result.records_per_message = records;
+    result.records += records;
+    const uint64_t now = NowNanos();
+    result.between_messages.Add(now - last);
+    last = now;
+  }
+  const grpc::Status status = reader->Finish();
+  result.seconds = SecondsBetween(start, NowNanos());
+  if (!status.ok()) return ToAbsl(status);
+  return result;
+}
+
+}  // namespace walden::bench

@@ -1,0 +1,192 @@
+#include "tests/bench/null_server.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "tests/bench/file_ceiling.h"
+#include "tests/bench/payload.h"
+#include "walden/v1/wal.grpc.pb.h"
+
+namespace walden::bench {
+namespace {
+
+void AnswerWithConstants(v1::AppendResponse* response) {
+  response->set_first_sequence(1);
+  response->set_last_sequence(1);
+  response->set_durable(true);
+}
+
+// Answers every request as it comes, never waiting for an answer to be sent before reading on.
+class NullAppendStream
+    : public grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse> {
+ public:
+  NullAppendStream() { StartRead(&request_); }
+
+  void OnReadDone(bool ok) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (ok) {
+        unanswered_.push_back(request_.request_id());
+      } else {
+        half_closed_ = true;
+      }
+      if (!writing_) WriteNextOrFinish();
+    }
+    if (ok) StartRead(&request_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    if (!ok) unanswered_.clear();
+    WriteNextOrFinish();
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNextOrFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!unanswered_.empty()) {
+      response_.set_request_id(unanswered_.front());
+      unanswered_.pop_front();
+      AnswerWithConstants(response_.mutable_appended());
+      writing_ = true;
+      StartWrite(&response_);
+    } else if (half_closed_) {
+      Finish(grpc::Status::OK);
+    }
+  }
+
+  v1::AppendStreamRequest request_;  // the reading side's
+  absl::Mutex mutex_;
+  std::deque<uint64_t> unanswered_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
+  v1::AppendStreamResponse response_ ABSL_GUARDED_BY(mutex_);
+};
+
+// First a position, then `records` records in messages of one size.
+class NullRead : public grpc::ServerWriteReactor<v1::ReadResponse> {
+ public:
+  NullRead(const v1::ReadResponse* full, uint64_t records) : full_(full), left_(records) {
+    first_.mutable_position()->set_first_sequence(1);
+    first_.mutable_position()->set_next_sequence(records + 1);
+    StartWrite(&first_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok || left_ == 0) {
+      Finish(grpc::Status::OK);
+      return;
+    }
+    const auto size = static_cast<uint64_t>(full_->records_size());
+    if (left_ >= size) {
+      left_ -= size;
+      StartWrite(full_);
+      return;
+    }
+    for (; left_ > 0; --left_) *last_.add_records() = full_->records(0);
+    StartWrite(&last_);
+  }
+
+  void OnDone() override { delete this; }
+
+ private:
+  v1::ReadResponse first_;
+  const v1::ReadResponse* full_;
+  v1::ReadResponse last_;
+  uint64_t left_;
+};
+
+class NullService : public v1::WalService::CallbackService {
+ public:
+  NullService(const NullServerOptions& options, std::optional<WrittenFile> sync_file)
+      : sync_file_(std::move(sync_file)) {
+    for (uint64_t i = 0; i < options.read_records_per_message; ++i) {
+      v1::Record* record = full_read_.add_records();
+      record->set_sequence((uint64_t{1} << 20) + i);
+      record->set_payload(MakePayload(options.read_payload_bytes, i));
+    }
+  }
+
+  grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* context,
+                                   const v1::AppendRequest* request,
+                                   v1::AppendResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (sync_file_.has_value()) {
+      if (absl::Status status = SyncOneAppend(*request); !status.ok()) {
+        reactor->Finish({grpc::StatusCode::INTERNAL, std::string(status.message())});
+        return reactor;
+      }
+    }
+    AnswerWithConstants(response);
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
+      grpc::CallbackServerContext*) override {
+    return new NullAppendStream;
+  }
+
+  grpc::ServerWriteReactor<v1::ReadResponse>* Read(grpc::CallbackServerContext*,
+                                                   const v1::ReadRequest* request) override {
+    return new NullRead(&full_read_, request->max_records());
+  }
+
+  // So that the benchmark can be pointed at a null server as if it were the daemon, which must then
+  // come out as its own equal.
+  grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* context,
+                                        const v1::MarkDeletedRequest*,
+                                        v1::MarkDeletedResponse*) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  absl::Status SyncOneAppend(const v1::AppendRequest& request) {
+    absl::MutexLock lock(&mutex_);
+    bytes_.clear();
+    for (const std::string& payload : request.payloads()) {
+      bytes_.append(kRecordHeaderBytes, '\1');
+      bytes_.append(payload);
+    }
+    return sync_file_->WriteAndSync(bytes_);
+  }
+
+  v1::ReadResponse full_read_;
+  absl::Mutex mutex_;
+  std::optional<WrittenFile> sync_file_;  // written under mutex_
+  std::string bytes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::Status RunNullServer(const NullServerOptions& options) {
+  std::optional<WrittenFile> sync_file;
+  if (!options.sync_file.empty()) {
+    absl::StatusOr<WrittenFile> created = WrittenFile::Create(options.sync_file, kSegmentBytes);
+    if (!created.ok()) return created.status();
+    sync_file = *std::move(created);
+  }
+  NullService service(options, std::move(sync_file));
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));
+  }
+  server->Wait();
+  return absl::OkStatus();
+}
+
+}  // namespace walden::bench

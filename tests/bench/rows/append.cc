@@ -1,0 +1,125 @@
+// Appends through the daemon, against a server that does nothing.
+#include "tests/bench/rows/append.h"
+
+#include <utility>
+#include <vector>
+
+#include "tests/bench/figures.h"
+#include "tests/bench/payload.h"
+#include "tests/bench/rows/rows.h"
+#include "tests/bench/server_process.h"
+
+namespace walden::bench {
+namespace {
+
+constexpr uint64_t kRegion = 1;
+constexpr uint64_t kTable = 1;
+constexpr int kUnaryInFlight = 64;
+constexpr size_t kStreamBatchRecords = 256;
+constexpr uint64_t kStreamInFlight = 16;
+
+absl::StatusOr<Measurement> OperationsPerSecond(const absl::StatusOr<LoadResult>& load) {
+  if (!load.ok()) return load.status();
+  return Measurement{load->OperationsPerSecond(), load->latency};
+}
+
+// One load under which both servers are put. Every round has servers of its own: two processes of
+// the very same program can differ by a quarter for as long as they live.
+template <typename Load>
+absl::StatusOr<std::vector<RoundPair>> MeasureServers(const Options& options,
+                                                      const NullServerOptions& null_options,
+                                                      Load load) {
+  const auto measure_walden = [&]() -> absl::StatusOr<Measurement> {
+    auto server = ServerProcess::StartWalden(options, "walden");
+    if (!server.ok()) return server.status();
+    auto measured = OperationsPerSecond(load(server->channel()));
+    if (!measured.ok()) return measured;
+    if (auto status = MarkAllDeleted(server->channel(), kRegion, kTable); !status.ok()) {
+      return status;
+    }
+    if (absl::Status status = server->Stop(); !status.ok()) return status;
+    return measured;
+  };
+  const auto measure_ceiling = [&]() -> absl::StatusOr<Measurement> {
+    auto server = ServerProcess::StartNull(options, "null", null_options);
+    if (!server.ok()) return server.status();
+    return OperationsPerSecond(load(server->channel()));
+  };
+  return MeasureRounds(options, measure_walden, measure_ceiling);
+}
+
+std::vector<RoundPair> WithQuantile(std::vector<RoundPair> rounds, double quantile) {
+  for (RoundPair& round : rounds) {
+    round.walden.value = round.walden.latency.QuantileNanos(quantile) / 1e3;
+    round.ceiling.value = round.ceiling.latency.QuantileNanos(quantile) / 1e3;
+  }
+  return rounds;
+}
+
+}  // namespace
+
+v1::AppendRequest MakeAppendRequest(uint64_t region, uint64_t table, size_t records) {
+  v1::AppendRequest request;
+  request.set_region_id(region);
+  request.set_table_id(table);
+  request.set_durability(v1::DURABILITY_SYNC);
+  for (std::string& payload : MakePayloads(records, kPayloadBytes)) {
+    request.add_payloads(std::move(payload));
+  }
+  return request;
+}
+
+LoadDuration OneRound(const Options& options) {
+  return {.warm_up_seconds = options.warm_up_seconds, .seconds = options.seconds_per_round};
+}
+
+RowResult RunAppendUnary(const Options& options) {
+  const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
+  auto rounds = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
+    return RunAppends(channel, requests, kUnaryInFlight, OneRound(options));
+  });
+  if (!rounds.ok()) return rounds.status();
+  return std::vector{MakeFigure({.title = "Append SYNC, 1 KiB, 64 in flight",
+                                 .unit = "/s",
+                                 .ceiling = "server that does nothing",
+                                 .latency_of = "call"},
+                                *rounds, ShareAtLeast(0.80))};
+}
+
+RowResult RunAppendOneInFlight(const Options& options) {
+  const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
+  const NullServerOptions null_options = {.sync_file = options.directory + "/null.data"};
+  auto rounds = MeasureServers(options, null_options, [&](const ChannelPtr& channel) {
+    return RunAppends(channel, requests, 1, OneRound(options));
+  });
+  if (!rounds.ok()) return rounds.status();
+  FigureText text = {.title = "Append SYNC, 1 KiB, 1 in flight, p50",
+                     .unit = "us",
+                     .ceiling = "server that does one pwrite + fdatasync of the same bytes",
+                     .latency_of = "call"};
+  std::vector figures = {MakeFigure(text, WithQuantile(*rounds, 0.5), ShareAtMost(1.25))};
+  text.title = "Append SYNC, 1 KiB, 1 in flight, p99";
+  text.latency_of = "";
+  figures.push_back(MakeFigure(text, WithQuantile(*rounds, 0.99), ShareAtMost(1.25)));
+  return figures;
+}
+
+RowResult RunAppendStreamRow(const Options& options) {
+  const v1::AppendRequest request = MakeAppendRequest(kRegion, kTable, kStreamBatchRecords);
+  auto rounds = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
+    return RunAppendStream(channel, request, kStreamInFlight, OneRound(options));
+  });
+  if (!rounds.ok()) return rounds.status();
+  for (RoundPair& round : *rounds) {
+    for (Measurement* measured : {&round.walden, &round.ceiling}) {
+      measured->value *= kStreamBatchRecords * kPayloadBytes / 1e6;
+    }
+  }
+  return std::vector{MakeFigure({.title = "AppendStream SYNC, 256 x 1 KiB, 16 in flight",
+                                 .unit = "MB/s",
+                                 .ceiling = "server that does nothing but answer the same stream",
+                                 .latency_of = "batch"},
+                                *rounds, ShareAtLeast(0.60))};
+}
+
+}  // namespace walden::bench

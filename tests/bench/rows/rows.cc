@@ -1,0 +1,15 @@
+#include "tests/bench/rows/rows.h"
+
+namespace walden::bench {
+
+const std::vector<RowDefinition>& AllRows() {
+  static const auto& rows = *new std::vector<RowDefinition>{
+      {"append_unary", "Append SYNC, 1 KiB, 64 in flight", &RunAppendUnary},
+      {"append_one_in_flight", "Append SYNC, 1 KiB, 1 in flight", &RunAppendOneInFlight},
+      {"append_stream", "AppendStream SYNC, 256 x 1 KiB per batch", &RunAppendStreamRow},
+      {"read", "Read of 1 GiB in 1 KiB records", &RunReadRow},
+  };
+  return rows;
+}
+
+}  // namespace walden::bench
