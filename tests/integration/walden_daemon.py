@@ -107,6 +107,11 @@ class Daemon:
         """No configuration file: only where to listen and to keep data, by options."""
         self._command = ("--data-dir", str(self.data), "--listen", self.address)
 
+    def use_environment_only(self):
+        """Neither file nor options, as a container may be set up."""
+        self._command = ()
+        self.environment = {"WALDEN_DATA_DIR": str(self.data), "WALDEN_LISTEN": self.address}
+
     def __enter__(self):
         self.start()
         return self

@@ -1,0 +1,204 @@
+"""Clients that write to every table of a few regions until the daemon is gone.
+
+One thread per table appends (unary or streamed, synced or buffered, with producer tags or without),
+and one thread per region marks deleted. Every answer goes through the model.
+"""
+
+import collections
+import random
+import threading
+import zlib
+
+from log_model import RegionModel, Violation
+from walden_client import BUFFERED, SYNC, WaldenError, append_request
+from walden_testcase import Code
+
+NOISE = random.Random(1).randbytes(1 << 20)
+STREAM_WINDOW = 16
+MAX_LIVE_RECORDS = 600
+# What may end a call when the daemon is killed or stopped; a storage error may not.
+_FAULTS = ("REGION_FAILED", "IO_ERROR", "CORRUPTION", "DISK_FULL")
+
+Kind = collections.namedtuple("Kind", "name streamed durability tagged")
+KINDS = (
+    Kind("unary sync", streamed=False, durability=SYNC, tagged=True),
+    Kind("stream sync", streamed=True, durability=SYNC, tagged=True),
+    Kind("stream buffered", streamed=True, durability=BUFFERED, tagged=True),
+    Kind("unary buffered", streamed=False, durability=BUFFERED, tagged=True),
+    Kind("unary sync without producer", streamed=False, durability=SYNC, tagged=False),
+)
+
+
+def make_payloads(rng, where, number):
+    """A batch: mostly few small records, now and then large ones, so that segments fill."""
+    count = rng.choice((1, 1, 2, 3, 5, 8, 20))
+    largest = rng.choice((30, 200, 200, 1000, 4000, 20_000))
+    payloads = []
+    for index in range(count):
+        head = f"{where} {number}/{index} ".encode()
+        begin, size = rng.randrange(len(NOISE) // 2), rng.randrange(largest)
+        payloads.append(head + NOISE[begin : begin + size])
+    return payloads
+
+
+class Workload:
+    """The tables, and one run() per life of the daemon."""
+
+    def __init__(self, regions, seed):
+        self.producer_base = (zlib.crc32(str(seed).encode()) << 16) + 1
+        self.regions = [RegionModel(region_id) for region_id in range(1, regions + 1)]
+        self.kind_of = {}
+        for region in self.regions:
+            for table_id, kind in enumerate(KINDS):
+                self.kind_of[region.add_table(table_id, kind.tagged)] = kind
+        self.batches = 0
+        self.records = 0
+        self.marks = 0
+        self._seed = seed
+        self._runs = 0
+        self._lock = threading.Lock()
+
+    def tables(self):
+        return list(self.kind_of)
+
+    def check(self, client):
+        """Compares everything that the daemon holds with the model."""
+        for region in self.regions:
+            recovery = client.recover(region.region_id)
+            region.check(recovery.records, {t.table_id: t for t in recovery.state.tables})
+            for table_id, table in region.tables.items():
+                position = client.position(region.region_id, table_id)
+                if position.next_sequence <= table.highest:
+                    raise Violation(f"G5: {table}: next sequence went back to {position}")
+
+    def start(self, client):
+        self._runs += 1
+        return Run(self, client, f"{self._seed}/{self._runs}")
+
+    def count(self, batches=0, records=0, marks=0):
+        with self._lock:
+            self.batches += batches
+            self.records += records
+            self.marks += marks
+
+
+class Run:
+    """The load on one life of the daemon: from construction until it is told and finds it gone."""
+
+    def __init__(self, workload, client, seed):
+        self._workload = workload
+        self._client = client
+        self._over = threading.Event()  # the end is intended: errors are expected from here on
+        self._failures = []
+        self._threads = []
+        for table, kind in workload.kind_of.items():
+            append = self._append_streamed if kind.streamed else self._append_unary
+            self._spawn(append, table, kind, random.Random(f"{seed}/{table}"))
+        for region in workload.regions:
+            self._spawn(self._mark_deleted, region, random.Random(f"{seed}/{region.region_id}"))
+
+    def _spawn(self, work, *arguments):
+        def guarded():
+            try:
+                work(*arguments)
+            except WaldenError as error:
+                self._judge(error)
+            except BaseException as error:
+                self._failures.append(error)
+
+        thread = threading.Thread(target=guarded)
+        thread.start()
+        self._threads.append(thread)
+
+    def announce_end(self):
+        """From here on the daemon may go away."""
+        self._over.set()
+
+    def join(self):
+        """Waits for every client; raises what any of them found."""
+        for thread in self._threads:
+            thread.join(60)
+            if thread.is_alive():
+                raise Violation("a call is still unanswered a minute after the daemon was gone")
+        if self._failures:
+            raise self._failures[0]
+
+    def _judge(self, error):
+        if not self._over.is_set():
+            self._failures.append(Violation(f"refused while the daemon ran: {error}"))
+        elif error.code != Code.UNAVAILABLE or error.reason in _FAULTS:
+            self._failures.append(Violation(f"refused at the end, wrongly: {error}"))
+
+    # --- Clients. Each goes on until its call fails.
+
+    def _request(self, table, kind, batch):
+        return append_request(
+            table.region.region_id,
+            table.table_id,
+            batch.payloads,
+            durability=kind.durability,
+            producer=(self._producer(table), batch.number) if kind.tagged else None,
+        )
+
+    def _producer(self, table):
+        return self._workload.producer_base + table.region.region_id * 1000 + table.table_id
+
+    def _answered(self, table, kind, batch, answer):
+        if kind.durability == SYNC and not answer.durable:
+            raise Violation(f"G1: {table}: a SYNC append is answered as not durable")
+        table.answered(batch, answer.first_sequence, answer.last_sequence, answer.duplicate)
+        self._workload.count(batches=1, records=len(batch.payloads))
+
+    def _append_unary(self, table, kind, rng):
+        while True:
+            batch = table.take(lambda number: make_payloads(rng, str(table), number))
+            answer = self._client.call(
+                self._client.wal.Append, self._request(table, kind, batch)
+            )
+            self._answered(table, kind, batch, answer)
+
+    def _append_streamed(self, table, kind, rng):
+        stream = self._client.append_stream()
+        answers = stream.answers()
+        in_flight = collections.deque()
+        try:
+            while True:
+                while len(in_flight) < STREAM_WINDOW:
+                    batch = table.take(lambda number: make_payloads(rng, str(table), number))
+                    in_flight.append(batch)
+                    stream.send(self._request(table, kind, batch), request_id=batch.number)
+                request_id, answer = next(answers)
+                batch = in_flight.popleft()
+                if request_id != batch.number:
+                    raise Violation(f"G4: {table}: answer {request_id} came before {batch.number}")
+                if isinstance(answer, WaldenError):
+                    raise answer
+                self._answered(table, kind, batch, answer)
+        except StopIteration:
+            raise Violation(f"{table}: the append stream ended by itself") from None
+        finally:
+            stream.cancel()
+
+    def _mark_deleted(self, region, rng):
+        tables = list(region.tables.values())
+        while True:
+            if self._over.wait(rng.uniform(0.001, 0.01)):
+                # One call more, to be caught by the end.
+                self._mark_one(rng.choice(tables), rng)
+                return
+            table = max(tables, key=lambda t: len(t.live)) if rng.random() < 0.7 else rng.choice(tables)
+            self._mark_one(table, rng)
+
+    def _mark_one(self, table, rng):
+        live = len(table.live)
+        if rng.random() < 0.1:
+            position = live  # everything
+        else:
+            position = max(live - MAX_LIVE_RECORDS, 0) + rng.randrange(50)
+        mark = table.ask_mark(min(position, live))
+        if mark is None:
+            return
+        table.marked(
+            mark, self._client.mark_deleted(table.region.region_id, table.table_id, mark)
+        )
+        self._workload.count(marks=1)
