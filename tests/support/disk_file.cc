@@ -15,6 +15,17 @@ bool IsZero(absl::string_view bytes) {
 
 }  // namespace
 
+void DiskFile::CopyFrom(const DiskFile& other) {
+  chunks_.clear();
+  for (const auto& [number, chunk] : other.chunks_) {
+    chunks_[number] = std::make_unique<Chunk>(*chunk);
+  }
+  size_ = other.size_;
+  durable_size_ = other.size_;
+  unsynced_.clear();
+  lost_.clear();
+}
+
 void DiskFile::Grow(uint64_t size) { size_ = std::max(size_, size); }
 
 void DiskFile::Read(uint64_t offset, absl::Span<char> out) const { ReadRaw(offset, out); }

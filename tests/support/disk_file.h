@@ -33,6 +33,9 @@ class DiskFile {
   uint64_t size() const { return size_; }
   bool HasUnsynced() const { return !unsynced_.empty() || size_ != durable_size_; }
 
+  // The other file's contents, all of them durable.
+  void CopyFrom(const DiskFile& other);
+
   // --- What programs do ---
 
   void Grow(uint64_t size);

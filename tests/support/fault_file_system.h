@@ -112,6 +112,9 @@ class FaultFileSystem final : public FileSystem {
   bool Exists(const std::string& path) const;
   bool HasUnsynced(const std::string& path) const;
 
+  // Another machine with a copy of this disk as programs see it, all of it durable.
+  std::unique_ptr<FaultFileSystem> CopyOfDisk(uint64_t seed) const;
+
   // Paths of all files below `directory`, sorted.
   std::vector<std::string> FilesBelow(const std::string& directory) const;
 

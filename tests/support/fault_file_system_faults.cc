@@ -276,6 +276,14 @@ void FaultFileSystem::ForEachFile(const std::string& path, const Node& directory
   }
 }
 
+std::unique_ptr<FaultFileSystem> FaultFileSystem::CopyOfDisk(uint64_t seed) const {
+  auto machine = std::make_unique<FaultFileSystem>(seed);
+  absl::MutexLock lock(&mu_);
+  absl::MutexLock lock_copy(&machine->mu_);
+  machine->root_ = root_->Copy();
+  return machine;
+}
+
 std::vector<std::string> FaultFileSystem::FilesBelow(const std::string& directory) const {
   absl::MutexLock lock(&mu_);
   std::vector<std::string> paths;

@@ -40,6 +40,15 @@ struct FaultFileSystem::Node {
     unsynced_changes.clear();
   }
 
+  // What programs see, all of it durable, without handles and locks.
+  NodePtr Copy() const {
+    auto copy = std::make_shared<Node>(is_directory);
+    copy->file.CopyFrom(file);
+    for (const auto& [name, node] : entries) copy->entries[name] = node->Copy();
+    copy->durable_entries = copy->entries;
+    return copy;
+  }
+
   const bool is_directory;
 
   // Of a directory.

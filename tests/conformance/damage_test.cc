@@ -1,0 +1,246 @@
+// Stored bytes that rot. The tests find a record on disk by its payload.
+#include "engine/error.h"
+#include "tests/conformance/log_fixture.h"
+
+namespace walden::testing {
+namespace {
+
+class DamageTest : public LogTest {
+ protected:
+  struct Place {
+    std::string path;
+    uint64_t offset = 0;
+  };
+
+  void SetUp() override {
+    LogTest::SetUp();
+    for (int i = 0; i < 12; ++i) {
+      Append(1, 2);
+      Append(2, 1);
+    }
+  }
+
+  Place PlaceOf(const StoredRecord& record) {
+    for (const std::string& path : disk().FilesBelow(directory())) {
+      const size_t at = disk().ReadWhole(path).find(record.payload);
+      if (at != std::string::npos) return {path, at};
+    }
+    ADD_FAILURE() << "not on disk: " << record;
+    return {};
+  }
+
+  // A record of table 1 in the middle of the log, damaged on disk.
+  StoredRecord DamageOneRecord() {
+    const StoredRecord victim = ledger().Live(1)[9];
+    const Place place = PlaceOf(victim);
+    disk().FlipBit(place.path, place.offset + victim.payload.size() / 2, 3);
+    return victim;
+  }
+
+  static bool Covers(const DamagedRange& range, const StoredRecord& record) {
+    return range.first <= record.sequence && record.sequence <= range.last;
+  }
+
+  // Reads each record of a table by itself: DATA_LOSS exactly where `damaged` may have been.
+  void ExpectServedOutside(const std::vector<DamagedRange>& damaged) {
+    for (const TableId table : ledger().Tables()) {
+      for (const StoredRecord& record : ledger().Live(table)) {
+        const auto read = ReadAll(log(), ReadRange{table, record.sequence, record.sequence});
+        bool inside = false;
+        for (const DamagedRange& range : damaged) inside |= Covers(range, record);
+        if (inside && !read.ok()) {
+          EXPECT_ERROR(read.status(), kDataLoss, kCorruption);
+        } else {
+          ASSERT_TRUE(read.ok()) << record << ": " << read.status();
+          EXPECT_EQ(*read, std::vector<StoredRecord>{record});
+        }
+      }
+    }
+  }
+
+  // On a copy of the disk: flips one bit, opens, and compares.
+  void FlipAndLook(const std::string& path, uint64_t offset) {
+    const auto copy = disk().CopyOfDisk(/*seed=*/1);
+    copy->FlipBit(path, offset, offset % 8);
+    auto damaged_engine = GetParam().engine->open(copy.get(), directory());
+    if (!damaged_engine.ok()) return;
+    auto opened = (*damaged_engine)->OpenRegion(kRegion, options(), /*create=*/false);
+    if (!opened.ok()) {
+      EXPECT_EQ(opened.status().code(), absl::StatusCode::kDataLoss) << opened.status();
+      return;
+    }
+    RegionLog& damaged = **opened;
+    const bool reported = !damaged.Describe().opening.damaged.empty();
+    for (const TableId table : ledger().Tables()) {
+      for (const StoredRecord& record : ledger().Live(table)) {
+        const auto read = ReadAll(damaged, ReadRange{table, record.sequence, record.sequence});
+        if (read.ok()) {
+          ASSERT_EQ(*read, std::vector<StoredRecord>{record}) << "silently lost or changed";
+        } else {
+          EXPECT_ERROR(read.status(), kDataLoss, kCorruption);
+          ASSERT_TRUE(reported);
+        }
+      }
+      const auto all = ReadTable(damaged, table);
+      if (all.ok()) {
+        ASSERT_EQ(*all, ledger().Live(table));
+      }
+      EXPECT_EQ(damaged.Position(table).deleted_through, ledger().Mark(table));
+    }
+    EXPECT_EQ(damaged.Describe().region_version, kVersion);
+    Batch batch;
+    batch.payloads = {"new"};
+    const AppendResult result = CommitOne(damaged, batch);
+    ASSERT_STATUS_OK(result.status);
+    ASSERT_GE(result.first, ledger().Next(1)) << "a number came back";
+  }
+
+  static constexpr uint64_t kVersion = 3;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, DamageTest, ::testing::ValuesIn(FaultFileSettings()),
+                         SettingName);
+
+TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
+  CloseLog();
+  const StoredRecord victim = DamageOneRecord();
+  const absl::Status status = TryOpenLog();
+  EXPECT_ERROR(status, kDataLoss, kCorruption);
+  auto info = GetErrorInfo(status);
+  ASSERT_TRUE(info.has_value());
+  EXPECT_NE(info->metadata["file"], "");
+  EXPECT_NE(info->metadata["offset"], "");
+  EXPECT_LE(std::stoull(info->metadata["first_sequence"]), victim.sequence);
+  EXPECT_GE(std::stoull(info->metadata["last_sequence"]), victim.sequence);
+  EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);  // and goes on refusing
+  // Another region of the engine works.
+  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  ASSERT_TRUE(other.ok()) << other.status();
+}
+
+TEST_P(DamageTest, ARegionOfPolicyQuarantineServesEverythingElse) {
+  CloseLog();
+  const StoredRecord victim = DamageOneRecord();
+  set_recovery_policy(RecoveryPolicy::kQuarantine);
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    OpenLog();
+    const OpeningReport report = log().Describe().opening;
+    EXPECT_EQ(report.outcome, OpeningReport::Outcome::kQuarantined);
+    ASSERT_EQ(report.damaged.size(), 1u);
+    EXPECT_TRUE(Covers(report.damaged[0], victim));
+    EXPECT_LE(report.damaged[0].last - report.damaged[0].first, 3u) << "an exact range";
+    ExpectServedOutside(report.damaged);
+    const auto inside = ReadAll(log(), ReadRange{1, victim.sequence, victim.sequence});
+    EXPECT_ERROR(inside.status(), kDataLoss, kCorruption);
+    // A reader that comes to the damage gets what lies before it, and never gets past it.
+    auto reader = log().NewReader(ReadRange{1});
+    ASSERT_TRUE(reader.ok());
+    std::vector<StoredRecord> records;
+    absl::StatusOr<ReadProgress> progress = ReadProgress::kMore;
+    for (int i = 0; i < 1000 && progress.ok(); ++i) progress = NextInto(**reader, {}, records);
+    EXPECT_ERROR(progress.status(), kDataLoss, kCorruption);
+    EXPECT_ERROR(NextInto(**reader, {}, records).status(), kDataLoss, kCorruption);
+    for (const StoredRecord& record : records) EXPECT_LT(record.sequence, victim.sequence);
+    Append(1, 2);
+    Append(2, 2);
+    CloseLog();
+  }
+}
+
+TEST_P(DamageTest, DeletingPastAQuarantinedRangeMakesTheTableWhole) {
+  CloseLog();
+  DamageOneRecord();
+  set_recovery_policy(RecoveryPolicy::kQuarantine);
+  OpenLog();
+  const SequenceNumber past = log().Describe().opening.damaged.at(0).last;
+  MarkDeleted(1, past);
+  MarkDeleted(2, past);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+  Append(1, 1);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DamageTest, NumbersInsideAQuarantinedRangeAreNeverGivenAgain) {
+  CloseLog();
+  const StoredRecord victim = ledger().Live(2).back();  // the newest record of the log
+  const Place place = PlaceOf(victim);
+  disk().FlipBit(place.path, place.offset, 0);
+  set_recovery_policy(RecoveryPolicy::kQuarantine);
+  OpenLog();
+  Batch batch;
+  batch.table = 2;
+  batch.payloads = Payloads(1);
+  const AppendResult next = CommitOne(log(), batch);
+  ASSERT_STATUS_OK(next.status);
+  EXPECT_GT(next.first, victim.sequence);
+}
+
+TEST_P(DamageTest, DamageInAClosedLogsLastRecordIsNotTakenForATornTail) {
+  CloseLog();
+  const StoredRecord victim = ledger().Live(2).back();
+  const Place place = PlaceOf(victim);
+  disk().FlipBit(place.path, place.offset, 0);
+  EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);
+}
+
+TEST_P(DamageTest, AReaderOfAnOpenRegionFindsNewDamage) {
+  const StoredRecord victim = DamageOneRecord();
+  for (int i = 0; i < 2; ++i) {
+    const auto records = ReadTable(log(), 1);
+    if (records.ok()) GTEST_SKIP() << "this engine read from memory";
+    EXPECT_ERROR(records.status(), kDataLoss, kCorruption);
+  }
+  const auto before = ReadAll(log(), ReadRange{1, 1, victim.sequence - 2});
+  ASSERT_TRUE(before.ok()) << before.status();
+  Append(1, 1);
+  ASSERT_STATUS_OK(log().Health());
+}
+
+TEST_P(DamageTest, VerifyFindsTheDamageOfAnOpenAndOfAClosedRegion) {
+  const StoredRecord victim = DamageOneRecord();
+  std::vector<DamagedRange> findings;
+  const auto collect = [&](const VerifyProgress& progress) {
+    findings.insert(findings.end(), progress.findings.begin(), progress.findings.end());
+    return true;
+  };
+  ASSERT_STATUS_OK(log().Verify(collect));
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_TRUE(Covers(findings[0], victim));
+  EXPECT_NE(findings[0].file, "");
+  EXPECT_GT(findings[0].length, 0u);
+  EXPECT_NE(findings[0].reason, "");
+  CloseLog();
+  findings.clear();
+  ASSERT_STATUS_OK(engine().VerifyClosedRegion(kRegion, collect));
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_TRUE(Covers(findings[0], victim));
+}
+
+// Every byte of every file, one at a time: whatever is damaged, the log is whole, or says that it
+// is not; it never serves other bytes and never forgets in silence.
+TEST_P(DamageTest, NoFlippedBitIsEverSilent) {
+  Batch batch;
+  batch.payloads = Payloads(2);
+  batch.region_version = kVersion;
+  batch.producer = ProducerTag{4, 1};
+  ASSERT_STATUS_OK(Try(batch).status);
+  MarkDeleted(2, 5);
+  CloseLog();
+  set_recovery_policy(RecoveryPolicy::kQuarantine);
+  for (const std::string& path : disk().FilesBelow(directory())) {
+    const std::string bytes = disk().ReadWhole(path);
+    size_t used = bytes.size();
+    while (used > 0 && bytes[used - 1] == 0) --used;
+    const size_t step = used > 4000 ? 13 : 1;
+    for (size_t offset = 0; offset < used; offset += step) {
+      SCOPED_TRACE(path + " at " + std::to_string(offset));
+      FlipAndLook(path, offset);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace walden::testing

@@ -1,0 +1,141 @@
+// Marking deleted, and what is left of numbers afterwards.
+#include "engine/error.h"
+#include "tests/conformance/log_fixture.h"
+
+namespace walden::testing {
+namespace {
+
+class DeleteTest : public LogTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, DeleteTest, ::testing::ValuesIn(AllSettings()), SettingName);
+
+TEST_P(DeleteTest, HalfOfATableCanBeDeleted) {
+  for (int i = 0; i < 10; ++i) {
+    Append(1, 3);
+    Append(2, 2);
+  }
+  const SequenceNumber half = ledger().Live(1)[15].sequence;
+  EXPECT_EQ(MarkDeleted(1, half), half);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DeleteTest, MarkingIsIdempotentAndNeverGoesBack) {
+  Append(1, 10);
+  EXPECT_EQ(MarkDeleted(1, 6), 6u);
+  EXPECT_EQ(MarkDeleted(1, 6), 6u);
+  EXPECT_EQ(MarkDeleted(1, 3), 6u);
+  EXPECT_EQ(MarkDeleted(1, 0), 6u);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  EXPECT_EQ(MarkDeleted(1, 1), 6u);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DeleteTest, AMarkPastTheEndIsClampedToTheEnd) {
+  Append(1, 4);
+  Append(2, 4);
+  EXPECT_EQ(MarkDeleted(1, kMaxSequenceNumber), 4u);
+  ExpectLogHoldsLedger();
+  Append(1, 2);  // not deleted by the earlier mark
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DeleteTest, AMarkOnAnUnknownTableIsZeroAndCreatesNothing) {
+  Append(1, 1);
+  EXPECT_EQ(*log().MarkDeleted(99, 50, std::nullopt), 0u);
+  EXPECT_EQ(log().Describe().tables.size(), 1u);
+  RestartEngine();
+  EXPECT_EQ(log().Describe().tables.size(), 1u);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DeleteTest, AMarkInAGapDeletesWhatIsBelowIt) {
+  Append(1, 2);
+  Append(2, 3);
+  Append(1, 2);
+  MarkDeleted(1, 4);  // segment engine: inside table 2's numbers
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
+  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  ASSERT_TRUE(other.ok()) << other.status();
+  Ledger other_ledger;
+  Batch batch;
+  batch.payloads = Payloads(5);
+  const AppendResult result = CommitOne(**other, batch);
+  ASSERT_STATUS_OK(result.status);
+  other_ledger.Appended(1, result, batch.payloads);
+  Append(1, 5);
+  Append(2, 5);
+  MarkDeleted(1, 100);
+  ExpectLogHoldsLedger();
+  ExpectLogHoldsLedger(**other, other_ledger);
+  ASSERT_STATUS_OK((*other)->Close());
+  other->reset();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+  other = engine().OpenRegion(8, options(), /*create=*/false);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ExpectLogHoldsLedger(**other, other_ledger);
+}
+
+TEST_P(DeleteTest, DeletingBufferedRecordsDeletesThem) {
+  const AppendResult result = Append(1, 3, Durability::kBuffered);
+  EXPECT_EQ(MarkDeleted(1, result.last), result.last);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
+// Every order of a few steps, with a look after each: numbers rise through all of them.
+TEST_P(DeleteTest, NumbersRiseOverWritesDeletesAndReopensInEveryOrder) {
+  enum Step { kAppendOne, kDeleteAll, kReopen };
+  constexpr int kSteps = 5;
+  for (int code = 0; code < 243; ++code) {
+    if (code != 0) {
+      CloseLog();
+      ASSERT_TRUE(*engine().DropRegion(kRegion));
+      ledger() = Ledger();
+      OpenLog();
+    }
+    int rest = code;
+    for (int i = 0; i < kSteps; ++i, rest /= 3) {
+      switch (rest % 3) {
+        case kAppendOne:
+          Append(1, 1);
+          break;
+        case kDeleteAll:
+          MarkDeleted(1, kMaxSequenceNumber);
+          break;
+        case kReopen:
+          RestartEngine();
+          break;
+      }
+      if (HasFailure()) FAIL() << "steps " << code << ", step " << i;
+    }
+    ExpectLogHoldsLedger();
+    Append(1, 1);
+    ExpectLogHoldsLedger();
+    if (HasFailure()) FAIL() << "steps " << code;
+    if (GetParam().medium == Medium::kRealFiles) code += 6;  // a sample: real syncs are slow
+  }
+}
+
+TEST_P(DeleteTest, TwoTablesDeletedAtDifferentTimesKeepTheirOwnNumbers) {
+  for (int round = 0; round < 6; ++round) {
+    Append(1, 3);
+    if (round % 2 == 0) Append(2, 2);
+    MarkDeleted(1 + round % 2, kMaxSequenceNumber);
+    RestartEngine();
+    ExpectLogHoldsLedger();
+  }
+}
+
+}  // namespace
+}  // namespace walden::testing

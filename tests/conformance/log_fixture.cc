@@ -1,0 +1,266 @@
+#include "tests/conformance/log_fixture.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/io/posix_file_system.h"
+
+namespace walden::testing {
+
+// ---------------------------------------------------------------------------------------------------
+// Settings
+
+std::string SettingName(const ::testing::TestParamInfo<Setting>& info) {
+  const Setting& setting = info.param;
+  return absl::StrCat(setting.engine->name,
+                      setting.medium == Medium::kFaultFiles ? "_FaultFiles" : "_RealFiles",
+                      setting.load == Load::kSmall ? "_Small" : "_Large");
+}
+
+std::vector<Setting> AllSettings() {
+  std::vector<Setting> settings;
+  for (const EngineUnderTest& engine : EnginesUnderTest()) {
+    for (const Medium medium : {Medium::kFaultFiles, Medium::kRealFiles}) {
+      for (const Load load : {Load::kSmall, Load::kLarge}) {
+        settings.push_back({&engine, medium, load});
+      }
+    }
+  }
+  return settings;
+}
+
+std::vector<Setting> FaultFileSettings() {
+  std::vector<Setting> settings = AllSettings();
+  settings.erase(std::remove_if(settings.begin(), settings.end(),
+                                [](const Setting& s) { return s.medium != Medium::kFaultFiles; }),
+                 settings.end());
+  return settings;
+}
+
+std::vector<Setting> FaultFileSmallOnly() {
+  std::vector<Setting> settings = FaultFileSettings();
+  settings.erase(std::remove_if(settings.begin(), settings.end(),
+                                [](const Setting& s) { return s.load != Load::kSmall; }),
+                 settings.end());
+  return settings;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Ledger
+
+void Ledger::Appended(TableId table, const AppendResult& result,
+                      const std::vector<std::string>& payloads) {
+  EXPECT_EQ(result.last - result.first + 1, payloads.size()) << "numbers of a batch are contiguous";
+  EXPECT_GE(result.first, Next(table)) << "a number came back";
+  Table& entry = tables_[table];
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    entry.records.push_back({table, result.first + i, payloads[i]});
+  }
+  entry.next = result.last + 1;
+}
+
+void Ledger::MarkedDeleted(TableId table, SequenceNumber mark) {
+  Table& entry = tables_[table];
+  entry.mark = std::max(entry.mark, mark);
+}
+
+std::vector<StoredRecord> Ledger::Live(TableId table) const {
+  std::vector<StoredRecord> live;
+  const auto entry = tables_.find(table);
+  if (entry == tables_.end()) return live;
+  for (const StoredRecord& record : entry->second.records) {
+    if (record.sequence > entry->second.mark) live.push_back(record);
+  }
+  return live;
+}
+
+std::vector<TableId> Ledger::Tables() const {
+  std::vector<TableId> tables;
+  for (const auto& [table, entry] : tables_) tables.push_back(table);
+  return tables;
+}
+
+SequenceNumber Ledger::Next(TableId table) const {
+  const auto entry = tables_.find(table);
+  return entry == tables_.end() ? 1 : entry->second.next;
+}
+
+SequenceNumber Ledger::Mark(TableId table) const {
+  const auto entry = tables_.find(table);
+  return entry == tables_.end() ? 0 : entry->second.mark;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The machine and the engine
+
+LogTest::LogTest() = default;
+LogTest::~LogTest() = default;
+
+void LogTest::SetUp() {
+  options_.segment_size_bytes = GetParam().load == Load::kSmall ? 1 << 20 : 16 << 10;
+  if (GetParam().medium == Medium::kFaultFiles) {
+    fault_files_ = std::make_unique<FaultFileSystem>(1);
+    files_ = fault_files_.get();
+    root_ = "/data";
+    ASSERT_TRUE(files_->CreateDirectory(root_).ok());
+    ASSERT_TRUE(files_->SyncDirectory("/").ok());
+  } else {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "walden-conformance-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+    files_ = PosixFileSystem();
+  }
+  directory_ = root_ + "/default";
+  OpenEngine();
+  OpenLog();
+}
+
+void LogTest::TearDown() {
+  StopEngine();
+  if (GetParam().medium == Medium::kRealFiles) std::filesystem::remove_all(root_);
+}
+
+std::vector<std::string> LogTest::FilesOnDisk() {
+  if (fault_files_ != nullptr) return fault_files_->FilesBelow(root_);
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root_)) {
+    paths.push_back(entry.path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine() {
+  return GetParam().engine->open(files_, directory_);
+}
+
+void LogTest::OpenEngine() {
+  auto engine = TryOpenEngine();
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  engine_ = std::move(*engine);
+}
+
+void LogTest::StopEngine() {
+  log_.reset();
+  engine_.reset();
+}
+
+absl::Status LogTest::TryOpenLog() {
+  auto log = engine_->OpenRegion(kRegion, options_, /*create=*/true);
+  if (log.ok()) log_ = std::move(*log);
+  return log.status();
+}
+
+void LogTest::OpenLog() { ASSERT_STATUS_OK(TryOpenLog()); }
+
+void LogTest::CloseLog() {
+  ASSERT_STATUS_OK(log_->Close());
+  log_.reset();
+}
+
+void LogTest::ReopenLog() {
+  CloseLog();
+  OpenLog();
+}
+
+void LogTest::RestartEngine() {
+  CloseLog();
+  engine_.reset();
+  OpenEngine();
+  OpenLog();
+}
+
+void LogTest::CrashAndReopen() {
+  StopEngine();
+  disk().Restart();
+  OpenEngine();
+  OpenLog();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Appending and comparing
+
+std::string LogTest::Payload(uint64_t n) const {
+  std::string payload = absl::StrCat("<payload ", n, ">");
+  if (GetParam().load == Load::kLarge) payload += Random(n).NonZeroBytes(1200 + n % 300);
+  return payload;
+}
+
+std::vector<std::string> LogTest::Payloads(size_t count) {
+  std::vector<std::string> payloads;
+  for (size_t i = 0; i < count; ++i) payloads.push_back(Payload(payloads_made_++));
+  return payloads;
+}
+
+AppendResult LogTest::Try(const Batch& batch) {
+  AppendResult result = CommitOne(*log_, batch);
+  if (result.status.ok() && !result.duplicate) {
+    ledger_.Appended(batch.table, result, batch.payloads);
+  }
+  return result;
+}
+
+AppendResult LogTest::Append(TableId table, size_t count, Durability durability) {
+  Batch batch;
+  batch.table = table;
+  batch.payloads = Payloads(count);
+  batch.durability = durability;
+  AppendResult result = Try(batch);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_FALSE(result.duplicate);
+  if (durability == Durability::kSync) {
+    EXPECT_TRUE(result.durable);
+  }
+  return result;
+}
+
+SequenceNumber LogTest::MarkDeleted(TableId table, SequenceNumber through) {
+  const auto mark = log_->MarkDeleted(table, through, std::nullopt);
+  EXPECT_TRUE(mark.ok()) << mark.status();
+  if (!mark.ok()) return 0;
+  ledger_.MarkedDeleted(table, *mark);
+  return *mark;
+}
+
+void LogTest::ExpectLogHoldsLedger() { ExpectLogHoldsLedger(*log_, ledger_); }
+
+void LogTest::ExpectLogHoldsLedger(RegionLog& log, const Ledger& ledger) {
+  std::map<TableId, std::vector<StoredRecord>> by_table;
+  const auto everything = ReadAll(log, ReadRange{});
+  ASSERT_TRUE(everything.ok()) << everything.status();
+  for (const StoredRecord& record : *everything) by_table[record.table].push_back(record);
+
+  std::map<TableId, TableState> states;
+  for (const TableState& state : log.Describe().tables) states[state.table] = state;
+
+  for (const TableId table : ledger.Tables()) {
+    SCOPED_TRACE(absl::StrCat("table ", table));
+    const std::vector<StoredRecord> live = ledger.Live(table);
+    const auto read = ReadTable(log, table);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, live);
+    EXPECT_EQ(by_table[table], live) << "read of all tables";
+
+    const TablePosition position = log.Position(table);
+    EXPECT_EQ(position.next, ledger.Next(table));
+    EXPECT_EQ(position.first, live.empty() ? ledger.Next(table) : live.front().sequence);
+    EXPECT_EQ(position.deleted_through, ledger.Mark(table));
+
+    ASSERT_EQ(states.count(table), ledger.Next(table) > 1 ? 1u : 0u);
+    if (ledger.Next(table) == 1) continue;
+    EXPECT_EQ(states[table].next, ledger.Next(table));
+    EXPECT_EQ(states[table].deleted_through, ledger.Mark(table));
+    EXPECT_EQ(states[table].first_live, live.empty() ? 0 : live.front().sequence);
+    EXPECT_EQ(states[table].last_live, live.empty() ? 0 : live.back().sequence);
+  }
+  for (const auto& [table, records] : by_table) {
+    EXPECT_FALSE(ledger.Tables().empty() || (records.size() > 0 && ledger.Next(table) == 1))
+        << "table " << table << " should not exist";
+  }
+}
+
+}  // namespace walden::testing

@@ -1,0 +1,135 @@
+// The fixture of the conformance suite: a machine with one engine on it, and a ledger of everything
+// that was appended and marked deleted, to compare the log with.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/log_engine.h"
+#include "gtest/gtest.h"
+#include "tests/conformance/engine_under_test.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/log_verbs.h"
+
+namespace walden::testing {
+
+enum class Medium { kFaultFiles, kRealFiles };
+
+// How big the payloads are, and so how often a batch begins a new segment.
+enum class Load { kSmall, kLarge };
+
+struct Setting {
+  const EngineUnderTest* engine = nullptr;
+  Medium medium = Medium::kFaultFiles;
+  Load load = Load::kSmall;
+};
+
+std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
+std::vector<Setting> AllSettings();         // every engine, medium and load
+std::vector<Setting> FaultFileSettings();   // those that can crash
+std::vector<Setting> FaultFileSmallOnly();  // those where the load makes no difference
+
+// What a region should hold.
+class Ledger {
+ public:
+  void Appended(TableId table, const AppendResult& result,
+                const std::vector<std::string>& payloads);
+  void MarkedDeleted(TableId table, SequenceNumber mark);
+
+  std::vector<StoredRecord> Live(TableId table) const;
+  std::vector<TableId> Tables() const;
+  SequenceNumber Next(TableId table) const;
+  SequenceNumber Mark(TableId table) const;
+
+ private:
+  struct Table {
+    std::vector<StoredRecord> records;
+    SequenceNumber next = 1;
+    SequenceNumber mark = 0;
+  };
+  std::map<TableId, Table> tables_;
+};
+
+class LogTest : public ::testing::TestWithParam<Setting> {
+ protected:
+  static constexpr RegionId kRegion = 7;
+
+  LogTest();
+  ~LogTest() override;
+
+  void SetUp() override;
+  void TearDown() override;
+
+  // --- The machine ---
+
+  FaultFileSystem& disk() { return *fault_files_; }  // only on kFaultFiles
+  FileSystem& files() { return *files_; }
+  const std::string& directory() const { return directory_; }  // the engine's
+  std::vector<std::string> FilesOnDisk();
+
+  // --- The engine ---
+
+  LogEngine& engine() { return *engine_; }
+  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();
+  void OpenEngine();
+  void StopEngine();  // as after a crash for regions that were not closed
+  RegionOptions options() const { return options_; }
+  void set_recovery_policy(RecoveryPolicy policy) { options_.recovery_policy = policy; }
+  void set_segment_size(uint64_t bytes) { options_.segment_size_bytes = bytes; }
+
+  // --- The region `kRegion` ---
+
+  RegionLog& log() { return *log_; }
+  Ledger& ledger() { return ledger_; }
+  void OpenLog();
+  absl::Status TryOpenLog();
+  void CloseLog();
+  void ReopenLog();       // Close, OpenRegion
+  void RestartEngine();   // Close, engine gone and opened again, OpenRegion
+  void CrashAndReopen();  // after a crash: engine gone, machine up again, OpenRegion
+
+  // The n-th payload of a test, of the load's size.
+  std::string Payload(uint64_t n) const;
+  std::vector<std::string> Payloads(size_t count);  // new ones at each call
+
+  // Appends new payloads; must be accepted.
+  AppendResult Append(TableId table, size_t count, Durability durability = Durability::kSync);
+  // Appends a batch and notes it in the ledger if it is accepted.
+  AppendResult Try(const Batch& batch);
+  SequenceNumber MarkDeleted(TableId table, SequenceNumber through);
+
+  // Every table of the ledger reads as the ledger says, in every way of looking at it.
+  void ExpectLogHoldsLedger();
+  void ExpectLogHoldsLedger(RegionLog& log, const Ledger& ledger);
+
+ private:
+  std::unique_ptr<FaultFileSystem> fault_files_;
+  FileSystem* files_ = nullptr;
+  std::string root_;
+  std::string directory_;
+  RegionOptions options_;
+  std::unique_ptr<LogEngine> engine_;
+  std::unique_ptr<RegionLog> log_;
+  Ledger ledger_;
+  uint64_t payloads_made_ = 0;
+};
+
+// Tests that crash, fill or damage the disk.
+class LogFaultTest : public LogTest {};
+
+}  // namespace walden::testing
+
+#define EXPECT_ERROR(status_expression, expected_code, expected_reason)                           \
+  do {                                                                                            \
+    const absl::Status status_under_test = (status_expression);                                   \
+    EXPECT_EQ(status_under_test.code(), absl::StatusCode::expected_code) << status_under_test;    \
+    EXPECT_TRUE(HasReason(status_under_test, ErrorReason::expected_reason)) << status_under_test; \
+  } while (false)
+
+#define ASSERT_STATUS_OK(expression)             \
+  do {                                           \
+    const absl::Status status_ok = (expression); \
+    ASSERT_TRUE(status_ok.ok()) << status_ok;    \
+  } while (false)

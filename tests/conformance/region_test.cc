@@ -1,0 +1,216 @@
+// Regions: several at once, opening again, dropping, verifying, the lock.
+#include <thread>
+
+#include "engine/error.h"
+#include "tests/conformance/log_fixture.h"
+
+namespace walden::testing {
+namespace {
+
+class RegionTest : public LogTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, RegionTest, ::testing::ValuesIn(AllSettings()), SettingName);
+
+TEST_P(RegionTest, ANewRegionIsEmptyAndListed) {
+  const RegionDescription description = log().Describe();
+  EXPECT_TRUE(description.tables.empty());
+  EXPECT_EQ(description.opening.outcome, OpeningReport::Outcome::kClean);
+  EXPECT_EQ(description.region_version, 0u);
+  const auto records = ReadAll(log(), ReadRange{});
+  ASSERT_TRUE(records.ok()) << records.status();
+  EXPECT_TRUE(records->empty());
+  EXPECT_FALSE(log().HasUnsynced());
+  ASSERT_STATUS_OK(log().Health());
+  EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{kRegion});
+}
+
+TEST_P(RegionTest, AnEmptyRegionCanBeReopened) {
+  RestartEngine();
+  ExpectLogHoldsLedger();
+  Append(1, 1);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, ReopeningWithDataFindsAllOfIt) {
+  for (int round = 0; round < 5; ++round) {
+    for (TableId table = 1; table <= 3; ++table) Append(table, 4);
+    Append(2, 2, Durability::kBuffered);
+    RestartEngine();
+    ExpectLogHoldsLedger();
+    EXPECT_EQ(log().Describe().opening.outcome, OpeningReport::Outcome::kClean);
+  }
+}
+
+TEST_P(RegionTest, ReopeningAfterEverythingWasDeletedRemembersTheNumbers) {
+  for (TableId table = 1; table <= 3; ++table) Append(table, 4);
+  for (TableId table = 1; table <= 3; ++table) MarkDeleted(table, kMaxSequenceNumber);
+  for (int round = 0; round < 3; ++round) {
+    RestartEngine();
+    ExpectLogHoldsLedger();
+  }
+  Append(1, 1);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, ARegionThatWasNotClosedIsReopenedWithEverythingWritten) {
+  Append(1, 4);
+  MarkDeleted(1, 2);
+  Append(2, 3, Durability::kBuffered);
+  StopEngine();
+  OpenEngine();
+  OpenLog();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, OpeningAgainAndAgainWithoutWritesChangesNothing) {
+  Append(1, 4);
+  RestartEngine();
+  const uint64_t allocated = log().Describe().allocated_bytes;
+  for (int i = 0; i < 20; ++i) RestartEngine();
+  EXPECT_LE(log().Describe().allocated_bytes, allocated);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, ARegionOfAThousandTablesIsRecovered) {
+  std::vector<Batch> group(1000);
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 0; i < group.size(); ++i) {
+      group[i].table = i * 1000003;
+      group[i].payloads = {Payload(i)};
+    }
+    const auto results = CommitGroup(log(), group);
+    for (size_t i = 0; i < group.size(); ++i) {
+      ASSERT_STATUS_OK(results[i].status);
+      ledger().Appended(group[i].table, results[i], group[i].payloads);
+    }
+  }
+  for (size_t i = 0; i < group.size(); i += 3) {
+    ledger().MarkedDeleted(group[i].table, ledger().Live(group[i].table)[i % 2].sequence);
+    ASSERT_TRUE(
+        log().MarkDeleted(group[i].table, ledger().Mark(group[i].table), std::nullopt).ok());
+    if (GetParam().medium == Medium::kRealFiles) i += 30;
+  }
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
+  constexpr int kRegions = 4;
+  std::vector<std::unique_ptr<RegionLog>> logs;
+  std::vector<Ledger> ledgers(kRegions);
+  for (RegionId region = 0; region < kRegions; ++region) {
+    auto opened = engine().OpenRegion(100 + region, options(), /*create=*/true);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    logs.push_back(std::move(*opened));
+  }
+  std::vector<std::thread> writers;
+  for (int i = 0; i < kRegions; ++i) {
+    writers.emplace_back([this, i, &logs, &ledgers] {
+      for (int round = 0; round < 40; ++round) {
+        Batch batch;
+        batch.table = round % 3;
+        batch.payloads = {Payload(i * 1000 + round), Payload(round)};
+        batch.durability = round % 4 == 0 ? Durability::kSync : Durability::kBuffered;
+        const AppendResult result = CommitOne(*logs[i], batch);
+        EXPECT_TRUE(result.status.ok()) << result.status;
+        if (result.status.ok()) ledgers[i].Appended(batch.table, result, batch.payloads);
+      }
+      const auto mark = logs[i]->MarkDeleted(1, 20 + i, std::nullopt);
+      EXPECT_TRUE(mark.ok()) << mark.status();
+      if (mark.ok()) ledgers[i].MarkedDeleted(1, *mark);
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  for (int i = 0; i < kRegions; ++i) ExpectLogHoldsLedger(*logs[i], ledgers[i]);
+  for (auto& region : logs) ASSERT_STATUS_OK(region->Close());
+  logs.clear();
+  RestartEngine();
+  EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{kRegion, 100, 101, 102, 103}));
+  for (int i = 0; i < kRegions; ++i) {
+    auto opened = engine().OpenRegion(100 + i, options(), /*create=*/false);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ExpectLogHoldsLedger(**opened, ledgers[i]);
+  }
+}
+
+TEST_P(RegionTest, ExtremeRegionIdsWork) {
+  for (const RegionId region : {RegionId{0}, RegionId{UINT64_MAX}}) {
+    auto opened = engine().OpenRegion(region, options(), /*create=*/true);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    Batch batch;
+    batch.payloads = {"x"};
+    ASSERT_STATUS_OK(CommitOne(**opened, batch).status);
+    ASSERT_STATUS_OK((*opened)->Close());
+  }
+  EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{0, kRegion, UINT64_MAX}));
+}
+
+TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
+  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  ASSERT_TRUE(other.ok()) << other.status();
+  Batch batch;
+  batch.payloads = Payloads(3);
+  Ledger other_ledger;
+  other_ledger.Appended(1, CommitOne(**other, batch), batch.payloads);
+  for (int i = 0; i < 20; ++i) Append(1, 3);
+  CloseLog();
+  const auto dropped = engine().DropRegion(kRegion);
+  ASSERT_TRUE(dropped.ok()) << dropped.status();
+  EXPECT_TRUE(*dropped);
+  EXPECT_FALSE(*engine().DropRegion(kRegion));
+  EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{8});
+  EXPECT_ERROR(engine().OpenRegion(kRegion, options(), /*create=*/false).status(), kNotFound,
+               kNotFound);
+  ExpectLogHoldsLedger(**other, other_ledger);
+  OpenLog();
+  ledger() = Ledger();
+  EXPECT_EQ(Append(1, 1).first, 1u);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, VerifyOfASoundRegionChecksEveryRecordAndFindsNothing) {
+  for (int i = 0; i < 20; ++i) Append(1 + i % 3, 3);
+  uint64_t records = 0;
+  bool complete = false;
+  const auto note = [&](const VerifyProgress& progress) {
+    EXPECT_TRUE(progress.findings.empty());
+    EXPECT_LE(progress.bytes_checked, progress.bytes_total);
+    complete = progress.bytes_checked == progress.bytes_total;
+    records = progress.records_checked;
+    return true;
+  };
+  ASSERT_STATUS_OK(log().Verify(note));
+  EXPECT_TRUE(complete);
+  EXPECT_GE(records, 60u);
+  CloseLog();
+  records = 0;
+  ASSERT_STATUS_OK(engine().VerifyClosedRegion(kRegion, note));
+  EXPECT_GE(records, 60u);
+  OpenLog();
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RegionTest, VerifyCanBeStopped) {
+  for (int i = 0; i < 5; ++i) Append(1, 3);
+  int calls = 0;
+  ASSERT_STATUS_OK(log().Verify([&](const VerifyProgress&) { return ++calls < 1; }));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST_P(RegionTest, VerifyingARegionThatDoesNotExistIsNotFound) {
+  EXPECT_ERROR(engine().VerifyClosedRegion(99, [](const VerifyProgress&) { return true; }),
+               kNotFound, kNotFound);
+}
+
+TEST_P(RegionTest, ASecondEngineOnTheSameDirectoryIsRefused) {
+  EXPECT_ERROR(TryOpenEngine().status(), kFailedPrecondition, kLocked);
+  Append(1, 1);
+  ExpectLogHoldsLedger();
+  StopEngine();
+  OpenEngine();
+  OpenLog();
+  ExpectLogHoldsLedger();
+}
+
+}  // namespace
+}  // namespace walden::testing

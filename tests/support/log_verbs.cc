@@ -1,0 +1,66 @@
+#include "tests/support/log_verbs.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+
+namespace walden::testing {
+
+std::ostream& operator<<(std::ostream& out, const StoredRecord& record) {
+  out << "table " << record.table << " sequence " << record.sequence << " ("
+      << record.payload.size() << " bytes)";
+  if (record.payload.size() <= 40) out << " \"" << record.payload << '"';
+  return out;
+}
+
+std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {
+  std::vector<AppendBatch> batches(group.size());
+  std::vector<AppendBatch*> pointers;
+  for (size_t i = 0; i < group.size(); ++i) {
+    AppendBatch& batch = batches[i];
+    batch.table = group[i].table;
+    batch.payloads.assign(group[i].payloads.begin(), group[i].payloads.end());
+    batch.durability = group[i].durability;
+    batch.expected_next_sequence = group[i].expected_next_sequence;
+    batch.region_version = group[i].region_version;
+    batch.producer = group[i].producer;
+    pointers.push_back(&batch);
+  }
+  // Shared, because `done` may still be running when this function returns.
+  auto done = std::make_shared<absl::Notification>();
+  log.Commit(absl::MakeSpan(pointers), [done] { done->Notify(); });
+  done->WaitForNotification();
+  std::vector<AppendResult> results;
+  for (AppendBatch& batch : batches) results.push_back(std::move(batch.result));
+  return results;
+}
+
+AppendResult CommitOne(RegionLog& log, const Batch& batch) { return CommitGroup(log, {batch})[0]; }
+
+absl::StatusOr<ReadProgress> NextInto(LogReader& reader, const ReadLimits& limits,
+                                      std::vector<StoredRecord>& records) {
+  return reader.Next(limits, [&records](const RecordView& record) {
+    records.push_back({record.table, record.sequence, std::string(record.payload)});
+  });
+}
+
+absl::StatusOr<std::vector<StoredRecord>> ReadAll(const RegionLog& log, const ReadRange& range,
+                                                  const ReadLimits& limits) {
+  auto reader = log.NewReader(range);
+  if (!reader.ok()) return reader.status();
+  std::vector<StoredRecord> records;
+  while (true) {
+    const auto progress = NextInto(**reader, limits, records);
+    if (!progress.ok()) return progress.status();
+    if (*progress != ReadProgress::kMore) return records;
+  }
+}
+
+absl::StatusOr<std::vector<StoredRecord>> ReadTable(const RegionLog& log, TableId table) {
+  ReadRange range;
+  range.table = table;
+  return ReadAll(log, range);
+}
+
+}  // namespace walden::testing

@@ -1,0 +1,48 @@
+// What tests do to a region's log, in one call each.
+#pragma once
+
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+
+namespace walden::testing {
+
+// An AppendBatch that owns its payloads.
+struct Batch {
+  TableId table = 1;
+  std::vector<std::string> payloads;
+  Durability durability = Durability::kSync;
+  std::optional<SequenceNumber> expected_next_sequence;
+  std::optional<uint64_t> region_version;
+  std::optional<ProducerTag> producer;
+};
+
+struct StoredRecord {
+  TableId table = 0;
+  SequenceNumber sequence = 0;
+  std::string payload;
+
+  bool operator==(const StoredRecord& other) const {
+    return table == other.table && sequence == other.sequence && payload == other.payload;
+  }
+};
+std::ostream& operator<<(std::ostream& out, const StoredRecord& record);
+
+// Commits the batches as one group and waits until they are answered.
+std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);
+AppendResult CommitOne(RegionLog& log, const Batch& batch);
+
+// Reads until nothing more is visible, `limits` at a time.
+absl::StatusOr<std::vector<StoredRecord>> ReadAll(const RegionLog& log, const ReadRange& range,
+                                                  const ReadLimits& limits = {});
+absl::StatusOr<std::vector<StoredRecord>> ReadTable(const RegionLog& log, TableId table);
+
+// What one call of Next visits, added to `records`.
+absl::StatusOr<ReadProgress> NextInto(LogReader& reader, const ReadLimits& limits,
+                                      std::vector<StoredRecord>& records);
+
+}  // namespace walden::testing
