@@ -43,7 +43,7 @@ struct NamespaceConfig {
   std::string name;  // also its directory below data_dir
   EngineKind engine = EngineKind::kSegment;
   RegionSettings settings;
-  uint32_t spare_segments = 1;  // segments prepared ahead, per region being written
+  uint32_t spare_segments = 1;  // kept prepared, of segment_size, for any region
   std::vector<RegionConfig> regions;
 
   // The settings of a region, whether it is listed or not.

@@ -175,7 +175,7 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
   AddRegionSettings(fields);
   fields.push_back(One<Owner>(
       "spare_segments", WALDEN_PLACE(Owner, spare_segments), IntegerRule<uint32_t>{0, 16},
-      "Segments prepared ahead for each region that is being written, so that appends do not wait "
+      "Segments of segment_size that are kept prepared for the namespace, so that appends do not wait "
       "for a new file."));
   return fields;
 }

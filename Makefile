@@ -1,0 +1,48 @@
+# The commands of everyday work, each a line or two of what one would type. `make help` lists them.
+# ARGS="..." goes to the program that a command runs: make run ARGS="--config my.yaml".
+.DEFAULT_GOAL := help
+.PHONY: run test bench format lint clean help packages
+MAKEFLAGS += --no-print-directory
+
+RELEASE := build/release
+JOBS ?= $(shell nproc)
+
+run: packages $(RELEASE)/build.ninja  ## build what is needed and start waldend with its defaults
+	@echo "Building waldend and walden in $(RELEASE) (the first time takes a few minutes) ..."
+	@cmake --build $(RELEASE) --target waldend walden
+	@printf '%s\n' '' \
+	  'Starting waldend; Ctrl-C stops it. In another terminal:' \
+	  '  $(RELEASE)/bin/walden append --region 1 --table 1 hello' \
+	  '  $(RELEASE)/bin/walden read --region 1 --table 1' \
+	  '  $(RELEASE)/bin/walden --help' ''
+	@exec $(RELEASE)/bin/waldend $(ARGS)
+
+test: packages $(RELEASE)/build.ninja  ## build everything and run every test
+	@scripts/install-deps.sh test
+	cmake --build $(RELEASE)
+	ctest --test-dir $(RELEASE) --output-on-failure -j $(JOBS) $(ARGS)
+
+bench: packages $(RELEASE)/build.ninja  ## measure Walden beside its ceilings; JSON goes to build/bench.json
+	cmake --build $(RELEASE) --target waldend walden_bench
+	$(RELEASE)/bin/walden_bench --json build/bench.json $(ARGS)
+
+format:  ## lay out every C++ file as .clang-format says
+	@scripts/install-deps.sh dev
+	git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+lint: packages  ## check layout, thread annotations and clang-tidy
+	@scripts/install-deps.sh dev
+	scripts/lint.sh $(ARGS)
+
+clean:  ## remove everything that was built
+	rm -rf build
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+packages:
+	@scripts/install-deps.sh build
+
+build/%/build.ninja: | packages
+	@echo "Configuring build/$* ..."
+	@cmake --preset $*

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what Walden needs from Debian 12's packages, and only what is missing.
+#
+#   scripts/install-deps.sh [--print] GROUP...
+#
+#   build    compile everything, tests and benchmarks too
+#   test     run the tests
+#   dev      format and lint
+#   runtime  run a waldend that was built elsewhere
+#
+# --print lists a group's packages instead. Installing needs root or sudo.
+set -euo pipefail
+
+packages_of() {
+  case "$1" in
+    build)
+      echo g++ cmake ninja-build ccache mold pkg-config \
+        libabsl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc \
+        libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libisal-dev \
+        libgtest-dev libgmock-dev
+      ;;
+    test) echo python3 python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc ;;
+    dev) echo clang clang-format clang-tidy git ;;
+    runtime)
+      echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
+        libyaml-cpp0.7 libisal2
+      ;;
+    *)
+      echo "install-deps.sh: unknown group '$1'; groups are build, test, dev and runtime" >&2
+      return 2
+      ;;
+  esac
+}
+
+is_installed() {
+  [[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
+}
+
+print_only=no
+if [[ "${1:-}" == --print ]]; then
+  print_only=yes
+  shift
+fi
+if [[ $# -eq 0 ]]; then
+  echo "usage: scripts/install-deps.sh [--print] build|test|dev|runtime..." >&2
+  exit 2
+fi
+
+wanted=()
+for group in "$@"; do
+  list=$(packages_of "$group")
+  read -r -a packages <<<"$list"
+  wanted+=("${packages[@]}")
+done
+if [[ $print_only == yes ]]; then
+  printf '%s\n' "${wanted[@]}" | sort -u
+  exit
+fi
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  echo "install-deps.sh: this is no Debian; it needs what these packages hold: ${wanted[*]}" >&2
+  exit 1
+fi
+missing=()
+for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
+  is_installed "$package" || missing+=("$package")
+done
+if [[ ${#missing[@]} -eq 0 ]]; then
+  exit
+fi
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-deps.sh: run as root: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+echo "Installing ${#missing[@]} missing packages for $*: ${missing[*]}"
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Checks the source without running it.
+#
+#   scripts/lint.sh [format] [threads] [tidy]      all three when none is named
+#
+#   format   clang-format would change nothing
+#   threads  everything compiles with clang, whose -Wthread-safety checks the annotations
+#   tidy     clang-tidy finds nothing (.clang-tidy says what it looks for)
+#
+# LINT_PATHS narrows format and tidy to files whose path matches a regular expression.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+paths=${LINT_PATHS:-.}
+jobs=$(nproc)
+
+check_format() {
+  git ls-files '*.cc' '*.h' | grep -E "$paths" | xargs -r clang-format --dry-run -Werror
+  echo "format: ok"
+}
+
+configure_clang() {
+  [[ -f build/clang/build.ninja ]] || cmake --preset clang
+}
+
+check_threads() {
+  configure_clang
+  cmake --build build/clang
+  echo "threads: ok"
+}
+
+check_tidy() {
+  configure_clang
+  # Generated headers must be there before anything can be read.
+  cmake --build build/clang --target walden_proto
+  [[ ! -f tests/bench/report.proto ]] || cmake --build build/clang --target walden_bench_report
+  git ls-files '*.cc' | grep -E "$paths" |
+    xargs -r -P "$jobs" -n 4 clang-tidy --quiet -p build/clang
+  echo "tidy: ok"
+}
+
+stages=("$@")
+[[ ${#stages[@]} -gt 0 ]] || stages=(format threads tidy)
+for stage in "${stages[@]}"; do
+  case "$stage" in
+    format | threads | tidy) "check_$stage" ;;
+    *)
+      echo "lint.sh: unknown check '$stage'; checks are format, threads and tidy" >&2
+      exit 2
+      ;;
+  esac
+done
