@@ -1,0 +1,33 @@
+#include "server/mailbox_job.h"
+
+#include "engine/error.h"
+
+namespace walden {
+
+void MailboxJob::Answer() {
+  if (charged_to_ != nullptr) charged_to_->Release(charged_bytes_);
+  charged_to_ = nullptr;
+  OnAnswered();
+}
+
+void MailboxJob::AnswerRefused(const absl::Status& status) {
+  SetRefused(status);
+  Answer();
+}
+
+void MailboxJob::AnswerAbsent() {
+  SetAbsent();
+  Answer();
+}
+
+void AppendJob::SetRefused(const absl::Status& status) {
+  batch.result = AppendResult{};
+  batch.result.status = status;
+}
+
+void AppendJob::SetAbsent() {
+  SetRefused(MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                       "the region does not exist and could not be created"));
+}
+
+}  // namespace walden

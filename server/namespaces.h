@@ -1,0 +1,71 @@
+// The namespaces of a daemon: fixed when it starts.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// How one region is served.
+struct RegionPolicy {
+  RegionOptions engine;
+  Durability default_durability = Durability::kSync;  // of appends that do not ask for one
+  absl::Duration buffered_sync_interval = absl::Milliseconds(10);
+};
+
+struct Namespace {
+  NamespaceId id = 0;
+  std::string name;
+  std::unique_ptr<LogEngine> engine;
+  RegionPolicy regions;
+  absl::flat_hash_map<RegionId, RegionPolicy> overrides;
+
+  const RegionPolicy& PolicyOf(RegionId region) const {
+    if (overrides.empty()) return regions;
+    const auto found = overrides.find(region);
+    return found == overrides.end() ? regions : found->second;
+  }
+};
+
+// Read-only after it was filled; any thread may then use it.
+class NamespaceSet {
+ public:
+  // The id must not be 0 and not be there yet. The first one added is the default until SetDefault.
+  Namespace* Add(std::unique_ptr<Namespace> added) {
+    Namespace* const result = added.get();
+    if (default_id_ == 0) default_id_ = added->id;
+    by_id_[added->id] = std::move(added);
+    return result;
+  }
+  void SetDefault(NamespaceId id) { default_id_ = id; }
+
+  // 0 is the default one. Null if there is none.
+  const Namespace* Find(uint32_t id) const {
+    if (id >= by_id_.size()) return nullptr;
+    return by_id_[id == 0 ? default_id_ : id].get();
+  }
+  NamespaceId default_id() const { return default_id_; }
+
+  // Ordered by id.
+  std::vector<const Namespace*> All() const {
+    std::vector<const Namespace*> all;
+    for (const auto& entry : by_id_) {
+      if (entry != nullptr) all.push_back(entry.get());
+    }
+    return all;
+  }
+
+ private:
+  std::array<std::unique_ptr<Namespace>, 256> by_id_;
+  NamespaceId default_id_ = 0;
+};
+
+}  // namespace walden

@@ -1,0 +1,72 @@
+#include "server/read_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+// Bounds what many tiny records add to a chunk besides their payloads.
+constexpr size_t kSmallestCountedPayload = 64;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ReadSession>> ReadSession::Open(std::shared_ptr<RegionActor> actor,
+                                                               const ReadRange& range,
+                                                               const SessionLimits& limits,
+                                                               Statistics* statistics) {
+  absl::StatusOr<std::unique_ptr<LogReader>> reader = actor->log().NewReader(range);
+  if (!reader.ok()) return reader.status();
+  return std::unique_ptr<ReadSession>(
+      new ReadSession(std::move(actor), *std::move(reader), limits, statistics));
+}
+
+ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<LogReader> reader,
+                         const SessionLimits& limits, Statistics* statistics)
+    : actor_(std::move(actor)),
+      reader_(std::move(reader)),
+      limits_(limits),
+      statistics_(statistics) {
+  Statistics::Add(statistics_->open_readers, 1);
+}
+
+ReadSession::~ReadSession() { Statistics::Subtract(statistics_->open_readers, 1); }
+
+absl::StatusOr<ReadProgress> ReadSession::Fill(absl::FunctionRef<void(const RecordView&)> visit) {
+  if (!error_.ok()) return error_;
+  if (actor_->closed()) {
+    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                     absl::StrCat("region ", actor_->options().key.region,
+                                  " was closed while it was read; read again from where you are"));
+  }
+  const ReadLimits step{
+      .max_records = std::min<uint64_t>(limits_.max_records - records_,
+                                        limits_.chunk_payload_bytes / kSmallestCountedPayload + 1),
+      .max_payload_bytes = std::min<uint64_t>(limits_.max_payload_bytes - payload_bytes_,
+                                              limits_.chunk_payload_bytes)};
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  const absl::StatusOr<ReadProgress> progress =
+      reader_->Next(step, [&visit, &records, &bytes](const RecordView& record) {
+        ++records;
+        bytes += record.payload.size();
+        visit(record);
+      });
+  records_ += records;
+  payload_bytes_ += bytes;
+  Statistics::Add(statistics_->read_records, records);
+  Statistics::Add(statistics_->read_payload_bytes, bytes);
+  if (!progress.ok()) {
+    if (records == 0) return progress.status();
+    error_ = progress.status();
+    return ReadProgress::kMore;
+  }
+  const bool limit_reached =
+      records_ >= limits_.max_records || payload_bytes_ >= limits_.max_payload_bytes;
+  return limit_reached ? ReadProgress::kFinished : *progress;
+}
+
+}  // namespace walden

@@ -1,0 +1,55 @@
+// One reader of one region: walks a range in chunks of bounded size.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+#include "server/region_actor.h"
+#include "server/statistics.h"
+
+namespace walden {
+
+struct SessionLimits {
+  uint64_t max_records = UINT64_MAX;
+  uint64_t max_payload_bytes = UINT64_MAX;  // the record that reaches it is still visited
+  size_t chunk_payload_bytes = size_t{256} << 10;
+};
+
+// One thread at a time. Never waits for the region's writer.
+class ReadSession {
+ public:
+  // `statistics` outlives it.
+  static absl::StatusOr<std::unique_ptr<ReadSession>> Open(std::shared_ptr<RegionActor> actor,
+                                                           const ReadRange& range,
+                                                           const SessionLimits& limits,
+                                                           Statistics* statistics);
+  ~ReadSession();
+
+  // Visits about one chunk's worth of records. kFinished also when a limit was reached. Records in
+  // front of a damaged range are visited first, the error comes with the next call. UNAVAILABLE once
+  // the region was closed.
+  absl::StatusOr<ReadProgress> Fill(absl::FunctionRef<void(const RecordView&)> visit);
+
+  uint64_t records() const { return records_; }
+  uint64_t payload_bytes() const { return payload_bytes_; }
+  const std::shared_ptr<RegionActor>& actor() const { return actor_; }
+
+ private:
+  ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<LogReader> reader,
+              const SessionLimits& limits, Statistics* statistics);
+
+  const std::shared_ptr<RegionActor> actor_;
+  const std::unique_ptr<LogReader> reader_;  // goes before the log that it reads
+  const SessionLimits limits_;
+  Statistics* const statistics_;
+  uint64_t records_ = 0;
+  uint64_t payload_bytes_ = 0;
+  absl::Status error_;  // to be told by the next Fill
+};
+
+}  // namespace walden

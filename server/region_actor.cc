@@ -1,0 +1,198 @@
+#include "server/region_actor.h"
+
+#include <utility>
+
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+// A sync that nobody waits for. If it fails, the region has failed and its host was told.
+class TimedSync final : public SyncJob {
+ public:
+  void OnAnswered() override { delete this; }
+};
+
+}  // namespace
+
+RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
+                         const ActorEnvironment& environment)
+    : options_(options), environment_(environment), log_(std::move(log)) {}
+
+bool RegionActor::Post(MailboxJob* job, Scheduling scheduling) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closing_) return false;
+    mailbox_.PushBack(job);
+    if (running_) return true;
+    running_ = true;
+  }
+  Start(scheduling);
+  return true;
+}
+
+void RegionActor::Close(std::function<void(const absl::Status&)> closed) {
+  {
+    absl::MutexLock lock(&mutex_);
+    closing_ = true;
+    on_closed_ = std::move(closed);
+    if (running_) return;
+    running_ = true;
+  }
+  Start(Scheduling::kHandOff);
+}
+
+void RegionActor::PostTimedSync() {
+  sync_scheduled_.store(false, std::memory_order_seq_cst);
+  if (!log_->HasUnsynced() || !log_->Health().ok()) return;
+  auto* job = new TimedSync;
+  if (!Post(job, Scheduling::kHandOff)) delete job;  // closing syncs
+}
+
+void RegionActor::Start(Scheduling scheduling) {
+  if (scheduling == Scheduling::kCallerMayLead && environment_.leaders->TryEnter()) {
+    Run(/*may_yield=*/false);
+    environment_.leaders->Leave();
+    return;
+  }
+  environment_.executor->Post([self = shared_from_this()] { self->Run(/*may_yield=*/true); });
+}
+
+void RegionActor::Run(bool may_yield) {
+  for (int groups = 0; TakeWaiting(); ++groups) {
+    if (may_yield && groups == options_.groups_per_turn) {
+      environment_.executor->Post([self = shared_from_this()] { self->Run(true); });
+      return;
+    }
+    if (!WorkOnTurn()) return;
+  }
+}
+
+// False when there is nothing to do, and then another thread may have begun the next turn already.
+bool RegionActor::TakeWaiting() {
+  if (!turn_.empty()) return true;
+  {
+    absl::MutexLock lock(&mutex_);
+    turn_.Splice(mailbox_);
+    if (!turn_.empty()) return true;
+    if (on_closed_ == nullptr) {
+      // After closing, nothing is ever posted again and nobody needs to be kept from a turn.
+      running_ = false;
+      return false;
+    }
+  }
+  CloseLog();
+  return false;
+}
+
+// False if the turn goes on elsewhere, when its commit is done.
+bool RegionActor::WorkOnTurn() {
+  switch (turn_.front()->kind()) {
+    case MailboxJob::Kind::kAppend:
+      return CommitGroup();
+    case MailboxJob::Kind::kMarkDeleted:
+      AnswerMarkDeleted(static_cast<MarkDeletedJob*>(turn_.PopFront()));
+      return true;
+    case MailboxJob::Kind::kSync:
+      AnswerSync(static_cast<SyncJob*>(turn_.PopFront()));
+      return true;
+  }
+  return true;
+}
+
+bool RegionActor::CommitGroup() {
+  uint64_t bytes = 0;
+  while (!turn_.empty() && turn_.front()->kind() == MailboxJob::Kind::kAppend) {
+    auto* job = static_cast<AppendJob*>(turn_.front());
+    if (!group_.empty() && bytes + job->payload_bytes > options_.max_group_bytes) break;
+    bytes += job->payload_bytes;
+    turn_.PopFront();
+    group_jobs_.push_back(job);
+    group_.push_back(&job->batch);
+  }
+  commit_phase_.store(CommitPhase::kStarted, std::memory_order_relaxed);
+  log_->Commit(group_, [this] { OnCommitDone(); });
+  if (commit_phase_.load(std::memory_order_acquire) != CommitPhase::kDone) {
+    self_ = shared_from_this();
+    if (commit_phase_.exchange(CommitPhase::kReturned) != CommitPhase::kDone) return false;
+    self_ = nullptr;
+  }
+  AnswerGroup();
+  return true;
+}
+
+void RegionActor::OnCommitDone() {
+  if (commit_phase_.exchange(CommitPhase::kDone) == CommitPhase::kStarted) return;
+  environment_.executor->Post([self = std::move(self_)] {
+    self->AnswerGroup();
+    self->Run(/*may_yield=*/true);
+  });
+}
+
+void RegionActor::AnswerGroup() {
+  visibility_.Publish(group_);
+  Statistics& statistics = *environment_.statistics;
+  uint64_t batches = 0;
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  bool synced = false;
+  bool unsynced = false;
+  for (const AppendJob* job : group_jobs_) {
+    const AppendResult& result = job->batch.result;
+    if (!result.status.ok()) {
+      if (absl::IsUnavailable(result.status)) NoteError(result.status);
+      continue;
+    }
+    ++batches;
+    records += job->batch.payloads.size();
+    bytes += job->payload_bytes;
+    synced |= job->batch.durability == Durability::kSync && !result.duplicate;
+    unsynced |= !result.durable;
+  }
+  Statistics::Add(statistics.commits, 1);
+  Statistics::Add(statistics.appended_batches, batches);
+  Statistics::Add(statistics.appended_records, records);
+  Statistics::Add(statistics.appended_payload_bytes, bytes);
+  Statistics::Add(statistics.refused_batches, group_jobs_.size() - batches);
+  if (synced) Statistics::Add(statistics.syncs, 1);
+  if (unsynced && !sync_scheduled_.exchange(true, std::memory_order_seq_cst)) {
+    environment_.host->OnUnsynced(shared_from_this());
+  }
+  for (AppendJob* job : group_jobs_) job->Answer();
+  group_jobs_.clear();
+  group_.clear();
+}
+
+void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
+  job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+  NoteError(job->result.status());
+  job->Answer();
+}
+
+void RegionActor::AnswerSync(SyncJob* job) {
+  job->result = log_->Sync();
+  if (job->result.ok()) Statistics::Add(environment_.statistics->syncs, 1);
+  NoteError(job->result);
+  job->Answer();
+}
+
+void RegionActor::NoteError(const absl::Status& status) {
+  if (status.ok() || failure_told_ || log_->Health().ok()) return;
+  failure_told_ = true;
+  environment_.host->OnFailed(options_.key, status);
+}
+
+void RegionActor::CloseLog() {
+  const absl::Status status = log_->Close();
+  closed_.store(true, std::memory_order_release);
+  visibility_.PublishAll();
+  std::function<void(const absl::Status&)> on_closed;
+  {
+    absl::MutexLock lock(&mutex_);
+    on_closed = std::move(on_closed_);
+    on_closed_ = nullptr;
+  }
+  on_closed(status);
+}
+
+}  // namespace walden

@@ -1,0 +1,201 @@
+// Every region of the daemon: opens them on demand, routes jobs to their actors, remembers the broken
+// ones, closes and drops them.
+//
+// A region is in one of these states, and calls that cannot be served in the present one wait, in
+// order, for the next:
+//
+//   closed   (no entry)     the next call opens it
+//   opening                 calls wait
+//   open                    jobs go to its actor
+//   closing                 being closed or dropped; calls wait, and open it again afterwards
+//   broken                  could not be opened: calls get that error until Close
+//
+// Opening, closing and dropping run on the executors, so one slow region holds up nobody else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "engine/clock.h"
+#include "engine/executor.h"
+#include "engine/log_engine.h"
+#include "server/mailbox_job.h"
+#include "server/memory_budget.h"
+#include "server/namespaces.h"
+#include "server/region_actor.h"
+#include "server/statistics.h"
+
+namespace walden {
+
+// What happens to regions, for the log and metrics. Any thread; must not block, nor call back.
+class RegionEvents {
+ public:
+  virtual ~RegionEvents() = default;
+  virtual void OnOpened(const RegionKey&, const OpeningReport&) {}
+  virtual void OnBroken(const RegionKey&, const absl::Status&) {}  // could not be opened
+  virtual void OnFailed(const RegionKey&, const absl::Status&) {}  // takes no appends any more
+  virtual void OnClosed(const RegionKey&, const absl::Status&) {}
+  virtual void OnDropped(const RegionKey&) {}
+};
+
+struct RegistryOptions {
+  uint32_t max_open_regions = 4096;
+  uint64_t mailbox_bytes = uint64_t{64} << 20;  // of all jobs that wait for an answer
+  int leader_slots = 1;                         // see LeaderSlots
+  uint64_t max_group_bytes = uint64_t{4} << 20;
+};
+
+// All outlive the registry, and run nothing any more when it is destroyed.
+struct RegistryEnvironment {
+  const Clock* clock = nullptr;
+  Executor* actors = nullptr;      // turns of actors: they block in writes and syncs
+  Executor* background = nullptr;  // opening and dropping: long work
+  Statistics* statistics = nullptr;
+  RegionEvents* events = nullptr;
+};
+
+// What opening everything at the start found.
+struct StartSummary {
+  uint64_t regions = 0;  // open now
+  uint64_t broken = 0;
+  uint64_t not_opened = 0;  // beyond max_open_regions
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t torn_tails = 0;
+  uint64_t quarantined = 0;
+};
+
+struct RegionListing {
+  enum class State { kClosed, kOpen, kFailed, kBroken };
+  RegionId region = 0;
+  State state = State::kClosed;
+  absl::Status error;
+};
+
+// Any thread may use it. Keys must name namespaces that exist.
+class RegionRegistry : private ActorHost {
+ public:
+  RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
+                 const RegistryEnvironment& environment);
+  // As a crash, unless CloseAll is done: open logs go away unclosed, jobs that wait are not answered.
+  ~RegionRegistry() override;
+
+  const NamespaceSet& namespaces() const { return namespaces_; }
+  const MemoryBudget& mailbox_budget() const { return mailbox_budget_; }
+
+  // Routes the job to the region's actor, which answers it: an append creates the region if need be,
+  // other jobs are answered as by an empty one. Jobs of one thread to one region keep their order. The
+  // bytes of appends count against the mailbox budget until they are answered; if it is full an append
+  // is refused with MAILBOX_FULL. May answer inside this call.
+  void Submit(const RegionKey& key, MailboxJob* job, Scheduling scheduling);
+
+  // The region's actor; null for a region that was never written. Called inside this call if the
+  // region is open, otherwise later on an executor.
+  using FindCallback = std::function<void(absl::StatusOr<std::shared_ptr<RegionActor>>)>;
+  void Find(const RegionKey& key, FindCallback found);
+
+  // Closes a region after what waits in its mailbox, or forgets that it was broken. True if it was
+  // open. An error says that closing failed; the region is closed all the same.
+  using CloseCallback = std::function<void(absl::StatusOr<bool>)>;
+  void Close(const RegionKey& key, CloseCallback closed);
+
+  // Closes and removes a region. False if there was none.
+  void Drop(const RegionKey& key, CloseCallback dropped);
+
+  // Blocks for a directory listing. Everything that exists or is broken, by id.
+  absl::StatusOr<std::vector<RegionListing>> List(const Namespace& of) const;
+
+  // Verifies a region that could not be opened; blocks for long. An error if the region is not broken,
+  // or not any more. (An open region is verified through its actor's log.)
+  absl::Status VerifyBroken(const RegionKey& key,
+                            absl::FunctionRef<bool(const VerifyProgress&)> report);
+
+  uint64_t open_regions() const;
+
+  // Opens every region that exists. `done` gets an error only if a namespace could not be listed.
+  void OpenAll(std::function<void(absl::StatusOr<StartSummary>)> done);
+
+  // From now on every call is refused with SHUTTING_DOWN. Answers what waits, closes every region,
+  // then calls `done` with the first error of a region's closing.
+  void CloseAll(std::function<void(const absl::Status&)> done);
+
+  // Posts the syncs of BUFFERED records whose interval has passed. To be called now and then.
+  void SyncDue();
+
+ private:
+  enum class State { kOpening, kOpen, kClosing, kBroken };
+
+  struct Entry {
+    State state = State::kOpening;
+    std::shared_ptr<RegionActor> actor;  // kOpen, kClosing
+    absl::Status broken;                 // kBroken
+    bool create = false;                 // a waiting append wants the region to exist
+    int verifying = 0;                   // kBroken: who reads its files
+    JobList waiting_jobs;
+    std::vector<FindCallback> waiting_finds;
+    std::vector<std::function<void()>> waiting_closes;  // Close and Drop, tried again
+  };
+
+  struct DueSync {
+    std::shared_ptr<RegionActor> actor;
+    absl::Duration due;
+  };
+
+  // What is to be called once the lock is released.
+  struct Wakeups {
+    JobList jobs;
+    std::vector<FindCallback> finds;
+    std::vector<std::function<void()>> closes;
+  };
+
+  struct StartProgress;
+
+  void OnUnsynced(std::shared_ptr<RegionActor> actor) override;
+  void OnFailed(const RegionKey& key, const absl::Status& why) override;
+
+  // A new entry that is being opened, or an error if the limit is reached.
+  absl::StatusOr<Entry*> BeginOpening(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Open(const RegionKey& key);
+  void FinishOpen(const RegionKey& key, std::shared_ptr<RegionActor> actor);
+  void FinishOpenFailed(const RegionKey& key, const absl::Status& why);
+  void FinishOpenAbsent(const RegionKey& key);
+  void CloseUnlessClosed(const RegionKey& key, CloseCallback closed);
+  void FinishClosing(const RegionKey& key);
+  void DropClosed(const RegionKey& key, CloseCallback dropped);
+  void OpenListed(const Namespace& of, const std::vector<RegionId>& regions,
+                  const std::shared_ptr<StartProgress>& progress);
+  const Namespace& NamespaceOf(const RegionKey& key) const;
+  static Wakeups TakeWaiting(Entry& entry);
+  // Calls them with the actor, the error, or as for a region that does not exist.
+  static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+  bool Charge(MailboxJob* job);
+
+  const RegistryOptions options_;
+  const RegistryEnvironment environment_;
+  MemoryBudget mailbox_budget_;
+  LeaderSlots leaders_;
+  ActorEnvironment actor_environment_;
+  // Before the entries, so that logs go before their engines.
+  const NamespaceSet namespaces_;
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<RegionKey, std::unique_ptr<Entry>> entries_ ABSL_GUARDED_BY(mutex_);
+  uint64_t not_broken_ ABSL_GUARDED_BY(mutex_) = 0;  // entries in any other state
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+
+  absl::Mutex due_mutex_;
+  std::vector<DueSync> due_ ABSL_GUARDED_BY(due_mutex_);
+};
+
+}  // namespace walden

@@ -1,0 +1,54 @@
+// Telling readers that wait at the end of a log that there is more.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// A reader at the end of one table.
+class VisibilityWaiter {
+ public:
+  virtual ~VisibilityWaiter() = default;
+
+  // Something may have become visible, or the region closed. Called once per successful Wait, on any
+  // thread, with a lock held: must hand over to an executor and touch no Visibility.
+  virtual void OnVisible() = 0;
+};
+
+// One per region. Any thread may use it. To publish costs one atomic addition while nobody waits.
+class Visibility {
+ public:
+  // Read this before looking at the log, then pass it to Wait: nothing in between is missed.
+  uint64_t version() const { return version_.load(std::memory_order_seq_cst); }
+
+  // Waits for records of `table`. False, and nothing is waited for, if something became visible (in
+  // any table) since `seen_version`.
+  bool Wait(TableId table, VisibilityWaiter* waiter, uint64_t seen_version);
+
+  // Stops waiting. False if OnVisible was called already; it is not called afterwards.
+  bool Cancel(TableId table, VisibilityWaiter* waiter);
+
+  // Records of these batches became visible.
+  void Publish(absl::Span<AppendBatch* const> group);
+  // Everybody should look: the region closed.
+  void PublishAll();
+
+ private:
+  void Wake(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::atomic<uint64_t> version_{0};
+  std::atomic<uint64_t> waiting_{0};
+  absl::Mutex mutex_;
+  absl::flat_hash_map<TableId, std::vector<VisibilityWaiter*>> waiters_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden
