@@ -38,7 +38,8 @@ clean:  ## remove everything that was built
 	rm -rf build
 
 help:  ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | \
+	  while read -r name text; do printf '  make %-8s%s\n' "$$name" "$$text"; done
 
 packages:
 	@scripts/install-deps.sh build

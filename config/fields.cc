@@ -173,10 +173,11 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
                              {{"rocksdb", "names an engine that this version is not built with"}}},
       "What stores it. segment: files on the local disk."));
   AddRegionSettings(fields);
-  fields.push_back(One<Owner>(
-      "spare_segments", WALDEN_PLACE(Owner, spare_segments), IntegerRule<uint32_t>{0, 16},
-      "Segments of segment_size that are kept prepared for the namespace, so that appends do not wait "
-      "for a new file."));
+  fields.push_back(One<Owner>("spare_segments", WALDEN_PLACE(Owner, spare_segments),
+                              IntegerRule<uint32_t>{0, 16},
+                              "Segments of segment_size that are kept prepared for the namespace, "
+                              "so that appends do not wait "
+                              "for a new file."));
   return fields;
 }
 
