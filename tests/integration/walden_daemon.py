@@ -94,6 +94,7 @@ class Daemon:
         self.log = self.folder / "waldend.log"
         self.config_file = self.folder / "waldend.yaml"
         self.environment = environment or {}
+        self.wrapper = []  # a command that runs the rest of its command line in its own process
         self.process = None
         self.configure(config or {})
 
@@ -125,7 +126,7 @@ class Daemon:
         """Starts the process and does not wait for it."""
         if self.process is not None:
             raise AssertionError("the daemon is running already")
-        command = [str(WALDEND), *self._command]
+        command = [*self.wrapper, str(WALDEND), *self._command]
         setpriv = shutil.which("setpriv")
         if setpriv:
             command = [setpriv, "--pdeathsig", "KILL", *command]
