@@ -1,0 +1,24 @@
+// Every command of `walden`. Each function defines its options and, when it is the chosen one, sets
+// Program::command.
+#pragma once
+
+#include "cli/program.h"
+
+namespace walden::cli {
+
+void AddAppendCommand(CLI::App& app, Program& program);
+void AddReadCommand(CLI::App& app, Program& program);
+void AddTailCommand(CLI::App& app, Program& program);
+void AddMarkDeletedCommand(CLI::App& app, Program& program);
+void AddRecoverCommand(CLI::App& app, Program& program);
+void AddNamespacesCommand(CLI::App& app, Program& program);
+void AddRegionsCommand(CLI::App& app, Program& program);
+void AddDescribeCommand(CLI::App& app, Program& program);
+void AddVerifyCommand(CLI::App& app, Program& program);
+void AddSyncCommand(CLI::App& app, Program& program);
+void AddCloseCommand(CLI::App& app, Program& program);
+void AddDropCommand(CLI::App& app, Program& program);
+void AddStatsCommand(CLI::App& app, Program& program);
+void AddBenchCommand(CLI::App& app, Program& program);
+
+}  // namespace walden::cli

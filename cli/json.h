@@ -1,0 +1,29 @@
+// JSON for programs: one object per line, numbers as numbers (u64 too: parse them as integers).
+//
+// Everything here is safe from any thread.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "google/protobuf/message.h"
+#include "nlohmann/json.hpp"
+
+namespace walden::cli {
+
+// Keys stay in the order in which they were set.
+using Json = nlohmann::ordered_json;
+
+bool IsValidUtf8(absl::string_view bytes);
+
+// Sets `name` to the bytes as text when they are UTF-8, else `name`_base64 to their base64.
+void SetBytes(Json& object, const std::string& name, absl::string_view bytes);
+
+// Every field by its name in the .proto file, those with default values too; absent messages and
+// absent optional fields are left out. Enums are their names, bytes as SetBytes puts them.
+Json ToJson(const google::protobuf::Message& message);
+
+// The object and a newline. Text that is not UTF-8 gets replacement characters.
+std::string JsonLine(const Json& object);
+
+}  // namespace walden::cli

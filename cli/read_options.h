@@ -1,0 +1,21 @@
+// Options that `read` and `tail` share.
+#pragma once
+
+#include <cstdint>
+
+#include "cli/program.h"
+#include "cli/record_writer.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden::cli {
+
+struct PrintOptions {
+  bool show_sequence = false;
+  bool length_delimited = false;
+};
+
+void AddPrintOptions(CLI::App& command, PrintOptions& options);
+
+RecordFormatting FormattingFor(const Session& session, const PrintOptions& options);
+
+}  // namespace walden::cli

@@ -1,0 +1,29 @@
+// Numbers with units, as people write and read them.
+//
+// Everything here is safe from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace walden::cli {
+
+// Decimal digits only: no sign, no octal, no hexadecimal, no overflow.
+std::optional<uint64_t> ParseNumber(absl::string_view text);
+
+// "4096", "64KiB", "1MiB", "2GiB"; 1 KiB is 1,024 bytes.
+std::optional<uint64_t> ParseByteSize(absl::string_view text);
+
+// "10s", "250ms", "1m30s"; not negative.
+std::optional<absl::Duration> ParseDuration(absl::string_view text);
+
+std::string FormatBytes(uint64_t bytes);      // "64.0 MiB"
+std::string FormatCount(uint64_t count);      // "1,234,567"
+std::string FormatRate(double per_second);    // "1,234"
+std::string FormatTime(absl::Duration time);  // "1.23 ms", three digits
+
+}  // namespace walden::cli
