@@ -10,7 +10,17 @@
 namespace walden {
 namespace {
 
-// `member(owner)` is the field's place in its owner.
+// Where a field is in its owner: a member, or a member of a section.
+template <typename Owner, typename T>
+auto Place(T Owner::*member) {
+  return [member](auto& owner) -> auto& { return owner.*member; };
+}
+
+template <typename Owner, typename Section, typename T>
+auto Place(Section Owner::*section, T Section::*member) {
+  return [ section, member ](auto& owner) -> auto& { return owner.*section.*member; };
+}
+
 template <typename Owner, typename Member, typename Rule>
 Field<Owner> One(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
   Field<Owner> field;
@@ -24,7 +34,7 @@ Field<Owner> One(absl::string_view key, Member member, Rule rule, absl::string_v
     return absl::OkStatus();
   };
   field.get = [member, rule](const Owner& owner) {
-    return std::vector<std::string>{rule.Format(member(const_cast<Owner&>(owner)))};
+    return std::vector<std::string>{rule.Format(member(owner))};
   };
   return field;
 }
@@ -44,7 +54,7 @@ Field<Owner> Many(absl::string_view key, Member member, Rule rule, absl::string_
   };
   field.get = [member, rule](const Owner& owner) {
     std::vector<std::string> items;
-    for (const auto& item : member(const_cast<Owner&>(owner))) items.push_back(rule.Format(item));
+    for (const auto& item : member(owner)) items.push_back(rule.Format(item));
     return items;
   };
   field.clear = [member](Owner& owner) { member(owner).clear(); };
@@ -57,32 +67,30 @@ Field<Owner> Required(Field<Owner> field) {
   return field;
 }
 
-// The place of a field, from an expression on its owner.
-#define WALDEN_PLACE(Owner, expression) \
-  [](Owner & o) -> auto& { return o.expression; }
-
 // The fields that a namespace and a region share.
 template <typename Owner>
 void AddRegionSettings(std::vector<Field<Owner>>& fields) {
   fields.push_back(One<Owner>(
-      "durability", WALDEN_PLACE(Owner, settings.durability),
+      "durability", Place(&Owner::settings, &RegionSettings::durability),
       ChoiceRule<Durability>{{{"sync", Durability::kSync}, {"buffered", Durability::kBuffered}}},
       "Of appends that do not ask for one. sync: answered after the records are on the disk for "
       "good. "
       "buffered: answered once written; a power cut can lose the last ones."));
-  fields.push_back(One<Owner>("segment_size", WALDEN_PLACE(Owner, settings.segment_size),
+  fields.push_back(One<Owner>("segment_size",
+                              Place(&Owner::settings, &RegionSettings::segment_size),
                               ByteSizeRule{MiB(1), GiB(1)},
                               "Bytes of each new segment file, allocated when it is created."));
-  fields.push_back(One<Owner>(
-      "buffered_sync_every_writes", WALDEN_PLACE(Owner, settings.buffered_sync_every_writes),
-      IntegerRule<uint32_t>{1, 1'000'000},
-      "Buffered appends are made durable after this many writes at the latest."));
+  fields.push_back(
+      One<Owner>("buffered_sync_every_writes",
+                 Place(&Owner::settings, &RegionSettings::buffered_sync_every_writes),
+                 IntegerRule<uint32_t>{1, 1'000'000},
+                 "Buffered appends are made durable after this many writes at the latest."));
   fields.push_back(One<Owner>("buffered_sync_interval",
-                              WALDEN_PLACE(Owner, settings.buffered_sync_interval),
+                              Place(&Owner::settings, &RegionSettings::buffered_sync_interval),
                               DurationRule{absl::Milliseconds(1), absl::Hours(1)},
                               "Buffered appends are made durable after about this long."));
   fields.push_back(One<Owner>(
-      "recovery_policy", WALDEN_PLACE(Owner, settings.recovery_policy),
+      "recovery_policy", Place(&Owner::settings, &RegionSettings::recovery_policy),
       ChoiceRule<RecoveryPolicy>{
           {{"refuse", RecoveryPolicy::kRefuse}, {"quarantine", RecoveryPolicy::kQuarantine}}},
       "What happens to a region whose stored bytes are damaged. refuse: it does not open until "
@@ -94,57 +102,62 @@ void AddRegionSettings(std::vector<Field<Owner>>& fields) {
 std::vector<Field<Config>> MakeRootFields() {
   std::vector<Field<Config>> fields;
   fields.push_back(Many<Config>(
-      "listen", WALDEN_PLACE(Config, listen), AddressRule{},
+      "listen", Place(&Config::listen), AddressRule{},
       "Where clients connect: TCP addresses and unix sockets. Port 0 takes a free one."));
   fields.push_back(One<Config>(
-      "data_dir", WALDEN_PLACE(Config, data_dir), PathRule{},
+      "data_dir", Place(&Config::data_dir), PathRule{},
       "Where the logs are kept. A relative path starts at the daemon's working directory."));
-  fields.push_back(One<Config>("default_namespace", WALDEN_PLACE(Config, default_namespace),
-                               NameRule{}, "The namespace of requests that name none."));
+  fields.push_back(One<Config>("default_namespace", Place(&Config::default_namespace), NameRule{},
+                               "The namespace of requests that name none."));
   const auto add_bytes = [&fields](absl::string_view key, auto member, ByteSize minimum,
                                    ByteSize maximum, absl::string_view doc) {
     fields.push_back(One<Config>(key, member, ByteSizeRule{minimum, maximum}, doc));
   };
-  add_bytes("limits.max_batch_bytes", WALDEN_PLACE(Config, limits.max_batch_bytes), KiB(1),
-            MiB(256),
+  add_bytes("limits.max_batch_bytes", Place(&Config::limits, &LimitsConfig::max_batch_bytes),
+            KiB(1), MiB(256),
             "Payload bytes of one append. At most half of the smallest segment_size; when not set, "
             "lowered to that.");
   fields.push_back(One<Config>("limits.max_batch_records",
-                               WALDEN_PLACE(Config, limits.max_batch_records),
+                               Place(&Config::limits, &LimitsConfig::max_batch_records),
                                IntegerRule<uint32_t>{1, 10'000'000}, "Records of one append."));
-  add_bytes("limits.max_payload_bytes", WALDEN_PLACE(Config, limits.max_payload_bytes), {1},
-            MiB(256),
+  add_bytes("limits.max_payload_bytes", Place(&Config::limits, &LimitsConfig::max_payload_bytes),
+            {1}, MiB(256),
             "Bytes of one record. At most max_batch_bytes; when not set, lowered to that.");
   fields.push_back(One<Config>(
-      "limits.max_open_regions", WALDEN_PLACE(Config, limits.max_open_regions),
+      "limits.max_open_regions", Place(&Config::limits, &LimitsConfig::max_open_regions),
       IntegerRule<uint32_t>{1, 1'000'000}, "Regions open at once, over all namespaces."));
-  add_bytes("limits.mailbox_bytes", WALDEN_PLACE(Config, limits.mailbox_bytes), MiB(1), GiB(64),
+  add_bytes("limits.mailbox_bytes", Place(&Config::limits, &LimitsConfig::mailbox_bytes), MiB(1),
+            GiB(64),
             "Memory for appends that are accepted and not yet answered, over all regions. Past it "
             "appends are refused with RESOURCE_EXHAUSTED. At least max_batch_bytes.");
-  add_bytes("limits.reader_bytes", WALDEN_PLACE(Config, limits.reader_bytes), MiB(1), GiB(64),
+  add_bytes("limits.reader_bytes", Place(&Config::limits, &LimitsConfig::reader_bytes), MiB(1),
+            GiB(64),
             "Memory for records that are read and not yet sent, over all readers. At least twice "
             "read_chunk_bytes.");
   add_bytes(
-      "limits.read_chunk_bytes", WALDEN_PLACE(Config, limits.read_chunk_bytes), KiB(4), MiB(2),
+      "limits.read_chunk_bytes", Place(&Config::limits, &LimitsConfig::read_chunk_bytes), KiB(4),
+      MiB(2),
       "Payload bytes gathered into one message to a reader. Many clients take no message above "
       "4 MiB.");
   add_bytes(
-      "limits.stream_in_flight_bytes", WALDEN_PLACE(Config, limits.stream_in_flight_bytes), KiB(64),
-      GiB(1),
+      "limits.stream_in_flight_bytes",
+      Place(&Config::limits, &LimitsConfig::stream_in_flight_bytes), KiB(64), GiB(1),
       "Payload bytes of one AppendStream that wait for their answer; past it the daemon stops "
       "reading the stream until answers went out.");
-  fields.push_back(One<Config>("limits.reader_wait", WALDEN_PLACE(Config, limits.reader_wait),
+  fields.push_back(One<Config>("limits.reader_wait",
+                               Place(&Config::limits, &LimitsConfig::reader_wait),
                                DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
                                "How long a reader waits for its share of reader_bytes before it is "
                                "refused with RESOURCE_EXHAUSTED."));
   fields.push_back(One<Config>(
-      "threads.workers", WALDEN_PLACE(Config, threads.workers), IntegerRule<uint32_t>{0, 256},
+      "threads.workers", Place(&Config::threads, &ThreadsConfig::workers),
+      IntegerRule<uint32_t>{0, 256},
       "Threads that write and read logs. 0 means one per processor, and two at least."));
-  fields.push_back(
-      One<Config>("shutdown.drain_timeout", WALDEN_PLACE(Config, shutdown.drain_timeout),
-                  DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
-                  "How long a stopping daemon waits for calls in flight before it cancels them."));
-  fields.push_back(One<Config>("log.level", WALDEN_PLACE(Config, log.level),
+  fields.push_back(One<Config>(
+      "shutdown.drain_timeout", Place(&Config::shutdown, &ShutdownConfig::drain_timeout),
+      DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
+      "How long a stopping daemon waits for calls in flight before it cancels them."));
+  fields.push_back(One<Config>("log.level", Place(&Config::log, &LogConfig::level),
                                ChoiceRule<LogLevel>{{{"trace", LogLevel::kTrace},
                                                      {"debug", LogLevel::kDebug},
                                                      {"info", LogLevel::kInfo},
@@ -152,7 +165,7 @@ std::vector<Field<Config>> MakeRootFields() {
                                                      {"error", LogLevel::kError}}},
                                "The least important messages that are logged."));
   fields.push_back(
-      One<Config>("log.format", WALDEN_PLACE(Config, log.format),
+      One<Config>("log.format", Place(&Config::log, &LogConfig::format),
                   ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
                   "Lines for people, or one JSON object per line."));
   return fields;
@@ -162,18 +175,18 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
   using Owner = NamespaceConfig;
   std::vector<Field<Owner>> fields;
   fields.push_back(
-      Required(One<Owner>("id", WALDEN_PLACE(Owner, id), IntegerRule<NamespaceId>{1, 255},
+      Required(One<Owner>("id", Place(&Owner::id), IntegerRule<NamespaceId>{1, 255},
                           "The number by which requests name it. Stored with the data: never give "
                           "it to another one.")));
-  fields.push_back(Required(One<Owner>("name", WALDEN_PLACE(Owner, name), NameRule{},
-                                       "Also its directory below data_dir.")));
+  fields.push_back(Required(
+      One<Owner>("name", Place(&Owner::name), NameRule{}, "Also its directory below data_dir.")));
   fields.push_back(One<Owner>(
-      "engine", WALDEN_PLACE(Owner, engine),
+      "engine", Place(&Owner::engine),
       ChoiceRule<EngineKind>{{{"segment", EngineKind::kSegment}},
                              {{"rocksdb", "names an engine that this version is not built with"}}},
       "What stores it. segment: files on the local disk."));
   AddRegionSettings(fields);
-  fields.push_back(One<Owner>("spare_segments", WALDEN_PLACE(Owner, spare_segments),
+  fields.push_back(One<Owner>("spare_segments", Place(&Owner::spare_segments),
                               IntegerRule<uint32_t>{0, 16},
                               "Segments of segment_size that are kept prepared for the namespace, "
                               "so that appends do not wait "
@@ -185,13 +198,11 @@ std::vector<Field<RegionConfig>> MakeRegionFields() {
   using Owner = RegionConfig;
   std::vector<Field<Owner>> fields;
   fields.push_back(
-      Required(One<Owner>("id", WALDEN_PLACE(Owner, id), IntegerRule<RegionId>{0, UINT64_MAX},
+      Required(One<Owner>("id", Place(&Owner::id), IntegerRule<RegionId>{0, UINT64_MAX},
                           "The region that is set apart.")));
   AddRegionSettings(fields);
   return fields;
 }
-
-#undef WALDEN_PLACE
 
 }  // namespace
 

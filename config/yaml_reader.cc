@@ -193,7 +193,7 @@ class YamlReader {
       SetOrigin(path, list[i].Mark());
       ReadMap<RegionConfig>(list[i], path, "", RegionFields(), "", region, &none);
       CheckRequired(list[i], path, RegionFields());
-      space.regions.push_back(std::move(region));
+      space.regions.push_back(region);
     }
   }
 
