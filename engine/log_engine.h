@@ -82,6 +82,9 @@ struct ReadRange {
   std::optional<TableId> table;  // none: all tables, in the engine's order
   SequenceNumber first = 1;                   // inclusive
   SequenceNumber last = kMaxSequenceNumber;   // inclusive
+  // Pass over damaged ranges that the region's OpeningReport names, instead of DATA_LOSS: for callers
+  // who pass that report on. Damage that was not known before is DATA_LOSS all the same.
+  bool pass_known_damage = false;
 };
 
 struct RecordView {

@@ -1,0 +1,54 @@
+#include "engine/io/guarded_copy.h"
+
+#include <setjmp.h>
+#include <signal.h>
+
+#include <cstring>
+
+namespace walden {
+namespace {
+
+// Where the handler returns to while this thread copies; null otherwise.
+thread_local sigjmp_buf* volatile copying = nullptr;
+
+struct sigaction previous_action;
+
+void OnBusError(int signal, siginfo_t* info, void* context) {
+  if (copying != nullptr) siglongjmp(*copying, 1);
+  if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
+    previous_action.sa_sigaction(signal, info, context);
+  } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
+    previous_action.sa_handler(signal);
+  } else {
+    // Not ours: die as the process would have without this handler.
+    ::signal(signal, SIG_DFL);
+    raise(signal);
+  }
+}
+
+bool InstallHandler() {
+  struct sigaction action = {};
+  action.sa_sigaction = OnBusError;
+  // NODEFER: the handler leaves by siglongjmp, so the signal must not stay blocked.
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  sigemptyset(&action.sa_mask);
+  return sigaction(SIGBUS, &action, &previous_action) == 0;
+}
+
+}  // namespace
+
+bool GuardedCopy(char* to, const char* from, size_t length) {
+  static const bool installed = InstallHandler();
+  if (!installed) return false;
+  sigjmp_buf point;
+  if (sigsetjmp(point, /*savesigs=*/0) != 0) {
+    copying = nullptr;
+    return false;
+  }
+  copying = &point;
+  std::memcpy(to, from, length);
+  copying = nullptr;
+  return true;
+}
+
+}  // namespace walden

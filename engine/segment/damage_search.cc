@@ -1,0 +1,101 @@
+#include "engine/segment/damage_search.h"
+
+#include <algorithm>
+
+#include "engine/segment/big_endian.h"
+#include "engine/segment/format.h"
+#include "engine/segment/record_parser.h"
+
+namespace walden::segment {
+namespace {
+
+constexpr uint64_t kStepBytes = 64 << 10;
+
+size_t CountLeadingZeros(absl::string_view bytes) {
+  const size_t at = bytes.find_first_not_of('\0');
+  return at == absl::string_view::npos ? bytes.size() : at;
+}
+
+bool Plausible(absl::string_view header, uint64_t distance, SequenceNumber expected) {
+  const auto version = static_cast<uint8_t>(header[0]);
+  if ((version & kVersionMask) != kRecordVersion) return false;
+  const SequenceNumber sequence = GetU64(header.data() + kSequenceOffset);
+  if (sequence < expected) return false;
+  const uint64_t could_be_lost = distance / kMinRecordBytes + 1;
+  return (version & kJump) != 0 || sequence - expected <= could_be_lost;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t damage_begin,
+                                                      uint64_t from, SequenceNumber expected) {
+  uint64_t at = from;
+  while (at + kMinRecordBytes <= window.end()) {
+    absl::StatusOr<absl::string_view> bytes = window.Peek(at, kStepBytes);
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->size() < kMinRecordBytes) return std::nullopt;
+    const size_t zeros = CountLeadingZeros(*bytes);
+    if (zeros > 0) {
+      at += zeros;
+      continue;
+    }
+    // Positions whose header is wholly in view.
+    size_t i = 0;
+    for (; i + kHeaderBytes <= bytes->size(); ++i) {
+      if (Plausible(bytes->substr(i), at + i - damage_begin, expected)) break;
+    }
+    at += i;
+    if (i + kHeaderBytes > bytes->size()) continue;
+    const uint64_t room = window.end() - at;
+    ParseResult parsed = ParseRecord(bytes->substr(i), room);
+    if (parsed.outcome == ParseOutcome::kNeedMore) {
+      bytes = window.Peek(at, parsed.needed);
+      if (!bytes.ok()) return bytes.status();
+      if (bytes->size() >= parsed.needed) parsed = ParseRecord(*bytes, room);
+    }
+    if (parsed.outcome == ParseOutcome::kRecord) {
+      return FoundRecord{at, parsed.record.sequence, parsed.record.barrier()};
+    }
+    ++at;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t damage_begin, uint64_t from,
+                                 SequenceNumber expected) {
+  while (true) {
+    const auto found = FindRecord(window, damage_begin, from, expected);
+    if (!found.ok()) return found.status();
+    if (!found->has_value()) return false;
+    if ((*found)->barrier) return true;
+    from = (*found)->offset + kMinRecordBytes;
+  }
+}
+
+absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end) {
+  uint64_t last = begin;
+  for (uint64_t at = begin; at < end;) {
+    const auto bytes = window.Peek(at, std::min(kStepBytes, end - at));
+    if (!bytes.ok()) return bytes.status();
+    const absl::string_view step = bytes->substr(0, end - at);
+    if (step.empty()) break;
+    const size_t i = step.find_last_not_of('\0');
+    if (i != absl::string_view::npos) last = at + i + 1;
+    at += step.size();
+  }
+  return last;
+}
+
+absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end) {
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t sector_end = std::min(end, (at / kSectorBytes + 1) * kSectorBytes);
+    const auto bytes = window.Peek(at, sector_end - at);
+    if (!bytes.ok()) return bytes.status();
+    const absl::string_view sector = bytes->substr(0, sector_end - at);
+    if (CountLeadingZeros(sector) == sector.size()) return true;
+    at = sector_end;
+  }
+  return false;
+}
+
+}  // namespace walden::segment

@@ -1,0 +1,36 @@
+// Looks past bytes that are not a record: for the next record, and for signs of a torn write.
+// The rules are in FORMAT.md, "The end of the log". One thread at a time, as its FileWindow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "engine/segment/file_window.h"
+#include "engine/types.h"
+
+namespace walden::segment {
+
+struct FoundRecord {
+  uint64_t offset = 0;
+  SequenceNumber sequence = 0;
+  bool barrier = false;
+};
+
+// The next valid record in [from, window.end()) that can belong to the log after `expected`: its number
+// is at least that, and no higher than the bytes since `damage_begin` could have held.
+absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t damage_begin,
+                                                      uint64_t from, SequenceNumber expected);
+
+// Whether any record behind `from` says that everything before it was durable.
+absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t damage_begin, uint64_t from,
+                                 SequenceNumber expected);
+
+// One past the last byte of [begin, end) that is not zero; `begin` if all are.
+absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end);
+
+// Whether one of the disk sectors that [begin, end) touches holds only zeros there: such a sector was
+// not written.
+absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end);
+
+}  // namespace walden::segment

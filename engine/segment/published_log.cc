@@ -1,0 +1,265 @@
+#include "engine/segment/published_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/segment/format.h"
+
+namespace walden::segment {
+namespace {
+
+// How much a reader learns in one call: about a chunk's worth of single records.
+constexpr size_t kExtentsPerPlan = 256;
+
+}  // namespace
+
+DamagedRange ShownDamage(const SegmentFile& file, const Damage& damage) {
+  return {.file = file.shown_path(),
+          .offset = damage.begin,
+          .length = damage.end - damage.begin,
+          .first = damage.first,
+          .last = damage.last,
+          .reason = damage.reason};
+}
+
+void PublishedLog::AddSegment(PublishedSegment segment) {
+  absl::MutexLock lock(&mutex_);
+  const uint64_t id = segment.file->id();
+  segments_.emplace(id, std::move(segment));
+}
+
+void PublishedLog::SealNewest() {
+  absl::MutexLock lock(&mutex_);
+  if (!segments_.empty()) segments_.rbegin()->second.index.Seal();
+}
+
+void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next) {
+  absl::MutexLock lock(&mutex_);
+  for (const Group& group : groups) {
+    PublishedSegment& segment = segments_.at(group.segment);
+    for (const Run& run : group.runs) {
+      segment.index.Add(run);
+      Table& table = tables_[run.table];
+      table.last = std::max(table.last, run.last);
+      if (segment.first == 0) segment.first = run.first;
+      segment.last = run.last;
+    }
+    segment.end = group.end;
+    segment.expected_at_end = group.expected_at_end;
+  }
+  next_ = next;
+}
+
+void PublishedLog::RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through) {
+  absl::MutexLock lock(&mutex_);
+  Table& entry = tables_[table];
+  entry.last = std::max({entry.last, last, deleted_through});
+  entry.deleted_through = std::max(entry.deleted_through, deleted_through);
+}
+
+void PublishedLog::SetNext(SequenceNumber next) {
+  absl::MutexLock lock(&mutex_);
+  next_ = next;
+}
+
+void PublishedLog::SetRegionVersion(uint64_t version) {
+  absl::MutexLock lock(&mutex_);
+  region_version_ = version;
+}
+
+void PublishedLog::SetOpening(OpeningReport report) {
+  absl::MutexLock lock(&mutex_);
+  opening_ = std::move(report);
+}
+
+void PublishedLog::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
+  absl::MutexLock lock(&mutex_);
+  Table& entry = tables_[table];
+  entry.deleted_through = std::max(entry.deleted_through, through);
+  entry.last = std::max(entry.last, through);
+  for (auto& [id, segment] : segments_) {
+    const auto range = segment.index.LiveRange(table);
+    if (!range || range->first > through) continue;
+    segment.index.RaiseFirst(table, range->last <= through ? range->last + 1 : first_live);
+  }
+}
+
+bool PublishedLog::Straddles(TableId table, SequenceNumber through) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return std::any_of(segments_.begin(), segments_.end(), [&](const auto& entry) {
+    const auto range = entry.second.index.LiveRange(table);
+    return range && range->first <= through && range->last > through;
+  });
+}
+
+std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  SequenceNumber lowest_mark = kMaxSequenceNumber;
+  for (const auto& [id, table] : tables_) {
+    if (table.last > table.deleted_through) lowest_mark = std::min(lowest_mark, table.deleted_through);
+  }
+  std::vector<Emptied> emptied;
+  for (auto it = segments_.begin(); it != segments_.end() && std::next(it) != segments_.end(); ++it) {
+    const PublishedSegment& segment = it->second;
+    const bool damage_pins =
+        std::any_of(segment.damage.begin(), segment.damage.end(),
+                    [&](const Damage& damage) { return damage.last > lowest_mark; });
+    if (!segment.index.empty() || damage_pins) continue;
+    emptied.push_back({it->first, segment.file->path(), segment.first, segment.last});
+  }
+  return emptied;
+}
+
+void PublishedLog::RemoveSegments(const std::vector<Emptied>& segments) {
+  absl::MutexLock lock(&mutex_);
+  for (const Emptied& emptied : segments) segments_.erase(emptied.id);
+}
+
+std::optional<SequenceNumber> PublishedLog::FirstLive(TableId table) const {
+  for (const auto& [id, segment] : segments_) {
+    if (const auto range = segment.index.LiveRange(table)) return range->first;
+  }
+  return std::nullopt;
+}
+
+TablePosition PublishedLog::Position(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  TablePosition position;
+  const auto it = tables_.find(table);
+  if (it == tables_.end()) return position;
+  position.next = it->second.last + 1;
+  position.deleted_through = it->second.deleted_through;
+  position.first = FirstLive(table).value_or(position.next);
+  return position;
+}
+
+SequenceNumber PublishedLog::LastAssigned(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? 0 : it->second.last;
+}
+
+absl::flat_hash_map<TableId, SequenceNumber> PublishedLog::Marks() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  absl::flat_hash_map<TableId, SequenceNumber> marks;
+  for (const auto& [id, table] : tables_) {
+    if (table.deleted_through > 0) marks[id] = table.deleted_through;
+  }
+  return marks;
+}
+
+bool PublishedLog::Lists(uint64_t segment_id) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return segments_.contains(segment_id);
+}
+
+RegionDescription PublishedLog::Describe() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  RegionDescription description;
+  description.opening = opening_;
+  description.region_version = region_version_;
+  std::map<TableId, TableState> tables;
+  for (const auto& [id, table] : tables_) {
+    tables[id] = {.table = id, .next = table.last + 1, .deleted_through = table.deleted_through};
+  }
+  for (const auto& [id, segment] : segments_) {
+    SegmentDescription shown{.id = id,
+                             .file = SegmentFileName(id),
+                             .allocated_bytes = segment.file->size(),
+                             .used_bytes = segment.end,
+                             .first = segment.first,
+                             .last = segment.last};
+    for (const TableId table : segment.index.Tables()) {
+      const SegmentIndex::Range range = *segment.index.LiveRange(table);
+      shown.tables.push_back({table, range.first, range.last});
+      TableState& state = tables[table];
+      if (state.first_live == 0) state.first_live = range.first;
+      state.last_live = range.last;
+    }
+    description.allocated_bytes += segment.file->size();
+    description.live_bytes += segment.index.LiveBytes();
+    description.segments.push_back(std::move(shown));
+  }
+  for (const auto& [id, state] : tables) description.tables.push_back(state);
+  return description;
+}
+
+std::optional<DamagedRange> PublishedLog::DamageFrom(SequenceNumber from) const {
+  for (const auto& [id, segment] : segments_) {
+    for (const Damage& damage : segment.damage) {
+      if (damage.last >= from) return ShownDamage(*segment.file, damage);
+    }
+  }
+  return std::nullopt;
+}
+
+ReadPlan PublishedLog::PlanTable(TableId table, SequenceNumber from, bool pass_damage) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  ReadPlan plan;
+  plan.next_visible = next_;
+  if (const auto it = tables_.find(table); it != tables_.end()) {
+    from = std::max(from, it->second.deleted_through + 1);
+  }
+  plan.first = from;
+  plan.last = kMaxSequenceNumber;
+  const auto damage = pass_damage ? std::nullopt : DamageFrom(from);
+  for (const auto& [id, segment] : segments_) {
+    const auto range = segment.index.LiveRange(table);
+    if (!range || range->last < from) continue;
+    if (damage && damage->first <= std::max(range->first, from)) break;
+    plan.kind = ReadPlan::Kind::kRead;
+    plan.file = segment.file;
+    plan.extents = segment.index.ExtentsFrom(table, from, kExtentsPerPlan);
+    if (damage) plan.last = damage->first - 1;
+    return plan;
+  }
+  if (damage) {
+    plan.kind = ReadPlan::Kind::kDamaged;
+    plan.damage = damage;
+  }
+  return plan;
+}
+
+ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, bool pass_damage) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  ReadPlan plan;
+  plan.next_visible = next_;
+  plan.last = kMaxSequenceNumber;
+  for (auto it = segments_.lower_bound(segment_id); it != segments_.end(); ++it) {
+    const PublishedSegment& segment = it->second;
+    uint64_t begin = it->first == segment_id ? offset : 0;
+    begin = std::max<uint64_t>(begin, kMagicBytes);
+    uint64_t end = segment.end;
+    for (const Damage& damage : segment.damage) {
+      if (damage.end <= begin) continue;
+      if (damage.begin > begin) {
+        end = std::min(end, damage.begin);
+        break;
+      }
+      if (!pass_damage && damage.last != 0) {
+        plan.kind = ReadPlan::Kind::kDamaged;
+        plan.damage = ShownDamage(*segment.file, damage);
+        return plan;
+      }
+      begin = damage.end;
+    }
+    if (begin >= end) continue;
+    plan.kind = ReadPlan::Kind::kRead;
+    plan.file = segment.file;
+    plan.extents = {{0, static_cast<uint32_t>(begin), static_cast<uint32_t>(end)}};
+    return plan;
+  }
+  return plan;
+}
+
+std::vector<PublishedLog::SegmentExtent> PublishedLog::Segments() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<SegmentExtent> extents;
+  for (const auto& [id, segment] : segments_) {
+    extents.push_back({segment.file, segment.end, segment.expected, segment.expected_at_end,
+                       segment.damage});
+  }
+  return extents;
+}
+
+}  // namespace walden::segment

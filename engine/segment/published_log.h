@@ -1,0 +1,136 @@
+// What readers see of a region: its segments, where each table's visible records lie, marks and known
+// damage. The writer changes it when a commit is done; readers ask it where to go next.
+//
+// Any thread. Every call holds one mutex for a short time and never does I/O. It outlives its writer:
+// readers keep it alive.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "engine/segment/segment_file.h"
+#include "engine/segment/segment_index.h"
+#include "engine/segment/segment_scan.h"
+
+namespace walden::segment {
+
+struct PublishedSegment {
+  std::shared_ptr<const SegmentFile> file;
+  SegmentIndex index;
+  uint64_t end = 0;  // of its visible records
+  SequenceNumber expected = 1;  // number that the first record should have, and the one behind `end`
+  SequenceNumber expected_at_end = 1;
+  SequenceNumber first = 0;  // of the records; both 0 when there is none
+  SequenceNumber last = 0;
+  std::vector<Damage> damage;  // ordered by position
+};
+
+// Where a reader goes next.
+struct ReadPlan {
+  enum class Kind {
+    kRead,      // `file`, `extents`
+    kDamaged,   // `damage` stands before the next record
+    kAtEnd,     // nothing more is visible
+  };
+  Kind kind = Kind::kAtEnd;
+  std::shared_ptr<const SegmentFile> file;
+  std::vector<Extent> extents;
+  SequenceNumber first = 0;         // read nothing numbered lower
+  SequenceNumber last = 0;          // nor higher
+  std::optional<DamagedRange> damage;
+  SequenceNumber next_visible = 1;  // what is published later has at least this number
+};
+
+class PublishedLog {
+ public:
+  // --- Writer ---
+
+  void AddSegment(PublishedSegment segment);
+  void SealNewest();
+
+  // New runs of one segment, whose records now end at `end`; `next` is the region's next number.
+  struct Group {
+    uint64_t segment = 0;
+    uint64_t end = 0;
+    SequenceNumber expected_at_end = 1;
+    std::vector<Run> runs;
+  };
+  void Publish(const std::vector<Group>& groups, SequenceNumber next);
+
+  // Table facts that recovery found.
+  void RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through);
+  void SetNext(SequenceNumber next);
+  void SetRegionVersion(uint64_t version);
+  void SetOpening(OpeningReport report);
+
+  // Raises a mark, so that nothing through it is visible. `first_live` is the table's first record
+  // above the mark in the segment that Straddles() it; without such a segment it does not matter.
+  void RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live);
+
+  // Whether one segment holds records of the table on both sides of `through`.
+  bool Straddles(TableId table, SequenceNumber through) const;
+
+  // Segments that hold nothing live and may go: never the newest, and none with damage that some table
+  // has not marked deleted.
+  struct Emptied {
+    uint64_t id = 0;
+    std::string path;
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+  };
+  std::vector<Emptied> EmptiedSegments() const;
+  void RemoveSegments(const std::vector<Emptied>& segments);
+
+  // --- Anybody ---
+
+  TablePosition Position(TableId table) const;
+  SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
+  RegionDescription Describe() const;
+  absl::flat_hash_map<TableId, SequenceNumber> Marks() const;
+  bool Lists(uint64_t segment_id) const;
+
+  // Next place for one table, at records numbered `from` or higher.
+  ReadPlan PlanTable(TableId table, SequenceNumber from, bool pass_damage) const;
+
+  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it.
+  ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, bool pass_damage) const;
+
+  struct SegmentExtent {
+    std::shared_ptr<const SegmentFile> file;
+    uint64_t end = 0;
+    SequenceNumber expected = 1;
+    SequenceNumber expected_at_end = 1;
+    std::vector<Damage> damage;
+  };
+  std::vector<SegmentExtent> Segments() const;
+
+ private:
+  struct Table {
+    SequenceNumber last = 0;  // highest number ever assigned, as far as known
+    SequenceNumber deleted_through = 0;
+  };
+
+  std::optional<SequenceNumber> FirstLive(TableId table) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The first damage that may have held records of the table numbered `from` or higher.
+  std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  mutable absl::Mutex mutex_;
+  std::map<uint64_t, PublishedSegment> segments_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
+  SequenceNumber next_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t region_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  OpeningReport opening_ ABSL_GUARDED_BY(mutex_);
+};
+
+DamagedRange ShownDamage(const SegmentFile& file, const Damage& damage);
+
+}  // namespace walden::segment

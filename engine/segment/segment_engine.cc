@@ -1,0 +1,196 @@
+#include "engine/segment/segment_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/segment/format.h"
+#include "engine/segment/metadata_file.h"
+#include "engine/segment/region_scan.h"
+#include "engine/segment/segment_file.h"
+#include "engine/segment/segment_log.h"
+#include "engine/segment/spare_pool.h"
+
+namespace walden {
+namespace {
+
+// A region appears and disappears whole: it is built under one of these names and renamed, or renamed
+// to one and then taken apart. What a crash leaves under them is removed at the next start.
+constexpr absl::string_view kCreating = "creating_";
+constexpr absl::string_view kDropping = "dropping_";
+
+bool ParseRegionName(absl::string_view name, RegionId* region) {
+  return absl::SimpleAtoi(name, region) && absl::StrCat(*region) == name;
+}
+
+absl::Status CheckOptions(const RegionOptions& options) {
+  const uint64_t bytes = options.segment_size_bytes;
+  if (bytes >= segment::kMinSegmentBytes && bytes <= segment::kMaxSegmentBytes) {
+    return absl::OkStatus();
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+                   absl::StrCat("segment_size is ", bytes, " bytes; it must be between ",
+                                segment::kMinSegmentBytes, " and ", segment::kMaxSegmentBytes),
+                   {{"field", "segment_size"}, {"value", absl::StrCat(bytes)}});
+}
+
+}  // namespace
+
+SegmentEngine::SegmentEngine(SegmentEngineOptions options)
+    : options_(std::move(options)),
+      directory_(absl::StrCat(options_.data_directory, "/", options_.namespace_name)) {}
+
+SegmentEngine::~SegmentEngine() = default;
+
+absl::StatusOr<std::unique_ptr<SegmentEngine>> SegmentEngine::Open(SegmentEngineOptions options) {
+  std::unique_ptr<SegmentEngine> engine(new SegmentEngine(std::move(options)));
+  const absl::Status status = engine->Start();
+  if (!status.ok()) return status;
+  return engine;
+}
+
+absl::Status SegmentEngine::Start() {
+  FileSystem* const files = options_.file_system;
+  absl::Status status = files->CreateDirectory(directory_);
+  if (status.ok()) status = files->SyncDirectory(options_.data_directory);
+  if (!status.ok()) return status;
+  auto lock = files->LockDirectory(directory_);
+  if (!lock.ok()) return lock.status();
+  lock_ = *std::move(lock);
+  const auto names = files->ListDirectory(directory_);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!absl::StartsWith(name, kCreating) && !absl::StartsWith(name, kDropping)) continue;
+    status = RemoveTree(absl::StrCat(directory_, "/", name));
+    if (!status.ok()) return status;
+  }
+  spares_ = std::make_unique<segment::SparePool>(files, absl::StrCat(directory_, "/spare"),
+                                                 options_.spare_segment_bytes,
+                                                 options_.spare_segments, options_.background);
+  return spares_->Start();
+}
+
+segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
+  return {.path = absl::StrCat(directory_, "/", region),
+          .shown_path = absl::StrCat(options_.namespace_name, "/", region)};
+}
+
+absl::StatusOr<std::vector<RegionId>> SegmentEngine::ListRegions() const {
+  const auto names = options_.file_system->ListDirectory(directory_);
+  if (!names.ok()) return names.status();
+  std::vector<RegionId> regions;
+  for (const std::string& name : *names) {
+    RegionId region = 0;
+    if (ParseRegionName(name, &region)) regions.push_back(region);
+  }
+  std::sort(regions.begin(), regions.end());
+  return regions;
+}
+
+absl::StatusOr<bool> SegmentEngine::Exists(RegionId region) const {
+  const auto names = options_.file_system->ListDirectory(Directory(region).path);
+  if (names.ok()) return true;
+  if (absl::IsNotFound(names.status())) return false;
+  return names.status();
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId region,
+                                                                     const RegionOptions& options,
+                                                                     bool create) {
+  absl::Status status = CheckOptions(options);
+  if (!status.ok()) return status;
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (!exists.ok()) return exists.status();
+  if (!*exists && !create) {
+    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                     absl::StrCat("there is no region ", region, " in namespace ",
+                                  options_.namespace_name),
+                     {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+  }
+  if (!*exists) {
+    status = Create(region, options);
+    if (!status.ok()) return status;
+  }
+  auto log = segment::SegmentLog::Open({.file_system = options_.file_system,
+                                        .clock = options_.clock,
+                                        .spares = spares_.get(),
+                                        .directory = Directory(region),
+                                        .options = options});
+  if (!log.ok()) return log.status();
+  return std::unique_ptr<RegionLog>(*std::move(log));
+}
+
+absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options) {
+  using segment::MetadataEntry;
+  FileSystem* const files = options_.file_system;
+  const std::string building = absl::StrCat(directory_, "/", kCreating, region);
+  absl::Status status = RemoveTree(building);
+  if (status.ok()) status = files->CreateDirectory(building);
+  if (status.ok()) {
+    status = spares_->Take(options.segment_size_bytes,
+                           absl::StrCat(building, "/", segment::SegmentFileName(0)));
+  }
+  if (status.ok()) {
+    const auto metadata = segment::MetadataFile::Create(
+        files, building,
+        {MetadataEntry::SegmentCreated(0, 1, options.segment_size_bytes),
+         MetadataEntry::Closed(0, segment::kMagicBytes, 1)});
+    status = metadata.status();
+  }
+  if (status.ok()) status = files->SyncDirectory(building);
+  if (status.ok()) status = files->Rename(building, Directory(region).path);
+  if (status.ok()) return files->SyncDirectory(directory_);
+  // Best effort: the next start removes what is left.
+  (void)RemoveTree(building);
+  return status;
+}
+
+absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (!exists.ok() || !*exists) return exists;
+  FileSystem* const files = options_.file_system;
+  const std::string dropping = absl::StrCat(directory_, "/", kDropping, region);
+  absl::Status status = RemoveTree(dropping);
+  if (status.ok()) status = files->Rename(Directory(region).path, dropping);
+  if (status.ok()) status = files->SyncDirectory(directory_);
+  if (status.ok()) status = RemoveTree(dropping);
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status SegmentEngine::RemoveTree(const std::string& path) {
+  FileSystem* const files = options_.file_system;
+  const auto names = files->ListDirectory(path);
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    const std::string child = absl::StrCat(path, "/", name);
+    absl::Status status = files->RemoveFile(child);
+    if (!status.ok()) status = RemoveTree(child);  // a directory
+    if (!status.ok()) return status;
+  }
+  return files->RemoveDirectory(path);
+}
+
+absl::Status SegmentEngine::VerifyClosedRegion(
+    RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  const segment::RegionDirectory directory = Directory(region);
+  VerifyProgress progress;
+  const auto scan = segment::ScanRegion(options_.file_system, directory,
+                                        [&](uint64_t done, uint64_t total) {
+                                          progress.bytes_checked = done;
+                                          progress.bytes_total = total;
+                                          return report(progress);
+                                        });
+  if (!scan.ok()) return scan.status();
+  progress.findings = scan->Damaged(directory);
+  progress.bytes_checked = progress.bytes_total = scan->bytes;
+  progress.records_checked = scan->records;
+  report(progress);
+  return absl::OkStatus();
+}
+
+}  // namespace walden

@@ -1,0 +1,68 @@
+// The segment engine: one namespace on a local disk (FORMAT.md).
+//
+//   <data directory>/<namespace>/LOCK
+//                               /spare/            segment files made ahead
+//                               /<region id>/metadata
+//                                           /seg_<id>
+//                                           /evidence/   bytes cut off as torn tails
+//
+// Any thread, as engine/log_engine.h says.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/clock.h"
+#include "engine/executor.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+namespace segment {
+class SparePool;
+struct RegionDirectory;
+}  // namespace segment
+
+struct SegmentEngineOptions {
+  FileSystem* file_system = nullptr;  // all three outlive the engine
+  Clock* clock = nullptr;
+  Executor* background = nullptr;  // makes spare segments; null: none are made ahead
+  std::string data_directory;      // exists
+  std::string namespace_name;      // name of a directory, made if it is not there
+  uint64_t spare_segment_bytes = uint64_t{64} << 20;
+  size_t spare_segments = 1;
+};
+
+class SegmentEngine final : public LogEngine {
+ public:
+  // FAILED_PRECONDITION (LOCKED) if another process has the namespace open.
+  static absl::StatusOr<std::unique_ptr<SegmentEngine>> Open(SegmentEngineOptions options);
+  ~SegmentEngine() override;
+
+  absl::string_view name() const override { return "segment"; }
+  absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
+                                                        const RegionOptions& options,
+                                                        bool create) override;
+  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  absl::Status VerifyClosedRegion(
+      RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
+
+ private:
+  explicit SegmentEngine(SegmentEngineOptions options);
+
+  absl::Status Start();
+  absl::StatusOr<bool> Exists(RegionId region) const;
+  absl::Status Create(RegionId region, const RegionOptions& options);
+  absl::Status RemoveTree(const std::string& path);
+  segment::RegionDirectory Directory(RegionId region) const;
+
+  const SegmentEngineOptions options_;
+  const std::string directory_;
+  std::unique_ptr<DirectoryLock> lock_;
+  std::unique_ptr<segment::SparePool> spares_;
+};
+
+}  // namespace walden

@@ -1,0 +1,78 @@
+// Where each table's records lie in one segment.
+//
+// Memory stays a small share of the segment: runs of one table that lie close together are kept as one
+// extent, which a reader walks, passing over the few records of other tables inside it.
+// Not thread-safe; PublishedLog guards it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "engine/types.h"
+
+namespace walden::segment {
+
+// Consecutive records of one table, at most about kMaxRunBytes unless it is a single record.
+struct Run {
+  TableId table = 0;
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+  uint32_t begin = 0;  // bytes [begin, end) of the segment
+  uint32_t end = 0;
+};
+
+inline constexpr uint32_t kMaxRunBytes = 64 << 10;
+
+// Runs of a table with at most this many bytes between them share an extent.
+inline constexpr uint32_t kMergeGapBytes = 512;
+
+struct Extent {
+  SequenceNumber first = 0;  // of its table
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+class SegmentIndex {
+ public:
+  struct Range {
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+  };
+
+  // Runs come in order of position.
+  void Add(const Run& run);
+
+  // No extent spans this position: what lies before it is damaged.
+  void Fence(uint32_t position) { fence_ = position; }
+
+  // Live records of the table; nullopt if there is none.
+  std::optional<Range> LiveRange(TableId table) const;
+
+  // Extents that may hold records of the table numbered `from` or higher, in order, at most `limit`.
+  std::vector<Extent> ExtentsFrom(TableId table, SequenceNumber from, size_t limit) const;
+
+  // Removes what is numbered below `first_live`, which is a record of the table in this segment or
+  // lies past its last. Returns whether anything of the table is left.
+  bool RaiseFirst(TableId table, SequenceNumber first_live);
+
+  bool empty() const { return tables_.empty(); }
+  std::vector<TableId> Tables() const;  // sorted
+
+  // Bytes of live extents.
+  uint64_t LiveBytes() const;
+
+  // No more runs will come: gives unused room back.
+  void Seal();
+
+ private:
+  struct Table {
+    Range live;
+    std::vector<Extent> extents;
+  };
+  absl::flat_hash_map<TableId, Table> tables_;
+  uint32_t fence_ = 0;
+};
+
+}  // namespace walden::segment

@@ -1,0 +1,186 @@
+#include "engine/segment/segment_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/segment/segment_reader.h"
+
+namespace walden::segment {
+
+SegmentLog::SegmentLog(Environment environment) : env_(std::move(environment)) {}
+
+std::string SegmentLog::SegmentPath(uint64_t id) const {
+  return absl::StrCat(env_.directory.path, "/", SegmentFileName(id));
+}
+
+std::shared_ptr<const SegmentFile> SegmentLog::MakeSegmentFile(uint64_t id, uint64_t bytes) const {
+  return std::make_shared<SegmentFile>(
+      env_.file_system, id, SegmentPath(id),
+      absl::StrCat(env_.directory.shown_path, "/", SegmentFileName(id)), bytes);
+}
+
+absl::Status SegmentLog::Health() const {
+  absl::MutexLock lock(&health_mutex_);
+  return health_;
+}
+
+absl::Status SegmentLog::Fail(const absl::Status& cause) {
+  absl::MutexLock lock(&health_mutex_);
+  if (health_.ok()) {
+    health_ = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+                        absl::StrCat("region ", env_.directory.shown_path,
+                                     " takes no more writes since one failed: ", cause.message(),
+                                     ". Close the region; it reopens at the next call"),
+                        {{"cause", std::string(cause.message())}});
+  }
+  return health_;
+}
+
+absl::Status SegmentLog::AppendMetadata(absl::Span<const MetadataEntry> entries) {
+  const absl::Status status = metadata_->Append(entries);
+  if (status.ok() || HasReason(status, ErrorReason::kDiskFull)) return status;
+  return Fail(status);
+}
+
+absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNumber through,
+                                                       std::optional<uint64_t> region_version) {
+  absl::Status status = Health();
+  if (status.ok()) status = Fence(region_version);
+  if (!status.ok()) return status;
+  const SequenceNumber mark = published_->Position(table).deleted_through;
+  through = std::min(through, published_->LastAssigned(table));
+  if (through <= mark) return mark;
+  status = AppendMetadata({MetadataEntry::TableMark(table, through)});
+  if (!status.ok()) return status;
+
+  SequenceNumber first_live = through + 1;
+  if (published_->Straddles(table, through)) {
+    SegmentReader reader(published_, {.table = table, .first = through + 1, .pass_known_damage = true});
+    // Damage here is told to whoever reads; the mark holds all the same.
+    (void)reader.Next({.max_records = 1},
+                      [&](const RecordView& record) { first_live = record.sequence; });
+  }
+  published_->RaiseMark(table, through, first_live);
+  status = RemoveEmptied();
+  // On a full disk they go with a later mark.
+  if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
+  return through;
+}
+
+absl::Status SegmentLog::RemoveEmptied() {
+  const std::vector<PublishedLog::Emptied> emptied = published_->EmptiedSegments();
+  if (emptied.empty()) return absl::OkStatus();
+  // The log is about to forget these segments' producers; the metadata takes them over.
+  std::vector<MetadataState::ProducerBatch> known;
+  for (const MetadataState::ProducerBatch& batch : metadata_->state().producers) {
+    const auto answer = producers_.Look(batch.id, batch.table, batch.sequence);
+    if (answer.verdict == ProducerTable::Verdict::kRetry) known.push_back(batch);
+  }
+  metadata_->SetProducers(std::move(known));
+  std::vector<MetadataEntry> entries;
+  for (const PublishedLog::Emptied& segment : emptied) {
+    for (const ProducerTable::Batch& b : producers_.InRange(segment.first, segment.last)) {
+      entries.push_back({EntryType::kProducerBatch, {b.id, b.table, b.sequence, b.first, b.last}});
+    }
+    entries.push_back(MetadataEntry::SegmentDeleted(segment.id));
+  }
+  absl::Status status = AppendMetadata(entries);
+  if (!status.ok()) return status;
+  published_->RemoveSegments(emptied);
+  for (const PublishedLog::Emptied& segment : emptied) {
+    const absl::Status removed = env_.file_system->RemoveFile(segment.path);
+    // The mark holds; a file that stays is removed by the next opening.
+    if (!removed.ok() && !absl::IsNotFound(removed)) status.Update(removed);
+  }
+  return status;
+}
+
+absl::Status SegmentLog::Sync() {
+  const absl::Status status = Health();
+  return status.ok() ? SyncActive() : status;
+}
+
+absl::Status SegmentLog::SyncActive() {
+  if (unsynced_bytes_ == 0) return absl::OkStatus();
+  const absl::Status synced = active_->SyncData();
+  // What a failed fsync leaves behind is unknown, and asking again would not tell.
+  if (!synced.ok()) return Fail(synced);
+  unsynced_bytes_ = 0;
+  unsynced_appends_ = 0;
+  barrier_ = true;
+  has_unsynced_.store(false, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status SegmentLog::Close() {
+  if (!Health().ok()) {
+    active_.reset();
+    metadata_.reset();
+    return absl::OkStatus();
+  }
+  absl::Status status = SyncActive();
+  if (status.ok() && active_ != nullptr && !metadata_->state().closed) {
+    std::vector<MetadataEntry> entries;
+    // No number beyond next_ was given out, so none needs to be jumped.
+    if (metadata_->state().reserved_through >= next_) {
+      entries.push_back(MetadataEntry::SequenceReserved(next_ - 1));
+    }
+    entries.push_back(MetadataEntry::Closed(active_id_, active_end_, walk_next_));
+    status = AppendMetadata(entries);
+    // Without room for it the log is as after a crash, and all of it durable.
+    if (HasReason(status, ErrorReason::kDiskFull)) status = absl::OkStatus();
+  }
+  if (active_ != nullptr) status.Update(active_->Close());
+  if (metadata_ != nullptr) status.Update(metadata_->Close());
+  active_.reset();
+  metadata_.reset();
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<LogReader>> SegmentLog::NewReader(const ReadRange& range) const {
+  return std::make_unique<SegmentReader>(published_, range);
+}
+
+absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  VerifyProgress progress;
+  const auto segments = published_->Segments();
+  for (const auto& segment : segments) progress.bytes_total += segment.end;
+  for (const auto& segment : segments) {
+    auto file = env_.file_system->OpenFile(segment.file->path(), FileSystem::OpenMode::kReadOnly);
+    if (!file.ok() && !published_->Lists(segment.file->id())) continue;  // deleted meanwhile
+    if (absl::IsNotFound(file.status())) {
+      progress.findings.push_back(ShownDamage(
+          *segment.file, {0, segment.file->size(), segment.expected, segment.expected_at_end - 1,
+                          "the file is missing"}));
+      continue;
+    }
+    if (!file.ok()) return file.status();
+    const uint64_t before = progress.bytes_checked;
+    const auto on_progress = [&](uint64_t offset) {
+      progress.bytes_checked = before + std::min(offset, segment.end);
+      const bool go_on = report(progress);
+      progress.findings.clear();
+      return go_on;
+    };
+    const auto scan = ScanSegment(**file, {.size = segment.file->size(),
+                                           .expected = segment.expected,
+                                           .known_end = KnownEnd{segment.end, segment.expected_at_end},
+                                           .known_damage = segment.damage,
+                                           .progress = on_progress});
+    if (!scan.ok()) return scan.status();
+    for (const Damage& damage : segment.damage) {
+      progress.findings.push_back(ShownDamage(*segment.file, damage));
+    }
+    for (const Damage& damage : scan->damage) {
+      progress.findings.push_back(ShownDamage(*segment.file, damage));
+    }
+    progress.bytes_checked = before + segment.end;
+    progress.records_checked += scan->records;
+  }
+  report(progress);
+  return absl::OkStatus();
+}
+
+}  // namespace walden::segment

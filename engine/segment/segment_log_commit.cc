@@ -1,0 +1,270 @@
+// Group commit: check and encode every batch, one write, one sync, then tell readers.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/segment/format.h"
+#include "engine/segment/segment_log.h"
+
+namespace walden::segment {
+namespace {
+
+// BUFFERED numbers are reserved in the metadata this many at a time, so that none that a client saw is
+// given out again when a power cut takes its record.
+constexpr SequenceNumber kReserveNumbers = 1 << 20;
+
+}  // namespace
+
+void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
+  uint64_t bytes = 0;
+  for (const AppendBatch* batch : group) {
+    bytes += EncodedBatchBytes(batch->payloads, batch->producer.has_value());
+  }
+  writer_.Reserve(bytes);
+  staged_.clear();
+  staged_last_.clear();
+  bool sync = false;
+  for (AppendBatch* batch : group) {
+    batch->result = {};
+    batch->result.status = Stage(*batch);
+    if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
+  }
+  absl::Status status = Health();
+  if (status.ok()) status = WriteStaged();
+  if (status.ok() && (sync || unsynced_appends_ >= env_.options.buffered_sync_every_writes)) {
+    status = SyncActive();
+  }
+  if (status.ok()) PublishStaged();
+  for (AppendBatch* batch : group) {
+    if (!batch->result.status.ok()) continue;
+    batch->result.status = status;
+    batch->result.durable = unsynced_bytes_ == 0;
+  }
+  done();
+}
+
+absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
+  if (batch.payloads.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                     "payloads is empty: an append needs at least one", {{"field", "payloads"}});
+  }
+  const uint64_t bytes = EncodedBatchBytes(batch.payloads, batch.producer.has_value());
+  const uint64_t limit = env_.options.segment_size_bytes - kMagicBytes;
+  if (bytes > limit) {
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+        absl::StrCat("the batch takes ", bytes, " bytes, a segment of this region holds ", limit,
+                     ": send smaller batches, or configure a larger segment_size"),
+        {{"field", "payloads"}, {"value", absl::StrCat(bytes)}, {"limit", absl::StrCat(limit)}});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentLog::Stage(AppendBatch& batch) {
+  absl::Status status = Health();
+  if (status.ok()) status = CheckBatch(batch);
+  if (status.ok()) status = Fence(batch.region_version);
+  if (!status.ok()) return status;
+  if (AnswerRetry(batch, &status)) return status;
+
+  const SequenceNumber table_next = LastAssigned(batch.table) + 1;
+  if (batch.expected_next_sequence.value_or(table_next) != table_next) {
+    return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                     absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
+                                  ", but the next sequence of table ", batch.table, " is ",
+                                  table_next, ": somebody else appended, or the append was a retry"),
+                     {{"field", "expected_next_sequence"},
+                      {"value", absl::StrCat(*batch.expected_next_sequence)},
+                      {"actual_next_sequence", absl::StrCat(table_next)}});
+  }
+  if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
+  if (status.ok() && batch.durability == Durability::kBuffered) {
+    status = Reserve(next_ + batch.payloads.size() - 1);
+  }
+  if (status.ok()) {
+    status = MakeRoom(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
+  }
+  if (!status.ok()) return status;
+
+  const SequenceNumber first = next_;
+  Encode(batch, first);
+  batch.result.first = first;
+  batch.result.last = next_ - 1;
+  staged_last_[batch.table] = batch.result.last;
+  ++unsynced_appends_;
+  if (batch.producer) {
+    producers_.Add({batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentLog::Fence(std::optional<uint64_t> version) {
+  const uint64_t highest = metadata_->state().region_version;
+  if (!version || *version == highest) return absl::OkStatus();
+  if (*version < highest) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
+                     absl::StrCat("region_version ", *version, " is fenced off: the region has seen ",
+                                  highest, ". Another writer took over; do not retry"),
+                     {{"field", "region_version"},
+                      {"value", absl::StrCat(*version)},
+                      {"highest_region_version", absl::StrCat(highest)}});
+  }
+  const absl::Status status = AppendMetadata({MetadataEntry::RegionVersion(*version)});
+  if (status.ok()) published_->SetRegionVersion(*version);
+  return status;
+}
+
+bool SegmentLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
+  if (!batch.producer) return false;
+  const auto answer = producers_.Look(batch.producer->id, batch.table, batch.producer->sequence);
+  switch (answer.verdict) {
+    case ProducerTable::Verdict::kNew: return false;
+    case ProducerTable::Verdict::kRetry:
+      batch.result.first = answer.original.first;
+      batch.result.last = answer.original.last;
+      batch.result.duplicate = true;
+      return true;
+    case ProducerTable::Verdict::kReplaced: break;
+  }
+  *refused = MakeError(
+      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerSequenceReplaced,
+      absl::StrCat("producer ", batch.producer->id, " has appended sequence ",
+                   answer.highest_sequence, " to table ", batch.table, " already, and sequence ",
+                   batch.producer->sequence, " is not among its last ", kProducerWindowBatches,
+                   " batches: it was skipped, or is too old to be retried"),
+      {{"field", "producer.sequence"},
+       {"value", absl::StrCat(batch.producer->sequence)},
+       {"highest_producer_sequence", absl::StrCat(answer.highest_sequence)}});
+  return true;
+}
+
+SequenceNumber SegmentLog::LastAssigned(TableId table) const {
+  const auto staged = staged_last_.find(table);
+  return staged != staged_last_.end() ? staged->second : published_->LastAssigned(table);
+}
+
+absl::Status SegmentLog::Reserve(SequenceNumber through) {
+  if (through <= metadata_->state().reserved_through) return absl::OkStatus();
+  return AppendMetadata({MetadataEntry::SequenceReserved(through + kReserveNumbers)});
+}
+
+absl::Status SegmentLog::MakeRoom(uint64_t bytes) {
+  if (active_ != nullptr && active_end_ + writer_.size() + bytes <= active_bytes_) {
+    return absl::OkStatus();
+  }
+  const absl::Status status = WriteStaged();
+  return status.ok() ? Roll() : status;
+}
+
+void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
+  if (staged_.empty() || staged_.back().segment != active_id_) {
+    staged_.push_back({.segment = active_id_});
+  }
+  std::vector<Run>& runs = staged_.back().runs;
+  const auto position = [&] { return static_cast<uint32_t>(active_end_ + writer_.size()); };
+  uint8_t flags = (barrier_ ? kBarrier : 0) | (first != walk_next_ ? kJump : 0);
+  barrier_ = false;
+  if (batch.producer) {
+    writer_.AddProducer({static_cast<uint8_t>(flags | kControl | kMoreOfBatch), batch.table, first},
+                        batch.producer->id, batch.producer->sequence);
+    flags = 0;
+  }
+  Run run{.table = batch.table, .first = first, .begin = position()};
+  for (size_t i = 0; i < batch.payloads.size(); ++i) {
+    const uint64_t record_end = position() + kMinRecordBytes + batch.payloads[i].size();
+    if (record_end - run.begin > kMaxRunBytes && run.first != first + i) {
+      runs.push_back(run);
+      run = {.table = batch.table, .first = first + i, .begin = position()};
+    }
+    if (i + 1 < batch.payloads.size()) flags |= kMoreOfBatch;
+    writer_.AddRecord({flags, batch.table, first + i}, batch.payloads[i]);
+    flags = 0;
+    run.last = first + i;
+    run.end = position();
+  }
+  runs.push_back(run);
+  next_ = first + batch.payloads.size();
+  walk_next_ = next_;
+  staged_.back().end = position();
+  staged_.back().expected_at_end = walk_next_;
+}
+
+absl::Status SegmentLog::WriteStaged() {
+  if (writer_.size() == 0) return absl::OkStatus();
+  has_unsynced_.store(true, std::memory_order_relaxed);
+  std::vector<absl::string_view> slice;
+  uint64_t slice_bytes = 0;
+  const auto write_slice = [&] {
+    const absl::Status status = active_->Write(active_end_, slice);
+    if (!status.ok()) return Fail(status);
+    active_end_ += slice_bytes;
+    unsynced_bytes_ += slice_bytes;
+    slice.clear();
+    slice_bytes = 0;
+    return absl::OkStatus();
+  };
+  for (absl::string_view piece : writer_.pieces()) {
+    while (!piece.empty()) {
+      if (unsynced_bytes_ + slice_bytes == kMaxUnsyncedBytes) {
+        absl::Status status = write_slice();
+        if (status.ok()) {
+          const uint32_t appends = unsynced_appends_;
+          status = SyncActive();
+          unsynced_appends_ = appends;
+          // The next record was encoded before this sync, without the barrier.
+        }
+        if (!status.ok()) return status;
+      }
+      const uint64_t room = kMaxUnsyncedBytes - unsynced_bytes_ - slice_bytes;
+      const absl::string_view head = piece.substr(0, room);
+      slice.push_back(head);
+      slice_bytes += head.size();
+      piece.remove_prefix(head.size());
+    }
+  }
+  const absl::Status status = write_slice();
+  writer_.Clear();
+  // More was written since the last sync: the next record is none to promise that all is durable.
+  barrier_ = false;
+  return status;
+}
+
+absl::Status SegmentLog::Roll() {
+  absl::Status status = active_ == nullptr ? absl::OkStatus() : SyncActive();
+  if (!status.ok()) return status;
+  const uint64_t id = metadata_->state().next_segment_id;
+  const uint64_t bytes = env_.options.segment_size_bytes;
+  const std::string path = SegmentPath(id);
+  // Until the metadata names it the file is nothing: without room the region stays as it was.
+  status = env_.spares->Take(bytes, path);
+  if (HasReason(status, ErrorReason::kDiskFull)) return status;
+  if (!status.ok()) return Fail(status);
+  auto file = env_.file_system->OpenFile(path, FileSystem::OpenMode::kReadWrite);
+  if (!file.ok()) return Fail(file.status());
+  status = env_.file_system->SyncDirectory(env_.directory.path);
+  if (!status.ok()) return Fail(status);
+  status = AppendMetadata({MetadataEntry::SegmentCreated(id, walk_next_, bytes)});
+  if (HasReason(status, ErrorReason::kDiskFull)) {
+    // Best effort: if it stays, the next opening finds it unnamed and removes it.
+    (void)env_.file_system->RemoveFile(path);
+  }
+  if (!status.ok()) return status;
+  published_->SealNewest();
+  published_->AddSegment({.file = MakeSegmentFile(id, bytes),
+                          .end = kMagicBytes,
+                          .expected = walk_next_,
+                          .expected_at_end = walk_next_});
+  active_ = *std::move(file);
+  active_id_ = id;
+  active_bytes_ = bytes;
+  active_end_ = kMagicBytes;
+  barrier_ = true;
+  return absl::OkStatus();
+}
+
+void SegmentLog::PublishStaged() {
+  if (!staged_.empty()) published_->Publish(staged_, next_);
+}
+
+}  // namespace walden::segment

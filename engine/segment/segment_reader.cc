@@ -1,0 +1,190 @@
+#include "engine/segment/segment_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/segment/format.h"
+
+namespace walden::segment {
+namespace {
+
+constexpr uint64_t kStepBytes = 64 << 10;
+
+// Pages that were read stop counting as ours in steps of this size.
+constexpr uint64_t kReleaseBytes = 4 << 20;
+
+}  // namespace
+
+absl::Status DamageError(const DamagedRange& damage) {
+  std::string lost = "no record";
+  if (damage.last != 0) lost = absl::StrCat("records ", damage.first, " to ", damage.last);
+  return MakeError(
+      absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+      absl::StrCat("stored bytes are damaged: ", damage.file, " at byte ", damage.offset, ", ",
+                   damage.length, " bytes (", damage.reason, "); ", lost,
+                   " may be lost. Read from behind the range, or mark it deleted"),
+      {{"file", damage.file},
+       {"offset", absl::StrCat(damage.offset)},
+       {"length", absl::StrCat(damage.length)},
+       {"first_sequence", absl::StrCat(damage.first)},
+       {"last_sequence", absl::StrCat(damage.last)}});
+}
+
+SegmentReader::SegmentReader(std::shared_ptr<const PublishedLog> log, const ReadRange& range)
+    : log_(std::move(log)), range_(range), next_(std::max<SequenceNumber>(range.first, 1)) {
+  if (!range_.table) marks_ = log_->Marks();
+}
+
+ReadPlan SegmentReader::Plan() {
+  ReadPlan plan = range_.table ? log_->PlanTable(*range_.table, next_, range_.pass_known_damage)
+                               : log_->PlanAll(segment_, offset_, range_.pass_known_damage);
+  plan.first = std::max(plan.first, range_.first);
+  plan.last = std::min(plan.last, range_.last);
+  return plan;
+}
+
+absl::StatusOr<ReadProgress> SegmentReader::Next(
+    const ReadLimits& limits, absl::FunctionRef<void(const RecordView&)> visit) {
+  Budget budget{limits.max_records, limits.max_payload_bytes, visit};
+  while (true) {
+    if (next_ > range_.last || passed_ >= range_.last) return ReadProgress::kFinished;
+    const ReadPlan plan = Plan();
+    switch (plan.kind) {
+      case ReadPlan::Kind::kDamaged:
+        if (plan.damage->first > range_.last) return ReadProgress::kFinished;
+        return DamageError(*plan.damage);
+      case ReadPlan::Kind::kAtEnd:
+        return plan.next_visible > range_.last ? ReadProgress::kFinished : ReadProgress::kAtEnd;
+      case ReadPlan::Kind::kRead: break;
+    }
+    if (budget.spent()) return ReadProgress::kMore;
+    const absl::StatusOr<bool> read = Read(plan, budget);
+    if (!read.ok()) return read.status();
+  }
+}
+
+absl::StatusOr<bool> SegmentReader::Read(const ReadPlan& plan, Budget& budget) {
+  if (file_ != plan.file) {
+    LeaveSegment();
+    auto mapping = plan.file->Map();
+    if (absl::IsNotFound(mapping.status()) && !log_->Lists(plan.file->id())) return false;
+    if (!mapping.ok()) return mapping.status();
+    mapping_ = *std::move(mapping);
+    file_ = plan.file;
+  }
+  for (const Extent& extent : plan.extents) {
+    if (range_.table && extent.first > plan.last) {
+      passed_ = std::max(passed_, plan.last);
+      next_ = std::max(next_, plan.last + 1);
+      return true;
+    }
+    const absl::Status status = ReadExtent(plan, extent, budget);
+    if (!status.ok()) return status;
+    if (budget.spent()) return true;
+    if (passed_ >= plan.last) return true;
+  }
+  return true;
+}
+
+absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget) {
+  // What was buffered of this segment may have been extended since.
+  buffer_bytes_ = 0;
+  for (uint64_t position = extent.begin; position < extent.end && !budget.spent();) {
+    const auto parsed = ParseAt(position, extent.end);
+    if (!parsed.ok()) return parsed.status();
+    if (parsed->outcome != ParseOutcome::kRecord) {
+      return Damaged(plan, position,
+                     parsed->outcome == ParseOutcome::kInvalid ? parsed->reason : "record is gone");
+    }
+    Visit(parsed->record, plan, budget);
+    position += parsed->record.encoded_bytes;
+    if (!range_.table) {
+      segment_ = plan.file->id();
+      offset_ = position;
+    }
+    if (passed_ >= plan.last) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+void SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget) {
+  if (record.control()) return;
+  if (range_.table && record.table != *range_.table) return;
+  if (record.sequence > plan.last) {
+    passed_ = std::max(passed_, plan.last);
+    if (range_.table) next_ = std::max(next_, plan.last + 1);
+    return;
+  }
+  passed_ = record.sequence;
+  if (range_.table) {
+    if (record.sequence < std::max(next_, plan.first)) return;
+    next_ = record.sequence + 1;
+  } else {
+    if (record.sequence < range_.first) return;
+    const auto mark = marks_.find(record.table);
+    if (mark != marks_.end() && record.sequence <= mark->second) return;
+  }
+  budget.visit({record.table, record.sequence, record.payload});
+  --budget.records;
+  budget.bytes -= std::min(budget.bytes, record.payload.size());
+}
+
+absl::StatusOr<ParseResult> SegmentReader::ParseAt(uint64_t position, uint64_t end) {
+  uint64_t needed = kHeaderBytes;
+  while (true) {
+    if (position < buffer_offset_ || position + needed > buffer_offset_ + buffer_bytes_) {
+      const absl::Status filled = Fill(position, needed, end);
+      if (!filled.ok()) return filled;
+    }
+    const uint64_t skip = position - buffer_offset_;
+    const absl::string_view bytes(buffer_.data() + skip, buffer_bytes_ - skip);
+    const ParseResult parsed = ParseRecord(bytes, end - position);
+    if (parsed.outcome != ParseOutcome::kNeedMore || parsed.needed <= needed) return parsed;
+    needed = parsed.needed;
+  }
+}
+
+absl::Status SegmentReader::Fill(uint64_t position, uint64_t length, uint64_t end) {
+  const uint64_t want = std::min(std::max(length, kStepBytes), end - position);
+  if (buffer_.size() < want) buffer_.resize(want);
+  const absl::Status copied = mapping_->Copy(position, absl::MakeSpan(buffer_.data(), want));
+  if (!copied.ok()) return copied;
+  buffer_offset_ = position;
+  buffer_bytes_ = want;
+  if (position - std::min(position, released_) >= kReleaseBytes) {
+    mapping_->Release(released_, position - released_);
+    released_ = position;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentReader::Damaged(const ReadPlan& plan, uint64_t position,
+                                    const char* reason) const {
+  // Which records these bytes held is not known exactly; at least the next one that is wanted.
+  const SequenceNumber first = std::max(next_, passed_ + 1);
+  SequenceNumber last = first;
+  for (const Extent& extent : plan.extents) {
+    if (range_.table && extent.begin > position) {
+      last = std::max(last, extent.first - 1);
+      break;
+    }
+  }
+  return DamageError({.file = plan.file->shown_path(),
+                      .offset = position,
+                      .length = kHeaderBytes,
+                      .first = first,
+                      .last = last,
+                      .reason = reason});
+}
+
+void SegmentReader::LeaveSegment() {
+  if (mapping_ != nullptr) mapping_->Release(released_, mapping_->size() - released_);
+  mapping_.reset();
+  file_.reset();
+  released_ = 0;
+  buffer_bytes_ = 0;
+}
+
+}  // namespace walden::segment

@@ -1,0 +1,60 @@
+// LogReader over published segments (engine/log_engine.h). One thread at a time.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/log_engine.h"
+#include "engine/segment/published_log.h"
+#include "engine/segment/record_parser.h"
+
+namespace walden::segment {
+
+class SegmentReader final : public LogReader {
+ public:
+  SegmentReader(std::shared_ptr<const PublishedLog> log, const ReadRange& range);
+
+  absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
+                                    absl::FunctionRef<void(const RecordView&)> visit) override;
+
+ private:
+  struct Budget {
+    size_t records;
+    size_t bytes;
+    absl::FunctionRef<void(const RecordView&)> visit;
+    bool spent() const { return records == 0 || bytes == 0; }
+  };
+
+  ReadPlan Plan();
+  // Reads what the plan names until the budget is spent. False: the segment was deleted meanwhile.
+  absl::StatusOr<bool> Read(const ReadPlan& plan, Budget& budget);
+  absl::Status ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget);
+  void Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget);
+  // The whole record at `position`, from the buffer or copied into it.
+  absl::StatusOr<ParseResult> ParseAt(uint64_t position, uint64_t end);
+  absl::Status Fill(uint64_t position, uint64_t length, uint64_t end);
+  absl::Status Damaged(const ReadPlan& plan, uint64_t position, const char* reason) const;
+  void LeaveSegment();
+
+  const std::shared_ptr<const PublishedLog> log_;
+  const ReadRange range_;
+  absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
+
+  SequenceNumber next_;        // one table: lowest number still wanted
+  uint64_t segment_ = 0;       // all tables: where to go on
+  uint64_t offset_ = 0;
+  SequenceNumber passed_ = 0;  // highest number passed by
+
+  // The segment being read.
+  std::shared_ptr<const SegmentFile> file_;
+  std::shared_ptr<const Mapping> mapping_;
+  uint64_t released_ = 0;
+  std::vector<char> buffer_;
+  uint64_t buffer_offset_ = 0;
+  uint64_t buffer_bytes_ = 0;
+};
+
+// What every read past damage answers.
+absl::Status DamageError(const DamagedRange& damage);
+
+}  // namespace walden::segment

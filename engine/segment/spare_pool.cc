@@ -1,0 +1,117 @@
+#include "engine/segment/spare_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/segment/format.h"
+
+namespace walden::segment {
+namespace {
+
+constexpr uint64_t kFillStepBytes = 1 << 20;
+
+}  // namespace
+
+SparePool::SparePool(FileSystem* file_system, std::string directory, uint64_t spare_bytes,
+                     size_t spare_count, Executor* background)
+    : file_system_(file_system),
+      directory_(std::move(directory)),
+      spare_bytes_(spare_bytes),
+      spare_count_(background == nullptr ? 0 : spare_count),
+      background_(background) {}
+
+SparePool::~SparePool() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  mutex_.Await(absl::Condition(+[](bool* refilling) { return !*refilling; }, &refilling_));
+}
+
+absl::Status SparePool::Start() {
+  absl::Status status = file_system_->CreateDirectory(directory_);
+  if (!status.ok()) return status;
+  const auto names = file_system_->ListDirectory(directory_);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    status = file_system_->RemoveFile(absl::StrCat(directory_, "/", name));
+    if (!status.ok()) return status;
+  }
+  StartRefill();
+  return absl::OkStatus();
+}
+
+absl::Status SparePool::Take(uint64_t bytes, const std::string& path) {
+  std::string spare;
+  if (bytes == spare_bytes_) {
+    absl::MutexLock lock(&mutex_);
+    if (!ready_.empty()) {
+      spare = std::move(ready_.back());
+      ready_.pop_back();
+    }
+  }
+  if (spare.empty()) {
+    spare = NextPath();
+    const absl::Status made = Make(spare, bytes, /*fill=*/false);
+    if (!made.ok()) return made;
+  }
+  const absl::Status moved = file_system_->Rename(spare, path);
+  StartRefill();
+  return moved;
+}
+
+std::string SparePool::NextPath() {
+  absl::MutexLock lock(&mutex_);
+  return absl::StrCat(directory_, "/spare_", made_++);
+}
+
+void SparePool::StartRefill() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (refilling_ || stopping_ || ready_.size() >= spare_count_) return;
+    refilling_ = true;
+  }
+  background_->Post([this] { Refill(); });
+}
+
+void SparePool::Refill() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopping_ || ready_.size() >= spare_count_) {
+        refilling_ = false;
+        return;
+      }
+    }
+    std::string path = NextPath();
+    const absl::Status made = Make(path, spare_bytes_, /*fill=*/true);
+    absl::MutexLock lock(&mutex_);
+    if (!made.ok()) {
+      // Whoever needs a segment next makes it itself and gets the error then.
+      refilling_ = false;
+      return;
+    }
+    ready_.push_back(std::move(path));
+  }
+}
+
+absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill) {
+  auto file = file_system_->CreateFile(path);
+  if (!file.ok()) return file.status();
+  absl::Status status = (*file)->Allocate(bytes);
+  if (status.ok() && fill) {
+    const std::string zeros(kFillStepBytes, '\0');
+    for (uint64_t at = 0; at < bytes && status.ok(); at += zeros.size()) {
+      const uint64_t step = std::min<uint64_t>(zeros.size(), bytes - at);
+      status = (*file)->Write(at, {absl::string_view(zeros).substr(0, step)});
+    }
+  }
+  if (status.ok()) status = (*file)->Write(0, {kSegmentMagic});
+  if (status.ok()) status = (*file)->SyncData();
+  if (!status.ok()) {
+    // Best effort: the next start removes what is left here.
+    (void)file_system_->RemoveFile(path);
+  }
+  return status;
+}
+
+}  // namespace walden::segment

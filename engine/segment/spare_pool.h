@@ -1,0 +1,54 @@
+// Segment files made ahead, so that the writer seldom waits for one.
+//
+// A spare is really allocated and, when made in the background, filled with zeros once: writing into
+// blocks that were written before syncs faster, since the file system has nothing to note down.
+// Spares live in their own directory until a region takes one by rename. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/executor.h"
+#include "engine/io/file_system.h"
+
+namespace walden::segment {
+
+class SparePool {
+ public:
+  // `background` may be null: then every segment is made when it is needed, without zeros.
+  SparePool(FileSystem* file_system, std::string directory, uint64_t spare_bytes,
+            size_t spare_count, Executor* background);
+  ~SparePool();  // waits for background work
+
+  // Creates the directory, removes what an earlier process left, starts making spares.
+  absl::Status Start();
+
+  // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name not
+  // yet. DISK_FULL if there is no room; nothing is left behind then.
+  absl::Status Take(uint64_t bytes, const std::string& path);
+
+ private:
+  void Refill() ABSL_LOCKS_EXCLUDED(mutex_);
+  void StartRefill() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string NextPath() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Make(const std::string& path, uint64_t bytes, bool fill);
+
+  FileSystem* const file_system_;
+  const std::string directory_;
+  const uint64_t spare_bytes_;
+  const size_t spare_count_;
+  Executor* const background_;
+
+  absl::Mutex mutex_;
+  std::vector<std::string> ready_ ABSL_GUARDED_BY(mutex_);
+  bool refilling_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t made_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace walden::segment
