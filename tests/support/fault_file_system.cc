@@ -354,12 +354,13 @@ absl::Status FaultFileSystem::Rename(const std::string& from, const std::string&
   const NodePtr node = Find(from);
   const NodePtr old_parent = FindParent(from);
   const NodePtr new_parent = FindParent(to);
-  const auto rename = [&] {
+  const auto rename = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     if (old_parent == new_parent) {
       new_parent->ChangeEntries({{BaseName(from), nullptr}, {BaseName(to), node}});
     } else {
       new_parent->ChangeEntries({{BaseName(to), node}});
       old_parent->ChangeEntries({{BaseName(from), nullptr}});
+      moves_.push_back({node, old_parent, new_parent, BaseName(from), BaseName(to)});
     }
   };
   const bool possible = node != nullptr && new_parent != nullptr && from != to;
@@ -407,6 +408,7 @@ absl::Status FaultFileSystem::SyncDirectory(const std::string& path) {
   if (node == nullptr) return FileError(ENOENT, "fsync directory", path);
   if (!node->is_directory) return FileError(ENOTDIR, "fsync directory", path);
   node->SyncEntries();
+  MakeMovesDurable(node);
   return absl::OkStatus();
 }
 

@@ -138,6 +138,16 @@ class FaultFileSystem final : public FileSystem {
   class HeldLock;
   using NodePtr = std::shared_ptr<Node>;
 
+  // A rename from one directory to another, not yet durable. It is atomic: after a power cut the
+  // node has exactly one of the names.
+  struct Move {
+    NodePtr node;
+    NodePtr old_parent;
+    NodePtr new_parent;
+    std::string old_name;
+    std::string new_name;
+  };
+
   struct ArmedCrash {
     uint64_t countdown = 0;  // 0: none
     Crash crash = Crash::kKill;
@@ -166,6 +176,8 @@ class FaultFileSystem final : public FileSystem {
   void CrashNow(Crash crash);
   void CrashLocked(Crash crash, PowerLoss loss) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void LosePower(Node& node, PowerLoss loss) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MakeMovesDurable(const NodePtr& directory) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SettleMoves() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForEachFile(const std::string& path, const Node& directory,
                    absl::FunctionRef<void(const std::string&, Node&)> visit) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -180,6 +192,7 @@ class FaultFileSystem final : public FileSystem {
   mutable absl::Mutex mu_;
   Random random_ ABSL_GUARDED_BY(mu_);
   NodePtr root_ ABSL_GUARDED_BY(mu_);
+  std::vector<Move> moves_ ABSL_GUARDED_BY(mu_);
   std::vector<std::weak_ptr<Node>> opened_ ABSL_GUARDED_BY(mu_);  // may be without a name by now
   uint64_t process_ ABSL_GUARDED_BY(mu_) = 1;  // handles of an earlier one are dead
   bool crashed_ ABSL_GUARDED_BY(mu_) = false;

@@ -87,6 +87,7 @@ void FaultFileSystem::CrashLocked(Crash crash, PowerLoss loss) {
   ++process_;
   if (crash == Crash::kPowerCut) {
     LosePower(*root_, loss);
+    SettleMoves();
   } else if (random_.Percent(50)) {
     ForEachFile("", *root_, [](const std::string&, Node& node) { node.file.EvictLost(); });
   }
@@ -109,6 +110,35 @@ void FaultFileSystem::LosePower(Node& node, PowerLoss loss) {
   for (size_t i = 0; i < kept; ++i) Node::Apply(node.unsynced_changes[i], node.entries);
   node.SyncEntries();
   for (const auto& [name, entry] : node.entries) LosePower(*entry, loss);
+}
+
+void FaultFileSystem::MakeMovesDurable(const NodePtr& directory) {
+  for (auto move = moves_.begin(); move != moves_.end();) {
+    if (move->old_parent != directory && move->new_parent != directory) {
+      ++move;
+      continue;
+    }
+    move->old_parent->durable_entries.erase(move->old_name);
+    if (move->new_parent != directory) {
+      move->new_parent->durable_entries[move->new_name] = move->node;
+    }
+    move = moves_.erase(move);
+  }
+}
+
+void FaultFileSystem::SettleMoves() {
+  for (const Move& move : moves_) {
+    auto& old_entries = move.old_parent->entries;
+    const auto& new_entries = move.new_parent->entries;
+    const auto new_entry = new_entries.find(move.new_name);
+    if (new_entry != new_entries.end() && new_entry->second == move.node) {
+      old_entries.erase(move.old_name);
+    } else {
+      old_entries[move.old_name] = move.node;
+    }
+    move.old_parent->SyncEntries();
+  }
+  moves_.clear();
 }
 
 void FaultFileSystem::Restart() {

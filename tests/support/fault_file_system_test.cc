@@ -87,6 +87,35 @@ TEST_F(FaultFileSystemTest, ARenameWithoutDirectorySyncCanBeUndone) {
   EXPECT_FALSE(disk_.Exists("/d/new"));
 }
 
+TEST_F(FaultFileSystemTest, ARenameBetweenDirectoriesLeavesExactlyOneName) {
+  std::set<std::string> outcomes;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    FaultFileSystem disk(seed);
+    ASSERT_TRUE(disk.CreateDirectory("/a").ok());
+    ASSERT_TRUE(disk.CreateDirectory("/b").ok());
+    auto file = Create(disk, "/a/f");
+    Write(*file, 0, "x");
+    ASSERT_TRUE(file->SyncData().ok());
+    for (const char* directory : {"/", "/a"}) ASSERT_TRUE(disk.SyncDirectory(directory).ok());
+    ASSERT_TRUE(disk.Rename("/a/f", "/b/f").ok());
+    const bool synced = seed % 2 == 0;
+    if (synced) {
+      ASSERT_TRUE(disk.SyncDirectory("/b").ok());
+    }
+    disk.PowerCut();
+    disk.Restart();
+    EXPECT_NE(disk.Exists("/a/f"), disk.Exists("/b/f"));
+    const std::string name = disk.Exists("/a/f") ? "/a/f" : "/b/f";
+    EXPECT_EQ(disk.ReadWhole(name), "x");
+    if (synced) {
+      EXPECT_EQ(name, "/b/f");
+    } else {
+      outcomes.insert(name);
+    }
+  }
+  EXPECT_EQ(outcomes.size(), 2u);
+}
+
 TEST_F(FaultFileSystemTest, KillKeepsEveryWriteAndEndsEveryHandleAndLock) {
   auto file = Create(disk_, "/d/f");
   auto lock = disk_.LockDirectory("/d");
