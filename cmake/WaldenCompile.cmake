@@ -11,6 +11,12 @@ if(WALDEN_SANITIZE)
   if(WALDEN_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=all)
   endif()
+  if(WALDEN_SANITIZE MATCHES "thread")
+    # Before Abseil's library in every link, so that its definitions come first.
+    add_library(walden_tsan SHARED ${CMAKE_CURRENT_LIST_DIR}/tsan_abseil.cc)
+    target_link_libraries(walden_tsan PRIVATE ${CMAKE_DL_LIBS})
+    link_libraries(walden_tsan)
+  endif()
 endif()
 
 find_program(CCACHE_PROGRAM ccache)
