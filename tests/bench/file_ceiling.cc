@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/bench/payload.h"
 
@@ -127,10 +128,11 @@ absl::StatusOr<SequentialRead> ReadFiles(const std::vector<std::string>& paths) 
   return result;
 }
 
-std::vector<std::string> FilesBelow(const std::string& directory) {
+std::vector<std::string> SegmentFilesBelow(const std::string& directory) {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
-    if (entry.is_regular_file()) paths.push_back(entry.path().string());
+    if (absl::StartsWith(entry.path().filename().string(), "seg_"))
+      paths.push_back(entry.path().string());
   }
   std::sort(paths.begin(), paths.end());
   return paths;

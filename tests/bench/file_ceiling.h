@@ -53,7 +53,7 @@ struct SequentialRead {
 };
 absl::StatusOr<SequentialRead> ReadFiles(const std::vector<std::string>& paths);
 
-// Every regular file below a directory, sorted, and what they hold.
-std::vector<std::string> FilesBelow(const std::string& directory);
+// The segments of every region below the segment engine's folder, sorted; no spares, no metadata.
+std::vector<std::string> SegmentFilesBelow(const std::string& directory);
 
 }  // namespace walden::bench

@@ -14,6 +14,7 @@
 #include "tests/bench/cleanup.h"
 #include "tests/bench/measurement.h"
 #include "tests/bench/null_server.h"
+#include "tests/bench/open_namespace_child.h"
 #include "tests/bench/options.h"
 #include "tests/bench/report.h"
 #include "tests/bench/rows/rows.h"
@@ -142,6 +143,7 @@ int Main(int argc, char** argv) {
   AddOptions(app, line);
   CLI11_PARSE(app, argc, argv);
   if (!line.null_server.address.empty()) return Exit(RunNullServer(line.null_server));
+  if (!line.open_namespace.empty()) return Exit(RunOpenNamespaceChild(line.open_namespace));
   if (line.list) {
     for (const RowDefinition& row : AllRows()) std::cout << row.id << "\n";
     return 0;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "walden/v1/admin.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 
 namespace walden::bench {
@@ -121,6 +122,15 @@ absl::Status MarkAllDeleted(const ChannelPtr& channel, uint64_t region, uint64_t
     if (!status.ok()) return ToAbsl(status);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<v1::GetStatisticsResponse> GetStatistics(const ChannelPtr& channel) {
+  const auto stub = v1::AdminService::NewStub(channel);
+  grpc::ClientContext context;
+  v1::GetStatisticsResponse response;
+  const grpc::Status status = stub->GetStatistics(&context, {}, &response);
+  if (!status.ok()) return ToAbsl(status);
+  return response;
 }
 
 }  // namespace walden::bench

@@ -11,6 +11,7 @@
 #include "tests/bench/load_client.h"
 #include "tests/bench/null_server.h"
 #include "tests/bench/options.h"
+#include "walden/v1/admin.pb.h"
 
 namespace walden::bench {
 
@@ -45,5 +46,7 @@ class ServerProcess {
 // A data directory's worth of disk is given back between rounds: marks everything of the tables
 // 1..`tables` of a region deleted.
 absl::Status MarkAllDeleted(const ChannelPtr& channel, uint64_t region, uint64_t tables);
+
+absl::StatusOr<v1::GetStatisticsResponse> GetStatistics(const ChannelPtr& channel);
 
 }  // namespace walden::bench

@@ -25,15 +25,24 @@ absl::StatusOr<Measurement> OperationsPerSecond(const absl::StatusOr<LoadResult>
 
 // One load under which both servers are put. Every round has servers of its own: two processes of
 // the very same program can differ by a quarter for as long as they live.
+struct ServerRounds {
+  std::vector<RoundPair> rounds;
+  std::vector<double> group_sizes;  // of Walden: batches in one commit, by round
+};
+
 template <typename Load>
-absl::StatusOr<std::vector<RoundPair>> MeasureServers(const Options& options,
-                                                      const NullServerOptions& null_options,
-                                                      Load load) {
+absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
+                                            const NullServerOptions& null_options, Load load) {
+  ServerRounds result;
   const auto measure_walden = [&]() -> absl::StatusOr<Measurement> {
     auto server = ServerProcess::StartWalden(options, "walden");
     if (!server.ok()) return server.status();
     auto measured = OperationsPerSecond(load(server->channel()));
     if (!measured.ok()) return measured;
+    auto statistics = GetStatistics(server->channel());
+    if (!statistics.ok()) return statistics.status();
+    result.group_sizes.push_back(static_cast<double>(statistics->appended_batches()) /
+                                 static_cast<double>(statistics->commits()));
     if (auto status = MarkAllDeleted(server->channel(), kRegion, kTable); !status.ok()) {
       return status;
     }
@@ -45,7 +54,10 @@ absl::StatusOr<std::vector<RoundPair>> MeasureServers(const Options& options,
     if (!server.ok()) return server.status();
     return OperationsPerSecond(load(server->channel()));
   };
-  return MeasureRounds(options, measure_walden, measure_ceiling);
+  auto rounds = MeasureRounds(options, measure_walden, measure_ceiling);
+  if (!rounds.ok()) return rounds.status();
+  result.rounds = *std::move(rounds);
+  return result;
 }
 
 std::vector<RoundPair> WithQuantile(std::vector<RoundPair> rounds, double quantile) {
@@ -75,51 +87,56 @@ LoadDuration OneRound(const Options& options) {
 
 RowResult RunAppendUnary(const Options& options) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
-  auto rounds = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
+  auto measured = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
     return RunAppends(channel, requests, kUnaryInFlight, OneRound(options));
   });
-  if (!rounds.ok()) return rounds.status();
-  return std::vector{MakeFigure({.title = "Append SYNC, 1 KiB, 64 in flight",
-                                 .unit = "/s",
-                                 .ceiling = "server that does nothing",
-                                 .latency_of = "call"},
-                                *rounds, ShareAtLeast(0.80))};
+  if (!measured.ok()) return measured.status();
+  const FigureText text = {.title = "Append SYNC, 1 KiB, 64 in flight",
+                           .unit = "/s",
+                           .ceiling = "server that does nothing",
+                           .latency_of = "call"};
+  Figure figure = MakeFigure(text, measured->rounds, ShareAtLeast(0.80));
+  AddDetail(figure, "appends in one commit", Median(measured->group_sizes), "");
+  return std::vector{figure};
 }
 
 RowResult RunAppendOneInFlight(const Options& options) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
   const NullServerOptions null_options = {.sync_file = options.directory + "/null.data"};
-  auto rounds = MeasureServers(options, null_options, [&](const ChannelPtr& channel) {
+  auto measured = MeasureServers(options, null_options, [&](const ChannelPtr& channel) {
     return RunAppends(channel, requests, 1, OneRound(options));
   });
-  if (!rounds.ok()) return rounds.status();
+  if (!measured.ok()) return measured.status();
   FigureText text = {.title = "Append SYNC, 1 KiB, 1 in flight, p50",
                      .unit = "us",
                      .ceiling = "server that does one pwrite + fdatasync of the same bytes",
                      .latency_of = "call"};
-  std::vector figures = {MakeFigure(text, WithQuantile(*rounds, 0.5), ShareAtMost(1.25))};
+  const auto& rounds = measured->rounds;
+  std::vector figures = {MakeFigure(text, WithQuantile(rounds, 0.5), ShareAtMost(1.25))};
   text.title = "Append SYNC, 1 KiB, 1 in flight, p99";
   text.latency_of = "";
-  figures.push_back(MakeFigure(text, WithQuantile(*rounds, 0.99), ShareAtMost(1.25)));
+  figures.push_back(MakeFigure(text, WithQuantile(rounds, 0.99), ShareAtMost(1.25)));
   return figures;
 }
 
 RowResult RunAppendStreamRow(const Options& options) {
   const v1::AppendRequest request = MakeAppendRequest(kRegion, kTable, kStreamBatchRecords);
-  auto rounds = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
+  auto measured = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
     return RunAppendStream(channel, request, kStreamInFlight, OneRound(options));
   });
-  if (!rounds.ok()) return rounds.status();
-  for (RoundPair& round : *rounds) {
-    for (Measurement* measured : {&round.walden, &round.ceiling}) {
-      measured->value *= kStreamBatchRecords * kPayloadBytes / 1e6;
+  if (!measured.ok()) return measured.status();
+  for (RoundPair& round : measured->rounds) {
+    for (Measurement* of : {&round.walden, &round.ceiling}) {
+      of->value *= kStreamBatchRecords * kPayloadBytes / 1e6;
     }
   }
-  return std::vector{MakeFigure({.title = "AppendStream SYNC, 256 x 1 KiB, 16 in flight",
-                                 .unit = "MB/s",
-                                 .ceiling = "server that does nothing but answer the same stream",
-                                 .latency_of = "batch"},
-                                *rounds, ShareAtLeast(0.60))};
+  const FigureText text = {.title = "AppendStream SYNC, 256 x 1 KiB, 16 in flight",
+                           .unit = "MB/s",
+                           .ceiling = "server that does nothing but answer the same stream",
+                           .latency_of = "batch"};
+  Figure figure = MakeFigure(text, measured->rounds, ShareAtLeast(0.60));
+  AddDetail(figure, "batches in one commit", Median(measured->group_sizes), "");
+  return std::vector{figure};
 }
 
 }  // namespace walden::bench

@@ -8,6 +8,11 @@ const std::vector<RowDefinition>& AllRows() {
       {"append_one_in_flight", "Append SYNC, 1 KiB, 1 in flight", &RunAppendOneInFlight},
       {"append_stream", "AppendStream SYNC, 256 x 1 KiB per batch", &RunAppendStreamRow},
       {"read", "Read of 1 GiB in 1 KiB records", &RunReadRow},
+      {"engine_commit", "engine alone, group commits of 256 KiB", &RunEngineCommit},
+      {"open_namespace", "opening a namespace of 4 GiB", &RunOpenNamespace},
+      {"one_table_of_many", "reading one table among 1,000 of a region", &RunOneTableOfMany},
+      {"many_regions", "1,000 regions written in turn", &RunManyRegions},
+      {"memory", "resident memory at steady load", &RunMemory},
   };
   return rows;
 }

@@ -1,0 +1,99 @@
+// The engine alone: group commits, against what the disk gives for the same bytes.
+#include <string>
+#include <vector>
+
+#include "tests/bench/figures.h"
+#include "tests/bench/file_ceiling.h"
+#include "tests/bench/payload.h"
+#include "tests/bench/rows/rows.h"
+#include "tests/bench/segment_log.h"
+
+namespace walden::bench {
+namespace {
+
+constexpr RegionId kRegion = 1;
+constexpr TableId kTable = 1;
+constexpr size_t kGroupRecords = 256;
+constexpr size_t kPayloadBytes = 1024;
+constexpr size_t kGroupBytes = kGroupRecords * (kPayloadBytes + kRecordHeaderBytes);
+
+// What the log's user does while it is written.
+enum class Usage {
+  kGrowing,  // nothing is deleted
+  kTrimmed,  // everything but the last segment's worth is marked deleted now and then
+};
+
+// One round: groups of 256 appends of 1 KiB for some seconds.
+absl::StatusOr<Measurement> CommitGroups(RegionLog& log, RepeatedGroup& group, Usage usage,
+                                         double seconds) {
+  constexpr uint64_t kGroupsBetweenTrims = kSegmentBytes / kGroupBytes;
+  Measurement measurement;
+  const uint64_t start = NowNanos();
+  uint64_t now = start;
+  for (const uint64_t end = start + Nanos(seconds); now < end;) {
+    const uint64_t before = now;
+    if (absl::Status status = group.Commit(log); !status.ok()) return status;
+    now = NowNanos();
+    measurement.latency.Add(now - before);
+    if (usage == Usage::kTrimmed && measurement.latency.count() % kGroupsBetweenTrims == 0) {
+      const SequenceNumber next = log.Position(kTable).next;
+      const SequenceNumber kept = kGroupsBetweenTrims * kGroupRecords;
+      if (next <= kept + 1) continue;
+      auto marked = log.MarkDeleted(kTable, next - kept - 1, std::nullopt);
+      if (!marked.ok()) return marked.status();
+      now = NowNanos();
+    }
+  }
+  const double bytes = static_cast<double>(measurement.latency.count() * kGroupBytes);
+  measurement.value = bytes / 1e6 / SecondsBetween(start, now);
+  return measurement;
+}
+
+absl::StatusOr<std::vector<RoundPair>> MeasureUsage(const Options& options, RegionLog& log,
+                                                    Usage usage) {
+  const std::vector<std::string> payloads = MakePayloads(kGroupRecords, kPayloadBytes);
+  RepeatedGroup group(payloads, 1, Durability::kSync);
+  for (size_t i = 0; i < group.batches(); ++i) group.SetTable(i, kTable);
+  return MeasureRounds(
+      options,
+      [&]() -> absl::StatusOr<Measurement> {
+        auto measured = CommitGroups(log, group, usage, options.seconds_per_round);
+        if (!measured.ok()) return measured;
+        auto marked = log.MarkDeleted(kTable, kMaxSequenceNumber, std::nullopt);
+        if (!marked.ok()) return marked.status();
+        return measured;
+      },
+      [&] {
+        return MeasureSyncedWrites(options.directory, kGroupBytes, Blocks::kWrittenBefore,
+                                   options.seconds_per_round);
+      });
+}
+
+}  // namespace
+
+RowResult RunEngineCommit(const Options& options) {
+  auto engine = OpenNamespace(options.directory + "/engine");
+  if (!engine.ok()) return engine.status();
+  auto log = OpenRegion(**engine, kRegion);
+  if (!log.ok()) return log.status();
+  auto growing = MeasureUsage(options, **log, Usage::kGrowing);
+  if (!growing.ok()) return growing.status();
+  auto trimmed = MeasureUsage(options, **log, Usage::kTrimmed);
+  if (!trimmed.ok()) return trimmed.status();
+  if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+  auto fresh = MeasureSyncedWrites(options.directory, kGroupBytes, Blocks::kFreshlyAllocated,
+                                   options.seconds_per_round);
+  if (!fresh.ok()) return fresh.status();
+
+  FigureText text = {.title = "engine, groups of 256 x 1 KiB, growing log",
+                     .unit = "MB/s",
+                     .ceiling = "pwritev + fdatasync of the same bytes, blocks written before",
+                     .latency_of = "group"};
+  std::vector figures = {MakeFigure(text, *growing, ShareAtLeast(0.85))};
+  AddDetail(figures[0], "pwritev + fdatasync, blocks freshly allocated", fresh->value, "MB/s");
+  text.title = "engine, groups of 256 x 1 KiB, log trimmed behind";
+  figures.push_back(MakeFigure(text, *trimmed, ShareAtLeast(0.85)));
+  return figures;
+}
+
+}  // namespace walden::bench
