@@ -1,0 +1,43 @@
+// Looks at a region's directory offline, with the same reader that recovery uses; changes nothing and
+// takes no lock. Works on a damaged region too, and without its metadata as far as the segments tell.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+
+namespace walden::segment {
+
+struct InspectedSegment {
+  SegmentDescription description;  // `tables`: everything stored, deleted or not
+  uint64_t records = 0;
+  bool missing = false;
+  std::vector<DamagedRange> damage;
+  // What a crash left of the last write; 0, 0 if nothing.
+  uint64_t torn_begin = 0;
+  uint64_t torn_end = 0;
+  std::string torn_reason;
+};
+
+struct InspectedRegion {
+  // Not OK: the metadata could not be used, and what follows comes from the segments alone.
+  absl::Status metadata;
+  bool closed_cleanly = false;
+  uint64_t region_version = 0;
+  std::vector<TableState> tables;  // by id; live ranges are those above the marks
+  std::vector<InspectedSegment> segments;
+  std::vector<std::string> leftovers;       // segment files that are not part of the log
+  std::vector<std::string> evidence_files;  // what earlier openings cut off
+  SequenceNumber next = 1;
+};
+
+// `directory` is a region's: .../<namespace>/<region id>. NOT_FOUND if it is none; UNAVAILABLE on an
+// I/O error.
+absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system, const std::string& directory);
+
+}  // namespace walden::segment
