@@ -99,6 +99,7 @@ class TableModel:
         self._unanswered = collections.deque()  # in the order sent
         self._to_send = collections.deque()  # of those, not sent yet to this daemon
         self._asked_marks = []  # not confirmed
+        self._seen = collections.deque(maxlen=100)  # the last that a follower was sent
         self._next_number = 1
         self._lock = threading.Lock()
 
@@ -146,6 +147,15 @@ class TableModel:
         self.highest = first + len(batch.payloads) - 1
         self.live.extend(batch.records())
 
+    # --- Following
+
+    def saw(self, sequence, payload):
+        """A follower was sent this record: it may not vanish any more, answered or not."""
+        with self._lock:
+            if self._seen and sequence <= self._seen[-1][0]:
+                raise Violation(f"G3: {self}: a follower got {sequence} after {self._seen[-1][0]}")
+            self._seen.append((sequence, payload))
+
     # --- Marking deleted
 
     def ask_mark(self, position):
@@ -177,6 +187,7 @@ class TableModel:
         self._check_acknowledged(records)
         self._settle_unanswered(records[len(self.live) :])
         self._check_next(state)
+        self._check_seen()
         if self.tagged:
             self._to_send = collections.deque(self._unanswered)
         else:
@@ -238,3 +249,13 @@ class TableModel:
             raise Violation(
                 f"G5: {self}: next sequence is {next_sequence}, but {self.highest} was given out"
             )
+
+    def _check_seen(self):
+        stored = dict(self.live) if self._seen else {}
+        for sequence, payload in self._seen:
+            if sequence > self.deleted and stored.get(sequence) != payload:
+                raise Violation(
+                    f"G1: {self}: a follower was sent sequence {sequence}, which is now "
+                    f"{'other bytes' if sequence in stored else 'gone'}"
+                )
+        self._seen.clear()

@@ -146,6 +146,21 @@ class LogModelTest(unittest.TestCase):
         self.table.ask_mark(3)
         self.assert_violation("G5", self.recovered(*self.ALL)[2:], deleted=2)
 
+    def test_what_a_follower_saw_may_not_vanish(self):
+        self.send(1)
+        self.table.saw(5, b"2/1")
+        self.table.saw(6, b"3/0")
+        self.check(self.recovered(*self.ALL, (3, 1)))
+        self.send(1)
+        self.table.saw(7, b"4/0")
+        self.assert_violation("G1", self.recovered(*self.ALL, (3, 1)))
+
+    def test_a_follower_that_sees_other_bytes_or_order_is_found(self):
+        self.table.saw(5, b"other")
+        with self.assertRaisesRegex(Violation, "G3"):
+            self.table.saw(4, b"2/0")
+        self.assert_violation("G1", self.recovered(*self.ALL))
+
     def test_answers_out_of_order_are_found(self):
         self.send(1)
         second = self.send(1)

@@ -1,7 +1,7 @@
 """Clients that write to every table of a few regions until the daemon is gone.
 
 One thread per table appends (unary or streamed, synced or buffered, with producer tags or without),
-and one thread per region marks deleted. Every answer goes through the model.
+one thread per region marks deleted, and one follows a table. Every answer goes through the model.
 """
 
 import collections
@@ -95,7 +95,9 @@ class Run:
             append = self._append_streamed if kind.streamed else self._append_unary
             self._spawn(append, table, kind, random.Random(f"{seed}/{table}"))
         for region in workload.regions:
-            self._spawn(self._mark_deleted, region, random.Random(f"{seed}/{region.region_id}"))
+            rng = random.Random(f"{seed}/{region.region_id}")
+            self._spawn(self._follow, rng.choice(list(region.tables.values())))
+            self._spawn(self._mark_deleted, region, rng)
 
     def _spawn(self, work, *arguments):
         def guarded():
@@ -178,6 +180,14 @@ class Run:
             raise Violation(f"{table}: the append stream ended by itself") from None
         finally:
             stream.cancel()
+
+    def _follow(self, table):
+        stream = self._client.open_read(
+            table.region.region_id, table.table_id, after=table.highest, follow=True
+        )
+        for sequence, payload in stream:
+            table.saw(sequence, payload)
+        raise Violation(f"{table}: a follow stream ended by itself")
 
     def _mark_deleted(self, region, rng):
         tables = list(region.tables.values())

@@ -127,6 +127,9 @@ class WalServiceTest(SharedDaemonTestCase):
         self.assertEqual(numbers(start=low + 3, end=low + 3), [low + 3])
         self.assertEqual(numbers(start=low + 3, before=low + 4), [low + 3])
         self.assertEqual(numbers(after=low + 3, before=low + 4), [])
+        self.assertEqual(numbers(start=low + 3, before=low + 3), [])
+        self.assertEqual(numbers(after=low + 3, end=low + 3), [])
+        self.assertEqual(numbers(after=2**64 - 1), [])
         self.assertEqual(numbers(start=high + 1), [])
         self.assertEqual(numbers(start=0, end=2**64 - 1), list(range(low, high + 1)))
 

@@ -75,10 +75,11 @@ class InvalidArgumentTest(SharedDaemonTestCase):
         self.append_numbered(self.client, region, 1, 10)
         reversed_bounds = [
             {"start": 6, "end": 5},
-            {"start": 6, "before": 6},
-            {"after": 6, "end": 6},
-            {"after": 6, "before": 6},
+            {"start": 6, "before": 5},
+            {"after": 6, "end": 5},
+            {"after": 6, "before": 5},
             {"start": 6, "end": 0},
+            {"start": 2**64 - 1, "end": 1},
         ]
         for bounds in reversed_bounds:
             with self.subTest(bounds=bounds):
