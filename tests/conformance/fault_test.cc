@@ -10,8 +10,10 @@ INSTANTIATE_TEST_SUITE_P(Engines, LogFaultTest, ::testing::ValuesIn(FaultFileSet
                          SettingName);
 
 TEST_P(LogFaultTest, AFullDiskRefusesAppendsUntilThereIsRoomAgain) {
+  CloseLog();
+  ASSERT_TRUE(engine().DropRegion(kRegion).ok());
   set_segment_size(16 << 10);
-  ReopenLog();
+  OpenLog();
   disk().SetCapacity(disk().UsedBytes() + (96 << 10));
   absl::Status refused;
   for (int i = 0; i < 2000 && refused.ok(); ++i) {
@@ -40,7 +42,9 @@ TEST_P(LogFaultTest, AFullDiskRefusesAppendsUntilThereIsRoomAgain) {
 }
 
 TEST_P(LogFaultTest, ManyMarksCanBeMadeOnAFullDisk) {
-  for (TableId table = 1; table <= 20; ++table) Append(table, 20);
+  for (TableId table = 1; table <= 20; ++table) {
+    for (int i = 0; i < 5; ++i) Append(table, 4);
+  }
   disk().SetCapacity(disk().UsedBytes());
   for (SequenceNumber through = 1; through <= 400; through += 3) {
     for (TableId table = 1; table <= 20; ++table) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <sstream>
+#include <stdexcept>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,14 +12,28 @@
 
 namespace walden::testing {
 
+namespace {
+
+// googletest takes it for a failure of the test, which then ends, however deep it is in helpers.
+void Require(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+}  // namespace
+
 // ---------------------------------------------------------------------------------------------------
 // Settings
 
+std::ostream& operator<<(std::ostream& out, const Setting& setting) {
+  return out << setting.engine->name
+             << (setting.medium == Medium::kFaultFiles ? "_FaultFiles" : "_RealFiles")
+             << (setting.load == Load::kSmall ? "_Small" : "_Large");
+}
+
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info) {
-  const Setting& setting = info.param;
-  return absl::StrCat(setting.engine->name,
-                      setting.medium == Medium::kFaultFiles ? "_FaultFiles" : "_RealFiles",
-                      setting.load == Load::kSmall ? "_Small" : "_Large");
+  std::ostringstream name;
+  name << info.param;
+  return name.str();
 }
 
 std::vector<Setting> AllSettings() {
@@ -140,7 +156,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine() {
 
 void LogTest::OpenEngine() {
   auto engine = TryOpenEngine();
-  ASSERT_TRUE(engine.ok()) << engine.status();
+  Require(engine.status());
   engine_ = std::move(*engine);
 }
 
@@ -155,10 +171,10 @@ absl::Status LogTest::TryOpenLog() {
   return log.status();
 }
 
-void LogTest::OpenLog() { ASSERT_STATUS_OK(TryOpenLog()); }
+void LogTest::OpenLog() { Require(TryOpenLog()); }
 
 void LogTest::CloseLog() {
-  ASSERT_STATUS_OK(log_->Close());
+  Require(log_->Close());
   log_.reset();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/error.h"
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/engine_under_test.h"
@@ -26,6 +27,7 @@ struct Setting {
   Load load = Load::kSmall;
 };
 
+std::ostream& operator<<(std::ostream& out, const Setting& setting);
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
 std::vector<Setting> AllSettings();         // every engine, medium and load
 std::vector<Setting> FaultFileSettings();   // those that can crash
@@ -69,7 +71,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   const std::string& directory() const { return directory_; }  // the engine's
   std::vector<std::string> FilesOnDisk();
 
-  // --- The engine ---
+  // --- The engine. What must succeed and does not, ends the test. ---
 
   LogEngine& engine() { return *engine_; }
   absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();

@@ -13,6 +13,14 @@
 namespace walden::testing {
 namespace {
 
+// How much of a write happens before it is cut short: up to the end of a sector, nothing, or all.
+size_t CutShort(uint64_t offset, size_t size, Random& random) {
+  if (random.Percent(25)) return size;
+  const uint64_t part = random.Below(size + 1);
+  const uint64_t boundary = (offset + part) / kSectorBytes * kSectorBytes;
+  return boundary > offset ? boundary - offset : 0;
+}
+
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
@@ -118,8 +126,8 @@ class FaultFileSystem::OpenedFile final : public File {
     std::string bytes;
     for (absl::string_view piece : pieces) absl::StrAppend(&bytes, piece);
     absl::Status status = disk_->Begin(file_op::kWrite, path_, [&](Random& random) {
-      const size_t part = random.Percent(25) ? bytes.size() : random.Below(bytes.size() + 1);
-      node_->file.Write(offset, absl::string_view(bytes).substr(0, part));
+      node_->file.Write(offset,
+                        absl::string_view(bytes).substr(0, CutShort(offset, bytes.size(), random)));
     });
     if (status.ok()) status = disk_->CheckRoom(*node_, offset + bytes.size(), path_);
     if (!status.ok()) return status;

@@ -44,8 +44,9 @@ inline constexpr FileOps kChanges =
 inline constexpr FileOps kAny = ~FileOps{0};
 }  // namespace file_op
 
-// Calls that fail. A failed Write may have written a part, a failed Allocate may have grown the
-// file, a failed SyncData leaves some sectors on the medium and forgets that the others are not.
+// Calls that fail. A failed Write may have written a part that ends with a sector, a failed
+// Allocate may have grown the file, a failed SyncData leaves some sectors on the medium and forgets
+// that the others are not.
 struct Fault {
   FileOps operations = file_op::kAny;
   uint64_t nth = 1;    // the n-th matching call from now, 1 = the next one
