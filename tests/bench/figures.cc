@@ -1,6 +1,12 @@
 #include "tests/bench/figures.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
 
 namespace walden::bench {
 namespace {
@@ -28,15 +34,29 @@ bool MeetsAim(const Figure& figure) {
   }
 }
 
-void FillLatency(const std::string& of, const LatencyHistogram& histogram, Latency* latency) {
+void FillLatency(const std::string& of, const cli::LatencyHistogram& histogram, Latency* latency) {
   latency->set_of(of);
   latency->set_count(histogram.count());
-  latency->set_mean_micros(histogram.MeanNanos() / 1e3);
-  latency->set_p50_micros(histogram.QuantileNanos(0.5) / 1e3);
-  latency->set_p90_micros(histogram.QuantileNanos(0.9) / 1e3);
-  latency->set_p99_micros(histogram.QuantileNanos(0.99) / 1e3);
-  latency->set_p999_micros(histogram.QuantileNanos(0.999) / 1e3);
-  latency->set_maximum_micros(static_cast<double>(histogram.max_nanos()) / 1e3);
+  const auto percentile = [&](double percent) {
+    return absl::ToDoubleMicroseconds(histogram.Percentile(percent));
+  };
+  latency->set_mean_micros(absl::ToDoubleMicroseconds(histogram.Mean()));
+  latency->set_p50_micros(percentile(50));
+  latency->set_p90_micros(percentile(90));
+  latency->set_p99_micros(percentile(99));
+  latency->set_p999_micros(percentile(99.9));
+  latency->set_maximum_micros(absl::ToDoubleMicroseconds(histogram.Max()));
+}
+
+// What was deleted just now is freed, and what was written is on the disk, before the next
+// measurement rather than during it.
+absl::Status LetDiskSettle(const std::string& directory) {
+  const int descriptor = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
+  const bool synced = syncfs(descriptor) == 0;
+  const int error = errno;
+  close(descriptor);
+  return synced ? absl::OkStatus() : absl::ErrnoToStatus(error, "syncfs");
 }
 
 }  // namespace
@@ -47,6 +67,7 @@ absl::StatusOr<std::vector<RoundPair>> MeasureRounds(const Options& options, Mea
   for (int round = 0; round < options.rounds; ++round) {
     RoundPair pair;
     for (const bool is_walden : {round % 2 == 1, round % 2 == 0}) {
+      if (absl::Status status = LetDiskSettle(options.directory); !status.ok()) return status;
       absl::StatusOr<Measurement> measured = is_walden ? walden() : ceiling();
       if (!measured.ok()) return measured.status();
       (is_walden ? pair.walden : pair.ceiling) = *std::move(measured);
@@ -70,8 +91,8 @@ Figure MakeFigure(const FigureText& text, const std::vector<RoundPair>& rounds, 
   std::vector<double> walden;
   std::vector<double> ceiling;
   std::vector<double> share;
-  LatencyHistogram walden_latency;
-  LatencyHistogram ceiling_latency;
+  cli::LatencyHistogram walden_latency;
+  cli::LatencyHistogram ceiling_latency;
   for (const RoundPair& pair : rounds) {
     Round* round = figure.add_rounds();
     round->set_walden(pair.walden.value);

@@ -100,7 +100,7 @@ absl::StatusOr<Measurement> MeasureSyncedWrites(const std::string& directory,
     const uint64_t start = NowNanos();
     if (absl::Status status = file->WriteAndSync(bytes); !status.ok()) return status;
     const uint64_t nanos = NowNanos() - start;
-    measurement.latency.Add(nanos);
+    measurement.latency.Record(absl::Nanoseconds(nanos));
     spent += nanos;
   }
   unlink(path.c_str());

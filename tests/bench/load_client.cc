@@ -40,7 +40,7 @@ class Stopwatch {
 
   void Answered(uint64_t sent, uint64_t now) {
     if (now < start_ || now >= end_) return;
-    latency_.Add(now - sent);
+    latency_.Record(absl::Nanoseconds(now - sent));
     last_ = now;
   }
 
@@ -58,7 +58,7 @@ class Stopwatch {
   const uint64_t end_;
   uint64_t last_ = start_;
   uint64_t started_ = 0;
-  LatencyHistogram latency_;
+  cli::LatencyHistogram latency_;
 };
 
 absl::Status CheckAnswer(const v1::AppendResponse& response) {
@@ -285,7 +285,7 @@ absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequ
     if (result.messages++ == 0) result.records_per_message = records;
     result.records += records;
     const uint64_t now = NowNanos();
-    result.between_messages.Add(now - last);
+    result.between_messages.Record(absl::Nanoseconds(now - last));
     last = now;
   }
   const grpc::Status status = reader->Finish();

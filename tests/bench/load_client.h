@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tests/bench/latency_histogram.h"
+#include "cli/latency_histogram.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden::bench {
@@ -17,7 +17,7 @@ namespace walden::bench {
 struct LoadResult {
   uint64_t operations = 0;  // answered while measuring
   double seconds = 0;       // how long was measured
-  LatencyHistogram latency;
+  cli::LatencyHistogram latency;
 
   double OperationsPerSecond() const { return static_cast<double>(operations) / seconds; }
 };
@@ -48,7 +48,7 @@ struct ReadResult {
   uint64_t messages = 0;             // that had records
   uint64_t records_per_message = 0;  // in the first of them
   double seconds = 0;
-  LatencyHistogram between_messages;
+  cli::LatencyHistogram between_messages;
 };
 
 // One Read to its end.

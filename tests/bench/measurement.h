@@ -4,13 +4,13 @@
 #include <chrono>
 #include <cstdint>
 
-#include "tests/bench/latency_histogram.h"
+#include "cli/latency_histogram.h"
 
 namespace walden::bench {
 
 struct Measurement {
   double value = 0;  // in the unit of its figure
-  LatencyHistogram latency;
+  cli::LatencyHistogram latency;
 };
 
 inline uint64_t NowNanos() {

@@ -1,6 +1,5 @@
 #include "tests/bench/report.h"
 
-#include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -19,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "cli/json.h"
 #include "tests/bench/payload.h"
 
 namespace walden::bench {
@@ -171,15 +171,8 @@ std::string FormatRow(const Row& row) {
 }
 
 absl::Status WriteJson(const Report& report, const std::string& path) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto status = google::protobuf::util::MessageToJsonString(report, &json, options);
-  if (!status.ok()) return absl::InternalError(std::string(status.message()));
   std::ofstream file(path);
-  file << json;
+  file << cli::ToJson(report).dump(2) << "\n";
   file.close();
   if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", path));
   return absl::OkStatus();

@@ -60,10 +60,11 @@ absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
   return result;
 }
 
-std::vector<RoundPair> WithQuantile(std::vector<RoundPair> rounds, double quantile) {
+std::vector<RoundPair> WithPercentile(std::vector<RoundPair> rounds, double percentile) {
   for (RoundPair& round : rounds) {
-    round.walden.value = round.walden.latency.QuantileNanos(quantile) / 1e3;
-    round.ceiling.value = round.ceiling.latency.QuantileNanos(quantile) / 1e3;
+    for (Measurement* of : {&round.walden, &round.ceiling}) {
+      of->value = absl::ToDoubleMicroseconds(of->latency.Percentile(percentile));
+    }
   }
   return rounds;
 }
@@ -112,10 +113,10 @@ RowResult RunAppendOneInFlight(const Options& options) {
                      .ceiling = "server that does one pwrite + fdatasync of the same bytes",
                      .latency_of = "call"};
   const auto& rounds = measured->rounds;
-  std::vector figures = {MakeFigure(text, WithQuantile(rounds, 0.5), ShareAtMost(1.25))};
+  std::vector figures = {MakeFigure(text, WithPercentile(rounds, 50), ShareAtMost(1.25))};
   text.title = "Append SYNC, 1 KiB, 1 in flight, p99";
   text.latency_of = "";
-  figures.push_back(MakeFigure(text, WithQuantile(rounds, 0.99), ShareAtMost(1.25)));
+  figures.push_back(MakeFigure(text, WithPercentile(rounds, 99), ShareAtMost(1.25)));
   return figures;
 }
 

@@ -34,7 +34,7 @@ absl::StatusOr<Measurement> CommitGroups(RegionLog& log, RepeatedGroup& group, U
     const uint64_t before = now;
     if (absl::Status status = group.Commit(log); !status.ok()) return status;
     now = NowNanos();
-    measurement.latency.Add(now - before);
+    measurement.latency.Record(absl::Nanoseconds(now - before));
     if (usage == Usage::kTrimmed && measurement.latency.count() % kGroupsBetweenTrims == 0) {
       const SequenceNumber next = log.Position(kTable).next;
       const SequenceNumber kept = kGroupsBetweenTrims * kGroupRecords;
@@ -72,6 +72,9 @@ absl::StatusOr<std::vector<RoundPair>> MeasureUsage(const Options& options, Regi
 }  // namespace
 
 RowResult RunEngineCommit(const Options& options) {
+  auto fresh = MeasureSyncedWrites(options.directory, kGroupBytes, Blocks::kFreshlyAllocated,
+                                   options.seconds_per_round);
+  if (!fresh.ok()) return fresh.status();
   auto engine = OpenNamespace(options.directory + "/engine");
   if (!engine.ok()) return engine.status();
   auto log = OpenRegion(**engine, kRegion);
@@ -81,9 +84,6 @@ RowResult RunEngineCommit(const Options& options) {
   auto trimmed = MeasureUsage(options, **log, Usage::kTrimmed);
   if (!trimmed.ok()) return trimmed.status();
   if (absl::Status status = (*log)->Close(); !status.ok()) return status;
-  auto fresh = MeasureSyncedWrites(options.directory, kGroupBytes, Blocks::kFreshlyAllocated,
-                                   options.seconds_per_round);
-  if (!fresh.ok()) return fresh.status();
 
   FigureText text = {.title = "engine, groups of 256 x 1 KiB, growing log",
                      .unit = "MB/s",

@@ -63,7 +63,7 @@ absl::StatusOr<Measurement> ReadRanges(const RegionLog& log, uint64_t records, d
       const uint64_t before = now;
       if (auto status = ReadWhole(log, range_of(i), records); !status.ok()) return status;
       now = NowNanos();
-      measurement.latency.Add(now - before);
+      measurement.latency.Record(absl::Nanoseconds(now - before));
     }
   }
   const double bytes = static_cast<double>(measurement.latency.count() * records * kPayloadBytes);
