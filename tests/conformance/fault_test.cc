@@ -58,6 +58,24 @@ TEST_P(LogFaultTest, ManyMarksCanBeMadeOnAFullDisk) {
   ExpectLogHoldsLedger();
 }
 
+// More of them than fit the room that an engine set aside for marks.
+TEST_P(LogFaultTest, ThousandsOfMarksCanBeMadeOnAFullDisk) {
+  if (GetParam().load == Load::kLarge) GTEST_SKIP() << "the same for large payloads";
+  for (int i = 0; i < 25; ++i) {
+    Append(1, 200);
+    Append(2, 1);
+  }
+  disk().SetCapacity(disk().UsedBytes());
+  for (const StoredRecord& record : ledger().Live(1)) {
+    const auto mark = log().MarkDeleted(1, record.sequence, std::nullopt);
+    ASSERT_STATUS_OK(mark.status());
+    ledger().MarkedDeleted(1, *mark);
+  }
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
   Append(1, 1);
   disk().FailAll(file_op::kAllocate | file_op::kCreate, ENOSPC);

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -119,6 +120,9 @@ class FaultFileSystem final : public FileSystem {
   // Paths of all files below `directory`, sorted.
   std::vector<std::string> FilesBelow(const std::string& directory) const;
 
+  // Called with each operation and how it ended, while the file system is locked.
+  void SetTrace(std::function<void(const std::string& operation)> trace);
+
   // --- FileSystem ---
 
   absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) override;
@@ -166,6 +170,9 @@ class FaultFileSystem final : public FileSystem {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return Begin(operation, path, [](Random&) {});
   }
+  absl::Status BeginUntraced(FileOps operation, const std::string& path,
+                             absl::FunctionRef<void(Random&)> half_done)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   int MatchFault(FileOps operation, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckReadable(const Node& node, const std::string& path, uint64_t offset,
                              uint64_t length) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -204,6 +211,7 @@ class FaultFileSystem final : public FileSystem {
   uint64_t changes_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t write_back_percent_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t capacity_ ABSL_GUARDED_BY(mu_) = UINT64_MAX;
+  std::function<void(const std::string&)> trace_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace walden::testing

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,22 @@ FaultFileSystem::~FaultFileSystem() = default;
 
 absl::Status FaultFileSystem::Begin(FileOps operation, const std::string& path,
                                     absl::FunctionRef<void(Random&)> half_done) {
+  absl::Status status = BeginUntraced(operation, path, half_done);
+  if (trace_ && operation != file_op::kRead) {
+    trace_(absl::StrCat("  ", (operation & file_op::kChanges) != 0 ? absl::StrCat(changes_) : "-",
+                        " ", FileOpName(operation), " ", path, status.ok() ? "" : ": ",
+                        status.message()));
+  }
+  return status;
+}
+
+void FaultFileSystem::SetTrace(std::function<void(const std::string&)> trace) {
+  absl::MutexLock lock(&mu_);
+  trace_ = std::move(trace);
+}
+
+absl::Status FaultFileSystem::BeginUntraced(FileOps operation, const std::string& path,
+                                            absl::FunctionRef<void(Random&)> half_done) {
   if (crashed_) return FileError(EIO, absl::StrCat(FileOpName(operation), " after a crash:"), path);
   if ((operation & file_op::kChanges) != 0) {
     ++changes_;
