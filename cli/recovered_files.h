@@ -19,19 +19,22 @@ class RecoveredFiles {
  public:
   // `directory` is made if it is missing, and must be empty.
   RecoveredFiles(std::string directory, RecordFormatting format);
+  ~RecoveredFiles();
+  RecoveredFiles(const RecoveredFiles&) = delete;
+  RecoveredFiles& operator=(const RecoveredFiles&) = delete;
 
   absl::Status Open();
   absl::Status Write(uint64_t table, uint64_t sequence, absl::string_view payload);
   absl::Status Complete();
 
-  size_t file_count() const { return pending_.size(); }
-
  private:
   std::string PathOf(uint64_t table, bool partial) const;
   absl::Status WriteOut();
+  absl::Status SyncAll();
 
   const std::string directory_;
   const RecordFormatting format_;
+  int directory_fd_ = -1;
   absl::flat_hash_map<uint64_t, std::string> pending_;  // per table, not yet written out
   size_t pending_bytes_ = 0;
 };

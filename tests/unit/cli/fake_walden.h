@@ -1,0 +1,87 @@
+// A daemon in this process: both services over one unix socket, logs in memory, faults on demand.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/server.h"
+#include "walden/v1/admin.grpc.pb.h"
+#include "walden/v1/wal.grpc.pb.h"
+
+namespace walden::cli {
+
+grpc::Status RefusalOf(grpc::StatusCode code, const std::string& reason,
+                       const std::map<std::string, std::string>& metadata = {});
+
+// Any thread.
+class FakeWalden {
+ public:
+  FakeWalden();
+  ~FakeWalden();
+
+  std::string address() const { return "unix:" + directory_ + "/socket"; }
+
+  // Stops listening, as a daemon that was killed, and forgets nothing.
+  void Stop();
+  void Start();
+
+  // --- What is stored ---
+  std::vector<std::string> Payloads(uint64_t region, uint64_t table) const;
+  std::vector<int> BatchSizes() const;  // of every batch stored, in order
+  v1::AppendRequest last_request() const;
+  bool HasRegion(uint64_t region) const;
+  void AddRecords(uint64_t region, uint64_t table, const std::vector<std::string>& payloads);
+
+  // --- Faults and answers, set before a test talks to it ---
+  // The stream breaks after this many batches were stored in it, the last one without its answer.
+  void BreakStreamsAfter(int batches, int times);
+  void RefuseNextAppends(int count, const grpc::Status& status);
+  void RefuseAppendsFromBatch(int batch, const grpc::Status& status);
+  void SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_t payload_bytes);
+  void DamageRegion(uint64_t region);
+  enum class RecoverFault { kNone, kNoSummary, kWrongCount };
+  void SetRecoverFault(RecoverFault fault);
+
+ private:
+  class Wal;
+  class Admin;
+  using TableKey = std::pair<uint64_t, uint64_t>;  // region, table
+  struct Table {
+    std::vector<v1::Record> records;
+    uint64_t deleted_through = 0;
+  };
+
+  grpc::Status Append(const v1::AppendRequest& request, v1::AppendResponse* response);
+  grpc::Status Store(const v1::AppendRequest& request, v1::AppendResponse* response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::TablePosition Position(TableKey key) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool TakeStreamBreak(int stored_in_stream);
+
+  std::string directory_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<grpc::Server> server_;
+
+  mutable absl::Mutex mutex_;
+  std::map<TableKey, Table> tables_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, uint64_t> next_sequences_ ABSL_GUARDED_BY(mutex_);  // by region
+  std::map<std::pair<uint64_t, uint64_t>, v1::AppendResponse> producers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int> batch_sizes_ ABSL_GUARDED_BY(mutex_);
+  v1::AppendRequest last_request_ ABSL_GUARDED_BY(mutex_);
+  int break_after_ ABSL_GUARDED_BY(mutex_) = 0;
+  int breaks_left_ ABSL_GUARDED_BY(mutex_) = 0;
+  int refusals_left_ ABSL_GUARDED_BY(mutex_) = 0;
+  int accepted_before_refusals_ ABSL_GUARDED_BY(mutex_) = 0;
+  grpc::Status refusal_ ABSL_GUARDED_BY(mutex_);
+  v1::GetStatisticsResponse statistics_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, bool> damaged_ ABSL_GUARDED_BY(mutex_);
+  RecoverFault recover_fault_ ABSL_GUARDED_BY(mutex_) = RecoverFault::kNone;
+};
+
+}  // namespace walden::cli
