@@ -59,6 +59,8 @@ void AddOptions(CLI::App& app, CommandLine& line) {
       ->capture_default_str()
       ->check(CLI::Range(0.01, 3600.0));
   app.add_flag("--unix", options.unix_socket, "Unix sockets instead of TCP on the loopback");
+  app.add_flag("--calibrate", options.calibrate,
+               "Put the null server in the daemon's place: shares of a server should be 1.00");
   app.add_flag("--quick", options.quick, "Tiny loads, only to show that everything runs");
   app.add_option("--json", line.json, "Where the report goes")->capture_default_str();
   // Roles that this program starts itself in.
@@ -107,6 +109,7 @@ Settings DescribeSettings(const Options& options) {
   settings.set_rounds(static_cast<uint32_t>(options.rounds));
   settings.set_seconds_per_round(options.seconds_per_round);
   settings.set_quick(options.quick);
+  settings.set_calibrating(options.calibrate);
   settings.set_transport(options.unix_socket ? "unix" : "tcp");
   return settings;
 }

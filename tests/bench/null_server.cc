@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "tests/bench/file_ceiling.h"
 #include "tests/bench/payload.h"
+#include "walden/v1/admin.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 
 namespace walden::bench {
@@ -104,6 +105,20 @@ class NullRead : public grpc::ServerWriteReactor<v1::ReadResponse> {
   uint64_t left_;
 };
 
+// What the benchmark asks the daemon besides, for the run that calibrates.
+class NullAdminService : public v1::AdminService::CallbackService {
+ public:
+  grpc::ServerUnaryReactor* GetStatistics(grpc::CallbackServerContext* context,
+                                          const v1::GetStatisticsRequest*,
+                                          v1::GetStatisticsResponse* response) override {
+    response->set_appended_batches(1);
+    response->set_commits(1);
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+};
+
 class NullService : public v1::WalService::CallbackService {
  public:
   NullService(const NullServerOptions& options, std::optional<WrittenFile> sync_file)
@@ -140,8 +155,6 @@ class NullService : public v1::WalService::CallbackService {
     return new NullRead(&full_read_, request->max_records());
   }
 
-  // So that the benchmark can be pointed at a null server as if it were the daemon, which must then
-  // come out as its own equal.
   grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* context,
                                         const v1::MarkDeletedRequest*,
                                         v1::MarkDeletedResponse*) override {
@@ -177,10 +190,12 @@ absl::Status RunNullServer(const NullServerOptions& options) {
     sync_file = *std::move(created);
   }
   NullService service(options, std::move(sync_file));
+  NullAdminService admin;
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
+  builder.RegisterService(&admin);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", options.address));

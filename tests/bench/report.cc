@@ -6,7 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -138,6 +138,8 @@ Machine DescribeMachine(const Options& options) {
   if (uname(&kernel) == 0) machine.set_kernel(absl::StrCat(kernel.sysname, " ", kernel.release));
   machine.set_file_system(DescribeFileSystem(options.directory));
   machine.set_grpc_version(grpc::Version());
+  double load = 0;
+  if (getloadavg(&load, 1) == 1) machine.set_load_average(load);
   machine.set_started(absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone()));
   return machine;
 }
@@ -153,6 +155,13 @@ std::string FormatMachine(const Machine& machine, const Settings& settings) {
                         settings.rounds(), settings.seconds_per_round(), settings.transport());
   if (absl::StartsWith(machine.file_system(), "tmpfs")) {
     absl::StrAppend(&text, "The data is in memory: nothing here says how a disk would do.\n");
+  }
+  if (machine.load_average() > machine.cores() / 2.0) {
+    absl::StrAppendFormat(&text, "The machine is busy with something else (load average %.1f).\n",
+                          machine.load_average());
+  }
+  if (settings.calibrating()) {
+    absl::StrAppend(&text, "Calibrating: \"walden\" is another null server.\n");
   }
   if (settings.quick()) absl::StrAppend(&text, "A quick run: the figures mean nothing.\n");
   return text;

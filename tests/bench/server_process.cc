@@ -93,6 +93,7 @@ absl::StatusOr<ServerProcess> ServerProcess::StartNull(const Options& options,
 absl::StatusOr<ServerProcess> ServerProcess::StartWalden(const Options& options,
                                                          const std::string& name,
                                                          const std::string& configuration) {
+  if (options.calibrate) return StartNull(options, name, {});
   absl::StatusOr<std::string> address = ChooseAddress(options, name);
   if (!address.ok()) return address.status();
   const std::string base = absl::StrCat(options.directory, "/", name);
