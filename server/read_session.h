@@ -31,8 +31,8 @@ class ReadSession {
   ~ReadSession();
 
   // Visits about one chunk's worth of records. kFinished also when a limit was reached. Records in
-  // front of a damaged range are visited first, the error comes with the next call. UNAVAILABLE once
-  // the region was closed.
+  // front of a damaged range are visited first, the error comes with the next call. UNAVAILABLE
+  // once the region was closed.
   absl::StatusOr<ReadProgress> Fill(absl::FunctionRef<void(const RecordView&)> visit);
 
   uint64_t records() const { return records_; }

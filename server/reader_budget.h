@@ -33,8 +33,8 @@ class ReaderBudget {
   // Takes the bytes now, or nothing.
   bool TryAcquire(uint64_t bytes);
 
-  // Takes the bytes now (true), or makes the waiter wait. More bytes than the limit are granted when
-  // nobody else holds any.
+  // Takes the bytes now (true), or makes the waiter wait. More bytes than the limit are granted
+  // when nobody else holds any.
   bool AcquireOrWait(uint64_t bytes, BudgetWaiter* waiter);
 
   // Stops waiting. False if OnBudget was called already; it is not called afterwards.

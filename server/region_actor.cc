@@ -7,6 +7,9 @@
 namespace walden {
 namespace {
 
+// Commits after which a thread of the executor goes to the back of the queue, for other regions.
+constexpr int kGroupsPerTurn = 16;
+
 // A sync that nobody waits for. If it fails, the region has failed and its host was told.
 class TimedSync final : public SyncJob {
  public:
@@ -19,7 +22,21 @@ RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog>
                          const ActorEnvironment& environment)
     : options_(options), environment_(environment), log_(std::move(log)) {}
 
-bool RegionActor::Post(MailboxJob* job, Scheduling scheduling) {
+LeadingTurn::~LeadingTurn() {
+  if (actor_ == nullptr) return;
+  actor_->environment_.leaders->Leave();
+  actor_->PostRun();
+}
+
+void LeadingTurn::Run(int max_groups) {
+  if (actor_ == nullptr) return;
+  const std::shared_ptr<RegionActor> actor = std::move(actor_);
+  actor_ = nullptr;
+  actor->Run(max_groups);
+  actor->environment_.leaders->Leave();
+}
+
+bool RegionActor::Post(MailboxJob* job, LeadingTurn* lead) {
   {
     absl::MutexLock lock(&mutex_);
     if (closing_) return false;
@@ -27,7 +44,11 @@ bool RegionActor::Post(MailboxJob* job, Scheduling scheduling) {
     if (running_) return true;
     running_ = true;
   }
-  Start(scheduling);
+  if (lead != nullptr && environment_.leaders->TryEnter()) {
+    lead->actor_ = shared_from_this();
+  } else {
+    PostRun();
+  }
   return true;
 }
 
@@ -39,29 +60,24 @@ void RegionActor::Close(std::function<void(const absl::Status&)> closed) {
     if (running_) return;
     running_ = true;
   }
-  Start(Scheduling::kHandOff);
+  PostRun();
 }
 
 void RegionActor::PostTimedSync() {
   sync_scheduled_.store(false, std::memory_order_seq_cst);
   if (!log_->HasUnsynced() || !log_->Health().ok()) return;
   auto* job = new TimedSync;
-  if (!Post(job, Scheduling::kHandOff)) delete job;  // closing syncs
+  if (!Post(job)) delete job;  // closing syncs
 }
 
-void RegionActor::Start(Scheduling scheduling) {
-  if (scheduling == Scheduling::kCallerMayLead && environment_.leaders->TryEnter()) {
-    Run(/*may_yield=*/false);
-    environment_.leaders->Leave();
-    return;
-  }
-  environment_.executor->Post([self = shared_from_this()] { self->Run(/*may_yield=*/true); });
+void RegionActor::PostRun() {
+  environment_.executor->Post([self = shared_from_this()] { self->Run(kGroupsPerTurn); });
 }
 
-void RegionActor::Run(bool may_yield) {
+void RegionActor::Run(int max_groups) {
   for (int groups = 0; TakeWaiting(); ++groups) {
-    if (may_yield && groups == options_.groups_per_turn) {
-      environment_.executor->Post([self = shared_from_this()] { self->Run(true); });
+    if (groups == max_groups) {
+      PostRun();
       return;
     }
     if (!WorkOnTurn()) return;
@@ -125,7 +141,7 @@ void RegionActor::OnCommitDone() {
   if (commit_phase_.exchange(CommitPhase::kDone) == CommitPhase::kStarted) return;
   environment_.executor->Post([self = std::move(self_)] {
     self->AnswerGroup();
-    self->Run(/*may_yield=*/true);
+    self->Run(kGroupsPerTurn);
   });
 }
 

@@ -35,15 +35,6 @@ struct RegionKey {
   }
 };
 
-// Who works the mailbox off when nobody does yet.
-enum class Scheduling {
-  // The posting thread may, if a leader slot is free: no hand-over between threads. Post then blocks
-  // for as long as work keeps coming.
-  kCallerMayLead,
-  // The executor. Post never blocks.
-  kHandOff,
-};
-
 // How many threads that post may lead at any moment, over all regions. gRPC's callback API has few
 // polling threads (as many as half the processors, at least two), and one must always be polling.
 class LeaderSlots {
@@ -65,6 +56,27 @@ class LeaderSlots {
 
 class RegionActor;
 
+// The right to work a region's mailbox off in the thread that posted to it, which saves a hand-over
+// between threads. Blocks in writes and syncs. One thread at a time.
+class LeadingTurn {
+ public:
+  LeadingTurn() = default;
+  LeadingTurn(const LeadingTurn&) = delete;
+  LeadingTurn& operator=(const LeadingTurn&) = delete;
+  // A turn that was granted and not run goes to the executor.
+  ~LeadingTurn();
+
+  bool granted() const { return actor_ != nullptr; }
+
+  // Runs what waits, and what comes meanwhile, for at most `max_groups` commits; then the executor
+  // goes on. Nothing if no turn was granted.
+  void Run(int max_groups);
+
+ private:
+  friend class RegionActor;
+  std::shared_ptr<RegionActor> actor_;
+};
+
 // What an actor tells whoever owns it. Called on the thread of its turn; must not block.
 class ActorHost {
  public:
@@ -81,8 +93,6 @@ struct ActorOptions {
   absl::Duration buffered_sync_interval = absl::Milliseconds(10);
   // Payload bytes after which a group is closed.
   uint64_t max_group_bytes = uint64_t{4} << 20;
-  // Commits after which the executor's thread goes to the back of the queue, for other regions.
-  int groups_per_turn = 16;
 };
 
 // Shared by all actors; outlives them.
@@ -100,8 +110,9 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
               const ActorEnvironment& environment);
 
   // Takes the job, which is answered after all that was posted before it. False, and the job is
-  // untouched, if the actor is closing.
-  bool Post(MailboxJob* job, Scheduling scheduling);
+  // untouched, if the actor is closing. Never blocks: if nobody works the mailbox off, the executor
+  // will; unless the caller offers to lead, a leader slot is free, and `lead` is granted the turn.
+  bool Post(MailboxJob* job, LeadingTurn* lead = nullptr);
 
   // Answers what waits, closes the log, wakes every reader, then calls `closed` on some thread.
   // Called at most once.
@@ -117,10 +128,11 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
+  friend class LeadingTurn;
   enum class CommitPhase { kStarted, kReturned, kDone };
 
-  void Start(Scheduling scheduling);
-  void Run(bool may_yield);
+  void PostRun();
+  void Run(int max_groups);
   bool TakeWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
   bool WorkOnTurn();
   bool CommitGroup();

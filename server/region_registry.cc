@@ -46,7 +46,7 @@ bool RegionRegistry::Charge(MailboxJob* job) {
   return true;
 }
 
-void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, Scheduling scheduling) {
+void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
   if (!Charge(job)) {
     Statistics::Add(environment_.statistics->refused_batches, 1);
     job->AnswerRefused(MakeError(
@@ -90,7 +90,7 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, Scheduling sc
       return;
     }
     // Refuses only after the entry left kOpen, so this does not spin.
-    if (actor->Post(job, scheduling)) return;
+    if (actor->Post(job, lead)) return;
   }
 }
 
@@ -164,8 +164,7 @@ void RegionRegistry::Open(const RegionKey& key) {
     const ActorOptions options{.key = key,
                                .buffered_sync_interval = policy.buffered_sync_interval,
                                .max_group_bytes = options_.max_group_bytes};
-    FinishOpen(key,
-               std::make_shared<RegionActor>(options, *std::move(log), actor_environment_));
+    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), actor_environment_));
   } else if (!create && absl::IsNotFound(log.status())) {
     FinishOpenAbsent(key);
   } else {
@@ -183,16 +182,18 @@ void RegionRegistry::FinishOpen(const RegionKey& key, std::shared_ptr<RegionActo
     entry.create = false;
     // Under the lock, so that no later job overtakes them.
     while (MailboxJob* job = entry.waiting_jobs.PopFront()) {
-      actor->Post(job, Scheduling::kHandOff);
+      actor->Post(job);
     }
     wakeups = TakeWaiting(entry);
   }
+  openings_.Publish(key.region);
   Wake(std::move(wakeups), actor);
 }
 
 void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& why) {
   const absl::Status told = WithContext(why, absl::StrCat("region ", key.region));
-  // A full disk or too few file descriptors pass by themselves; anything else needs somebody to look.
+  // A full disk or too few file descriptors pass by themselves; anything else needs somebody to
+  // look.
   const bool remember = !absl::IsResourceExhausted(why);
   if (remember) environment_.events->OnBroken(key, why);
   Wakeups wakeups;

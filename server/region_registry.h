@@ -1,5 +1,5 @@
-// Every region of the daemon: opens them on demand, routes jobs to their actors, remembers the broken
-// ones, closes and drops them.
+// Every region of the daemon: opens them on demand, routes jobs to their actors, remembers the
+// broken ones, closes and drops them.
 //
 // A region is in one of these states, and calls that cannot be served in the present one wait, in
 // order, for the next:
@@ -87,17 +87,19 @@ class RegionRegistry : private ActorHost {
  public:
   RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
                  const RegistryEnvironment& environment);
-  // As a crash, unless CloseAll is done: open logs go away unclosed, jobs that wait are not answered.
+  // As a crash, unless CloseAll is done: open logs go away unclosed, jobs that wait are not
+  // answered.
   ~RegionRegistry() override;
 
   const NamespaceSet& namespaces() const { return namespaces_; }
   const MemoryBudget& mailbox_budget() const { return mailbox_budget_; }
 
-  // Routes the job to the region's actor, which answers it: an append creates the region if need be,
-  // other jobs are answered as by an empty one. Jobs of one thread to one region keep their order. The
-  // bytes of appends count against the mailbox budget until they are answered; if it is full an append
-  // is refused with MAILBOX_FULL. May answer inside this call.
-  void Submit(const RegionKey& key, MailboxJob* job, Scheduling scheduling);
+  // Routes the job to the region's actor, which answers it: an append creates the region if need
+  // be, other jobs are answered as by an empty one. Jobs of one thread to one region keep their
+  // order. The bytes of appends count against the mailbox budget until they are answered; if it is
+  // full an append is refused with MAILBOX_FULL. May answer inside this call. `lead` as for
+  // RegionActor::Post.
+  void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
 
   // The region's actor; null for a region that was never written. Called inside this call if the
   // region is open, otherwise later on an executor.
@@ -115,12 +117,15 @@ class RegionRegistry : private ActorHost {
   // Blocks for a directory listing. Everything that exists or is broken, by id.
   absl::StatusOr<std::vector<RegionListing>> List(const Namespace& of) const;
 
-  // Verifies a region that could not be opened; blocks for long. An error if the region is not broken,
-  // or not any more. (An open region is verified through its actor's log.)
+  // Verifies a region that could not be opened; blocks for long. An error if the region is not
+  // broken, or not any more. (An open region is verified through its actor's log.)
   absl::Status VerifyBroken(const RegionKey& key,
                             absl::FunctionRef<bool(const VerifyProgress&)> report);
 
   uint64_t open_regions() const;
+
+  // Tells of every region that was opened, created ones too, by region id.
+  Visibility& openings() { return openings_; }
 
   // Opens every region that exists. `done` gets an error only if a namespace could not be listed.
   void OpenAll(std::function<void(absl::StatusOr<StartSummary>)> done);
@@ -185,6 +190,7 @@ class RegionRegistry : private ActorHost {
   const RegistryEnvironment environment_;
   MemoryBudget mailbox_budget_;
   LeaderSlots leaders_;
+  Visibility openings_;
   ActorEnvironment actor_environment_;
   // Before the entries, so that logs go before their engines.
   const NamespaceSet namespaces_;

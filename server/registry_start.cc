@@ -117,8 +117,7 @@ void RegionRegistry::OnFailed(const RegionKey& key, const absl::Status& why) {
 }
 
 void RegionRegistry::OnUnsynced(std::shared_ptr<RegionActor> actor) {
-  const absl::Duration due =
-      environment_.clock->Now() + actor->options().buffered_sync_interval;
+  const absl::Duration due = environment_.clock->Now() + actor->options().buffered_sync_interval;
   absl::MutexLock lock(&due_mutex_);
   due_.push_back({std::move(actor), due});
 }

@@ -17,12 +17,18 @@ ThreadPool::ThreadPool(const std::string& name, int threads) {
 }
 
 ThreadPool::~ThreadPool() {
+  Stop();
+  RunThread();
+}
+
+void ThreadPool::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
     work_added_.SignalAll();
   }
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void ThreadPool::Post(std::function<void()> work) {

@@ -19,8 +19,11 @@ class ThreadPool : public Executor {
  public:
   // `name` (at most 12 characters) is what debuggers and top show for its threads.
   ThreadPool(const std::string& name, int threads);
-  // Runs what was posted, what that posts too, then joins.
-  ~ThreadPool() override;
+  ~ThreadPool() override;  // stops
+
+  // Runs what was posted, what that posts too, then joins. What is posted afterwards runs in the
+  // destructor. One thread may call it, not one of the pool's.
+  void Stop();
 
   void Post(std::function<void()> work) override;
 

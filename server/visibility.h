@@ -14,41 +14,43 @@
 
 namespace walden {
 
-// A reader at the end of one table.
+// A reader at the end of one table, or of a region that does not exist yet.
 class VisibilityWaiter {
  public:
   virtual ~VisibilityWaiter() = default;
 
-  // Something may have become visible, or the region closed. Called once per successful Wait, on any
-  // thread, with a lock held: must hand over to an executor and touch no Visibility.
+  // Something may have become visible, or the region closed. Called once per successful Wait, on
+  // any thread, with a lock held: must hand over to an executor and touch no Visibility.
   virtual void OnVisible() = 0;
 };
 
-// One per region. Any thread may use it. To publish costs one atomic addition while nobody waits.
+// One per region, with table ids as keys; and one for regions that are opened, with region ids as
+// keys. Any thread may use it. To publish costs one atomic addition while nobody waits.
 class Visibility {
  public:
   // Read this before looking at the log, then pass it to Wait: nothing in between is missed.
   uint64_t version() const { return version_.load(std::memory_order_seq_cst); }
 
-  // Waits for records of `table`. False, and nothing is waited for, if something became visible (in
-  // any table) since `seen_version`.
-  bool Wait(TableId table, VisibilityWaiter* waiter, uint64_t seen_version);
+  // Waits for `key`. False, and nothing is waited for, if anything became visible since
+  // `seen_version`, of any key.
+  bool Wait(uint64_t key, VisibilityWaiter* waiter, uint64_t seen_version);
 
   // Stops waiting. False if OnVisible was called already; it is not called afterwards.
-  bool Cancel(TableId table, VisibilityWaiter* waiter);
+  bool Cancel(uint64_t key, VisibilityWaiter* waiter);
 
   // Records of these batches became visible.
   void Publish(absl::Span<AppendBatch* const> group);
+  void Publish(uint64_t key);
   // Everybody should look: the region closed.
   void PublishAll();
 
  private:
-  void Wake(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wake(uint64_t key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<uint64_t> version_{0};
   std::atomic<uint64_t> waiting_{0};
   absl::Mutex mutex_;
-  absl::flat_hash_map<TableId, std::vector<VisibilityWaiter*>> waiters_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::vector<VisibilityWaiter*>> waiters_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

@@ -1,0 +1,46 @@
+// AdminService.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/rpc_context.h"
+#include "walden/v1/admin.grpc.pb.h"
+
+namespace walden {
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  explicit AdminService(const RpcContext& context) : context_(context) {}
+
+ private:
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  Reactor* ListNamespaces(Context* call, const v1::ListNamespacesRequest* request,
+                          v1::ListNamespacesResponse* response) override;
+  Reactor* ListRegions(Context* call, const v1::ListRegionsRequest* request,
+                       v1::ListRegionsResponse* response) override;
+  Reactor* DescribeRegion(Context* call, const v1::DescribeRegionRequest* request,
+                          v1::DescribeRegionResponse* response) override;
+  Reactor* GetNextSequence(Context* call, const v1::GetNextSequenceRequest* request,
+                           v1::GetNextSequenceResponse* response) override;
+  Reactor* SyncRegion(Context* call, const v1::SyncRegionRequest* request,
+                      v1::SyncRegionResponse* response) override;
+  Reactor* CloseRegion(Context* call, const v1::CloseRegionRequest* request,
+                       v1::CloseRegionResponse* response) override;
+  Reactor* DropRegion(Context* call, const v1::DropRegionRequest* request,
+                      v1::DropRegionResponse* response) override;
+  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(Context* call,
+                                                       const v1::VerifyRequest* request) override;
+  Reactor* GetStatistics(Context* call, const v1::GetStatisticsRequest* request,
+                         v1::GetStatisticsResponse* response) override;
+
+  // Null if the daemon is shutting down or the region's namespace is unknown: then the call is
+  // finished already.
+  template <typename Request>
+  bool Accept(const Request& request, Reactor* reactor, RegionKey* key);
+
+  const RpcContext& context_;
+};
+
+}  // namespace walden

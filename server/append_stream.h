@@ -1,0 +1,77 @@
+// AppendStream: batches in, answers out, many under way.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/live_calls.h"
+#include "server/mailbox_job.h"
+#include "server/region_actor.h"
+#include "server/rpc_context.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+// While one request waits for its sync the next ones are read, up to a number of bytes and
+// requests; past it the stream is not read, and HTTP/2 makes the client wait.
+//
+// Answers of one region leave in the order of its requests, refusals included. Deletes itself when
+// gRPC is done with it.
+class AppendStream final
+    : public grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>,
+      private LiveCall {
+ public:
+  explicit AppendStream(const RpcContext& context);
+  ~AppendStream() override;
+
+ private:
+  class Request;
+
+  // gRPC's threads.
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  void OnShutdown() override;
+  void OnRequestAnswered(Request* request);
+
+  void Prepare(Request* request);
+  void Submit(Request* request, LeadingTurn* lead);
+  void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Recycle(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the caller must call Finish, after unlocking and as the last thing it does.
+  bool ShouldFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishIf(bool should_finish);
+  bool InFlightFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const RpcContext& context_;
+  bool live_ = false;  // registered with LiveCalls
+
+  absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  absl::Mutex mutex_;
+  // In the order read, from reading until nothing of an earlier one of its region waits.
+  std::deque<Request*> in_flight_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Request*> answers_
+      ABSL_GUARDED_BY(mutex_);  // to be written; the first may be under way
+  std::vector<std::unique_ptr<Request>> unused_ ABSL_GUARDED_BY(mutex_);
+  Request* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;  // given to gRPC
+  uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of requests read and not yet recycled
+  uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down
+  bool no_more_writes_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

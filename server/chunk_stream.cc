@@ -1,0 +1,287 @@
+#include "server/chunk_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "server/error_mapping.h"
+
+namespace walden {
+namespace {
+
+void DestroyChunk(void* chunk) { delete static_cast<Chunk*>(chunk); }
+
+// The chunk goes when gRPC has no more use for its bytes.
+grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk, size_t begin) {
+  Chunk* const owned = chunk.release();
+  const grpc::Slice slice(owned->data() + begin, owned->size() - begin, DestroyChunk, owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+absl::Status Cancelled() { return absl::CancelledError("the client cancelled the call"); }
+
+}  // namespace
+
+void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow) {
+  absl::Status refused = key.status();
+  if (refused.ok()) {
+    key_ = *key;
+    follow_ = follow;
+    chunk_capacity_ = context_.limits.read_chunk_bytes + context_.limits.read_chunk_bytes / 8;
+    live_ = context_.live_calls->Add(this);
+    if (!live_) refused = LiveCalls::ShuttingDownError();
+  }
+  if (refused.ok()) {
+    FindRegion();
+    return;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    End(refused);
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::AddMessage(const google::protobuf::Message& message) {
+  const grpc::Slice slice(message.SerializeAsString());
+  made_.emplace_back(&slice, 1);
+}
+
+void ChunkStream::TakeMade() {
+  for (grpc::ByteBuffer& message : made_) messages_.push_back(std::move(message));
+  made_.clear();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The producer: one step at a time, each on the readers' executor
+
+void ChunkStream::FindRegion() {
+  const uint64_t seen_version = context_.registry->openings().version();
+  context_.registry->Find(
+      key_, [this, seen_version](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+        // Not here: opening a reader may touch the disk.
+        context_.readers->Post(
+            [this, seen_version, actor = std::move(actor)] { AfterFind(actor, seen_version); });
+      });
+}
+
+void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor,
+                            uint64_t seen_version) {
+  absl::StatusOr<Opening> opening = actor.status();
+  if (actor.ok()) opening = Open(*actor, session_);
+  if (opening.ok() && *opening == Opening::kNothing) FinishRecords(nullptr);
+  {
+    absl::MutexLock lock(&mutex_);
+    TakeMade();
+    if (!opening.ok()) {
+      End(opening.status());
+    } else if (*opening == Opening::kSession) {
+      producer_ = Producer::kIdle;
+    } else if (*opening == Opening::kWaitForRegion) {
+      WaitForRecords(context_.registry->openings(), key_.region, seen_version);
+    } else {
+      End(absl::OkStatus());
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::StartProducing() {
+  if (writing_) {
+    // Beside a chunk that is being written the next one is only a convenience, and waits for
+    // nothing.
+    if (!context_.reader_budget->TryAcquire(chunk_capacity_)) return;
+  } else {
+    producer_ = Producer::kWaitingBudget;
+    if (!context_.reader_budget->AcquireOrWait(chunk_capacity_, this)) return;
+  }
+  producer_ = Producer::kWorking;
+  context_.readers->Post([this] { Produce(); });
+}
+
+void ChunkStream::OnBudget(bool granted) {
+  context_.readers->Post([this, granted] { AfterBudgetWait(granted); });
+}
+
+void ChunkStream::AfterBudgetWait(bool granted) {
+  bool produce = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!granted) {
+      End(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
+                    "too many bytes are on their way to readers; read again from where you are",
+                    {{"field", "limits.reader_bytes"},
+                     {"value", absl::StrCat(context_.reader_budget->used())},
+                     {"limit", absl::StrCat(context_.reader_budget->limit())}}));
+    } else if (cancelled_) {
+      context_.reader_budget->Release(chunk_capacity_);
+      End(Cancelled());
+    } else {
+      producer_ = Producer::kWorking;
+      produce = true;
+    }
+  }
+  if (produce) {
+    Produce();
+  } else {
+    AdvanceOrFinish();
+  }
+}
+
+// The bytes of one chunk have been acquired.
+void ChunkStream::Produce() {
+  auto chunk = std::make_unique<Chunk>(context_.reader_budget, chunk_capacity_);
+  const uint64_t seen_version = session_->actor()->visibility().version();
+  BeginChunk(*chunk);
+  const size_t empty_size = chunk->size();
+  const absl::StatusOr<ReadProgress> progress =
+      session_->Fill([this, &chunk](const RecordView& record) { EncodeRecord(record, *chunk); });
+  if (chunk->size() > empty_size) {
+    // A log of large records needs larger chunks.
+    chunk_capacity_ = std::max(chunk_capacity_, chunk->size());
+    const size_t begin = FinishChunk(*chunk);
+    chunk->Trim();
+    made_.push_back(ToByteBuffer(std::move(chunk), begin));
+  }
+  chunk = nullptr;
+  AfterChunk(progress, seen_version);
+}
+
+void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version) {
+  const bool more = progress.ok() && *progress == ReadProgress::kMore;
+  const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
+  if (progress.ok() && !more && !stay) FinishRecords(session_.get());
+  {
+    absl::MutexLock lock(&mutex_);
+    TakeMade();
+    if (cancelled_) {
+      End(Cancelled());
+    } else if (more) {
+      producer_ = Producer::kIdle;
+    } else if (stay) {
+      WaitForRecords(session_->actor()->visibility(), *follow_, seen_version);
+    } else {
+      End(progress.status());
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version) {
+  producer_ = Producer::kWaitingRecords;
+  waiting_in_ = &visibility;
+  waiting_for_ = key;
+  if (cancelled_) {
+    End(Cancelled());
+  } else if (shutting_down_) {
+    End(LiveCalls::ShuttingDownError());
+  } else if (!visibility.Wait(key, this, seen_version)) {
+    OnVisible();
+  }
+}
+
+void ChunkStream::OnVisible() {
+  context_.readers->Post([this] { AfterRecordsWait(); });
+}
+
+void ChunkStream::AfterRecordsWait() {
+  bool find = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (cancelled_) {
+      End(Cancelled());
+    } else if (shutting_down_) {
+      End(LiveCalls::ShuttingDownError());
+    } else {
+      find = session_ == nullptr;
+      producer_ = find ? Producer::kWorking : Producer::kIdle;
+    }
+  }
+  if (find) {
+    FindRegion();
+  } else {
+    AdvanceOrFinish();
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The stream
+
+bool ChunkStream::Advance() {
+  if (cancelled_) {
+    while (messages_.size() > (writing_ ? 1 : 0)) messages_.pop_back();
+    if (producer_ == Producer::kIdle) End(Cancelled());
+  }
+  if (!writing_ && !messages_.empty()) {
+    writing_ = true;
+    StartWrite(&messages_.front());
+  }
+  if (producer_ == Producer::kIdle && messages_.size() == (writing_ ? 1 : 0)) StartProducing();
+  if (producer_ != Producer::kEnded || !messages_.empty() || finished_) return false;
+  finished_ = true;
+  return true;
+}
+
+void ChunkStream::AdvanceOrFinish() {
+  grpc::Status end;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!Advance()) return;
+    end = std::move(end_);
+  }
+  Finish(std::move(end));
+}
+
+void ChunkStream::End(const absl::Status& status) {
+  producer_ = Producer::kEnded;
+  end_ = ToGrpcStatus(status);
+}
+
+// A wait that cannot be called off any more goes on with a task, which then looks why.
+void ChunkStream::StopWaiting() {
+  if (producer_ == Producer::kWaitingBudget && context_.reader_budget->Cancel(this)) {
+    End(Cancelled());
+  } else if (producer_ == Producer::kWaitingRecords && waiting_in_->Cancel(waiting_for_, this)) {
+    End(cancelled_ ? Cancelled() : LiveCalls::ShuttingDownError());
+  }
+}
+
+void ChunkStream::OnWriteDone(bool ok) {
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    messages_.pop_front();
+    if (!ok) {
+      cancelled_ = true;
+      StopWaiting();
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::OnCancel() {
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
+    StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+// Only those that would stay for ever end now; the others have until the drain timeout.
+void ChunkStream::OnShutdown() {
+  {
+    absl::MutexLock lock(&mutex_);
+    shutting_down_ = true;
+    if (producer_ == Producer::kWaitingRecords) StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::OnDone() {
+  if (live_) context_.live_calls->Remove(this);
+  delete this;
+}
+
+}  // namespace walden

@@ -1,0 +1,122 @@
+// What Read and Recover have in common: a stream of chunks of records.
+//
+// The next chunk is read and encoded on the readers' executor while the previous one is written,
+// and no further ahead: so a slow client holds at most two chunks and slows nobody else. A stream
+// that waits, for bytes of the readers' budget or for records that are not there yet, occupies no
+// thread and no chunk.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "server/chunk.h"
+#include "server/live_calls.h"
+#include "server/read_session.h"
+#include "server/region_actor.h"
+#include "server/rpc_context.h"
+
+namespace walden {
+
+// Deletes itself when gRPC is done with it. What subclasses override is called by one thread at a
+// time.
+class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                    private LiveCall,
+                    private BudgetWaiter,
+                    private VisibilityWaiter {
+ protected:
+  enum class Opening {
+    kSession,        // a session was set: its records follow
+    kNothing,        // there is nothing to stream; FinishRecords ends it
+    kWaitForRegion,  // call again when the region exists
+  };
+
+  explicit ChunkStream(const RpcContext& context) : context_(context) {}
+  ~ChunkStream() override = default;
+
+  // To be called once, at the end of the subclass's constructor: with the region to read and, to
+  // stay at the end of the log, the table to wait for; or with an error.
+  void Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow);
+
+  // Adds the first message and sets `session`. `actor` is null for a region that does not exist.
+  virtual absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
+                                       std::unique_ptr<ReadSession>& session) = 0;
+
+  // Encoding of one chunk. FinishChunk tells where in it the message begins.
+  virtual void BeginChunk(Chunk&) {}
+  virtual void EncodeRecord(const RecordView& record, Chunk& chunk) = 0;
+  virtual size_t FinishChunk(Chunk&) { return 0; }
+
+  // Everything was read (`session` is null if nothing was): adds the last message, if there is one.
+  virtual void FinishRecords(const ReadSession* /*session*/) {}
+
+  // To be called from what subclasses override.
+  void AddMessage(const google::protobuf::Message& message);
+
+  const RpcContext& context_;
+
+ private:
+  // Who makes the next chunk.
+  enum class Producer {
+    kIdle,            // nobody: there is a chunk to be written first
+    kWorking,         // a task of the executor, or the registry on its way to one
+    kWaitingBudget,   // for bytes
+    kWaitingRecords,  // for an append, or for the region to be created
+    kEnded,
+  };
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void OnShutdown() override;
+  void OnBudget(bool granted) override;
+  void OnVisible() override;
+
+  void FindRegion();
+  void AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor, uint64_t seen_version);
+  void StartProducing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterBudgetWait(bool granted);
+  void Produce();
+  void AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version);
+  void WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterRecordsWait();
+  void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeMade() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The last thing that a thread does here: the stream may be gone afterwards.
+  void AdvanceOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  RegionKey key_;
+  std::optional<TableId> follow_;
+  bool live_ = false;
+
+  // Belongs to the producer.
+  std::unique_ptr<ReadSession> session_;
+  std::vector<grpc::ByteBuffer> made_;  // messages on their way to messages_
+  size_t chunk_capacity_ = 0;
+
+  absl::Mutex mutex_;
+  Producer producer_ ABSL_GUARDED_BY(mutex_) = Producer::kWorking;
+  Visibility* waiting_in_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  uint64_t waiting_for_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<grpc::ByteBuffer> messages_ ABSL_GUARDED_BY(mutex_);  // the first may be under way
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

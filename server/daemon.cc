@@ -1,0 +1,210 @@
+#include "server/daemon.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "engine/clock.h"
+#include "engine/error.h"
+#include "engine/segment/segment_engine.h"
+#include "server/logging.h"
+
+namespace walden {
+namespace {
+
+RegionPolicy PolicyFrom(const RegionSettings& settings) {
+  return RegionPolicy{.engine = {.recovery_policy = settings.recovery_policy,
+                                 .buffered_sync_every_writes = settings.buffered_sync_every_writes,
+                                 .segment_size_bytes = settings.segment_size.bytes},
+                      .default_durability = settings.durability,
+                      .buffered_sync_interval = settings.buffered_sync_interval};
+}
+
+// Also the directories above it.
+absl::Status CreateDirectories(FileSystem* file_system, const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    const std::string parent = path.substr(0, slash);
+    if (parent == "." || parent == "..") continue;
+    if (absl::Status status = file_system->CreateDirectory(parent); !status.ok()) return status;
+  }
+  return file_system->CreateDirectory(path);
+}
+
+// Often enough for the shortest of the intervals, and for the readers' waits.
+absl::Duration TickInterval(const Config& config) {
+  absl::Duration shortest = absl::Milliseconds(100);
+  for (const NamespaceConfig& ns : config.namespaces) {
+    shortest = std::min(shortest, ns.settings.buffered_sync_interval);
+    for (const RegionConfig& region : ns.regions) {
+      shortest = std::min(shortest, region.settings.buffered_sync_interval);
+    }
+  }
+  return std::max(shortest, absl::Milliseconds(1));
+}
+
+ServerOptions OptionsFrom(const Config& config) {
+  const LimitsConfig& limits = config.limits;
+  ServerOptions options;
+  options.listen = config.listen;
+  options.limits.max_batch_bytes = limits.max_batch_bytes.bytes;
+  options.limits.max_batch_records = limits.max_batch_records;
+  options.limits.max_payload_bytes = limits.max_payload_bytes.bytes;
+  options.limits.read_chunk_bytes = limits.read_chunk_bytes.bytes;
+  options.limits.stream_in_flight_bytes = limits.stream_in_flight_bytes.bytes;
+  options.registry.max_open_regions = limits.max_open_regions;
+  options.registry.mailbox_bytes = limits.mailbox_bytes.bytes;
+  options.reader_bytes = limits.reader_bytes.bytes;
+  options.reader_wait = limits.reader_wait;
+  options.tick_interval = TickInterval(config);
+  options.workers = static_cast<int>(config.threads.workers);
+  options.version = kVersion;
+  return options;
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  const auto info = GetErrorInfo(status);
+  return info.has_value() ? info->reason : absl::StatusCodeToString(status.code());
+}
+
+}  // namespace
+
+class Daemon::LoggedEvents final : public RegionEvents {
+ public:
+  void OnOpened(const RegionKey& key, const OpeningReport& report) override {
+    const bool clean = report.outcome == OpeningReport::Outcome::kClean;
+    if (report.torn_tail_bytes > 0) {
+      Log(LogSeverity::kWarning, "torn tail removed",
+          {{"namespace", key.namespace_id},
+           {"region", key.region},
+           {"bytes", report.torn_tail_bytes},
+           {"evidence", report.evidence_file}});
+    }
+    for (const DamagedRange& range : report.damaged) {
+      Log(LogSeverity::kError, "damaged range quarantined",
+          {{"namespace", key.namespace_id},
+           {"region", key.region},
+           {"file", range.file},
+           {"offset", range.offset},
+           {"length", range.length},
+           {"first_sequence", range.first},
+           {"last_sequence", range.last},
+           {"reason", range.reason}});
+    }
+    Log(clean ? LogSeverity::kDebug : LogSeverity::kInfo, "region opened",
+        {{"namespace", key.namespace_id},
+         {"region", key.region},
+         {"records", report.records_scanned},
+         {"bytes", report.bytes_scanned},
+         {"micros", report.duration_micros}});
+  }
+  void OnBroken(const RegionKey& key, const absl::Status& why) override {
+    LogError("region cannot be opened", key, why);
+  }
+  void OnFailed(const RegionKey& key, const absl::Status& why) override {
+    LogError("region failed; close it to bring it back", key, why);
+  }
+  void OnClosed(const RegionKey& key, const absl::Status& status) override {
+    if (!status.ok()) {
+      LogError("closing a region failed", key, status);
+      return;
+    }
+    Log(LogSeverity::kDebug, "region closed",
+        {{"namespace", key.namespace_id}, {"region", key.region}});
+  }
+  void OnDropped(const RegionKey& key) override {
+    Log(LogSeverity::kInfo, "region dropped",
+        {{"namespace", key.namespace_id}, {"region", key.region}});
+  }
+
+ private:
+  static void LogError(absl::string_view event, const RegionKey& key, const absl::Status& why) {
+    Log(LogSeverity::kError, event,
+        {{"namespace", key.namespace_id},
+         {"region", key.region},
+         {"reason", ReasonOf(why)},
+         {"error", why.message()}});
+  }
+};
+
+Daemon::Daemon(const Config& config)
+    : config_(config), events_(std::make_unique<LoggedEvents>()), spare_thread_("spares", 1) {}
+
+Daemon::~Daemon() = default;
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
+                                                      FileSystem* file_system) {
+  const absl::Duration began = Clock::Real()->Now();
+  std::unique_ptr<Daemon> daemon(new Daemon(config));
+  absl::StatusOr<NamespaceSet> namespaces = daemon->OpenNamespaces(file_system);
+  if (!namespaces.ok()) return namespaces.status();
+  absl::StatusOr<std::unique_ptr<WaldenServer>> server =
+      WaldenServer::Start(OptionsFrom(config), *std::move(namespaces), daemon->events_.get());
+  if (!server.ok()) return server.status();
+  daemon->server_ = *std::move(server);
+
+  std::vector<std::string> engines;
+  for (const Namespace* ns : daemon->server_->registry().namespaces().All()) {
+    engines.push_back(absl::StrCat(ns->name, ":", ns->engine->name()));
+  }
+  const StartSummary& summary = daemon->server_->start_summary();
+  Log(LogSeverity::kInfo, "waldend is serving",
+      {{"version", kVersion},
+       {"listen", absl::StrJoin(daemon->server_->addresses(), ",")},
+       {"data_dir", config.data_dir},
+       {"engines", absl::StrJoin(engines, ",")},
+       {"regions", summary.regions},
+       {"records", summary.records},
+       {"bytes", summary.bytes},
+       {"torn_tails", summary.torn_tails},
+       {"quarantined_regions", summary.quarantined},
+       {"broken_regions", summary.broken},
+       {"unopened_regions", summary.not_opened},
+       {"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)}});
+  return daemon;
+}
+
+absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
+  if (absl::Status status = CreateDirectories(file_system, config_.data_dir); !status.ok()) {
+    return WithContext(status, "data_dir");
+  }
+  NamespaceSet namespaces;
+  for (const NamespaceConfig& configured : config_.namespaces) {
+    auto ns = std::make_unique<Namespace>();
+    ns->id = configured.id;
+    ns->name = configured.name;
+    ns->regions = PolicyFrom(configured.settings);
+    for (const RegionConfig& region : configured.regions) {
+      ns->overrides[region.id] = PolicyFrom(region.settings);
+    }
+    absl::StatusOr<std::unique_ptr<SegmentEngine>> engine =
+        SegmentEngine::Open({.file_system = file_system,
+                             .clock = Clock::Real(),
+                             .background = &spare_thread_,
+                             .data_directory = config_.data_dir,
+                             .namespace_name = configured.name,
+                             .spare_segment_bytes = configured.settings.segment_size.bytes,
+                             .spare_segments = configured.spare_segments});
+    if (!engine.ok()) {
+      return WithContext(engine.status(), absl::StrCat("namespace ", configured.name));
+    }
+    ns->engine = *std::move(engine);
+    namespaces.Add(std::move(ns));
+  }
+  namespaces.SetDefault(config_.DefaultNamespace()->id);
+  return namespaces;
+}
+
+absl::Status Daemon::Stop() {
+  const absl::Duration began = Clock::Real()->Now();
+  Log(LogSeverity::kInfo, "shutting down");
+  const absl::Status status = server_->Stop(config_.shutdown.drain_timeout);
+  Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kError, "waldend has stopped",
+      {{"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)},
+       {"error", status.ok() ? "none" : status.ToString()}});
+  return status;
+}
+
+}  // namespace walden

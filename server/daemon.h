@@ -1,0 +1,44 @@
+// The daemon from its configuration: engines, server, log lines, shutdown.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "config/config.h"
+#include "engine/io/file_system.h"
+#include "server/thread_pool.h"
+#include "server/walden_server.h"
+
+namespace walden {
+
+inline constexpr char kVersion[] = WALDEN_VERSION;
+
+class Daemon {
+ public:
+  // Locks the data directory (made if it is not there), opens every region, listens, and writes the
+  // start-up line. Errors name what is wrong and where.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config,
+                                                       FileSystem* file_system);
+  ~Daemon();
+
+  // Graceful: see WaldenServer::Stop.
+  absl::Status Stop();
+
+  WaldenServer& server() { return *server_; }
+
+ private:
+  class LoggedEvents;
+
+  explicit Daemon(const Config& config);
+
+  absl::StatusOr<NamespaceSet> OpenNamespaces(FileSystem* file_system);
+
+  const Config config_;
+  std::unique_ptr<LoggedEvents> events_;
+  ThreadPool spare_thread_;  // makes segment files ahead; outlives the engines
+  std::unique_ptr<WaldenServer> server_;
+};
+
+}  // namespace walden

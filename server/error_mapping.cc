@@ -1,0 +1,47 @@
+#include "server/error_mapping.h"
+
+#include <string>
+
+#include "engine/error.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace walden {
+namespace {
+
+// Statuses travel in HTTP/2 trailers, and receivers take 8 KiB of those.
+constexpr size_t kMaxMessageBytes = 1536;
+constexpr size_t kMaxMetadataValueBytes = 512;
+
+// Cut text must still be UTF-8, or protobuf refuses it.
+std::string Cut(absl::string_view text, size_t limit) {
+  if (text.size() <= limit) return std::string(text);
+  size_t end = limit;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+}  // namespace
+
+void ToProtoStatus(const absl::Status& status, google::rpc::Status* proto) {
+  proto->set_code(static_cast<int>(status.code()));  // absl's codes have gRPC's values
+  proto->set_message(Cut(status.message(), kMaxMessageBytes));
+  const auto info = GetErrorInfo(status);
+  if (!info.has_value()) return;
+  google::rpc::ErrorInfo detail;
+  detail.set_reason(info->reason);
+  detail.set_domain("walden");
+  for (const auto& [key, value] : info->metadata) {
+    (*detail.mutable_metadata())[key] = Cut(value, kMaxMetadataValueBytes);
+  }
+  proto->add_details()->PackFrom(detail);
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  google::rpc::Status proto;
+  ToProtoStatus(status, &proto);
+  return grpc::Status(static_cast<grpc::StatusCode>(proto.code()), proto.message(),
+                      proto.SerializeAsString());
+}
+
+}  // namespace walden

@@ -1,0 +1,59 @@
+// The calls that would not end by themselves, so that a shutdown can end them.
+#pragma once
+
+#include <atomic>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/error.h"
+
+namespace walden {
+
+class LiveCall {
+ public:
+  virtual ~LiveCall() = default;
+
+  // The daemon is shutting down: take no more requests, answer what was taken, end. Called at most
+  // once; the call stays alive meanwhile because Remove waits.
+  virtual void OnShutdown() = 0;
+};
+
+// Any thread may use it.
+class LiveCalls {
+ public:
+  static absl::Status ShuttingDownError() {
+    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                     "the daemon is shutting down; try again when it is back");
+  }
+
+  // False, and the call is not added, if the daemon is shutting down.
+  bool Add(LiveCall* call) {
+    absl::MutexLock lock(&mutex_);
+    if (shutting_down()) return false;
+    calls_.insert(call);
+    return true;
+  }
+
+  // After this, OnShutdown is not called and not under way.
+  void Remove(LiveCall* call) {
+    absl::MutexLock lock(&mutex_);
+    calls_.erase(call);
+  }
+
+  void Shutdown() {
+    absl::MutexLock lock(&mutex_);
+    shutting_down_.store(true);
+    for (LiveCall* call : calls_) call->OnShutdown();
+  }
+
+  bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
+
+ private:
+  absl::Mutex mutex_;
+  std::atomic<bool> shutting_down_{false};
+  absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

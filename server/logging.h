@@ -1,0 +1,40 @@
+// The daemon's log: one line per event on stderr, as text (key=value) or as JSON.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <type_traits>
+#include <variant>
+
+#include "absl/strings/string_view.h"
+
+namespace walden {
+
+enum class LogSeverity { kTrace, kDebug, kInfo, kWarning, kError };
+enum class LogStyle { kText, kJson };
+
+// To be called once before threads that log are started.
+void StartLogging(LogSeverity lowest, LogStyle style);
+
+struct LogField {
+  LogField(absl::string_view k, absl::string_view v) : key(k), value(std::string(v)) {}
+  LogField(absl::string_view k, const char* v) : key(k), value(std::string(v)) {}
+  template <typename T, typename = std::enable_if_t<std::is_integral_v<T>>>
+  LogField(absl::string_view k, T v) : key(k), value(static_cast<uint64_t>(v)) {}
+  LogField(absl::string_view k, double v) : key(k), value(v) {}
+
+  absl::string_view key;  // a literal
+  std::variant<std::string, uint64_t, double> value;
+};
+
+using LogFields = std::initializer_list<LogField>;
+
+// Any thread. `event` is a short constant text; what varies belongs in the fields.
+void Log(LogSeverity severity, absl::string_view event, LogFields fields = {});
+
+// What Log adds to the line's time and level; exposed for tests.
+std::string FormatLogText(absl::string_view event, LogFields fields);
+std::string FormatLogJson(absl::string_view event, LogFields fields);
+
+}  // namespace walden

@@ -1,0 +1,22 @@
+// Parsing of requests that gRPC hands over as bytes.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include "absl/status/status.h"
+#include "engine/error.h"
+
+namespace walden {
+
+template <typename Message>
+absl::Status ParseRequest(const grpc::ByteBuffer& bytes, Message* message) {
+  grpc::ByteBuffer consumed = bytes;
+  if (grpc::SerializationTraits<Message>::Deserialize(&consumed, message).ok()) {
+    return absl::OkStatus();
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                   "the request is not a valid message", {{"field", ""}, {"value", ""}});
+}
+
+}  // namespace walden

@@ -1,0 +1,64 @@
+#include "server/read_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/parse_request.h"
+#include "server/record_encoder.h"
+
+namespace walden {
+
+ReadStream::ReadStream(const RpcContext& context, const grpc::ByteBuffer& request)
+    : ChunkStream(context) {
+  absl::StatusOr<RegionKey> key = RegionKey{};
+  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+    key = status;
+  } else if (const absl::StatusOr<SequenceBounds> bounds =
+                 CheckBounds(request_.start(), request_.end());
+             !bounds.ok()) {
+    key = bounds.status();
+  } else {
+    bounds_ = *bounds;
+    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+  }
+  Begin(key, request_.follow() ? std::optional<TableId>(request_.table_id()) : std::nullopt);
+}
+
+absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
+                                                      std::unique_ptr<ReadSession>& session) {
+  TablePosition position;
+  if (actor != nullptr) position = actor->log().Position(request_.table_id());
+  AddPosition(position);
+  if (bounds_.empty()) return Opening::kNothing;
+  if (actor == nullptr) return request_.follow() ? Opening::kWaitForRegion : Opening::kNothing;
+
+  ReadRange range{.table = request_.table_id(), .first = bounds_.first, .last = bounds_.last};
+  if (!request_.follow()) {
+    // What is there now: a reader must come to an end, however fast the writer is.
+    range.last = std::min(range.last, position.next - 1);
+    if (range.first > range.last) return Opening::kNothing;
+  }
+  SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
+  if (request_.max_records() != 0) limits.max_records = request_.max_records();
+  if (request_.max_bytes() != 0) limits.max_payload_bytes = request_.max_bytes();
+  auto opened = ReadSession::Open(std::move(actor), range, limits, context_.statistics);
+  if (!opened.ok()) return opened.status();
+  session = *std::move(opened);
+  return Opening::kSession;
+}
+
+void ReadStream::AddPosition(const TablePosition& position) {
+  if (std::exchange(position_sent_, true)) return;
+  v1::ReadResponse response;
+  v1::TablePosition* const sent = response.mutable_position();
+  sent->set_first_sequence(position.first);
+  sent->set_next_sequence(position.next);
+  sent->set_deleted_through(position.deleted_through);
+  AddMessage(response);
+}
+
+void ReadStream::EncodeRecord(const RecordView& record, Chunk& chunk) {
+  EncodeReadRecord(record, chunk);
+}
+
+}  // namespace walden

@@ -1,0 +1,27 @@
+// Recover: the state of a region, every live record of it, and a summary.
+#pragma once
+
+#include "absl/container/flat_hash_set.h"
+#include "server/chunk_stream.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+class RecoverStream final : public ChunkStream {
+ public:
+  RecoverStream(const RpcContext& context, const grpc::ByteBuffer& request);
+
+ private:
+  absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
+                               std::unique_ptr<ReadSession>& session) override;
+  void BeginChunk(Chunk& chunk) override;
+  void EncodeRecord(const RecordView& record, Chunk& chunk) override;
+  size_t FinishChunk(Chunk& chunk) override;
+  void FinishRecords(const ReadSession* session) override;
+
+  v1::RecoverRequest request_;
+  absl::flat_hash_set<TableId> tables_;
+  TableId last_table_ = 0;
+};
+
+}  // namespace walden

@@ -1,0 +1,165 @@
+#include "server/validation.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+absl::Status InvalidField(absl::string_view field, const std::string& value,
+                          absl::string_view problem) {
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                   absl::StrCat(field, " ", problem),
+                   {{"field", std::string(field)}, {"value", value}});
+}
+
+absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
+                       uint64_t limit) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+      absl::StrCat(field, " has ", value, ", and ", limit_name, " is ", limit),
+      {{"field", field}, {"value", absl::StrCat(value)}, {"limit", absl::StrCat(limit)}});
+}
+
+// Bytes of all payloads.
+absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
+                                       const ServiceLimits& limits) {
+  const uint64_t count = request.payloads_size();
+  if (count == 0) {
+    return InvalidField("payloads", "0", "must hold at least one record");
+  }
+  if (count > limits.max_batch_records) {
+    return OverLimit("payloads", "limits.max_batch_records", count, limits.max_batch_records);
+  }
+  uint64_t total = 0;
+  for (int i = 0; i < request.payloads_size(); ++i) {
+    const uint64_t size = request.payloads(i).size();
+    if (size > limits.max_payload_bytes) {
+      return OverLimit(absl::StrCat("payloads[", i, "]"), "limits.max_payload_bytes", size,
+                       limits.max_payload_bytes);
+    }
+    total += size;
+  }
+  if (total > limits.max_batch_bytes) {
+    return OverLimit("payloads", "limits.max_batch_bytes", total, limits.max_batch_bytes);
+  }
+  return total;
+}
+
+absl::Status CheckProducer(const v1::Producer& producer) {
+  if (producer.id() == 0) {
+    return InvalidField("producer.id", "0", "must not be 0; any random number will do");
+  }
+  if (producer.sequence() == 0) {
+    return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");
+  }
+  return absl::OkStatus();
+}
+
+struct BoundValue {
+  bool set = false;
+  bool exclusive = false;
+  uint64_t value = 0;
+};
+
+BoundValue ValueOf(const v1::Bound& bound) {
+  switch (bound.bound_case()) {
+    case v1::Bound::kInclusive:
+      return {true, false, bound.inclusive()};
+    case v1::Bound::kExclusive:
+      return {true, true, bound.exclusive()};
+    case v1::Bound::BOUND_NOT_SET:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id) {
+  const Namespace* const found = namespaces.Find(id);
+  if (found != nullptr) return found;
+  std::string known;
+  for (const Namespace* ns : namespaces.All()) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", ns->id, " (", ns->name, ")");
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kUnknownNamespace,
+                   absl::StrCat("namespace ", id, " is not configured; there is ", known),
+                   {{"field", "namespace"}, {"value", absl::StrCat(id)}});
+}
+
+absl::StatusOr<RegionKey> CheckRegion(const NamespaceSet& namespaces, uint32_t namespace_id,
+                                      uint64_t region_id) {
+  const absl::StatusOr<const Namespace*> in = CheckNamespace(namespaces, namespace_id);
+  if (!in.ok()) return in.status();
+  return RegionKey{(*in)->id, region_id};
+}
+
+absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const RpcContext& context,
+                                        AppendJob& job) {
+  const absl::StatusOr<const Namespace*> in =
+      CheckNamespace(context.registry->namespaces(), request.namespace_());
+  if (!in.ok()) return in.status();
+  const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, context.limits);
+  if (!bytes.ok()) return bytes.status();
+
+  AppendBatch& batch = job.batch;
+  switch (request.durability()) {
+    case v1::DURABILITY_UNSPECIFIED:
+      batch.durability = (*in)->PolicyOf(request.region_id()).default_durability;
+      break;
+    case v1::DURABILITY_SYNC:
+      batch.durability = Durability::kSync;
+      break;
+    case v1::DURABILITY_BUFFERED:
+      batch.durability = Durability::kBuffered;
+      break;
+    default:
+      return InvalidField("durability", absl::StrCat(static_cast<int>(request.durability())),
+                          "is not a durability that this version knows");
+  }
+  batch.producer.reset();
+  if (request.has_producer()) {
+    if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
+    batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
+  }
+  batch.expected_next_sequence.reset();
+  if (request.has_expected_next_sequence()) {
+    batch.expected_next_sequence = request.expected_next_sequence();
+  }
+  batch.region_version.reset();
+  if (request.has_region_version()) batch.region_version = request.region_version();
+  batch.table = request.table_id();
+  batch.payloads.assign(request.payloads().begin(), request.payloads().end());
+  batch.result = AppendResult{};
+  job.payload_bytes = *bytes;
+  return RegionKey{(*in)->id, request.region_id()};
+}
+
+absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end) {
+  const BoundValue from = ValueOf(start);
+  const BoundValue to = ValueOf(end);
+  if (from.set && to.set && from.value > to.value) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kBoundsReversed,
+                     absl::StrCat("start (", from.value, ") lies above end (", to.value, ")"),
+                     {{"field", "start"},
+                      {"value", absl::StrCat(from.value)},
+                      {"limit", absl::StrCat(to.value)}});
+  }
+  constexpr SequenceBounds kNothing{.first = 1, .last = 0};
+  SequenceBounds bounds;
+  if (from.set) {
+    if (from.exclusive && from.value >= kMaxSequenceNumber) return kNothing;
+    bounds.first = std::max<SequenceNumber>(1, from.value + (from.exclusive ? 1 : 0));
+  }
+  if (to.set) {
+    if (to.value == 0) return kNothing;
+    bounds.last = std::min(kMaxSequenceNumber, to.value - (to.exclusive ? 1 : 0));
+  }
+  return bounds.empty() ? kNothing : bounds;
+}
+
+}  // namespace walden

@@ -1,0 +1,57 @@
+// WalService: each rpc is a class of its own.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/append_call.h"
+#include "server/append_stream.h"
+#include "server/mark_deleted_call.h"
+#include "server/read_stream.h"
+#include "server/recover_stream.h"
+#include "server/rpc_context.h"
+#include "walden/v1/wal.grpc.pb.h"
+
+namespace walden {
+
+// Read and Recover encode their answers themselves (record_encoder.h), so gRPC hands them raw
+// bytes.
+using WalServiceMethods =
+    v1::WalService::WithCallbackMethod_Append<v1::WalService::WithCallbackMethod_AppendStream<
+        v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<
+            v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>;
+
+class WalService final : public WalServiceMethods {
+ public:
+  explicit WalService(const RpcContext& context) : context_(context) {}
+
+ private:
+  grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext*, const v1::AppendRequest* request,
+                                   v1::AppendResponse* response) override {
+    return new AppendCall(context_, *request, response);
+  }
+
+  grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
+      grpc::CallbackServerContext*) override {
+    return new walden::AppendStream(context_);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext*,
+                                                   const grpc::ByteBuffer* request) override {
+    return new ReadStream(context_, *request);
+  }
+
+  grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext*,
+                                        const v1::MarkDeletedRequest* request,
+                                        v1::MarkDeletedResponse* response) override {
+    return new MarkDeletedCall(context_, *request, response);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext*,
+                                                      const grpc::ByteBuffer* request) override {
+    return new RecoverStream(context_, *request);
+  }
+
+  const RpcContext& context_;
+};
+
+}  // namespace walden

@@ -1,0 +1,167 @@
+#include "server/walden_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "server/admin_service.h"
+#include "server/wal_service.h"
+
+namespace walden {
+namespace {
+
+int Workers(const ServerOptions& options) {
+  if (options.workers > 0) return options.workers;
+  return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Of an append request besides its payloads, at most: tag and length of each, and the other fields.
+uint64_t MaxRequestBytes(const ServiceLimits& limits) {
+  constexpr uint64_t kPerPayload = 8;
+  constexpr uint64_t kOtherFields = uint64_t{64} << 10;
+  return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
+}
+
+void ConfigureConnections(grpc::ServerBuilder& builder) {
+  // A connection whose other end vanished without a word is found out and closed, also when it is
+  // idle: otherwise its followers would stay for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Clients may ping as often as every ten seconds, to find out the same about us.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  // Two daemons on one port would share its connections at random.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Reflection is the only synchronous service.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+}
+
+absl::Status ListenError(const std::string& address) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                   absl::StrCat("cannot listen on ", address,
+                                ": the address is in use, not this machine's, or not permitted"),
+                   {{"field", "listen"}, {"value", address}});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WaldenServer>> WaldenServer::Start(const ServerOptions& options,
+                                                                  NamespaceSet namespaces,
+                                                                  RegionEvents* events) {
+  std::unique_ptr<WaldenServer> server(new WaldenServer(options, std::move(namespaces), events));
+  if (absl::Status status = server->OpenRegions(); !status.ok()) return status;
+  if (absl::Status status = server->Listen(); !status.ok()) return status;
+  return server;
+}
+
+WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
+                           RegionEvents* events)
+    : options_(options),
+      actor_threads_("actor", 2 * Workers(options)),
+      reader_threads_("reader", Workers(options)),
+      background_threads_("opener", Workers(options)),
+      maintenance_thread_("verify", 1) {
+  const RegistryEnvironment environment{.clock = Clock::Real(),
+                                        .actors = &actor_threads_,
+                                        .background = &background_threads_,
+                                        .statistics = &statistics_,
+                                        .events = events == nullptr ? &no_events_ : events};
+  registry_ =
+      std::make_unique<RegionRegistry>(options.registry, std::move(namespaces), environment);
+  context_.limits = options.limits;
+  context_.registry = registry_.get();
+  context_.statistics = &statistics_;
+  context_.reader_budget =
+      std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait, Clock::Real());
+  context_.live_calls = &live_calls_;
+  context_.clock = Clock::Real();
+  context_.readers = &reader_threads_;
+  context_.background = &background_threads_;
+  context_.maintenance = &maintenance_thread_;
+  context_.unary_may_lead = options.unary_may_lead;
+  context_.stream_may_lead = options.stream_may_lead;
+  context_.version = options.version;
+  context_.started = Clock::Real()->Now();
+  wal_service_ = std::make_unique<WalService>(context_);
+  admin_service_ = std::make_unique<AdminService>(context_);
+  ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
+    registry_->SyncDue();
+    context_.reader_budget->RefuseOverdue();
+  });
+}
+
+WaldenServer::~WaldenServer() {
+  if (!stopped_) Stop(absl::ZeroDuration()).IgnoreError();
+}
+
+absl::Status WaldenServer::OpenRegions() {
+  std::promise<absl::StatusOr<StartSummary>> opened;
+  registry_->OpenAll(
+      [&opened](absl::StatusOr<StartSummary> summary) { opened.set_value(std::move(summary)); });
+  absl::StatusOr<StartSummary> summary = opened.get_future().get();
+  if (!summary.ok()) return summary.status();
+  start_summary_ = *summary;
+  return absl::OkStatus();
+}
+
+absl::Status WaldenServer::Listen() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  ConfigureConnections(builder);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(
+      std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
+  builder.SetMaxSendMessageSize(-1);
+  builder.RegisterService(wal_service_.get());
+  builder.RegisterService(admin_service_.get());
+  std::vector<int> ports(options_.listen.size(), 0);
+  for (size_t i = 0; i < options_.listen.size(); ++i) {
+    builder.AddListeningPort(options_.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  grpc_server_ = builder.BuildAndStart();
+  for (size_t i = 0; i < options_.listen.size(); ++i) {
+    const std::string& address = options_.listen[i];
+    if (ports[i] == 0) return ListenError(address);
+    const bool any_port = absl::EndsWith(address, ":0") && !absl::StartsWith(address, "unix:");
+    addresses_.push_back(any_port ? absl::StrCat(address.substr(0, address.size() - 1), ports[i])
+                                  : address);
+  }
+  if (grpc_server_ == nullptr)
+    return ListenError(absl::StrCat(options_.listen.size(), " addresses"));
+  return absl::OkStatus();
+}
+
+absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
+  stopped_ = true;
+  if (grpc_server_ != nullptr) {
+    grpc_server_->GetHealthCheckService()->SetServingStatus(false);
+    live_calls_.Shutdown();
+    grpc_server_->Shutdown(std::chrono::system_clock::now() +
+                           absl::ToChronoNanoseconds(drain_timeout));
+    grpc_server_ = nullptr;  // waits for every call to be gone
+  }
+  ticker_ = nullptr;
+  std::promise<absl::Status> closed;
+  registry_->CloseAll([&closed](const absl::Status& status) { closed.set_value(status); });
+  const absl::Status status = closed.get_future().get();
+  // What they run last may still look at the registry.
+  for (ThreadPool* pool :
+       {&maintenance_thread_, &reader_threads_, &actor_threads_, &background_threads_}) {
+    pool->Stop();
+  }
+  registry_ = nullptr;
+  return status;
+}
+
+}  // namespace walden

@@ -1,0 +1,84 @@
+// A whole server in one object: regions, threads and the gRPC front, over engines given from
+// outside.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/live_calls.h"
+#include "server/namespaces.h"
+#include "server/region_registry.h"
+#include "server/rpc_context.h"
+#include "server/statistics.h"
+#include "server/thread_pool.h"
+#include "server/ticker.h"
+
+namespace walden {
+
+struct ServerOptions {
+  std::vector<std::string> listen;  // host:port (port 0: any free one), [v6]:port or unix:/path
+  ServiceLimits limits;
+  RegistryOptions registry;
+  uint64_t reader_bytes = uint64_t{64} << 20;             // of chunks on their way to readers
+  absl::Duration reader_wait = absl::Seconds(10);         // for reader_bytes
+  absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts
+  int workers = 0;                                        // 0: one per processor, at least two
+  bool unary_may_lead = true;
+  bool stream_may_lead = false;
+  std::string version = "0";
+};
+
+class WaldenServer {
+ public:
+  // Opens every region of every namespace, then listens. `events` outlives the server and may be
+  // null. Errors: a namespace cannot be listed; an address cannot be listened on.
+  static absl::StatusOr<std::unique_ptr<WaldenServer>> Start(const ServerOptions& options,
+                                                             NamespaceSet namespaces,
+                                                             RegionEvents* events);
+  ~WaldenServer();  // stops at once if Stop was not called
+
+  // Takes no new calls, answers what is under way, ends streams that would stay with SHUTTING_DOWN,
+  // cancels what is not done after `drain_timeout`; then syncs and closes every region. Returns the
+  // first error of a region's closing. At most once.
+  absl::Status Stop(absl::Duration drain_timeout);
+
+  const StartSummary& start_summary() const { return start_summary_; }
+  // As in the options, with the ports that were found for port 0.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  const Statistics& statistics() const { return statistics_; }
+  RegionRegistry& registry() { return *registry_; }
+
+ private:
+  WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
+
+  absl::Status OpenRegions();
+  absl::Status Listen();
+
+  const ServerOptions options_;
+  RegionEvents no_events_;
+  Statistics statistics_;
+  LiveCalls live_calls_;
+  // Writers block in syncs, so readers and opening regions have threads of their own.
+  ThreadPool actor_threads_;
+  ThreadPool reader_threads_;
+  ThreadPool background_threads_;
+  ThreadPool maintenance_thread_;
+  std::unique_ptr<RegionRegistry> registry_;
+  RpcContext context_;
+  StartSummary start_summary_;
+  std::unique_ptr<grpc::Service> wal_service_;
+  std::unique_ptr<grpc::Service> admin_service_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  std::vector<std::string> addresses_;
+  std::unique_ptr<Ticker> ticker_;
+  bool stopped_ = false;
+};
+
+}  // namespace walden
