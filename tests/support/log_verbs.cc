@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 
 namespace walden::testing {
@@ -12,6 +13,11 @@ std::ostream& operator<<(std::ostream& out, const StoredRecord& record) {
       << record.payload.size() << " bytes)";
   if (record.payload.size() <= 40) out << " \"" << record.payload << '"';
   return out;
+}
+
+std::string ShowStatus(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
 }
 
 std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {

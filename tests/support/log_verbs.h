@@ -32,6 +32,9 @@ struct StoredRecord {
 };
 std::ostream& operator<<(std::ostream& out, const StoredRecord& record);
 
+// Code and message, without what programs read.
+std::string ShowStatus(const absl::Status& status);
+
 // Commits the batches as one group and waits until they are answered.
 std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);
 AppendResult CommitOne(RegionLog& log, const Batch& batch);

@@ -1,0 +1,332 @@
+#include "tests/simulation/region_model.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+#define RETURN_IF_WRONG(expression)                                   \
+  do {                                                                \
+    if (absl::Status wrong = (expression); !wrong.ok()) return wrong; \
+  } while (false)
+
+namespace walden::testing {
+namespace {
+
+// More than any engine adds to a payload or a batch.
+constexpr uint64_t kMaxRecordOverhead = 100;
+
+template <typename... Parts>
+absl::Status Wrong(const Parts&... parts) {
+  return absl::InternalError(absl::StrCat(parts...));
+}
+
+std::string Show(const StoredRecord& record) {
+  return absl::StrCat("table ", record.table, " sequence ", record.sequence, " (",
+                      record.payload.size(), " bytes)");
+}
+
+absl::Status CompareRecords(absl::string_view what, const std::vector<StoredRecord>& expected,
+                            const std::vector<StoredRecord>& found) {
+  for (size_t i = 0; i < std::max(expected.size(), found.size()); ++i) {
+    if (i >= found.size()) return Wrong(what, ": lost ", Show(expected[i]));
+    if (i >= expected.size()) return Wrong(what, ": unexpected ", Show(found[i]));
+    if (!(expected[i] == found[i])) {
+      return Wrong(what, ": expected ", Show(expected[i]), ", found ", Show(found[i]),
+                   expected[i].sequence == found[i].sequence ? " with other bytes" : "");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------------
+// Answers
+
+absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group,
+                                      const std::vector<AppendResult>& results,
+                                      uint64_t segment_bytes, const Trouble& trouble) {
+  bool durable = false;
+  bool failed = false;
+  for (size_t i = 0; i < group.size(); ++i) {
+    absl::Status status =
+        CheckAnswer(group[i], results[i], segment_bytes, trouble, group.size() == 1);
+    if (!status.ok()) {
+      return Wrong("batch ", i, " of the group: ", status.message(), "; answered ",
+                   ShowStatus(results[i].status), " first ", results[i].first, " last ",
+                   results[i].last);
+    }
+    const bool answered = results[i].status.ok();
+    failed |= HasReason(results[i].status, ErrorReason::kRegionFailed);
+    durable |= answered && results[i].durable;
+    if (answered && group[i].durability == Durability::kSync && !results[i].durable) {
+      return Wrong("batch ", i, " asked for SYNC and was answered without it");
+    }
+  }
+  if (durable) EverythingIsDurable();
+  failed_ |= failed;
+  return absl::OkStatus();
+}
+
+bool RegionModel::IsFenced(std::optional<uint64_t> version) const {
+  return version.has_value() && *version < version_;
+}
+
+bool RegionModel::IsKnownRetry(const Batch& batch) const {
+  if (!batch.producer.has_value()) return false;
+  const auto window = producers_.find({batch.producer->id, batch.table});
+  return window != producers_.end() && window->second.count(batch.producer->sequence) > 0;
+}
+
+bool RegionModel::IsTooOldForProducer(const Batch& batch) const {
+  if (!batch.producer.has_value()) return false;
+  const auto window = producers_.find({batch.producer->id, batch.table});
+  return window != producers_.end() && !window->second.empty() &&
+         batch.producer->sequence < window->second.rbegin()->first;
+}
+
+bool RegionModel::IsOutOfOrderForProducer(const Batch& batch) const {
+  if (!batch.producer.has_value()) return false;
+  const auto window = producers_.find({batch.producer->id, batch.table});
+  if (window == producers_.end()) return false;
+  for (const auto& [sequence, numbers] : window->second) {
+    if (sequence > batch.producer->sequence && numbers.certain) return true;
+  }
+  return false;
+}
+
+absl::Status RegionModel::CheckAnswer(const Batch& batch, const AppendResult& result,
+                                      uint64_t segment_bytes, const Trouble& trouble, bool alone) {
+  if (!result.status.ok()) return CheckRefused(batch, result, segment_bytes, trouble, alone);
+  if (failed_) return Wrong("a failed region acknowledged");
+  if (IsFenced(batch.region_version)) return Wrong("a fenced batch was accepted");
+  if (batch.region_version.has_value()) {
+    version_ = std::max(version_, *batch.region_version);
+    possible_version_ = std::max(possible_version_, version_);
+  }
+  if (result.duplicate) return CheckDuplicate(batch, result);
+  return CheckAccepted(batch, result);
+}
+
+absl::Status RegionModel::CheckDuplicate(const Batch& batch, const AppendResult& result) const {
+  if (!IsKnownRetry(batch)) return Wrong("taken for a retry, but it is none");
+  const Numbers& numbers =
+      producers_.at({batch.producer->id, batch.table}).at(batch.producer->sequence);
+  if (result.first != numbers.first || result.last != numbers.last) {
+    return Wrong("a retry was answered with other numbers than ", numbers.first, "..",
+                 numbers.last);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
+  Table& table = tables_[batch.table];
+  if (batch.payloads.empty()) return Wrong("an empty batch was accepted");
+  if (IsKnownRetry(batch)) {
+    const Window& window = producers_.at({batch.producer->id, batch.table});
+    if (window.at(batch.producer->sequence).certain) return Wrong("a retry was stored again");
+  }
+  if (IsOutOfOrderForProducer(batch))
+    return Wrong("a producer's older batch was stored behind a newer");
+  if (batch.expected_next_sequence.has_value() && *batch.expected_next_sequence != table.next) {
+    return Wrong("expected next ", *batch.expected_next_sequence, " was accepted, it is ",
+                 table.next);
+  }
+  if (result.last - result.first + 1 != batch.payloads.size())
+    return Wrong("wrong count of numbers");
+  if (result.first < table.next) return Wrong("a number below next ", table.next);
+  if (result.first <= table.highest_answered) {
+    return Wrong("a number came back: ", table.highest_answered, " was answered before");
+  }
+  StoredBatch stored;
+  stored.table = batch.table;
+  stored.first = result.first;
+  stored.payloads = batch.payloads;
+  stored.producer = batch.producer;
+  stored.epoch = epoch_;
+  batches_.push_back(stored);
+  table.next = result.last + 1;
+  table.highest_answered = result.last;
+  if (batch.producer.has_value()) {
+    producers_[{batch.producer->id, batch.table}][batch.producer->sequence] = {result.first,
+                                                                               result.last, true};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& result,
+                                       uint64_t segment_bytes, const Trouble& trouble, bool alone) {
+  const absl::Status& status = result.status;
+  if (batch.region_version.has_value()) {
+    possible_version_ = std::max(possible_version_, *batch.region_version);
+  }
+  uint64_t bytes = 0;
+  for (const std::string& payload : batch.payloads) bytes += payload.size() + kMaxRecordOverhead;
+  if (HasReason(status, ErrorReason::kFenced)) {
+    // A version that came with a refused batch may or may not count.
+    const bool fenced =
+        batch.region_version.has_value() && *batch.region_version < possible_version_;
+    return fenced ? absl::OkStatus() : Wrong("fenced without cause");
+  }
+  if (HasReason(status, ErrorReason::kProducerSequenceReplaced)) {
+    return IsTooOldForProducer(batch) || !unanswered_.empty()
+               ? absl::OkStatus()
+               : Wrong("refused as replaced, is not");
+  }
+  if (HasReason(status, ErrorReason::kSequenceMismatch)) {
+    const bool differs = batch.expected_next_sequence.has_value() &&
+                         *batch.expected_next_sequence != Next(batch.table);
+    // Batches before it in a group that failed may have been counted.
+    const bool excused = !unanswered_.empty();
+    return (differs && !IsKnownRetry(batch)) || excused ? absl::OkStatus()
+                                                        : Wrong("mismatch without cause");
+  }
+  if (status.code() == absl::StatusCode::kInvalidArgument) {
+    const bool invalid = batch.payloads.empty() || bytes + kMaxRecordOverhead > segment_bytes;
+    return invalid ? absl::OkStatus() : Wrong("invalid without cause");
+  }
+  if (HasReason(status, ErrorReason::kDiskFull)) {
+    return trouble.disk_full ? absl::OkStatus() : Wrong("the disk is not full");
+  }
+  if (!HasReason(status, ErrorReason::kRegionFailed)) return Wrong("an error of no known kind");
+  if (!trouble.failed) return Wrong("nothing failed");
+  if (failed_) return absl::OkStatus();  // refused at once, never written
+  if (IsFenced(batch.region_version) || IsKnownRetry(batch) || batch.payloads.empty()) {
+    return absl::OkStatus();
+  }
+  StoredBatch unknown;
+  unknown.table = batch.table;
+  unknown.payloads = batch.payloads;
+  unknown.producer = batch.producer;
+  unknown.epoch = epoch_;
+  unknown.may_be_refused =
+      trouble.disk_full || IsTooOldForProducer(batch) ||
+      bytes + kMaxRecordOverhead > segment_bytes ||
+      (batch.expected_next_sequence.has_value() &&
+       (!alone || *batch.expected_next_sequence != Next(batch.table))) ||
+      (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
+  unanswered_.push_back(unknown);
+  return absl::OkStatus();
+}
+
+absl::Status RegionModel::CheckMark(TableId table_id, SequenceNumber through,
+                                    std::optional<uint64_t> version,
+                                    const absl::StatusOr<SequenceNumber>& answer,
+                                    const Trouble& trouble) {
+  const SequenceNumber clamped = std::min(through, Next(table_id) - 1);
+  const auto known = tables_.find(table_id);
+  const SequenceNumber expected =
+      std::max(clamped, known == tables_.end() ? 0 : known->second.mark);
+  if (version.has_value()) possible_version_ = std::max(possible_version_, *version);
+  if (!answer.ok()) {
+    if (HasReason(answer.status(), ErrorReason::kFenced)) {
+      return version.has_value() && *version < possible_version_ ? absl::OkStatus()
+                                                                 : Wrong("fenced without cause");
+    }
+    if (!trouble.failed) return Wrong("MarkDeleted failed: ", ShowStatus(answer.status()));
+    if (known != tables_.end()) {
+      known->second.possible_mark = std::max(known->second.possible_mark, expected);
+    }
+    return absl::OkStatus();
+  }
+  if (IsFenced(version)) return Wrong("a fenced MarkDeleted was accepted");
+  if (version.has_value()) version_ = std::max(version_, *version);
+  if (*answer != expected) return Wrong("MarkDeleted answered ", *answer, " not ", expected);
+  if (known != tables_.end()) known->second.mark = expected;
+  return absl::OkStatus();
+}
+
+void RegionModel::EverythingIsDurable() {
+  bool anything = false;
+  for (StoredBatch& batch : batches_) {
+    anything |= !batch.durable;
+    batch.durable = true;
+  }
+  if (anything) ++epoch_;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The open log
+
+SequenceNumber RegionModel::Next(TableId table) const {
+  const auto entry = tables_.find(table);
+  return entry == tables_.end() ? 1 : entry->second.next;
+}
+
+SequenceNumber RegionModel::HighestAnswered(TableId table) const {
+  const auto entry = tables_.find(table);
+  return entry == tables_.end() ? 0 : entry->second.highest_answered;
+}
+
+std::vector<TableId> RegionModel::Tables() const {
+  std::vector<TableId> tables;
+  for (const auto& [table, state] : tables_) tables.push_back(table);
+  return tables;
+}
+
+std::vector<StoredRecord> RegionModel::LiveOf(const StoredBatch& batch) const {
+  const SequenceNumber mark = tables_.at(batch.table).mark;
+  std::vector<StoredRecord> live;
+  for (size_t i = 0; i < batch.payloads.size(); ++i) {
+    if (batch.first + i > mark) live.push_back({batch.table, batch.first + i, batch.payloads[i]});
+  }
+  return live;
+}
+
+std::vector<StoredRecord> RegionModel::Live(TableId table) const {
+  std::vector<StoredRecord> live;
+  for (const StoredBatch& batch : batches_) {
+    if (batch.table != table) continue;
+    for (StoredRecord& record : LiveOf(batch)) live.push_back(std::move(record));
+  }
+  return live;
+}
+
+absl::Status RegionModel::CompareRange(const RegionLog& log, const ReadRange& range,
+                                       const ReadLimits& limits) const {
+  const auto found = ReadAll(log, range, limits);
+  if (!found.ok()) return Wrong("read failed: ", ShowStatus(found.status()));
+  std::vector<StoredRecord> expected;
+  for (const StoredRecord& record : Live(*range.table)) {
+    if (record.sequence >= range.first && record.sequence <= range.last) expected.push_back(record);
+  }
+  return CompareRecords(absl::StrCat("read of ", range.first, "..", range.last), expected, *found);
+}
+
+absl::Status RegionModel::CompareOpen(const RegionLog& log) const {
+  const auto everything = ReadAll(log, ReadRange{});
+  if (!everything.ok()) return Wrong("read of all tables: ", ShowStatus(everything.status()));
+  std::map<TableId, std::vector<StoredRecord>> by_table;
+  for (const StoredRecord& record : *everything) by_table[record.table].push_back(record);
+  const RegionDescription description = log.Describe();
+  std::map<TableId, TableState> states;
+  for (const TableState& state : description.tables) states[state.table] = state;
+
+  for (const auto& [table, state] : tables_) {
+    const std::vector<StoredRecord> live = Live(table);
+    const std::string name = absl::StrCat("table ", table);
+    RETURN_IF_WRONG(CompareRecords(name + " in a read of all tables", live, by_table[table]));
+    RETURN_IF_WRONG(CompareRange(log, ReadRange{table}, ReadLimits{}));
+    const TablePosition position = log.Position(table);
+    if (position.next != state.next) {
+      return Wrong(name, ": next is ", position.next, ", not ", state.next);
+    }
+    if (position.deleted_through != state.mark) {
+      return Wrong(name, ": deleted through ", position.deleted_through, ", not ", state.mark);
+    }
+    const SequenceNumber first = live.empty() ? state.next : live.front().sequence;
+    if (position.first != first) return Wrong(name, ": first is ", position.first, ", not ", first);
+    if (state.next > 1 && states[table].last_live != (live.empty() ? 0 : live.back().sequence)) {
+      return Wrong(name, ": last live is ", states[table].last_live);
+    }
+    by_table.erase(table);
+  }
+  if (!by_table.empty()) return Wrong("records of unknown table ", by_table.begin()->first);
+  if (description.region_version < version_ || description.region_version > possible_version_) {
+    return Wrong("region version is ", description.region_version, ", not ", version_);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace walden::testing

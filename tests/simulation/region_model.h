@@ -1,0 +1,118 @@
+// What a region's log may and must hold, by the simplest means: a list of batches in log order.
+//
+// The model is told every call and its answer, checks the answer, and compares the log with itself.
+// Where an answer was lost (a crash, a failed write) it keeps both possibilities until the region
+// is reopened and shows which one came true. Single-threaded.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/log_engine.h"
+#include "tests/support/log_verbs.h"
+
+namespace walden::testing {
+
+// What has gone wrong under the region since it was opened, so what answers it may excuse.
+struct Trouble {
+  bool failed = false;     // a call failed or the machine crashed: UNAVAILABLE
+  bool disk_full = false;  // RESOURCE_EXHAUSTED
+  bool lost_bytes =
+      false;  // a power cut or failed sync: answered but not durable batches may be gone
+};
+
+class RegionModel {
+ public:
+  struct StoredBatch {
+    TableId table = 0;
+    SequenceNumber first = 0;  // 0: never answered
+    std::vector<std::string> payloads;
+    std::optional<ProducerTag> producer;
+    bool durable = false;
+    bool may_be_refused = false;  // not answered, and something else than the failure may be why
+    uint64_t epoch = 0;  // syncs that completed before it was written, as far as answers tell
+
+    SequenceNumber last() const { return first + payloads.size() - 1; }
+  };
+
+  // --- Answers ---
+
+  absl::Status CheckCommit(const std::vector<Batch>& group,
+                           const std::vector<AppendResult>& results, uint64_t segment_bytes,
+                           const Trouble& trouble);
+  absl::Status CheckMark(TableId table, SequenceNumber through, std::optional<uint64_t> version,
+                         const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
+  // Sync or Close was answered, or the region says that nothing waits.
+  void EverythingIsDurable();
+
+  // --- The log ---
+
+  // The open region shows exactly what was answered.
+  absl::Status CompareOpen(const RegionLog& log) const;
+  absl::Status CompareRange(const RegionLog& log, const ReadRange& range,
+                            const ReadLimits& limits) const;
+
+  // The region was reopened: everything durable is there, the rest is a prefix of whole batches.
+  // Afterwards the model holds what was found.
+  absl::Status ResolveReopened(const RegionLog& log, const Trouble& trouble);
+
+  // A reopened region of which the last epoch may be cut off: as a torn tail.
+  absl::Status CompareCutTail(const RegionLog& log) const;
+
+  // --- For choosing what to do next ---
+
+  SequenceNumber Next(TableId table) const;
+  SequenceNumber HighestAnswered(TableId table) const;
+  uint64_t region_version() const { return version_; }
+  bool has_failed() const { return failed_; }
+  const std::vector<StoredBatch>& batches() const { return batches_; }
+  std::vector<StoredRecord> Live(TableId table) const;
+  std::vector<TableId> Tables() const;
+
+ private:
+  struct Table {
+    SequenceNumber next = 1;
+    SequenceNumber mark = 0;
+    SequenceNumber possible_mark = 0;  // an unanswered one
+    SequenceNumber highest_answered = 0;
+  };
+  using ProducerKey = std::pair<uint64_t, TableId>;
+  struct Numbers {
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+    bool certain =
+        true;  // else the batch may be forgotten: it was lost, or deleted before it lasted
+  };
+  using Window = std::map<uint64_t, Numbers>;  // by producer sequence
+
+  absl::Status CheckAnswer(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
+                           const Trouble& trouble, bool alone);
+  absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
+  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result) const;
+  absl::Status CheckRefused(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
+                            const Trouble& trouble, bool alone);
+  bool IsFenced(std::optional<uint64_t> version) const;
+  bool IsKnownRetry(const Batch& batch) const;
+  bool IsTooOldForProducer(const Batch& batch) const;      // may be refused
+  bool IsOutOfOrderForProducer(const Batch& batch) const;  // must be refused
+  absl::Status ResolveMarks(const RegionLog& log);
+  absl::Status ResolveBatches(const RegionLog& log, const Trouble& trouble);
+  absl::Status ResolveNumbers(const RegionLog& log);
+  void ForgetProducersOf(const StoredBatch& batch);
+  std::vector<StoredRecord> LiveOf(const StoredBatch& batch) const;
+
+  std::vector<StoredBatch> batches_;     // answered, in log order
+  std::vector<StoredBatch> unanswered_;  // in the order in which they would follow
+  std::map<TableId, Table> tables_;
+  std::map<ProducerKey, Window> producers_;
+  uint64_t version_ = 0;
+  uint64_t possible_version_ = 0;
+  uint64_t epoch_ = 0;
+  bool failed_ = false;
+};
+
+}  // namespace walden::testing

@@ -1,0 +1,195 @@
+// The machine of a simulation: starting, crashing, coming back.
+#include "tests/simulation/simulation.h"
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/segment/segment_engine.h"
+
+namespace walden::testing {
+namespace {
+
+constexpr char kDirectory[] = "/data";
+
+}  // namespace
+
+Simulation::Simulation(uint64_t seed, bool every_operation,
+                       std::function<void(const std::string&)> observe)
+    : random_(seed), observe_(std::move(observe)), disk_(random_.Next()) {
+  if (every_operation) disk_.SetTrace([this](const std::string& line) { observe_(line); });
+  constexpr uint64_t kWriteBack[] = {0, 0, 10, 60};
+  disk_.SetWriteBack(kWriteBack[random_.Below(4)]);
+  regions_.resize(random_.Between(1, 3));
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    constexpr uint64_t kSegmentBytes[] = {4 << 10, 8 << 10, 16 << 10, 64 << 10};
+    constexpr uint32_t kSyncEvery[] = {1, 3, 10};
+    regions_[i].id = i + 1;
+    regions_[i].tables = random_.Between(1, 4);
+    regions_[i].options.segment_size_bytes = kSegmentBytes[random_.Below(4)];
+    regions_[i].options.buffered_sync_every_writes = kSyncEvery[random_.Below(3)];
+  }
+}
+
+Simulation::~Simulation() { StopProcess(); }
+
+void Simulation::Note(const std::string& line) { observe_(line); }
+
+absl::Status Simulation::Run() {
+  absl::Status status = disk_.CreateDirectory(kDirectory);
+  if (status.ok()) status = disk_.SyncDirectory("/");
+  if (status.ok()) status = OpenEverything();
+  const uint64_t steps = random_.Between(10, 120);
+  for (uint64_t i = 0; status.ok() && i < steps; ++i) {
+    clock_.Advance(absl::Microseconds(random_.Between(1, 50000)));
+    if (random_.Percent(30)) background_.RunAll();
+    status = disk_.crashed() ? RecoverFromCrash() : Step();
+  }
+  if (status.ok()) status = RecoverFromCrash();
+  if (status.ok()) status = DamageCopies();
+  return status;
+}
+
+absl::Status Simulation::Step() {
+  Region& region = regions_[random_.Below(regions_.size())];
+  if (!region.log->Health().ok() && random_.Percent(50)) return Reopen(region);
+  const uint64_t choice = random_.Below(100);
+  if (choice < 52) return Append(region);
+  if (choice < 62) return Mark(region);
+  if (choice < 66) return Sync(region);
+  if (choice < 74) return Read(region);
+  if (choice < 76) return ReadWithErrors(region);
+  if (choice < 78) return Verify(region);
+  if (choice < 82) return Reopen(region);
+  if (choice < 88) {
+    ArmCrash(14);
+  } else if (choice < 91) {
+    Note("power cut");
+    disk_.PowerCut(RandomLoss());
+    for (Region& each : regions_) each.lost_bytes = true;
+  } else if (choice < 93) {
+    Note("kill");
+    disk_.Kill();
+  } else if (choice < 97) {
+    InjectFault();
+  } else {
+    FillOrEmptyDisk();
+  }
+  return absl::OkStatus();
+}
+
+PowerLoss Simulation::RandomLoss() {
+  constexpr PowerLoss kLosses[] = {PowerLoss::kRandom, PowerLoss::kRandom, PowerLoss::kPrefix,
+                                   PowerLoss::kNothing, PowerLoss::kAll};
+  return kLosses[random_.Below(5)];
+}
+
+void Simulation::ArmCrash(uint64_t within) {
+  const uint64_t nth = random_.Between(1, within);
+  const Crash crash = random_.Percent(70) ? Crash::kPowerCut : Crash::kKill;
+  Note(absl::StrCat(crash == Crash::kKill ? "kill" : "power cut", " at change ", nth, " from now"));
+  disk_.CrashAt(nth, crash, RandomLoss());
+  // Whether it comes as a power cut is known only when it comes; being lenient here costs little.
+  if (crash == Crash::kPowerCut) {
+    for (Region& region : regions_) region.lost_bytes = true;
+  }
+}
+
+Trouble Simulation::TroubleOf(const Region& region) const {
+  const bool faults = disk_.faults_hit() > region.faults_before;
+  Trouble trouble;
+  trouble.failed = faults || disk_.crashed();
+  trouble.disk_full = faults || region.disk_was_full;
+  trouble.lost_bytes = region.lost_bytes || faults;
+  return trouble;
+}
+
+void Simulation::StopProcess() {
+  for (Region& region : regions_) region.log.reset();
+  background_.RunAll();  // it fails, the machine is down
+  engine_.reset();
+}
+
+absl::Status Simulation::RecoverFromCrash() {
+  if (!disk_.crashed()) {
+    Note("kill");
+    disk_.Kill();
+  }
+  for (int attempt = 0;; ++attempt) {
+    StopProcess();
+    if (attempt > 0 || random_.Percent(70)) {
+      LiftLimits();
+    }
+    disk_.CancelCrash();
+    disk_.Restart();
+    Note("restart");
+    if (attempt < 3 && random_.Percent(25)) ArmCrash(20);
+    absl::Status status = OpenEverything();
+    if (disk_.crashed()) continue;
+    disk_.CancelCrash();
+    return status;
+  }
+}
+
+absl::Status Simulation::OpenEverything() {
+  absl::Status status = OpenEngine();
+  for (Region& region : regions_) {
+    if (status.ok()) status = OpenRegion(region);
+  }
+  return status;
+}
+
+absl::Status Simulation::OpenEngine() {
+  SegmentEngineOptions options;
+  options.file_system = &disk_;
+  options.clock = &clock_;
+  options.background = random_.Percent(50) ? &background_ : nullptr;
+  options.data_directory = kDirectory;
+  options.namespace_name = "default";
+  options.spare_segment_bytes = regions_[0].options.segment_size_bytes;
+  for (int attempt = 0;; ++attempt) {
+    const uint64_t faults_before = disk_.faults_hit();
+    auto engine = SegmentEngine::Open(options);
+    if (engine.ok()) {
+      engine_ = std::move(*engine);
+      return absl::OkStatus();
+    }
+    const bool excused =
+        disk_.faults_hit() > faults_before || HasReason(engine.status(), ErrorReason::kDiskFull);
+    if (disk_.crashed() || !excused || attempt > 0) return engine.status();
+    Note(absl::StrCat("the engine does not open: ", ShowStatus(engine.status())));
+    LiftLimits();
+  }
+}
+
+absl::Status Simulation::OpenRegion(Region& region) {
+  for (int attempt = 0;; ++attempt) {
+    const uint64_t faults_before = disk_.faults_hit();
+    auto log = engine_->OpenRegion(region.id, region.options, /*create=*/true);
+    if (disk_.crashed()) return absl::OkStatus();
+    if (log.ok()) {
+      region.log = std::move(*log);
+      Trouble trouble = TroubleOf(region);
+      trouble.lost_bytes |= disk_.faults_hit() > region.faults_before;
+      region.faults_before = disk_.faults_hit();
+      region.disk_was_full = disk_limited_;
+      region.lost_bytes = false;
+      absl::Status status = region.model.ResolveReopened(*region.log, trouble);
+      const OpeningReport report = region.log->Describe().opening;
+      Note(absl::StrCat("region ", region.id, " opened, torn tail of ", report.torn_tail_bytes,
+                        " bytes"));
+      if (status.ok() && report.outcome == OpeningReport::Outcome::kQuarantined) {
+        return absl::InternalError("quarantined though no byte was damaged");
+      }
+      return status.ok() ? status
+                         : WithContext(status, absl::StrCat("region ", region.id, " reopened"));
+    }
+    const bool excused =
+        disk_.faults_hit() > faults_before || HasReason(log.status(), ErrorReason::kDiskFull);
+    if (!excused || attempt > 0) {
+      return WithContext(log.status(), absl::StrCat("region ", region.id, " does not open"));
+    }
+    Note(absl::StrCat("region ", region.id, " does not open: ", ShowStatus(log.status())));
+    LiftLimits();
+  }
+}
+
+}  // namespace walden::testing

@@ -1,0 +1,121 @@
+// One random history of one engine on a machine that fails, all of it decided by one seed, in one
+// thread: appends, marks, reads, reopenings, crashes at any file operation, failing calls, full
+// disks, flipped bits. Whatever the log answers and holds is compared with RegionModel.
+//
+// Payload bytes are random but never zero: a sector of zeros inside a record looks as if it had
+// never been written, and then even a correct engine must take a flipped bit in the last record for
+// a torn tail.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/clock.h"
+#include "engine/executor.h"
+#include "engine/log_engine.h"
+#include "tests/simulation/region_model.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/random.h"
+
+namespace walden::testing {
+
+// Runs work when the simulation says so.
+class QueuedExecutor final : public Executor {
+ public:
+  ~QueuedExecutor() override { RunAll(); }
+
+  void Post(std::function<void()> work) override { work_.push_back(std::move(work)); }
+
+  void RunAll() {
+    while (!work_.empty()) {
+      const std::function<void()> work = std::move(work_.front());
+      work_.pop_front();
+      work();
+    }
+  }
+
+ private:
+  std::deque<std::function<void()>> work_;
+};
+
+class SimulatedClock final : public Clock {
+ public:
+  absl::Duration Now() const override { return now_; }
+  void Advance(absl::Duration duration) { now_ += duration; }
+
+ private:
+  absl::Duration now_ = absl::ZeroDuration();
+};
+
+class Simulation {
+ public:
+  // `observe` is called with every step and, if `every_operation`, every file operation.
+  Simulation(uint64_t seed, bool every_operation,
+             std::function<void(const std::string& line)> observe);
+  ~Simulation();
+
+  // OK, or what was wrong.
+  absl::Status Run();
+
+ private:
+  struct Region {
+    RegionId id = 0;
+    RegionOptions options;
+    TableId tables = 1;
+    std::unique_ptr<RegionLog> log;
+    RegionModel model;
+    uint64_t faults_before = 0;  // hit before it was opened
+    bool lost_bytes = false;     // since the model was last compared with the reopened log
+    bool disk_was_full = false;  // since it was opened
+    std::vector<Batch> tagged;   // sent with a producer, for retries
+    uint64_t next_tag = 1;
+  };
+
+  // --- The machine (simulation.cc) ---
+  void Note(const std::string& line);
+  absl::Status Step();
+  absl::Status OpenEverything();
+  absl::Status OpenEngine();
+  absl::Status OpenRegion(Region& region);
+  absl::Status RecoverFromCrash();
+  void StopProcess();
+  Trouble TroubleOf(const Region& region) const;
+  PowerLoss RandomLoss();
+  void ArmCrash(uint64_t within);
+
+  // --- What is done (simulation_steps.cc) ---
+  absl::Status Append(Region& region);
+  absl::Status Mark(Region& region);
+  absl::Status Sync(Region& region);
+  absl::Status Read(Region& region);
+  absl::Status ReadWithErrors(Region& region);
+  absl::Status Verify(Region& region);
+  absl::Status Reopen(Region& region);
+  void InjectFault();
+  void FillOrEmptyDisk();
+  void LiftLimits();  // of the disk's room, and faults to come
+  Batch RandomBatch(Region& region);
+  std::string RandomPayload(const Region& region);
+
+  // --- Damage (simulation_damage.cc) ---
+  absl::Status DamageCopies();
+  absl::Status DamageOneCopy(Region& region, bool closed);
+  absl::Status CompareDamaged(const Region& region, RegionLog& log, const std::string& path,
+                              uint64_t offset, RecoveryPolicy policy, bool closed);
+
+  Random random_;
+  const std::function<void(const std::string&)> observe_;
+  FaultFileSystem disk_;
+  SimulatedClock clock_;
+  QueuedExecutor background_;
+  bool disk_limited_ = false;
+  std::unique_ptr<LogEngine> engine_;
+  std::vector<Region> regions_;
+};
+
+}  // namespace walden::testing
