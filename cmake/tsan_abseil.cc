@@ -4,27 +4,30 @@
 // field that an absl::Mutex guards would be reported as a race. These definitions stand before the
 // library's own, call them, and add the edges. gRPC's mutexes are Abseil's too.
 //
-// Conditions that Abseil evaluates for a waiting thread are read while its lock is really held but
-// after the edge is drawn; such reads are ignored.
+// What happens inside the library's own functions is ignored: its bookkeeping is ordered by locks
+// that the sanitizer does not see, and conditions that it evaluates for a waiting thread are read
+// after the edge of the unlocking thread is drawn.
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <type_traits>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-// Of the sanitizer's runtime; its headers do not declare them.
+// Of the sanitizer's runtime, whose headers do not declare them. They stop it from looking at
+// writes too.
 extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
 extern "C" void AnnotateIgnoreReadsEnd(const char* file, int line);
 
 namespace {
 
-class IgnoreReads {
+class IgnoreAccesses {
  public:
-  IgnoreReads() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
-  ~IgnoreReads() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
+  IgnoreAccesses() { AnnotateIgnoreReadsBegin(__FILE__, __LINE__); }
+  ~IgnoreAccesses() { AnnotateIgnoreReadsEnd(__FILE__, __LINE__); }
 };
 
 // The library's function of the name that the compiler gave ours.
@@ -49,14 +52,21 @@ ABSL_NAMESPACE_BEGIN
 #define WALDEN_LOCK(name, mangled)                                                 \
   void Mutex::name() {                                                             \
     static const auto next = Next<void (*)(Mutex*)>(WALDEN_ABSL "5Mutex" mangled); \
-    next(this);                                                                    \
+    {                                                                              \
+      IgnoreAccesses ignore;                                                       \
+      next(this);                                                                  \
+    }                                                                              \
     __tsan_acquire(this);                                                          \
   }
 
 #define WALDEN_TRY_LOCK(name, mangled)                                             \
   bool Mutex::name() {                                                             \
     static const auto next = Next<bool (*)(Mutex*)>(WALDEN_ABSL "5Mutex" mangled); \
-    const bool locked = next(this);                                                \
+    bool locked = false;                                                           \
+    {                                                                              \
+      IgnoreAccesses ignore;                                                       \
+      locked = next(this);                                                         \
+    }                                                                              \
     if (locked) __tsan_acquire(this);                                              \
     return locked;                                                                 \
   }
@@ -65,7 +75,7 @@ ABSL_NAMESPACE_BEGIN
   void Mutex::name() {                                                             \
     static const auto next = Next<void (*)(Mutex*)>(WALDEN_ABSL "5Mutex" mangled); \
     __tsan_release(this);                                                          \
-    IgnoreReads ignore;                                                            \
+    IgnoreAccesses ignore;                                                         \
     next(this);                                                                    \
   }
 
@@ -80,73 +90,59 @@ void Mutex::LockWhen(const Condition& condition) {
   static const auto next =
       Next<void (*)(Mutex*, const Condition&)>(WALDEN_ABSL "5Mutex8LockWhenERKNS0_9ConditionE");
   {
-    IgnoreReads ignore;
+    IgnoreAccesses ignore;
     next(this, condition);
   }
   __tsan_acquire(this);
+}
+
+// Gives the mutex up and takes it again inside the library.
+template <typename Result, typename... Arguments>
+Result Waiting(Mutex* mutex, Result (*next)(Arguments...),
+               std::type_identity_t<Arguments>... arguments) {
+  struct Edges {
+    explicit Edges(Mutex* mutex) : mutex(mutex) { __tsan_release(mutex); }
+    ~Edges() { __tsan_acquire(mutex); }
+    Mutex* mutex;
+  } edges(mutex);
+  IgnoreAccesses ignore;
+  return next(arguments...);
 }
 
 void Mutex::Await(const Condition& condition) {
   static const auto next =
       Next<void (*)(Mutex*, const Condition&)>(WALDEN_ABSL "5Mutex5AwaitERKNS0_9ConditionE");
-  __tsan_release(this);
-  {
-    IgnoreReads ignore;
-    next(this, condition);
-  }
-  __tsan_acquire(this);
+  Waiting(this, next, this, condition);
 }
 
 bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Duration)>(
       WALDEN_ABSL "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE");
-  __tsan_release(this);
-  bool held = false;
-  {
-    IgnoreReads ignore;
-    held = next(this, condition, timeout);
-  }
-  __tsan_acquire(this);
-  return held;
+  return Waiting(this, next, this, condition, timeout);
 }
 
 bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   static const auto next = Next<bool (*)(Mutex*, const Condition&, Time)>(
       WALDEN_ABSL "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE");
-  __tsan_release(this);
-  bool held = false;
-  {
-    IgnoreReads ignore;
-    held = next(this, condition, deadline);
-  }
-  __tsan_acquire(this);
-  return held;
+  return Waiting(this, next, this, condition, deadline);
 }
 
 void CondVar::Wait(Mutex* mutex) {
   static const auto next =
       Next<void (*)(CondVar*, Mutex*)>(WALDEN_ABSL "7CondVar4WaitEPNS0_5MutexE");
-  __tsan_release(mutex);
-  next(this, mutex);
-  __tsan_acquire(mutex);
+  Waiting(mutex, next, this, mutex);
 }
 
 bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
   static const auto next = Next<bool (*)(CondVar*, Mutex*, Duration)>(
       WALDEN_ABSL "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE");
-  __tsan_release(mutex);
-  const bool timed_out = next(this, mutex, timeout);
-  __tsan_acquire(mutex);
-  return timed_out;
+  return Waiting(mutex, next, this, mutex, timeout);
 }
 
 bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   static const auto next = Next<bool (*)(CondVar*, Mutex*, Time)>(
       WALDEN_ABSL "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
-  __tsan_release(mutex);
-  const bool timed_out = next(this, mutex, deadline);
-  __tsan_acquire(mutex);
-  return timed_out;
+  return Waiting(mutex, next, this, mutex, deadline);
 }
 
 ABSL_NAMESPACE_END
