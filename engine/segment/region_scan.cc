@@ -29,6 +29,8 @@ absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
   auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", kMetadataFileName),
                                     FileSystem::OpenMode::kReadOnly);
   if (absl::IsNotFound(file.status())) {
+    const auto names = file_system->ListDirectory(directory.path);
+    if (!names.ok()) return names.status();
     return NotALog(directory, std::string(kMetadataFileName), "is missing");
   }
   if (!file.ok()) return file.status();

@@ -67,7 +67,8 @@ absl::Status SegmentEngine::Start() {
     status = RemoveTree(absl::StrCat(directory_, "/", name));
     if (!status.ok()) return status;
   }
-  spares_ = std::make_unique<segment::SparePool>(files, absl::StrCat(directory_, "/spare"),
+  spares_ = std::make_unique<segment::SparePool>(files, options_.clock,
+                                                 absl::StrCat(directory_, "/spare"),
                                                  options_.spare_segment_bytes,
                                                  options_.spare_segments, options_.background);
   return spares_->Start();

@@ -1,5 +1,9 @@
-// One segment file as readers see it: mapped when somebody reads, not before, so that a log of
+// One segment file as readers see it: opened when somebody reads, not before, so that a log of
 // thousands of segments holds no descriptors and no mappings while nobody does. Any thread.
+//
+// Long stretches are read through a shared mapping. Short ones, which lie scattered when many tables
+// share a region, are read by a call: a page fault and its undoing cost several times as much
+// (docs/decisions/0004-reading.md).
 #pragma once
 
 #include <cstdint>
@@ -9,9 +13,31 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "engine/io/file_system.h"
 
 namespace walden::segment {
+
+// A segment file that somebody reads. Any thread.
+class OpenSegment {
+ public:
+  OpenSegment(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
+
+  // Fills `out` from `offset`. Past the end of the file is OUT_OF_RANGE.
+  absl::Status Read(uint64_t offset, absl::Span<char> out) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // [begin, end) will not be read again soon.
+  void Release(uint64_t begin, uint64_t end) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  uint64_t size() const { return size_; }
+
+ private:
+  const std::unique_ptr<File> file_;
+  const uint64_t size_;
+  mutable absl::Mutex mutex_;
+  // Made by the first long read; never changes afterwards.
+  mutable std::unique_ptr<const Mapping> mapping_ ABSL_GUARDED_BY(mutex_);
+};
 
 class SegmentFile {
  public:
@@ -29,8 +55,8 @@ class SegmentFile {
   const std::string& path() const { return path_; }
   const std::string& shown_path() const { return shown_path_; }
 
-  // The mapping lives as long as somebody holds it. NOT_FOUND once the file was deleted.
-  absl::StatusOr<std::shared_ptr<const Mapping>> Map() const;
+  // It stays open as long as somebody holds it. NOT_FOUND once the file was deleted.
+  absl::StatusOr<std::shared_ptr<const OpenSegment>> Open() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   FileSystem* const file_system_;
@@ -39,7 +65,7 @@ class SegmentFile {
   const std::string shown_path_;
   const uint64_t size_;
   mutable absl::Mutex mutex_;
-  mutable std::weak_ptr<const Mapping> mapping_ ABSL_GUARDED_BY(mutex_);
+  mutable std::weak_ptr<const OpenSegment> open_ ABSL_GUARDED_BY(mutex_);
 };
 
 // "seg_12", and back; false for any other name.

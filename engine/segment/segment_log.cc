@@ -52,21 +52,27 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   const SequenceNumber mark = published_->Position(table).deleted_through;
   through = std::min(through, published_->LastAssigned(table));
   if (through <= mark) return mark;
+  const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
+  if (!first_live.ok()) return first_live.status();
   status = AppendMetadata({MetadataEntry::TableMark(table, through)});
   if (!status.ok()) return status;
-
-  SequenceNumber first_live = through + 1;
-  if (published_->Straddles(table, through)) {
-    SegmentReader reader(published_, {.table = table, .first = through + 1, .pass_known_damage = true});
-    // Damage here is told to whoever reads; the mark holds all the same.
-    (void)reader.Next({.max_records = 1},
-                      [&](const RecordView& record) { first_live = record.sequence; });
-  }
-  published_->RaiseMark(table, through, first_live);
+  published_->RaiseMark(table, through, *first_live);
   status = RemoveEmptied();
   // On a full disk they go with a later mark.
   if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
   return through;
+}
+
+absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
+                                                          SequenceNumber through) const {
+  SequenceNumber first_live = through + 1;
+  if (!published_->Straddles(table, through)) return first_live;
+  SegmentReader reader(published_, {.table = table, .first = through + 1, .pass_known_damage = true});
+  const auto read = reader.Next(
+      {.max_records = 1}, [&](const RecordView& record) { first_live = record.sequence; });
+  // Damage is told to whoever reads these records; the mark does not depend on it.
+  if (!read.ok() && !absl::IsDataLoss(read.status())) return read.status();
+  return first_live;
 }
 
 absl::Status SegmentLog::RemoveEmptied() {

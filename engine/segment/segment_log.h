@@ -60,7 +60,7 @@ class SegmentLog final : public RegionLog {
   absl::StatusOr<std::string> SaveEvidence(const File& file, uint64_t segment, const TornTail& torn);
   absl::Status OpenNewest(ScannedSegment& newest, bool clean_end, OpeningReport& report);
   absl::Status RemoveLeftovers(const RegionScan& region);
-  void Publish(RegionScan& region);
+  absl::Status Publish(RegionScan& region);
   void RestoreProducers(const RegionScan& region);
 
   // --- Committing ---
@@ -79,6 +79,8 @@ class SegmentLog final : public RegionLog {
 
   // --- Marking ---
   absl::Status RemoveEmptied();
+  // The table's first record above the mark, exactly if one segment holds records on both sides of it.
+  absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
 
   // Appends to the metadata; an error other than DISK_FULL fails the region.
   absl::Status AppendMetadata(absl::Span<const MetadataEntry> entries);

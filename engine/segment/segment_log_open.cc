@@ -74,7 +74,8 @@ absl::Status SegmentLog::Recover() {
   if (status.ok()) status = OpenNewest(region.segments.back(), region.clean_end(), report);
   if (!status.ok()) return status;
   RestoreProducers(region);
-  Publish(region);
+  status = Publish(region);
+  if (!status.ok()) return status;
   report.duration_micros =
       static_cast<uint64_t>(absl::ToInt64Microseconds(env_.clock->Now() - start));
   published_->SetOpening(std::move(report));
@@ -172,7 +173,7 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
   for (const ProducerTable::Batch& batch : batches) producers_.Add(batch);
 }
 
-void SegmentLog::Publish(RegionScan& region) {
+absl::Status SegmentLog::Publish(RegionScan& region) {
   const MetadataState& state = metadata_->state();
   walk_next_ = region.next;
   next_ = std::max(region.next, state.reserved_through + 1);
@@ -192,18 +193,13 @@ void SegmentLog::Publish(RegionScan& region) {
   }
   for (const auto& [table, through] : state.marks) {
     next_ = std::max(next_, through + 1);
-    SequenceNumber first_live = through + 1;
-    if (published_->Straddles(table, through)) {
-      SegmentReader reader(published_,
-                           {.table = table, .first = through + 1, .pass_known_damage = true});
-      // An error shows again to whoever reads these records; the mark holds all the same.
-      (void)reader.Next({.max_records = 1},
-                        [&](const RecordView& record) { first_live = record.sequence; });
-    }
-    published_->RaiseMark(table, through, first_live);
+    const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
+    if (!first_live.ok()) return first_live.status();
+    published_->RaiseMark(table, through, *first_live);
   }
   published_->SetRegionVersion(state.region_version);
   published_->SetNext(next_);
+  return absl::OkStatus();
 }
 
 }  // namespace walden::segment

@@ -68,10 +68,10 @@ absl::StatusOr<ReadProgress> SegmentReader::Next(
 absl::StatusOr<bool> SegmentReader::Read(const ReadPlan& plan, Budget& budget) {
   if (file_ != plan.file) {
     LeaveSegment();
-    auto mapping = plan.file->Map();
-    if (absl::IsNotFound(mapping.status()) && !log_->Lists(plan.file->id())) return false;
-    if (!mapping.ok()) return mapping.status();
-    mapping_ = *std::move(mapping);
+    auto open = plan.file->Open();
+    if (absl::IsNotFound(open.status()) && !log_->Lists(plan.file->id())) return false;
+    if (!open.ok()) return open.status();
+    open_ = *std::move(open);
     file_ = plan.file;
   }
   for (const Extent& extent : plan.extents) {
@@ -149,12 +149,12 @@ absl::StatusOr<ParseResult> SegmentReader::ParseAt(uint64_t position, uint64_t e
 absl::Status SegmentReader::Fill(uint64_t position, uint64_t length, uint64_t end) {
   const uint64_t want = std::min(std::max(length, kStepBytes), end - position);
   if (buffer_.size() < want) buffer_.resize(want);
-  const absl::Status copied = mapping_->Copy(position, absl::MakeSpan(buffer_.data(), want));
+  const absl::Status copied = open_->Read(position, absl::MakeSpan(buffer_.data(), want));
   if (!copied.ok()) return copied;
   buffer_offset_ = position;
   buffer_bytes_ = want;
   if (position - std::min(position, released_) >= kReleaseBytes) {
-    mapping_->Release(released_, position - released_);
+    open_->Release(released_, position);
     released_ = position;
   }
   return absl::OkStatus();
@@ -180,8 +180,8 @@ absl::Status SegmentReader::Damaged(const ReadPlan& plan, uint64_t position,
 }
 
 void SegmentReader::LeaveSegment() {
-  if (mapping_ != nullptr) mapping_->Release(released_, mapping_->size() - released_);
-  mapping_.reset();
+  if (open_ != nullptr) open_->Release(released_, open_->size());
+  open_.reset();
   file_.reset();
   released_ = 0;
   buffer_bytes_ = 0;

@@ -47,7 +47,7 @@ class SegmentReader final : public LogReader {
 
   // The segment being read.
   std::shared_ptr<const SegmentFile> file_;
-  std::shared_ptr<const Mapping> mapping_;
+  std::shared_ptr<const OpenSegment> open_;
   uint64_t released_ = 0;
   std::vector<char> buffer_;
   uint64_t buffer_offset_ = 0;

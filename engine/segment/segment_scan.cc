@@ -62,12 +62,15 @@ class Scanner {
     }
     switch (parsed.outcome) {
       case ParseOutcome::kRecord: {
+        if (parsed.record.sequence < expected_) {
+          return Stop(What::kLeftover, "leftover with a lower sequence number");
+        }
         const char* const reason = Accept(parsed.record);
-        return reason == nullptr ? absl::OkStatus() : Stop(reason, /*never_written=*/false);
+        return reason == nullptr ? absl::OkStatus() : Stop(What::kInvalid, reason);
       }
-      case ParseOutcome::kNeverWritten: return Stop("never written", /*never_written=*/true);
-      case ParseOutcome::kNeedMore: return Stop("the file is cut short", /*never_written=*/false);
-      case ParseOutcome::kInvalid: return Stop(parsed.reason, /*never_written=*/false);
+      case ParseOutcome::kNeverWritten: return Stop(What::kNeverWritten, "never written");
+      case ParseOutcome::kNeedMore: return Stop(What::kInvalid, "the file is cut short");
+      case ParseOutcome::kInvalid: return Stop(What::kInvalid, parsed.reason);
     }
     return absl::InternalError("unreachable");
   }
@@ -86,7 +89,6 @@ class Scanner {
 
   // Null, or why the record cannot follow.
   const char* Accept(const ParsedRecord& record) {
-    if (record.sequence < expected_) return "leftover with a lower sequence number";
     if (record.sequence > expected_ && !record.jump()) return "sequence numbers are missing before it";
     if (in_batch_ && record.table != run_.table) return "a batch mixes tables";
     if (!in_batch_) BeginBatch(record);
@@ -160,13 +162,19 @@ class Scanner {
     producer_ = {};
   }
 
-  // No record at position_: the end, a torn tail, or damage?
-  absl::Status Stop(const char* reason, bool never_written) {
-    if (options_.known_end) return StopBeforeKnownEnd(reason, never_written);
-    return StopAtUnknownEnd(reason, never_written);
+  // What lies at position_ instead of the next record.
+  enum class What {
+    kNeverWritten,
+    kLeftover,  // a valid record of an earlier use of the file
+    kInvalid,
+  };
+
+  // The end, a torn tail, or damage?
+  absl::Status Stop(What what, const char* reason) {
+    return options_.known_end ? StopBeforeKnownEnd(what, reason) : StopAtUnknownEnd(what, reason);
   }
 
-  absl::Status StopBeforeKnownEnd(const char* reason, bool never_written) {
+  absl::Status StopBeforeKnownEnd(What what, const char* reason) {
     const KnownEnd& known = *options_.known_end;
     const bool all_there = !in_batch_ && expected_ >= known.next;
     if (all_there && (!known.offset || position_ >= *known.offset)) {
@@ -179,13 +187,14 @@ class Scanner {
       AddDamage((*next)->offset, (*next)->sequence, reason);
       return absl::OkStatus();
     }
-    if (never_written && in_batch_) reason = "the rest of a batch is missing";
+    if (what == What::kNeverWritten && in_batch_) reason = "the rest of a batch is missing";
     AddDamage(window_.end(), known.next, reason);
     finished_ = true;
     return absl::OkStatus();
   }
 
-  absl::Status StopAtUnknownEnd(const char* reason, bool never_written) {
+  absl::Status StopAtUnknownEnd(What what, const char* reason) {
+    const bool never_written = what == What::kNeverWritten;
     const uint64_t near = std::min(window_.end(), position_ + kMaxUnsyncedBytes);
     auto last = LastNonZero(window_, position_, never_written ? near : window_.end());
     if (!last.ok()) return last.status();
@@ -207,7 +216,7 @@ class Scanner {
     if (!last.ok()) return last.status();
     const auto torn = LooksTorn(next->has_value() ? (*next)->offset : *last);
     if (!torn.ok()) return torn.status();
-    if (*torn) {
+    if (*torn || what == What::kLeftover) {
       DropBatch();
       scan_.torn = TornTail{position_, *last, reason};
       finished_ = true;

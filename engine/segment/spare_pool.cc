@@ -11,15 +11,21 @@ namespace {
 
 constexpr uint64_t kFillStepBytes = 1 << 20;
 
+// Segments used up faster than this are not filled with zeros ahead: it would cost the log more of the
+// disk's bandwidth than it gains.
+constexpr double kFillBelowBytesPerSecond = 256e6;
+
 }  // namespace
 
-SparePool::SparePool(FileSystem* file_system, std::string directory, uint64_t spare_bytes,
+SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
                      size_t spare_count, Executor* background)
     : file_system_(file_system),
+      clock_(clock),
       directory_(std::move(directory)),
       spare_bytes_(spare_bytes),
       spare_count_(background == nullptr ? 0 : spare_count),
-      background_(background) {}
+      background_(background),
+      last_take_(-absl::InfiniteDuration()) {}
 
 SparePool::~SparePool() {
   absl::MutexLock lock(&mutex_);
@@ -44,6 +50,9 @@ absl::Status SparePool::Take(uint64_t bytes, const std::string& path) {
   std::string spare;
   if (bytes == spare_bytes_) {
     absl::MutexLock lock(&mutex_);
+    const absl::Duration now = clock_->Now();
+    const double seconds = absl::ToDoubleSeconds(now - std::exchange(last_take_, now));
+    fill_ = static_cast<double>(bytes) < seconds * kFillBelowBytesPerSecond;
     if (!ready_.empty()) {
       spare = std::move(ready_.back());
       ready_.pop_back();
@@ -75,15 +84,17 @@ void SparePool::StartRefill() {
 
 void SparePool::Refill() {
   while (true) {
+    bool fill = true;
     {
       absl::MutexLock lock(&mutex_);
+      fill = fill_;
       if (stopping_ || ready_.size() >= spare_count_) {
         refilling_ = false;
         return;
       }
     }
     std::string path = NextPath();
-    const absl::Status made = Make(path, spare_bytes_, /*fill=*/true);
+    const absl::Status made = Make(path, spare_bytes_, fill);
     absl::MutexLock lock(&mutex_);
     if (!made.ok()) {
       // Whoever needs a segment next makes it itself and gets the error then.
@@ -103,6 +114,8 @@ absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill)
     for (uint64_t at = 0; at < bytes && status.ok(); at += zeros.size()) {
       const uint64_t step = std::min<uint64_t>(zeros.size(), bytes - at);
       status = (*file)->Write(at, {absl::string_view(zeros).substr(0, step)});
+      // In small portions, so that no sync of a log waits long behind them.
+      if (status.ok()) status = (*file)->SyncData();
     }
   }
   if (status.ok()) status = (*file)->Write(0, {kSegmentMagic});

@@ -1,7 +1,8 @@
 // Segment files made ahead, so that the writer seldom waits for one.
 //
-// A spare is really allocated and, when made in the background, filled with zeros once: writing into
-// blocks that were written before syncs faster, since the file system has nothing to note down.
+// A spare is really allocated. Unless segments are used up very fast it is also filled with zeros:
+// writing into blocks that were written before syncs faster, since the file system has nothing to note
+// down. At high rates the disk is better left to the log itself (docs/decisions/0003-spare-segments.md).
 // Spares live in their own directory until a region takes one by rename. Any thread.
 #pragma once
 
@@ -13,6 +14,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "engine/clock.h"
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 
@@ -21,7 +24,7 @@ namespace walden::segment {
 class SparePool {
  public:
   // `background` may be null: then every segment is made when it is needed, without zeros.
-  SparePool(FileSystem* file_system, std::string directory, uint64_t spare_bytes,
+  SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
             size_t spare_count, Executor* background);
   ~SparePool();  // waits for background work
 
@@ -39,12 +42,15 @@ class SparePool {
   absl::Status Make(const std::string& path, uint64_t bytes, bool fill);
 
   FileSystem* const file_system_;
+  Clock* const clock_;
   const std::string directory_;
   const uint64_t spare_bytes_;
   const size_t spare_count_;
   Executor* const background_;
 
   absl::Mutex mutex_;
+  absl::Duration last_take_ ABSL_GUARDED_BY(mutex_);
+  bool fill_ ABSL_GUARDED_BY(mutex_) = true;  // the next spare
   std::vector<std::string> ready_ ABSL_GUARDED_BY(mutex_);
   bool refilling_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

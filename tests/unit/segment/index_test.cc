@@ -1,0 +1,74 @@
+#include "engine/segment/segment_index.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace walden::segment {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+MATCHER_P3(IsExtent, first, begin, end, "") {
+  return arg.first == static_cast<SequenceNumber>(first) && arg.begin == static_cast<uint32_t>(begin) &&
+         arg.end == static_cast<uint32_t>(end);
+}
+
+TEST(SegmentIndexTest, AdjacentRunsOfATableShareAnExtent) {
+  SegmentIndex index;
+  index.Add({1, 1, 1, 8, 100});
+  index.Add({1, 2, 2, 100, 200});
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(1, 8, 200)));
+}
+
+TEST(SegmentIndexTest, AnExtentEndsWhereItWouldGrowTooLarge) {
+  SegmentIndex index;
+  index.Add({1, 1, 1, 8, 60'000});
+  index.Add({1, 2, 2, 60'000, 70'000});
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10),
+              ElementsAre(IsExtent(1, 8, 60'000), IsExtent(2, 60'000, 70'000)));
+}
+
+TEST(SegmentIndexTest, RunsFarApartAreSeparateExtents) {
+  SegmentIndex index;
+  index.Add({1, 1, 1, 8, 100});
+  index.Add({2, 2, 2, 100, 2'000});
+  index.Add({1, 3, 3, 2'000, 2'100});
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
+  EXPECT_THAT(index.ExtentsFrom(1, 2, 10), ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
+  EXPECT_THAT(index.ExtentsFrom(1, 3, 10), ElementsAre(IsExtent(3, 2'000, 2'100)));
+  EXPECT_THAT(index.ExtentsFrom(9, 1, 10), IsEmpty());
+}
+
+TEST(SegmentIndexTest, NoExtentSpansAFence) {
+  SegmentIndex index;
+  index.Add({1, 1, 1, 8, 100});
+  index.Fence(150);
+  index.Add({1, 5, 5, 150, 200});
+  index.Add({1, 6, 6, 200, 300});
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(1, 8, 100), IsExtent(5, 150, 300)));
+}
+
+TEST(SegmentIndexTest, RaisingTheFirstRemovesWhatLiesBelow) {
+  SegmentIndex index;
+  index.Add({1, 1, 4, 8, 40'000});
+  index.Add({1, 5, 9, 40'000, 80'000});
+  EXPECT_TRUE(index.RaiseFirst(1, 6));
+  EXPECT_EQ(index.LiveRange(1)->first, 6u);
+  EXPECT_EQ(index.LiveRange(1)->last, 9u);
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(5, 40'000, 80'000)));
+}
+
+TEST(SegmentIndexTest, ATableWithoutLiveRecordsIsGone) {
+  SegmentIndex index;
+  index.Add({1, 1, 4, 8, 100});
+  index.Add({2, 5, 6, 100, 200});
+  EXPECT_FALSE(index.RaiseFirst(1, 5));
+  EXPECT_FALSE(index.LiveRange(1).has_value());
+  EXPECT_THAT(index.Tables(), ElementsAre(2));
+  EXPECT_FALSE(index.RaiseFirst(2, 7));
+  EXPECT_TRUE(index.empty());
+}
+
+}  // namespace
+}  // namespace walden::segment
