@@ -68,8 +68,8 @@ void ChunkStream::FindRegion() {
 
 void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor,
                             uint64_t seen_version) {
-  absl::StatusOr<Opening> opening = actor.status();
-  if (actor.ok()) opening = Open(*actor, session_);
+  const absl::StatusOr<Opening> opening =
+      actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
   if (opening.ok() && *opening == Opening::kNothing) FinishRecords(nullptr);
   {
     absl::MutexLock lock(&mutex_);
