@@ -79,6 +79,11 @@ bool RegionModel::IsKnownRetry(const Batch& batch) const {
   return window != producers_.end() && window->second.count(batch.producer->sequence) > 0;
 }
 
+bool RegionModel::IsCertainRetry(const Batch& batch) const {
+  return IsKnownRetry(batch) &&
+         producers_.at({batch.producer->id, batch.table}).at(batch.producer->sequence).certain;
+}
+
 bool RegionModel::IsTooOldForProducer(const Batch& batch) const {
   if (!batch.producer.has_value()) return false;
   const auto window = producers_.find({batch.producer->id, batch.table});
@@ -123,10 +128,7 @@ absl::Status RegionModel::CheckDuplicate(const Batch& batch, const AppendResult&
 absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
   Table& table = tables_[batch.table];
   if (batch.payloads.empty()) return Wrong("an empty batch was accepted");
-  if (IsKnownRetry(batch)) {
-    const Window& window = producers_.at({batch.producer->id, batch.table});
-    if (window.at(batch.producer->sequence).certain) return Wrong("a retry was stored again");
-  }
+  if (IsCertainRetry(batch)) return Wrong("a retry was stored again");
   if (IsOutOfOrderForProducer(batch))
     return Wrong("a producer's older batch was stored behind a newer");
   if (batch.expected_next_sequence.has_value() && *batch.expected_next_sequence != table.next) {
@@ -179,8 +181,8 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
                          *batch.expected_next_sequence != Next(batch.table);
     // Batches before it in a group that failed may have been counted.
     const bool excused = !unanswered_.empty();
-    return (differs && !IsKnownRetry(batch)) || excused ? absl::OkStatus()
-                                                        : Wrong("mismatch without cause");
+    return (differs && !IsCertainRetry(batch)) || excused ? absl::OkStatus()
+                                                          : Wrong("mismatch without cause");
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     const bool invalid = batch.payloads.empty() || bytes + kMaxRecordOverhead > segment_bytes;
@@ -210,7 +212,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   return absl::OkStatus();
 }
 
-absl::Status RegionModel::CheckMark(TableId table_id, SequenceNumber through,
+absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, SequenceNumber through,
                                     std::optional<uint64_t> version,
                                     const absl::StatusOr<SequenceNumber>& answer,
                                     const Trouble& trouble) {
@@ -225,9 +227,13 @@ absl::Status RegionModel::CheckMark(TableId table_id, SequenceNumber through,
                                                                  : Wrong("fenced without cause");
     }
     if (!trouble.failed) return Wrong("MarkDeleted failed: ", ShowStatus(answer.status()));
-    if (known != tables_.end()) {
-      known->second.possible_mark = std::max(known->second.possible_mark, expected);
-    }
+    if (known == tables_.end()) return absl::OkStatus();
+    // Made or not; once it is seen it must stay.
+    Table& state = known->second;
+    state.possible_mark = std::max(state.possible_mark, expected);
+    const SequenceNumber seen = log.Position(table_id).deleted_through;
+    if (seen != state.mark && seen != state.possible_mark) return Wrong("the mark is ", seen);
+    state.mark = seen;
     return absl::OkStatus();
   }
   if (IsFenced(version)) return Wrong("a fenced MarkDeleted was accepted");

@@ -44,7 +44,8 @@ class RegionModel {
   absl::Status CheckCommit(const std::vector<Batch>& group,
                            const std::vector<AppendResult>& results, uint64_t segment_bytes,
                            const Trouble& trouble);
-  absl::Status CheckMark(TableId table, SequenceNumber through, std::optional<uint64_t> version,
+  absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
+                         std::optional<uint64_t> version,
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
   // Sync or Close was answered, or the region says that nothing waits.
   void EverythingIsDurable();
@@ -96,7 +97,8 @@ class RegionModel {
   absl::Status CheckRefused(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
                             const Trouble& trouble, bool alone);
   bool IsFenced(std::optional<uint64_t> version) const;
-  bool IsKnownRetry(const Batch& batch) const;
+  bool IsKnownRetry(const Batch& batch) const;             // its first answer may be remembered
+  bool IsCertainRetry(const Batch& batch) const;           // must be
   bool IsTooOldForProducer(const Batch& batch) const;      // may be refused
   bool IsOutOfOrderForProducer(const Batch& batch) const;  // must be refused
   absl::Status ResolveMarks(const RegionLog& log);

@@ -77,7 +77,7 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
       if (batch.durable) return Wrong("lost a durable batch: ", name);
       if (i < answered && !trouble.lost_bytes) return Wrong("lost without a power cut: ", name);
       cut |= !batch.may_be_refused;
-      if (batch.producer.has_value()) {
+      if (i < answered && batch.producer.has_value()) {
         auto& window = producers_[{batch.producer->id, batch.table}];
         window.erase(batch.producer->sequence);
       }

@@ -64,7 +64,6 @@ absl::Status Simulation::Step() {
   } else if (choice < 91) {
     Note("power cut");
     disk_.PowerCut(RandomLoss());
-    for (Region& each : regions_) each.lost_bytes = true;
   } else if (choice < 93) {
     Note("kill");
     disk_.Kill();
@@ -87,10 +86,6 @@ void Simulation::ArmCrash(uint64_t within) {
   const Crash crash = random_.Percent(70) ? Crash::kPowerCut : Crash::kKill;
   Note(absl::StrCat(crash == Crash::kKill ? "kill" : "power cut", " at change ", nth, " from now"));
   disk_.CrashAt(nth, crash, RandomLoss());
-  // Whether it comes as a power cut is known only when it comes; being lenient here costs little.
-  if (crash == Crash::kPowerCut) {
-    for (Region& region : regions_) region.lost_bytes = true;
-  }
 }
 
 Trouble Simulation::TroubleOf(const Region& region) const {
@@ -114,6 +109,7 @@ absl::Status Simulation::RecoverFromCrash() {
     disk_.Kill();
   }
   for (int attempt = 0;; ++attempt) {
+    for (Region& region : regions_) region.lost_bytes |= disk_.lost_power();
     StopProcess();
     if (attempt > 0 || random_.Percent(70)) {
       LiftLimits();

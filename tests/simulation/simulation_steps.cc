@@ -114,7 +114,7 @@ absl::Status Simulation::Mark(Region& region) {
   const auto answer = region.log->MarkDeleted(table, through, version);
   Note(absl::StrCat("region ", region.id, " table ", table, " mark deleted through ", through,
                     " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-  return region.model.CheckMark(table, through, version, answer, TroubleOf(region));
+  return region.model.CheckMark(*region.log, table, through, version, answer, TroubleOf(region));
 }
 
 absl::Status Simulation::Sync(Region& region) {

@@ -77,6 +77,7 @@ class FaultFileSystem final : public FileSystem {
   void CrashAt(uint64_t nth_change, Crash crash, PowerLoss loss = PowerLoss::kRandom);
   void CancelCrash();
   bool crashed() const;
+  bool lost_power() const;  // by the crash that it is down from
 
   // The machine and a new process are up again. After a kill some of what a failed sync left in the
   // cache may be gone.
@@ -204,6 +205,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<std::weak_ptr<Node>> opened_ ABSL_GUARDED_BY(mu_);  // may be without a name by now
   uint64_t process_ ABSL_GUARDED_BY(mu_) = 1;  // handles of an earlier one are dead
   bool crashed_ ABSL_GUARDED_BY(mu_) = false;
+  bool lost_power_ ABSL_GUARDED_BY(mu_) = false;
   bool crashing_ ABSL_GUARDED_BY(mu_) = false;
   ArmedCrash armed_ ABSL_GUARDED_BY(mu_);
   std::vector<Fault> faults_ ABSL_GUARDED_BY(mu_);

@@ -97,9 +97,15 @@ bool FaultFileSystem::crashed() const {
   return crashed_;
 }
 
+bool FaultFileSystem::lost_power() const {
+  absl::MutexLock lock(&mu_);
+  return crashed_ && lost_power_;
+}
+
 void FaultFileSystem::CrashLocked(Crash crash, PowerLoss loss) {
   if (crashed_) return;
   crashed_ = true;
+  lost_power_ = crash == Crash::kPowerCut;
   armed_ = {};
   ++process_;
   if (crash == Crash::kPowerCut) {
