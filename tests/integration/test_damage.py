@@ -1,5 +1,6 @@
 """What a client sees of damaged, cut and unreadable files, and that other regions never notice."""
 
+import struct
 import unittest
 
 from walden_client import WaldenError
@@ -10,6 +11,7 @@ from walden_testcase import Code, WaldenTestCase
 State = admin_pb2.RegionInfo
 
 DAMAGED, HEALTHY = 1, 2
+SECTOR_BYTES = 512
 
 
 class DamageTestCase(WaldenTestCase):
@@ -247,10 +249,15 @@ class TornTailTest(WaldenTestCase):
         self.client = self.new_client(self.daemon)
 
     def half_a_record(self):
-        """What a crash may leave of the next record: its first bytes."""
-        content = self.file.read_bytes()[: self.end]
-        last = bytearray(content[-40:])
-        return bytes(last[: len(last) // 2])
+        """What a power cut may leave of the next record, when its first sectors reached the disk and
+        its last one did not (engine/segment/FORMAT.md)."""
+        payload = b"never acknowledged " * 100
+        sequence = self.records[-1][0] + 1
+        header = struct.pack(">BIQQI", 1, 0xBADC0DE, 1, sequence, 1 + len(payload))
+        record = header + b"\0" + payload
+        written = (self.end + len(record)) // SECTOR_BYTES * SECTOR_BYTES - self.end
+        self.assertGreater(written, len(header))
+        return record[:written]
 
     def test_used_bytes_end_where_zeros_begin(self):
         content = self.file.read_bytes()
@@ -263,9 +270,9 @@ class TornTailTest(WaldenTestCase):
         self.assertEqual(self.client.read(1, 1).records, self.records)
         opening = self.client.describe_region(1).state.opening
         self.assertEqual(opening.outcome, opening.OUTCOME_TORN_TAIL)
-        self.assertGreaterEqual(opening.torn_tail_bytes, len(tail.rstrip(b"\0")))
+        self.assertGreaterEqual(opening.torn_tail_bytes, len(tail))
         evidence = self.daemon.data / opening.evidence_file
-        self.assertIn(tail.rstrip(b"\0"), evidence.read_bytes())
+        self.assertIn(tail, evidence.read_bytes())
         self.assertIn("torn", self.daemon.log_text())
 
     def test_appending_after_a_torn_tail_loses_nothing(self):
@@ -277,6 +284,16 @@ class TornTailTest(WaldenTestCase):
         self.assertEqual(client.read(1, 1).records, self.records)
         opening = client.describe_region(1).state.opening
         self.assertEqual(opening.outcome, opening.OUTCOME_CLEAN)
+
+    def test_bytes_that_no_crash_leaves_are_damage_and_not_a_tail(self):
+        tail = bytearray(self.half_a_record())
+        tail += b"x" * (3 * SECTOR_BYTES)  # every sector of the record was written
+        self.daemon.kill()
+        write_at(self.file, self.end, bytes(tail))
+        self.daemon.start()
+        client = self.new_client(self.daemon)
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            client.read(1, 1)
 
     def test_a_tail_that_repeats_old_records_is_not_data(self):
         old = self.file.read_bytes()[8 : self.end]

@@ -121,14 +121,14 @@ class ShutdownTest(WaldenTestCase):
         for producer in producers:
             producer.join()
         self.assertLess(end.seconds, 15)
-        acknowledged, refused = set(), 0
+        acknowledged = set()
         for table, call in calls:
             try:
                 answer = call.result()
                 acknowledged.add((table, answer.first_sequence))
             except grpc.RpcError as error:
-                self.assertEqual(error.code(), Code.UNAVAILABLE, error)
-                refused += 1
+                # CANCELLED is gRPC's own, for calls that reached the process but not Walden.
+                self.assertIn(error.code(), (Code.UNAVAILABLE, Code.CANCELLED), error)
         self.assertTrue(acknowledged)
         self.daemon.start()
         client = self.new_client(self.daemon)

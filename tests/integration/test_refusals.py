@@ -141,14 +141,14 @@ class InvalidArgumentTest(SharedDaemonTestCase):
             append_request(region, 1, [b"x"], expected_next=77),
         ]
         stream = self.client.append_stream()
-        for request in refused:
-            stream.send(request)
-        stream.send(None)
-        stream.send(append_request(region, 1, [b"good"]))
+        ids = [stream.send(request) for request in refused]
+        without_append = stream.send(None)
+        good = stream.send(append_request(region, 1, [b"good"]))
         stream.half_close()
-        answers = [answer for _, answer in stream.answers()]
-        self.assertEqual(len(answers), len(refused) + 2)
-        for request, answer in zip(refused, answers):
+        answers = dict(stream.answers())
+        self.assertEqual(set(answers), {*ids, without_append, good})
+        for request_id, request in zip(ids, refused):
+            answer = answers[request_id]
             with self.assertRaises(WaldenError) as unary:
                 self.client.call(self.client.wal.Append, request)
             self.assertIsInstance(answer, WaldenError)
@@ -157,8 +157,10 @@ class InvalidArgumentTest(SharedDaemonTestCase):
                 (answer.code, answer.reason, set(answer.metadata)),
                 (unary.exception.code, unary.exception.reason, set(unary.exception.metadata)),
             )
-        self.check_refusal(answers[-2], Code.INVALID_ARGUMENT, "INVALID_FIELD", field="append")
-        self.assertEqual(answers[-1].first_sequence, 1)
+        self.check_refusal(
+            answers[without_append], Code.INVALID_ARGUMENT, "INVALID_FIELD", field="append"
+        )
+        self.assertEqual(answers[good].first_sequence, 1)
 
     def test_messages_name_the_value_and_the_limit(self):
         with self.assertRaises(WaldenError) as caught:
@@ -292,7 +294,7 @@ class ReaderBudgetTest(WaldenTestCase):
         daemon.start()
         client = self.new_client(daemon)
         for _ in range(16):
-            client.append(1, 1, [bytes(1 << 20)])
+            client.append(1, 1, [bytes(1 << 14)] * 64)
         idle = [
             # A channel each: one connection's flow control must not stand in for the budget.
             self.new_client(daemon, options=[("grpc.http2.bdp_probe", 0)])
@@ -312,7 +314,7 @@ class ReaderBudgetTest(WaldenTestCase):
         for call in calls:
             call.cancel()
         self.eventually(lambda: client.statistics().open_readers == 0, "cancelled readers go")
-        self.assertEqual(len(client.read(1, 1).records), 16)
+        self.assertEqual(len(client.read(1, 1).records), 16 * 64)
         self.assertEqual(client.statistics().reader_bytes, 0)
 
 
