@@ -173,6 +173,10 @@ absl::Status LogTest::TryOpenLog() {
 
 void LogTest::OpenLog() { Require(TryOpenLog()); }
 
+void LogTest::OpenLogAfterFailedSync() {
+  if (HasReason(TryOpenLog(), ErrorReason::kIoError)) OpenLog();
+}
+
 void LogTest::CloseLog() {
   Require(log_->Close());
   log_.reset();

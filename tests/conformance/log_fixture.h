@@ -87,6 +87,9 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   Ledger& ledger() { return ledger_; }
   void OpenLog();
   absl::Status TryOpenLog();
+  // After a failed sync the cache may lose bytes while a region is being opened; an engine may
+  // answer that with an I/O error once.
+  void OpenLogAfterFailedSync();
   void CloseLog();
   void ReopenLog();       // Close, OpenRegion
   void RestartEngine();   // Close, engine gone and opened again, OpenRegion

@@ -230,9 +230,9 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
     if (known == tables_.end()) return absl::OkStatus();
     // Made or not; once it is seen it must stay.
     Table& state = known->second;
-    state.possible_mark = std::max(state.possible_mark, expected);
+    state.possible_marks.insert(expected);
     const SequenceNumber seen = log.Position(table_id).deleted_through;
-    if (seen != state.mark && seen != state.possible_mark) return Wrong("the mark is ", seen);
+    if (seen != state.mark && seen != expected) return Wrong("the mark is ", seen);
     state.mark = seen;
     return absl::OkStatus();
   }

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,7 +79,7 @@ class RegionModel {
   struct Table {
     SequenceNumber next = 1;
     SequenceNumber mark = 0;
-    SequenceNumber possible_mark = 0;  // an unanswered one
+    std::set<SequenceNumber> possible_marks;  // unanswered ones
     SequenceNumber highest_answered = 0;
   };
   using ProducerKey = std::pair<uint64_t, TableId>;

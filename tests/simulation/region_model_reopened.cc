@@ -30,13 +30,12 @@ absl::Status RegionModel::ResolveReopened(const RegionLog& log, const Trouble& t
 absl::Status RegionModel::ResolveMarks(const RegionLog& log) {
   for (auto& [table, state] : tables_) {
     const SequenceNumber found = log.Position(table).deleted_through;
-    if (found != state.mark && found != state.possible_mark) {
-      return Wrong(
-          "table ", table, ": deleted through ", found, " after reopening, not ", state.mark,
-          state.possible_mark > state.mark ? absl::StrCat(" or ", state.possible_mark) : "");
+    if (found != state.mark && (found < state.mark || state.possible_marks.count(found) == 0)) {
+      return Wrong("table ", table, ": deleted through ", found, " after reopening, not ",
+                   state.mark, state.possible_marks.empty() ? "" : " or an unanswered mark");
     }
     state.mark = found;
-    state.possible_mark = found;
+    state.possible_marks.clear();
   }
   return absl::OkStatus();
 }

@@ -178,9 +178,11 @@ absl::Status Simulation::OpenRegion(Region& region) {
       return status.ok() ? status
                          : WithContext(status, absl::StrCat("region ", region.id, " reopened"));
     }
+    // After a failed sync the cache may lose bytes while the region is being opened.
     const bool excused =
-        disk_.faults_hit() > faults_before || HasReason(log.status(), ErrorReason::kDiskFull);
-    if (!excused || attempt > 0) {
+        disk_.faults_hit() > faults_before || HasReason(log.status(), ErrorReason::kDiskFull) ||
+        (TroubleOf(region).failed && HasReason(log.status(), ErrorReason::kIoError));
+    if (!excused || attempt > 2) {
       return WithContext(log.status(), absl::StrCat("region ", region.id, " does not open"));
     }
     Note(absl::StrCat("region ", region.id, " does not open: ", ShowStatus(log.status())));

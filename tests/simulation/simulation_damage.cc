@@ -47,7 +47,8 @@ absl::Status Simulation::DamageOneCopy(Region& region, bool closed) {
   files.erase(std::remove_if(files.begin(), files.end(),
                              [&](const std::string& path) {
                                return absl::StrContains(path, "/evidence/") ||
-                                      copy->ReadWhole(path).empty();
+                                      copy->ReadWhole(path).find_first_not_of('\0') ==
+                                          std::string::npos;
                              }),
               files.end());
   const std::string& path = files[random_.Below(files.size())];

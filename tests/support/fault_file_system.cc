@@ -125,6 +125,9 @@ class FaultFileSystem::OpenedFile final : public File {
     if (absl::Status status = CheckWritable(file_op::kWrite); !status.ok()) return status;
     std::string bytes;
     for (absl::string_view piece : pieces) absl::StrAppend(&bytes, piece);
+    if (disk_->trace_) {
+      disk_->trace_(absl::StrCat("    ", bytes.size(), " bytes at ", offset, ":"));
+    }
     absl::Status status = disk_->Begin(file_op::kWrite, path_, [&](Random& random) {
       node_->file.Write(offset,
                         absl::string_view(bytes).substr(0, CutShort(offset, bytes.size(), random)));
