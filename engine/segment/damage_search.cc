@@ -16,19 +16,22 @@ size_t CountLeadingZeros(absl::string_view bytes) {
   return at == absl::string_view::npos ? bytes.size() : at;
 }
 
-bool Plausible(absl::string_view header, uint64_t distance, SequenceNumber expected) {
+bool Plausible(absl::string_view header, uint64_t offset, const Continuation& continuation) {
   const auto version = static_cast<uint8_t>(header[0]);
   if ((version & kVersionMask) != kRecordVersion) return false;
   const SequenceNumber sequence = GetU64(header.data() + kSequenceOffset);
-  if (sequence < expected) return false;
-  const uint64_t could_be_lost = distance / kMinRecordBytes + 1;
-  return (version & kJump) != 0 || sequence - expected <= could_be_lost;
+  return sequence >= continuation.expected &&
+         ((version & kJump) != 0 || sequence <= continuation.HighestAt(offset));
 }
 
 }  // namespace
 
-absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t damage_begin,
-                                                      uint64_t from, SequenceNumber expected) {
+SequenceNumber Continuation::HighestAt(uint64_t offset) const {
+  return std::max(expected, reserved + 1) + (offset - damage_begin) / kMinRecordBytes + 1;
+}
+
+absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t from,
+                                                      const Continuation& continuation) {
   uint64_t at = from;
   while (at + kMinRecordBytes <= window.end()) {
     absl::StatusOr<absl::string_view> bytes = window.Peek(at, kStepBytes);
@@ -42,7 +45,7 @@ absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64
     // Positions whose header is wholly in view.
     size_t i = 0;
     for (; i + kHeaderBytes <= bytes->size(); ++i) {
-      if (Plausible(bytes->substr(i), at + i - damage_begin, expected)) break;
+      if (Plausible(bytes->substr(i), at + i, continuation)) break;
     }
     at += i;
     if (i + kHeaderBytes > bytes->size()) continue;
@@ -61,10 +64,10 @@ absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64
   return std::nullopt;
 }
 
-absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t damage_begin, uint64_t from,
-                                 SequenceNumber expected) {
+absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
+                                 const Continuation& continuation) {
   while (true) {
-    const auto found = FindRecord(window, damage_begin, from, expected);
+    const auto found = FindRecord(window, from, continuation);
     if (!found.ok()) return found.status();
     if (!found->has_value()) return false;
     if ((*found)->barrier) return true;

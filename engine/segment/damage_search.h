@@ -17,14 +17,23 @@ struct FoundRecord {
   bool barrier = false;
 };
 
-// The next valid record in [from, window.end()) that can belong to the log after `expected`: its number
-// is at least that, and no higher than the bytes since `damage_begin` could have held.
-absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t damage_begin,
-                                                      uint64_t from, SequenceNumber expected);
+// Which records can follow damaged bytes.
+struct Continuation {
+  uint64_t damage_begin = 0;
+  SequenceNumber expected = 1;  // number of the first damaged record, unless that one jumped
+  SequenceNumber reserved = 0;  // it may have jumped to the number behind this one
+
+  // The highest number that a record at `offset` can have, if records fill all bytes before it.
+  SequenceNumber HighestAt(uint64_t offset) const;
+};
+
+// The next valid record in [from, window.end()) that can follow.
+absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t from,
+                                                      const Continuation& continuation);
 
 // Whether any record behind `from` says that everything before it was durable.
-absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t damage_begin, uint64_t from,
-                                 SequenceNumber expected);
+absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
+                                 const Continuation& continuation);
 
 // One past the last byte of [begin, end) that is not zero; `begin` if all are.
 absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end);

@@ -211,6 +211,8 @@ absl::StatusOr<LoadedMetadata> LoadMetadata(const File& file, const std::string&
   const auto torn = TornBytes(file, bytes.size(), loaded.end, rest, loaded.last_append, shown_path);
   if (!torn.ok()) return torn.status();
   loaded.torn_bytes = *torn;
+  bytes.resize(loaded.end);
+  loaded.bytes = std::move(bytes);
   return loaded;
 }
 
@@ -240,12 +242,13 @@ absl::StatusOr<std::unique_ptr<MetadataFile>> MetadataFile::Open(FileSystem* fil
   metadata->end_ = loaded.end;
   metadata->last_append_ = loaded.last_append;
   metadata->state_ = std::move(loaded.state);
-  if (loaded.torn_bytes > 0) {
-    const std::string zeros(loaded.torn_bytes, '\0');
-    absl::Status status = metadata->file_->Write(loaded.end, {zeros});
-    if (status.ok()) status = metadata->file_->SyncData();
-    if (!status.ok()) return status;
-  }
+  loaded.bytes.append(loaded.torn_bytes, '\0');
+  absl::Status status = metadata->file_->Write(0, {loaded.bytes});
+  if (status.ok()) status = metadata->file_->SyncData();
+  if (status.ok()) status = file_system->SyncDirectory(directory);
+  if (status.ok()) status = metadata->PrepareReplacement(*size);
+  // Without room for it now, the next replacement tries again.
+  if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
   return metadata;
 }
 
@@ -267,32 +270,48 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   return absl::OkStatus();
 }
 
-absl::Status MetadataFile::Replace(const MetadataState& state) {
-  const std::string bytes = absl::StrCat(kMetadataMagic, Encode(state.AsEntries(), 0));
-  // Twice what is needed, so that replacements stay rare.
-  const uint64_t size = std::max<uint64_t>(kMinMetadataBytes, 2 * bytes.size());
-  const std::string path = absl::StrCat(directory_, "/", kMetadataFileName);
-  const std::string temporary = path + ".tmp";
-  const absl::Status removed = file_system_->RemoveFile(temporary);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  auto file = file_system_->CreateFile(temporary);
+std::string MetadataFile::Path() const {
+  return absl::StrCat(directory_, "/", kMetadataFileName);
+}
+
+absl::Status MetadataFile::PrepareReplacement(uint64_t size) {
+  replacement_.reset();
+  const std::string path = Path() + ".tmp";
+  absl::Status status = file_system_->RemoveFile(path);
+  if (!status.ok() && !absl::IsNotFound(status)) return status;
+  auto file = file_system_->CreateFile(path);
   if (!file.ok()) return file.status();
-  absl::Status status = (*file)->Allocate(size);
-  if (status.ok()) status = (*file)->Write(0, {bytes});
-  if (status.ok()) status = (*file)->SyncData();
+  status = (*file)->Allocate(size);
   if (!status.ok()) {
-    // Best effort: the next replacement removes it first.
-    (void)file_system_->RemoveFile(temporary);
+    // Best effort: the next attempt removes it first.
+    (void)file_system_->RemoveFile(path);
     return status;
   }
-  status = file_system_->Rename(temporary, path);
+  replacement_ = *std::move(file);
+  replacement_size_ = size;
+  return absl::OkStatus();
+}
+
+absl::Status MetadataFile::Replace(const MetadataState& state) {
+  const std::string bytes = absl::StrCat(kMetadataMagic, Encode(state.AsEntries(), 0));
+  // Twice what is needed, so that replacements stay rare; on a full disk a little more must do.
+  const uint64_t size = std::max<uint64_t>(kMinMetadataBytes, 2 * bytes.size());
+  if (replacement_ == nullptr || replacement_size_ < bytes.size() + bytes.size() / 4) {
+    const absl::Status prepared = PrepareReplacement(size);
+    if (!prepared.ok()) return prepared;
+  }
+  absl::Status status = replacement_->Write(0, {bytes});
+  if (status.ok()) status = replacement_->SyncData();
+  if (status.ok()) status = file_system_->Rename(Path() + ".tmp", Path());
   if (status.ok()) status = file_system_->SyncDirectory(directory_);
   // Once the name may be durable, only a success says which file it means.
   if (!status.ok()) return absl::Status(absl::StatusCode::kUnavailable, status.message());
-  file_ = *std::move(file);
-  size_ = size;
+  file_ = std::move(replacement_);
+  size_ = replacement_size_;
   end_ = bytes.size();
   last_append_ = 0;
+  // Without room for it now, the next replacement tries again.
+  (void)PrepareReplacement(size);
   return absl::OkStatus();
 }
 

@@ -1,8 +1,8 @@
 // A region's `metadata` file (metadata_format.h): what must survive that the log itself cannot say.
 //
-// Appending an entry is durable when the call returns. The file is really allocated ahead, so marks
-// can be written on a full disk; when it fills up it is replaced, atomically, by one that holds only
-// what still matters. One thread at a time.
+// Appending an entry is durable when the call returns. When the file fills up it is replaced, atomically,
+// by one that holds only what still matters. Both the file and its replacement are really allocated
+// ahead, so that marks can be written on a full disk. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -79,6 +79,7 @@ struct MetadataState {
 // crash cut (it was never acknowledged) ends the file.
 struct LoadedMetadata {
   MetadataState state;
+  std::string bytes;        // magic number and entries, as read
   uint64_t end = 0;         // where the next entry goes
   uint32_t last_append = 0;
   uint64_t torn_bytes = 0;  // of a cut entry behind it
@@ -92,7 +93,8 @@ class MetadataFile {
                                                               const std::string& directory,
                                                               absl::Span<const MetadataEntry> entries);
 
-  // Opens for appending what LoadMetadata read; removes a torn entry.
+  // Opens for appending what LoadMetadata read, and makes it durable: a process that was killed may
+  // have left entries that no sync ever reached. Removes a torn entry.
   static absl::StatusOr<std::unique_ptr<MetadataFile>> Open(FileSystem* file_system,
                                                             const std::string& directory,
                                                             LoadedMetadata loaded);
@@ -115,10 +117,14 @@ class MetadataFile {
       : file_system_(file_system), directory_(std::move(directory)), file_(std::move(file)) {}
 
   absl::Status Replace(const MetadataState& state);
+  absl::Status PrepareReplacement(uint64_t size);
+  std::string Path() const;
 
   FileSystem* const file_system_;
   const std::string directory_;
   std::unique_ptr<File> file_;
+  std::unique_ptr<File> replacement_;  // allocated and empty; null if there was no room
+  uint64_t replacement_size_ = 0;
   uint64_t size_ = 0;
   uint64_t end_ = 0;
   uint32_t last_append_ = 0;

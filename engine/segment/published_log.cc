@@ -220,7 +220,8 @@ ReadPlan PublishedLog::PlanTable(TableId table, SequenceNumber from, bool pass_d
   return plan;
 }
 
-ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, bool pass_damage) const {
+ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from,
+                               bool pass_damage) const {
   absl::ReaderMutexLock lock(&mutex_);
   ReadPlan plan;
   plan.next_visible = next_;
@@ -236,7 +237,7 @@ ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, bool pass_d
         end = std::min(end, damage.begin);
         break;
       }
-      if (!pass_damage && damage.last != 0) {
+      if (!pass_damage && damage.last >= from) {
         plan.kind = ReadPlan::Kind::kDamaged;
         plan.damage = ShownDamage(*segment.file, damage);
         return plan;

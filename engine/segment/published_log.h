@@ -99,8 +99,9 @@ class PublishedLog {
   // Next place for one table, at records numbered `from` or higher.
   ReadPlan PlanTable(TableId table, SequenceNumber from, bool pass_damage) const;
 
-  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it.
-  ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, bool pass_damage) const;
+  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it, for a
+  // reader of records numbered `from` or higher.
+  ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from, bool pass_damage) const;
 
   struct SegmentExtent {
     std::shared_ptr<const SegmentFile> file;

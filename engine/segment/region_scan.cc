@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/segment/damage_search.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"
 #include "engine/segment/published_log.h"
@@ -117,6 +118,7 @@ class RegionScanner {
     const auto report = [&](uint64_t offset) { return progress_(done_ + offset, total_); };
     SegmentScanOptions options{.size = segment.bytes,
                                .expected = segment.expected,
+                               .reserved = region_.metadata.state.reserved_through,
                                .known_end = end,
                                .known_damage = scanned.damage,
                                .progress = report};
@@ -148,7 +150,8 @@ class RegionScanner {
     scanned.missing = true;
     const bool known = options.known_end && options.known_end->next >= options.expected;
     const SequenceNumber next =
-        known ? options.known_end->next : options.expected + options.size / kMinRecordBytes + 1;
+        known ? options.known_end->next
+              : Continuation{0, options.expected, options.reserved}.HighestAt(options.size);
     scanned.scan.end = options.size;
     scanned.scan.next = next;
     if (!scanned.damage.empty()) return;  // quarantined before

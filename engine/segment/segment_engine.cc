@@ -67,6 +67,9 @@ absl::Status SegmentEngine::Start() {
     status = RemoveTree(absl::StrCat(directory_, "/", name));
     if (!status.ok()) return status;
   }
+  // What a killed process renamed last may not be durable yet.
+  status = files->SyncDirectory(directory_);
+  if (!status.ok()) return status;
   spares_ = std::make_unique<segment::SparePool>(files, options_.clock,
                                                  absl::StrCat(directory_, "/spare"),
                                                  options_.spare_segment_bytes,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/segment/format.h"
+#include "engine/segment/record_parser.h"
 #include "engine/segment/segment_log.h"
 #include "engine/segment/segment_reader.h"
 
@@ -27,6 +28,33 @@ absl::Status CopyBytes(const File& from, uint64_t begin, uint64_t end, File& to)
     at += *got;
   }
   return to.SyncData();
+}
+
+// Whether `bytes` are whole records from front to back.
+bool AllRecords(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ParseResult parsed = ParseRecord(bytes, bytes.size());
+    if (parsed.outcome != ParseOutcome::kRecord) return false;
+    bytes.remove_prefix(parsed.record.encoded_bytes);
+  }
+  return true;
+}
+
+// Makes the records in [begin, end) durable, whatever became of the sync that they were written for.
+// After a failed fsync the kernel takes their pages for clean, and another fsync would write nothing;
+// so they are written again, from bytes that were checked.
+absl::Status WriteAgain(File& file, uint64_t begin, uint64_t end) {
+  std::string bytes(end - begin, '\0');
+  const absl::StatusOr<size_t> got = file.Read(begin, absl::MakeSpan(bytes.data(), bytes.size()));
+  if (!got.ok()) return got.status();
+  if (*got != bytes.size() || !AllRecords(bytes)) {
+    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                     absl::StrCat(file.path(), " changed between bytes ", begin, " and ", end,
+                                  " while it was being opened; open the region again"),
+                     {{"file", file.path()}});
+  }
+  const absl::Status status = file.Write(begin, {bytes});
+  return status.ok() ? file.SyncData() : status;
 }
 
 absl::Status WriteZeros(File& file, uint64_t begin, uint64_t end) {
@@ -113,12 +141,17 @@ absl::Status SegmentLog::OpenNewest(ScannedSegment& newest, bool clean_end, Open
     const absl::Status status = active_->Allocate(newest.bytes);
     if (!status.ok()) return status;
   }
+  if (!clean_end) {
+    // What a killed process wrote may be in memory only; nobody reads it before it is durable.
+    uint64_t durable = std::max<uint64_t>(newest.scan.last_barrier, kMagicBytes);
+    for (const Damage& damage : newest.damage) durable = std::max(durable, damage.end);
+    if (durable < newest.scan.end) {
+      const absl::Status status = WriteAgain(*active_, durable, newest.scan.end);
+      if (!status.ok()) return status;
+    }
+  }
   if (newest.scan.torn) {
     const absl::Status status = CutTornTail(newest, report);
-    if (!status.ok()) return status;
-  } else if (!clean_end) {
-    // What a killed process wrote may be in memory only; nobody reads it before it is durable.
-    const absl::Status status = active_->SyncData();
     if (!status.ok()) return status;
   }
   active_end_ = newest.scan.end;

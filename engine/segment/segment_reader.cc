@@ -39,7 +39,7 @@ SegmentReader::SegmentReader(std::shared_ptr<const PublishedLog> log, const Read
 
 ReadPlan SegmentReader::Plan() {
   ReadPlan plan = range_.table ? log_->PlanTable(*range_.table, next_, range_.pass_known_damage)
-                               : log_->PlanAll(segment_, offset_, range_.pass_known_damage);
+                               : log_->PlanAll(segment_, offset_, next_, range_.pass_known_damage);
   plan.first = std::max(plan.first, range_.first);
   plan.last = std::min(plan.last, range_.last);
   return plan;

@@ -92,6 +92,7 @@ class Scanner {
     if (record.sequence > expected_ && !record.jump()) return "sequence numbers are missing before it";
     if (in_batch_ && record.table != run_.table) return "a batch mixes tables";
     if (!in_batch_) BeginBatch(record);
+    if (record.barrier()) scan_.last_barrier = position_;
     if (record.control()) {
       if (const auto producer = ParseProducerControl(record)) {
         producer_ = {producer->id, producer->sequence, record.table, record.sequence, 0};
@@ -181,7 +182,7 @@ class Scanner {
       finished_ = true;
       return absl::OkStatus();
     }
-    const auto next = FindRecord(window_, position_, position_ + 1, expected_);
+    const auto next = FindRecord(window_, position_ + 1, Here());
     if (!next.ok()) return next.status();
     if (next->has_value()) {
       AddDamage((*next)->offset, (*next)->sequence, reason);
@@ -204,9 +205,9 @@ class Scanner {
       finished_ = true;
       return absl::OkStatus();
     }
-    const auto barrier = FindBarrier(window_, position_, position_ + 1, expected_);
+    const auto barrier = FindBarrier(window_, position_ + 1, Here());
     if (!barrier.ok()) return barrier.status();
-    const auto next = FindRecord(window_, position_, position_ + 1, expected_);
+    const auto next = FindRecord(window_, position_ + 1, Here());
     if (!next.ok()) return next.status();
     if (*barrier) {
       AddDamage((*next)->offset, (*next)->sequence, reason);
@@ -224,11 +225,13 @@ class Scanner {
       AddDamage((*next)->offset, (*next)->sequence, reason);
     } else {
       // No record follows, so how many were lost can only be bounded.
-      AddDamage(*last, expected_ + (*last - position_) / kMinRecordBytes + 1, reason);
+      AddDamage(*last, Here().HighestAt(*last), reason);
       finished_ = true;
     }
     return absl::OkStatus();
   }
+
+  Continuation Here() const { return {position_, expected_, options_.reserved}; }
 
   // A write that a crash cut left at least one sector of the record at position_ unwritten.
   absl::StatusOr<bool> LooksTorn(uint64_t damage_end) {

@@ -51,6 +51,7 @@ struct SegmentScan {
   SegmentIndex index;
   std::vector<ScannedProducer> producers;
   uint64_t end = 0;  // where the next record would go
+  uint64_t last_barrier = 0;  // position of the last record with a barrier: all before it is durable
   SequenceNumber first = 0;  // of all records; both 0 when there is none
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
@@ -63,6 +64,7 @@ struct SegmentScan {
 struct SegmentScanOptions {
   uint64_t size = 0;                   // of the segment
   SequenceNumber expected = 1;         // number that its first record should have
+  SequenceNumber reserved = 0;         // numbers through this one may have been jumped over
   std::optional<KnownEnd> known_end;   // set: anything short of it is damage. Unset: a crash may have
                                        // cut the last write
   std::vector<Damage> known_damage;    // to pass over, ordered
