@@ -130,17 +130,19 @@ absl::Status AppendCommand::Run() {
 
 // Batches are cut to what the daemon accepts.
 absl::Status AppendCommand::LearnLimits() {
-  const absl::Time begin = absl::Now();
+  Connection& connection = session_.connection();
+  const absl::Time give_up =
+      options_.producer.has_value()
+          ? absl::Now() + absl::Milliseconds(static_cast<int64_t>(options_.retry_for_millis))
+          : absl::InfinitePast();
   for (;;) {
-    Connection& connection = session_.connection();
     absl::Status status =
         connection.Unary(&v1::AdminService::Stub::GetStatistics, connection.admin(),
                          v1::GetStatisticsRequest(), &limits_);
     if (status.ok()) break;
-    const bool retry =
-        options_.producer.has_value() && status.code() == absl::StatusCode::kUnavailable &&
-        absl::Now() - begin < absl::Milliseconds(static_cast<int64_t>(options_.retry_for_millis));
-    if (!retry || !session_.interrupt().Sleep(absl::Milliseconds(100))) return status;
+    if (status.code() != absl::StatusCode::kUnavailable || absl::Now() >= give_up) return status;
+    if (!session_.interrupt().Sleep(absl::Milliseconds(20))) return status;
+    (void)connection.WaitUntilReachable(give_up - absl::Now());
   }
   const auto at_most = [](uint64_t wanted, uint64_t limit) {
     return limit == 0 ? wanted : std::min(wanted, limit);

@@ -188,7 +188,9 @@ bool AppendPipeline::MayRetry(const absl::Status& cause) {
   if (now - *failing_since_ >= options_.retry_for) return false;
   if (!connection_.interrupt().Sleep(backoff_)) return false;
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
-  return true;
+  // Whether it is reachable is for the next attempt to find out.
+  (void)connection_.WaitUntilReachable(*failing_since_ + options_.retry_for - absl::Now());
+  return !connection_.interrupt().requested();
 }
 
 }  // namespace walden::cli

@@ -19,6 +19,7 @@ void AddSyncCommand(CLI::App& app, Program& program);
 void AddCloseCommand(CLI::App& app, Program& program);
 void AddDropCommand(CLI::App& app, Program& program);
 void AddStatsCommand(CLI::App& app, Program& program);
+void AddInspectCommand(CLI::App& app, Program& program);
 void AddBenchCommand(CLI::App& app, Program& program);
 
 }  // namespace walden::cli

@@ -1,9 +1,11 @@
 #include "cli/connection.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/failure.h"
 #include "cli/units.h"
 #include "grpcpp/create_channel.h"
@@ -21,7 +23,7 @@ grpc::ChannelArguments ChannelOptions() {
   // A log daemon is next door: never through a web proxy.
   options.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   options.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  options.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  options.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
   options.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return options;
 }
@@ -59,6 +61,16 @@ void Connection::SetDeadline(grpc::ClientContext& context, absl::Duration timeou
 
 void Connection::SetStreamDeadline(grpc::ClientContext& context) const {
   if (timeout_.has_value()) SetDeadline(context, *timeout_);
+}
+
+bool Connection::WaitUntilReachable(absl::Duration time) {
+  constexpr absl::Duration kInterruptionCheck = absl::Milliseconds(100);
+  const absl::Time deadline = absl::Now() + time;
+  while (absl::Now() < deadline && !interrupt_.requested()) {
+    const absl::Time until = std::min(deadline, absl::Now() + kInterruptionCheck);
+    if (channel_->WaitForConnected(absl::ToChronoTime(until))) return true;
+  }
+  return false;
 }
 
 absl::Status Connection::Outcome(const grpc::Status& status) const {

@@ -47,6 +47,10 @@ class Connection {
     return Outcome((stub.*method)(&context, request, response));
   }
 
+  // Waits until the daemon can be reached, `time` at most, and not beyond an interruption. Between
+  // retries, wait here: a channel of synchronous calls connects only while somebody waits in it.
+  bool WaitUntilReachable(absl::Duration time);
+
   // For streams; --timeout bounds the whole stream if given.
   void SetStreamDeadline(grpc::ClientContext& context) const;
 

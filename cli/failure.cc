@@ -72,6 +72,11 @@ absl::Status Failure(absl::StatusCode code, absl::string_view reason, absl::stri
   info.set_reason(std::string(reason));
   info.set_domain("walden-client");
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[std::string(key)] = value;
+  return FailureWith(info, code, message);
+}
+
+absl::Status FailureWith(const google::rpc::ErrorInfo& info, absl::StatusCode code,
+                         absl::string_view message) {
   absl::Status status(code, message);
   status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
   return status;

@@ -30,6 +30,9 @@ absl::Status Failure(
     absl::StatusCode code, absl::string_view reason, absl::string_view message,
     std::initializer_list<std::pair<absl::string_view, std::string>> metadata = {});
 
+absl::Status FailureWith(const google::rpc::ErrorInfo& info, absl::StatusCode code,
+                         absl::string_view message);
+
 // "context: strerror(error_number)", reason FILE.
 absl::Status FileFailure(int error_number, absl::string_view context);
 

@@ -58,11 +58,15 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddCloseCommand(app, program);
   AddDropCommand(app, program);
   AddStatsCommand(app, program);
+  AddInspectCommand(app, program);
   AddBenchCommand(app, program);
 }
 
 absl::Status RunCommand(Program& program, Session& session) {
-  if (absl::Status address = CheckAddress(program.common.address); !address.ok()) return address;
+  if (program.needs_daemon) {
+    absl::Status address = CheckAddress(program.common.address);
+    if (!address.ok()) return address;
+  }
   absl::Status status = program.command(session);
   // What was printed must have arrived, also when the command failed later.
   absl::Status flushed = session.out().Flush();

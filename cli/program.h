@@ -55,6 +55,7 @@ class Session {
 // Filled in while the command line is parsed.
 struct Program {
   CommonOptions common;
+  bool needs_daemon = true;
   std::function<absl::Status(Session&)> command;  // the chosen one
 };
 

@@ -1,0 +1,53 @@
+// `walden inspect`: the one command that needs no daemon, only a region's files.
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "cli/commands.h"
+#include "cli/failure.h"
+#include "cli/inspection.h"
+#include "engine/io/posix_file_system.h"
+#include "engine/segment/inspect.h"
+
+namespace walden::cli {
+namespace {
+
+struct InspectOptions {
+  std::string directory;
+};
+
+absl::Status Run(Session& session, const InspectOptions& options) {
+  const auto region = segment::InspectRegion(PosixFileSystem(), options.directory);
+  if (!region.ok()) return FromEngine(region.status());
+  absl::Status printed = session.json() ? session.PrintJson(InspectionJson(*region))
+                                        : session.out().Write(InspectionText(*region));
+  if (!printed.ok()) return printed;
+  const size_t damaged = DamageCount(*region);
+  if (damaged == 0) return absl::OkStatus();
+  return Failure(
+      absl::StatusCode::kDataLoss, kReasonDamageFound,
+      absl::StrCat(options.directory, " has ", damaged, damaged == 1 ? " damage" : " damages"));
+}
+
+}  // namespace
+
+void AddInspectCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App& command = AddCommand(
+      app, program, "inspect",
+      "Show what a region's directory holds, without a daemon: segments, ranges, damage.\n"
+      "It reads with the daemon's own recovery code, changes nothing, and works on damaged "
+      "regions.\n"
+      "It takes no lock: beside a running daemon, what is being written may look torn.",
+      {"walden inspect data/default/1", "walden inspect data/default/1 --json"});
+  command
+      .add_option("directory", options->directory, "The region's directory, .../NAMESPACE/REGION")
+      ->type_name("DIR")
+      ->required();
+  command.callback([&program, options] {
+    program.needs_daemon = false;
+    program.command = [options](Session& session) { return Run(session, *options); };
+  });
+}
+
+}  // namespace walden::cli
