@@ -54,7 +54,7 @@ std::string FormatBytes(uint64_t bytes) {
 std::string FormatCount(uint64_t count) {
   std::string digits = absl::StrCat(count);
   for (size_t from_end = 3; from_end < digits.size(); from_end += 4) {
-    digits.insert(digits.size() - from_end, ",");
+    digits.insert(digits.size() - from_end, 1, ',');
   }
   return digits;
 }
