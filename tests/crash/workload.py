@@ -16,7 +16,9 @@ from walden_testcase import Code
 NOISE = random.Random(1).randbytes(1 << 20)
 STREAM_WINDOW = 16
 MAX_LIVE_RECORDS = 600
-# What may end a call when the daemon is killed or stopped; a storage error may not.
+# What may end a call when the daemon is killed or stopped (CANCELLED is gRPC's own, for calls that a
+# stopping daemon had not taken up yet); a storage error may not.
+_ENDS = (Code.UNAVAILABLE, Code.CANCELLED)
 _FAULTS = ("REGION_FAILED", "IO_ERROR", "CORRUPTION", "DISK_FULL")
 
 Kind = collections.namedtuple("Kind", "name streamed durability tagged")
@@ -128,7 +130,7 @@ class Run:
     def _judge(self, error):
         if not self._over.is_set():
             self._failures.append(Violation(f"refused while the daemon ran: {error}"))
-        elif error.code != Code.UNAVAILABLE or error.reason in _FAULTS:
+        elif error.code not in _ENDS or error.reason in _FAULTS:
             self._failures.append(Violation(f"refused at the end, wrongly: {error}"))
 
     # --- Clients. Each goes on until its call fails.

@@ -209,11 +209,18 @@ class Daemon:
         return self.start()
 
     def discard(self):
-        """Kills the daemon if it runs and removes its folder if it made it."""
-        if self.process is not None:
+        """Kills the daemon if it runs and removes its folder if it made it.
+
+        A daemon that has ended by itself is an error: nothing that a client does may end it.
+        """
+        code = self.process.poll() if self.process is not None else None
+        if self.process is not None and code is None:
             self.kill()
+        log = self.log_text()
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+        if code is not None:
+            raise AssertionError(f"waldend ended by itself with {code}\n{log[-5000:]}")
 
     # --- Looking at it
 
