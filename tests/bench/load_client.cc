@@ -1,5 +1,6 @@
 #include "tests/bench/load_client.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -23,7 +24,7 @@ absl::Status NoAnswer() {
       absl::StrCat("no answer from the server for ", kAnswerTimeoutSeconds, " s"));
 }
 
-// Counts what is answered in the time that is measured.
+// Counts what is answered in the time that is measured, which lasts until one answer at least.
 class Stopwatch {
  public:
   explicit Stopwatch(const LoadDuration& duration)
@@ -33,13 +34,14 @@ class Stopwatch {
 
   // Whether another operation is to be started; counts it.
   bool Start(uint64_t now) {
-    if (now >= end_ || started_ >= max_operations_) return false;
+    const bool time_is_up = now >= end_ && latency_.count() > 0;
+    if (time_is_up || started_ >= max_operations_) return false;
     ++started_;
     return true;
   }
 
   void Answered(uint64_t sent, uint64_t now) {
-    if (now < start_ || now >= end_) return;
+    if (now < start_ || (now >= end_ && latency_.count() > 0)) return;
     latency_.Record(absl::Nanoseconds(now - sent));
     last_ = now;
   }
@@ -47,7 +49,8 @@ class Stopwatch {
   LoadResult Result() const {
     LoadResult result;
     result.operations = latency_.count();
-    result.seconds = SecondsBetween(start_, started_ < max_operations_ ? end_ : last_);
+    const uint64_t end = started_ < max_operations_ ? std::max(end_, last_) : last_;
+    result.seconds = SecondsBetween(start_, end);
     result.latency = latency_;
     return result;
   }

@@ -160,7 +160,7 @@ int Main(int argc, char** argv) {
   if (options.quick) {
     options.rounds = 1;
     options.seconds_per_round = 0.1;
-    options.warm_up_seconds = 0;
+    options.warm_up_seconds = 0.01;
   }
   absl::StatusOr<std::string> directory =
       CreateRunDirectory(std::filesystem::absolute(line.directory).string());

@@ -15,7 +15,7 @@ struct Options {
   bool unix_socket = false;
   int rounds = 9;
   double seconds_per_round = 1;
-  double warm_up_seconds = 0.2;
+  double warm_up_seconds = 0.25;
   // The null server takes the daemon's place: every share through a server should be 1.
   bool calibrate = false;
   // Everything tiny, only to show that it runs.

@@ -97,7 +97,7 @@ std::string FormatLatency(absl::string_view who, const Latency& latency) {
 std::string FormatColumns(absl::string_view figure, absl::string_view walden,
                           absl::string_view ceiling, absl::string_view share, absl::string_view aim,
                           absl::string_view verdict) {
-  std::string line = absl::StrFormat("%-50s %16s %16s  %-18s %-12s %s", figure, walden, ceiling,
+  std::string line = absl::StrFormat("%-50s %14s %14s  %-20s %-12s %s", figure, walden, ceiling,
                                      share, aim, verdict);
   return absl::StrCat(absl::StripTrailingAsciiWhitespace(line), "\n");
 }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/payload.h"
 #include "tests/bench/rows/rows.h"
@@ -34,10 +35,17 @@ template <typename Load>
 absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
                                             const NullServerOptions& null_options, Load load) {
   ServerRounds result;
+  // What a server does once, because it has just started, is over before it is measured.
+  const auto measure = [&](const ChannelPtr& channel) -> absl::StatusOr<Measurement> {
+    auto warm_up = load(channel, {.seconds = options.warm_up_seconds});
+    if (!warm_up.ok()) return warm_up.status();
+    absl::SleepFor(absl::Seconds(options.warm_up_seconds));
+    return OperationsPerSecond(load(channel, OneRound(options)));
+  };
   const auto measure_walden = [&]() -> absl::StatusOr<Measurement> {
     auto server = ServerProcess::StartWalden(options, "walden");
     if (!server.ok()) return server.status();
-    auto measured = OperationsPerSecond(load(server->channel()));
+    auto measured = measure(server->channel());
     if (!measured.ok()) return measured;
     auto statistics = GetStatistics(server->channel());
     if (!statistics.ok()) return statistics.status();
@@ -52,7 +60,7 @@ absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
   const auto measure_ceiling = [&]() -> absl::StatusOr<Measurement> {
     auto server = ServerProcess::StartNull(options, "null", null_options);
     if (!server.ok()) return server.status();
-    return OperationsPerSecond(load(server->channel()));
+    return measure(server->channel());
   };
   auto rounds = MeasureRounds(options, measure_walden, measure_ceiling);
   if (!rounds.ok()) return rounds.status();
@@ -88,9 +96,10 @@ LoadDuration OneRound(const Options& options) {
 
 RowResult RunAppendUnary(const Options& options) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
-  auto measured = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
-    return RunAppends(channel, requests, kUnaryInFlight, OneRound(options));
-  });
+  auto measured =
+      MeasureServers(options, {}, [&](const ChannelPtr& channel, const LoadDuration& duration) {
+        return RunAppends(channel, requests, kUnaryInFlight, duration);
+      });
   if (!measured.ok()) return measured.status();
   const FigureText text = {.title = "Append SYNC, 1 KiB, 64 in flight",
                            .unit = "/s",
@@ -104,9 +113,10 @@ RowResult RunAppendUnary(const Options& options) {
 RowResult RunAppendOneInFlight(const Options& options) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
   const NullServerOptions null_options = {.sync_file = options.directory + "/null.data"};
-  auto measured = MeasureServers(options, null_options, [&](const ChannelPtr& channel) {
-    return RunAppends(channel, requests, 1, OneRound(options));
-  });
+  auto measured = MeasureServers(options, null_options,
+                                 [&](const ChannelPtr& channel, const LoadDuration& duration) {
+                                   return RunAppends(channel, requests, 1, duration);
+                                 });
   if (!measured.ok()) return measured.status();
   FigureText text = {.title = "Append SYNC, 1 KiB, 1 in flight, p50",
                      .unit = "us",
@@ -122,9 +132,10 @@ RowResult RunAppendOneInFlight(const Options& options) {
 
 RowResult RunAppendStreamRow(const Options& options) {
   const v1::AppendRequest request = MakeAppendRequest(kRegion, kTable, kStreamBatchRecords);
-  auto measured = MeasureServers(options, {}, [&](const ChannelPtr& channel) {
-    return RunAppendStream(channel, request, kStreamInFlight, OneRound(options));
-  });
+  auto measured =
+      MeasureServers(options, {}, [&](const ChannelPtr& channel, const LoadDuration& duration) {
+        return RunAppendStream(channel, request, kStreamInFlight, duration);
+      });
   if (!measured.ok()) return measured.status();
   for (RoundPair& round : measured->rounds) {
     for (Measurement* of : {&round.walden, &round.ceiling}) {
