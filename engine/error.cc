@@ -34,6 +34,7 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
     case ErrorReason::kMailboxFull: return "MAILBOX_FULL";
     case ErrorReason::kReaderBudgetFull: return "READER_BUDGET_FULL";
     case ErrorReason::kDiskFull: return "DISK_FULL";
+    case ErrorReason::kTooManyFiles: return "TOO_MANY_FILES";
     case ErrorReason::kTooManyRegions: return "TOO_MANY_REGIONS";
     case ErrorReason::kIoError: return "IO_ERROR";
     case ErrorReason::kRegionFailed: return "REGION_FAILED";

@@ -27,6 +27,7 @@ enum class ErrorReason {
   kMailboxFull,
   kReaderBudgetFull,
   kDiskFull,
+  kTooManyFiles,
   kTooManyRegions,
   kIoError,
   kRegionFailed,

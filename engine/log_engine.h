@@ -196,7 +196,7 @@ class RegionLog {
   //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
   //   ABORTED              SEQUENCE_MISMATCH
   //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED
-  //   RESOURCE_EXHAUSTED   DISK_FULL; the region stays healthy
+  //   RESOURCE_EXHAUSTED   DISK_FULL, TOO_MANY_FILES; the region stays healthy
   //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed, and
   //                        whether the group is stored is unknown until the region is reopened
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;

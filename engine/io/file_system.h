@@ -7,7 +7,7 @@
 // Errors, all of them made by MakeError (engine/error.h) and naming path, operation and errno:
 //   NOT_FOUND             the path does not exist
 //   ALREADY_EXISTS        creating a path that does
-//   RESOURCE_EXHAUSTED    DISK_FULL: ENOSPC, EDQUOT
+//   RESOURCE_EXHAUSTED    DISK_FULL: ENOSPC, EDQUOT. TOO_MANY_FILES: EMFILE, ENFILE
 //   FAILED_PRECONDITION   LOCKED
 //   UNAVAILABLE           IO_ERROR: everything else, a bad page under a mapping included
 #pragma once

@@ -24,6 +24,8 @@ absl::Status PosixError(absl::string_view operation, const std::string& path, in
     case EEXIST: return make(absl::StatusCode::kAlreadyExists, ErrorReason::kIoError);
     case ENOSPC:
     case EDQUOT: return make(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull);
+    case EMFILE:
+    case ENFILE: return make(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles);
     default: return make(absl::StatusCode::kUnavailable, ErrorReason::kIoError);
   }
 }

@@ -248,7 +248,7 @@ absl::StatusOr<std::unique_ptr<MetadataFile>> MetadataFile::Open(FileSystem* fil
   if (status.ok()) status = file_system->SyncDirectory(directory);
   if (status.ok()) status = metadata->PrepareReplacement(*size);
   // Without room for it now, the next replacement tries again.
-  if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
+  if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
   return metadata;
 }
 

@@ -40,7 +40,7 @@ absl::Status SegmentLog::Fail(const absl::Status& cause) {
 
 absl::Status SegmentLog::AppendMetadata(absl::Span<const MetadataEntry> entries) {
   const absl::Status status = metadata_->Append(entries);
-  if (status.ok() || HasReason(status, ErrorReason::kDiskFull)) return status;
+  if (status.ok() || absl::IsResourceExhausted(status)) return status;
   return Fail(status);
 }
 
@@ -59,7 +59,7 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   published_->RaiseMark(table, through, *first_live);
   status = RemoveEmptied();
   // On a full disk they go with a later mark.
-  if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
+  if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
   return through;
 }
 
@@ -136,7 +136,7 @@ absl::Status SegmentLog::Close() {
     entries.push_back(MetadataEntry::Closed(active_id_, active_end_, walk_next_));
     status = AppendMetadata(entries);
     // Without room for it the log is as after a crash, and all of it durable.
-    if (HasReason(status, ErrorReason::kDiskFull)) status = absl::OkStatus();
+    if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
   }
   if (active_ != nullptr) status.Update(active_->Close());
   if (metadata_ != nullptr) status.Update(metadata_->Close());

@@ -238,24 +238,28 @@ absl::Status SegmentLog::Roll() {
   const std::string path = SegmentPath(id);
   // Until the metadata names it the file is nothing: without room the region stays as it was.
   status = env_.spares->Take(bytes, path);
-  if (HasReason(status, ErrorReason::kDiskFull)) return status;
-  if (!status.ok()) return Fail(status);
-  auto file = env_.file_system->OpenFile(path, FileSystem::OpenMode::kReadWrite);
-  if (!file.ok()) return Fail(file.status());
-  status = env_.file_system->SyncDirectory(env_.directory.path);
-  if (!status.ok()) return Fail(status);
-  status = AppendMetadata({MetadataEntry::SegmentCreated(id, walk_next_, bytes)});
-  if (HasReason(status, ErrorReason::kDiskFull)) {
+  std::unique_ptr<File> file;
+  if (status.ok()) {
+    auto opened = env_.file_system->OpenFile(path, FileSystem::OpenMode::kReadWrite);
+    status = opened.status();
+    if (opened.ok()) file = *std::move(opened);
+  }
+  if (status.ok()) status = env_.file_system->SyncDirectory(env_.directory.path);
+  if (status.ok()) {
+    status = metadata_->Append({MetadataEntry::SegmentCreated(id, walk_next_, bytes)});
+  }
+  if (absl::IsResourceExhausted(status)) {
     // Best effort: if it stays, the next opening finds it unnamed and removes it.
     (void)env_.file_system->RemoveFile(path);
+    return status;
   }
-  if (!status.ok()) return status;
+  if (!status.ok()) return Fail(status);
   published_->SealNewest();
   published_->AddSegment({.file = MakeSegmentFile(id, bytes),
                           .end = kMagicBytes,
                           .expected = walk_next_,
                           .expected_at_end = walk_next_});
-  active_ = *std::move(file);
+  active_ = std::move(file);
   active_id_ = id;
   active_bytes_ = bytes;
   active_end_ = kMagicBytes;

@@ -167,7 +167,7 @@ absl::Status SegmentLog::CutTornTail(ScannedSegment& newest, OpeningReport& repo
   const auto evidence = SaveEvidence(*active_, newest.id, torn);
   if (evidence.ok()) {
     report.evidence_file = *evidence;
-  } else if (!HasReason(evidence.status(), ErrorReason::kDiskFull)) {
+  } else if (!absl::IsResourceExhausted(evidence.status())) {
     return evidence.status();
   }  // A full disk: the report says that bytes were cut and names no file.
   return WriteZeros(*active_, torn.begin, torn.end);
