@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -94,6 +95,7 @@ class Daemon:
         self.log = self.folder / "waldend.log"
         self.config_file = self.folder / "waldend.yaml"
         self.environment = environment or {}
+        self.fails_past_file_size = False  # take limit_file_size() as write errors
         self.wrapper = []  # a command that runs the rest of its command line in its own process
         self.process = None
         self.configure(config or {})
@@ -137,6 +139,9 @@ class Daemon:
                 stdout=log,
                 stderr=log,
                 env=clean_environment(self.environment),
+                # Python ignores SIGXFSZ, and so does the daemon if that is not restored: then a write
+                # past limit_file_size() fails as one to a bad disk does.
+                restore_signals=not self.fails_past_file_size,
             )
 
     def start(self):
@@ -221,6 +226,12 @@ class Daemon:
             shutil.rmtree(self.folder, ignore_errors=True)
         if code is not None:
             raise AssertionError(f"waldend ended by itself with {code}\n{log[-5000:]}")
+
+    def limit_file_size(self, size_bytes=None):
+        """Writes past `size_bytes` fail from now on; None lifts that. Needs fails_past_file_size."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        soft = hard if size_bytes is None else size_bytes
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
     # --- Looking at it
 
