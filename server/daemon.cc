@@ -1,5 +1,7 @@
 #include "server/daemon.h"
 
+#include <grpc/support/log.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -62,6 +64,15 @@ ServerOptions OptionsFrom(const Config& config) {
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;
   return options;
+}
+
+// What gRPC itself has to say, which is only of interest when looking for an error in it.
+void LogGrpcMessage(gpr_log_func_args* message) {
+  Log(LogSeverity::kDebug, "grpc",
+      {{"severity", gpr_log_severity_string(message->severity)},
+       {"file", message->file},
+       {"line", message->line},
+       {"message", message->message}});
 }
 
 std::string ReasonOf(const absl::Status& status) {
@@ -137,6 +148,7 @@ Daemon::~Daemon() = default;
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
                                                       FileSystem* file_system) {
   const absl::Duration began = Clock::Real()->Now();
+  gpr_set_log_function(LogGrpcMessage);
   std::unique_ptr<Daemon> daemon(new Daemon(config));
   absl::StatusOr<NamespaceSet> namespaces = daemon->OpenNamespaces(file_system);
   if (!namespaces.ok()) return namespaces.status();

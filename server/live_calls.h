@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engine/error.h"
 
 namespace walden {
@@ -48,9 +49,17 @@ class LiveCalls {
     for (LiveCall* call : calls_) call->OnShutdown();
   }
 
+  // Waits until every call is removed; false if that takes longer.
+  bool AwaitNone(absl::Duration timeout) {
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(this, &LiveCalls::None), timeout);
+  }
+
   bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
 
  private:
+  bool None() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); }
+
   absl::Mutex mutex_;
   std::atomic<bool> shutting_down_{false};
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);

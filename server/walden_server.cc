@@ -11,12 +11,15 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "engine/error.h"
 #include "server/admin_service.h"
 #include "server/wal_service.h"
 
 namespace walden {
 namespace {
+
+constexpr absl::Duration kAnswersStart = absl::Milliseconds(50);
 
 int Workers(const ServerOptions& options) {
   if (options.workers > 0) return options.workers;
@@ -146,9 +149,15 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   stopped_ = true;
   if (grpc_server_ != nullptr) {
     grpc_server_->GetHealthCheckService()->SetServingStatus(false);
+    const absl::Time deadline = absl::Now() + drain_timeout;
     live_calls_.Shutdown();
-    grpc_server_->Shutdown(std::chrono::system_clock::now() +
-                           absl::ToChronoNanoseconds(drain_timeout));
+    // gRPC closes a connection as soon as its last call has ended, and a client that is just
+    // sending then finds it broken before it has read what was answered. So answers get a moment's
+    // start.
+    if (live_calls_.AwaitNone(drain_timeout)) {
+      absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
+    }
+    grpc_server_->Shutdown(absl::ToChronoTime(deadline));
     grpc_server_ = nullptr;  // waits for every call to be gone
   }
   ticker_ = nullptr;

@@ -1,0 +1,52 @@
+#include "server/error_mapping.h"
+
+#include <gtest/gtest.h>
+
+#include "engine/error.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace walden {
+namespace {
+
+google::rpc::Status DetailsOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  EXPECT_TRUE(details.ParseFromString(status.error_details()));
+  return details;
+}
+
+TEST(ErrorMappingTest, CarriesCodeMessageReasonAndMetadata) {
+  const grpc::Status status =
+      ToGrpcStatus(MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                             "expected 5, is 7", {{"actual_next_sequence", "7"}}));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(status.error_message(), "expected 5, is 7");
+  const google::rpc::Status details = DetailsOf(status);
+  EXPECT_EQ(details.code(), 10);
+  ASSERT_EQ(details.details_size(), 1);
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(details.details(0).UnpackTo(&info));
+  EXPECT_EQ(info.domain(), "walden");
+  EXPECT_EQ(info.reason(), "SEQUENCE_MISMATCH");
+  EXPECT_EQ(info.metadata().at("actual_next_sequence"), "7");
+}
+
+TEST(ErrorMappingTest, OkIsOk) { EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok()); }
+
+TEST(ErrorMappingTest, AnErrorWithoutReasonKeepsItsCode) {
+  const grpc::Status status = ToGrpcStatus(absl::DataLossError("lost"));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(DetailsOf(status).details_size(), 0);
+}
+
+TEST(ErrorMappingTest, FitsIntoTrailersHoweverLongTheMessage) {
+  std::string text;
+  for (int i = 0; i < 10'000; ++i) text += "ä";
+  const grpc::Status status = ToGrpcStatus(
+      MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, text, {{"path", text}}));
+  EXPECT_LT(status.error_message().size() + status.error_details().size(), 6000u);
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(DetailsOf(status).details(0).UnpackTo(&info)) << "cut between characters";
+}
+
+}  // namespace
+}  // namespace walden

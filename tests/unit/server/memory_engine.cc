@@ -1,0 +1,298 @@
+#include "tests/unit/server/memory_engine.h"
+
+#include <algorithm>
+
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+absl::Status RegionFailed() {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+                   "a write failed; close the region");
+}
+
+class MemoryReader final : public LogReader {
+ public:
+  MemoryReader(std::shared_ptr<MemoryRegion> region, const ReadRange& range)
+      : region_(std::move(region)), range_(range) {}
+
+  absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
+                                    absl::FunctionRef<void(const RecordView&)> visit) override {
+    absl::MutexLock lock(&region_->mutex);
+    size_t records = 0;
+    size_t bytes = 0;
+    for (; position_ < region_->records.size(); ++position_) {
+      const MemoryRegion::Record& record = region_->records[position_];
+      if (range_.table.has_value() && record.table != *range_.table) continue;
+      if (record.sequence < range_.first) continue;
+      if (record.sequence > range_.last) {
+        if (range_.table.has_value()) return ReadProgress::kFinished;
+        continue;
+      }
+      if (record.sequence <= region_->tables[record.table].deleted_through) continue;
+      if (record.sequence == region_->damaged_at) {
+        return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption, "damaged");
+      }
+      if (records == limits.max_records || bytes >= limits.max_payload_bytes) {
+        return ReadProgress::kMore;
+      }
+      visit({record.table, record.sequence, record.payload});
+      ++records;
+      bytes += record.payload.size();
+      if (range_.table.has_value() && record.sequence == range_.last) {
+        return ReadProgress::kFinished;
+      }
+    }
+    return ReadProgress::kAtEnd;
+  }
+
+ private:
+  const std::shared_ptr<MemoryRegion> region_;
+  const ReadRange range_;
+  size_t position_ = 0;
+};
+
+class MemoryLog final : public RegionLog {
+ public:
+  explicit MemoryLog(std::shared_ptr<MemoryRegion> region) : region_(std::move(region)) {}
+
+  void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override {
+    std::function<void()> in_commit;
+    {
+      absl::MutexLock lock(&region_->mutex);
+      in_commit = region_->in_commit;
+    }
+    if (in_commit) in_commit();
+    {
+      absl::MutexLock lock(&region_->mutex);
+      region_->group_sizes.push_back(group.size());
+      if (std::exchange(region_->fail_next_commit, false)) region_->failed = RegionFailed();
+      const bool sync = std::any_of(group.begin(), group.end(), [](const AppendBatch* batch) {
+        return batch->durability == Durability::kSync;
+      });
+      for (AppendBatch* batch : group) Append(*batch, sync);
+      region_->unsynced = !sync;
+      if (std::exchange(region_->answer_commits_later, false)) {
+        region_->late_done = std::move(done);
+        return;
+      }
+    }
+    done();
+  }
+
+  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                             std::optional<uint64_t> region_version) override {
+    absl::MutexLock lock(&region_->mutex);
+    if (region_version.value_or(region_->region_version) < region_->region_version) {
+      return Fenced();
+    }
+    const auto found = region_->tables.find(table);
+    if (found == region_->tables.end()) return 0;
+    SequenceNumber& mark = found->second.deleted_through;
+    mark = std::max(mark, std::min(through, found->second.next - 1));
+    return mark;
+  }
+
+  absl::Status Sync() override {
+    absl::MutexLock lock(&region_->mutex);
+    if (!region_->failed.ok()) return region_->failed;
+    region_->unsynced = false;
+    ++region_->syncs;
+    return absl::OkStatus();
+  }
+
+  absl::Status Close() override {
+    absl::MutexLock lock(&region_->mutex);
+    ++region_->closes;
+    region_->unsynced = false;
+    region_->failed = absl::OkStatus();
+    return absl::OkStatus();
+  }
+
+  absl::Status Health() const override {
+    absl::MutexLock lock(&region_->mutex);
+    return region_->failed;
+  }
+
+  bool HasUnsynced() const override {
+    absl::MutexLock lock(&region_->mutex);
+    return region_->unsynced;
+  }
+
+  TablePosition Position(TableId table) const override {
+    absl::MutexLock lock(&region_->mutex);
+    const auto found = region_->tables.find(table);
+    if (found == region_->tables.end()) return {};
+    return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through};
+  }
+
+  absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {
+    return std::make_unique<MemoryReader>(region_, range);
+  }
+
+  RegionDescription Describe() const override {
+    absl::MutexLock lock(&region_->mutex);
+    RegionDescription description;
+    description.region_version = region_->region_version;
+    for (const auto& [id, table] : region_->tables) {
+      const bool live = table.deleted_through + 1 < table.next;
+      description.tables.push_back({.table = id,
+                                    .next = table.next,
+                                    .deleted_through = table.deleted_through,
+                                    .first_live = live ? table.deleted_through + 1 : 0,
+                                    .last_live = live ? table.next - 1 : 0});
+    }
+    description.opening.records_scanned = region_->records.size();
+    return description;
+  }
+
+  absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override {
+    VerifyProgress progress;
+    {
+      absl::MutexLock lock(&region_->mutex);
+      ++region_->verifications;
+      progress.records_checked = region_->records.size();
+    }
+    report(progress);
+    return absl::OkStatus();
+  }
+
+ private:
+  static absl::Status Fenced() {
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced, "fenced");
+  }
+
+  void Append(AppendBatch& batch, bool sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(region_->mutex) {
+    batch.result = AppendResult{};
+    if (!region_->failed.ok()) {
+      batch.result.status = region_->failed;
+      return;
+    }
+    if (batch.region_version.value_or(region_->region_version) < region_->region_version) {
+      batch.result.status = Fenced();
+      return;
+    }
+    region_->region_version = batch.region_version.value_or(region_->region_version);
+    MemoryRegion::Table& table = region_->tables[batch.table];
+    const std::pair<uint64_t, uint64_t> tag = {batch.producer.value_or(ProducerTag{}).id,
+                                               batch.producer.value_or(ProducerTag{}).sequence};
+    if (batch.producer.has_value() && table.producers.count(tag) > 0) {
+      std::tie(batch.result.first, batch.result.last) = table.producers[tag];
+      batch.result.durable = sync;
+      batch.result.duplicate = true;
+      return;
+    }
+    if (batch.expected_next_sequence.value_or(table.next) != table.next) {
+      batch.result.status =
+          MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch, "not the next",
+                    {{"actual_next_sequence", std::to_string(table.next)}});
+      return;
+    }
+    batch.result.first = table.next;
+    for (const absl::string_view payload : batch.payloads) {
+      region_->records.push_back({batch.table, table.next++, std::string(payload)});
+    }
+    batch.result.last = table.next - 1;
+    batch.result.durable = sync;
+    if (batch.producer.has_value()) {
+      table.producers[tag] = {batch.result.first, batch.result.last};
+    }
+  }
+
+  const std::shared_ptr<MemoryRegion> region_;
+};
+
+}  // namespace
+
+std::vector<size_t> MemoryRegion::GroupSizes() {
+  absl::MutexLock lock(&mutex);
+  return group_sizes;
+}
+
+std::vector<std::string> MemoryRegion::Payloads(TableId table) {
+  absl::MutexLock lock(&mutex);
+  std::vector<std::string> payloads;
+  for (const Record& record : records) {
+    if (record.table == table) payloads.push_back(record.payload);
+  }
+  return payloads;
+}
+
+void MemoryRegion::FinishLateCommit() {
+  std::function<void()> done;
+  {
+    absl::MutexLock lock(&mutex);
+    done = std::exchange(late_done, nullptr);
+  }
+  done();
+}
+
+std::shared_ptr<MemoryRegion> MemoryEngine::Region(RegionId region) {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<MemoryRegion>& found = regions_[region];
+  if (found == nullptr) found = std::make_shared<MemoryRegion>();
+  return found;
+}
+
+void MemoryEngine::FailOpening(RegionId region, absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  failing_[region] = std::move(status);
+}
+
+void MemoryEngine::SetInOpening(std::function<void(RegionId)> in_opening) {
+  absl::MutexLock lock(&mutex_);
+  in_opening_ = std::move(in_opening);
+}
+
+int MemoryEngine::openings() const {
+  absl::MutexLock lock(&mutex_);
+  return openings_;
+}
+
+absl::StatusOr<std::vector<RegionId>> MemoryEngine::ListRegions() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<RegionId> ids;
+  for (const auto& [id, region] : regions_) ids.push_back(id);
+  return ids;
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> MemoryEngine::OpenRegion(RegionId region,
+                                                                    const RegionOptions&,
+                                                                    bool create) {
+  std::function<void(RegionId)> in_opening;
+  {
+    absl::MutexLock lock(&mutex_);
+    in_opening = in_opening_;
+  }
+  if (in_opening) in_opening(region);
+  absl::MutexLock lock(&mutex_);
+  ++openings_;
+  if (const auto failing = failing_.find(region);
+      failing != failing_.end() && !failing->second.ok()) {
+    return failing->second;
+  }
+  std::shared_ptr<MemoryRegion>& found = regions_[region];
+  if (found == nullptr && !create) {
+    regions_.erase(region);
+    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound, "no such region");
+  }
+  if (found == nullptr) found = std::make_shared<MemoryRegion>();
+  return std::make_unique<MemoryLog>(found);
+}
+
+absl::StatusOr<bool> MemoryEngine::DropRegion(RegionId region) {
+  absl::MutexLock lock(&mutex_);
+  failing_.erase(region);
+  return regions_.erase(region) > 0;
+}
+
+absl::Status MemoryEngine::VerifyClosedRegion(
+    RegionId, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  VerifyProgress progress;
+  progress.findings.push_back({.file = "seg_0", .offset = 8, .length = 4, .reason = "checksum"});
+  report(progress);
+  return absl::OkStatus();
+}
+
+}  // namespace walden

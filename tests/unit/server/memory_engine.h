@@ -1,0 +1,85 @@
+// An engine in memory that tests can hold up, make fail and look into. Keeps what its regions were
+// given for as long as the engine lives, as a disk would.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+// What one region holds. Any thread.
+struct MemoryRegion {
+  struct Record {
+    TableId table;
+    SequenceNumber sequence;
+    std::string payload;
+  };
+  struct Table {
+    SequenceNumber next = 1;
+    SequenceNumber deleted_through = 0;
+    std::map<std::pair<uint64_t, uint64_t>, std::pair<SequenceNumber, SequenceNumber>> producers;
+  };
+
+  absl::Mutex mutex;
+  std::vector<Record> records ABSL_GUARDED_BY(mutex);
+  std::map<TableId, Table> tables ABSL_GUARDED_BY(mutex);
+  uint64_t region_version ABSL_GUARDED_BY(mutex) = 0;
+  bool unsynced ABSL_GUARDED_BY(mutex) = false;
+  absl::Status failed ABSL_GUARDED_BY(mutex);
+  std::vector<size_t> group_sizes ABSL_GUARDED_BY(mutex);  // batches of each commit
+  int syncs ABSL_GUARDED_BY(mutex) = 0;
+  int closes ABSL_GUARDED_BY(mutex) = 0;
+  int verifications ABSL_GUARDED_BY(mutex) = 0;
+
+  // Faults to come. All are used up by the call that they hit, except those of reading.
+  bool fail_next_commit ABSL_GUARDED_BY(mutex) = false;
+  bool answer_commits_later ABSL_GUARDED_BY(mutex) = false;
+  SequenceNumber damaged_at ABSL_GUARDED_BY(mutex) = 0;  // reading it is DATA_LOSS; 0: none
+  std::function<void()> late_done ABSL_GUARDED_BY(mutex);
+
+  // Runs inside each commit, before anything is stored: to hold the writer up.
+  std::function<void()> in_commit ABSL_GUARDED_BY(mutex);
+
+  std::vector<size_t> GroupSizes() ABSL_LOCKS_EXCLUDED(mutex);
+  std::vector<std::string> Payloads(TableId table) ABSL_LOCKS_EXCLUDED(mutex);
+  // Answers the commit that answer_commits_later kept back.
+  void FinishLateCommit() ABSL_LOCKS_EXCLUDED(mutex);
+};
+
+class MemoryEngine final : public LogEngine {
+ public:
+  // Makes it if it is not there. Stays until it is dropped.
+  std::shared_ptr<MemoryRegion> Region(RegionId region);
+
+  // Every opening of this region fails with `status` until it is OK again.
+  void FailOpening(RegionId region, absl::Status status);
+  // Runs inside each opening: to hold it up.
+  void SetInOpening(std::function<void(RegionId)> in_opening);
+  int openings() const;
+
+  absl::string_view name() const override { return "memory"; }
+  absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
+                                                        const RegionOptions& options,
+                                                        bool create) override;
+  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  absl::Status VerifyClosedRegion(
+      RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::map<RegionId, std::shared_ptr<MemoryRegion>> regions_ ABSL_GUARDED_BY(mutex_);
+  std::map<RegionId, absl::Status> failing_ ABSL_GUARDED_BY(mutex_);
+  std::function<void(RegionId)> in_opening_ ABSL_GUARDED_BY(mutex_);
+  int openings_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace walden

@@ -1,0 +1,405 @@
+#include "server/region_registry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "engine/error.h"
+#include "server/thread_pool.h"
+#include "tests/unit/server/jobs.h"
+#include "tests/unit/server/manual_executor.h"
+#include "tests/unit/server/memory_engine.h"
+
+namespace walden {
+namespace {
+
+using ::testing::ElementsAre;
+using FoundActor = absl::StatusOr<std::shared_ptr<RegionActor>>;
+
+class RecordingEvents final : public RegionEvents {
+ public:
+  void OnBroken(const RegionKey& key, const absl::Status&) override {
+    broken.push_back(key.region);
+  }
+  void OnClosed(const RegionKey& key, const absl::Status&) override {
+    closed.push_back(key.region);
+  }
+
+  std::vector<RegionId> broken;
+  std::vector<RegionId> closed;
+};
+
+absl::Status Damaged() {
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption, "seg_0 is damaged");
+}
+
+class RegionRegistryTest : public ::testing::Test {
+ protected:
+  RegionRegistryTest() { Make(); }
+  ~RegionRegistryTest() override { executor_.RunAll(); }
+
+  void Make() {
+    NamespaceSet namespaces;
+    auto ns = std::make_unique<Namespace>();
+    ns->id = 1;
+    ns->name = "data";
+    auto engine = std::make_unique<MemoryEngine>();
+    engine_ = engine.get();
+    ns->engine = std::move(engine);
+    namespaces.Add(std::move(ns));
+    registry_ = std::make_unique<RegionRegistry>(
+        options_, std::move(namespaces),
+        RegistryEnvironment{&clock_, &executor_, &executor_, &statistics_, &events_});
+  }
+
+  FoundActor Find(RegionId region) {
+    std::optional<FoundActor> found;
+    registry_->Find({1, region}, [&found](FoundActor actor) { found = std::move(actor); });
+    executor_.RunAll();
+    return *found;
+  }
+
+  absl::StatusOr<bool> Close(RegionId region) {
+    std::optional<absl::StatusOr<bool>> closed;
+    registry_->Close({1, region}, [&closed](absl::StatusOr<bool> result) { closed = result; });
+    executor_.RunAll();
+    return *closed;
+  }
+
+  ManualClock clock_;
+  ManualExecutor executor_;
+  Statistics statistics_;
+  RecordingEvents events_;
+  RegistryOptions options_;
+  MemoryEngine* engine_ = nullptr;
+  std::unique_ptr<RegionRegistry> registry_;
+};
+
+TEST_F(RegionRegistryTest, AppendsThatWaitForOpeningKeepTheirOrder) {
+  TestAppend a({"a"}), b({"b"}), c({"c"});
+  registry_->Submit({1, 5}, &a);
+  registry_->Submit({1, 5}, &b);
+  EXPECT_EQ(a.answers, 0);
+  ASSERT_TRUE(executor_.RunOne()) << "opens";
+  registry_->Submit({1, 5}, &c);
+  executor_.RunAll();
+  EXPECT_THAT(engine_->Region(5)->Payloads(1), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(engine_->openings(), 1);
+  EXPECT_EQ(registry_->mailbox_budget().used(), 0u);
+}
+
+TEST_F(RegionRegistryTest, OnlyAppendsCreateARegion) {
+  TestMarkDeleted mark(1, 10);
+  TestSync sync;
+  registry_->Submit({1, 5}, &mark);
+  registry_->Submit({1, 5}, &sync);
+  executor_.RunAll();
+  EXPECT_EQ(*mark.result, 0u);
+  EXPECT_TRUE(sync.result.ok());
+  const FoundActor found = Find(5);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(*found, nullptr);
+  EXPECT_TRUE(engine_->ListRegions()->empty());
+  EXPECT_EQ(registry_->open_regions(), 0u);
+}
+
+TEST_F(RegionRegistryTest, AnAppendThatComesWhileAReaderLooksStillCreates) {
+  FoundActor found = absl::UnknownError("not called");
+  registry_->Find({1, 5}, [&found](FoundActor actor) { found = std::move(actor); });
+  engine_->SetInOpening([this](RegionId) { engine_->SetInOpening(nullptr); });
+  TestAppend a({"a"});
+  registry_->Submit({1, 5}, &a);
+  executor_.RunAll();
+  EXPECT_TRUE(a.result().status.ok());
+  ASSERT_TRUE(found.ok());
+  EXPECT_NE(*found, nullptr);
+}
+
+TEST_F(RegionRegistryTest, AnAppendThatComesDuringAFruitlessOpeningOpensAgain) {
+  TestAppend a({"a"});
+  engine_->SetInOpening([this, &a](RegionId region) {
+    engine_->SetInOpening(nullptr);
+    registry_->Submit({1, region}, &a);  // after the opening decided not to create
+  });
+  FoundActor found = absl::UnknownError("not called");
+  registry_->Find({1, 5}, [&found](FoundActor actor) { found = std::move(actor); });
+  executor_.RunAll();
+  EXPECT_TRUE(a.result().status.ok());
+  ASSERT_TRUE(found.ok());
+  EXPECT_NE(*found, nullptr);
+  EXPECT_EQ(engine_->openings(), 2);
+}
+
+TEST_F(RegionRegistryTest, ABrokenRegionIsRefusedPolitelyAndHurtsNobodyElse) {
+  engine_->Region(5);
+  engine_->FailOpening(5, Damaged());
+  TestAppend waiting({"a"}), later({"b"}), elsewhere({"c"});
+  registry_->Submit({1, 5}, &waiting);
+  executor_.RunAll();
+  registry_->Submit({1, 5}, &later);
+  registry_->Submit({1, 6}, &elsewhere);
+  executor_.RunAll();
+  EXPECT_TRUE(absl::IsDataLoss(waiting.result().status));
+  EXPECT_TRUE(HasReason(later.result().status, ErrorReason::kCorruption));
+  EXPECT_TRUE(absl::IsDataLoss(Find(5).status()));
+  EXPECT_TRUE(elsewhere.result().status.ok());
+  EXPECT_EQ(engine_->openings(), 2) << "remembered, not tried again";
+  EXPECT_THAT(events_.broken, ElementsAre(5));
+}
+
+TEST_F(RegionRegistryTest, ClosingABrokenRegionLetsTheNextCallTryAgain) {
+  engine_->Region(5);
+  engine_->FailOpening(5, Damaged());
+  EXPECT_TRUE(absl::IsDataLoss(Find(5).status()));
+  engine_->FailOpening(5, absl::OkStatus());
+  EXPECT_TRUE(absl::IsDataLoss(Find(5).status()));
+  const absl::StatusOr<bool> was_open = Close(5);
+  ASSERT_TRUE(was_open.ok());
+  EXPECT_FALSE(*was_open);
+  EXPECT_TRUE(Find(5).ok());
+}
+
+TEST_F(RegionRegistryTest, AFullDiskAtOpeningPassesByItself) {
+  engine_->FailOpening(
+      5, MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull, "no space left"));
+  TestAppend refused({"a"}), accepted({"b"});
+  registry_->Submit({1, 5}, &refused);
+  executor_.RunAll();
+  EXPECT_TRUE(HasReason(refused.result().status, ErrorReason::kDiskFull));
+  engine_->FailOpening(5, absl::OkStatus());
+  registry_->Submit({1, 5}, &accepted);
+  executor_.RunAll();
+  EXPECT_TRUE(accepted.result().status.ok());
+}
+
+TEST_F(RegionRegistryTest, AFullMailboxRefusesAppendsAndNothingElse) {
+  options_.mailbox_bytes = 2000;
+  Make();
+  TestAppend first({std::string(1000, 'x')}), second({std::string(1000, 'y')}), third({"z"});
+  registry_->Submit({1, 5}, &first);
+  registry_->Submit({1, 5}, &second);
+  EXPECT_TRUE(HasReason(second.result().status, ErrorReason::kMailboxFull));
+  TestMarkDeleted mark(1, 1);
+  registry_->Submit({1, 5}, &mark);
+  executor_.RunAll();
+  EXPECT_TRUE(first.result().status.ok());
+  EXPECT_EQ(*mark.result, 1u);
+  EXPECT_EQ(registry_->mailbox_budget().used(), 0u);
+  registry_->Submit({1, 5}, &third);
+  executor_.RunAll();
+  EXPECT_TRUE(third.result().status.ok()) << "there is room again";
+}
+
+TEST_F(RegionRegistryTest, TooManyRegionsAreRefusedUntilOneIsClosed) {
+  options_.max_open_regions = 2;
+  Make();
+  TestAppend a({"a"}), b({"b"}), c({"c"}), again({"c"});
+  registry_->Submit({1, 1}, &a);
+  registry_->Submit({1, 2}, &b);
+  registry_->Submit({1, 3}, &c);
+  executor_.RunAll();
+  EXPECT_TRUE(HasReason(c.result().status, ErrorReason::kTooManyRegions));
+  EXPECT_TRUE(*Close(1));
+  registry_->Submit({1, 3}, &again);
+  executor_.RunAll();
+  EXPECT_TRUE(again.result().status.ok());
+}
+
+TEST_F(RegionRegistryTest, AnAppendDuringClosingGoesToTheReopenedRegion) {
+  TestAppend before({"a"}), during({"b"});
+  registry_->Submit({1, 5}, &before);
+  executor_.RunAll();
+  std::optional<absl::StatusOr<bool>> closed;
+  registry_->Close({1, 5}, [&closed](absl::StatusOr<bool> result) { closed = result; });
+  registry_->Submit({1, 5}, &during);
+  EXPECT_FALSE(closed.has_value());
+  executor_.RunAll();
+  EXPECT_TRUE(**closed);
+  EXPECT_TRUE(during.result().status.ok());
+  EXPECT_EQ(during.result().first, 2u);
+  EXPECT_EQ(engine_->openings(), 2);
+  EXPECT_EQ(registry_->open_regions(), 1u);
+}
+
+TEST_F(RegionRegistryTest, ClosingBringsAFailedRegionBack) {
+  TestAppend first({"a"}), failing({"b"}), refused({"c"}), accepted({"d"});
+  registry_->Submit({1, 5}, &first);
+  executor_.RunAll();
+  {
+    absl::MutexLock lock(&engine_->Region(5)->mutex);
+    engine_->Region(5)->fail_next_commit = true;
+  }
+  registry_->Submit({1, 5}, &failing);
+  executor_.RunAll();
+  registry_->Submit({1, 5}, &refused);
+  executor_.RunAll();
+  EXPECT_TRUE(HasReason(refused.result().status, ErrorReason::kRegionFailed));
+  const auto listed = registry_->List(*registry_->namespaces().Find(1));
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().state, RegionListing::State::kFailed);
+  EXPECT_TRUE(*Close(5));
+  registry_->Submit({1, 5}, &accepted);
+  executor_.RunAll();
+  EXPECT_TRUE(accepted.result().status.ok());
+}
+
+TEST_F(RegionRegistryTest, DroppingTakesEverythingWithIt) {
+  TestAppend before({"a"}), after({"b"});
+  registry_->Submit({1, 5}, &before);
+  executor_.RunAll();
+  std::optional<absl::StatusOr<bool>> dropped;
+  registry_->Drop({1, 5}, [&dropped](absl::StatusOr<bool> result) { dropped = result; });
+  registry_->Submit({1, 5}, &after);
+  executor_.RunAll();
+  EXPECT_TRUE(**dropped);
+  EXPECT_EQ(after.result().first, 1u) << "a new region with new numbers";
+  EXPECT_THAT(engine_->Region(5)->Payloads(1), ElementsAre("b"));
+}
+
+TEST_F(RegionRegistryTest, DroppingWhatIsNotThereSaysSo) {
+  std::optional<absl::StatusOr<bool>> dropped;
+  registry_->Drop({1, 5}, [&dropped](absl::StatusOr<bool> result) { dropped = result; });
+  executor_.RunAll();
+  EXPECT_FALSE(**dropped);
+  EXPECT_EQ(registry_->open_regions(), 0u);
+}
+
+TEST_F(RegionRegistryTest, ABrokenRegionCanBeDroppedAndVerified) {
+  engine_->Region(5);
+  engine_->FailOpening(5, Damaged());
+  EXPECT_FALSE(Find(5).ok());
+  std::vector<DamagedRange> findings;
+  const absl::Status verified = registry_->VerifyBroken({1, 5}, [&](const VerifyProgress& p) {
+    findings.insert(findings.end(), p.findings.begin(), p.findings.end());
+    return true;
+  });
+  EXPECT_TRUE(verified.ok());
+  EXPECT_EQ(findings.size(), 1u);
+  std::optional<absl::StatusOr<bool>> dropped;
+  registry_->Drop({1, 5}, [&dropped](absl::StatusOr<bool> result) { dropped = result; });
+  executor_.RunAll();
+  EXPECT_TRUE(**dropped);
+  EXPECT_EQ(*Find(5), nullptr);
+}
+
+TEST_F(RegionRegistryTest, OpeningAllTellsWhatWasFound) {
+  for (RegionId id : {1, 2, 3}) engine_->Region(id);
+  engine_->FailOpening(2, Damaged());
+  std::optional<absl::StatusOr<StartSummary>> summary;
+  registry_->OpenAll([&summary](absl::StatusOr<StartSummary> s) { summary = std::move(s); });
+  executor_.RunAll();
+  ASSERT_TRUE(summary->ok());
+  EXPECT_EQ((*summary)->regions, 2u);
+  EXPECT_EQ((*summary)->broken, 1u);
+}
+
+TEST_F(RegionRegistryTest, ClosingAllAnswersWhatWaitsAndRefusesTheRest) {
+  TestAppend open({"a"}), opening({"b"}), late({"c"});
+  registry_->Submit({1, 1}, &open);
+  executor_.RunAll();
+  TestAppend waiting({"d"});
+  registry_->Submit({1, 1}, &waiting);
+  registry_->Submit({1, 2}, &opening);
+  std::optional<absl::Status> closed;
+  registry_->CloseAll([&closed](const absl::Status& status) { closed = status; });
+  registry_->Submit({1, 1}, &late);
+  EXPECT_TRUE(HasReason(late.result().status, ErrorReason::kShuttingDown));
+  executor_.RunAll();
+  ASSERT_TRUE(closed.has_value());
+  EXPECT_TRUE(closed->ok());
+  EXPECT_TRUE(waiting.result().status.ok());
+  EXPECT_TRUE(opening.result().status.ok());
+  EXPECT_THAT(events_.closed, ::testing::UnorderedElementsAre(1, 2));
+  EXPECT_EQ(registry_->open_regions(), 0u);
+}
+
+TEST_F(RegionRegistryTest, BufferedRecordsAreSyncedAfterTheInterval) {
+  TestAppend a({"a"});
+  a.batch.durability = Durability::kBuffered;
+  registry_->Submit({1, 5}, &a);
+  executor_.RunAll();
+  registry_->SyncDue();
+  executor_.RunAll();
+  EXPECT_TRUE((*Find(5))->log().HasUnsynced()) << "too early";
+  clock_.Advance(absl::Milliseconds(11));
+  registry_->SyncDue();
+  executor_.RunAll();
+  EXPECT_FALSE((*Find(5))->log().HasUnsynced());
+}
+
+// Real threads: appends, closes and drops of the same few regions race.
+TEST(RegionRegistryRaceTest, EveryJobIsAnsweredOnceWhateverIsClosedMeanwhile) {
+  struct CountedAppend final : AppendJob {
+    explicit CountedAppend(std::atomic<int>* counter) : answered(counter) {
+      batch.table = 1;
+      batch.payloads.push_back("x");
+      payload_bytes = 1;
+    }
+    void OnAnswered() override {
+      EXPECT_TRUE(batch.result.status.ok()) << batch.result.status;
+      answered->fetch_add(1);
+      delete this;
+    }
+    std::atomic<int>* answered;
+  };
+
+  Statistics statistics;
+  RegionEvents events;
+  ThreadPool actors("actor", 2);
+  ThreadPool background("opener", 2);
+  NamespaceSet namespaces;
+  auto ns = std::make_unique<Namespace>();
+  ns->id = 1;
+  auto engine = std::make_unique<MemoryEngine>();
+  MemoryEngine* const memory = engine.get();
+  ns->engine = std::move(engine);
+  namespaces.Add(std::move(ns));
+  RegionRegistry registry({}, std::move(namespaces),
+                          {Clock::Real(), &actors, &background, &statistics, &events});
+
+  constexpr int kThreads = 3;
+  constexpr int kAppends = 3000;
+  constexpr int kRegions = 3;
+  std::atomic<int> answered{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kAppends; ++i) {
+        LeadingTurn lead;
+        registry.Submit({1, static_cast<RegionId>(i % kRegions)}, new CountedAppend(&answered),
+                        t == 0 ? &lead : nullptr);
+        lead.Run(1);
+      }
+    });
+  }
+  std::thread closer([&] {
+    for (int i = 0; !stop; ++i) {
+      std::promise<void> closed;
+      registry.Close({1, static_cast<RegionId>(i % kRegions)}, [&closed](absl::StatusOr<bool> r) {
+        EXPECT_TRUE(r.ok());
+        closed.set_value();
+      });
+      closed.get_future().wait();
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  stop = true;
+  closer.join();
+  std::promise<void> all_closed;
+  registry.CloseAll([&all_closed](const absl::Status&) { all_closed.set_value(); });
+  all_closed.get_future().wait();
+  actors.Stop();
+  background.Stop();
+  EXPECT_EQ(answered, kThreads * kAppends);
+  size_t stored = 0;
+  for (RegionId id = 0; id < kRegions; ++id) stored += memory->Region(id)->Payloads(1).size();
+  EXPECT_EQ(stored, static_cast<size_t>(kThreads * kAppends));
+}
+
+}  // namespace
+}  // namespace walden
