@@ -142,6 +142,11 @@ absl::Status WaldenServer::Listen() {
   }
   if (grpc_server_ == nullptr)
     return ListenError(absl::StrCat(options_.listen.size(), " addresses"));
+  // Health is asked for the daemon as a whole (""), or by service.
+  for (const char* const service :
+       {v1::WalService::service_full_name(), v1::AdminService::service_full_name()}) {
+    grpc_server_->GetHealthCheckService()->SetServingStatus(service, true);
+  }
   return absl::OkStatus();
 }
 
