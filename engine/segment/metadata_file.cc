@@ -85,6 +85,17 @@ absl::Status DamagedMetadata(const std::string& path, uint64_t offset, absl::str
                    {{"file", path}, {"offset", absl::StrCat(offset)}});
 }
 
+// How far a broken entry reaches at least. Its type and its length field both tell; where they differ
+// one of them is damaged, and the lower is the safer guess.
+uint64_t BrokenEntryBytes(absl::string_view entry) {
+  if (entry.size() < kEntryHeaderBytes) return kEntryHeaderBytes;
+  uint64_t body = kMaxEntryBodyBytes;
+  body = std::min<uint64_t>(body, GetU32(entry.data() + kEntryLengthOffset));
+  const auto fields = FieldCount(static_cast<EntryType>(entry[kEntryTypeOffset]));
+  if (fields) body = std::min<uint64_t>(body, 8 * *fields);
+  return kEntryHeaderBytes + body;
+}
+
 // A cut write leaves a sector unwritten; anything else that is no entry is damage.
 absl::StatusOr<uint64_t> TornBytes(const File& file, uint64_t size, uint64_t end,
                                    absl::string_view rest, uint32_t last_append,
@@ -100,11 +111,7 @@ absl::StatusOr<uint64_t> TornBytes(const File& file, uint64_t size, uint64_t end
       return DamagedMetadata(path, end, "an entry fails its checksum");
     }
   }
-  uint64_t entry_end = std::max(*last, end + kEntryHeaderBytes);
-  if (rest.size() >= kEntryHeaderBytes) {
-    const uint32_t body = GetU32(rest.data() + kEntryLengthOffset);
-    if (body <= kMaxEntryBodyBytes) entry_end = std::max(entry_end, end + kEntryHeaderBytes + body);
-  }
+  const uint64_t entry_end = std::max(*last, end + BrokenEntryBytes(rest));
   const auto torn = HasUnwrittenSector(window, end, std::min(entry_end, size));
   if (!torn.ok()) return torn.status();
   if (!*torn) return DamagedMetadata(path, end, "the last entry fails its checksum");

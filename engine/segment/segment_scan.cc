@@ -215,7 +215,7 @@ class Scanner {
     }
     last = LastNonZero(window_, position_, window_.end());
     if (!last.ok()) return last.status();
-    const auto torn = LooksTorn(next->has_value() ? (*next)->offset : *last);
+    const auto torn = LooksTorn(*next, *last);
     if (!torn.ok()) return torn.status();
     if (*torn || what == What::kLeftover) {
       DropBatch();
@@ -234,12 +234,13 @@ class Scanner {
   Continuation Here() const { return {position_, expected_, options_.reserved}; }
 
   // A write that a crash cut left at least one sector of the record at position_ unwritten.
-  absl::StatusOr<bool> LooksTorn(uint64_t damage_end) {
+  absl::StatusOr<bool> LooksTorn(const std::optional<FoundRecord>& next, uint64_t last_non_zero) {
     const auto header = window_.Peek(position_, kHeaderBytes);
     if (!header.ok()) return header.status();
     if (header->size() < kHeaderBytes) return true;
     uint64_t record_end = position_ + kHeaderBytes + GetU32(header->data() + kValueLengthOffset);
-    if (record_end > window_.end()) record_end = damage_end;
+    if (record_end > window_.end()) record_end = last_non_zero;
+    if (next) record_end = std::min(record_end, next->offset);
     record_end = std::min(std::max(record_end, position_ + kMinRecordBytes), window_.end());
     return HasUnwrittenSector(window_, position_, record_end);
   }
