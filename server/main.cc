@@ -1,10 +1,13 @@
 // waldend: the daemon's command line.
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -82,7 +85,20 @@ sigset_t StopSignals() {
   return signals;
 }
 
+// Every open region holds a few files, and shells and containers commonly begin with a low limit
+// below the one that they permit.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    std::cerr << "waldend: cannot raise the limit of open files, going on with the one that is: "
+              << std::strerror(errno) << "\n";
+  }
+}
+
 int Serve(const Config& config) {
+  RaiseFileLimit();
   // Before any thread is started, so that all of them leave these signals to sigwait.
   const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
