@@ -34,10 +34,13 @@ WaldenProcess::WaldenProcess(const std::vector<std::string>& arguments,
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) {
     std::abort();
   }
-  std::vector<char*> argv = {const_cast<char*>(WALDEN_BINARY)};
+  std::vector<char*> argv;
+  argv.reserve(arguments.size() + 2);
+  argv.push_back(const_cast<char*>(WALDEN_BINARY));
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> envp;
+  envp.reserve(environment.size() + 1);
   for (const std::string& variable : environment) {
     envp.push_back(const_cast<char*>(variable.c_str()));
   }

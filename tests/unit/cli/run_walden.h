@@ -17,8 +17,8 @@ struct Outcome {
 // A running `walden`, neither of whose streams is a terminal. One thread at a time.
 class WaldenProcess {
  public:
-  WaldenProcess(const std::vector<std::string>& arguments,
-                const std::vector<std::string>& environment = {});
+  explicit WaldenProcess(const std::vector<std::string>& arguments,
+                         const std::vector<std::string>& environment = {});
   ~WaldenProcess();  // kills it if it still runs
   WaldenProcess(const WaldenProcess&) = delete;
   WaldenProcess& operator=(const WaldenProcess&) = delete;
