@@ -33,7 +33,7 @@ void Chunk::Grow(size_t bytes) {
 
 void Chunk::Trim() {
   const size_t trimmed = std::max<size_t>(size_, 1);
-  if (trimmed > capacity_ / 2) return;
+  if (trimmed > capacity_ - capacity_ / 4) return;
   data_ = Resize(data_, trimmed);
   budget_->Release(capacity_ - trimmed);
   capacity_ = trimmed;

@@ -138,8 +138,9 @@ void ChunkStream::Produce() {
   const absl::StatusOr<ReadProgress> progress =
       session_->Fill([this, &chunk](const RecordView& record) { EncodeRecord(record, *chunk); });
   if (chunk->size() > empty_size) {
-    // A log of large records needs larger chunks.
-    chunk_capacity_ = std::max(chunk_capacity_, chunk->size());
+    // A log of large records needs larger chunks: this one grew, the next need not.
+    constexpr size_t kRoomForOneMoreHeader = 64;
+    chunk_capacity_ = std::max(chunk_capacity_, chunk->size() + kRoomForOneMoreHeader);
     const size_t begin = FinishChunk(*chunk);
     chunk->Trim();
     made_.push_back(ToByteBuffer(std::move(chunk), begin));

@@ -118,7 +118,10 @@ int Serve(const Config& config) {
     sigwait(&signals, &again);
     _exit(128 + again);
   }).detach();
-  return (*daemon)->Stop().ok() ? kExitOk : kExitStopFailed;
+  const int code = (*daemon)->Stop().ok() ? kExitOk : kExitStopFailed;
+  daemon->reset();
+  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  _exit(code);
 }
 
 int Main(int argc, char** argv) {

@@ -1,5 +1,6 @@
 #include "server/walden_server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 
@@ -48,6 +49,16 @@ void ConfigureConnections(grpc::ServerBuilder& builder) {
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+}
+
+// gRPC tears its whole library down with the last object of it, and then a background poll of its
+// own can hold that up for ten seconds. Nobody gains from that teardown.
+void KeepGrpcInitialised() {
+  static const bool once = [] {
+    grpc_init();
+    return true;
+  }();
+  static_cast<void>(once);
 }
 
 absl::Status ListenError(const std::string& address) {
@@ -119,6 +130,7 @@ absl::Status WaldenServer::OpenRegions() {
 }
 
 absl::Status WaldenServer::Listen() {
+  KeepGrpcInitialised();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;

@@ -166,7 +166,7 @@ TEST_F(ReadTest, DamageEndsTheStreamAfterWhatIsInFrontOfIt) {
 // A client that does not read holds two chunks and what fits into its connection, and nobody up.
 TEST_F(ReadTest, ASlowReaderSlowsNobodyElse) {
   options_.limits.read_chunk_bytes = 64 << 10;
-  options_.reader_bytes = 4 << 20;
+  options_.reader_bytes = 8 << 20;
   Start();
   for (int i = 0; i < 16; ++i) {
     ASSERT_TRUE(Append(1, 1, {std::string(1 << 20, 'x')}).ok());
@@ -175,7 +175,8 @@ TEST_F(ReadTest, ASlowReaderSlowsNobodyElse) {
   const auto slow = wal_->Read(&slow_call, ReadOf(1, 1));
   for (int i = 0; i < 3; ++i) {
     v1::ReadResponse all;
-    ASSERT_TRUE(Read(ReadOf(1, 1), &all).ok());
+    const grpc::Status status = Read(ReadOf(1, 1), &all);
+    ASSERT_TRUE(status.ok()) << status.error_message() << Statistics().DebugString();
     EXPECT_EQ(all.records_size(), 16);
   }
   EXPECT_TRUE(Append(1, 1, {"a"}).ok());
