@@ -85,6 +85,11 @@ absl::Status DamagedMetadata(const std::string& path, uint64_t offset, absl::str
                    {{"file", path}, {"offset", absl::StrCat(offset)}});
 }
 
+// Whatever went wrong, even a lack of room: whether the entries are stored is unknown.
+absl::Status InDoubt(const absl::Status& cause) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, cause.message());
+}
+
 // How far a broken entry reaches at least. Its type and its length field both tell; where they differ
 // one of them is damaged, and the lower is the safer guess.
 uint64_t BrokenEntryBytes(absl::string_view entry) {
@@ -270,7 +275,7 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   }
   absl::Status status = file_->Write(end_, {bytes});
   if (status.ok()) status = file_->SyncData();
-  if (!status.ok()) return absl::Status(absl::StatusCode::kUnavailable, status.message());
+  if (!status.ok()) return InDoubt(status);
   end_ += bytes.size();
   ++last_append_;
   for (const MetadataEntry& entry : entries) state_.Apply(entry);
@@ -312,7 +317,7 @@ absl::Status MetadataFile::Replace(const MetadataState& state) {
   if (status.ok()) status = file_system_->Rename(Path() + ".tmp", Path());
   if (status.ok()) status = file_system_->SyncDirectory(directory_);
   // Once the name may be durable, only a success says which file it means.
-  if (!status.ok()) return absl::Status(absl::StatusCode::kUnavailable, status.message());
+  if (!status.ok()) return InDoubt(status);
   file_ = std::move(replacement_);
   size_ = replacement_size_;
   end_ = bytes.size();

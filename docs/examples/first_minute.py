@@ -1,0 +1,52 @@
+#!/usr/bin/python3
+"""A Walden client made from the .proto files alone.
+
+Usage: first_minute.py [ADDRESS]        (default 127.0.0.1:7070)
+
+Needs Debian's python3-grpcio, python3-protobuf, protobuf-compiler and protobuf-compiler-grpc.
+"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import grpc
+
+PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
+
+
+def generate(into):
+    """Makes Python modules of proto/; a real project does this once, when it is built."""
+    subprocess.run(
+        ["protoc", f"-I{PROTO}", f"--python_out={into}", f"--grpc_out={into}",
+         "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin",
+         *map(str, PROTO.rglob("*.proto"))],
+        check=True)
+    sys.path.insert(0, into)
+
+
+def main(address):
+    from walden.v1 import wal_pb2, wal_pb2_grpc
+
+    with grpc.insecure_channel(address) as channel:
+        wal = wal_pb2_grpc.WalServiceStub(channel)
+
+        # Answered once the records are durable.
+        answer = wal.Append(wal_pb2.AppendRequest(region_id=1, table_id=9, payloads=[b"one", b"two"]))
+        assert answer.durable
+        print(f"appended {answer.first_sequence} to {answer.last_sequence}")
+
+        for response in wal.Read(wal_pb2.ReadRequest(region_id=1, table_id=9)):
+            for record in response.records:
+                print(record.sequence, record.payload)
+
+        # This node's own files have them now.
+        deleted = wal.MarkDeleted(wal_pb2.MarkDeletedRequest(
+            region_id=1, table_id=9, through_sequence=answer.last_sequence))
+        print(f"deleted through {deleted.deleted_through}")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        generate(directory)
+        main(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:7070")
