@@ -1,4 +1,5 @@
 // waldend: the daemon's command line.
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -85,6 +86,13 @@ sigset_t StopSignals() {
   return signals;
 }
 
+// Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of them,
+// or gives the top of the heap back and takes it again; both cost more than the copying.
+void KeepMessageMemory() {
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 // Every open region holds a few files, and shells and containers commonly begin with a low limit
 // below the one that they permit.
 void RaiseFileLimit() {
@@ -98,6 +106,7 @@ void RaiseFileLimit() {
 }
 
 int Serve(const Config& config) {
+  KeepMessageMemory();
   RaiseFileLimit();
   // Before any thread is started, so that all of them leave these signals to sigwait.
   const sigset_t signals = StopSignals();

@@ -60,6 +60,10 @@ class File {
   // Reads up to out.size() bytes; fewer only at the end of the file.
   virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const = 0;
 
+  // Hints that a SyncData will follow soon: the disk may begin with these bytes meanwhile. Makes nothing
+  // durable.
+  virtual void StartWriteBack(uint64_t /*offset*/, uint64_t /*length*/) {}
+
   // fdatasync. After an error nothing is known about any write since the last success, and calling it
   // again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
   virtual absl::Status SyncData() = 0;

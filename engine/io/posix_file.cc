@@ -130,6 +130,12 @@ class PosixFile final : public File {
     return done;
   }
 
+  void StartWriteBack(uint64_t offset, uint64_t length) override {
+    // Only a hint; the sync that follows reports what goes wrong.
+    (void)::sync_file_range(descriptor_, static_cast<off64_t>(offset), static_cast<off64_t>(length),
+                            SYNC_FILE_RANGE_WRITE);
+  }
+
   absl::Status SyncData() override {
     if (::fdatasync(descriptor_) != 0) return PosixError("fdatasync", path_, errno);
     return absl::OkStatus();

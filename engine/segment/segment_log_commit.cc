@@ -14,6 +14,10 @@ namespace {
 // given out again when a power cut takes its record.
 constexpr SequenceNumber kReserveNumbers = 1 << 20;
 
+// A large group goes to the disk in portions of this size, so that encoding one overlaps with writing
+// another.
+constexpr uint64_t kPortionBytes = 512 << 10;
+
 }  // namespace
 
 void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
@@ -96,7 +100,11 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (batch.producer) {
     producers_.Add({batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1});
   }
-  return absl::OkStatus();
+  if (writer_.size() < kPortionBytes) return absl::OkStatus();
+  const uint64_t begin = active_end_;
+  status = WriteStaged();
+  if (status.ok()) active_->StartWriteBack(begin, active_end_ - begin);
+  return status;
 }
 
 absl::Status SegmentLog::Fence(std::optional<uint64_t> version) {
