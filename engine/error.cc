@@ -8,8 +8,8 @@
 namespace walden {
 namespace {
 
-// The status payload that carries an ErrorInfo inside this process: reason, then key and value pairs,
-// each ended by a NUL byte. It never leaves the process.
+// The status payload that carries an ErrorInfo inside this process: reason, then key and value
+// pairs, each ended by a NUL byte. It never leaves the process.
 constexpr absl::string_view kPayloadUrl = "walden/error-info";
 
 std::string WithoutNul(absl::string_view text) {
@@ -24,25 +24,44 @@ std::string WithoutNul(absl::string_view text) {
 
 absl::string_view ErrorReasonName(ErrorReason reason) {
   switch (reason) {
-    case ErrorReason::kInvalidField: return "INVALID_FIELD";
-    case ErrorReason::kLimitExceeded: return "LIMIT_EXCEEDED";
-    case ErrorReason::kBoundsReversed: return "BOUNDS_REVERSED";
-    case ErrorReason::kUnknownNamespace: return "UNKNOWN_NAMESPACE";
-    case ErrorReason::kSequenceMismatch: return "SEQUENCE_MISMATCH";
-    case ErrorReason::kFenced: return "FENCED";
-    case ErrorReason::kProducerSequenceReplaced: return "PRODUCER_SEQUENCE_REPLACED";
-    case ErrorReason::kMailboxFull: return "MAILBOX_FULL";
-    case ErrorReason::kReaderBudgetFull: return "READER_BUDGET_FULL";
-    case ErrorReason::kDiskFull: return "DISK_FULL";
-    case ErrorReason::kTooManyFiles: return "TOO_MANY_FILES";
-    case ErrorReason::kTooManyRegions: return "TOO_MANY_REGIONS";
-    case ErrorReason::kIoError: return "IO_ERROR";
-    case ErrorReason::kRegionFailed: return "REGION_FAILED";
-    case ErrorReason::kShuttingDown: return "SHUTTING_DOWN";
-    case ErrorReason::kCorruption: return "CORRUPTION";
-    case ErrorReason::kNotFound: return "NOT_FOUND";
-    case ErrorReason::kLocked: return "LOCKED";
-    case ErrorReason::kUnsupportedFormat: return "UNSUPPORTED_FORMAT";
+    case ErrorReason::kInvalidField:
+      return "INVALID_FIELD";
+    case ErrorReason::kLimitExceeded:
+      return "LIMIT_EXCEEDED";
+    case ErrorReason::kBoundsReversed:
+      return "BOUNDS_REVERSED";
+    case ErrorReason::kUnknownNamespace:
+      return "UNKNOWN_NAMESPACE";
+    case ErrorReason::kSequenceMismatch:
+      return "SEQUENCE_MISMATCH";
+    case ErrorReason::kFenced:
+      return "FENCED";
+    case ErrorReason::kProducerSequenceReplaced:
+      return "PRODUCER_SEQUENCE_REPLACED";
+    case ErrorReason::kMailboxFull:
+      return "MAILBOX_FULL";
+    case ErrorReason::kReaderBudgetFull:
+      return "READER_BUDGET_FULL";
+    case ErrorReason::kDiskFull:
+      return "DISK_FULL";
+    case ErrorReason::kTooManyFiles:
+      return "TOO_MANY_FILES";
+    case ErrorReason::kTooManyRegions:
+      return "TOO_MANY_REGIONS";
+    case ErrorReason::kIoError:
+      return "IO_ERROR";
+    case ErrorReason::kRegionFailed:
+      return "REGION_FAILED";
+    case ErrorReason::kShuttingDown:
+      return "SHUTTING_DOWN";
+    case ErrorReason::kCorruption:
+      return "CORRUPTION";
+    case ErrorReason::kNotFound:
+      return "NOT_FOUND";
+    case ErrorReason::kLocked:
+      return "LOCKED";
+    case ErrorReason::kUnsupportedFormat:
+      return "UNSUPPORTED_FORMAT";
   }
   return "UNKNOWN";
 }

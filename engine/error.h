@@ -15,7 +15,8 @@
 
 namespace walden {
 
-// Sent to clients as google.rpc.ErrorInfo.reason; proto/walden/v1/common.proto lists what each means.
+// Sent to clients as google.rpc.ErrorInfo.reason; proto/walden/v1/common.proto lists what each
+// means.
 enum class ErrorReason {
   kInvalidField,
   kLimitExceeded,

@@ -10,8 +10,8 @@ class Executor {
  public:
   virtual ~Executor() = default;
 
-  // Runs `work` later, on some thread, never inside this call. Work still waiting when the executor is
-  // destroyed is run by the destructor.
+  // Runs `work` later, on some thread, never inside this call. Work still waiting when the executor
+  // is destroyed is run by the destructor.
   virtual void Post(std::function<void()> work) = 0;
 };
 

@@ -5,13 +5,15 @@
 //   G1  An append answered as durable is returned by every later read until it is marked deleted.
 //   G2  A batch is all or nothing, at every crash point.
 //   G3  Records come back byte for byte, in sequence order, each once.
-//   G4  Sequence numbers are assigned when the write succeeds. A failed write burns none that a reader
+//   G4  Sequence numbers are assigned when the write succeeds. A failed write burns none that a
+//   reader
 //       could later see filled; order of assignment is order in the log.
 //   G5  Deleted stays deleted, and numbers that were given out never come back, across restarts and
 //       power cuts.
-//   G6  A torn tail (the last write, cut by a crash and never acknowledged as durable) is cut off, kept
-//       as evidence, reported, and the region opens. Damage anywhere else is reported with its exact
-//       range and handled by RecoveryPolicy. An I/O error is neither: it is an error.
+//   G6  A torn tail (the last write, cut by a crash and never acknowledged as durable) is cut off,
+//   kept
+//       as evidence, reported, and the region opens. Damage anywhere else is reported with its
+//       exact range and handled by RecoveryPolicy. An I/O error is neither: it is an error.
 //   G7  One broken region never stops another.
 //   G8  Only one process opens a data directory.
 //
@@ -79,11 +81,11 @@ struct TablePosition {
 };
 
 struct ReadRange {
-  std::optional<TableId> table;  // none: all tables, in the engine's order
-  SequenceNumber first = 1;                   // inclusive
-  SequenceNumber last = kMaxSequenceNumber;   // inclusive
-  // Pass over damaged ranges that the region's OpeningReport names, instead of DATA_LOSS: for callers
-  // who pass that report on. Damage that was not known before is DATA_LOSS all the same.
+  std::optional<TableId> table;              // none: all tables, in the engine's order
+  SequenceNumber first = 1;                  // inclusive
+  SequenceNumber last = kMaxSequenceNumber;  // inclusive
+  // Pass over damaged ranges that the region's OpeningReport names, instead of DATA_LOSS: for
+  // callers who pass that report on. Damage that was not known before is DATA_LOSS all the same.
   bool pass_known_damage = false;
 };
 
@@ -104,16 +106,16 @@ enum class ReadProgress {
   kFinished  // the range's last number was passed; nothing will ever follow
 };
 
-// Walks the visible records of a range. A record is visible once its append has been answered, until
-// it is marked deleted. One thread at a time; never waits for a writer; stays usable while the log is
-// written, and after the RegionLog was closed.
+// Walks the visible records of a range. A record is visible once its append has been answered,
+// until it is marked deleted. One thread at a time; never waits for a writer; stays usable while
+// the log is written, and after the RegionLog was closed.
 class LogReader {
  public:
   virtual ~LogReader() = default;
 
   // Visits records from where the last call stopped. Every checksum is checked before its record is
-  // visited. DATA_LOSS at a damaged range that may have held records of the range; calling again says
-  // the same. UNAVAILABLE after an I/O error.
+  // visited. DATA_LOSS at a damaged range that may have held records of the range; calling again
+  // says the same. UNAVAILABLE after an I/O error.
   virtual absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                             absl::FunctionRef<void(const RecordView&)> visit) = 0;
 };
@@ -190,19 +192,21 @@ class RegionLog {
 
   // --- The writer: one thread at a time, and not before the last commit was done. ---
 
-  // Appends the batches in order, as one group: one write, and if any accepted batch asks for SYNC one
-  // sync, after which all of them are durable. Sets each batch's `result`, makes what was accepted
-  // visible to readers, then calls `done`, in this thread or another. Refusals are per batch:
+  // Appends the batches in order, as one group: one write, and if any accepted batch asks for SYNC
+  // one sync, after which all of them are durable. Sets each batch's `result`, makes what was
+  // accepted visible to readers, then calls `done`, in this thread or another. Refusals are per
+  // batch:
   //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
   //   ABORTED              SEQUENCE_MISMATCH
   //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED
   //   RESOURCE_EXHAUSTED   DISK_FULL, TOO_MANY_FILES; the region stays healthy
-  //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed, and
+  //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed,
+  //   and
   //                        whether the group is stored is unknown until the region is reopened
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
 
-  // Marks everything of the table through `through` (clamped to its end) deleted, durably, and frees
-  // what that makes free. Returns the table's mark. Works on a full disk.
+  // Marks everything of the table through `through` (clamped to its end) deleted, durably, and
+  // frees what that makes free. Returns the table's mark. Works on a full disk.
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> region_version) = 0;
 
@@ -228,8 +232,8 @@ class RegionLog {
 
   virtual RegionDescription Describe() const = 0;
 
-  // Reads everything stored again from the medium and checks it; `report` is called now and then, and
-  // once at the end; it returns false to stop early.
+  // Reads everything stored again from the medium and checks it; `report` is called now and then,
+  // and once at the end; it returns false to stop early.
   virtual absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const = 0;
 };
 

@@ -1,8 +1,8 @@
 // The one seam between Walden and the operating system: every file operation of every engine goes
 // through these interfaces, and nothing else in engine/ makes a system call.
 //
-// PosixFileSystem (posix_file_system.h) is the real one. Tests put files under the engine that forget
-// what was not synced, tear a write, or fail at the n-th call.
+// PosixFileSystem (posix_file_system.h) is the real one. Tests put files under the engine that
+// forget what was not synced, tear a write, or fail at the n-th call.
 //
 // Errors, all of them made by MakeError (engine/error.h) and naming path, operation and errno:
 //   NOT_FOUND             the path does not exist
@@ -37,8 +37,8 @@ class Mapping {
   // be read (bad disk, file cut short) is IO_ERROR, never a signal.
   virtual absl::Status Copy(uint64_t offset, absl::Span<char> out) const = 0;
 
-  // Hints that [offset, offset + length) will not be read again soon, so that its pages stop counting
-  // as this process's memory. Contents stay.
+  // Hints that [offset, offset + length) will not be read again soon, so that its pages stop
+  // counting as this process's memory. Contents stay.
   virtual void Release(uint64_t offset, uint64_t length) const = 0;
 };
 
@@ -51,7 +51,8 @@ class File {
   virtual absl::StatusOr<uint64_t> Size() const = 0;
 
   // Grows the file to `size` with blocks that are really allocated, reading as zeros: afterwards a
-  // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or longer.
+  // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or
+  // longer.
   virtual absl::Status Allocate(uint64_t size) = 0;
 
   // Writes all pieces one after the other at `offset`. On error any part may have been written.
@@ -60,12 +61,12 @@ class File {
   // Reads up to out.size() bytes; fewer only at the end of the file.
   virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const = 0;
 
-  // Hints that a SyncData will follow soon: the disk may begin with these bytes meanwhile. Makes nothing
-  // durable.
+  // Hints that a SyncData will follow soon: the disk may begin with these bytes meanwhile. Makes
+  // nothing durable.
   virtual void StartWriteBack(uint64_t /*offset*/, uint64_t /*length*/) {}
 
-  // fdatasync. After an error nothing is known about any write since the last success, and calling it
-  // again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
+  // fdatasync. After an error nothing is known about any write since the last success, and calling
+  // it again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
   virtual absl::Status SyncData() = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Mapping>> Map() = 0;
@@ -106,8 +107,8 @@ class FileSystem {
   // Makes creations, renames and removals in the directory durable.
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
 
-  // Takes the exclusive lock of a directory by its file LOCK. If another process has it: LOCKED, with
-  // that process in the message.
+  // Takes the exclusive lock of a directory by its file LOCK. If another process has it: LOCKED,
+  // with that process in the message.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
 
   // Bytes that an ordinary user can still allocate.

@@ -20,13 +20,18 @@ absl::Status PosixError(absl::string_view operation, const std::string& path, in
                       {"errno", absl::StrCat(error_number)}});
   };
   switch (error_number) {
-    case ENOENT: return make(absl::StatusCode::kNotFound, ErrorReason::kNotFound);
-    case EEXIST: return make(absl::StatusCode::kAlreadyExists, ErrorReason::kIoError);
+    case ENOENT:
+      return make(absl::StatusCode::kNotFound, ErrorReason::kNotFound);
+    case EEXIST:
+      return make(absl::StatusCode::kAlreadyExists, ErrorReason::kIoError);
     case ENOSPC:
-    case EDQUOT: return make(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull);
+    case EDQUOT:
+      return make(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull);
     case EMFILE:
-    case ENFILE: return make(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles);
-    default: return make(absl::StatusCode::kUnavailable, ErrorReason::kIoError);
+    case ENFILE:
+      return make(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles);
+    default:
+      return make(absl::StatusCode::kUnavailable, ErrorReason::kIoError);
   }
 }
 

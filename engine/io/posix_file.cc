@@ -33,7 +33,8 @@ class PosixMapping final : public Mapping {
   absl::Status Copy(uint64_t offset, absl::Span<char> out) const override {
     if (offset > size_ || out.size() > size_ - offset) {
       return absl::OutOfRangeError(absl::StrCat("read of ", out.size(), " bytes at ", offset,
-                                                " past the end of ", path_, " (", size_, " bytes)"));
+                                                " past the end of ", path_, " (", size_,
+                                                " bytes)"));
     }
     if (out.empty() || GuardedCopy(out.data(), base_ + offset, out.size())) {
       return absl::OkStatus();
@@ -97,8 +98,8 @@ class PosixFile final : public File {
         vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
       }
       if (count == 0) return absl::OkStatus();
-      const ssize_t written =
-          ::pwritev(descriptor_, vectors.data(), static_cast<int>(count), static_cast<off_t>(offset));
+      const ssize_t written = ::pwritev(descriptor_, vectors.data(), static_cast<int>(count),
+                                        static_cast<off_t>(offset));
       if (written < 0) {
         if (errno == EINTR) continue;
         return PosixError("pwritev", path_, errno);

@@ -41,9 +41,11 @@ std::string Holder(int descriptor) {
 
 absl::Status WriteHolder(int descriptor, const std::string& path) {
   std::array<char, 65> host = {};
-  if (::gethostname(host.data(), host.size() - 1) != 0) return PosixError("gethostname", path, errno);
+  if (::gethostname(host.data(), host.size() - 1) != 0)
+    return PosixError("gethostname", path, errno);
   const std::string text = absl::StrCat("process ", ::getpid(), " on host ", host.data(), "\n");
-  if (::ftruncate(descriptor, 0) != 0 && errno != ENOSPC) return PosixError("ftruncate", path, errno);
+  if (::ftruncate(descriptor, 0) != 0 && errno != ENOSPC)
+    return PosixError("ftruncate", path, errno);
   // A full disk must not keep a daemon from starting: the lock holds without the name.
   if (::pwrite(descriptor, text.data(), text.size(), 0) < 0 && errno != ENOSPC) {
     return PosixError("pwrite", path, errno);

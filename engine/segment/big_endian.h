@@ -1,4 +1,5 @@
-// Fixed-width big-endian integers. Compilers turn each loop into one load or store with a byte swap.
+// Fixed-width big-endian integers. Compilers turn each loop into one load or store with a byte
+// swap.
 #pragma once
 
 #include <cstddef>

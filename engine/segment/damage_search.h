@@ -38,8 +38,8 @@ absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
 // One past the last byte of [begin, end) that is not zero; `begin` if all are.
 absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end);
 
-// Whether one of the disk sectors that [begin, end) touches holds only zeros there: such a sector was
-// not written.
+// Whether one of the disk sectors that [begin, end) touches holds only zeros there: such a sector
+// was not written.
 absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end);
 
 }  // namespace walden::segment

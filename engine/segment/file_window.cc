@@ -15,7 +15,8 @@ absl::StatusOr<absl::string_view> FileWindow::Peek(uint64_t offset, uint64_t len
   length = offset >= end_ ? 0 : std::min(length, end_ - offset);
   const uint64_t have_end = buffer_offset_ + buffer_bytes_;
   if (offset < buffer_offset_ || offset + length > have_end) {
-    const uint64_t want = std::min(std::max(length, kWindowBytes), offset >= end_ ? 0 : end_ - offset);
+    const uint64_t want =
+        std::min(std::max(length, kWindowBytes), offset >= end_ ? 0 : end_ - offset);
     if (buffer_.size() < want) buffer_.resize(want);
     // What is already here moves to the front.
     uint64_t kept = 0;

@@ -16,8 +16,8 @@ class FileWindow {
   // `end`: bytes from there on are treated as not there.
   FileWindow(const File& file, uint64_t end) : file_(file), end_(end) {}
 
-  // At least `length` bytes at `offset`, usually more; fewer only where the file ends. The bytes stay
-  // valid until the next call. An I/O error is an error, never an end.
+  // At least `length` bytes at `offset`, usually more; fewer only where the file ends. The bytes
+  // stay valid until the next call. An I/O error is an error, never an end.
   absl::StatusOr<absl::string_view> Peek(uint64_t offset, uint64_t length);
 
   uint64_t end() const { return end_; }

@@ -2,8 +2,8 @@
 // (record_writer.h) and the reader (record_parser.h) share this page.
 //
 //   segment := magic (8), record, record, ...          zero bytes = never written
-//   record  := version (1) | crc (4) | table id (8) | sequence number (8) | value length (4) | value
-//   value   := value version (1, now 0) | payload
+//   record  := version (1) | crc (4) | table id (8) | sequence number (8) | value length (4) |
+//   value value   := value version (1, now 0) | payload
 //
 // All integers are big-endian.
 #pragma once
@@ -38,20 +38,23 @@ static_assert(kHeaderBytes == 25);
 inline constexpr size_t kMinRecordBytes = kHeaderBytes + kValueVersionBytes;
 static_assert(kMinRecordBytes == 26);
 
-// `version`: the low four bits are the version of the record's layout and never 0, so that zero bytes
-// are no record; the high four bits are flags. CRC-32C runs over `version`, then over everything from
-// table id to the end of the record.
+// `version`: the low four bits are the version of the record's layout and never 0, so that zero
+// bytes are no record; the high four bits are flags. CRC-32C runs over `version`, then over
+// everything from table id to the end of the record.
 inline constexpr uint8_t kRecordVersion = 1;
 inline constexpr uint8_t kVersionMask = 0x0f;
 inline constexpr uint8_t kMoreOfBatch = 0x80;  // the next record belongs to the same batch
-inline constexpr uint8_t kBarrier = 0x40;      // all before this record was durable before it was written
-inline constexpr uint8_t kControl = 0x20;      // not a client's record: says something of its batch
-inline constexpr uint8_t kJump = 0x10;         // numbers between the last record's and this one's are unused
+inline constexpr uint8_t kBarrier =
+    0x40;  // all before this record was durable before it was written
+inline constexpr uint8_t kControl = 0x20;  // not a client's record: says something of its batch
+inline constexpr uint8_t kJump =
+    0x10;  // numbers between the last record's and this one's are unused
 
 inline constexpr uint8_t kValueVersion = 0;
 
-// Value of a control record (its table is the batch's, its sequence number that of the batch's first
-// record, which follows it): value version (1) | kind (1) | producer id (8) | producer sequence (8).
+// Value of a control record (its table is the batch's, its sequence number that of the batch's
+// first record, which follows it): value version (1) | kind (1) | producer id (8) | producer
+// sequence (8).
 inline constexpr uint8_t kControlProducer = 1;
 inline constexpr size_t kControlProducerBytes = 1 + 1 + 8 + 8;
 

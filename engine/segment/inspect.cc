@@ -56,7 +56,8 @@ std::vector<TableState> Tables(const std::vector<InspectedSegment>& segments,
       TableState& state = tables[range.table];
       state.next = std::max(state.next, range.last + 1);
       if (range.last <= state.deleted_through) continue;
-      if (state.first_live == 0) state.first_live = std::max(range.first, state.deleted_through + 1);
+      if (state.first_live == 0)
+        state.first_live = std::max(range.first, state.deleted_through + 1);
       state.last_live = range.last;
     }
   }
@@ -121,11 +122,12 @@ absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system,
     return name == kMetadataFileName || ParseSegmentFileName(name, &id);
   });
   if (!looks_like_a_region) {
-    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
-                     absl::StrCat(directory.path, " is not a region's directory: it has neither a ",
-                                  kMetadataFileName, " file nor segments (seg_0, ...). Regions are in ",
-                                  "<data directory>/<namespace>/<region id>"),
-                     {{"directory", directory.path}});
+    return MakeError(
+        absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+        absl::StrCat(directory.path, " is not a region's directory: it has neither a ",
+                     kMetadataFileName, " file nor segments (seg_0, ...). Regions are in ",
+                     "<data directory>/<namespace>/<region id>"),
+        {{"directory", directory.path}});
   }
   InspectedRegion region;
   const auto evidence = file_system->ListDirectory(absl::StrCat(directory.path, "/evidence"));

@@ -1,5 +1,6 @@
-// Looks at a region's directory offline, with the same reader that recovery uses; changes nothing and
-// takes no lock. Works on a damaged region too, and without its metadata as far as the segments tell.
+// Looks at a region's directory offline, with the same reader that recovery uses; changes nothing
+// and takes no lock. Works on a damaged region too, and without its metadata as far as the segments
+// tell.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,9 @@ struct InspectedRegion {
   SequenceNumber next = 1;
 };
 
-// `directory` is a region's: .../<namespace>/<region id>. NOT_FOUND if it is none; UNAVAILABLE on an
-// I/O error.
-absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system, const std::string& directory);
+// `directory` is a region's: .../<namespace>/<region id>. NOT_FOUND if it is none; UNAVAILABLE on
+// an I/O error.
+absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system,
+                                              const std::string& directory);
 
 }  // namespace walden::segment

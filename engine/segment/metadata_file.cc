@@ -15,15 +15,24 @@ namespace {
 // Fields of each type's body.
 std::optional<size_t> FieldCount(EntryType type) {
   switch (type) {
-    case EntryType::kSegmentCreated: return 3;
-    case EntryType::kSegmentDeleted: return 1;
-    case EntryType::kTableMark: return 2;
-    case EntryType::kRegionVersion: return 1;
-    case EntryType::kSequenceReserved: return 1;
-    case EntryType::kProducerBatch: return 5;
-    case EntryType::kQuarantined: return 5;
-    case EntryType::kClosed: return 3;
-    case EntryType::kOpened: return 0;
+    case EntryType::kSegmentCreated:
+      return 3;
+    case EntryType::kSegmentDeleted:
+      return 1;
+    case EntryType::kTableMark:
+      return 2;
+    case EntryType::kRegionVersion:
+      return 1;
+    case EntryType::kSequenceReserved:
+      return 1;
+    case EntryType::kProducerBatch:
+      return 5;
+    case EntryType::kQuarantined:
+      return 5;
+    case EntryType::kClosed:
+      return 3;
+    case EntryType::kOpened:
+      return 0;
   }
   return std::nullopt;
 }
@@ -78,11 +87,12 @@ std::optional<DecodedEntry> Decode(absl::string_view bytes) {
 }
 
 absl::Status DamagedMetadata(const std::string& path, uint64_t offset, absl::string_view what) {
-  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
-                   absl::StrCat("the region's metadata ", path, " is damaged at byte ", offset, ": ",
-                                what, ". Serving the region without it could bring deleted records "
-                                "back; restore the file, or drop the region"),
-                   {{"file", path}, {"offset", absl::StrCat(offset)}});
+  return MakeError(
+      absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+      absl::StrCat("the region's metadata ", path, " is damaged at byte ", offset, ": ", what,
+                   ". Serving the region without it could bring deleted records "
+                   "back; restore the file, or drop the region"),
+      {{"file", path}, {"offset", absl::StrCat(offset)}});
 }
 
 // Whatever went wrong, even a lack of room: whether the entries are stored is unknown.
@@ -90,8 +100,8 @@ absl::Status InDoubt(const absl::Status& cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, cause.message());
 }
 
-// How far a broken entry reaches at least. Its type and its length field both tell; where they differ
-// one of them is damaged, and the lower is the safer guess.
+// How far a broken entry reaches at least. Its type and its length field both tell; where they
+// differ one of them is damaged, and the lower is the safer guess.
 uint64_t BrokenEntryBytes(absl::string_view entry) {
   if (entry.size() < kEntryHeaderBytes) return kEntryHeaderBytes;
   uint64_t body = kMaxEntryBodyBytes;
@@ -160,13 +170,27 @@ void MetadataState::Apply(const MetadataEntry& entry) {
       next_segment_id = std::max(next_segment_id, f[0] + 1);
       std::erase_if(quarantines, [&](const Quarantine& q) { return q.segment == f[0]; });
       break;
-    case EntryType::kTableMark: marks[f[0]] = f[1]; break;
-    case EntryType::kRegionVersion: region_version = f[0]; break;
-    case EntryType::kSequenceReserved: reserved_through = f[0]; break;
-    case EntryType::kProducerBatch: producers.push_back({f[0], f[1], f[2], f[3], f[4]}); break;
-    case EntryType::kQuarantined: quarantines.push_back({f[0], f[1], f[2], f[3], f[4]}); break;
-    case EntryType::kClosed: closed = CleanEnd{f[0], f[1], f[2]}; break;
-    case EntryType::kOpened: closed.reset(); break;
+    case EntryType::kTableMark:
+      marks[f[0]] = f[1];
+      break;
+    case EntryType::kRegionVersion:
+      region_version = f[0];
+      break;
+    case EntryType::kSequenceReserved:
+      reserved_through = f[0];
+      break;
+    case EntryType::kProducerBatch:
+      producers.push_back({f[0], f[1], f[2], f[3], f[4]});
+      break;
+    case EntryType::kQuarantined:
+      quarantines.push_back({f[0], f[1], f[2], f[3], f[4]});
+      break;
+    case EntryType::kClosed:
+      closed = CleanEnd{f[0], f[1], f[2]};
+      break;
+    case EntryType::kOpened:
+      closed.reset();
+      break;
   }
 }
 
@@ -282,9 +306,7 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   return absl::OkStatus();
 }
 
-std::string MetadataFile::Path() const {
-  return absl::StrCat(directory_, "/", kMetadataFileName);
-}
+std::string MetadataFile::Path() const { return absl::StrCat(directory_, "/", kMetadataFileName); }
 
 absl::Status MetadataFile::PrepareReplacement(uint64_t size) {
   replacement_.reset();

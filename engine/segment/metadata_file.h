@@ -1,8 +1,8 @@
 // A region's `metadata` file (metadata_format.h): what must survive that the log itself cannot say.
 //
-// Appending an entry is durable when the call returns. When the file fills up it is replaced, atomically,
-// by one that holds only what still matters. Both the file and its replacement are really allocated
-// ahead, so that marks can be written on a full disk. One thread at a time.
+// Appending an entry is durable when the call returns. When the file fills up it is replaced,
+// atomically, by one that holds only what still matters. Both the file and its replacement are
+// really allocated ahead, so that marks can be written on a full disk. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -75,12 +75,12 @@ struct MetadataState {
   std::vector<MetadataEntry> AsEntries() const;
 };
 
-// Reads the entries of a metadata file. DATA_LOSS with the offset if one is damaged; an entry that a
-// crash cut (it was never acknowledged) ends the file.
+// Reads the entries of a metadata file. DATA_LOSS with the offset if one is damaged; an entry that
+// a crash cut (it was never acknowledged) ends the file.
 struct LoadedMetadata {
   MetadataState state;
-  std::string bytes;        // magic number and entries, as read
-  uint64_t end = 0;         // where the next entry goes
+  std::string bytes;  // magic number and entries, as read
+  uint64_t end = 0;   // where the next entry goes
   uint32_t last_append = 0;
   uint64_t torn_bytes = 0;  // of a cut entry behind it
 };
@@ -89,9 +89,9 @@ absl::StatusOr<LoadedMetadata> LoadMetadata(const File& file, const std::string&
 class MetadataFile {
  public:
   // Writes a new file `directory`/metadata, durably but for the directory itself.
-  static absl::StatusOr<std::unique_ptr<MetadataFile>> Create(FileSystem* file_system,
-                                                              const std::string& directory,
-                                                              absl::Span<const MetadataEntry> entries);
+  static absl::StatusOr<std::unique_ptr<MetadataFile>> Create(
+      FileSystem* file_system, const std::string& directory,
+      absl::Span<const MetadataEntry> entries);
 
   // Opens for appending what LoadMetadata read, and makes it durable: a process that was killed may
   // have left entries that no sync ever reached. Removes a torn entry.
@@ -99,8 +99,8 @@ class MetadataFile {
                                                             const std::string& directory,
                                                             LoadedMetadata loaded);
 
-  // Durable on return; a crash before that leaves a prefix of the entries. DISK_FULL: nothing happened,
-  // the file is as it was. Any other error: unknown; do not use the file again.
+  // Durable on return; a crash before that leaves a prefix of the entries. DISK_FULL: nothing
+  // happened, the file is as it was. Any other error: unknown; do not use the file again.
   absl::Status Append(absl::Span<const MetadataEntry> entries);
 
   const MetadataState& state() const { return state_; }

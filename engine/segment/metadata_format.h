@@ -3,9 +3,9 @@
 //   metadata := magic (8), entry, entry, ...           zero bytes = never written
 //   entry    := version (1) | crc (4) | append number (4) | type (1) | body length (4) | body
 //
-// Integers are big-endian. CRC-32C over version, then from append number to the end of the body. Entries
-// that were written together share an append number; it rises by one with every write, each of which
-// is durable before the next. A later entry overrides an earlier one about the same thing.
+// Integers are big-endian. CRC-32C over version, then from append number to the end of the body.
+// Entries that were written together share an append number; it rises by one with every write, each
+// of which is durable before the next. A later entry overrides an earlier one about the same thing.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ enum class EntryType : uint8_t {
   kOpened = 9,            // (empty) a writer is at work: kClosed no longer holds
 };
 
-// Initial and smallest size of the file; really allocated, so that marks can be written on a full disk.
+// Initial and smallest size of the file; really allocated, so that marks can be written on a full
+// disk.
 inline constexpr uint64_t kMinMetadataBytes = 64 << 10;
 
 }  // namespace walden::segment

@@ -50,7 +50,8 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
   next_ = next;
 }
 
-void PublishedLog::RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through) {
+void PublishedLog::RestoreTable(TableId table, SequenceNumber last,
+                                SequenceNumber deleted_through) {
   absl::MutexLock lock(&mutex_);
   Table& entry = tables_[table];
   entry.last = std::max({entry.last, last, deleted_through});
@@ -96,10 +97,12 @@ std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
   absl::ReaderMutexLock lock(&mutex_);
   SequenceNumber lowest_mark = kMaxSequenceNumber;
   for (const auto& [id, table] : tables_) {
-    if (table.last > table.deleted_through) lowest_mark = std::min(lowest_mark, table.deleted_through);
+    if (table.last > table.deleted_through)
+      lowest_mark = std::min(lowest_mark, table.deleted_through);
   }
   std::vector<Emptied> emptied;
-  for (auto it = segments_.begin(); it != segments_.end() && std::next(it) != segments_.end(); ++it) {
+  for (auto it = segments_.begin(); it != segments_.end() && std::next(it) != segments_.end();
+       ++it) {
     const PublishedSegment& segment = it->second;
     const bool damage_pins =
         std::any_of(segment.damage.begin(), segment.damage.end(),
@@ -257,8 +260,8 @@ std::vector<PublishedLog::SegmentExtent> PublishedLog::Segments() const {
   absl::ReaderMutexLock lock(&mutex_);
   std::vector<SegmentExtent> extents;
   for (const auto& [id, segment] : segments_) {
-    extents.push_back({segment.file, segment.end, segment.expected, segment.expected_at_end,
-                       segment.damage});
+    extents.push_back(
+        {segment.file, segment.end, segment.expected, segment.expected_at_end, segment.damage});
   }
   return extents;
 }

@@ -1,8 +1,8 @@
-// What readers see of a region: its segments, where each table's visible records lie, marks and known
-// damage. The writer changes it when a commit is done; readers ask it where to go next.
+// What readers see of a region: its segments, where each table's visible records lie, marks and
+// known damage. The writer changes it when a commit is done; readers ask it where to go next.
 //
-// Any thread. Every call holds one mutex for a short time and never does I/O. It outlives its writer:
-// readers keep it alive.
+// Any thread. Every call holds one mutex for a short time and never does I/O. It outlives its
+// writer: readers keep it alive.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ struct PublishedSegment {
   std::shared_ptr<const SegmentFile> file;
   SegmentIndex index;
   uint64_t end = 0;  // of its visible records
-  SequenceNumber expected = 1;  // number that the first record should have, and the one behind `end`
+  SequenceNumber expected =
+      1;  // number that the first record should have, and the one behind `end`
   SequenceNumber expected_at_end = 1;
   SequenceNumber first = 0;  // of the records; both 0 when there is none
   SequenceNumber last = 0;
@@ -35,15 +36,15 @@ struct PublishedSegment {
 // Where a reader goes next.
 struct ReadPlan {
   enum class Kind {
-    kRead,      // `file`, `extents`
-    kDamaged,   // `damage` stands before the next record
-    kAtEnd,     // nothing more is visible
+    kRead,     // `file`, `extents`
+    kDamaged,  // `damage` stands before the next record
+    kAtEnd,    // nothing more is visible
   };
   Kind kind = Kind::kAtEnd;
   std::shared_ptr<const SegmentFile> file;
   std::vector<Extent> extents;
-  SequenceNumber first = 0;         // read nothing numbered lower
-  SequenceNumber last = 0;          // nor higher
+  SequenceNumber first = 0;  // read nothing numbered lower
+  SequenceNumber last = 0;   // nor higher
   std::optional<DamagedRange> damage;
   SequenceNumber next_visible = 1;  // what is published later has at least this number
 };
@@ -77,8 +78,8 @@ class PublishedLog {
   // Whether one segment holds records of the table on both sides of `through`.
   bool Straddles(TableId table, SequenceNumber through) const;
 
-  // Segments that hold nothing live and may go: never the newest, and none with damage that some table
-  // has not marked deleted.
+  // Segments that hold nothing live and may go: never the newest, and none with damage that some
+  // table has not marked deleted.
   struct Emptied {
     uint64_t id = 0;
     std::string path;
@@ -99,9 +100,10 @@ class PublishedLog {
   // Next place for one table, at records numbered `from` or higher.
   ReadPlan PlanTable(TableId table, SequenceNumber from, bool pass_damage) const;
 
-  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it, for a
-  // reader of records numbered `from` or higher.
-  ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from, bool pass_damage) const;
+  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it,
+  // for a reader of records numbered `from` or higher.
+  ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from,
+                   bool pass_damage) const;
 
   struct SegmentExtent {
     std::shared_ptr<const SegmentFile> file;
@@ -118,8 +120,7 @@ class PublishedLog {
     SequenceNumber deleted_through = 0;
   };
 
-  std::optional<SequenceNumber> FirstLive(TableId table) const
-      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::optional<SequenceNumber> FirstLive(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The first damage that may have held records of the table numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);

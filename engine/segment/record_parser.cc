@@ -39,7 +39,8 @@ ParseResult ParseRecord(absl::string_view bytes, uint64_t room) {
   const uint64_t value_bytes = GetU32(bytes.data() + kValueLengthOffset);
   const uint64_t record_bytes = kHeaderBytes + value_bytes;
   if (value_bytes < kValueVersionBytes || record_bytes > room) {
-    result.reason = value_bytes == 0 ? "value length is 0" : "record runs past the end of the segment";
+    result.reason =
+        value_bytes == 0 ? "value length is 0" : "record runs past the end of the segment";
     return result;
   }
   if (bytes.size() < record_bytes) {
@@ -48,8 +49,8 @@ ParseResult ParseRecord(absl::string_view bytes, uint64_t room) {
     return result;
   }
   const uint32_t running = Crc32cExtend(kCrc32cStart, bytes.substr(0, kVersionBytes));
-  const uint32_t crc = Crc32cFinish(
-      Crc32cExtend(running, bytes.substr(kTableOffset, record_bytes - kTableOffset)));
+  const uint32_t crc =
+      Crc32cFinish(Crc32cExtend(running, bytes.substr(kTableOffset, record_bytes - kTableOffset)));
   if (crc != GetU32(bytes.data() + kCrcOffset)) {
     result.reason = "checksum does not match";
     return result;

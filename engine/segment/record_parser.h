@@ -38,8 +38,8 @@ struct ParseResult {
   const char* reason = "";
 };
 
-// `bytes` begins at the position; `room` is how many bytes the file has from there (bytes.size() may
-// be fewer).
+// `bytes` begins at the position; `room` is how many bytes the file has from there (bytes.size()
+// may be fewer).
 ParseResult ParseRecord(absl::string_view bytes, uint64_t room);
 
 struct ProducerControl {

@@ -37,7 +37,8 @@ uint64_t EncodedBatchBytes(absl::Span<const absl::string_view> payloads, bool ha
 
 void RecordWriter::Reserve(uint64_t record_bytes) {
   Clear();
-  if (room_.size() < record_bytes || (room_.size() > kKeepRoomBytes && record_bytes < kKeepRoomBytes)) {
+  if (room_.size() < record_bytes ||
+      (room_.size() > kKeepRoomBytes && record_bytes < kKeepRoomBytes)) {
     room_ = std::string();
     room_.resize(record_bytes);
   }

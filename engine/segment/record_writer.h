@@ -1,7 +1,7 @@
 // Turns batches into records (format.h).
 //
-// One thread at a time. Small payloads are copied beside their headers, large ones are pointed at, so
-// that the pieces go to one gathering write; payload bytes must stay valid until then.
+// One thread at a time. Small payloads are copied beside their headers, large ones are pointed at,
+// so that the pieces go to one gathering write; payload bytes must stay valid until then.
 #pragma once
 
 #include <cstdint>

@@ -20,9 +20,10 @@ using Progress = absl::FunctionRef<bool(uint64_t done, uint64_t total)>;
 absl::Status NotALog(const RegionDirectory& directory, const std::string& name,
                      absl::string_view what) {
   const std::string file = absl::StrCat(directory.shown_path, "/", name);
-  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
-                   absl::StrCat(file, " ", what, "; restore the region's directory, or drop the region"),
-                   {{"file", file}, {"offset", "0"}});
+  return MakeError(
+      absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+      absl::StrCat(file, " ", what, "; restore the region's directory, or drop the region"),
+      {{"file", file}, {"offset", "0"}});
 }
 
 absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
@@ -42,8 +43,8 @@ absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
   return loaded;
 }
 
-// A segment file that the metadata does not name: the remains of a deletion, or of a creation that was
-// not finished. Neither can hold a record that was acknowledged.
+// A segment file that the metadata does not name: the remains of a deletion, or of a creation that
+// was not finished. Neither can hold a record that was acknowledged.
 absl::Status CheckLeftover(FileSystem* file_system, const RegionDirectory& directory,
                            const std::string& name) {
   auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", name),
@@ -113,7 +114,8 @@ class RegionScanner {
                        const std::optional<KnownEnd>& end) {
     ScannedSegment scanned{.id = id, .bytes = segment.bytes, .expected = segment.expected};
     for (const MetadataState::Quarantine& q : region_.metadata.state.quarantines) {
-      if (q.segment == id) scanned.damage.push_back({q.begin, q.end, q.first, q.last, "quarantined before"});
+      if (q.segment == id)
+        scanned.damage.push_back({q.begin, q.end, q.first, q.last, "quarantined before"});
     }
     const auto report = [&](uint64_t offset) { return progress_(done_ + offset, total_); };
     SegmentScanOptions options{.size = segment.bytes,

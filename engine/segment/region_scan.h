@@ -1,5 +1,5 @@
-// Reads a region's directory as recovery does and says what is there; changes nothing. Recovery acts
-// on it, `verify` and `inspect` show it.
+// Reads a region's directory as recovery does and says what is there; changes nothing. Recovery
+// acts on it, `verify` and `inspect` show it.
 #pragma once
 
 #include <cstdint>
@@ -43,9 +43,10 @@ struct RegionScan {
   std::vector<DamagedRange> Damaged(const RegionDirectory& directory) const;
 };
 
-// `progress` gets the bytes walked so far and in all; false stops (CANCELLED). NOT_FOUND if there is no
-// such directory; DATA_LOSS if the metadata is damaged or missing.
-absl::StatusOr<RegionScan> ScanRegion(FileSystem* file_system, const RegionDirectory& directory,
-                                      absl::FunctionRef<bool(uint64_t done, uint64_t total)> progress);
+// `progress` gets the bytes walked so far and in all; false stops (CANCELLED). NOT_FOUND if there
+// is no such directory; DATA_LOSS if the metadata is damaged or missing.
+absl::StatusOr<RegionScan> ScanRegion(
+    FileSystem* file_system, const RegionDirectory& directory,
+    absl::FunctionRef<bool(uint64_t done, uint64_t total)> progress);
 
 }  // namespace walden::segment

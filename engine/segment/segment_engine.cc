@@ -17,8 +17,8 @@
 namespace walden {
 namespace {
 
-// A region appears and disappears whole: it is built under one of these names and renamed, or renamed
-// to one and then taken apart. What a crash leaves under them is removed at the next start.
+// A region appears and disappears whole: it is built under one of these names and renamed, or
+// renamed to one and then taken apart. What a crash leaves under them is removed at the next start.
 constexpr absl::string_view kCreating = "creating_";
 constexpr absl::string_view kDropping = "dropping_";
 
@@ -70,10 +70,9 @@ absl::Status SegmentEngine::Start() {
   // What a killed process renamed last may not be durable yet.
   status = files->SyncDirectory(directory_);
   if (!status.ok()) return status;
-  spares_ = std::make_unique<segment::SparePool>(files, options_.clock,
-                                                 absl::StrCat(directory_, "/spare"),
-                                                 options_.spare_segment_bytes,
-                                                 options_.spare_segments, options_.background);
+  spares_ = std::make_unique<segment::SparePool>(
+      files, options_.clock, absl::StrCat(directory_, "/spare"), options_.spare_segment_bytes,
+      options_.spare_segments, options_.background);
   return spares_->Start();
 }
 
@@ -109,10 +108,10 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
   if (!*exists && !create) {
-    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
-                     absl::StrCat("there is no region ", region, " in namespace ",
-                                  options_.namespace_name),
-                     {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+    return MakeError(
+        absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+        absl::StrCat("there is no region ", region, " in namespace ", options_.namespace_name),
+        {{"field", "region_id"}, {"value", absl::StrCat(region)}});
   }
   if (!*exists) {
     status = Create(region, options);
@@ -183,12 +182,12 @@ absl::Status SegmentEngine::VerifyClosedRegion(
     RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
   const segment::RegionDirectory directory = Directory(region);
   VerifyProgress progress;
-  const auto scan = segment::ScanRegion(options_.file_system, directory,
-                                        [&](uint64_t done, uint64_t total) {
-                                          progress.bytes_checked = done;
-                                          progress.bytes_total = total;
-                                          return report(progress);
-                                        });
+  const auto scan =
+      segment::ScanRegion(options_.file_system, directory, [&](uint64_t done, uint64_t total) {
+        progress.bytes_checked = done;
+        progress.bytes_total = total;
+        return report(progress);
+      });
   if (!scan.ok()) return scan.status();
   progress.findings = scan->Damaged(directory);
   progress.bytes_checked = progress.bytes_total = scan->bytes;

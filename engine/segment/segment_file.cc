@@ -20,7 +20,8 @@ absl::Status OpenSegment::Read(uint64_t offset, absl::Span<char> out) const {
     const absl::StatusOr<size_t> got = file_->Read(offset, out);
     if (!got.ok()) return got.status();
     if (*got == out.size()) return absl::OkStatus();
-    return absl::OutOfRangeError(absl::StrCat(file_->path(), " ends before byte ", offset + out.size()));
+    return absl::OutOfRangeError(
+        absl::StrCat(file_->path(), " ends before byte ", offset + out.size()));
   }
   const Mapping* mapping = nullptr;
   {

@@ -1,9 +1,9 @@
 // One segment file as readers see it: opened when somebody reads, not before, so that a log of
 // thousands of segments holds no descriptors and no mappings while nobody does. Any thread.
 //
-// Long stretches are read through a shared mapping. Short ones, which lie scattered when many tables
-// share a region, are read by a call: a page fault and its undoing cost several times as much
-// (docs/decisions/0004-reading.md).
+// Long stretches are read through a shared mapping. Short ones, which lie scattered when many
+// tables share a region, are read by a call: a page fault and its undoing cost several times as
+// much (docs/decisions/0004-reading.md).
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Where each table's records lie in one segment.
 //
-// Memory stays a small share of the segment: runs of one table that lie close together are kept as one
-// extent, which a reader walks, passing over the few records of other tables inside it.
-// Not thread-safe; PublishedLog guards it.
+// Memory stays a small share of the segment: runs of one table that lie close together are kept as
+// one extent, which a reader walks, passing over the few records of other tables inside it. Not
+// thread-safe; PublishedLog guards it.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,8 @@ class SegmentIndex {
   // Live records of the table; nullopt if there is none.
   std::optional<Range> LiveRange(TableId table) const;
 
-  // Extents that may hold records of the table numbered `from` or higher, in order, at most `limit`.
+  // Extents that may hold records of the table numbered `from` or higher, in order, at most
+  // `limit`.
   std::vector<Extent> ExtentsFrom(TableId table, SequenceNumber from, size_t limit) const;
 
   // Removes what is numbered below `first_live`, which is a record of the table in this segment or

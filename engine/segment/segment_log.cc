@@ -67,9 +67,10 @@ absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
                                                           SequenceNumber through) const {
   SequenceNumber first_live = through + 1;
   if (!published_->Straddles(table, through)) return first_live;
-  SegmentReader reader(published_, {.table = table, .first = through + 1, .pass_known_damage = true});
-  const auto read = reader.Next(
-      {.max_records = 1}, [&](const RecordView& record) { first_live = record.sequence; });
+  SegmentReader reader(published_,
+                       {.table = table, .first = through + 1, .pass_known_damage = true});
+  const auto read = reader.Next({.max_records = 1},
+                                [&](const RecordView& record) { first_live = record.sequence; });
   // Damage is told to whoever reads these records; the mark does not depend on it.
   if (!read.ok() && !absl::IsDataLoss(read.status())) return read.status();
   return first_live;
@@ -157,9 +158,9 @@ absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> r
     auto file = env_.file_system->OpenFile(segment.file->path(), FileSystem::OpenMode::kReadOnly);
     if (!file.ok() && !published_->Lists(segment.file->id())) continue;  // deleted meanwhile
     if (absl::IsNotFound(file.status())) {
-      progress.findings.push_back(ShownDamage(
-          *segment.file, {0, segment.file->size(), segment.expected, segment.expected_at_end - 1,
-                          "the file is missing"}));
+      progress.findings.push_back(
+          ShownDamage(*segment.file, {0, segment.file->size(), segment.expected,
+                                      segment.expected_at_end - 1, "the file is missing"}));
       continue;
     }
     if (!file.ok()) return file.status();
@@ -170,11 +171,12 @@ absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> r
       progress.findings.clear();
       return go_on;
     };
-    const auto scan = ScanSegment(**file, {.size = segment.file->size(),
-                                           .expected = segment.expected,
-                                           .known_end = KnownEnd{segment.end, segment.expected_at_end},
-                                           .known_damage = segment.damage,
-                                           .progress = on_progress});
+    const auto scan =
+        ScanSegment(**file, {.size = segment.file->size(),
+                             .expected = segment.expected,
+                             .known_end = KnownEnd{segment.end, segment.expected_at_end},
+                             .known_damage = segment.damage,
+                             .progress = on_progress});
     if (!scan.ok()) return scan.status();
     for (const Damage& damage : segment.damage) {
       progress.findings.push_back(ShownDamage(*segment.file, damage));

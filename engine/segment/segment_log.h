@@ -1,6 +1,7 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
-// Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, the rest in segment_log.cc.
+// Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, the rest in
+// segment_log.cc.
 #pragma once
 
 #include <atomic>
@@ -57,7 +58,8 @@ class SegmentLog final : public RegionLog {
   absl::Status Recover();
   absl::Status Quarantine(RegionScan& region);
   absl::Status CutTornTail(ScannedSegment& newest, OpeningReport& report);
-  absl::StatusOr<std::string> SaveEvidence(const File& file, uint64_t segment, const TornTail& torn);
+  absl::StatusOr<std::string> SaveEvidence(const File& file, uint64_t segment,
+                                           const TornTail& torn);
   absl::Status OpenNewest(ScannedSegment& newest, bool clean_end, OpeningReport& report);
   absl::Status RemoveLeftovers(const RegionScan& region);
   absl::Status Publish(RegionScan& region);
@@ -79,7 +81,8 @@ class SegmentLog final : public RegionLog {
 
   // --- Marking ---
   absl::Status RemoveEmptied();
-  // The table's first record above the mark, exactly if one segment holds records on both sides of it.
+  // The table's first record above the mark, exactly if one segment holds records on both sides of
+  // it.
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
 
   // Appends to the metadata; an error other than DISK_FULL fails the region.
@@ -99,9 +102,9 @@ class SegmentLog final : public RegionLog {
   uint64_t active_id_ = 0;
   uint64_t active_bytes_ = 0;
   uint64_t active_end_ = 0;
-  SequenceNumber next_ = 1;           // to be assigned
-  SequenceNumber walk_next_ = 1;      // that a scan would expect; lower after an unclean end
-  bool barrier_ = true;               // everything written so far is durable
+  SequenceNumber next_ = 1;       // to be assigned
+  SequenceNumber walk_next_ = 1;  // that a scan would expect; lower after an unclean end
+  bool barrier_ = true;           // everything written so far is durable
   uint64_t unsynced_bytes_ = 0;
   uint32_t unsynced_appends_ = 0;
   ProducerTable producers_;

@@ -10,12 +10,12 @@
 namespace walden::segment {
 namespace {
 
-// BUFFERED numbers are reserved in the metadata this many at a time, so that none that a client saw is
-// given out again when a power cut takes its record.
+// BUFFERED numbers are reserved in the metadata this many at a time, so that none that a client saw
+// is given out again when a power cut takes its record.
 constexpr SequenceNumber kReserveNumbers = 1 << 20;
 
-// A large group goes to the disk in portions of this size, so that encoding one overlaps with writing
-// another.
+// A large group goes to the disk in portions of this size, so that encoding one overlaps with
+// writing another.
 constexpr uint64_t kPortionBytes = 512 << 10;
 
 }  // namespace
@@ -74,13 +74,14 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
 
   const SequenceNumber table_next = LastAssigned(batch.table) + 1;
   if (batch.expected_next_sequence.value_or(table_next) != table_next) {
-    return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                     absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
-                                  ", but the next sequence of table ", batch.table, " is ",
-                                  table_next, ": somebody else appended, or the append was a retry"),
-                     {{"field", "expected_next_sequence"},
-                      {"value", absl::StrCat(*batch.expected_next_sequence)},
-                      {"actual_next_sequence", absl::StrCat(table_next)}});
+    return MakeError(
+        absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+        absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
+                     ", but the next sequence of table ", batch.table, " is ", table_next,
+                     ": somebody else appended, or the append was a retry"),
+        {{"field", "expected_next_sequence"},
+         {"value", absl::StrCat(*batch.expected_next_sequence)},
+         {"actual_next_sequence", absl::StrCat(table_next)}});
   }
   if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
   if (status.ok() && batch.durability == Durability::kBuffered) {
@@ -111,12 +112,13 @@ absl::Status SegmentLog::Fence(std::optional<uint64_t> version) {
   const uint64_t highest = metadata_->state().region_version;
   if (!version || *version == highest) return absl::OkStatus();
   if (*version < highest) {
-    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
-                     absl::StrCat("region_version ", *version, " is fenced off: the region has seen ",
-                                  highest, ". Another writer took over; do not retry"),
-                     {{"field", "region_version"},
-                      {"value", absl::StrCat(*version)},
-                      {"highest_region_version", absl::StrCat(highest)}});
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
+        absl::StrCat("region_version ", *version, " is fenced off: the region has seen ", highest,
+                     ". Another writer took over; do not retry"),
+        {{"field", "region_version"},
+         {"value", absl::StrCat(*version)},
+         {"highest_region_version", absl::StrCat(highest)}});
   }
   const absl::Status status = AppendMetadata({MetadataEntry::RegionVersion(*version)});
   if (status.ok()) published_->SetRegionVersion(*version);
@@ -127,13 +129,15 @@ bool SegmentLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
   if (!batch.producer) return false;
   const auto answer = producers_.Look(batch.producer->id, batch.table, batch.producer->sequence);
   switch (answer.verdict) {
-    case ProducerTable::Verdict::kNew: return false;
+    case ProducerTable::Verdict::kNew:
+      return false;
     case ProducerTable::Verdict::kRetry:
       batch.result.first = answer.original.first;
       batch.result.last = answer.original.last;
       batch.result.duplicate = true;
       return true;
-    case ProducerTable::Verdict::kReplaced: break;
+    case ProducerTable::Verdict::kReplaced:
+      break;
   }
   *refused = MakeError(
       absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerSequenceReplaced,

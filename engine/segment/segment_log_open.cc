@@ -40,9 +40,9 @@ bool AllRecords(absl::string_view bytes) {
   return true;
 }
 
-// Makes the records in [begin, end) durable, whatever became of the sync that they were written for.
-// After a failed fsync the kernel takes their pages for clean, and another fsync would write nothing;
-// so they are written again, from bytes that were checked.
+// Makes the records in [begin, end) durable, whatever became of the sync that they were written
+// for. After a failed fsync the kernel takes their pages for clean, and another fsync would write
+// nothing; so they are written again, from bytes that were checked.
 absl::Status WriteAgain(File& file, uint64_t begin, uint64_t end) {
   std::string bytes(end - begin, '\0');
   const absl::StatusOr<size_t> got = file.Read(begin, absl::MakeSpan(bytes.data(), bytes.size()));
@@ -78,7 +78,8 @@ absl::StatusOr<std::unique_ptr<SegmentLog>> SegmentLog::Open(Environment environ
 
 absl::Status SegmentLog::Recover() {
   const absl::Duration start = env_.clock->Now();
-  auto scanned = ScanRegion(env_.file_system, env_.directory, [](uint64_t, uint64_t) { return true; });
+  auto scanned =
+      ScanRegion(env_.file_system, env_.directory, [](uint64_t, uint64_t) { return true; });
   if (!scanned.ok()) return scanned.status();
   RegionScan& region = *scanned;
   OpeningReport report;

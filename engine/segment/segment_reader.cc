@@ -45,8 +45,8 @@ ReadPlan SegmentReader::Plan() {
   return plan;
 }
 
-absl::StatusOr<ReadProgress> SegmentReader::Next(
-    const ReadLimits& limits, absl::FunctionRef<void(const RecordView&)> visit) {
+absl::StatusOr<ReadProgress> SegmentReader::Next(const ReadLimits& limits,
+                                                 absl::FunctionRef<void(const RecordView&)> visit) {
   Budget budget{limits.max_records, limits.max_payload_bytes, visit};
   while (true) {
     if (next_ > range_.last || passed_ >= range_.last) return ReadProgress::kFinished;
@@ -57,7 +57,8 @@ absl::StatusOr<ReadProgress> SegmentReader::Next(
         return DamageError(*plan.damage);
       case ReadPlan::Kind::kAtEnd:
         return plan.next_visible > range_.last ? ReadProgress::kFinished : ReadProgress::kAtEnd;
-      case ReadPlan::Kind::kRead: break;
+      case ReadPlan::Kind::kRead:
+        break;
     }
     if (budget.spent()) return ReadProgress::kMore;
     const absl::StatusOr<bool> read = Read(plan, budget);

@@ -40,8 +40,8 @@ class SegmentReader final : public LogReader {
   const ReadRange range_;
   absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
 
-  SequenceNumber next_;        // one table: lowest number still wanted
-  uint64_t segment_ = 0;       // all tables: where to go on
+  SequenceNumber next_;   // one table: lowest number still wanted
+  uint64_t segment_ = 0;  // all tables: where to go on
   uint64_t offset_ = 0;
   SequenceNumber passed_ = 0;  // highest number passed by
 

@@ -68,9 +68,12 @@ class Scanner {
         const char* const reason = Accept(parsed.record);
         return reason == nullptr ? absl::OkStatus() : Stop(What::kInvalid, reason);
       }
-      case ParseOutcome::kNeverWritten: return Stop(What::kNeverWritten, "never written");
-      case ParseOutcome::kNeedMore: return Stop(What::kInvalid, "the file is cut short");
-      case ParseOutcome::kInvalid: return Stop(What::kInvalid, parsed.reason);
+      case ParseOutcome::kNeverWritten:
+        return Stop(What::kNeverWritten, "never written");
+      case ParseOutcome::kNeedMore:
+        return Stop(What::kInvalid, "the file is cut short");
+      case ParseOutcome::kInvalid:
+        return Stop(What::kInvalid, parsed.reason);
     }
     return absl::InternalError("unreachable");
   }
@@ -89,7 +92,8 @@ class Scanner {
 
   // Null, or why the record cannot follow.
   const char* Accept(const ParsedRecord& record) {
-    if (record.sequence > expected_ && !record.jump()) return "sequence numbers are missing before it";
+    if (record.sequence > expected_ && !record.jump())
+      return "sequence numbers are missing before it";
     if (in_batch_ && record.table != run_.table) return "a batch mixes tables";
     if (!in_batch_) BeginBatch(record);
     if (record.barrier()) scan_.last_barrier = position_;
@@ -200,7 +204,8 @@ class Scanner {
     auto last = LastNonZero(window_, position_, never_written ? near : window_.end());
     if (!last.ok()) return last.status();
     if (never_written && *last == position_) {
-      if (in_batch_) scan_.torn = TornTail{batch_begin_, position_, "the rest of a batch is missing"};
+      if (in_batch_)
+        scan_.torn = TornTail{batch_begin_, position_, "the rest of a batch is missing"};
       DropBatch();
       finished_ = true;
       return absl::OkStatus();

@@ -1,5 +1,6 @@
-// Walks one segment file as recovery, `verify` and `inspect` do, and tells a clean end, a torn tail,
-// damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the log".
+// Walks one segment file as recovery, `verify` and `inspect` do, and tells a clean end, a torn
+// tail, damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the
+// log".
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@
 
 namespace walden::segment {
 
-// Bytes [begin, end) of a segment that are not what was written; records numbered first..last are lost
-// with them (both 0: none are).
+// Bytes [begin, end) of a segment that are not what was written; records numbered first..last are
+// lost with them (both 0: none are).
 struct Damage {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -51,7 +52,8 @@ struct SegmentScan {
   SegmentIndex index;
   std::vector<ScannedProducer> producers;
   uint64_t end = 0;  // where the next record would go
-  uint64_t last_barrier = 0;  // position of the last record with a barrier: all before it is durable
+  uint64_t last_barrier =
+      0;                     // position of the last record with a barrier: all before it is durable
   SequenceNumber first = 0;  // of all records; both 0 when there is none
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
@@ -62,13 +64,14 @@ struct SegmentScan {
 };
 
 struct SegmentScanOptions {
-  uint64_t size = 0;                   // of the segment
-  SequenceNumber expected = 1;         // number that its first record should have
-  SequenceNumber reserved = 0;         // numbers through this one may have been jumped over
-  std::optional<KnownEnd> known_end;   // set: anything short of it is damage. Unset: a crash may have
-                                       // cut the last write
-  std::vector<Damage> known_damage;    // to pass over, ordered
-  // Called now and then with the position; returns false to stop early (the scan is then cut there).
+  uint64_t size = 0;                  // of the segment
+  SequenceNumber expected = 1;        // number that its first record should have
+  SequenceNumber reserved = 0;        // numbers through this one may have been jumped over
+  std::optional<KnownEnd> known_end;  // set: anything short of it is damage. Unset: a crash may
+                                      // have cut the last write
+  std::vector<Damage> known_damage;  // to pass over, ordered
+  // Called now and then with the position; returns false to stop early (the scan is then cut
+  // there).
   absl::FunctionRef<bool(uint64_t offset)> progress;
 };
 

@@ -11,14 +11,14 @@ namespace {
 
 constexpr uint64_t kFillStepBytes = 1 << 20;
 
-// Segments used up faster than this are not filled with zeros ahead: it would cost the log more of the
-// disk's bandwidth than it gains.
+// Segments used up faster than this are not filled with zeros ahead: it would cost the log more of
+// the disk's bandwidth than it gains.
 constexpr double kFillBelowBytesPerSecond = 256e6;
 
 }  // namespace
 
-SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
-                     size_t spare_count, Executor* background)
+SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string directory,
+                     uint64_t spare_bytes, size_t spare_count, Executor* background)
     : file_system_(file_system),
       clock_(clock),
       directory_(std::move(directory)),
@@ -30,7 +30,8 @@ SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string director
 SparePool::~SparePool() {
   absl::MutexLock lock(&mutex_);
   stopping_ = true;
-  mutex_.Await(absl::Condition(+[](bool* refilling) { return !*refilling; }, &refilling_));
+  mutex_.Await(absl::Condition(
+      +[](bool* refilling) { return !*refilling; }, &refilling_));
 }
 
 absl::Status SparePool::Start() {

@@ -1,9 +1,10 @@
 // Segment files made ahead, so that the writer seldom waits for one.
 //
 // A spare is really allocated. Unless segments are used up very fast it is also filled with zeros:
-// writing into blocks that were written before syncs faster, since the file system has nothing to note
-// down. At high rates the disk is better left to the log itself (docs/decisions/0003-spare-segments.md).
-// Spares live in their own directory until a region takes one by rename. Any thread.
+// writing into blocks that were written before syncs faster, since the file system has nothing to
+// note down. At high rates the disk is better left to the log itself
+// (docs/decisions/0003-spare-segments.md). Spares live in their own directory until a region takes
+// one by rename. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ class SparePool {
   // Creates the directory, removes what an earlier process left, starts making spares.
   absl::Status Start();
 
-  // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name not
-  // yet. DISK_FULL if there is no room; nothing is left behind then.
+  // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name
+  // not yet. DISK_FULL if there is no room; nothing is left behind then.
   absl::Status Take(uint64_t bytes, const std::string& path);
 
  private:

@@ -9,8 +9,8 @@
 #include "absl/strings/str_replace.h"
 #include "engine/checksum.h"
 #include "engine/segment/format.h"
-#include "engine/segment/metadata_format.h"
 #include "engine/segment/metadata_file.h"
+#include "engine/segment/metadata_format.h"
 #include "engine/segment/record_parser.h"
 #include "engine/segment/record_writer.h"
 #include "gtest/gtest.h"
@@ -23,7 +23,8 @@ namespace {
 std::string PrintedExample(const std::string& start) {
   std::ifstream page(std::string(WALDEN_SOURCE_DIR) + "/engine/segment/FORMAT.md");
   for (std::string line; std::getline(page, line);) {
-    if (line.rfind(start, 0) == 0) return absl::HexStringToBytes(absl::StrReplaceAll(line, {{" ", ""}}));
+    if (line.rfind(start, 0) == 0)
+      return absl::HexStringToBytes(absl::StrReplaceAll(line, {{" ", ""}}));
   }
   return "";
 }
@@ -78,7 +79,8 @@ TEST(FormatTest, TheMetadataEntryThatThePagePrintsIsWhatIsWritten) {
   ASSERT_FALSE(printed.empty());
   testing::FaultFileSystem disk;
   ASSERT_TRUE(disk.CreateDirectory("/region").ok());
-  auto metadata = MetadataFile::Create(&disk, "/region", {MetadataEntry::SegmentCreated(0, 1, 4096)});
+  auto metadata =
+      MetadataFile::Create(&disk, "/region", {MetadataEntry::SegmentCreated(0, 1, 4096)});
   ASSERT_TRUE(metadata.ok()) << metadata.status();
   ASSERT_TRUE((*metadata)->Append({MetadataEntry::TableMark(7, 41)}).ok());
   const std::string bytes = disk.ReadWhole("/region/metadata");

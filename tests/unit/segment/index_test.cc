@@ -10,8 +10,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 MATCHER_P3(IsExtent, first, begin, end, "") {
-  return arg.first == static_cast<SequenceNumber>(first) && arg.begin == static_cast<uint32_t>(begin) &&
-         arg.end == static_cast<uint32_t>(end);
+  return arg.first == static_cast<SequenceNumber>(first) &&
+         arg.begin == static_cast<uint32_t>(begin) && arg.end == static_cast<uint32_t>(end);
 }
 
 TEST(SegmentIndexTest, AdjacentRunsOfATableShareAnExtent) {
@@ -34,8 +34,10 @@ TEST(SegmentIndexTest, RunsFarApartAreSeparateExtents) {
   index.Add({1, 1, 1, 8, 100});
   index.Add({2, 2, 2, 100, 2'000});
   index.Add({1, 3, 3, 2'000, 2'100});
-  EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
-  EXPECT_THAT(index.ExtentsFrom(1, 2, 10), ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
+  EXPECT_THAT(index.ExtentsFrom(1, 1, 10),
+              ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
+  EXPECT_THAT(index.ExtentsFrom(1, 2, 10),
+              ElementsAre(IsExtent(1, 8, 100), IsExtent(3, 2'000, 2'100)));
   EXPECT_THAT(index.ExtentsFrom(1, 3, 10), ElementsAre(IsExtent(3, 2'000, 2'100)));
   EXPECT_THAT(index.ExtentsFrom(9, 1, 10), IsEmpty());
 }

@@ -16,7 +16,8 @@ class MetadataTest : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(disk_.CreateDirectory("/region").ok());
     ASSERT_TRUE(disk_.SyncDirectory("/").ok());
-    auto made = MetadataFile::Create(&disk_, "/region", {MetadataEntry::SegmentCreated(0, 1, 4096)});
+    auto made =
+        MetadataFile::Create(&disk_, "/region", {MetadataEntry::SegmentCreated(0, 1, 4096)});
     ASSERT_TRUE(made.ok()) << made.status();
     metadata_ = *std::move(made);
   }
@@ -45,8 +46,10 @@ class MetadataTest : public ::testing::Test {
 
 TEST_F(MetadataTest, WhatWasAppendedIsThereAfterAPowerCut) {
   Mark(7, 41);
-  ASSERT_TRUE(metadata_->Append({MetadataEntry::RegionVersion(3), MetadataEntry::SequenceReserved(9),
-                                 MetadataEntry::SegmentCreated(1, 42, 8192)}).ok());
+  ASSERT_TRUE(metadata_
+                  ->Append({MetadataEntry::RegionVersion(3), MetadataEntry::SequenceReserved(9),
+                            MetadataEntry::SegmentCreated(1, 42, 8192)})
+                  .ok());
   disk_.PowerCut();
   disk_.Restart();
   Reopen();
@@ -60,10 +63,11 @@ TEST_F(MetadataTest, WhatWasAppendedIsThereAfterAPowerCut) {
 }
 
 TEST_F(MetadataTest, ReplacingKeepsEverythingThatMatters) {
-  ASSERT_TRUE(metadata_->Append({MetadataEntry::SegmentCreated(1, 10, 8192),
-                                 MetadataEntry::SegmentCreated(2, 20, 8192),
-                                 MetadataEntry::SegmentDeleted(1),
-                                 MetadataEntry::RegionVersion(5)}).ok());
+  ASSERT_TRUE(metadata_
+                  ->Append({MetadataEntry::SegmentCreated(1, 10, 8192),
+                            MetadataEntry::SegmentCreated(2, 20, 8192),
+                            MetadataEntry::SegmentDeleted(1), MetadataEntry::RegionVersion(5)})
+                  .ok());
   // More than the file holds.
   for (SequenceNumber n = 1; n <= 3000; ++n) Mark(n % 100, n);
   Reopen();
@@ -80,7 +84,8 @@ TEST_F(MetadataTest, ACutEntryIsRemovedAndNothingElse) {
   Mark(1, 1);
   for (uint64_t seed = 0; seed < 50; ++seed) {
     disk_.CrashAt(1, testing::Crash::kPowerCut);
-    (void)metadata_->Append({MetadataEntry::TableMark(2, seed + 1), MetadataEntry::TableMark(3, 1)});
+    (void)metadata_->Append(
+        {MetadataEntry::TableMark(2, seed + 1), MetadataEntry::TableMark(3, 1)});
     disk_.Restart();
     Reopen();
     EXPECT_EQ(metadata_->state().marks.at(1), 1u);
@@ -116,7 +121,8 @@ TEST_F(MetadataTest, WhenNoRoomIsLeftAtAllNothingChanges) {
   disk_.SetCapacity(disk_.UsedBytes());
   absl::Status status;
   TableId table = 0;
-  while (status.ok() && table < 100'000) status = metadata_->Append({MetadataEntry::TableMark(++table, 1)});
+  while (status.ok() && table < 100'000)
+    status = metadata_->Append({MetadataEntry::TableMark(++table, 1)});
   EXPECT_TRUE(HasReason(status, ErrorReason::kDiskFull)) << status;
   EXPECT_EQ(metadata_->state().marks.size(), table - 1);
   disk_.SetCapacity(uint64_t{1} << 40);

@@ -13,8 +13,8 @@
 namespace walden {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::CommitOne;
+using ::testing::HasSubstr;
 
 class SegmentRecoveryTest : public ::testing::Test {
  protected:
@@ -35,8 +35,8 @@ class SegmentRecoveryTest : public ::testing::Test {
   }
 
   absl::Status Open() {
-    auto log = engine_->OpenRegion(
-        1, {.recovery_policy = policy_, .segment_size_bytes = 4096}, /*create=*/true);
+    auto log = engine_->OpenRegion(1, {.recovery_policy = policy_, .segment_size_bytes = 4096},
+                                   /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -82,7 +82,8 @@ TEST_F(SegmentRecoveryTest, DamageInASegmentWhoseSuccessorIsGoneIsFound) {
   ASSERT_FALSE(disk_.Exists("/data/default/1/seg_1"));
   ASSERT_TRUE(log_->Close().ok());
   // The last record of seg_0 turns to zeros, which would be a fine end for a newest segment.
-  for (uint64_t at = 8 + 2 * 1026; at < 8 + 3 * 1026; ++at) disk_.SetByte("/data/default/1/seg_0", at, 0);
+  for (uint64_t at = 8 + 2 * 1026; at < 8 + 3 * 1026; ++at)
+    disk_.SetByte("/data/default/1/seg_0", at, 0);
   EXPECT_TRUE(absl::IsDataLoss(Open()));
 }
 
