@@ -9,11 +9,6 @@ namespace {
 INSTANTIATE_TEST_SUITE_P(Engines, LogFaultTest, ::testing::ValuesIn(FaultFileSettings()),
                          SettingName);
 
-// The size of payloads makes no difference.
-class ManyMarksTest : public LogTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, ManyMarksTest, ::testing::ValuesIn(FaultFileSmallOnly()),
-                         SettingName);
-
 TEST_P(LogFaultTest, AFullDiskRefusesAppendsUntilThereIsRoomAgain) {
   CloseLog();
   ASSERT_TRUE(engine().DropRegion(kRegion).ok());
@@ -64,7 +59,7 @@ TEST_P(LogFaultTest, ManyMarksCanBeMadeOnAFullDisk) {
 }
 
 // More of them than fit the room that an engine set aside for marks.
-TEST_P(ManyMarksTest, ThousandsOfMarksCanBeMadeOnAFullDisk) {
+TEST_P(LogFaultTest, ThousandsOfMarksCanBeMadeOnAFullDisk) {
   const int records = GetParam().load == Load::kLarge ? 2 : 200;
   for (int stored = 0; stored < 5000; stored += records) Append(1, records);
   Append(2, 1);

@@ -56,14 +56,6 @@ std::vector<Setting> FaultFileSettings() {
   return settings;
 }
 
-std::vector<Setting> FaultFileSmallOnly() {
-  std::vector<Setting> settings = FaultFileSettings();
-  settings.erase(std::remove_if(settings.begin(), settings.end(),
-                                [](const Setting& s) { return s.load != Load::kSmall; }),
-                 settings.end());
-  return settings;
-}
-
 // ---------------------------------------------------------------------------------------------------
 // Ledger
 

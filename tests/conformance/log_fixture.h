@@ -29,9 +29,8 @@ struct Setting {
 
 std::ostream& operator<<(std::ostream& out, const Setting& setting);
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
-std::vector<Setting> AllSettings();         // every engine, medium and load
-std::vector<Setting> FaultFileSettings();   // those that can crash
-std::vector<Setting> FaultFileSmallOnly();  // those where the load makes no difference
+std::vector<Setting> AllSettings();        // every engine, medium and load
+std::vector<Setting> FaultFileSettings();  // those that can crash
 
 // What a region should hold.
 class Ledger {

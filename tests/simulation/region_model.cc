@@ -44,14 +44,15 @@ absl::Status CompareRecords(absl::string_view what, const std::vector<StoredReco
 // ---------------------------------------------------------------------------------------------------
 // Answers
 
-absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group,
+absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_group,
                                       const std::vector<AppendResult>& results,
                                       uint64_t segment_bytes, const Trouble& trouble) {
   bool durable = false;
+  bool newly_durable = false;
   bool failed = false;
   for (size_t i = 0; i < group.size(); ++i) {
     absl::Status status =
-        CheckAnswer(group[i], results[i], segment_bytes, trouble, group.size() == 1);
+        CheckAnswer(group[i], results[i], segment_bytes, trouble, one_group && group.size() == 1);
     if (!status.ok()) {
       return Wrong("batch ", i, " of the group: ", status.message(), "; answered ",
                    ShowStatus(results[i].status), " first ", results[i].first, " last ",
@@ -60,11 +61,14 @@ absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group,
     const bool answered = results[i].status.ok();
     failed |= HasReason(results[i].status, ErrorReason::kRegionFailed);
     durable |= answered && results[i].durable;
+    // What was answered before a durable batch is durable; what follows it may be of a later group.
+    if (!one_group && answered && results[i].durable) newly_durable |= MarkDurable();
     if (answered && group[i].durability == Durability::kSync && !results[i].durable) {
       return Wrong("batch ", i, " asked for SYNC and was answered without it");
     }
   }
-  if (durable) EverythingIsDurable();
+  if (one_group && durable) EverythingIsDurable();
+  if (newly_durable) ++epoch_;
   failed_ |= failed;
   return absl::OkStatus();
 }
@@ -243,13 +247,17 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
   return absl::OkStatus();
 }
 
-void RegionModel::EverythingIsDurable() {
+bool RegionModel::MarkDurable() {
   bool anything = false;
   for (StoredBatch& batch : batches_) {
     anything |= !batch.durable;
     batch.durable = true;
   }
-  if (anything) ++epoch_;
+  return anything;
+}
+
+void RegionModel::EverythingIsDurable() {
+  if (MarkDurable()) ++epoch_;
 }
 
 // ---------------------------------------------------------------------------------------------------

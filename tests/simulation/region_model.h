@@ -42,7 +42,8 @@ class RegionModel {
 
   // --- Answers ---
 
-  absl::Status CheckCommit(const std::vector<Batch>& group,
+  // `one_group`: it was written and synced at once.
+  absl::Status CheckCommit(const std::vector<Batch>& group, bool one_group,
                            const std::vector<AppendResult>& results, uint64_t segment_bytes,
                            const Trouble& trouble);
   absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
@@ -105,6 +106,7 @@ class RegionModel {
   absl::Status ResolveMarks(const RegionLog& log);
   absl::Status ResolveBatches(const RegionLog& log, const Trouble& trouble);
   absl::Status ResolveNumbers(const RegionLog& log);
+  bool MarkDurable();  // false if all was
   void ForgetProducersOf(const StoredBatch& batch);
   std::vector<StoredRecord> LiveOf(const StoredBatch& batch) const;
 

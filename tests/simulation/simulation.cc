@@ -14,7 +14,11 @@ constexpr char kDirectory[] = "/data";
 
 Simulation::Simulation(uint64_t seed, bool every_operation,
                        std::function<void(const std::string&)> observe)
-    : random_(seed), observe_(std::move(observe)), disk_(random_.Next()) {
+    : random_(seed),
+      observe_(std::move(observe)),
+      disk_(random_.Next()),
+      background_(random_.Next()),
+      turns_(random_.Next()) {
   if (every_operation) disk_.SetTrace([this](const std::string& line) { observe_(line); });
   constexpr uint64_t kWriteBack[] = {0, 0, 10, 60};
   disk_.SetWriteBack(kWriteBack[random_.Below(4)]);
@@ -50,7 +54,7 @@ absl::Status Simulation::Run() {
 
 absl::Status Simulation::Step() {
   Region& region = regions_[random_.Below(regions_.size())];
-  if (!region.log->Health().ok() && random_.Percent(50)) return Reopen(region);
+  if (!region.log().Health().ok() && random_.Percent(50)) return Reopen(region);
   const uint64_t choice = random_.Below(100);
   if (choice < 52) return Append(region);
   if (choice < 62) return Mark(region);
@@ -98,7 +102,8 @@ Trouble Simulation::TroubleOf(const Region& region) const {
 }
 
 void Simulation::StopProcess() {
-  for (Region& region : regions_) region.log.reset();
+  turns_.RunAll();
+  for (Region& region : regions_) region.writer.reset();
   background_.RunAll();  // it fails, the machine is down
   engine_.reset();
 }
@@ -162,14 +167,16 @@ absl::Status Simulation::OpenRegion(Region& region) {
     auto log = engine_->OpenRegion(region.id, region.options, /*create=*/true);
     if (disk_.crashed()) return absl::OkStatus();
     if (log.ok()) {
-      region.log = std::move(*log);
+      region.writer = random_.Percent(50)
+                          ? WriteToLog(std::move(*log))
+                          : WriteThroughActor(region.id, std::move(*log), &turns_, &random_);
       Trouble trouble = TroubleOf(region);
       trouble.lost_bytes |= disk_.faults_hit() > region.faults_before;
       region.faults_before = disk_.faults_hit();
       region.disk_was_full = disk_limited_;
       region.lost_bytes = false;
-      absl::Status status = region.model.ResolveReopened(*region.log, trouble);
-      const OpeningReport report = region.log->Describe().opening;
+      absl::Status status = region.model.ResolveReopened(region.log(), trouble);
+      const OpeningReport report = region.log().Describe().opening;
       Note(absl::StrCat("region ", region.id, " opened, torn tail of ", report.torn_tail_bytes,
                         " bytes"));
       if (status.ok() && report.outcome == OpeningReport::Outcome::kQuarantined) {

@@ -1,13 +1,13 @@
 // One random history of one engine on a machine that fails, all of it decided by one seed, in one
-// thread: appends, marks, reads, reopenings, crashes at any file operation, failing calls, full
-// disks, flipped bits. Whatever the log answers and holds is compared with RegionModel.
+// thread, half of them through the daemon's actors: appends, marks, reads, reopenings, crashes at
+// any file operation, failing calls, full disks, flipped bits. Whatever the log answers and holds
+// is compared with RegionModel.
 //
 // Payload bytes are random but never zero: a sector of zeros inside a record looks as if it had
 // never been written, and then even a correct engine must take a flipped bit in the last record for
 // a torn tail.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,32 +16,13 @@
 
 #include "absl/status/status.h"
 #include "engine/clock.h"
-#include "engine/executor.h"
 #include "engine/log_engine.h"
 #include "tests/simulation/region_model.h"
+#include "tests/simulation/region_writer.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random.h"
 
 namespace walden::testing {
-
-// Runs work when the simulation says so.
-class QueuedExecutor final : public Executor {
- public:
-  ~QueuedExecutor() override { RunAll(); }
-
-  void Post(std::function<void()> work) override { work_.push_back(std::move(work)); }
-
-  void RunAll() {
-    while (!work_.empty()) {
-      const std::function<void()> work = std::move(work_.front());
-      work_.pop_front();
-      work();
-    }
-  }
-
- private:
-  std::deque<std::function<void()>> work_;
-};
 
 class SimulatedClock final : public Clock {
  public:
@@ -67,7 +48,8 @@ class Simulation {
     RegionId id = 0;
     RegionOptions options;
     TableId tables = 1;
-    std::unique_ptr<RegionLog> log;
+    std::unique_ptr<RegionWriter> writer;
+    const RegionLog& log() const { return writer->log(); }
     RegionModel model;
     uint64_t faults_before = 0;  // hit before it was opened
     bool lost_bytes = false;     // since the model was last compared with the reopened log
@@ -112,7 +94,8 @@ class Simulation {
   const std::function<void(const std::string&)> observe_;
   FaultFileSystem disk_;
   SimulatedClock clock_;
-  QueuedExecutor background_;
+  RandomExecutor background_;  // of the engine
+  RandomExecutor turns_;       // of actors
   bool disk_limited_ = false;
   std::unique_ptr<LogEngine> engine_;
   std::vector<Region> regions_;

@@ -27,14 +27,14 @@ absl::Status Simulation::DamageCopies() {
   const bool closed = random_.Percent(50);
   if (closed) {
     Note("close, then damage");
-    if (absl::Status status = region.log->Close(); !status.ok()) return status;
+    if (absl::Status status = region.writer->Close(); !status.ok()) return status;
     region.model.EverythingIsDurable();
   } else {
     Note("kill, then damage");
     disk_.Kill();
     disk_.Restart();
   }
-  region.log.reset();
+  region.writer.reset();
   for (int i = 0; i < 4; ++i) {
     if (absl::Status status = DamageOneCopy(region, closed); !status.ok()) return status;
   }

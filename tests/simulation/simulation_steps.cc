@@ -89,16 +89,19 @@ absl::Status Simulation::Append(Region& region) {
   std::vector<Batch> group(random_.Percent(60) ? 1 : random_.Between(2, 6));
   for (Batch& batch : group) batch = RandomBatch(region);
   for (const Batch& batch : group) Note(absl::StrCat("region ", region.id, " ", Show(batch)));
-  const std::vector<AppendResult> results = CommitGroup(*region.log, group);
-  for (const AppendResult& result : results) Note(absl::StrCat("  -> ", Show(result)));
-  absl::Status status = region.model.CheckCommit(group, results, region.options.segment_size_bytes,
-                                                 TroubleOf(region));
+  const auto results = region.writer->Commit(group);
+  if (!results.ok()) return results.status();
+  for (const AppendResult& result : *results) Note(absl::StrCat("  -> ", Show(result)));
+  absl::Status status =
+      region.model.CheckCommit(group, region.writer->one_group(), *results,
+                               region.options.segment_size_bytes, TroubleOf(region));
   // Buffered batches of a group may have been made durable without the answer saying so.
-  if (status.ok() && !disk_.crashed() && region.log->Health().ok() && !region.log->HasUnsynced()) {
+  if (status.ok() && !disk_.crashed() && region.log().Health().ok() &&
+      !region.log().HasUnsynced()) {
     region.model.EverythingIsDurable();
   }
   if (status.ok() && !disk_.crashed() && random_.Percent(10)) {
-    status = region.model.CompareOpen(*region.log);
+    status = region.model.CompareOpen(region.log());
   }
   return status;
 }
@@ -111,14 +114,14 @@ absl::Status Simulation::Mark(Region& region) {
   if (random_.Percent(25)) through = next - 1;
   std::optional<uint64_t> version;
   if (random_.Percent(10)) version = region.model.region_version() + random_.Below(2);
-  const auto answer = region.log->MarkDeleted(table, through, version);
+  const auto answer = region.writer->MarkDeleted(table, through, version);
   Note(absl::StrCat("region ", region.id, " table ", table, " mark deleted through ", through,
                     " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-  return region.model.CheckMark(*region.log, table, through, version, answer, TroubleOf(region));
+  return region.model.CheckMark(region.log(), table, through, version, answer, TroubleOf(region));
 }
 
 absl::Status Simulation::Sync(Region& region) {
-  const absl::Status status = region.log->Sync();
+  const absl::Status status = region.writer->Sync();
   Note(absl::StrCat("region ", region.id, " sync -> ", ShowStatus(status)));
   if (status.ok()) {
     if (region.model.has_failed())
@@ -132,7 +135,7 @@ absl::Status Simulation::Sync(Region& region) {
 absl::Status Simulation::Read(Region& region) {
   if (random_.Percent(30)) {
     Note(absl::StrCat("region ", region.id, " compare"));
-    return region.model.CompareOpen(*region.log);
+    return region.model.CompareOpen(region.log());
   }
   ReadRange range;
   range.table = random_.Between(1, region.tables);
@@ -144,7 +147,7 @@ absl::Status Simulation::Read(Region& region) {
   if (random_.Percent(40)) limits.max_payload_bytes = random_.Between(1, 2000);
   Note(absl::StrCat("region ", region.id, " table ", *range.table, " read ", range.first, "..",
                     range.last));
-  return region.model.CompareRange(*region.log, range, limits);
+  return region.model.CompareRange(region.log(), range, limits);
 }
 
 absl::Status Simulation::ReadWithErrors(Region& region) {
@@ -153,7 +156,7 @@ absl::Status Simulation::ReadWithErrors(Region& region) {
   disk_.FailNth(random_.Between(1, 4), file_op::kRead | file_op::kMap | file_op::kOpen, EIO);
   ReadRange range;
   range.table = random_.Between(1, region.tables);
-  const auto records = ReadAll(*region.log, range);
+  const auto records = ReadAll(region.log(), range);
   const uint64_t hit = disk_.faults_hit() - before;
   disk_.ClearFaults();
   for (Region& each : regions_)
@@ -171,7 +174,7 @@ absl::Status Simulation::ReadWithErrors(Region& region) {
 absl::Status Simulation::Verify(Region& region) {
   Note(absl::StrCat("region ", region.id, " verify"));
   std::string found;
-  const absl::Status status = region.log->Verify([&](const VerifyProgress& progress) {
+  const absl::Status status = region.log().Verify([&](const VerifyProgress& progress) {
     for (const DamagedRange& range : progress.findings) {
       found = absl::StrCat(range.file, " at ", range.offset, ": ", range.reason);
     }
@@ -183,13 +186,13 @@ absl::Status Simulation::Verify(Region& region) {
 }
 
 absl::Status Simulation::Reopen(Region& region) {
-  const absl::Status status = region.log->Close();
+  const absl::Status status = region.writer->Close();
   Note(absl::StrCat("region ", region.id, " close -> ", ShowStatus(status)));
   if (!status.ok() && !TroubleOf(region).failed) return status;
   if (status.ok() && !region.model.has_failed() && !TroubleOf(region).failed) {
     region.model.EverythingIsDurable();
   }
-  region.log.reset();
+  region.writer.reset();
   if (disk_.crashed()) return absl::OkStatus();
   return OpenRegion(region);
 }

@@ -59,7 +59,7 @@ TEST_F(PosixFileSystemTest, TooManyOpenFilesIsAShortageNotABadDisk) {
               const struct rlimit none = {0, 0};
               if (setrlimit(RLIMIT_NOFILE, &none) != 0) return 2;
               const auto file = PosixFileSystem()->CreateFile(Path("f"));
-              return file.status().code() == absl::StatusCode::kResourceExhausted ? 0 : 1;
+              return HasReason(file.status(), ErrorReason::kTooManyFiles) ? 0 : 1;
             }),
             0);
 }

@@ -1,0 +1,164 @@
+#include "tests/simulation/region_writer.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/mailbox_job.h"
+#include "server/statistics.h"
+
+namespace walden::testing {
+namespace {
+
+class LogWriter final : public RegionWriter {
+ public:
+  explicit LogWriter(std::unique_ptr<RegionLog> log) : log_(std::move(log)) {}
+
+  const RegionLog& log() const override { return *log_; }
+  bool one_group() const override { return true; }
+  absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) override {
+    return CommitGroup(*log_, batches);
+  }
+  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                             std::optional<uint64_t> version) override {
+    return log_->MarkDeleted(table, through, version);
+  }
+  absl::Status Sync() override { return log_->Sync(); }
+  absl::Status Close() override { return log_->Close(); }
+
+ private:
+  const std::unique_ptr<RegionLog> log_;
+};
+
+// A job that counts how often it was answered.
+template <typename Job>
+class CountedJob final : public Job {
+ public:
+  void OnAnswered() override { ++answers_; }
+  absl::Status CheckAnswered() const {
+    if (answers_ == 1) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat("a job was answered ", answers_, " times"));
+  }
+
+ private:
+  int answers_ = 0;
+};
+
+class ActorWriter final : public RegionWriter, private ActorHost {
+ public:
+  ActorWriter(RegionId region, std::unique_ptr<RegionLog> log, RandomExecutor* executor,
+              Random* random)
+      : executor_(executor), random_(random) {
+    ActorOptions options;
+    options.key.region = region;
+    options.max_group_bytes = random->Percent(50) ? uint64_t{4} << 20 : 2000;
+    actor_ = std::make_shared<RegionActor>(
+        options, std::move(log), ActorEnvironment{executor, this, &statistics_, &leaders_});
+  }
+
+  const RegionLog& log() const override { return actor_->log(); }
+  bool one_group() const override { return false; }
+
+  absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) override {
+    std::vector<std::unique_ptr<CountedJob<AppendJob>>> jobs;
+    for (const Batch& batch : batches) {
+      jobs.push_back(std::make_unique<CountedJob<AppendJob>>());
+      Fill(batch, *jobs.back());
+      Post(jobs.back().get());
+      if (unsynced_ && random_->Percent(20)) {
+        unsynced_ = false;
+        actor_->PostTimedSync();
+      }
+    }
+    executor_->RunAll();
+    std::vector<AppendResult> results;
+    for (const auto& job : jobs) {
+      if (absl::Status status = job->CheckAnswered(); !status.ok()) return status;
+      results.push_back(job->batch.result);
+    }
+    return results;
+  }
+
+  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                             std::optional<uint64_t> version) override {
+    CountedJob<MarkDeletedJob> job;
+    job.table = table;
+    job.through = through;
+    job.region_version = version;
+    Post(&job);
+    executor_->RunAll();
+    absl::Status status = job.CheckAnswered();
+    return status.ok() ? job.result : status;
+  }
+
+  absl::Status Sync() override {
+    CountedJob<SyncJob> job;
+    Post(&job);
+    executor_->RunAll();
+    absl::Status status = job.CheckAnswered();
+    return status.ok() ? job.result : status;
+  }
+
+  absl::Status Close() override {
+    std::optional<absl::Status> closed;
+    actor_->Close([&closed](const absl::Status& status) { closed = status; });
+    executor_->RunAll();
+    return closed.value_or(absl::InternalError("closing was never answered"));
+  }
+
+ private:
+  void OnUnsynced(std::shared_ptr<RegionActor>) override { unsynced_ = true; }
+  void OnFailed(const RegionKey&, const absl::Status&) override {}
+
+  static void Fill(const Batch& from, AppendJob& job) {
+    job.batch.table = from.table;
+    job.batch.payloads.assign(from.payloads.begin(), from.payloads.end());
+    job.batch.durability = from.durability;
+    job.batch.expected_next_sequence = from.expected_next_sequence;
+    job.batch.region_version = from.region_version;
+    job.batch.producer = from.producer;
+    for (const std::string& payload : from.payloads) job.payload_bytes += payload.size();
+  }
+
+  // Sometimes the poster works the mailbox off itself, sometimes the executor gets to it at once.
+  void Post(MailboxJob* job) {
+    if (random_->Percent(30)) {
+      LeadingTurn lead;
+      actor_->Post(job, &lead);
+      if (random_->Percent(80)) lead.Run(static_cast<int>(random_->Between(1, 3)));
+    } else {
+      actor_->Post(job);
+    }
+    if (random_->Percent(30)) executor_->RunOne();
+  }
+
+  RandomExecutor* const executor_;
+  Random* const random_;
+  Statistics statistics_;
+  LeaderSlots leaders_{1};
+  bool unsynced_ = false;
+  std::shared_ptr<RegionActor> actor_;
+};
+
+}  // namespace
+
+bool RandomExecutor::RunOne() {
+  if (work_.empty()) return false;
+  const size_t at = random_.Below(work_.size());
+  const std::function<void()> work = std::move(work_[at]);
+  work_.erase(work_.begin() + static_cast<std::ptrdiff_t>(at));
+  work();
+  return true;
+}
+
+std::unique_ptr<RegionWriter> WriteToLog(std::unique_ptr<RegionLog> log) {
+  return std::make_unique<LogWriter>(std::move(log));
+}
+
+std::unique_ptr<RegionWriter> WriteThroughActor(RegionId region, std::unique_ptr<RegionLog> log,
+                                                RandomExecutor* executor, Random* random) {
+  return std::make_unique<ActorWriter>(region, std::move(log), executor, random);
+}
+
+}  // namespace walden::testing
