@@ -190,6 +190,29 @@ TEST_P(DamageTest, DamageInAClosedLogsLastRecordIsNotTakenForATornTail) {
   EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);
 }
 
+// Zeros inside a record look like a part of it that was never written; what follows it tells that
+// it was.
+TEST_P(DamageTest, DamageBesideZerosInTheMiddleOfACrashedLogIsNotTakenForATornTail) {
+  Batch batch;
+  batch.payloads = {std::string(2000, '\0') + "<zeros before it>"};
+  const AppendResult victim = Try(batch);
+  ASSERT_STATUS_OK(victim.status);
+  Append(1, 1);
+  Append(2, 1);
+  disk().Kill();
+  StopEngine();
+  disk().Restart();
+  for (const std::string& path : disk().FilesBelow(directory())) {
+    const size_t at = disk().ReadWhole(path).find("<zeros before it>");
+    if (at != std::string::npos) disk().FlipBit(path, at, 1);
+  }
+  OpenEngine();
+  const absl::Status status = TryOpenLog();
+  EXPECT_ERROR(status, kDataLoss, kCorruption);
+  EXPECT_EQ(GetErrorInfo(status)->metadata["first_sequence"], std::to_string(victim.first));
+  EXPECT_EQ(GetErrorInfo(status)->metadata["last_sequence"], std::to_string(victim.last));
+}
+
 TEST_P(DamageTest, AReaderOfAnOpenRegionFindsNewDamage) {
   const StoredRecord victim = DamageOneRecord();
   for (int i = 0; i < 2; ++i) {

@@ -51,6 +51,10 @@ absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_
   bool newly_durable = false;
   bool failed = false;
   for (size_t i = 0; i < group.size(); ++i) {
+    if (newly_durable && results[i].status.ok() && !results[i].durable) {
+      ++epoch_;  // it was written after the sync of the one before
+      newly_durable = false;
+    }
     absl::Status status =
         CheckAnswer(group[i], results[i], segment_bytes, trouble, one_group && group.size() == 1);
     if (!status.ok()) {
@@ -198,7 +202,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   if (!HasReason(status, ErrorReason::kRegionFailed)) return Wrong("an error of no known kind");
   if (!trouble.failed) return Wrong("nothing failed");
   if (failed_) return absl::OkStatus();  // refused at once, never written
-  if (IsFenced(batch.region_version) || IsKnownRetry(batch) || batch.payloads.empty()) {
+  if (IsFenced(batch.region_version) || IsCertainRetry(batch) || batch.payloads.empty()) {
     return absl::OkStatus();
   }
   StoredBatch unknown;
@@ -207,7 +211,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   unknown.producer = batch.producer;
   unknown.epoch = epoch_;
   unknown.may_be_refused =
-      trouble.disk_full || IsTooOldForProducer(batch) ||
+      trouble.disk_full || IsKnownRetry(batch) || IsTooOldForProducer(batch) ||
       bytes + kMaxRecordOverhead > segment_bytes ||
       (batch.expected_next_sequence.has_value() &&
        (!alone || *batch.expected_next_sequence != Next(batch.table))) ||

@@ -22,6 +22,7 @@ Simulation::Simulation(uint64_t seed, bool every_operation,
   if (every_operation) disk_.SetTrace([this](const std::string& line) { observe_(line); });
   constexpr uint64_t kWriteBack[] = {0, 0, 10, 60};
   disk_.SetWriteBack(kWriteBack[random_.Below(4)]);
+  zeros_in_payloads_ = random_.Percent(30);
   regions_.resize(random_.Between(1, 3));
   for (size_t i = 0; i < regions_.size(); ++i) {
     constexpr uint64_t kSegmentBytes[] = {4 << 10, 8 << 10, 16 << 10, 64 << 10};

@@ -3,9 +3,10 @@
 // any file operation, failing calls, full disks, flipped bits. Whatever the log answers and holds
 // is compared with RegionModel.
 //
-// Payload bytes are random but never zero: a sector of zeros inside a record looks as if it had
-// never been written, and then even a correct engine must take a flipped bit in the last record for
-// a torn tail.
+// In most histories no payload byte is zero: a sector of zeros inside a record looks as if it had
+// never been written, and then a correct engine may take a flipped bit in what was written last for
+// a torn tail. The others have such payloads: there the engine must still tell the two apart
+// everywhere but in the last writes.
 #pragma once
 
 #include <functional>
@@ -96,6 +97,7 @@ class Simulation {
   SimulatedClock clock_;
   RandomExecutor background_;  // of the engine
   RandomExecutor turns_;       // of actors
+  bool zeros_in_payloads_ = false;
   bool disk_limited_ = false;
   std::unique_ptr<LogEngine> engine_;
   std::vector<Region> regions_;

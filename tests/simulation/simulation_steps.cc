@@ -34,6 +34,9 @@ std::string Show(const AppendResult& result) {
 
 std::string Simulation::RandomPayload(const Region& region) {
   const uint64_t segment = region.options.segment_size_bytes;
+  if (zeros_in_payloads_ && random_.Percent(30)) {
+    return std::string(random_.Between(1, 2000), '\0') + random_.NonZeroBytes(random_.Below(50));
+  }
   switch (random_.Below(12)) {
     case 0:
       return "";
