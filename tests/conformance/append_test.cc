@@ -175,8 +175,7 @@ TEST_P(AppendTest, CompareAndAppendWinsWithTheActualNextNumberOnly) {
   Append(2, 3);  // another table's appends do not disturb it
   const AppendResult lost = Try(batch);
   EXPECT_ERROR(lost.status, kAborted, kSequenceMismatch);
-  EXPECT_EQ(GetErrorInfo(lost.status)->metadata["actual_next_sequence"],
-            std::to_string(ledger().Next(1)));
+  EXPECT_EQ(ErrorValue(lost.status, "actual_next_sequence"), std::to_string(ledger().Next(1)));
   batch.expected_next_sequence = ledger().Next(1);
   ASSERT_STATUS_OK(Try(batch).status);
   ExpectLogHoldsLedger();

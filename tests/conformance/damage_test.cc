@@ -105,12 +105,12 @@ TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
   const StoredRecord victim = DamageOneRecord();
   const absl::Status status = TryOpenLog();
   EXPECT_ERROR(status, kDataLoss, kCorruption);
-  auto info = GetErrorInfo(status);
-  ASSERT_TRUE(info.has_value());
-  EXPECT_NE(info->metadata["file"], "");
-  EXPECT_NE(info->metadata["offset"], "");
-  EXPECT_LE(std::stoull(info->metadata["first_sequence"]), victim.sequence);
-  EXPECT_GE(std::stoull(info->metadata["last_sequence"]), victim.sequence);
+  EXPECT_NE(ErrorValue(status, "file"), "");
+  EXPECT_NE(ErrorValue(status, "offset"), "");
+  ASSERT_NE(ErrorValue(status, "first_sequence"), "");
+  ASSERT_NE(ErrorValue(status, "last_sequence"), "");
+  EXPECT_LE(std::stoull(ErrorValue(status, "first_sequence")), victim.sequence);
+  EXPECT_GE(std::stoull(ErrorValue(status, "last_sequence")), victim.sequence);
   EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);  // and goes on refusing
   // Another region of the engine works.
   auto other = engine().OpenRegion(8, options(), /*create=*/true);
@@ -209,8 +209,8 @@ TEST_P(DamageTest, DamageBesideZerosInTheMiddleOfACrashedLogIsNotTakenForATornTa
   OpenEngine();
   const absl::Status status = TryOpenLog();
   EXPECT_ERROR(status, kDataLoss, kCorruption);
-  EXPECT_EQ(GetErrorInfo(status)->metadata["first_sequence"], std::to_string(victim.first));
-  EXPECT_EQ(GetErrorInfo(status)->metadata["last_sequence"], std::to_string(victim.last));
+  EXPECT_EQ(ErrorValue(status, "first_sequence"), std::to_string(victim.first));
+  EXPECT_EQ(ErrorValue(status, "last_sequence"), std::to_string(victim.last));
 }
 
 TEST_P(DamageTest, AReaderOfAnOpenRegionFindsNewDamage) {

@@ -179,7 +179,7 @@ TEST_P(ProducerTest, ALowerRegionVersionIsFencedAndTheHighestIsRemembered) {
   batch.region_version = 4;
   const AppendResult fenced = Try(batch);
   EXPECT_ERROR(fenced.status, kFailedPrecondition, kFenced);
-  EXPECT_EQ(GetErrorInfo(fenced.status)->metadata["highest_region_version"], "5");
+  EXPECT_EQ(ErrorValue(fenced.status, "highest_region_version"), "5");
   batch.region_version = std::nullopt;
   ASSERT_STATUS_OK(Try(batch).status);
   EXPECT_EQ(log().Describe().region_version, 5u);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "engine/error.h"
 
 namespace walden::testing {
 
@@ -18,6 +19,13 @@ std::ostream& operator<<(std::ostream& out, const StoredRecord& record) {
 std::string ShowStatus(const absl::Status& status) {
   if (status.ok()) return "OK";
   return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
+}
+
+std::string ErrorValue(const absl::Status& status, const std::string& key) {
+  const auto info = GetErrorInfo(status);
+  if (!info.has_value()) return "";
+  const auto value = info->metadata.find(key);
+  return value == info->metadata.end() ? "" : value->second;
 }
 
 std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {
