@@ -86,8 +86,8 @@ sigset_t StopSignals() {
   return signals;
 }
 
-// Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of them,
-// or gives the top of the heap back and takes it again; both cost more than the copying.
+// Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
+// them, or gives the top of the heap back and takes it again; both cost more than the copying.
 void KeepMessageMemory() {
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
