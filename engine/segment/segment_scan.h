@@ -69,7 +69,7 @@ struct SegmentScanOptions {
   SequenceNumber reserved = 0;        // numbers through this one may have been jumped over
   std::optional<KnownEnd> known_end;  // set: anything short of it is damage. Unset: a crash may
                                       // have cut the last write
-  std::vector<Damage> known_damage;  // to pass over, ordered
+  std::vector<Damage> known_damage;   // to pass over, ordered
   // Called now and then with the position; returns false to stop early (the scan is then cut
   // there).
   absl::FunctionRef<bool(uint64_t offset)> progress;
