@@ -98,12 +98,16 @@ struct RecordView {
 struct ReadLimits {
   size_t max_records = SIZE_MAX;
   size_t max_payload_bytes = SIZE_MAX;  // the record that reaches it is still visited
+  // A record with a larger payload is not visited: the call stops in front of it (kTooLarge). For
+  // callers whose memory is bounded.
+  size_t max_record_bytes = SIZE_MAX;
 };
 
 enum class ReadProgress {
-  kMore,     // stopped at a limit; call again
-  kAtEnd,    // nothing more is visible now; later calls return what becomes visible until then
-  kFinished  // the range's last number was passed; nothing will ever follow
+  kMore,      // stopped at a limit; call again
+  kAtEnd,     // nothing more is visible now; later calls return what becomes visible until then
+  kFinished,  // the range's last number was passed; nothing will ever follow
+  kTooLarge   // the next record's payload exceeds max_record_bytes: call again with more
 };
 
 // Walks the visible records of a range. A record is visible once its append has been answered,
@@ -118,6 +122,9 @@ class LogReader {
   // says the same. UNAVAILABLE after an I/O error.
   virtual absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                             absl::FunctionRef<void(const RecordView&)> visit) = 0;
+
+  // After kTooLarge: payload bytes of the record that comes next.
+  virtual size_t too_large_bytes() const = 0;
 };
 
 // ---------------------------------------------------------------------------------------------------

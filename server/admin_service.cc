@@ -14,6 +14,17 @@ namespace {
 
 using FoundActor = absl::StatusOr<std::shared_ptr<RegionActor>>;
 
+// Deletes itself when gRPC is done with it.
+class AdminCall final : public grpc::ServerUnaryReactor {
+ public:
+  explicit AdminCall(const RpcContext& context) : count_(context.live_calls) {}
+
+ private:
+  void OnDone() override { delete this; }
+
+  const CallCount count_;
+};
+
 class SyncCall final : public SyncJob {
  public:
   explicit SyncCall(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
@@ -51,9 +62,9 @@ bool AdminService::Accept(const Request& request, Reactor* reactor, RegionKey* k
   return true;
 }
 
-AdminService::Reactor* AdminService::ListNamespaces(Context* call, const v1::ListNamespacesRequest*,
+AdminService::Reactor* AdminService::ListNamespaces(Context*, const v1::ListNamespacesRequest*,
                                                     v1::ListNamespacesResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   context_.background->Post([this, reactor, response] {
     const NamespaceSet& namespaces = context_.registry->namespaces();
     for (const Namespace* ns : namespaces.All()) {
@@ -74,10 +85,9 @@ AdminService::Reactor* AdminService::ListNamespaces(Context* call, const v1::Lis
   return reactor;
 }
 
-AdminService::Reactor* AdminService::ListRegions(Context* call,
-                                                 const v1::ListRegionsRequest* request,
+AdminService::Reactor* AdminService::ListRegions(Context*, const v1::ListRegionsRequest* request,
                                                  v1::ListRegionsResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   const absl::StatusOr<const Namespace*> in =
       CheckNamespace(context_.registry->namespaces(), request->namespace_());
   if (!in.ok()) {
@@ -96,10 +106,10 @@ AdminService::Reactor* AdminService::ListRegions(Context* call,
   return reactor;
 }
 
-AdminService::Reactor* AdminService::DescribeRegion(Context* call,
+AdminService::Reactor* AdminService::DescribeRegion(Context*,
                                                     const v1::DescribeRegionRequest* request,
                                                     v1::DescribeRegionResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   RegionKey key;
   if (!Accept(*request, reactor, &key)) return reactor;
   context_.registry->Find(key, [this, key, reactor, response](const FoundActor& actor) {
@@ -121,10 +131,10 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* call,
   return reactor;
 }
 
-AdminService::Reactor* AdminService::GetNextSequence(Context* call,
+AdminService::Reactor* AdminService::GetNextSequence(Context*,
                                                      const v1::GetNextSequenceRequest* request,
                                                      v1::GetNextSequenceResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   RegionKey key;
   if (!Accept(*request, reactor, &key)) return reactor;
   const TableId table = request->table_id();
@@ -143,18 +153,17 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* call,
   return reactor;
 }
 
-AdminService::Reactor* AdminService::SyncRegion(Context* call, const v1::SyncRegionRequest* request,
+AdminService::Reactor* AdminService::SyncRegion(Context*, const v1::SyncRegionRequest* request,
                                                 v1::SyncRegionResponse*) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   RegionKey key;
   if (Accept(*request, reactor, &key)) context_.registry->Submit(key, new SyncCall(reactor));
   return reactor;
 }
 
-AdminService::Reactor* AdminService::CloseRegion(Context* call,
-                                                 const v1::CloseRegionRequest* request,
+AdminService::Reactor* AdminService::CloseRegion(Context*, const v1::CloseRegionRequest* request,
                                                  v1::CloseRegionResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   RegionKey key;
   if (!Accept(*request, reactor, &key)) return reactor;
   context_.registry->Close(key, [reactor, response](const absl::StatusOr<bool>& was_open) {
@@ -164,9 +173,9 @@ AdminService::Reactor* AdminService::CloseRegion(Context* call,
   return reactor;
 }
 
-AdminService::Reactor* AdminService::DropRegion(Context* call, const v1::DropRegionRequest* request,
+AdminService::Reactor* AdminService::DropRegion(Context*, const v1::DropRegionRequest* request,
                                                 v1::DropRegionResponse* response) {
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   RegionKey key;
   if (!Accept(*request, reactor, &key)) return reactor;
   if (request->confirm_region_id() != key.region) {
@@ -191,7 +200,7 @@ grpc::ServerWriteReactor<v1::VerifyResponse>* AdminService::Verify(
   return new VerifyCall(context_, *request);
 }
 
-AdminService::Reactor* AdminService::GetStatistics(Context* call, const v1::GetStatisticsRequest*,
+AdminService::Reactor* AdminService::GetStatistics(Context*, const v1::GetStatisticsRequest*,
                                                    v1::GetStatisticsResponse* response) {
   const Statistics& statistics = *context_.statistics;
   response->set_version(context_.version);
@@ -213,7 +222,7 @@ AdminService::Reactor* AdminService::GetStatistics(Context* call, const v1::GetS
   response->set_max_batch_bytes(context_.limits.max_batch_bytes);
   response->set_max_batch_records(context_.limits.max_batch_records);
   response->set_max_payload_bytes(context_.limits.max_payload_bytes);
-  Reactor* const reactor = call->DefaultReactor();
+  Reactor* const reactor = new AdminCall(context_);
   reactor->Finish(grpc::Status::OK);
   return reactor;
 }

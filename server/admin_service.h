@@ -16,23 +16,23 @@ class AdminService final : public v1::AdminService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
-  Reactor* ListNamespaces(Context* call, const v1::ListNamespacesRequest* request,
+  Reactor* ListNamespaces(Context*, const v1::ListNamespacesRequest* request,
                           v1::ListNamespacesResponse* response) override;
-  Reactor* ListRegions(Context* call, const v1::ListRegionsRequest* request,
+  Reactor* ListRegions(Context*, const v1::ListRegionsRequest* request,
                        v1::ListRegionsResponse* response) override;
-  Reactor* DescribeRegion(Context* call, const v1::DescribeRegionRequest* request,
+  Reactor* DescribeRegion(Context*, const v1::DescribeRegionRequest* request,
                           v1::DescribeRegionResponse* response) override;
-  Reactor* GetNextSequence(Context* call, const v1::GetNextSequenceRequest* request,
+  Reactor* GetNextSequence(Context*, const v1::GetNextSequenceRequest* request,
                            v1::GetNextSequenceResponse* response) override;
-  Reactor* SyncRegion(Context* call, const v1::SyncRegionRequest* request,
+  Reactor* SyncRegion(Context*, const v1::SyncRegionRequest* request,
                       v1::SyncRegionResponse* response) override;
-  Reactor* CloseRegion(Context* call, const v1::CloseRegionRequest* request,
+  Reactor* CloseRegion(Context*, const v1::CloseRegionRequest* request,
                        v1::CloseRegionResponse* response) override;
-  Reactor* DropRegion(Context* call, const v1::DropRegionRequest* request,
+  Reactor* DropRegion(Context*, const v1::DropRegionRequest* request,
                       v1::DropRegionResponse* response) override;
-  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(Context* call,
+  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(Context*,
                                                        const v1::VerifyRequest* request) override;
-  Reactor* GetStatistics(Context* call, const v1::GetStatisticsRequest* request,
+  Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
                          v1::GetStatisticsResponse* response) override;
 
   // Null if the daemon is shutting down or the region's namespace is unknown: then the call is

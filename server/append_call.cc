@@ -14,7 +14,7 @@ void FillAppendResponse(const AppendResult& result, v1::AppendResponse* response
 
 AppendCall::AppendCall(const RpcContext& context, const v1::AppendRequest& request,
                        v1::AppendResponse* response)
-    : response_(response) {
+    : count_(context.live_calls), response_(response) {
   if (context.live_calls->shutting_down()) {
     Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
     return;

@@ -20,6 +20,7 @@ class AppendCall final : public grpc::ServerUnaryReactor, private AppendJob {
   void OnAnswered() override;
   void OnDone() override { delete this; }
 
+  const CallCount count_;
   v1::AppendResponse* const response_;
 };
 

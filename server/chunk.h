@@ -20,7 +20,8 @@ class Chunk {
   Chunk(const Chunk&) = delete;
   Chunk& operator=(const Chunk&) = delete;
 
-  // Where the next `bytes` bytes go; moves the content if it must grow. Follow with Commit.
+  // Where the next `bytes` bytes go. Follow with Commit. Past its capacity the chunk grows and
+  // takes more of the budget than is allowed, so ask for a sufficient capacity.
   char* Reserve(size_t bytes) {
     if (capacity_ - size_ < bytes) Grow(bytes);
     return data_ + size_;

@@ -19,6 +19,12 @@ grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk, size_t begin) {
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// A chunk is closed by the record that reaches its payload limit. So it holds that limit, one
+// record of up to a quarter of it, and what encoding adds: to the tiniest records, of which
+// ReadSession puts no more than one per 64 bytes of the limit in, at most 34 bytes each.
+size_t ChunkCapacity(size_t payload_limit) { return 2 * payload_limit + 128; }
+size_t MaxRecordBytes(size_t payload_limit) { return payload_limit / 4; }
+
 absl::Status Cancelled() { return absl::CancelledError("the client cancelled the call"); }
 
 }  // namespace
@@ -28,7 +34,8 @@ void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<Tabl
   if (refused.ok()) {
     key_ = *key;
     follow_ = follow;
-    chunk_capacity_ = context_.limits.read_chunk_bytes + context_.limits.read_chunk_bytes / 8;
+    chunk_capacity_ = ChunkCapacity(context_.limits.read_chunk_bytes);
+    max_record_bytes_ = MaxRecordBytes(context_.limits.read_chunk_bytes);
     live_ = context_.live_calls->Add(this);
     if (!live_) refused = LiveCalls::ShuttingDownError();
   }
@@ -136,11 +143,14 @@ void ChunkStream::Produce() {
   BeginChunk(*chunk);
   const size_t empty_size = chunk->size();
   const absl::StatusOr<ReadProgress> progress =
-      session_->Fill([this, &chunk](const RecordView& record) { EncodeRecord(record, *chunk); });
+      session_->Fill(max_record_bytes_,
+                     [this, &chunk](const RecordView& record) { EncodeRecord(record, *chunk); });
+  if (progress.ok() && *progress == ReadProgress::kTooLarge) {
+    // For this record, and others like it behind it.
+    max_record_bytes_ = session_->too_large_bytes();
+    chunk_capacity_ = ChunkCapacity(context_.limits.read_chunk_bytes) + max_record_bytes_;
+  }
   if (chunk->size() > empty_size) {
-    // A log of large records needs larger chunks: this one grew, the next need not.
-    constexpr size_t kRoomForOneMoreHeader = 64;
-    chunk_capacity_ = std::max(chunk_capacity_, chunk->size() + kRoomForOneMoreHeader);
     const size_t begin = FinishChunk(*chunk);
     chunk->Trim();
     made_.push_back(ToByteBuffer(std::move(chunk), begin));
@@ -150,9 +160,11 @@ void ChunkStream::Produce() {
 }
 
 void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version) {
-  const bool more = progress.ok() && *progress == ReadProgress::kMore;
+  const bool more =
+      progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge);
   const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
   if (progress.ok() && !more && !stay) FinishRecords(session_.get());
+  if (stay) session_->Rest();
   {
     absl::MutexLock lock(&mutex_);
     TakeMade();

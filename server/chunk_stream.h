@@ -105,7 +105,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Belongs to the producer.
   std::unique_ptr<ReadSession> session_;
   std::vector<grpc::ByteBuffer> made_;  // messages on their way to messages_
-  size_t chunk_capacity_ = 0;
+  size_t chunk_capacity_ = 0;           // bytes of the next chunk
+  size_t max_record_bytes_ = 0;         // payload of the largest record that is sure to fit in
 
   absl::Mutex mutex_;
   Producer producer_ ABSL_GUARDED_BY(mutex_) = Producer::kWorking;

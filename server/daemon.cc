@@ -1,6 +1,7 @@
 #include "server/daemon.h"
 
 #include <grpc/support/log.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -64,6 +65,20 @@ ServerOptions OptionsFrom(const Config& config) {
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;
   return options;
+}
+
+// A segment engine's region keeps this many files open.
+constexpr uint64_t kFilesPerRegion = 3;
+
+void WarnIfTooFewFiles(const Config& config) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const uint64_t needed = kFilesPerRegion * config.limits.max_open_regions;
+  if (needed <= limit.rlim_cur) return;
+  Log(LogSeverity::kWarning, "fewer regions can be open than configured: too few files may be open",
+      {{"limits.max_open_regions", config.limits.max_open_regions},
+       {"files_needed", needed},
+       {"files_permitted", static_cast<uint64_t>(limit.rlim_cur)}});
 }
 
 // What gRPC itself has to say, which is only of interest when looking for an error in it.
@@ -156,6 +171,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
       WaldenServer::Start(OptionsFrom(config), *std::move(namespaces), daemon->events_.get());
   if (!server.ok()) return server.status();
   daemon->server_ = *std::move(server);
+
+  WarnIfTooFewFiles(config);
 
   std::vector<std::string> engines;
   for (const Namespace* ns : daemon->server_->registry().namespaces().All()) {

@@ -1,7 +1,9 @@
-// The calls that would not end by themselves, so that a shutdown can end them.
+// The calls under way: how many there are, and those that would not end by themselves, so that a
+// shutdown can end them.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -12,6 +14,7 @@
 
 namespace walden {
 
+// A call that ends only when it is told to.
 class LiveCall {
  public:
   virtual ~LiveCall() = default;
@@ -49,20 +52,42 @@ class LiveCalls {
     for (LiveCall* call : calls_) call->OnShutdown();
   }
 
-  // Waits until every call is removed; false if that takes longer.
+  // Calls that end by themselves are only counted.
+  void CountIn() { counted_.fetch_add(1); }
+  void CountOut() {
+    counted_.fetch_sub(1);
+    if (shutting_down()) absl::MutexLock lock(&mutex_);  // lets AwaitNone look again
+  }
+
+  // Waits until no call is under way; false if that takes longer.
   bool AwaitNone(absl::Duration timeout) {
     absl::MutexLock lock(&mutex_);
     return mutex_.AwaitWithTimeout(absl::Condition(this, &LiveCalls::None), timeout);
   }
 
-  bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
+  bool shutting_down() const { return shutting_down_.load(); }
 
  private:
-  bool None() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); }
+  bool None() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return calls_.empty() && counted_.load() == 0;
+  }
 
   absl::Mutex mutex_;
   std::atomic<bool> shutting_down_{false};
+  std::atomic<int64_t> counted_{0};
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Counts the call that it is a member of.
+class CallCount {
+ public:
+  explicit CallCount(LiveCalls* calls) : calls_(calls) { calls_->CountIn(); }
+  ~CallCount() { calls_->CountOut(); }
+  CallCount(const CallCount&) = delete;
+  CallCount& operator=(const CallCount&) = delete;
+
+ private:
+  LiveCalls* const calls_;
 };
 
 }  // namespace walden

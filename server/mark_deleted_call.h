@@ -16,7 +16,7 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
  public:
   MarkDeletedCall(const RpcContext& context, const v1::MarkDeletedRequest& request,
                   v1::MarkDeletedResponse* response)
-      : response_(response) {
+      : count_(context.live_calls), response_(response) {
     if (context.live_calls->shutting_down()) {
       Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
       return;
@@ -40,6 +40,7 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
   }
   void OnDone() override { delete this; }
 
+  const CallCount count_;
   v1::MarkDeletedResponse* const response_;
 };
 

@@ -21,13 +21,15 @@ absl::StatusOr<std::unique_ptr<ReadSession>> ReadSession::Open(std::shared_ptr<R
   absl::StatusOr<std::unique_ptr<LogReader>> reader = actor->log().NewReader(range);
   if (!reader.ok()) return reader.status();
   return std::unique_ptr<ReadSession>(
-      new ReadSession(std::move(actor), *std::move(reader), limits, statistics));
+      new ReadSession(std::move(actor), *std::move(reader), range, limits, statistics));
 }
 
 ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<LogReader> reader,
-                         const SessionLimits& limits, Statistics* statistics)
+                         const ReadRange& range, const SessionLimits& limits,
+                         Statistics* statistics)
     : actor_(std::move(actor)),
       reader_(std::move(reader)),
+      range_(range),
       limits_(limits),
       statistics_(statistics) {
   Statistics::Add(statistics_->open_readers, 1);
@@ -35,22 +37,32 @@ ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<Log
 
 ReadSession::~ReadSession() { Statistics::Subtract(statistics_->open_readers, 1); }
 
-absl::StatusOr<ReadProgress> ReadSession::Fill(absl::FunctionRef<void(const RecordView&)> visit) {
+void ReadSession::Rest() { reader_ = nullptr; }
+
+absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
+                                               absl::FunctionRef<void(const RecordView&)> visit) {
   if (!error_.ok()) return error_;
   if (actor_->closed()) {
     return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
                      absl::StrCat("region ", actor_->options().key.region,
                                   " was closed while it was read; read again from where you are"));
   }
+  if (reader_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<LogReader>> reader = actor_->log().NewReader(range_);
+    if (!reader.ok()) return reader.status();
+    reader_ = *std::move(reader);
+  }
   const ReadLimits step{
       .max_records = std::min<uint64_t>(limits_.max_records - records_,
                                         limits_.chunk_payload_bytes / kSmallestCountedPayload + 1),
       .max_payload_bytes = std::min<uint64_t>(limits_.max_payload_bytes - payload_bytes_,
-                                              limits_.chunk_payload_bytes)};
+                                              limits_.chunk_payload_bytes),
+      .max_record_bytes = max_record_bytes};
   uint64_t records = 0;
   uint64_t bytes = 0;
   const absl::StatusOr<ReadProgress> progress =
-      reader_->Next(step, [&visit, &records, &bytes](const RecordView& record) {
+      reader_->Next(step, [this, &visit, &records, &bytes](const RecordView& record) {
+        if (range_.table.has_value()) range_.first = record.sequence + 1;
         ++records;
         bytes += record.payload.size();
         visit(record);

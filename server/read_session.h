@@ -30,10 +30,17 @@ class ReadSession {
                                                            Statistics* statistics);
   ~ReadSession();
 
-  // Visits about one chunk's worth of records. kFinished also when a limit was reached. Records in
-  // front of a damaged range are visited first, the error comes with the next call. UNAVAILABLE
-  // once the region was closed.
-  absl::StatusOr<ReadProgress> Fill(absl::FunctionRef<void(const RecordView&)> visit);
+  // Visits about one chunk's worth of records, and stops in front of one with a larger payload than
+  // `max_record_bytes` (kTooLarge). kFinished also when a limit was reached. Records in front of a
+  // damaged range are visited first, the error comes with the next call. UNAVAILABLE once the
+  // region was closed.
+  absl::StatusOr<ReadProgress> Fill(size_t max_record_bytes,
+                                    absl::FunctionRef<void(const RecordView&)> visit);
+  // After kTooLarge: payload bytes of the next record.
+  size_t too_large_bytes() const { return reader_->too_large_bytes(); }
+
+  // Lets go of what the reader holds in memory and files, until the next Fill. For one table only.
+  void Rest();
 
   uint64_t records() const { return records_; }
   uint64_t payload_bytes() const { return payload_bytes_; }
@@ -41,10 +48,11 @@ class ReadSession {
 
  private:
   ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<LogReader> reader,
-              const SessionLimits& limits, Statistics* statistics);
+              const ReadRange& range, const SessionLimits& limits, Statistics* statistics);
 
   const std::shared_ptr<RegionActor> actor_;
-  const std::unique_ptr<LogReader> reader_;  // goes before the log that it reads
+  std::unique_ptr<LogReader> reader_;  // null while it rests; goes before the log that it reads
+  ReadRange range_;                    // what is still to be read, when it rests
   const SessionLimits limits_;
   Statistics* const statistics_;
   uint64_t records_ = 0;

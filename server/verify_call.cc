@@ -9,7 +9,7 @@
 namespace walden {
 
 VerifyCall::VerifyCall(const RpcContext& context, const v1::VerifyRequest& request)
-    : context_(context) {
+    : context_(context), count_(context.live_calls) {
   const absl::StatusOr<RegionKey> key =
       CheckRegion(context.registry->namespaces(), request.namespace_(), request.region_id());
   if (!key.ok() || context.live_calls->shutting_down()) {

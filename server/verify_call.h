@@ -31,6 +31,7 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   void WriteOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const RpcContext& context_;
+  const CallCount count_;
   RegionKey key_;
 
   absl::Mutex mutex_;

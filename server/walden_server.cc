@@ -21,6 +21,7 @@ namespace walden {
 namespace {
 
 constexpr absl::Duration kAnswersStart = absl::Milliseconds(50);
+constexpr absl::Duration kGoodbye = absl::Milliseconds(100);
 
 int Workers(const ServerOptions& options) {
   if (options.workers > 0) return options.workers;
@@ -166,13 +167,15 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   stopped_ = true;
   if (grpc_server_ != nullptr) {
     grpc_server_->GetHealthCheckService()->SetServingStatus(false);
-    const absl::Time deadline = absl::Now() + drain_timeout;
+    absl::Time deadline = absl::Now() + drain_timeout;
     live_calls_.Shutdown();
     // gRPC closes a connection as soon as its last call has ended, and a client that is just
     // sending then finds it broken before it has read what was answered. So answers get a moment's
-    // start.
+    // start. Afterwards gRPC would wait for idle clients to acknowledge the end: they get a moment,
+    // too.
     if (live_calls_.AwaitNone(drain_timeout)) {
       absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
+      deadline = std::min(deadline, absl::Now() + kGoodbye);
     }
     grpc_server_->Shutdown(absl::ToChronoTime(deadline));
     grpc_server_ = nullptr;  // waits for every call to be gone

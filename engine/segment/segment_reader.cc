@@ -12,6 +12,9 @@ namespace {
 
 constexpr uint64_t kStepBytes = 64 << 10;
 
+// A larger buffer, made for a large record, is not kept between calls.
+constexpr uint64_t kKeptBufferBytes = 1 << 20;
+
 // Pages that were read stop counting as ours in steps of this size.
 constexpr uint64_t kReleaseBytes = 4 << 20;
 
@@ -47,8 +50,19 @@ ReadPlan SegmentReader::Plan() {
 
 absl::StatusOr<ReadProgress> SegmentReader::Next(const ReadLimits& limits,
                                                  absl::FunctionRef<void(const RecordView&)> visit) {
-  Budget budget{limits.max_records, limits.max_payload_bytes, visit};
+  const absl::StatusOr<ReadProgress> progress = Walk(limits, visit);
+  if (buffer_.size() > kKeptBufferBytes) {
+    buffer_ = std::vector<char>();
+    buffer_bytes_ = 0;
+  }
+  return progress;
+}
+
+absl::StatusOr<ReadProgress> SegmentReader::Walk(const ReadLimits& limits,
+                                                 absl::FunctionRef<void(const RecordView&)> visit) {
+  Budget budget{limits.max_records, limits.max_payload_bytes, limits.max_record_bytes, visit};
   while (true) {
+    if (budget.too_large) return ReadProgress::kTooLarge;
     if (next_ > range_.last || passed_ >= range_.last) return ReadProgress::kFinished;
     const ReadPlan plan = Plan();
     switch (plan.kind) {
@@ -99,7 +113,7 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
       return Damaged(plan, position,
                      parsed->outcome == ParseOutcome::kInvalid ? parsed->reason : "record is gone");
     }
-    Visit(parsed->record, plan, budget);
+    if (!Visit(parsed->record, plan, budget)) return absl::OkStatus();
     position += parsed->record.encoded_bytes;
     if (!range_.table) {
       segment_ = plan.file->id();
@@ -110,26 +124,31 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   return absl::OkStatus();
 }
 
-void SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget) {
-  if (record.control()) return;
-  if (range_.table && record.table != *range_.table) return;
+bool SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget) {
+  if (record.control()) return true;
+  if (range_.table && record.table != *range_.table) return true;
   if (record.sequence > plan.last) {
     passed_ = std::max(passed_, plan.last);
     if (range_.table) next_ = std::max(next_, plan.last + 1);
-    return;
+    return true;
+  }
+  bool wanted = record.sequence >= (range_.table ? std::max(next_, plan.first) : range_.first);
+  if (!range_.table) {
+    const auto mark = marks_.find(record.table);
+    wanted &= mark == marks_.end() || record.sequence > mark->second;
+  }
+  if (wanted && record.payload.size() > budget.largest_record) {
+    budget.too_large = true;
+    too_large_bytes_ = record.payload.size();
+    return false;
   }
   passed_ = record.sequence;
-  if (range_.table) {
-    if (record.sequence < std::max(next_, plan.first)) return;
-    next_ = record.sequence + 1;
-  } else {
-    if (record.sequence < range_.first) return;
-    const auto mark = marks_.find(record.table);
-    if (mark != marks_.end() && record.sequence <= mark->second) return;
-  }
+  if (!wanted) return true;
+  if (range_.table) next_ = record.sequence + 1;
   budget.visit({record.table, record.sequence, record.payload});
   --budget.records;
   budget.bytes -= std::min(budget.bytes, record.payload.size());
+  return true;
 }
 
 absl::StatusOr<ParseResult> SegmentReader::ParseAt(uint64_t position, uint64_t end) {

@@ -16,20 +16,26 @@ class SegmentReader final : public LogReader {
 
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
+  size_t too_large_bytes() const override { return too_large_bytes_; }
 
  private:
   struct Budget {
     size_t records;
     size_t bytes;
+    size_t largest_record;
     absl::FunctionRef<void(const RecordView&)> visit;
-    bool spent() const { return records == 0 || bytes == 0; }
+    bool too_large = false;  // the next record is
+    bool spent() const { return records == 0 || bytes == 0 || too_large; }
   };
 
+  absl::StatusOr<ReadProgress> Walk(const ReadLimits& limits,
+                                    absl::FunctionRef<void(const RecordView&)> visit);
   ReadPlan Plan();
   // Reads what the plan names until the budget is spent. False: the segment was deleted meanwhile.
   absl::StatusOr<bool> Read(const ReadPlan& plan, Budget& budget);
   absl::Status ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget);
-  void Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget);
+  // False: the record is too large for the budget, and was not visited.
+  bool Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget);
   // The whole record at `position`, from the buffer or copied into it.
   absl::StatusOr<ParseResult> ParseAt(uint64_t position, uint64_t end);
   absl::Status Fill(uint64_t position, uint64_t length, uint64_t end);
@@ -49,6 +55,7 @@ class SegmentReader final : public LogReader {
   std::shared_ptr<const SegmentFile> file_;
   std::shared_ptr<const OpenSegment> open_;
   uint64_t released_ = 0;
+  size_t too_large_bytes_ = 0;
   std::vector<char> buffer_;
   uint64_t buffer_offset_ = 0;
   uint64_t buffer_bytes_ = 0;

@@ -103,6 +103,32 @@ TEST_P(ReadTest, TheRecordThatReachesTheByteLimitIsStillReturned) {
   }
 }
 
+TEST_P(ReadTest, ARecordThatIsTooLargeIsToldAndNotPassedBy) {
+  FillTwoTables();
+  for (const std::optional<TableId> table : {std::optional<TableId>(1), std::optional<TableId>()}) {
+    const auto expected = ReadAll(log(), ReadRange{table});
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    auto reader = log().NewReader(ReadRange{table});
+    ASSERT_TRUE(reader.ok());
+    ReadLimits limits;
+    limits.max_record_bytes = 0;
+    std::vector<StoredRecord> records;
+    bool grew = false;
+    while (true) {
+      const auto progress = NextInto(**reader, limits, records);
+      ASSERT_TRUE(progress.ok()) << progress.status();
+      if (*progress != ReadProgress::kTooLarge) break;
+      ASSERT_LT(records.size(), expected->size());
+      ASSERT_EQ((*reader)->too_large_bytes(), (*expected)[records.size()].payload.size());
+      ASSERT_GT((*reader)->too_large_bytes(), limits.max_record_bytes);
+      limits.max_record_bytes = (*reader)->too_large_bytes();
+      grew = true;
+    }
+    EXPECT_TRUE(grew);
+    EXPECT_EQ(records, *expected);
+  }
+}
+
 TEST_P(ReadTest, AReadThatPassedItsLastNumberIsFinished) {
   FillTwoTables();
   const SequenceNumber last = ledger().Live(1).back().sequence;

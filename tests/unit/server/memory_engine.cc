@@ -34,6 +34,10 @@ class MemoryReader final : public LogReader {
       if (record.sequence == region_->damaged_at) {
         return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption, "damaged");
       }
+      if (record.payload.size() > limits.max_record_bytes) {
+        too_large_bytes_ = record.payload.size();
+        return ReadProgress::kTooLarge;
+      }
       if (records == limits.max_records || bytes >= limits.max_payload_bytes) {
         return ReadProgress::kMore;
       }
@@ -47,10 +51,13 @@ class MemoryReader final : public LogReader {
     return ReadProgress::kAtEnd;
   }
 
+  size_t too_large_bytes() const override { return too_large_bytes_; }
+
  private:
   const std::shared_ptr<MemoryRegion> region_;
   const ReadRange range_;
   size_t position_ = 0;
+  size_t too_large_bytes_ = 0;
 };
 
 class MemoryLog final : public RegionLog {

@@ -44,8 +44,9 @@ class ReadSessionTest : public ::testing::Test {
 
   absl::StatusOr<ReadProgress> Fill(ReadSession& session) {
     seen_.clear();
-    return session.Fill(
-        [this](const RecordView& record) { seen_.push_back(std::string(record.payload)); });
+    return session.Fill(SIZE_MAX, [this](const RecordView& record) {
+      seen_.push_back(std::string(record.payload));
+    });
   }
 
   MemoryEngine engine_;
@@ -92,6 +93,30 @@ TEST_F(ReadSessionTest, RecordsInFrontOfDamageComeFirst) {
   EXPECT_TRUE(absl::IsDataLoss(Fill(*session).status()));
   EXPECT_TRUE(absl::IsDataLoss(Fill(*session).status())) << "and stays";
   EXPECT_EQ(session->records(), 2u);
+}
+
+TEST_F(ReadSessionTest, StopsInFrontOfARecordThatIsTooLarge) {
+  const auto session = Open({});
+  const auto visit = [this](const RecordView& r) { seen_.push_back(std::string(r.payload)); };
+  EXPECT_EQ(*session->Fill(63, visit), ReadProgress::kTooLarge);
+  EXPECT_EQ(session->too_large_bytes(), 64u);
+  EXPECT_TRUE(seen_.empty());
+  EXPECT_EQ(*session->Fill(64, visit), ReadProgress::kAtEnd);
+  EXPECT_EQ(seen_.size(), 4u);
+}
+
+TEST_F(ReadSessionTest, GoesOnWhereItWasAfterResting) {
+  const auto session = Open({.chunk_payload_bytes = 100});
+  EXPECT_EQ(*Fill(*session), ReadProgress::kMore);
+  session->Rest();
+  EXPECT_EQ(*Fill(*session), ReadProgress::kAtEnd);
+  EXPECT_THAT(seen_, ElementsAre(c_, d_));
+  session->Rest();
+  TestAppend more({"e"});
+  ASSERT_TRUE(actor_->Post(&more));
+  executor_.RunAll();
+  EXPECT_EQ(*Fill(*session), ReadProgress::kAtEnd);
+  EXPECT_THAT(seen_, ElementsAre("e"));
 }
 
 TEST_F(ReadSessionTest, EndsWhenTheRegionIsClosed) {

@@ -206,6 +206,39 @@ TEST_F(ReadTest, AReaderThatGetsNoBytesIsRefusedInTheEnd) {
   EXPECT_TRUE(Read(ReadOf(1, 1), &all).ok()) << "there is room again";
 }
 
+TEST_F(ReadTest, LargeRecordsStayWithinTheBudget) {
+  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.reader_bytes = 5 << 20;
+  options_.reader_wait = absl::Seconds(60);
+  Start();
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(Append(1, 1, {std::string(1 << 20, 'x'), "small"}).ok());
+  }
+  std::vector<std::unique_ptr<grpc::ClientContext>> calls;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadResponse>>> slow;
+  for (int i = 0; i < 8; ++i) {
+    calls.push_back(std::make_unique<grpc::ClientContext>());
+    slow.push_back(wal_->Read(calls.back().get(), ReadOf(1, 1)));
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_LE(Statistics().reader_bytes(), options_.reader_bytes);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  std::vector<std::thread> readers;
+  for (auto& stream : slow) {
+    readers.emplace_back([this, &stream] {
+      v1::ReadResponse part;
+      int records = 0;
+      while (stream->Read(&part)) records += part.records_size();
+      EXPECT_TRUE(stream->Finish().ok());
+      EXPECT_EQ(records, 16);
+      EXPECT_LE(Statistics().reader_bytes(), options_.reader_bytes);
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  ExpectNoBytesHeld();
+}
+
 TEST_F(RecoverTest, StateThenRecordsThenASummaryThatCountsThem) {
   ASSERT_TRUE(Append(1, 1, {"a1", "a2"}).ok());
   ASSERT_TRUE(Append(1, 2, {"b1"}).ok());
