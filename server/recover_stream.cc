@@ -40,9 +40,7 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   SequenceNumber last = 0;
   for (const TableState& state : description.tables) last = std::max(last, state.next - 1);
   if (actor == nullptr || last == 0) return Opening::kNothing;
-  // Damage that opening found is told with the state, and must not keep a node from what is behind
-  // it.
-  const ReadRange range{.table = table, .first = 1, .last = last, .pass_known_damage = true};
+  const ReadRange range{.table = table, .first = 1, .last = last};
   const SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
   auto opened = ReadSession::Open(std::move(actor), range, limits, context_.statistics);
   if (!opened.ok()) return opened.status();
