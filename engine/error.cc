@@ -38,6 +38,8 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "FENCED";
     case ErrorReason::kProducerSequenceReplaced:
       return "PRODUCER_SEQUENCE_REPLACED";
+    case ErrorReason::kWrongTableKind:
+      return "WRONG_TABLE_KIND";
     case ErrorReason::kMailboxFull:
       return "MAILBOX_FULL";
     case ErrorReason::kReaderBudgetFull:

@@ -25,6 +25,7 @@ enum class ErrorReason {
   kSequenceMismatch,
   kFenced,
   kProducerSequenceReplaced,
+  kWrongTableKind,
   kMailboxFull,
   kReaderBudgetFull,
   kDiskFull,

@@ -67,6 +67,7 @@ struct AppendBatch {
   std::optional<SequenceNumber> expected_next_sequence;
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
+  TableKind kind = TableKind::kLog;
 
   AppendResult result;  // set by the engine
 };
@@ -78,6 +79,7 @@ struct TablePosition {
   SequenceNumber first = 1;            // first live record; equals next when none is live
   SequenceNumber next = 1;             // last assigned number of this table + 1
   SequenceNumber deleted_through = 0;  // 0 = nothing
+  std::optional<TableKind> kind;       // none: not decided yet
 };
 
 struct ReadRange {
@@ -156,6 +158,7 @@ struct TableState {
   SequenceNumber deleted_through = 0;
   SequenceNumber first_live = 0;  // both 0 when none is live
   SequenceNumber last_live = 0;
+  TableKind kind = TableKind::kLog;
 };
 
 struct SegmentTableRange {
@@ -205,7 +208,7 @@ class RegionLog {
   // batch:
   //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
   //   ABORTED              SEQUENCE_MISMATCH
-  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED
+  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND
   //   RESOURCE_EXHAUSTED   DISK_FULL, TOO_MANY_FILES; the region stays healthy
   //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed,
   //   and

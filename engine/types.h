@@ -21,6 +21,12 @@ enum class Durability {
   kBuffered,  // answered after the records are written; durable soon after
 };
 
+// What a table's payloads are. Decided by its first append and remembered.
+enum class TableKind {
+  kLog,      // the client's own bytes
+  kEntries,  // row entries of the entry log
+};
+
 // What an engine does with a region in which stored bytes are damaged.
 enum class RecoveryPolicy {
   // The region does not open: every call to it is DATA_LOSS until somebody decides. For logs whose
