@@ -10,8 +10,8 @@ namespace walden::segment {
 
 namespace {
 
-// From here on a mapping is cheaper than a call.
-constexpr size_t kMapBytes = 16 << 10;
+// Shorter reads are calls: they lie scattered, and a page fault costs more than a call.
+constexpr size_t kMapBytes = 64 << 10;
 
 }  // namespace
 
