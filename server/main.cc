@@ -105,8 +105,15 @@ void RaiseFileLimit() {
   }
 }
 
+// Debian builds Abseil with its search for lock cycles on, which takes a lock of its own at every
+// lock. Tests keep it.
+void StopLookingForDeadlocks() {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+}
+
 int Serve(const Config& config) {
   KeepMessageMemory();
+  StopLookingForDeadlocks();
   RaiseFileLimit();
   // Before any thread is started, so that all of them leave these signals to sigwait.
   const sigset_t signals = StopSignals();
