@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 paths=${LINT_PATHS:-.}
-jobs=$(nproc)
+jobs=1
 
 check_format() {
   git ls-files '*.cc' '*.h' | grep -E "$paths" | xargs -r clang-format --dry-run -Werror

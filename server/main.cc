@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "config/loader.h"
 #include "config/print.h"
 #include "engine/io/posix_file_system.h"
