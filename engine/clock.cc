@@ -12,10 +12,22 @@ class SteadyClock final : public Clock {
   }
 };
 
+class SystemClock final : public WallClock {
+ public:
+  int64_t UnixMillis() const override {
+    return absl::ToUnixMillis(absl::FromChrono(std::chrono::system_clock::now()));
+  }
+};
+
 }  // namespace
 
 Clock* Clock::Real() {
   static SteadyClock clock;
+  return &clock;
+}
+
+WallClock* WallClock::Real() {
+  static SystemClock clock;
   return &clock;
 }
 

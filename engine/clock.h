@@ -1,6 +1,8 @@
 // Time from outside, so that a whole engine can run in a simulation.
 #pragma once
 
+#include <cstdint>
+
 #include "absl/time/time.h"
 
 namespace walden {
@@ -12,6 +14,16 @@ class Clock {
   virtual absl::Duration Now() const = 0;  // since an arbitrary start
 
   static Clock* Real();
+};
+
+// What people's clocks say, for timestamps that clients set. Any thread may use it. May be set
+// back.
+class WallClock {
+ public:
+  virtual ~WallClock() = default;
+  virtual int64_t UnixMillis() const = 0;
+
+  static WallClock* Real();
 };
 
 }  // namespace walden

@@ -40,6 +40,14 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "PRODUCER_SEQUENCE_REPLACED";
     case ErrorReason::kWrongTableKind:
       return "WRONG_TABLE_KIND";
+    case ErrorReason::kEntryMemoryFull:
+      return "ENTRY_MEMORY_FULL";
+    case ErrorReason::kUnknownFlush:
+      return "UNKNOWN_FLUSH";
+    case ErrorReason::kFlushNotConsumed:
+      return "FLUSH_NOT_CONSUMED";
+    case ErrorReason::kFlushFinalized:
+      return "FLUSH_FINALIZED";
     case ErrorReason::kMailboxFull:
       return "MAILBOX_FULL";
     case ErrorReason::kReaderBudgetFull:

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
-#include "server/memory_budget.h"
+#include "engine/memory_budget.h"
 
 namespace walden {
 

@@ -30,7 +30,7 @@
 #include "engine/executor.h"
 #include "engine/log_engine.h"
 #include "server/mailbox_job.h"
-#include "server/memory_budget.h"
+#include "engine/memory_budget.h"
 #include "server/namespaces.h"
 #include "server/region_actor.h"
 #include "server/statistics.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/segment/big_endian.h"
+#include "engine/big_endian.h"
 #include "engine/segment/format.h"
 #include "engine/segment/record_parser.h"
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/checksum.h"
 #include "engine/error.h"
-#include "engine/segment/big_endian.h"
+#include "engine/big_endian.h"
 #include "engine/segment/damage_search.h"
 
 namespace walden::segment {

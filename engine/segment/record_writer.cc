@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "engine/checksum.h"
-#include "engine/segment/big_endian.h"
+#include "engine/big_endian.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

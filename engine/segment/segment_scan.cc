@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/segment/big_endian.h"
+#include "engine/big_endian.h"
 #include "engine/segment/damage_search.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"

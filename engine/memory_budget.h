@@ -22,6 +22,9 @@ class MemoryBudget {
     return false;
   }
 
+  // Takes the bytes even past the limit: for what exists already.
+  void Acquire(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
+
   void Release(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace walden::segment {
+namespace walden {
 
 template <typename Unsigned>
 void PutBigEndian(char* to, Unsigned value) {
@@ -28,4 +28,4 @@ inline void PutU64(char* to, uint64_t value) { PutBigEndian(to, value); }
 inline uint32_t GetU32(const char* from) { return GetBigEndian<uint32_t>(from); }
 inline uint64_t GetU64(const char* from) { return GetBigEndian<uint64_t>(from); }
 
-}  // namespace walden::segment
+}  // namespace walden

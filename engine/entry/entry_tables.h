@@ -1,0 +1,56 @@
+// The entry logs of one open region.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/entry/entry_table.h"
+#include "engine/log_engine.h"
+
+namespace walden::entry {
+
+class EntryTables {
+ public:
+  EntryTables(std::shared_ptr<const RegionLog> log, const EntryEnvironment& environment)
+      : log_(std::move(log)), environment_(environment) {}
+  ~EntryTables() { Abandon(); }
+  EntryTables(const EntryTables&) = delete;
+  EntryTables& operator=(const EntryTables&) = delete;
+
+  // --- The region's writer: one thread at a time. ---
+
+  // Before and after committing a batch of kind kEntries: see EntryTable. `reserved_bytes` is
+  // Admit's answer, for Applied. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
+  absl::Status Admit(const AppendBatch& batch, uint64_t* reserved_bytes);
+  void Applied(const AppendBatch& batch, uint64_t reserved_bytes);
+
+  // Before and after marking a table deleted through a flush. A table that holds nothing knows no
+  // flush.
+  absl::Status CheckFinalize(TableId table, SequenceNumber flush);
+  void Finalized(TableId table, SequenceNumber through);
+
+  // --- Any thread. ---
+
+  // Null for a table that was never written. FAILED_PRECONDITION (WRONG_TABLE_KIND) for a plain
+  // log.
+  absl::StatusOr<std::shared_ptr<EntryTable>> Find(TableId table);
+
+  // Readers stop; nothing is loaded any more.
+  void Abandon();
+
+ private:
+  // Null if it does not exist and `create` is not set.
+  absl::StatusOr<std::shared_ptr<EntryTable>> Get(TableId table, bool create);
+
+  const std::shared_ptr<const RegionLog> log_;
+  const EntryEnvironment environment_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<TableId, std::shared_ptr<EntryTable>> tables_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden::entry
