@@ -1,12 +1,13 @@
 #include "engine/segment/metadata_file.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/big_endian.h"
 #include "engine/checksum.h"
 #include "engine/error.h"
-#include "engine/big_endian.h"
 #include "engine/segment/damage_search.h"
 
 namespace walden::segment {
@@ -33,6 +34,8 @@ std::optional<size_t> FieldCount(EntryType type) {
       return 3;
     case EntryType::kOpened:
       return 0;
+    case EntryType::kTableKind:
+      return 2;
   }
   return std::nullopt;
 }
@@ -83,6 +86,7 @@ std::optional<DecodedEntry> Decode(absl::string_view bytes) {
   for (size_t i = 0; i < *fields; ++i) {
     entry.fields.push_back(GetU64(bytes.data() + kEntryHeaderBytes + 8 * i));
   }
+  if (entry.type == EntryType::kTableKind && entry.fields[1] != kEntryTable) return std::nullopt;
   return decoded;
 }
 
@@ -154,6 +158,9 @@ MetadataEntry MetadataEntry::Closed(uint64_t segment, uint64_t offset, SequenceN
   return {EntryType::kClosed, {segment, offset, next}};
 }
 MetadataEntry MetadataEntry::Opened() { return {EntryType::kOpened, {}}; }
+MetadataEntry MetadataEntry::EntryTable(TableId table) {
+  return {EntryType::kTableKind, {table, kEntryTable}};
+}
 
 void MetadataState::Apply(const MetadataEntry& entry) {
   const std::vector<uint64_t>& f = entry.fields;
@@ -191,6 +198,9 @@ void MetadataState::Apply(const MetadataEntry& entry) {
     case EntryType::kOpened:
       closed.reset();
       break;
+    case EntryType::kTableKind:
+      entry_tables.insert(f[0]);
+      break;
   }
 }
 
@@ -211,6 +221,8 @@ std::vector<MetadataEntry> MetadataState::AsEntries() const {
   for (const auto& [table, through] : sorted_marks) {
     entries.push_back(MetadataEntry::TableMark(table, through));
   }
+  const std::set<TableId> sorted_tables(entry_tables.begin(), entry_tables.end());
+  for (const TableId table : sorted_tables) entries.push_back(MetadataEntry::EntryTable(table));
   if (region_version != 0) entries.push_back(MetadataEntry::RegionVersion(region_version));
   if (reserved_through != 0) entries.push_back(MetadataEntry::SequenceReserved(reserved_through));
   for (const ProducerBatch& p : producers) {

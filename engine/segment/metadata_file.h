@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -33,6 +34,7 @@ struct MetadataEntry {
   static MetadataEntry SequenceReserved(SequenceNumber through);
   static MetadataEntry Closed(uint64_t segment, uint64_t offset, SequenceNumber next);
   static MetadataEntry Opened();
+  static MetadataEntry EntryTable(TableId table);
 };
 
 // Everything the entries say, the latest about each thing.
@@ -65,6 +67,7 @@ struct MetadataState {
   std::map<uint64_t, Segment> segments;  // live ones, by id
   uint64_t next_segment_id = 0;          // higher than any that ever was
   absl::flat_hash_map<TableId, SequenceNumber> marks;
+  absl::flat_hash_set<TableId> entry_tables;
   uint64_t region_version = 0;
   SequenceNumber reserved_through = 0;
   std::vector<ProducerBatch> producers;

@@ -38,7 +38,11 @@ enum class EntryType : uint8_t {
   kQuarantined = 7,       // segment id, first and past-the-end byte, first and last sequence number
   kClosed = 8,            // newest segment id, end of its records, next expected sequence number
   kOpened = 9,            // (empty) a writer is at work: kClosed no longer holds
+  kTableKind = 10,        // table, kind: kEntryTable. A table with records and none is a plain log
 };
+
+// Of kTableKind: its payloads are row entries.
+inline constexpr uint64_t kEntryTable = 1;
 
 // Initial and smallest size of the file; really allocated, so that marks can be written on a full
 // disk.

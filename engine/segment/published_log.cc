@@ -58,6 +58,11 @@ void PublishedLog::RestoreTable(TableId table, SequenceNumber last,
   entry.deleted_through = std::max(entry.deleted_through, deleted_through);
 }
 
+void PublishedLog::SetEntryTable(TableId table) {
+  absl::MutexLock lock(&mutex_);
+  tables_[table].kind = TableKind::kEntries;
+}
+
 void PublishedLog::SetNext(SequenceNumber next) {
   absl::MutexLock lock(&mutex_);
   next_ = next;
@@ -132,8 +137,15 @@ TablePosition PublishedLog::Position(TableId table) const {
   if (it == tables_.end()) return position;
   position.next = it->second.last + 1;
   position.deleted_through = it->second.deleted_through;
+  position.kind = it->second.kind;
   position.first = FirstLive(table).value_or(position.next);
   return position;
+}
+
+std::optional<TableKind> PublishedLog::KindOf(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? std::nullopt : std::optional(it->second.kind);
 }
 
 SequenceNumber PublishedLog::LastAssigned(TableId table) const {
@@ -163,7 +175,11 @@ RegionDescription PublishedLog::Describe() const {
   description.region_version = region_version_;
   std::map<TableId, TableState> tables;
   for (const auto& [id, table] : tables_) {
-    tables[id] = {.table = id, .next = table.last + 1, .deleted_through = table.deleted_through};
+    if (table.last == 0) continue;  // its first append failed
+    tables[id] = {.table = id,
+                  .next = table.last + 1,
+                  .deleted_through = table.deleted_through,
+                  .kind = table.kind};
   }
   for (const auto& [id, segment] : segments_) {
     SegmentDescription shown{.id = id,

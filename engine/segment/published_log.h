@@ -67,6 +67,7 @@ class PublishedLog {
 
   // Table facts that recovery found.
   void RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through);
+  void SetEntryTable(TableId table);
   void SetNext(SequenceNumber next);
   void SetRegionVersion(uint64_t version);
   void SetOpening(OpeningReport report);
@@ -92,7 +93,8 @@ class PublishedLog {
   // --- Anybody ---
 
   TablePosition Position(TableId table) const;
-  SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
+  std::optional<TableKind> KindOf(TableId table) const;  // none: not decided yet
+  SequenceNumber LastAssigned(TableId table) const;      // or marked; 0 = none
   RegionDescription Describe() const;
   absl::flat_hash_map<TableId, SequenceNumber> Marks() const;
   bool Lists(uint64_t segment_id) const;
@@ -118,6 +120,7 @@ class PublishedLog {
   struct Table {
     SequenceNumber last = 0;  // highest number ever assigned, as far as known
     SequenceNumber deleted_through = 0;
+    TableKind kind = TableKind::kLog;
   };
 
   std::optional<SequenceNumber> FirstLive(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "engine/checksum.h"
 #include "engine/big_endian.h"
+#include "engine/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

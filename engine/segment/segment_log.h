@@ -68,6 +68,8 @@ class SegmentLog final : public RegionLog {
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckBatch(const AppendBatch& batch) const;
+  absl::Status CheckKind(const AppendBatch& batch) const;
+  absl::Status DecideKind(const AppendBatch& batch);
   absl::Status Fence(std::optional<uint64_t> version);
   bool AnswerRetry(AppendBatch& batch, absl::Status* refused);
   absl::Status MakeRoom(uint64_t bytes);

@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_log.h"
+#include "engine/table_kind.h"
 
 namespace walden::segment {
 namespace {
@@ -68,6 +69,7 @@ absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
 absl::Status SegmentLog::Stage(AppendBatch& batch) {
   absl::Status status = Health();
   if (status.ok()) status = CheckBatch(batch);
+  if (status.ok()) status = CheckKind(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(batch, &status)) return status;
@@ -90,6 +92,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (status.ok()) {
     status = MakeRoom(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
   }
+  if (status.ok()) status = DecideKind(batch);
   if (!status.ok()) return status;
 
   const SequenceNumber first = next_;
@@ -105,6 +108,22 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   const uint64_t begin = active_end_;
   status = WriteStaged();
   if (status.ok()) active_->StartWriteBack(begin, active_end_ - begin);
+  return status;
+}
+
+absl::Status SegmentLog::CheckKind(const AppendBatch& batch) const {
+  std::optional<TableKind> decided = published_->KindOf(batch.table);
+  if (!decided && staged_last_.contains(batch.table)) decided = TableKind::kLog;
+  return CheckTableKind(batch.table, decided, batch.kind);
+}
+
+// A table with records is a plain log unless the metadata says otherwise, durably and before them.
+absl::Status SegmentLog::DecideKind(const AppendBatch& batch) {
+  if (batch.kind != TableKind::kEntries || published_->KindOf(batch.table).has_value()) {
+    return absl::OkStatus();
+  }
+  const absl::Status status = AppendMetadata({MetadataEntry::EntryTable(batch.table)});
+  if (status.ok()) published_->SetEntryTable(batch.table);
   return status;
 }
 

@@ -225,6 +225,7 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .last = scan.last,
                             .damage = std::move(segment.damage)});
   }
+  for (const TableId table : state.entry_tables) published_->SetEntryTable(table);
   for (const auto& [table, through] : state.marks) {
     next_ = std::max(next_, through + 1);
     const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);

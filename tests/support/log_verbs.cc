@@ -39,6 +39,7 @@ std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& 
     batch.expected_next_sequence = group[i].expected_next_sequence;
     batch.region_version = group[i].region_version;
     batch.producer = group[i].producer;
+    batch.kind = group[i].kind;
     pointers.push_back(&batch);
   }
   // Shared, because `done` may still be running when this function returns.

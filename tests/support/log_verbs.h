@@ -19,6 +19,7 @@ struct Batch {
   std::optional<SequenceNumber> expected_next_sequence;
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
+  TableKind kind = TableKind::kLog;
 };
 
 struct StoredRecord {

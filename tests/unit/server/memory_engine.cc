@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/table_kind.h"
 
 namespace walden {
 namespace {
@@ -131,7 +132,8 @@ class MemoryLog final : public RegionLog {
     absl::MutexLock lock(&region_->mutex);
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return {};
-    return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through};
+    return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through,
+            found->second.kind};
   }
 
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {
@@ -148,7 +150,8 @@ class MemoryLog final : public RegionLog {
                                     .next = table.next,
                                     .deleted_through = table.deleted_through,
                                     .first_live = live ? table.deleted_through + 1 : 0,
-                                    .last_live = live ? table.next - 1 : 0});
+                                    .last_live = live ? table.next - 1 : 0,
+                                    .kind = table.kind});
     }
     description.opening.records_scanned = region_->records.size();
     return description;
@@ -181,6 +184,11 @@ class MemoryLog final : public RegionLog {
       return;
     }
     region_->region_version = batch.region_version.value_or(region_->region_version);
+    const auto known = region_->tables.find(batch.table);
+    if (known != region_->tables.end()) {
+      batch.result.status = CheckTableKind(batch.table, known->second.kind, batch.kind);
+      if (!batch.result.status.ok()) return;
+    }
     MemoryRegion::Table& table = region_->tables[batch.table];
     const std::pair<uint64_t, uint64_t> tag = {batch.producer.value_or(ProducerTag{}).id,
                                                batch.producer.value_or(ProducerTag{}).sequence};
@@ -196,6 +204,7 @@ class MemoryLog final : public RegionLog {
                     {{"actual_next_sequence", std::to_string(table.next)}});
       return;
     }
+    table.kind = batch.kind;
     batch.result.first = table.next;
     for (const absl::string_view payload : batch.payloads) {
       region_->records.push_back({batch.table, table.next++, std::string(payload)});

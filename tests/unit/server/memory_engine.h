@@ -25,6 +25,7 @@ struct MemoryRegion {
   struct Table {
     SequenceNumber next = 1;
     SequenceNumber deleted_through = 0;
+    TableKind kind = TableKind::kLog;
     std::map<std::pair<uint64_t, uint64_t>, std::pair<SequenceNumber, SequenceNumber>> producers;
   };
 
