@@ -16,14 +16,14 @@ packages_of() {
     build)
       echo g++ cmake ninja-build ccache mold pkg-config \
         libabsl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc \
-        libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libisal-dev \
+        libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libisal-dev librocksdb-dev \
         libgtest-dev libgmock-dev
       ;;
     test) echo python3 python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
-        libyaml-cpp0.7 libisal2
+        libyaml-cpp0.7 libisal2 librocksdb7.8
       ;;
     *)
       echo "install-deps.sh: unknown group '$1'; groups are build, test, dev and runtime" >&2

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "engine/io/file_system.h"
+#include "engine/producer_table.h"
 #include "engine/segment/metadata_format.h"
 #include "engine/types.h"
 
@@ -44,13 +45,7 @@ struct MetadataState {
     uint64_t bytes = 0;
     SequenceNumber expected_behind = 0;  // where the next segment began, deleted or not; 0 = newest
   };
-  struct ProducerBatch {
-    uint64_t id = 0;
-    TableId table = 0;
-    uint64_t sequence = 0;
-    SequenceNumber first = 0;
-    SequenceNumber last = 0;
-  };
+  using ProducerBatch = walden::ProducerBatch;
   struct Quarantine {
     uint64_t segment = 0;
     uint64_t begin = 0;

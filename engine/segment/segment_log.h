@@ -17,7 +17,7 @@
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/segment/metadata_file.h"
-#include "engine/segment/producer_table.h"
+#include "engine/producer_table.h"
 #include "engine/segment/published_log.h"
 #include "engine/segment/record_writer.h"
 #include "engine/segment/region_scan.h"

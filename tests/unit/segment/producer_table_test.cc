@@ -1,4 +1,4 @@
-#include "engine/segment/producer_table.h"
+#include "engine/producer_table.h"
 
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
@@ -22,6 +22,16 @@ TEST(ProducerTableTest, ARetryGetsItsNumbers) {
   EXPECT_EQ(answer.original.last, 12u);
   EXPECT_EQ(table.Look(1, 7, 3).verdict, Verdict::kNew);
   EXPECT_EQ(table.Look(1, 8, 1).verdict, Verdict::kNew) << "another table";
+}
+
+TEST(ProducerTableTest, WhatFallsOutOfTheWindowIsTold) {
+  ProducerTable table;
+  for (uint64_t i = 1; i <= kProducerWindowBatches; ++i) {
+    EXPECT_TRUE(table.Add({1, 7, i, i, i}).empty());
+  }
+  const auto forgotten = table.Add({1, 7, 1000, 1000, 1000});
+  ASSERT_EQ(forgotten.size(), 1u);
+  EXPECT_EQ(forgotten[0].sequence, 1u);
 }
 
 TEST(ProducerTableTest, ASkippedNumberIsRefused) {

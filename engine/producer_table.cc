@@ -1,10 +1,10 @@
-#include "engine/segment/producer_table.h"
+#include "engine/producer_table.h"
 
 #include <algorithm>
 
 #include "engine/log_engine.h"
 
-namespace walden::segment {
+namespace walden {
 
 ProducerTable::Answer ProducerTable::Look(uint64_t producer, TableId table,
                                           uint64_t sequence) const {
@@ -23,20 +23,27 @@ ProducerTable::Answer ProducerTable::Look(uint64_t producer, TableId table,
   return answer;
 }
 
-void ProducerTable::Add(const Batch& batch) {
+std::vector<ProducerTable::Batch> ProducerTable::Add(const Batch& batch) {
   const Key key(batch.id, batch.table);
   std::deque<Batch>& known = batches_[key];
   if (!known.empty()) {
-    if (batch.sequence <= known.back().sequence) return;  // remembered twice: metadata and log
+    if (batch.sequence <= known.back().sequence) return {};  // remembered twice: metadata and log
     by_recency_.erase({known.back().first, key});
   }
+  std::vector<Batch> forgotten;
   known.push_back(batch);
-  if (known.size() > kProducerWindowBatches) known.pop_front();
+  if (known.size() > kProducerWindowBatches) {
+    forgotten.push_back(known.front());
+    known.pop_front();
+  }
   by_recency_.insert({batch.first, key});
   if (by_recency_.size() > kMaxProducersPerRegion) {
-    batches_.erase(by_recency_.begin()->second);
+    const auto oldest = batches_.find(by_recency_.begin()->second);
+    forgotten.insert(forgotten.end(), oldest->second.begin(), oldest->second.end());
+    batches_.erase(oldest);
     by_recency_.erase(by_recency_.begin());
   }
+  return forgotten;
 }
 
 std::vector<ProducerTable::Batch> ProducerTable::InRange(SequenceNumber first,
@@ -53,4 +60,4 @@ std::vector<ProducerTable::Batch> ProducerTable::InRange(SequenceNumber first,
   return found;
 }
 
-}  // namespace walden::segment
+}  // namespace walden

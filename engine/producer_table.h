@@ -13,14 +13,22 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "engine/segment/metadata_file.h"
 #include "engine/types.h"
 
-namespace walden::segment {
+namespace walden {
+
+// A batch that a producer sent, and the numbers it got.
+struct ProducerBatch {
+  uint64_t id = 0;
+  TableId table = 0;
+  uint64_t sequence = 0;
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+};
 
 class ProducerTable {
  public:
-  using Batch = MetadataState::ProducerBatch;
+  using Batch = ProducerBatch;
 
   enum class Verdict {
     kNew,       // append it
@@ -34,8 +42,9 @@ class ProducerTable {
   };
   Answer Look(uint64_t producer, TableId table, uint64_t sequence) const;
 
-  // Batches of one producer and table come in order of their sequence.
-  void Add(const Batch& batch);
+  // Batches of one producer and table come in order of their sequence. Returns what is forgotten to
+  // make room.
+  std::vector<Batch> Add(const Batch& batch);
 
   // Batches with records in [first, last].
   std::vector<Batch> InRange(SequenceNumber first, SequenceNumber last) const;
@@ -46,4 +55,4 @@ class ProducerTable {
   std::set<std::pair<SequenceNumber, Key>> by_recency_;
 };
 
-}  // namespace walden::segment
+}  // namespace walden
