@@ -1,0 +1,221 @@
+#include "engine/rocksdb/rocksdb_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/namespace_state.h"
+#include "engine/rocksdb/rocksdb_log.h"
+#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/table_seek.h"
+
+namespace walden {
+
+using rocks::Entry;
+using rocks::KeyType;
+
+namespace {
+
+std::string DirectoryOf(const RocksdbEngineOptions& options) {
+  return absl::StrCat(options.data_directory, "/", options.namespace_name);
+}
+
+rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
+  return {.file_system = options.file_system,
+          .env = options.env,
+          .clock = options.clock,
+          .directory = DirectoryOf(options),
+          .shown_directory = options.namespace_name,
+          .tuning = options.tuning};
+}
+
+absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                   absl::StrCat("there is no region ", region, " in namespace ", namespace_name),
+                   {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RocksdbEngine>> RocksdbEngine::Open(RocksdbEngineOptions options) {
+  FileSystem* const files = options.file_system;
+  absl::Status status = files->CreateDirectory(DirectoryOf(options));
+  if (status.ok()) status = files->SyncDirectory(options.data_directory);
+  if (!status.ok()) return status;
+  auto lock = files->LockDirectory(DirectoryOf(options));
+  if (!lock.ok()) return lock.status();
+  std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options), *std::move(lock)));
+  // What goes wrong here is what every call answers until it goes well.
+  (void)engine->EnsureOpen();
+  return engine;
+}
+
+RocksdbEngine::RocksdbEngine(RocksdbEngineOptions options, std::unique_ptr<DirectoryLock> lock)
+    : options_(std::move(options)),
+      lock_(std::move(lock)),
+      space_(std::make_shared<rocks::NamespaceState>(options_.namespace_id, EnvironmentOf(options_),
+                                                     options_.background)),
+      opened_(absl::UnavailableError("not opened yet")) {}
+
+RocksdbEngine::~RocksdbEngine() {
+  space_->reclaimer.Stop();
+  space_->store.Shut();
+}
+
+absl::Status RocksdbEngine::EnsureOpen() {
+  absl::MutexLock lock(&mutex_);
+  if (opened_.ok()) return opened_;
+  opened_ = space_->store.Reopen(space_->store.generation());
+  if (opened_.ok()) opened_ = LoadNumbers();
+  opened_ = WithContext(opened_, absl::StrCat("namespace ", options_.namespace_name));
+  return opened_;
+}
+
+absl::Status RocksdbEngine::LoadNumbers() {
+  rocks::TableNumbers& numbers = space_->numbers;
+  const std::string& shown = space_->store.shown_directory();
+  numbers.Clear();
+  regions_.clear();
+  keys_read_ = 0;
+  const absl::Status status = space_->store.With([&](rocksdb::DB& db)
+                                                     ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto each = [&](KeyType type, auto take) {
+      return rocks::ForEachKey(db, rocks::MetaBegin(type), rocks::MetaEnd(type), shown, take);
+    };
+    absl::Status read = each(KeyType::kMaxSeq, [&](auto key, auto value) {
+      const auto number = rocks::DecodeMaxSeq(key, value);
+      if (number) numbers.RaiseMaxSeq(number->table, number->through);
+      return number.has_value();
+    });
+    if (!read.ok()) return read;
+    read = each(KeyType::kReserved, [&](auto key, auto value) {
+      const auto number = rocks::DecodeReserved(key, value);
+      if (number) numbers.RaiseReserved(number->table, number->through);
+      return number.has_value();
+    });
+    if (!read.ok()) return read;
+    read = each(KeyType::kRegion, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      const auto region = rocks::DecodeRegion(key, value);
+      if (region) regions_.insert(region->region);
+      return region.has_value();
+    });
+    if (!read.ok()) return read;
+    read = each(KeyType::kTable, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      const auto table = rocks::DecodeTable(key, value);
+      if (table) numbers.RaiseLast(table->table, table->deleted_through);
+      if (table) regions_.insert(table->region);
+      return table.has_value();
+    });
+    if (!read.ok()) return read;
+    const NamespaceId id = options_.namespace_id;
+    return rocks::SeekTables(db, id, rocks::NamespaceBegin(id), rocks::NamespaceEnd(id), shown,
+                             &keys_read_,
+                             [&](const rocks::FoundTable& found) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                               regions_.insert(found.region);
+                               numbers.RaiseLast(found.table, found.last);
+                             });
+  });
+  numbers.TakeReservedForUsed();
+  return status;
+}
+
+absl::StatusOr<bool> RocksdbEngine::Exists(RegionId region) const {
+  absl::MutexLock lock(&mutex_);
+  if (!opened_.ok()) return opened_;
+  return regions_.count(region) > 0;
+}
+
+absl::StatusOr<std::vector<RegionId>> RocksdbEngine::ListRegions() const {
+  absl::MutexLock lock(&mutex_);
+  if (!opened_.ok()) return opened_;
+  return std::vector<RegionId>(regions_.begin(), regions_.end());
+}
+
+uint64_t RocksdbEngine::keys_read_at_opening() const {
+  absl::MutexLock lock(&mutex_);
+  return keys_read_;
+}
+
+absl::Status RocksdbEngine::ReclaimNow() { return space_->reclaimer.Run(); }
+
+absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegion(RegionId region,
+                                                                     const RegionOptions& options,
+                                                                     bool create) {
+  absl::Status status = EnsureOpen();
+  // Opens RocksDB again if a write failed since.
+  if (status.ok()) status = space_->store.Reopen(space_->store.generation());
+  if (!status.ok()) return status;
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (!exists.ok()) return exists.status();
+  if (!*exists && !create) return NoSuchRegion(region, options_.namespace_name);
+  if (!*exists) {
+    status = Create(region);
+    if (!status.ok()) return status;
+  }
+  auto log = rocks::RocksdbLog::Open(space_, region, options);
+  if (!log.ok()) return log.status();
+  return std::unique_ptr<RegionLog>(*std::move(log));
+}
+
+absl::Status RocksdbEngine::Create(RegionId region) {
+  absl::Status status = space_->store.CheckRoom(0);
+  if (!status.ok()) return status;
+  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  const Entry entry = rocks::RegionEntry(region, 0);
+  batch.Put(entry.key, entry.value);
+  status = space_->store.Write(space_->store.generation(), batch, /*sync=*/true);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  regions_.insert(region);
+  return status;
+}
+
+absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
+  absl::Status status = EnsureOpen();
+  if (status.ok()) status = space_->store.Reopen(space_->store.generation());
+  if (!status.ok()) return status;
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (!exists.ok() || !*exists) return exists;
+  const std::string begin = rocks::RegionBegin(options_.namespace_id, region);
+  const std::string end = rocks::RegionEnd(options_.namespace_id, region);
+  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  batch.DeleteRange(begin, end);
+  batch.Delete(rocks::RegionEntry(region, 0).key);
+  for (const KeyType type : {KeyType::kTable, KeyType::kProducer}) {
+    batch.DeleteRange(rocks::MetaBegin(type, region), rocks::MetaEnd(type, region));
+  }
+  absl::MutexLock keys_lock(&space_->shared_keys_mutex);
+  // Its tables' numbers stay used: another region may have tables of the same ids.
+  uint64_t keys_read = 0;
+  status = space_->store.With([&](rocksdb::DB& db) {
+    return rocks::SeekTables(db, options_.namespace_id, begin, end,
+                             space_->store.shown_directory(), &keys_read,
+                             [&](const rocks::FoundTable& found) {
+                               const Entry entry = rocks::MaxSeqEntry(
+                                   found.table,
+                                   std::max(found.last, space_->numbers.MaxSeq(found.table)));
+                               batch.Put(entry.key, entry.value);
+                             });
+  });
+  if (status.ok()) {
+    status = space_->store.Write(space_->store.generation(), batch, /*sync=*/true);
+  }
+  if (!status.ok()) return status;
+  {
+    absl::MutexLock lock(&mutex_);
+    regions_.erase(region);
+  }
+  space_->reclaimer.Deleted({begin, end}, options_.tuning.reclaim_bytes);
+  return true;
+}
+
+absl::Status RocksdbEngine::VerifyClosedRegion(
+    RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (exists.ok() && !*exists) return NoSuchRegion(region, options_.namespace_name);
+  return rocks::VerifyRegion(*space_, region, nullptr, report);
+}
+
+}  // namespace walden

@@ -1,0 +1,167 @@
+#include "engine/rocksdb/rocksdb_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/rocksdb_reader.h"
+#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/table_seek.h"
+
+namespace walden::rocks {
+
+absl::Status RocksdbLog::Health() const {
+  const absl::Status health = space_->store.Health(generation_);
+  // A full disk is no failure: appends come back by themselves.
+  return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
+}
+
+absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
+                                                       std::optional<uint64_t> region_version) {
+  // Without room the reserve makes some, for this and for what it lets go of.
+  const bool is_short = absl::IsResourceExhausted(space_->store.CheckRoom(0));
+  if (is_short) space_->store.SpendReserve();
+  absl::Status status = space_->store.Health(generation_);
+  if (absl::IsResourceExhausted(status) || undo_) status = UndoRefused();
+  if (!status.ok()) return status;
+  BeginGroup();
+  status = Fence(region_version);
+  if (!status.ok()) return status;
+  const std::optional<TableUnit> unit = units_->Find(table);
+  const SequenceNumber mark = unit ? unit->deleted_through : 0;
+  through = unit ? std::min(through, unit->last) : 0;
+  if (through <= mark) {
+    if (fence_staged_) status = WriteStaged(/*sync=*/true);
+    if (!status.ok()) return status;
+    return mark;
+  }
+  status = WriteMark(table, mark, through);
+  if (!status.ok()) return status;
+  const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
+  if (!first_live.ok()) return first_live.status();
+  units_->RaiseMark(table, through, *first_live);
+  Reclaim(table, mark, through);
+  return through;
+}
+
+absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber mark, SequenceNumber through) {
+  // From the last mark on: deleting from 0 each time would pile up ranges that overlap.
+  const SequenceNumber from = mark == 0 ? 0 : mark + 1;
+  batch_.DeleteRange(EncodeLogKey({space_->id, region_, table, from}),
+                     LogKeyBehind({space_->id, region_, table, through}));
+  const Entry own = TableEntry({region_, table, units_->Find(table)->kind, through});
+  batch_.Put(own.key, own.value);
+  absl::MutexLock lock(&space_->shared_keys_mutex);
+  const SequenceNumber highest = std::max(through, space_->numbers.MaxSeq(table));
+  const Entry max_seq = MaxSeqEntry(table, highest);
+  batch_.Put(max_seq.key, max_seq.value);
+  const absl::Status status = WriteStaged(/*sync=*/true);
+  if (status.ok()) space_->numbers.RaiseMaxSeq(table, highest);
+  return status;
+}
+
+absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
+                                                          SequenceNumber through) const {
+  SequenceNumber first_live = 0;
+  if (units_->Find(table)->last <= through) return first_live;
+  const std::string begin = EncodeLogKey({space_->id, region_, table, through + 1});
+  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+    BoundedIterator at(db, begin, TableEnd(space_->id, region_, table));
+    at->Seek(begin);
+    if (at->Valid()) {
+      const auto key = DecodeLogKey(at.key());
+      if (!key) return UnknownBytes(at.key(), space_->store.shown_directory());
+      first_live = key->sequence;
+    }
+    return FromRocks(at->status(), "looking for the first record",
+                     space_->store.shown_directory());
+  });
+  if (status.ok()) return first_live;
+  // Damage is told to whoever reads these records; the mark does not depend on it.
+  if (absl::IsDataLoss(status)) return through + 1;
+  return status;
+}
+
+void RocksdbLog::Reclaim(TableId table, SequenceNumber mark, SequenceNumber through) {
+  KeyRange range{EncodeLogKey({space_->id, region_, table, mark + 1}),
+                 LogKeyBehind({space_->id, region_, table, through})};
+  uint64_t bytes = 0;
+  (void)space_->store.With([&](rocksdb::DB& db) {
+    const rocksdb::Range keys(range.begin, range.end);
+    rocksdb::SizeApproximationOptions options;
+    options.include_memtables = true;
+    db.GetApproximateSizes(options, db.DefaultColumnFamily(), &keys, 1, &bytes);
+    return absl::OkStatus();
+  });
+  Reclaimer& reclaimer = space_->reclaimer;
+  reclaimer.Deleted(std::move(range), std::max(bytes, (through - mark) * kLogKeyBytes));
+  const RocksdbTuning& tuning = space_->store.environment().tuning;
+  const uint64_t worth = std::min(tuning.write_buffer_bytes, tuning.reserve_bytes) / 4;
+  if (absl::IsResourceExhausted(space_->store.CheckRoom(0)) && reclaimer.waiting_bytes() >= worth) {
+    // Somebody waits for the room. The mark holds; what fails here is tried again with the next.
+    (void)reclaimer.Run();
+  }
+  space_->store.RestoreReserve();
+}
+
+absl::Status RocksdbLog::Sync() {
+  absl::Status status = space_->store.Health(generation_);
+  if (!status.ok() || unsynced_appends_ == 0) return status;
+  BeginGroup();
+  return WriteStaged(/*sync=*/true);
+}
+
+absl::Status RocksdbLog::Close() {
+  if (!space_->store.Health(generation_).ok()) return absl::OkStatus();
+  absl::Status status;
+  if (!reserved_tables_.empty()) {
+    absl::MutexLock lock(&space_->shared_keys_mutex);
+    // No number beyond the last one was given out, so none needs to be jumped.
+    rocksdb::WriteBatch batch = space_->store.NewBatch();
+    for (const TableId table : reserved_tables_) {
+      const Entry entry = ReservedEntry(table, space_->numbers.ReturnReserved(table));
+      batch.Put(entry.key, entry.value);
+    }
+    status = space_->store.Write(generation_, batch, /*sync=*/true);
+  }
+  if (status.ok()) status = space_->store.NoteAllDurable(generation_);
+  // Without room for it the log is as after a crash, and all of it durable.
+  if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
+  has_unsynced_.store(false, std::memory_order_relaxed);
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<LogReader>> RocksdbLog::NewReader(const ReadRange& range) const {
+  return std::make_unique<RocksdbReader>(space_, region_, units_, range);
+}
+
+RegionDescription RocksdbLog::Describe() const {
+  RegionDescription description;
+  description.tables = units_->States();
+  {
+    absl::MutexLock lock(&opening_mutex_);
+    description.opening = opening_;
+  }
+  description.region_version = region_version_.load(std::memory_order_relaxed);
+  // About: what its records take in table files and in memory.
+  (void)space_->store.With([&](rocksdb::DB& db) {
+    const std::string begin = RegionBegin(space_->id, region_);
+    const std::string end = RegionEnd(space_->id, region_);
+    const rocksdb::Range keys(begin, end);
+    rocksdb::SizeApproximationOptions options;
+    options.include_memtables = true;
+    db.GetApproximateSizes(options, db.DefaultColumnFamily(), &keys, 1,
+                           &description.allocated_bytes);
+    return absl::OkStatus();
+  });
+  description.live_bytes = description.allocated_bytes;
+  return description;
+}
+
+absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  return VerifyRegion(*space_, region_, units_.get(), report);
+}
+
+}  // namespace walden::rocks

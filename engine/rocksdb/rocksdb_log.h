@@ -1,0 +1,110 @@
+// A region's log in its namespace's RocksDB: the writer (engine/log_engine.h: RegionLog).
+//
+// Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, verifying in verify.cc,
+// the rest in rocksdb_log.cc.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "engine/producer_table.h"
+#include "engine/rocksdb/namespace_state.h"
+#include "engine/rocksdb/table_units.h"
+#include "rocksdb/write_batch.h"
+
+namespace walden::rocks {
+
+// Payload bytes of one append that this engine takes: one RocksDB write is held in memory whole.
+inline constexpr uint64_t kMaxBatchBytes = uint64_t{1} << 30;
+
+class RocksdbLog final : public RegionLog {
+ public:
+  // The region exists and the namespace is open.
+  static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(std::shared_ptr<NamespaceState> space,
+                                                          RegionId region,
+                                                          const RegionOptions& options);
+
+  void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
+  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                             std::optional<uint64_t> region_version) override;
+  absl::Status Sync() override;
+  absl::Status Close() override;
+
+  absl::Status Health() const override;
+  bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
+  TablePosition Position(TableId table) const override { return units_->Position(table); }
+  absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
+  RegionDescription Describe() const override;
+  absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
+
+ private:
+  RocksdbLog(std::shared_ptr<NamespaceState> space, RegionId region, const RegionOptions& options);
+
+  // --- Opening ---
+  absl::Status Load();
+  absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units);
+
+  // --- Committing ---
+  // After the disk was full: opens the namespace again if there is room, and undoes what the last
+  // group may have left. DISK_FULL until then.
+  absl::Status ReadyForWrites(uint64_t bytes);
+  absl::Status UndoRefused();
+  absl::Status Stage(AppendBatch& batch);
+  absl::Status CheckBatch(const AppendBatch& batch) const;
+  absl::Status CheckPosition(const AppendBatch& batch) const;
+  absl::Status Fence(std::optional<uint64_t> version);
+  bool AnswerRetry(AppendBatch& batch, absl::Status* refused);
+  absl::Status Reserve(TableId table, SequenceNumber through);
+  void Encode(AppendBatch& batch, SequenceNumber first);
+  void Remember(const ProducerBatch& batch);
+  void BeginGroup();
+  // Writes what is staged, or syncs what was written before.
+  absl::Status WriteStaged(bool sync);
+  absl::Status NoteError(const absl::Status& status);
+
+  // --- Marking ---
+  absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);
+  absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
+  void Reclaim(TableId table, SequenceNumber mark, SequenceNumber through);
+
+  const std::shared_ptr<NamespaceState> space_;
+  const RegionId region_;
+  const RegionOptions options_;
+  const std::shared_ptr<TableUnits> units_ = std::make_shared<TableUnits>();
+
+  // --- The writer's own ---
+  ProducerTable producers_;
+  std::set<TableId> reserved_tables_;  // since the region was opened
+  uint32_t unsynced_appends_ = 0;
+  bool undo_ = false;  // the last group met a full disk, and may be stored or not
+
+  // The group being committed.
+  rocksdb::WriteBatch batch_;
+  std::vector<TableUnits::Appended> staged_;
+  std::vector<ProducerBatch> staged_producers_;
+  absl::flat_hash_map<TableId, TableUnits::Appended> staged_last_;
+  std::optional<absl::Status> room_;  // for the group, asked for once
+  absl::Status group_error_;
+  uint64_t group_bytes_ = 0;
+  bool fence_staged_ = false;
+
+  std::atomic<uint64_t> generation_;
+  std::atomic<uint64_t> region_version_{0};
+  std::atomic<bool> has_unsynced_{false};
+  mutable absl::Mutex opening_mutex_;
+  OpeningReport opening_ ABSL_GUARDED_BY(opening_mutex_);
+};
+
+// Checks everything stored of a region, without its RegionLog. `units` null: as stored.
+absl::Status VerifyRegion(const NamespaceState& space, RegionId region, const TableUnits* units,
+                          absl::FunctionRef<bool(const VerifyProgress&)> report);
+
+}  // namespace walden::rocks

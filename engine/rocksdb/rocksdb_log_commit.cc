@@ -1,0 +1,281 @@
+// Group commit: check and encode every batch, one write, one sync, then tell readers.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/rocksdb_log.h"
+
+namespace walden::rocks {
+namespace {
+
+// BUFFERED numbers are reserved this many at a time, so that none that a client saw is given out
+// again when a power cut takes its record.
+constexpr SequenceNumber kReserveNumbers = 1 << 20;
+
+// A larger group is written in portions, so that its encoding does not double its memory.
+constexpr uint64_t kPortionBytes = uint64_t{64} << 20;
+
+uint64_t EncodedBytes(const AppendBatch& batch) {
+  uint64_t bytes = 0;
+  for (const absl::string_view payload : batch.payloads) {
+    bytes += kLogKeyBytes + kVersionBytes + payload.size() + 8;
+  }
+  return bytes;
+}
+
+absl::string_view KindName(TableKind kind) {
+  return kind == TableKind::kEntries ? "row entries" : "log records";
+}
+
+}  // namespace
+
+void RocksdbLog::BeginGroup() {
+  batch_ = space_->store.NewBatch();
+  staged_.clear();
+  staged_producers_.clear();
+  staged_last_.clear();
+  room_.reset();
+  group_error_ = absl::OkStatus();
+  fence_staged_ = false;
+}
+
+void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
+  group_bytes_ = 0;
+  for (const AppendBatch* batch : group) group_bytes_ += EncodedBytes(*batch);
+  const absl::Status ready = ReadyForWrites(group_bytes_);
+  BeginGroup();
+  bool sync = false;
+  for (AppendBatch* batch : group) {
+    batch->result = {};
+    batch->result.status = ready.ok() ? Stage(*batch) : ready;
+    if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
+  }
+  absl::Status status = ready;
+  if (status.ok()) {
+    sync |= fence_staged_ || unsynced_appends_ >= options_.buffered_sync_every_writes;
+    status = WriteStaged(sync);
+  }
+  if (status.ok()) units_->Publish(staged_);
+  for (AppendBatch* batch : group) {
+    if (!batch->result.status.ok()) continue;
+    if (!status.ok()) batch->result = {};
+    batch->result.status = status;
+    batch->result.durable = unsynced_appends_ == 0;
+  }
+  done();
+}
+
+absl::Status RocksdbLog::CheckBatch(const AppendBatch& batch) const {
+  if (batch.payloads.empty()) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                     "payloads is empty: an append needs at least one", {{"field", "payloads"}});
+  }
+  const uint64_t bytes = EncodedBytes(batch);
+  if (bytes <= kMaxBatchBytes) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+                   absl::StrCat("the batch takes ", bytes, " bytes, the RocksDB engine takes ",
+                                kMaxBatchBytes, ": send smaller batches"),
+                   {{"field", "payloads"},
+                    {"value", absl::StrCat(bytes)},
+                    {"limit", absl::StrCat(kMaxBatchBytes)}});
+}
+
+absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
+  SequenceNumber last = 0;
+  std::optional<TableKind> kind;
+  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
+    last = staged->second.last;
+    kind = staged->second.kind;
+  } else if (const auto unit = units_->Find(batch.table)) {
+    last = unit->last;
+    kind = unit->kind;
+  }
+  if (batch.expected_next_sequence.value_or(last + 1) != last + 1) {
+    return MakeError(
+        absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+        absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
+                     ", but the next sequence of table ", batch.table, " is ", last + 1,
+                     ": somebody else appended, or the append was a retry"),
+        {{"field", "expected_next_sequence"},
+         {"value", absl::StrCat(*batch.expected_next_sequence)},
+         {"actual_next_sequence", absl::StrCat(last + 1)}});
+  }
+  if (kind.value_or(batch.kind) == batch.kind) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongTableKind,
+                   absl::StrCat("table ", batch.table, " holds ", KindName(*kind),
+                                ", and this append brings ", KindName(batch.kind),
+                                ": use another table"),
+                   {{"field", "table_id"}, {"value", absl::StrCat(batch.table)}});
+}
+
+absl::Status RocksdbLog::Stage(AppendBatch& batch) {
+  absl::Status status = Health();
+  if (status.ok()) status = CheckBatch(batch);
+  if (status.ok()) status = Fence(batch.region_version);
+  if (!status.ok()) return status;
+  if (AnswerRetry(batch, &status)) return status;
+  status = CheckPosition(batch);
+  if (!status.ok()) return status;
+  if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
+  if (!room_->ok()) return *room_;
+
+  const uint64_t count = batch.payloads.size();
+  const SequenceNumber first = space_->numbers.Assign(batch.table, count);
+  if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
+  if (!status.ok()) return status;
+  Encode(batch, first);
+  ++unsynced_appends_;
+  return batch_.GetDataSize() < kPortionBytes ? absl::OkStatus() : WriteStaged(/*sync=*/false);
+}
+
+absl::Status RocksdbLog::Fence(std::optional<uint64_t> version) {
+  const uint64_t highest = region_version_.load(std::memory_order_relaxed);
+  if (!version || *version == highest) return absl::OkStatus();
+  if (*version < highest) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
+        absl::StrCat("region_version ", *version, " is fenced off: the region has seen ", highest,
+                     ". Another writer took over; do not retry"),
+        {{"field", "region_version"},
+         {"value", absl::StrCat(*version)},
+         {"highest_region_version", absl::StrCat(highest)}});
+  }
+  const Entry entry = RegionEntry(region_, *version);
+  batch_.Put(entry.key, entry.value);
+  region_version_.store(*version, std::memory_order_relaxed);
+  fence_staged_ = true;
+  return absl::OkStatus();
+}
+
+bool RocksdbLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
+  if (!batch.producer) return false;
+  const auto answer = producers_.Look(batch.producer->id, batch.table, batch.producer->sequence);
+  switch (answer.verdict) {
+    case ProducerTable::Verdict::kNew:
+      return false;
+    case ProducerTable::Verdict::kRetry:
+      batch.result.first = answer.original.first;
+      batch.result.last = answer.original.last;
+      batch.result.duplicate = true;
+      return true;
+    case ProducerTable::Verdict::kReplaced:
+      break;
+  }
+  *refused = MakeError(
+      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerSequenceReplaced,
+      absl::StrCat("producer ", batch.producer->id, " has appended sequence ",
+                   answer.highest_sequence, " to table ", batch.table, " already, and sequence ",
+                   batch.producer->sequence, " is not among its last ", kProducerWindowBatches,
+                   " batches: it was skipped, or is too old to be retried"),
+      {{"field", "producer.sequence"},
+       {"value", absl::StrCat(batch.producer->sequence)},
+       {"highest_producer_sequence", absl::StrCat(answer.highest_sequence)}});
+  return true;
+}
+
+absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
+  if (through <= space_->numbers.Reserved(table)) return absl::OkStatus();
+  absl::MutexLock lock(&space_->shared_keys_mutex);
+  const SequenceNumber reserved = through + kReserveNumbers;
+  const Entry entry = ReservedEntry(table, reserved);
+  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  batch.Put(entry.key, entry.value);
+  const absl::Status status = NoteError(space_->store.Write(generation_, batch, /*sync=*/true));
+  if (!status.ok()) return status;
+  space_->numbers.RaiseReserved(table, reserved);
+  reserved_tables_.insert(table);
+  return absl::OkStatus();
+}
+
+void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
+  const SequenceNumber last = first + batch.payloads.size() - 1;
+  std::string key = EncodeLogKey({space_->id, region_, batch.table, first});
+  const char version = static_cast<char>(kValueVersion);
+  for (size_t i = 0; i < batch.payloads.size(); ++i) {
+    if (i > 0) key = EncodeLogKey({space_->id, region_, batch.table, first + i});
+    const rocksdb::Slice key_part(key);
+    const rocksdb::Slice value_parts[] = {
+        {&version, kVersionBytes}, {batch.payloads[i].data(), batch.payloads[i].size()}};
+    batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
+  }
+  const bool is_new = !staged_last_.contains(batch.table) && !units_->Find(batch.table);
+  if (is_new && batch.kind != TableKind::kLog) {
+    const Entry entry = TableEntry({region_, batch.table, batch.kind, 0});
+    batch_.Put(entry.key, entry.value);
+  }
+  if (batch.producer) {
+    Remember({batch.producer->id, batch.table, batch.producer->sequence, first, last});
+  }
+  batch.result.first = first;
+  batch.result.last = last;
+  staged_.push_back({batch.table, first, last, batch.kind});
+  staged_last_[batch.table] = staged_.back();
+}
+
+void RocksdbLog::Remember(const ProducerBatch& batch) {
+  const Entry entry = ProducerEntry(region_, batch);
+  batch_.Put(entry.key, entry.value);
+  for (const ProducerBatch& forgotten : producers_.Add(batch)) {
+    batch_.Delete(ProducerEntry(region_, forgotten).key);
+  }
+  staged_producers_.push_back(batch);
+}
+
+absl::Status RocksdbLog::WriteStaged(bool sync) {
+  absl::Status status = group_error_;
+  if (!status.ok()) return status;  // a part of the group failed
+  if (batch_.Count() > 0) {
+    has_unsynced_.store(true, std::memory_order_relaxed);
+    status = space_->store.Write(generation_, batch_, sync);
+    batch_ = space_->store.NewBatch();
+  } else if (sync && unsynced_appends_ > 0) {
+    status = space_->store.Sync(generation_);
+  }
+  group_error_ = status;
+  if (!status.ok()) return NoteError(status);
+  if (sync || unsynced_appends_ == 0) {
+    unsynced_appends_ = 0;
+    has_unsynced_.store(false, std::memory_order_relaxed);
+  }
+  return status;
+}
+
+absl::Status RocksdbLog::NoteError(const absl::Status& status) {
+  // Whether what was being written is stored is unknown; nobody was told that it is.
+  if (absl::IsResourceExhausted(status)) undo_ = true;
+  return status;
+}
+
+absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
+  const absl::Status health = space_->store.Health(generation_);
+  if (!undo_) return absl::IsResourceExhausted(health) ? (undo_ = true, health) : health;
+  absl::Status status = space_->store.CheckRoom(bytes);
+  if (status.ok()) status = UndoRefused();
+  return status;
+}
+
+absl::Status RocksdbLog::UndoRefused() {
+  absl::Status status = space_->store.Reopen(generation_);
+  if (!status.ok()) return status;
+  generation_ = space_->store.generation();
+  // What readers saw stays; what the refused group may have left goes.
+  rocksdb::WriteBatch undo = space_->store.NewBatch();
+  for (const TableUnits::Appended& batch : staged_) {
+    undo.DeleteRange(EncodeLogKey({space_->id, region_, batch.table, batch.first}),
+                     LogKeyBehind({space_->id, region_, batch.table, batch.last}));
+  }
+  for (const ProducerBatch& batch : staged_producers_) {
+    undo.Delete(ProducerEntry(region_, batch).key);
+  }
+  status = space_->store.Write(generation_, undo, /*sync=*/true);
+  if (status.ok()) status = Load();
+  if (!status.ok()) return status;
+  undo_ = false;
+  unsynced_appends_ = 0;
+  has_unsynced_.store(false, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+}  // namespace walden::rocks

@@ -1,0 +1,112 @@
+// Opening a region: its tables by seeks, its metadata by its keys.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/rocksdb_log.h"
+#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/table_seek.h"
+
+namespace walden::rocks {
+
+RocksdbLog::RocksdbLog(std::shared_ptr<NamespaceState> space, RegionId region,
+                       const RegionOptions& options)
+    : space_(std::move(space)),
+      region_(region),
+      options_(options),
+      generation_(space_->store.generation()) {}
+
+absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(std::shared_ptr<NamespaceState> space,
+                                                             RegionId region,
+                                                             const RegionOptions& options) {
+  std::unique_ptr<RocksdbLog> log(new RocksdbLog(std::move(space), region, options));
+  const absl::Status status = log->Load();
+  if (!status.ok()) {
+    return WithContext(status, absl::StrCat("region ", region, " of ",
+                                            log->space_->store.shown_directory()));
+  }
+  return log;
+}
+
+absl::Status RocksdbLog::Load() {
+  const Clock& clock = *space_->store.environment().clock;
+  const absl::Duration start = clock.Now();
+  OpeningReport report = space_->store.opening();
+  const std::string& shown = space_->store.shown_directory();
+  std::map<TableId, TableUnit> units;
+  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+    absl::Status read = LoadKeys(db, units);
+    if (!read.ok()) return read;
+    return SeekTables(db, space_->id, RegionBegin(space_->id, region_),
+                      RegionEnd(space_->id, region_), shown, &report.records_scanned,
+                      [&](const FoundTable& found) {
+                        const auto [it, is_new] = units.try_emplace(found.table);
+                        TableUnit& unit = it->second;
+                        unit.last = std::max(unit.last, found.last);
+                        unit.first_live = found.first;
+                        // A directory of HoraeDB knows no marks of regions.
+                        const SequenceNumber through = space_->numbers.MaxSeq(found.table);
+                        if (is_new && through < found.first) unit.deleted_through = through;
+                      });
+  });
+  if (!status.ok()) return status;
+  for (auto& [table, unit] : units) {
+    space_->numbers.RaiseLast(table, unit.last);
+    if (unit.first_live > 0 && unit.first_live <= unit.deleted_through) {
+      return DamageError(
+          {.file = shown,
+           .first = unit.first_live,
+           .last = unit.deleted_through,
+           .reason = absl::StrCat("table ", table, " holds records that were deleted through ",
+                                  unit.deleted_through)},
+          "Something else wrote to the directory");
+    }
+  }
+  units_->Replace(std::move(units));
+  report.duration_micros +=
+      static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
+  absl::MutexLock lock(&opening_mutex_);
+  opening_ = std::move(report);
+  return absl::OkStatus();
+}
+
+absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units) {
+  const std::string& shown = space_->store.shown_directory();
+  absl::Status status =
+      ForEachKey(db, MetaBegin(KeyType::kRegion, region_), MetaEnd(KeyType::kRegion, region_),
+                 shown, [&](absl::string_view key, absl::string_view value) {
+                   const auto region = DecodeRegion(key, value);
+                   if (region) region_version_.store(region->version);
+                   return region.has_value();
+                 });
+  if (!status.ok()) return status;
+  status = ForEachKey(db, MetaBegin(KeyType::kTable, region_), MetaEnd(KeyType::kTable, region_),
+                      shown, [&](absl::string_view key, absl::string_view value) {
+                        const auto table = DecodeTable(key, value);
+                        if (!table) return false;
+                        units[table->table] = {.last = table->deleted_through,
+                                               .deleted_through = table->deleted_through,
+                                               .kind = table->kind};
+                        return true;
+                      });
+  if (!status.ok()) return status;
+  std::vector<ProducerBatch> batches;
+  status = ForEachKey(db, MetaBegin(KeyType::kProducer, region_),
+                      MetaEnd(KeyType::kProducer, region_), shown,
+                      [&](absl::string_view key, absl::string_view value) {
+                        const auto batch = DecodeProducer(key, value);
+                        if (batch) batches.push_back(*batch);
+                        return batch.has_value();
+                      });
+  if (!status.ok()) return status;
+  std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first, a.sequence) < std::pair(b.first, b.sequence);
+  });
+  producers_ = ProducerTable();
+  for (const ProducerBatch& batch : batches) (void)producers_.Add(batch);
+  return absl::OkStatus();
+}
+
+}  // namespace walden::rocks

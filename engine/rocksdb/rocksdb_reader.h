@@ -1,0 +1,55 @@
+// LogReader over a region's tables (engine/log_engine.h). One thread at a time. Holds no iterator
+// and no lock between two calls.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "engine/log_engine.h"
+#include "engine/rocksdb/namespace_state.h"
+#include "engine/rocksdb/table_seek.h"
+#include "engine/rocksdb/table_units.h"
+
+namespace walden::rocks {
+
+class RocksdbReader final : public LogReader {
+ public:
+  RocksdbReader(std::shared_ptr<const NamespaceState> space, RegionId region,
+                std::shared_ptr<const TableUnits> units, const ReadRange& range);
+
+  absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
+                                    absl::FunctionRef<void(const RecordView&)> visit) override;
+  size_t too_large_bytes() const override { return too_large_bytes_; }
+
+ private:
+  struct Budget {
+    size_t records;
+    size_t bytes;
+    size_t largest_record;
+    absl::FunctionRef<void(const RecordView&)> visit;
+    bool too_large = false;  // the next record is
+    bool spent() const { return records == 0 || bytes == 0 || too_large; }
+  };
+
+  absl::StatusOr<ReadProgress> Walk(rocksdb::DB& db, Budget& budget);
+  // Reads what is visible of the table until the budget is spent.
+  absl::Status ReadTable(BoundedIterator& at, TableId table, const TableUnit& unit, Budget& budget);
+  SequenceNumber& Wanted(TableId table);
+  absl::Status Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
+                       const TableUnit& unit) const;
+
+  const std::shared_ptr<const NamespaceState> space_;
+  const RegionId region_;
+  const std::shared_ptr<const TableUnits> units_;
+  const ReadRange range_;
+
+  std::map<TableId, SequenceNumber> wanted_;  // lowest number still wanted of each table
+  TableId turn_ = 0;                          // all tables: whose turn it is
+  size_t too_large_bytes_ = 0;
+};
+
+// The records of a table that a damaged table file may hold, as RocksDB's list of files tells.
+void AddLostRecords(rocksdb::DB& db, NamespaceId id, RegionId region, TableId table,
+                    DamagedRange& damage);
+
+}  // namespace walden::rocks

@@ -1,0 +1,125 @@
+// The RocksDB of one namespace: opened, written, reopened after an error, and shared by the
+// namespace's regions and readers.
+//
+// A RocksDB whose write or sync failed takes no more writes until it is opened again. Each opening is
+// a generation; a region belongs to the generation it was opened in. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/clock.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+#include "engine/rocksdb/disk_reserve.h"
+#include "engine/rocksdb/options.h"
+#include "rocksdb/db.h"
+#include "rocksdb/write_batch.h"
+
+namespace walden::rocks {
+
+class Store {
+ public:
+  struct Environment {
+    FileSystem* file_system = nullptr;
+    rocksdb::Env* env = nullptr;  // null: RocksDB's own
+    Clock* clock = nullptr;
+    std::string directory;
+    std::string shown_directory;  // in messages and reports
+    RocksdbTuning tuning;
+  };
+
+  // The directory exists and is locked. Nothing is opened before Open().
+  explicit Store(Environment environment);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  const Environment& environment() const { return env_; }
+  const std::string& shown_directory() const { return env_.shown_directory; }
+
+  // --- Opening ---
+
+  // Judges what a crash left, cuts a torn tail, opens RocksDB. DATA_LOSS when something is damaged,
+  // RESOURCE_EXHAUSTED, UNAVAILABLE; every later call then answers that, until Open() succeeds.
+  absl::Status Open() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Opens again if the generation is still `seen` and can take no writes, or if nothing is open.
+  absl::Status Reopen(uint64_t seen) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Lets go of RocksDB; readers that are left get UNAVAILABLE. As after a crash, but for what
+  // NoteAllDurable noted.
+  void Shut() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // What the last opening found; the number of keys it read is the engine's to add.
+  OpeningReport opening() const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // --- Using ---
+
+  // Runs `use` while RocksDB stays open. It must not call Open, Reopen or Shut.
+  absl::Status With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // OK, or why this generation takes no writes: REGION_FAILED, or DISK_FULL (it comes back by
+  // itself: see Reopen).
+  absl::Status Health(uint64_t generation) const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // An empty batch that begins with a note of what is durable. Every write starts as one.
+  rocksdb::WriteBatch NewBatch() const;
+
+  // One atomic write; `sync` makes it and everything before it durable. An error is the
+  // generation's end: REGION_FAILED, or DISK_FULL. Concurrent writes share their sync.
+  absl::Status Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes everything written so far durable.
+  absl::Status Sync(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes all of it durable, and notes so behind it: nothing up to here can pass for a torn tail.
+  absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // DISK_FULL if there is no room for `bytes` more in the log.
+  absl::Status CheckRoom(uint64_t bytes) const;
+
+  // Gives up the reserve, so that something small can be written to a full disk.
+  void SpendReserve() { reserve_.Spend(); }
+  // Makes it again if there is room.
+  void RestoreReserve() { reserve_.Make(); }
+
+ private:
+  class Listener;
+
+  absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RepairTail(OpeningReport& report);
+  absl::Status Fail(uint64_t generation, const absl::Status& cause)
+      ABSL_LOCKS_EXCLUDED(state_mutex_);
+  void RaiseDurable(uint64_t number);
+
+  const Environment env_;
+  DiskReserve reserve_;
+  const std::shared_ptr<Listener> listener_;
+
+  // Held shared while RocksDB is used, exclusively while it is opened or closed.
+  mutable absl::Mutex mutex_;
+  std::unique_ptr<rocksdb::DB> db_ ABSL_GUARDED_BY(mutex_);
+  absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
+
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
+  std::atomic<uint64_t> noted_{0};    // the same, as of the last NoteAllDurable
+
+  mutable absl::Mutex state_mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(state_mutex_);
+  OpeningReport opening_ ABSL_GUARDED_BY(state_mutex_);
+};
+
+}  // namespace walden::rocks

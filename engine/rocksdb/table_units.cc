@@ -1,0 +1,70 @@
+#include "engine/rocksdb/table_units.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace walden::rocks {
+
+void TableUnits::Publish(const std::vector<Appended>& appended) {
+  absl::MutexLock lock(&mutex_);
+  for (const Appended& batch : appended) {
+    TableUnit& unit = units_[batch.table];
+    unit.last = std::max(unit.last, batch.last);
+    unit.kind = batch.kind;
+    if (unit.first_live == 0) unit.first_live = batch.first;
+  }
+}
+
+void TableUnits::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
+  absl::MutexLock lock(&mutex_);
+  TableUnit& unit = units_[table];
+  unit.deleted_through = std::max(unit.deleted_through, through);
+  unit.last = std::max(unit.last, through);
+  unit.first_live = first_live;
+}
+
+void TableUnits::Replace(std::map<TableId, TableUnit> units) {
+  absl::MutexLock lock(&mutex_);
+  units_ = std::move(units);
+}
+
+std::optional<TableUnit> TableUnits::Find(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = units_.find(table);
+  if (it == units_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::optional<TableUnits::Named> TableUnits::AtOrBehind(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = units_.lower_bound(table);
+  if (it == units_.end()) return std::nullopt;
+  return Named{it->first, it->second};
+}
+
+TablePosition TableUnits::Position(TableId table) const {
+  TablePosition position;
+  const std::optional<TableUnit> unit = Find(table);
+  if (!unit) return position;
+  position.next = unit->last + 1;
+  position.first = unit->first_live == 0 ? position.next : unit->first_live;
+  position.deleted_through = unit->deleted_through;
+  position.kind = unit->kind;
+  return position;
+}
+
+std::vector<TableState> TableUnits::States() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<TableState> states;
+  for (const auto& [table, unit] : units_) {
+    states.push_back({.table = table,
+                      .next = unit.last + 1,
+                      .deleted_through = unit.deleted_through,
+                      .first_live = unit.first_live,
+                      .last_live = unit.first_live == 0 ? 0 : unit.last,
+                      .kind = unit.kind});
+  }
+  return states;
+}
+
+}  // namespace walden::rocks

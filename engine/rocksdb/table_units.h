@@ -1,0 +1,63 @@
+// What readers see of a region: one TableUnit per table. The writer changes it when a commit is
+// done. Any thread; every call holds one mutex for a short time and never does I/O. It outlives its
+// writer: readers keep it alive.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+
+namespace walden::rocks {
+
+struct TableUnit {
+  SequenceNumber last = 0;             // visible, or known to have been; 0: nothing yet
+  SequenceNumber deleted_through = 0;  // 0 = nothing
+  SequenceNumber first_live = 0;       // 0 = none is live
+  TableKind kind = TableKind::kLog;
+};
+
+class TableUnits {
+ public:
+  // --- Writer ---
+
+  struct Appended {
+    TableId table = 0;
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+    TableKind kind = TableKind::kLog;
+  };
+  void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // `first_live` 0: none above the mark.
+  void RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Replace(std::map<TableId, TableUnit> units) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- Anybody ---
+
+  // Of the table, or nullopt if nothing was ever appended to it.
+  std::optional<TableUnit> Find(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Named {
+    TableId table = 0;
+    TableUnit unit;
+  };
+  // The first table at or behind this id.
+  std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<TableState> States() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden::rocks

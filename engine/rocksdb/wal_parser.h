@@ -1,0 +1,68 @@
+// Reads the bytes of one RocksDB write-ahead log file (FORMAT.md), record by record. One thread at
+// a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace walden::rocks {
+
+inline constexpr uint64_t kWalBlockBytes = 32768;
+inline constexpr uint64_t kWalHeaderBytes = 7;
+
+// One write as RocksDB logged it.
+struct WalRecord {
+  uint64_t begin = 0;  // bytes of the file
+  uint64_t end = 0;
+  uint64_t first = 0;  // RocksDB's own number of its first entry
+  uint32_t count = 0;  // of entries
+  std::optional<uint64_t> durable;  // from Walden's note
+  std::string batch;                // as rocksdb::WriteBatch takes it
+};
+
+enum class WalOutcome {
+  kRecord,
+  kEnd,     // clean
+  kBroken,  // not a record: see broken()
+};
+
+struct WalBreak {
+  uint64_t record_begin = 0;  // of the whole record that is broken: everything before it is good
+  uint64_t begin = 0;         // the part of it that is not valid
+  uint64_t end = 0;           // as its header says, or the end of its block; at most the file's
+  bool cut_short = false;     // the file ends inside it
+  const char* reason = "";
+};
+
+class WalParser {
+ public:
+  // `bytes` is the whole file and outlives the parser.
+  explicit WalParser(absl::string_view bytes) : bytes_(bytes) {}
+
+  WalOutcome Next(WalRecord& record);
+  const WalBreak& broken() const { return broken_; }
+
+  // Goes on behind what is broken, at the next place where a record may begin. False: there is none.
+  bool SkipBroken();
+
+ private:
+  enum class Fragment { kFull, kFirst, kMiddle, kLast, kEnd, kBroken };
+  Fragment NextFragment(absl::string_view* payload);
+  Fragment Break(uint64_t begin, uint64_t end, const char* reason, bool cut_short);
+  bool OnlyZerosFrom(uint64_t offset) const;
+  // Whether a fragment that begins a record is at `offset`, checksum and all.
+  bool RecordBeginsAt(uint64_t offset) const;
+
+  const absl::string_view bytes_;
+  uint64_t position_ = 0;
+  uint64_t record_begin_ = 0;
+  WalBreak broken_;
+};
+
+// Whether a sector under the broken bytes, or their part of it, is all zeros: it was never written.
+bool HasUnwrittenSector(absl::string_view bytes, const WalBreak& broken);
+
+}  // namespace walden::rocks

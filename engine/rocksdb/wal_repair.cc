@@ -1,0 +1,204 @@
+#include "engine/rocksdb/wal_repair.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace walden::rocks {
+namespace {
+
+constexpr absl::string_view kEvidenceDirectory = "evidence";
+
+// One pass over all files, as one log.
+class Scanner {
+ public:
+  explicit Scanner(absl::FunctionRef<bool(const WalRecord&)> visit) : visit_(visit) {}
+
+  // False: the visitor has seen enough.
+  bool File(const std::string& name, absl::string_view bytes) {
+    WalParser parser(bytes);
+    WalRecord record;
+    while (true) {
+      switch (parser.Next(record)) {
+        case WalOutcome::kEnd:
+          return true;
+        case WalOutcome::kBroken: {
+          const WalBreak& broken = parser.broken();
+          Suspect(name, broken.record_begin, broken.end, broken.reason,
+                  broken.cut_short || HasUnwrittenSector(bytes, broken));
+          if (!parser.SkipBroken()) return true;
+          break;
+        }
+        case WalOutcome::kRecord:
+          if (!Take(name, record)) return false;
+          break;
+      }
+    }
+  }
+
+  WalScan Finish() {
+    // What no later note speaks of: a sector that was never written tells a torn write.
+    if (suspect_ && !suspect_->may_be_torn) Convict();
+    if (suspect_) scan_.torn = suspect_->place;
+    return std::move(scan_);
+  }
+
+  WalScan& scan() { return scan_; }
+
+ private:
+  struct Suspicion {
+    WalPlace place;
+    bool may_be_torn = true;
+    std::optional<uint64_t> first;  // RocksDB's number of the record that should be there
+  };
+
+  void Suspect(const std::string& name, uint64_t begin, uint64_t end, const char* reason,
+               bool may_be_torn) {
+    if (suspect_) return;  // behind a suspicion nothing is judged by itself
+    suspect_ = Suspicion{{name, begin, end - begin, reason}, may_be_torn, next_};
+  }
+
+  void Convict() {
+    scan_.damage.push_back(std::move(suspect_->place));
+    suspect_.reset();
+  }
+
+  bool Take(const std::string& name, const WalRecord& record) {
+    if (!suspect_ && next_ && record.first > *next_) {
+      Suspect(name, record.begin, record.begin, "records are missing in front of this place", true);
+    }
+    if (suspect_) {
+      const uint64_t lost = suspect_->first.value_or(record.first - 1);
+      const bool was_durable = record.durable && *record.durable >= lost;
+      if (!was_durable) {
+        next_ = record.first + record.count;
+        return true;  // it may have been written together with what is broken
+      }
+      Convict();
+    }
+    next_ = record.first + record.count;
+    ++scan_.records;
+    return visit_(record);
+  }
+
+  const absl::FunctionRef<bool(const WalRecord&)> visit_;
+  WalScan scan_;
+  std::optional<uint64_t> next_;
+  std::optional<Suspicion> suspect_;
+};
+
+absl::Status WriteFile(FileSystem* files, const std::string& path, absl::string_view bytes) {
+  const absl::Status removed = files->RemoveFile(path);
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  auto file = files->CreateFile(path);
+  if (!file.ok()) return file.status();
+  absl::Status status = bytes.empty() ? absl::OkStatus() : (*file)->Write(0, {bytes});
+  if (status.ok()) status = (*file)->SyncData();
+  if (status.ok()) status = (*file)->Close();
+  return status;
+}
+
+absl::StatusOr<std::string> SaveEvidence(FileSystem* files, const std::string& directory,
+                                         const WalPlace& torn, absl::string_view bytes) {
+  const std::string evidence = absl::StrCat(directory, "/", kEvidenceDirectory);
+  absl::Status status = files->CreateDirectory(evidence);
+  const auto names = files->ListDirectory(evidence);
+  if (!names.ok()) return names.status();
+  std::string name;
+  for (int attempt = 0;; ++attempt) {
+    name = absl::StrCat("torn_", torn.file, "_at_", torn.offset, "_", attempt);
+    if (!std::binary_search(names->begin(), names->end(), name)) break;
+  }
+  if (status.ok()) status = WriteFile(files, absl::StrCat(evidence, "/", name), bytes);
+  if (status.ok()) status = files->SyncDirectory(evidence);
+  if (status.ok()) status = files->SyncDirectory(directory);
+  if (!status.ok()) return status;
+  return absl::StrCat(kEvidenceDirectory, "/", name);
+}
+
+}  // namespace
+
+std::vector<std::string> WalNames(const std::vector<std::string>& names) {
+  std::map<uint64_t, std::string> by_number;
+  for (const std::string& name : names) {
+    uint64_t number = 0;
+    if (absl::EndsWith(name, ".log") && absl::SimpleAtoi(name.substr(0, name.size() - 4), &number))
+      by_number[number] = name;
+  }
+  std::vector<std::string> sorted;
+  for (auto& [number, name] : by_number) sorted.push_back(std::move(name));
+  return sorted;
+}
+
+absl::StatusOr<std::string> ReadWholeFile(FileSystem* files, const std::string& path) {
+  const auto file = files->OpenFile(path, FileSystem::OpenMode::kReadOnly);
+  if (!file.ok()) return file.status();
+  const absl::StatusOr<uint64_t> size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  std::string bytes(*size, '\0');
+  const absl::StatusOr<size_t> got =
+      bytes.empty() ? 0 : (*file)->Read(0, absl::MakeSpan(bytes.data(), bytes.size()));
+  if (!got.ok()) return got.status();
+  bytes.resize(*got);
+  return bytes;
+}
+
+absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory,
+                                 absl::FunctionRef<bool(const WalRecord&)> visit) {
+  const auto names = files->ListDirectory(directory);
+  if (!names.ok()) return names.status();
+  Scanner scanner(visit);
+  scanner.scan().files = WalNames(*names);
+  const std::vector<std::string> wals = scanner.scan().files;
+  for (const std::string& name : wals) {
+    const auto bytes = ReadWholeFile(files, absl::StrCat(directory, "/", name));
+    // RocksDB removed it meanwhile: what it held is in table files.
+    if (absl::IsNotFound(bytes.status())) continue;
+    if (!bytes.ok()) return bytes.status();
+    scanner.scan().bytes += bytes->size();
+    if (!scanner.File(name, *bytes)) break;
+  }
+  return scanner.Finish();
+}
+
+absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& directory,
+                                    const WalScan& scan) {
+  const WalPlace& torn = *scan.torn;
+  const std::string path = absl::StrCat(directory, "/", torn.file);
+  auto kept = ReadWholeFile(files, path);
+  if (!kept.ok()) return kept.status();
+  std::string tail = kept->substr(std::min<uint64_t>(torn.offset, kept->size()));
+  kept->resize(kept->size() - tail.size());
+  // Files that were begun behind it hold nothing that was ever durable.
+  const auto at = std::find(scan.files.begin(), scan.files.end(), torn.file);
+  const std::vector<std::string> later(std::next(at), scan.files.end());
+  for (const std::string& name : later) {
+    const auto bytes = ReadWholeFile(files, absl::StrCat(directory, "/", name));
+    if (!bytes.ok()) return bytes.status();
+    tail += *bytes;
+  }
+  CutTail cut{.bytes = tail.size()};
+  const auto evidence = SaveEvidence(files, directory, torn, tail);
+  if (evidence.ok()) {
+    cut.evidence_file = *evidence;
+  } else if (!absl::IsResourceExhausted(evidence.status())) {
+    return evidence.status();
+  }  // A full disk: the report says that bytes were cut and names no file.
+  absl::Status status;
+  for (auto name = later.rbegin(); name != later.rend() && status.ok(); ++name) {
+    status = files->RemoveFile(absl::StrCat(directory, "/", *name));
+    if (status.ok()) status = files->SyncDirectory(directory);
+  }
+  const std::string shorter = absl::StrCat(path, ".cut");
+  if (status.ok()) status = WriteFile(files, shorter, *kept);
+  if (status.ok()) status = files->Rename(shorter, path);
+  if (status.ok()) status = files->SyncDirectory(directory);
+  if (!status.ok()) return status;
+  return cut;
+}
+
+}  // namespace walden::rocks

@@ -1,0 +1,53 @@
+// Looks through RocksDB's write-ahead log files before RocksDB does, tells a tail that a crash cut
+// from damage (FORMAT.md), and cuts the tail off. Nobody may have the directory open meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+#include "engine/rocksdb/wal_parser.h"
+
+namespace walden::rocks {
+
+struct WalPlace {
+  std::string file;     // name inside the directory
+  uint64_t offset = 0;  // of the whole record
+  uint64_t length = 0;
+  std::string reason;
+};
+
+struct WalScan {
+  std::vector<std::string> files;  // names, oldest first
+  uint64_t records = 0;            // writes
+  uint64_t bytes = 0;              // of all files
+  std::optional<WalPlace> torn;    // where the log ends, if a crash cut it
+  std::vector<WalPlace> damage;
+};
+
+// Reads all of them and changes nothing. `visit` gets every good record up to the torn tail, behind
+// damage too; it returns false to stop early. UNAVAILABLE on an I/O error.
+absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory,
+                                 absl::FunctionRef<bool(const WalRecord&)> visit);
+
+struct CutTail {
+  uint64_t bytes = 0;
+  std::string evidence_file;  // inside the directory; empty when the disk had no room for it
+};
+
+// Makes the log end in front of what is torn, durably. What is behind goes to evidence/ first.
+absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& directory,
+                                    const WalScan& scan);
+
+// Names of write-ahead log files among `names`, oldest first.
+std::vector<std::string> WalNames(const std::vector<std::string>& names);
+
+// All bytes of a file.
+absl::StatusOr<std::string> ReadWholeFile(FileSystem* files, const std::string& path);
+
+}  // namespace walden::rocks
