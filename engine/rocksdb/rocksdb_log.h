@@ -50,7 +50,9 @@ class RocksdbLog final : public RegionLog {
 
   // --- Opening ---
   absl::Status Load();
-  absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units);
+  absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units, bool* is_foreign);
+  // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
+  absl::Status Adopt(std::map<TableId, TableUnit>& units);
 
   // --- Committing ---
   // After the disk was full: opens the namespace again if there is room, and undoes what the last

@@ -36,21 +36,19 @@ absl::Status RocksdbLog::Load() {
   OpeningReport report = space_->store.opening();
   const std::string& shown = space_->store.shown_directory();
   std::map<TableId, TableUnit> units;
-  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
-    absl::Status read = LoadKeys(db, units);
+  bool is_foreign = true;
+  absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+    absl::Status read = LoadKeys(db, units, &is_foreign);
     if (!read.ok()) return read;
     return SeekTables(db, space_->id, RegionBegin(space_->id, region_),
                       RegionEnd(space_->id, region_), shown, &report.records_scanned,
                       [&](const FoundTable& found) {
-                        const auto [it, is_new] = units.try_emplace(found.table);
-                        TableUnit& unit = it->second;
+                        TableUnit& unit = units[found.table];
                         unit.last = std::max(unit.last, found.last);
                         unit.first_live = found.first;
-                        // A directory of HoraeDB knows no marks of regions.
-                        const SequenceNumber through = space_->numbers.MaxSeq(found.table);
-                        if (is_new && through < found.first) unit.deleted_through = through;
                       });
   });
+  if (status.ok() && is_foreign) status = Adopt(units);
   if (!status.ok()) return status;
   for (auto& [table, unit] : units) {
     space_->numbers.RaiseLast(table, unit.last);
@@ -72,13 +70,31 @@ absl::Status RocksdbLog::Load() {
   return absl::OkStatus();
 }
 
-absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units) {
+absl::Status RocksdbLog::Adopt(std::map<TableId, TableUnit>& units) {
+  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  const Entry region = RegionEntry(region_, 0);
+  batch.Put(region.key, region.value);
+  for (auto& [table, unit] : units) {
+    const SequenceNumber through = space_->numbers.MaxSeq(table);
+    if (unit.deleted_through > 0 || through == 0 || through >= unit.first_live) continue;
+    unit.deleted_through = through;
+    const Entry mark = TableEntry({region_, table, unit.kind, through});
+    batch.Put(mark.key, mark.value);
+  }
+  // Without room for it the next opening does it again.
+  if (absl::IsResourceExhausted(space_->store.CheckRoom(0))) return absl::OkStatus();
+  return space_->store.Write(generation_, batch, /*sync=*/true);
+}
+
+absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+                                  bool* is_foreign) {
   const std::string& shown = space_->store.shown_directory();
   absl::Status status =
       ForEachKey(db, MetaBegin(KeyType::kRegion, region_), MetaEnd(KeyType::kRegion, region_),
                  shown, [&](absl::string_view key, absl::string_view value) {
                    const auto region = DecodeRegion(key, value);
                    if (region) region_version_.store(region->version);
+                   *is_foreign = false;
                    return region.has_value();
                  });
   if (!status.ok()) return status;

@@ -54,6 +54,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Next(
 
 absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget) {
   std::optional<BoundedIterator> at;
+  uint64_t at_publication = 0;  // of `at`: it has what was published by then
   // One table is a walk over all tables that begins and ends with it.
   if (range_.table) turn_ = *range_.table;
   const TableId begin = turn_;
@@ -72,7 +73,8 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     turn_ = named->table;
     if (wanted <= std::min(range_.last, named->unit.last)) {
       if (budget.spent()) return ReadProgress::kMore;
-      if (!at) {
+      if (!at || named->unit.published > at_publication) {
+        at_publication = units_->publications();
         at.emplace(db, range_.table ? TableBegin(space_->id, region_, turn_)
                                     : RegionBegin(space_->id, region_),
                    range_.table ? TableEnd(space_->id, region_, turn_)

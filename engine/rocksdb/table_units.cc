@@ -7,10 +7,12 @@ namespace walden::rocks {
 
 void TableUnits::Publish(const std::vector<Appended>& appended) {
   absl::MutexLock lock(&mutex_);
+  ++publications_;
   for (const Appended& batch : appended) {
     TableUnit& unit = units_[batch.table];
     unit.last = std::max(unit.last, batch.last);
     unit.kind = batch.kind;
+    unit.published = publications_;
     if (unit.first_live == 0) unit.first_live = batch.first;
   }
 }
@@ -40,6 +42,11 @@ std::optional<TableUnits::Named> TableUnits::AtOrBehind(TableId table) const {
   const auto it = units_.lower_bound(table);
   if (it == units_.end()) return std::nullopt;
   return Named{it->first, it->second};
+}
+
+uint64_t TableUnits::publications() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return publications_;
 }
 
 TablePosition TableUnits::Position(TableId table) const {

@@ -20,6 +20,7 @@ struct TableUnit {
   SequenceNumber deleted_through = 0;  // 0 = nothing
   SequenceNumber first_live = 0;       // 0 = none is live
   TableKind kind = TableKind::kLog;
+  uint64_t published = 0;  // TableUnits::publications() as of its newest record
 };
 
 class TableUnits {
@@ -52,12 +53,17 @@ class TableUnits {
   // The first table at or behind this id.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Rises with every Publish. What was published up to a number that this returned is in every
+  // iterator that is made afterwards.
+  uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<TableState> States() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   mutable absl::Mutex mutex_;
   std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
+  uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace walden::rocks

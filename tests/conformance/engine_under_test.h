@@ -22,6 +22,13 @@ struct EngineUnderTest {
                                                            const std::string& directory)>
       open;
 
+  // Whether damage on the disk is found when a region of an open engine is opened; otherwise when
+  // the engine is, and then it is the damage of all its regions.
+  bool finds_damage_when_a_region_opens = true;
+
+  // Whether the numbers of a dropped region's tables are used again.
+  bool numbers_end_with_their_region = true;
+
   // Engines with segments: the payload bytes that fill an empty segment of `segment_bytes` exactly
   // as one batch of one record. Null for engines without.
   std::function<uint64_t(uint64_t segment_bytes)> payload_that_fills_segment;

@@ -163,8 +163,13 @@ TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
                kNotFound);
   ExpectLogHoldsLedger(**other, other_ledger);
   OpenLog();
+  const SequenceNumber highest = ledger().Next(1) - 1;
   ledger() = Ledger();
-  EXPECT_EQ(Append(1, 1).first, 1u);
+  if (GetParam().engine->numbers_end_with_their_region) {
+    EXPECT_EQ(Append(1, 1).first, 1u);
+  } else {
+    EXPECT_GT(Append(1, 1).first, highest);
+  }
   ExpectLogHoldsLedger();
 }
 
