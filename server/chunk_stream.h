@@ -34,6 +34,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                     private LiveCall,
                     private BudgetWaiter,
                     private VisibilityWaiter {
+ public:
+  ~ChunkStream() override = default;
+
  protected:
   enum class Opening {
     kSession,        // a session was set: its records follow
@@ -42,7 +45,6 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   };
 
   explicit ChunkStream(const RpcContext& context) : context_(context) {}
-  ~ChunkStream() override = default;
 
   // To be called once, at the end of the subclass's constructor: with the region to read and, to
   // stay at the end of the log, the table to wait for; or with an error.

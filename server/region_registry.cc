@@ -172,7 +172,7 @@ void RegionRegistry::Open(const RegionKey& key) {
   }
 }
 
-void RegionRegistry::FinishOpen(const RegionKey& key, std::shared_ptr<RegionActor> actor) {
+void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor) {
   Wakeups wakeups;
   {
     absl::MutexLock lock(&mutex_);
@@ -366,7 +366,7 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
   actor->Close([drop = std::move(drop)](const absl::Status&) { drop(); });
 }
 
-void RegionRegistry::DropClosed(const RegionKey& key, CloseCallback dropped) {
+void RegionRegistry::DropClosed(const RegionKey& key, const CloseCallback& dropped) {
   const absl::StatusOr<bool> existed = NamespaceOf(key).engine->DropRegion(key.region);
   if (existed.ok() && *existed) environment_.events->OnDropped(key);
   FinishClosing(key);

@@ -29,8 +29,8 @@
 #include "engine/clock.h"
 #include "engine/executor.h"
 #include "engine/log_engine.h"
-#include "server/mailbox_job.h"
 #include "engine/memory_budget.h"
+#include "server/mailbox_job.h"
 #include "server/namespaces.h"
 #include "server/region_actor.h"
 #include "server/statistics.h"
@@ -172,12 +172,12 @@ class RegionRegistry : private ActorHost {
   absl::StatusOr<Entry*> BeginOpening(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
-  void FinishOpen(const RegionKey& key, std::shared_ptr<RegionActor> actor);
+  void FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor);
   void FinishOpenFailed(const RegionKey& key, const absl::Status& why);
   void FinishOpenAbsent(const RegionKey& key);
   void CloseUnlessClosed(const RegionKey& key, CloseCallback closed);
   void FinishClosing(const RegionKey& key);
-  void DropClosed(const RegionKey& key, CloseCallback dropped);
+  void DropClosed(const RegionKey& key, const CloseCallback& dropped);
   void OpenListed(const Namespace& of, const std::vector<RegionId>& regions,
                   const std::shared_ptr<StartProgress>& progress);
   const Namespace& NamespaceOf(const RegionKey& key) const;

@@ -106,8 +106,8 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
     progress->pending = keys.size() + 1;
   }
   for (const RegionKey& key : keys) {
-    CloseUnlessClosed(key,
-                      [finish_one](absl::StatusOr<bool> closed) { finish_one(closed.status()); });
+    CloseUnlessClosed(
+        key, [finish_one](const absl::StatusOr<bool>& closed) { finish_one(closed.status()); });
   }
   finish_one(absl::OkStatus());
 }
