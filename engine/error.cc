@@ -40,6 +40,8 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "PRODUCER_SEQUENCE_REPLACED";
     case ErrorReason::kWrongTableKind:
       return "WRONG_TABLE_KIND";
+    case ErrorReason::kRestoreOutOfOrder:
+      return "RESTORE_OUT_OF_ORDER";
     case ErrorReason::kEntryMemoryFull:
       return "ENTRY_MEMORY_FULL";
     case ErrorReason::kUnknownFlush:

@@ -26,6 +26,7 @@ enum class ErrorReason {
   kFenced,
   kProducerSequenceReplaced,
   kWrongTableKind,
+  kRestoreOutOfOrder,
   kEntryMemoryFull,
   kUnknownFlush,
   kFlushNotConsumed,

@@ -65,6 +65,9 @@ struct AppendBatch {
   std::vector<absl::string_view> payloads;
   Durability durability = Durability::kSync;
   std::optional<SequenceNumber> expected_next_sequence;
+  // Restoring a log that was kept elsewhere: the first record's number there, at least the table's
+  // next (otherwise SEQUENCE_MISMATCH). See RestoreMark.
+  std::optional<SequenceNumber> first_sequence;
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
   TableKind kind = TableKind::kLog;
@@ -208,7 +211,8 @@ class RegionLog {
   // batch:
   //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
   //   ABORTED              SEQUENCE_MISMATCH
-  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND
+  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND,
+  //                        RESTORE_OUT_OF_ORDER
   //   RESOURCE_EXHAUSTED   DISK_FULL, TOO_MANY_FILES; the region stays healthy
   //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed,
   //   and
@@ -219,6 +223,13 @@ class RegionLog {
   // frees what that makes free. Returns the table's mark. Works on a full disk.
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> region_version) = 0;
+
+  // Restoring a log that was kept elsewhere, one table after the other: the table's numbers through
+  // this one were used there and are marked deleted. Then come its records, with first_sequence;
+  // then the next table. For a table that has no records here yet (otherwise FAILED_PRECONDITION);
+  // again with the same mark is harmless. Before anybody reads the table. Durable on return.
+  virtual absl::Status RestoreMark(TableId table, SequenceNumber deleted_through,
+                                   TableKind kind) = 0;
 
   // Makes everything written so far durable.
   virtual absl::Status Sync() = 0;

@@ -1,7 +1,7 @@
 // A region's log in its namespace's RocksDB: the writer (engine/log_engine.h: RegionLog).
 //
-// Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, verifying in verify.cc,
-// the rest in rocksdb_log.cc.
+// Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, restoring in
+// rocksdb_log_restore.cc, verifying in verify.cc, the rest in rocksdb_log.cc.
 #pragma once
 
 #include <atomic>
@@ -35,6 +35,7 @@ class RocksdbLog final : public RegionLog {
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) override;
+  absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
   absl::Status Sync() override;
   absl::Status Close() override;
 
@@ -71,6 +72,9 @@ class RocksdbLog final : public RegionLog {
   // Writes what is staged, or syncs what was written before.
   absl::Status WriteStaged(bool sync);
   absl::Status NoteError(const absl::Status& status);
+
+  // --- Restoring (rocksdb_log_restore.cc) ---
+  absl::Status AssignRestored(TableId table, SequenceNumber first, uint64_t count);
 
   // --- Marking ---
   absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);

@@ -93,21 +93,20 @@ absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
     kind = unit->kind;
   }
   if (batch.expected_next_sequence.value_or(last + 1) != last + 1) {
-    return MakeError(
-        absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-        absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
-                     ", but the next sequence of table ", batch.table, " is ", last + 1,
-                     ": somebody else appended, or the append was a retry"),
-        {{"field", "expected_next_sequence"},
-         {"value", absl::StrCat(*batch.expected_next_sequence)},
-         {"actual_next_sequence", absl::StrCat(last + 1)}});
+    return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                     absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
+                                  ", but the next sequence of table ", batch.table, " is ",
+                                  last + 1, ": somebody else appended, or the append was a retry"),
+                     {{"field", "expected_next_sequence"},
+                      {"value", absl::StrCat(*batch.expected_next_sequence)},
+                      {"actual_next_sequence", absl::StrCat(last + 1)}});
   }
   if (kind.value_or(batch.kind) == batch.kind) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongTableKind,
-                   absl::StrCat("table ", batch.table, " holds ", KindName(*kind),
-                                ", and this append brings ", KindName(batch.kind),
-                                ": use another table"),
-                   {{"field", "table_id"}, {"value", absl::StrCat(batch.table)}});
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongTableKind,
+      absl::StrCat("table ", batch.table, " holds ", KindName(*kind), ", and this append brings ",
+                   KindName(batch.kind), ": use another table"),
+      {{"field", "table_id"}, {"value", absl::StrCat(batch.table)}});
 }
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {
@@ -122,7 +121,14 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   if (!room_->ok()) return *room_;
 
   const uint64_t count = batch.payloads.size();
-  const SequenceNumber first = space_->numbers.Assign(batch.table, count);
+  SequenceNumber first = 0;
+  if (batch.first_sequence) {
+    first = *batch.first_sequence;
+    status = AssignRestored(batch.table, first, count);
+    if (!status.ok()) return status;
+  } else {
+    first = space_->numbers.Assign(batch.table, count);
+  }
   if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
   if (!status.ok()) return status;
   Encode(batch, first);
@@ -196,8 +202,8 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
   for (size_t i = 0; i < batch.payloads.size(); ++i) {
     if (i > 0) key = EncodeLogKey({space_->id, region_, batch.table, first + i});
     const rocksdb::Slice key_part(key);
-    const rocksdb::Slice value_parts[] = {
-        {&version, kVersionBytes}, {batch.payloads[i].data(), batch.payloads[i].size()}};
+    const rocksdb::Slice value_parts[] = {{&version, kVersionBytes},
+                                          {batch.payloads[i].data(), batch.payloads[i].size()}};
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
   const bool is_new = !staged_last_.contains(batch.table) && !units_->Find(batch.table);

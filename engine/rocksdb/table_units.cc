@@ -25,6 +25,11 @@ void TableUnits::RaiseMark(TableId table, SequenceNumber through, SequenceNumber
   unit.first_live = first_live;
 }
 
+void TableUnits::Add(TableId table, const TableUnit& unit) {
+  absl::MutexLock lock(&mutex_);
+  units_[table] = unit;
+}
+
 void TableUnits::Replace(std::map<TableId, TableUnit> units) {
   absl::MutexLock lock(&mutex_);
   units_ = std::move(units);

@@ -39,6 +39,7 @@ class TableUnits {
   void RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  void Add(TableId table, const TableUnit& unit) ABSL_LOCKS_EXCLUDED(mutex_);
   void Replace(std::map<TableId, TableUnit> units) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Anybody ---

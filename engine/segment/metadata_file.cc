@@ -35,6 +35,7 @@ std::optional<size_t> FieldCount(EntryType type) {
     case EntryType::kOpened:
       return 0;
     case EntryType::kTableKind:
+    case EntryType::kTableOffset:
       return 2;
   }
   return std::nullopt;
@@ -162,6 +163,10 @@ MetadataEntry MetadataEntry::EntryTable(TableId table) {
   return {EntryType::kTableKind, {table, kEntryTable}};
 }
 
+MetadataEntry MetadataEntry::TableOffset(TableId table, uint64_t offset) {
+  return {EntryType::kTableOffset, {table, offset}};
+}
+
 void MetadataState::Apply(const MetadataEntry& entry) {
   const std::vector<uint64_t>& f = entry.fields;
   switch (entry.type) {
@@ -201,6 +206,9 @@ void MetadataState::Apply(const MetadataEntry& entry) {
     case EntryType::kTableKind:
       entry_tables.insert(f[0]);
       break;
+    case EntryType::kTableOffset:
+      offsets[f[0]] = f[1];
+      break;
   }
 }
 
@@ -223,6 +231,10 @@ std::vector<MetadataEntry> MetadataState::AsEntries() const {
   }
   const std::set<TableId> sorted_tables(entry_tables.begin(), entry_tables.end());
   for (const TableId table : sorted_tables) entries.push_back(MetadataEntry::EntryTable(table));
+  const std::map<TableId, uint64_t> sorted_offsets(offsets.begin(), offsets.end());
+  for (const auto& [table, offset] : sorted_offsets) {
+    entries.push_back(MetadataEntry::TableOffset(table, offset));
+  }
   if (region_version != 0) entries.push_back(MetadataEntry::RegionVersion(region_version));
   if (reserved_through != 0) entries.push_back(MetadataEntry::SequenceReserved(reserved_through));
   for (const ProducerBatch& p : producers) {

@@ -36,6 +36,7 @@ struct MetadataEntry {
   static MetadataEntry Closed(uint64_t segment, uint64_t offset, SequenceNumber next);
   static MetadataEntry Opened();
   static MetadataEntry EntryTable(TableId table);
+  static MetadataEntry TableOffset(TableId table, uint64_t offset);
 };
 
 // Everything the entries say, the latest about each thing.
@@ -63,6 +64,7 @@ struct MetadataState {
   uint64_t next_segment_id = 0;          // higher than any that ever was
   absl::flat_hash_map<TableId, SequenceNumber> marks;
   absl::flat_hash_set<TableId> entry_tables;
+  absl::flat_hash_map<TableId, uint64_t> offsets;
   uint64_t region_version = 0;
   SequenceNumber reserved_through = 0;
   std::vector<ProducerBatch> producers;

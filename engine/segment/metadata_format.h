@@ -39,6 +39,7 @@ enum class EntryType : uint8_t {
   kClosed = 8,            // newest segment id, end of its records, next expected sequence number
   kOpened = 9,            // (empty) a writer is at work: kClosed no longer holds
   kTableKind = 10,        // table, kind: kEntryTable. A table with records and none is a plain log
+  kTableOffset = 11,  // table, what its numbers in the log are higher than its clients know them
 };
 
 // Of kTableKind: its payloads are row entries.

@@ -63,6 +63,11 @@ void PublishedLog::SetEntryTable(TableId table) {
   tables_[table].kind = TableKind::kEntries;
 }
 
+void PublishedLog::SetOffset(TableId table, uint64_t offset) {
+  absl::MutexLock lock(&mutex_);
+  tables_[table].offset = offset;
+}
+
 void PublishedLog::SetNext(SequenceNumber next) {
   absl::MutexLock lock(&mutex_);
   next_ = next;
@@ -135,10 +140,12 @@ TablePosition PublishedLog::Position(TableId table) const {
   TablePosition position;
   const auto it = tables_.find(table);
   if (it == tables_.end()) return position;
-  position.next = it->second.last + 1;
-  position.deleted_through = it->second.deleted_through;
-  position.kind = it->second.kind;
-  position.first = FirstLive(table).value_or(position.next);
+  const Table& known = it->second;
+  position.next = known.Shown(known.last) + 1;
+  position.deleted_through = known.Shown(known.deleted_through);
+  position.kind = known.kind;
+  const auto first_live = FirstLive(table);
+  position.first = first_live ? known.Shown(*first_live) : position.next;
   return position;
 }
 
@@ -152,6 +159,27 @@ SequenceNumber PublishedLog::LastAssigned(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = tables_.find(table);
   return it == tables_.end() ? 0 : it->second.last;
+}
+
+SequenceNumber PublishedLog::Mark(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? 0 : it->second.deleted_through;
+}
+
+uint64_t PublishedLog::Offset(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? 0 : it->second.offset;
+}
+
+absl::flat_hash_map<TableId, uint64_t> PublishedLog::Offsets() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  absl::flat_hash_map<TableId, uint64_t> offsets;
+  for (const auto& [id, table] : tables_) {
+    if (table.offset > 0) offsets[id] = table.offset;
+  }
+  return offsets;
 }
 
 absl::flat_hash_map<TableId, SequenceNumber> PublishedLog::Marks() const {
@@ -177,8 +205,8 @@ RegionDescription PublishedLog::Describe() const {
   for (const auto& [id, table] : tables_) {
     if (table.last == 0) continue;  // its first append failed
     tables[id] = {.table = id,
-                  .next = table.last + 1,
-                  .deleted_through = table.deleted_through,
+                  .next = table.Shown(table.last) + 1,
+                  .deleted_through = table.Shown(table.deleted_through),
                   .kind = table.kind};
   }
   for (const auto& [id, segment] : segments_) {
@@ -190,10 +218,13 @@ RegionDescription PublishedLog::Describe() const {
                              .last = segment.last};
     for (const TableId table : segment.index.Tables()) {
       const SegmentIndex::Range range = *segment.index.LiveRange(table);
-      shown.tables.push_back({table, range.first, range.last});
+      const Table& known = tables_.at(table);
+      const SequenceNumber first = known.Shown(range.first);
+      const SequenceNumber last = known.Shown(range.last);
+      shown.tables.push_back({table, first, last});
       TableState& state = tables[table];
-      if (state.first_live == 0) state.first_live = range.first;
-      state.last_live = range.last;
+      if (state.first_live == 0) state.first_live = first;
+      state.last_live = last;
     }
     description.allocated_bytes += segment.file->size();
     description.live_bytes += segment.index.LiveBytes();

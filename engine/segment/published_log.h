@@ -49,6 +49,8 @@ struct ReadPlan {
   SequenceNumber next_visible = 1;  // what is published later has at least this number
 };
 
+// Everything in here counts in the log's own numbers, but for what Position and Describe say of
+// tables: those, as clients do, without the table's offset (FORMAT.md: restored tables).
 class PublishedLog {
  public:
   // --- Writer ---
@@ -68,6 +70,7 @@ class PublishedLog {
   // Table facts that recovery found.
   void RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through);
   void SetEntryTable(TableId table);
+  void SetOffset(TableId table, uint64_t offset);
   void SetNext(SequenceNumber next);
   void SetRegionVersion(uint64_t version);
   void SetOpening(OpeningReport report);
@@ -95,6 +98,9 @@ class PublishedLog {
   TablePosition Position(TableId table) const;
   std::optional<TableKind> KindOf(TableId table) const;  // none: not decided yet
   SequenceNumber LastAssigned(TableId table) const;      // or marked; 0 = none
+  SequenceNumber Mark(TableId table) const;              // deleted through; 0 = nothing
+  uint64_t Offset(TableId table) const;
+  absl::flat_hash_map<TableId, uint64_t> Offsets() const;  // those that are not 0
   RegionDescription Describe() const;
   absl::flat_hash_map<TableId, SequenceNumber> Marks() const;
   bool Lists(uint64_t segment_id) const;
@@ -121,6 +127,9 @@ class PublishedLog {
     SequenceNumber last = 0;  // highest number ever assigned, as far as known
     SequenceNumber deleted_through = 0;
     TableKind kind = TableKind::kLog;
+    uint64_t offset = 0;
+
+    SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
   std::optional<SequenceNumber> FirstLive(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

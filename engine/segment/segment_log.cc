@@ -49,9 +49,11 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   absl::Status status = Health();
   if (status.ok()) status = Fence(region_version);
   if (!status.ok()) return status;
-  const SequenceNumber mark = published_->Position(table).deleted_through;
+  const uint64_t offset = published_->Offset(table);
+  const SequenceNumber mark = published_->Mark(table);
+  through = std::min(through, kMaxSequenceNumber - offset) + offset;
   through = std::min(through, published_->LastAssigned(table));
-  if (through <= mark) return mark;
+  if (through <= mark) return mark - std::min(mark, offset);
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
   status = AppendMetadata({MetadataEntry::TableMark(table, through)});
@@ -60,17 +62,18 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   status = RemoveEmptied();
   // On a full disk they go with a later mark.
   if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
-  return through;
+  return through - offset;
 }
 
 absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
                                                           SequenceNumber through) const {
   SequenceNumber first_live = through + 1;
   if (!published_->Straddles(table, through)) return first_live;
+  const uint64_t offset = published_->Offset(table);
   SegmentReader reader(published_,
-                       {.table = table, .first = through + 1, .pass_known_damage = true});
-  const auto read = reader.Next({.max_records = 1},
-                                [&](const RecordView& record) { first_live = record.sequence; });
+                       {.table = table, .first = through + 1 - offset, .pass_known_damage = true});
+  const auto read = reader.Next(
+      {.max_records = 1}, [&](const RecordView& record) { first_live = record.sequence + offset; });
   // Damage is told to whoever reads these records; the mark does not depend on it.
   if (!read.ok() && !absl::IsDataLoss(read.status())) return read.status();
   return first_live;

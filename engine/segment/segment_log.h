@@ -1,7 +1,8 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
-// Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, the rest in
-// segment_log.cc.
+// Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, restoring in
+// segment_log_restore.cc, the rest in segment_log.cc. Numbers in here are the log's own; those of a
+// table with an offset (FORMAT.md: restored tables) are lowered where clients see them.
 #pragma once
 
 #include <atomic>
@@ -16,8 +17,8 @@
 #include "engine/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
-#include "engine/segment/metadata_file.h"
 #include "engine/producer_table.h"
+#include "engine/segment/metadata_file.h"
 #include "engine/segment/published_log.h"
 #include "engine/segment/record_writer.h"
 #include "engine/segment/region_scan.h"
@@ -41,6 +42,7 @@ class SegmentLog final : public RegionLog {
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) override;
+  absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
   absl::Status Sync() override;
   absl::Status Close() override;
 
@@ -79,6 +81,12 @@ class SegmentLog final : public RegionLog {
   absl::Status SyncActive();
   absl::Status Roll();
   SequenceNumber LastAssigned(TableId table) const;
+  SequenceNumber TableNext(TableId table) const;  // as clients count
+
+  // --- Restoring ---
+  // The log's own number for a batch with first_sequence.
+  absl::Status PlaceRestored(const AppendBatch& batch, SequenceNumber* first);
+  absl::Status RaiseOffset(TableId table, SequenceNumber shown);
   void PublishStaged();
 
   // --- Marking ---

@@ -74,7 +74,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (!status.ok()) return status;
   if (AnswerRetry(batch, &status)) return status;
 
-  const SequenceNumber table_next = LastAssigned(batch.table) + 1;
+  const SequenceNumber table_next = TableNext(batch.table);
   if (batch.expected_next_sequence.value_or(table_next) != table_next) {
     return MakeError(
         absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
@@ -86,8 +86,10 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
          {"actual_next_sequence", absl::StrCat(table_next)}});
   }
   if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
+  SequenceNumber first = next_;
+  if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, &first);
   if (status.ok() && batch.durability == Durability::kBuffered) {
-    status = Reserve(next_ + batch.payloads.size() - 1);
+    status = Reserve(first + batch.payloads.size() - 1);
   }
   if (status.ok()) {
     status = MakeRoom(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
@@ -95,11 +97,11 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = DecideKind(batch);
   if (!status.ok()) return status;
 
-  const SequenceNumber first = next_;
   Encode(batch, first);
-  batch.result.first = first;
-  batch.result.last = next_ - 1;
-  staged_last_[batch.table] = batch.result.last;
+  const uint64_t offset = published_->Offset(batch.table);
+  batch.result.first = first - offset;
+  batch.result.last = next_ - 1 - offset;
+  staged_last_[batch.table] = next_ - 1;
   ++unsynced_appends_;
   if (batch.producer) {
     producers_.Add({batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1});
@@ -151,8 +153,8 @@ bool SegmentLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
     case ProducerTable::Verdict::kNew:
       return false;
     case ProducerTable::Verdict::kRetry:
-      batch.result.first = answer.original.first;
-      batch.result.last = answer.original.last;
+      batch.result.first = answer.original.first - published_->Offset(batch.table);
+      batch.result.last = answer.original.last - published_->Offset(batch.table);
       batch.result.duplicate = true;
       return true;
     case ProducerTable::Verdict::kReplaced:
@@ -168,6 +170,11 @@ bool SegmentLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
        {"value", absl::StrCat(batch.producer->sequence)},
        {"highest_producer_sequence", absl::StrCat(answer.highest_sequence)}});
   return true;
+}
+
+SequenceNumber SegmentLog::TableNext(TableId table) const {
+  const SequenceNumber last = LastAssigned(table);
+  return last - std::min(last, published_->Offset(table)) + 1;
 }
 
 SequenceNumber SegmentLog::LastAssigned(TableId table) const {

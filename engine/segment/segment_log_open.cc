@@ -226,6 +226,7 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .damage = std::move(segment.damage)});
   }
   for (const TableId table : state.entry_tables) published_->SetEntryTable(table);
+  for (const auto& [table, offset] : state.offsets) published_->SetOffset(table, offset);
   for (const auto& [table, through] : state.marks) {
     next_ = std::max(next_, through + 1);
     const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);

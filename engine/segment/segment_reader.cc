@@ -18,6 +18,17 @@ constexpr uint64_t kKeptBufferBytes = 1 << 20;
 // Pages that were read stop counting as ours in steps of this size.
 constexpr uint64_t kReleaseBytes = 4 << 20;
 
+SequenceNumber Raised(SequenceNumber sequence, uint64_t offset) {
+  return sequence > kMaxSequenceNumber - offset ? kMaxSequenceNumber : sequence + offset;
+}
+
+// Tables with offsets of their own have no bounds in common, so that each record is compared.
+ReadRange InLogNumbers(ReadRange range, uint64_t offset, bool common_bounds) {
+  range.first = common_bounds ? Raised(range.first, offset) : 1;
+  range.last = common_bounds ? Raised(range.last, offset) : kMaxSequenceNumber;
+  return range;
+}
+
 }  // namespace
 
 absl::Status DamageError(const DamagedRange& damage) {
@@ -36,8 +47,25 @@ absl::Status DamageError(const DamagedRange& damage) {
 }
 
 SegmentReader::SegmentReader(std::shared_ptr<const PublishedLog> log, const ReadRange& range)
-    : log_(std::move(log)), range_(range), next_(std::max<SequenceNumber>(range.first, 1)) {
+    : log_(std::move(log)),
+      offsets_(range.table ? absl::flat_hash_map<TableId, uint64_t>() : log_->Offsets()),
+      offset_of_table_(range.table ? log_->Offset(*range.table) : 0),
+      range_(InLogNumbers(range, offset_of_table_, offsets_.empty())),
+      wanted_(range),
+      next_(std::max<SequenceNumber>(range_.first, 1)) {
   if (!range_.table) marks_ = log_->Marks();
+}
+
+uint64_t SegmentReader::OffsetOf(TableId table) const {
+  if (range_.table || offsets_.empty()) return offset_of_table_;
+  const auto it = offsets_.find(table);
+  return it == offsets_.end() ? 0 : it->second;
+}
+
+absl::Status SegmentReader::ShownDamageError(DamagedRange damage) const {
+  damage.first -= std::min(damage.first, offset_of_table_);
+  damage.last -= std::min(damage.last, offset_of_table_);
+  return DamageError(damage);
 }
 
 ReadPlan SegmentReader::Plan() {
@@ -68,7 +96,7 @@ absl::StatusOr<ReadProgress> SegmentReader::Walk(const ReadLimits& limits,
     switch (plan.kind) {
       case ReadPlan::Kind::kDamaged:
         if (plan.damage->first > range_.last) return ReadProgress::kFinished;
-        return DamageError(*plan.damage);
+        return ShownDamageError(*plan.damage);
       case ReadPlan::Kind::kAtEnd:
         return plan.next_visible > range_.last ? ReadProgress::kFinished : ReadProgress::kAtEnd;
       case ReadPlan::Kind::kRead:
@@ -132,7 +160,9 @@ bool SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budg
     if (range_.table) next_ = std::max(next_, plan.last + 1);
     return true;
   }
-  bool wanted = record.sequence >= (range_.table ? std::max(next_, plan.first) : range_.first);
+  const SequenceNumber shown = record.sequence - OffsetOf(record.table);
+  bool wanted = range_.table ? record.sequence >= std::max(next_, plan.first)
+                             : shown >= wanted_.first && shown <= wanted_.last;
   if (!range_.table) {
     const auto mark = marks_.find(record.table);
     wanted &= mark == marks_.end() || record.sequence > mark->second;
@@ -145,7 +175,7 @@ bool SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budg
   passed_ = record.sequence;
   if (!wanted) return true;
   if (range_.table) next_ = record.sequence + 1;
-  budget.visit({record.table, record.sequence, record.payload});
+  budget.visit({record.table, shown, record.payload});
   --budget.records;
   budget.bytes -= std::min(budget.bytes, record.payload.size());
   return true;
@@ -191,12 +221,12 @@ absl::Status SegmentReader::Damaged(const ReadPlan& plan, uint64_t position,
       break;
     }
   }
-  return DamageError({.file = plan.file->shown_path(),
-                      .offset = position,
-                      .length = kHeaderBytes,
-                      .first = first,
-                      .last = last,
-                      .reason = reason});
+  return ShownDamageError({.file = plan.file->shown_path(),
+                           .offset = position,
+                           .length = kHeaderBytes,
+                           .first = first,
+                           .last = last,
+                           .reason = reason});
 }
 
 void SegmentReader::LeaveSegment() {

@@ -41,9 +41,17 @@ class SegmentReader final : public LogReader {
   absl::Status Fill(uint64_t position, uint64_t length, uint64_t end);
   absl::Status Damaged(const ReadPlan& plan, uint64_t position, const char* reason) const;
   void LeaveSegment();
+  // What the log's own number is higher than the one that clients know (FORMAT.md: restored
+  // tables).
+  uint64_t OffsetOf(TableId table) const;
+  absl::Status ShownDamageError(DamagedRange damage) const;
 
   const std::shared_ptr<const PublishedLog> log_;
-  const ReadRange range_;
+  // Of all tables; of one, it is in the bounds of range_ already.
+  const absl::flat_hash_map<TableId, uint64_t> offsets_;
+  const uint64_t offset_of_table_;
+  const ReadRange range_;                               // in the log's own numbers
+  const ReadRange wanted_;                              // as asked for
   absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
 
   SequenceNumber next_;   // one table: lowest number still wanted

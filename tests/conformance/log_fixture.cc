@@ -73,6 +73,7 @@ void Ledger::Appended(TableId table, const AppendResult& result,
 void Ledger::MarkedDeleted(TableId table, SequenceNumber mark) {
   Table& entry = tables_[table];
   entry.mark = std::max(entry.mark, mark);
+  entry.next = std::max(entry.next, mark + 1);
 }
 
 std::vector<StoredRecord> Ledger::Live(TableId table) const {

@@ -37,6 +37,7 @@ std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& 
     batch.payloads.assign(group[i].payloads.begin(), group[i].payloads.end());
     batch.durability = group[i].durability;
     batch.expected_next_sequence = group[i].expected_next_sequence;
+    batch.first_sequence = group[i].first_sequence;
     batch.region_version = group[i].region_version;
     batch.producer = group[i].producer;
     batch.kind = group[i].kind;

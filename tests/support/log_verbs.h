@@ -17,6 +17,7 @@ struct Batch {
   std::vector<std::string> payloads;
   Durability durability = Durability::kSync;
   std::optional<SequenceNumber> expected_next_sequence;
+  std::optional<SequenceNumber> first_sequence;
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
   TableKind kind = TableKind::kLog;

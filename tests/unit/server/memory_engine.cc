@@ -102,6 +102,10 @@ class MemoryLog final : public RegionLog {
     return mark;
   }
 
+  absl::Status RestoreMark(TableId, SequenceNumber, TableKind) override {
+    return absl::UnimplementedError("the memory engine restores nothing");
+  }
+
   absl::Status Sync() override {
     absl::MutexLock lock(&region_->mutex);
     if (!region_->failed.ok()) return region_->failed;

@@ -1,0 +1,60 @@
+// Taking in a log that was kept elsewhere, with its numbers.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/rocksdb_log.h"
+
+namespace walden::rocks {
+
+absl::Status RocksdbLog::AssignRestored(TableId table, SequenceNumber first, uint64_t count) {
+  if (first > kMaxSequenceNumber - count) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+                     absl::StrCat("the numbers of the batch, from ", first,
+                                  " on, end above the highest that there is, ", kMaxSequenceNumber),
+                     {{"field", "first_sequence"},
+                      {"value", absl::StrCat(first)},
+                      {"limit", absl::StrCat(kMaxSequenceNumber)}});
+  }
+  if (space_->numbers.AssignFrom(table, first, count)) return absl::OkStatus();
+  const SequenceNumber next = space_->numbers.Last(table) + 1;
+  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                   absl::StrCat("first_sequence is ", first, ", but table ", table, " has come to ",
+                                next, " already"),
+                   {{"field", "first_sequence"},
+                    {"value", absl::StrCat(first)},
+                    {"actual_next_sequence", absl::StrCat(next)}});
+}
+
+absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_through,
+                                     TableKind kind) {
+  absl::Status status = space_->store.Health(generation_);
+  if (!status.ok()) return status;
+  const std::optional<TableUnit> unit = units_->Find(table);
+  if (unit && unit->deleted_through == deleted_through && unit->kind == kind) {
+    return absl::OkStatus();
+  }
+  if (unit) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
+        absl::StrCat("table ", table, " cannot be restored: it has records, or another mark, here"),
+        {{"field", "table_id"}, {"value", absl::StrCat(table)}});
+  }
+  BeginGroup();
+  const Entry own = TableEntry({region_, table, kind, deleted_through});
+  batch_.Put(own.key, own.value);
+  absl::MutexLock lock(&space_->shared_keys_mutex);
+  const SequenceNumber highest = std::max(deleted_through, space_->numbers.MaxSeq(table));
+  if (highest > 0) {
+    const Entry max_seq = MaxSeqEntry(table, highest);
+    batch_.Put(max_seq.key, max_seq.value);
+  }
+  status = WriteStaged(/*sync=*/true);
+  if (!status.ok()) return status;
+  if (highest > 0) space_->numbers.RaiseMaxSeq(table, highest);
+  units_->Add(table, {.last = deleted_through, .deleted_through = deleted_through, .kind = kind});
+  return status;
+}
+
+}  // namespace walden::rocks
