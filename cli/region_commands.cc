@@ -49,8 +49,11 @@ absl::Status Namespaces(Session& session) {
     if (session.json()) {
       if (absl::Status printed = session.PrintJson(ToJson(info)); !printed.ok()) return printed;
     }
-    table.AddRow({absl::StrCat(info.id()), info.name(), info.engine(), absl::StrCat(info.regions()),
-                  info.is_default() ? "default" : ""});
+    const bool is_broken = !info.error().empty();
+    table.AddRow({absl::StrCat(info.id()), info.name(), info.engine(),
+                  is_broken ? "?" : absl::StrCat(info.regions()),
+                  absl::StrCat(info.is_default() ? "default" : "",
+                               is_broken ? absl::StrCat(" BROKEN: ", info.error()) : "")});
   }
   return session.json() ? absl::OkStatus() : session.out().Write(table.ToString());
 }

@@ -14,7 +14,7 @@
 
 namespace walden {
 
-enum class EngineKind { kSegment };
+enum class EngineKind { kSegment, kRocksdb };
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarning, kError };
 
@@ -38,12 +38,24 @@ struct RegionConfig {
   bool operator==(const RegionConfig&) const = default;
 };
 
+// Of a namespace whose engine is rocksdb.
+struct RocksdbConfig {
+  ByteSize write_buffer_size = MiB(64);
+  ByteSize max_wal_size = MiB(256);
+  ByteSize block_cache_size = MiB(8);
+  ByteSize reclaim_size = MiB(64);
+  ByteSize reserve_size = MiB(16);
+
+  bool operator==(const RocksdbConfig&) const = default;
+};
+
 struct NamespaceConfig {
   NamespaceId id = 0;
   std::string name;  // also its directory below data_dir
   EngineKind engine = EngineKind::kSegment;
   RegionSettings settings;
   uint32_t spare_segments = 1;  // kept prepared, of segment_size, for any region
+  RocksdbConfig rocksdb;
   std::vector<RegionConfig> regions;
 
   // The settings of a region, whether it is listed or not.

@@ -76,10 +76,10 @@ void AddRegionSettings(std::vector<Field<Owner>>& fields) {
       "Of appends that do not ask for one. sync: answered after the records are on the disk for "
       "good. "
       "buffered: answered once written; a power cut can lose the last ones."));
-  fields.push_back(One<Owner>("segment_size",
-                              Place(&Owner::settings, &RegionSettings::segment_size),
-                              ByteSizeRule{MiB(1), GiB(1)},
-                              "Bytes of each new segment file, allocated when it is created."));
+  fields.push_back(
+      One<Owner>("segment_size", Place(&Owner::settings, &RegionSettings::segment_size),
+                 ByteSizeRule{MiB(1), GiB(1)},
+                 "engine segment: bytes of each new segment file, allocated when it is created."));
   fields.push_back(
       One<Owner>("buffered_sync_every_writes",
                  Place(&Owner::settings, &RegionSettings::buffered_sync_every_writes),
@@ -115,8 +115,8 @@ std::vector<Field<Config>> MakeRootFields() {
   };
   add_bytes("limits.max_batch_bytes", Place(&Config::limits, &LimitsConfig::max_batch_bytes),
             KiB(1), MiB(256),
-            "Payload bytes of one append. At most half of the smallest segment_size; when not set, "
-            "lowered to that.");
+            "Payload bytes of one append. At most half of the smallest segment_size of the segment "
+            "engine; when not set, lowered to that.");
   fields.push_back(One<Config>("limits.max_batch_records",
                                Place(&Config::limits, &LimitsConfig::max_batch_records),
                                IntegerRule<uint32_t>{1, 10'000'000}, "Records of one append."));
@@ -171,6 +171,31 @@ std::vector<Field<Config>> MakeRootFields() {
   return fields;
 }
 
+// Only of namespaces whose engine is rocksdb.
+void AddRocksdbFields(std::vector<Field<NamespaceConfig>>& fields) {
+  using Owner = NamespaceConfig;
+  const auto add = [&fields](absl::string_view key, auto member, ByteSize minimum,
+                             absl::string_view doc) {
+    fields.push_back(
+        One<Owner>(key, Place(&Owner::rocksdb, member), ByteSizeRule{minimum, GiB(64)}, doc));
+  };
+  add("rocksdb_write_buffer_size", &RocksdbConfig::write_buffer_size, MiB(1),
+      "engine rocksdb: records gathered in memory before they become a table file. Up to four such "
+      "buffers exist at once; appends are refused when the disk has less room than one.");
+  add("rocksdb_max_wal_size", &RocksdbConfig::max_wal_size, MiB(4),
+      "engine rocksdb: about how large RocksDB's own log may grow, which an opening after a crash "
+      "reads again.");
+  add("rocksdb_block_cache_size", &RocksdbConfig::block_cache_size, KiB(64),
+      "engine rocksdb: memory for blocks of table files that readers read.");
+  add("rocksdb_reclaim_size", &RocksdbConfig::reclaim_size, MiB(1),
+      "engine rocksdb: space is taken back once this much was marked deleted, and at least a "
+      "quarter "
+      "of what is stored.");
+  add("rocksdb_reserve_size", &RocksdbConfig::reserve_size, {0},
+      "engine rocksdb: kept free on the disk by a file, so that records can be marked deleted when "
+      "it is full. 0: nothing is.");
+}
+
 std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
   using Owner = NamespaceConfig;
   std::vector<Field<Owner>> fields;
@@ -182,15 +207,19 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
       One<Owner>("name", Place(&Owner::name), NameRule{}, "Also its directory below data_dir.")));
   fields.push_back(One<Owner>(
       "engine", Place(&Owner::engine),
-      ChoiceRule<EngineKind>{{{"segment", EngineKind::kSegment}},
-                             {{"rocksdb", "names an engine that this version is not built with"}}},
-      "What stores it. segment: files on the local disk."));
+      ChoiceRule<EngineKind>{
+          {{"segment", EngineKind::kSegment}, {"rocksdb", EngineKind::kRocksdb}}},
+      "What stores it. segment: files on the local disk, made for logs. rocksdb: one RocksDB on "
+      "the "
+      "local disk, whose directory HoraeDB 2.1 can have written. Never change it for a directory "
+      "that holds data."));
   AddRegionSettings(fields);
-  fields.push_back(One<Owner>("spare_segments", Place(&Owner::spare_segments),
-                              IntegerRule<uint32_t>{0, 16},
-                              "Segments of segment_size that are kept prepared for the namespace, "
-                              "so that appends do not wait "
-                              "for a new file."));
+  fields.push_back(
+      One<Owner>("spare_segments", Place(&Owner::spare_segments), IntegerRule<uint32_t>{0, 16},
+                 "engine segment: files of segment_size that are kept prepared for the namespace, "
+                 "so that appends do not wait "
+                 "for a new file."));
+  AddRocksdbFields(fields);
   return fields;
 }
 

@@ -117,6 +117,7 @@ class CombinationCheck {
       }
     };
     for (size_t i = 0; i < config_.namespaces.size(); ++i) {
+      if (config_.namespaces[i].engine != EngineKind::kSegment) continue;
       const std::string path = absl::StrCat("namespaces[", i, "]");
       consider(config_.namespaces[i].settings, path);
       for (size_t j = 0; j < config_.namespaces[i].regions.size(); ++j) {

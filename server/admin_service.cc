@@ -69,16 +69,16 @@ AdminService::Reactor* AdminService::ListNamespaces(Context*, const v1::ListName
     const NamespaceSet& namespaces = context_.registry->namespaces();
     for (const Namespace* ns : namespaces.All()) {
       const auto regions = ns->engine->ListRegions();
-      if (!regions.ok()) {
-        reactor->Finish(ToGrpcStatus(WithContext(regions.status(), "namespace " + ns->name)));
-        return;
-      }
       v1::NamespaceInfo* const info = response->add_namespaces();
       info->set_id(ns->id);
       info->set_name(ns->name);
       info->set_engine(std::string(ns->engine->name()));
       info->set_is_default(ns->id == namespaces.default_id());
-      info->set_regions(regions->size());
+      if (regions.ok()) {
+        info->set_regions(regions->size());
+      } else {
+        info->set_error(regions.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
+      }
     }
     reactor->Finish(grpc::Status::OK);
   });

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "engine/clock.h"
 #include "engine/error.h"
+#include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 #include "server/logging.h"
 
@@ -23,6 +24,14 @@ RegionPolicy PolicyFrom(const RegionSettings& settings) {
                                  .segment_size_bytes = settings.segment_size.bytes},
                       .default_durability = settings.durability,
                       .buffered_sync_interval = settings.buffered_sync_interval};
+}
+
+RocksdbTuning TuningFrom(const RocksdbConfig& config) {
+  return {.write_buffer_bytes = config.write_buffer_size.bytes,
+          .max_total_wal_bytes = config.max_wal_size.bytes,
+          .block_cache_bytes = config.block_cache_size.bytes,
+          .reclaim_bytes = config.reclaim_size.bytes,
+          .reserve_bytes = config.reserve_size.bytes};
 }
 
 // Also the directories above it.
@@ -144,6 +153,14 @@ class Daemon::LoggedEvents final : public RegionEvents {
     Log(LogSeverity::kInfo, "region dropped",
         {{"namespace", key.namespace_id}, {"region", key.region}});
   }
+  void OnNamespaceBroken(const Namespace& ns, const absl::Status& why) override {
+    Log(LogSeverity::kError, "namespace cannot be opened",
+        {{"namespace", ns.id},
+         {"name", ns.name},
+         {"engine", ns.engine->name()},
+         {"reason", ReasonOf(why)},
+         {"error", why.message()}});
+  }
 
  private:
   static void LogError(absl::string_view event, const RegionKey& key, const absl::Status& why) {
@@ -156,7 +173,7 @@ class Daemon::LoggedEvents final : public RegionEvents {
 };
 
 Daemon::Daemon(const Config& config)
-    : config_(config), events_(std::make_unique<LoggedEvents>()), spare_thread_("spares", 1) {}
+    : config_(config), events_(std::make_unique<LoggedEvents>()), background_("background", 1) {}
 
 Daemon::~Daemon() = default;
 
@@ -195,6 +212,29 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   return daemon;
 }
 
+absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_system,
+                                                              const NamespaceConfig& configured) {
+  switch (configured.engine) {
+    case EngineKind::kSegment:
+      return SegmentEngine::Open({.file_system = file_system,
+                                  .clock = Clock::Real(),
+                                  .background = &background_,
+                                  .data_directory = config_.data_dir,
+                                  .namespace_name = configured.name,
+                                  .spare_segment_bytes = configured.settings.segment_size.bytes,
+                                  .spare_segments = configured.spare_segments});
+    case EngineKind::kRocksdb:
+      return RocksdbEngine::Open({.file_system = file_system,
+                                  .clock = Clock::Real(),
+                                  .background = &background_,
+                                  .data_directory = config_.data_dir,
+                                  .namespace_name = configured.name,
+                                  .namespace_id = configured.id,
+                                  .tuning = TuningFrom(configured.rocksdb)});
+  }
+  return absl::InternalError("an engine of unknown kind");
+}
+
 absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
   if (absl::Status status = CreateDirectories(file_system, config_.data_dir); !status.ok()) {
     return WithContext(status, "data_dir");
@@ -208,14 +248,7 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
     for (const RegionConfig& region : configured.regions) {
       ns->overrides[region.id] = PolicyFrom(region.settings);
     }
-    absl::StatusOr<std::unique_ptr<SegmentEngine>> engine =
-        SegmentEngine::Open({.file_system = file_system,
-                             .clock = Clock::Real(),
-                             .background = &spare_thread_,
-                             .data_directory = config_.data_dir,
-                             .namespace_name = configured.name,
-                             .spare_segment_bytes = configured.settings.segment_size.bytes,
-                             .spare_segments = configured.spare_segments});
+    absl::StatusOr<std::unique_ptr<LogEngine>> engine = OpenEngine(file_system, configured);
     if (!engine.ok()) {
       return WithContext(engine.status(), absl::StrCat("namespace ", configured.name));
     }

@@ -33,11 +33,13 @@ class Daemon {
 
   explicit Daemon(const Config& config);
 
+  absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine(FileSystem* file_system,
+                                                        const NamespaceConfig& configured);
   absl::StatusOr<NamespaceSet> OpenNamespaces(FileSystem* file_system);
 
   const Config config_;
   std::unique_ptr<LoggedEvents> events_;
-  ThreadPool spare_thread_;  // makes segment files ahead; outlives the engines
+  ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
   std::unique_ptr<WaldenServer> server_;
 };
 

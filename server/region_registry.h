@@ -46,6 +46,8 @@ class RegionEvents {
   virtual void OnFailed(const RegionKey&, const absl::Status&) {}  // takes no appends any more
   virtual void OnClosed(const RegionKey&, const absl::Status&) {}
   virtual void OnDropped(const RegionKey&) {}
+  // None of its regions can be opened.
+  virtual void OnNamespaceBroken(const Namespace&, const absl::Status&) {}
 };
 
 struct RegistryOptions {

@@ -10,7 +10,10 @@
 #include "absl/status/statusor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
-#include "rocksdb/env.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
 
 namespace walden::rocks {
 

@@ -12,7 +12,7 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
   rocksdb::Options options;
   if (env != nullptr) options.env = env;
   options.create_if_missing = true;
-  options.listeners = {std::move(listener)};
+  if (listener != nullptr) options.listeners = {std::move(listener)};
 
   // Damage: found early, and never passed over. Tails that a crash cut are judged and cut by
   // wal_repair.h before RocksDB sees them, so it has none to tolerate.

@@ -40,8 +40,7 @@ uint64_t TableFileBytes(rocksdb::DB& db) {
 
 }  // namespace
 
-Reclaimer::Reclaimer(Store* store, Executor* background)
-    : store_(store), background_(background) {}
+Reclaimer::Reclaimer(Store* store, Executor* background) : store_(store), background_(background) {}
 
 Reclaimer::~Reclaimer() { Stop(); }
 

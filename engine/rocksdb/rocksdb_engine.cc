@@ -28,6 +28,7 @@ rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
           .clock = options.clock,
           .directory = DirectoryOf(options),
           .shown_directory = options.namespace_name,
+          .namespace_id = options.namespace_id,
           .tuning = options.tuning};
 }
 
@@ -79,44 +80,44 @@ absl::Status RocksdbEngine::LoadNumbers() {
   numbers.Clear();
   regions_.clear();
   keys_read_ = 0;
-  const absl::Status status = space_->store.With([&](rocksdb::DB& db)
-                                                     ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    const auto each = [&](KeyType type, auto take) {
-      return rocks::ForEachKey(db, rocks::MetaBegin(type), rocks::MetaEnd(type), shown, take);
-    };
-    absl::Status read = each(KeyType::kMaxSeq, [&](auto key, auto value) {
-      const auto number = rocks::DecodeMaxSeq(key, value);
-      if (number) numbers.RaiseMaxSeq(number->table, number->through);
-      return number.has_value();
-    });
-    if (!read.ok()) return read;
-    read = each(KeyType::kReserved, [&](auto key, auto value) {
-      const auto number = rocks::DecodeReserved(key, value);
-      if (number) numbers.RaiseReserved(number->table, number->through);
-      return number.has_value();
-    });
-    if (!read.ok()) return read;
-    read = each(KeyType::kRegion, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      const auto region = rocks::DecodeRegion(key, value);
-      if (region) regions_.insert(region->region);
-      return region.has_value();
-    });
-    if (!read.ok()) return read;
-    read = each(KeyType::kTable, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      const auto table = rocks::DecodeTable(key, value);
-      if (table) numbers.RaiseLast(table->table, table->deleted_through);
-      if (table) regions_.insert(table->region);
-      return table.has_value();
-    });
-    if (!read.ok()) return read;
-    const NamespaceId id = options_.namespace_id;
-    return rocks::SeekTables(db, id, rocks::NamespaceBegin(id), rocks::NamespaceEnd(id), shown,
-                             &keys_read_,
-                             [&](const rocks::FoundTable& found) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                               regions_.insert(found.region);
-                               numbers.RaiseLast(found.table, found.last);
-                             });
-  });
+  const absl::Status status =
+      space_->store.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+        const auto each = [&](KeyType type, auto take) {
+          return rocks::ForEachKey(db, rocks::MetaBegin(type), rocks::MetaEnd(type), shown, take);
+        };
+        absl::Status read = each(KeyType::kMaxSeq, [&](auto key, auto value) {
+          const auto number = rocks::DecodeMaxSeq(key, value);
+          if (number) numbers.RaiseMaxSeq(number->table, number->through);
+          return number.has_value();
+        });
+        if (!read.ok()) return read;
+        read = each(KeyType::kReserved, [&](auto key, auto value) {
+          const auto number = rocks::DecodeReserved(key, value);
+          if (number) numbers.RaiseReserved(number->table, number->through);
+          return number.has_value();
+        });
+        if (!read.ok()) return read;
+        read = each(KeyType::kRegion, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+          const auto region = rocks::DecodeRegion(key, value);
+          if (region) regions_.insert(region->region);
+          return region.has_value();
+        });
+        if (!read.ok()) return read;
+        read = each(KeyType::kTable, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+          const auto table = rocks::DecodeTable(key, value);
+          if (table) numbers.RaiseLast(table->table, table->deleted_through);
+          if (table) regions_.insert(table->region);
+          return table.has_value();
+        });
+        if (!read.ok()) return read;
+        const NamespaceId id = options_.namespace_id;
+        return rocks::SeekTables(
+            db, id, rocks::NamespaceBegin(id), rocks::NamespaceEnd(id), shown, &keys_read_,
+            [&](const rocks::FoundTable& found) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+              regions_.insert(found.region);
+              numbers.RaiseLast(found.table, found.last);
+            });
+      });
   numbers.TakeReservedForUsed();
   return status;
 }
@@ -190,9 +191,8 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   // Its tables' numbers stay used: another region may have tables of the same ids.
   uint64_t keys_read = 0;
   status = space_->store.With([&](rocksdb::DB& db) {
-    return rocks::SeekTables(db, options_.namespace_id, begin, end,
-                             space_->store.shown_directory(), &keys_read,
-                             [&](const rocks::FoundTable& found) {
+    return rocks::SeekTables(db, options_.namespace_id, begin, end, space_->store.shown_directory(),
+                             &keys_read, [&](const rocks::FoundTable& found) {
                                const Entry entry = rocks::MaxSeqEntry(
                                    found.table,
                                    std::max(found.last, space_->numbers.MaxSeq(found.table)));

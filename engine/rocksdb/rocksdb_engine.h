@@ -18,7 +18,11 @@
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
-#include "engine/rocksdb/options.h"
+#include "engine/rocksdb/tuning.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
 
 namespace walden {
 
@@ -50,9 +54,9 @@ class RocksdbEngine final : public LogEngine {
                                                         bool create) override
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<bool> DropRegion(RegionId region) override ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::Status VerifyClosedRegion(RegionId region,
-                                  absl::FunctionRef<bool(const VerifyProgress&)> report)
-      const override ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status VerifyClosedRegion(
+      RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Keys that finding the namespace's tables read when it was opened.
   uint64_t keys_read_at_opening() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -42,7 +42,7 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
   units_->RaiseMark(table, through, *first_live);
-  Reclaim(table, mark, through);
+  Reclaim(table, mark, through, is_short);
   return through;
 }
 
@@ -75,8 +75,7 @@ absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
       if (!key) return UnknownBytes(at.key(), space_->store.shown_directory());
       first_live = key->sequence;
     }
-    return FromRocks(at->status(), "looking for the first record",
-                     space_->store.shown_directory());
+    return FromRocks(at->status(), "looking for the first record", space_->store.shown_directory());
   });
   if (status.ok()) return first_live;
   // Damage is told to whoever reads these records; the mark does not depend on it.
@@ -84,7 +83,8 @@ absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
   return status;
 }
 
-void RocksdbLog::Reclaim(TableId table, SequenceNumber mark, SequenceNumber through) {
+void RocksdbLog::Reclaim(TableId table, SequenceNumber mark, SequenceNumber through,
+                         bool is_short) {
   KeyRange range{EncodeLogKey({space_->id, region_, table, mark + 1}),
                  LogKeyBehind({space_->id, region_, table, through})};
   uint64_t bytes = 0;
@@ -99,7 +99,7 @@ void RocksdbLog::Reclaim(TableId table, SequenceNumber mark, SequenceNumber thro
   reclaimer.Deleted(std::move(range), std::max(bytes, (through - mark) * kLogKeyBytes));
   const RocksdbTuning& tuning = space_->store.environment().tuning;
   const uint64_t worth = std::min(tuning.write_buffer_bytes, tuning.reserve_bytes) / 4;
-  if (absl::IsResourceExhausted(space_->store.CheckRoom(0)) && reclaimer.waiting_bytes() >= worth) {
+  if (is_short && reclaimer.waiting_bytes() >= worth) {
     // Somebody waits for the room. The mark holds; what fails here is tried again with the next.
     (void)reclaimer.Run();
   }

@@ -79,7 +79,8 @@ class RocksdbLog final : public RegionLog {
   // --- Marking ---
   absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
-  void Reclaim(TableId table, SequenceNumber mark, SequenceNumber through);
+  // `is_short`: the disk is full, and somebody waits for the room.
+  void Reclaim(TableId table, SequenceNumber mark, SequenceNumber through, bool is_short);
 
   const std::shared_ptr<NamespaceState> space_;
   const RegionId region_;

@@ -24,8 +24,8 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(std::shared_ptr<Nam
   std::unique_ptr<RocksdbLog> log(new RocksdbLog(std::move(space), region, options));
   const absl::Status status = log->Load();
   if (!status.ok()) {
-    return WithContext(status, absl::StrCat("region ", region, " of ",
-                                            log->space_->store.shown_directory()));
+    return WithContext(
+        status, absl::StrCat("region ", region, " of ", log->space_->store.shown_directory()));
   }
   return log;
 }
@@ -63,8 +63,7 @@ absl::Status RocksdbLog::Load() {
     }
   }
   units_->Replace(std::move(units));
-  report.duration_micros +=
-      static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
+  report.duration_micros += static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
   absl::MutexLock lock(&opening_mutex_);
   opening_ = std::move(report);
   return absl::OkStatus();
@@ -109,13 +108,13 @@ absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>&
                       });
   if (!status.ok()) return status;
   std::vector<ProducerBatch> batches;
-  status = ForEachKey(db, MetaBegin(KeyType::kProducer, region_),
-                      MetaEnd(KeyType::kProducer, region_), shown,
-                      [&](absl::string_view key, absl::string_view value) {
-                        const auto batch = DecodeProducer(key, value);
-                        if (batch) batches.push_back(*batch);
-                        return batch.has_value();
-                      });
+  status =
+      ForEachKey(db, MetaBegin(KeyType::kProducer, region_), MetaEnd(KeyType::kProducer, region_),
+                 shown, [&](absl::string_view key, absl::string_view value) {
+                   const auto batch = DecodeProducer(key, value);
+                   if (batch) batches.push_back(*batch);
+                   return batch.has_value();
+                 });
   if (!status.ok()) return status;
   std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first, a.sequence) < std::pair(b.first, b.sequence);

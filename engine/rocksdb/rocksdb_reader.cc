@@ -41,8 +41,8 @@ SequenceNumber& RocksdbReader::Wanted(TableId table) {
   return wanted_.emplace(table, std::max<SequenceNumber>(range_.first, 1)).first->second;
 }
 
-absl::StatusOr<ReadProgress> RocksdbReader::Next(
-    const ReadLimits& limits, absl::FunctionRef<void(const RecordView&)> visit) {
+absl::StatusOr<ReadProgress> RocksdbReader::Next(const ReadLimits& limits,
+                                                 absl::FunctionRef<void(const RecordView&)> visit) {
   Budget budget{limits.max_records, limits.max_payload_bytes, limits.max_record_bytes, visit};
   absl::StatusOr<ReadProgress> progress = ReadProgress::kAtEnd;
   const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
@@ -75,10 +75,11 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
       if (budget.spent()) return ReadProgress::kMore;
       if (!at || named->unit.published > at_publication) {
         at_publication = units_->publications();
-        at.emplace(db, range_.table ? TableBegin(space_->id, region_, turn_)
-                                    : RegionBegin(space_->id, region_),
-                   range_.table ? TableEnd(space_->id, region_, turn_)
-                                : RegionEnd(space_->id, region_));
+        at.emplace(
+            db,
+            range_.table ? TableBegin(space_->id, region_, turn_)
+                         : RegionBegin(space_->id, region_),
+            range_.table ? TableEnd(space_->id, region_, turn_) : RegionEnd(space_->id, region_));
       }
       const absl::Status status = ReadTable(*at, turn_, named->unit, budget);
       if (!status.ok()) {
@@ -123,8 +124,7 @@ absl::Status RocksdbReader::ReadTable(BoundedIterator& at, TableId table, const 
     --budget.records;
     budget.bytes -= std::min(budget.bytes, payload->size());
   }
-  const absl::Status status =
-      FromRocks(at->status(), "reading", space_->store.shown_directory());
+  const absl::Status status = FromRocks(at->status(), "reading", space_->store.shown_directory());
   // Nothing more up to `last`: numbers in between were never used, or are deleted by now.
   if (status.ok()) wanted = std::max(wanted, last + 1);
   return status;

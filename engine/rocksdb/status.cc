@@ -60,7 +60,9 @@ absl::Status DamageError(const DamagedRange& damage, absl::string_view remedy) {
 absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what,
                        absl::string_view shown_directory) {
   if (status.ok()) return absl::OkStatus();
-  if (status.IsCorruption()) {
+  // A file that is missing or says what no version of RocksDB wrote is damage as well.
+  if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
+      status.IsInvalidArgument() || status.IsNotSupported()) {
     return WithContext(DamageError(PlaceOf(status, shown_directory),
                                    "Bring the file back from a copy, or drop what it held"),
                        what);

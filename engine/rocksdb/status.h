@@ -8,7 +8,8 @@
 
 namespace walden::rocks {
 
-//   Corruption          DATA_LOSS (CORRUPTION), with file and offset where RocksDB names them
+//   Corruption          DATA_LOSS (CORRUPTION), with file and offset where RocksDB names them; also
+//                       files that are missing, or of no known layout
 //   no space            RESOURCE_EXHAUSTED (DISK_FULL)
 //   everything else     UNAVAILABLE (IO_ERROR)
 // `what` says what was being done; files are shown below `shown_directory`.

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/logged_numbers.h"
 #include "engine/rocksdb/status.h"
 #include "engine/rocksdb/wal_repair.h"
 
@@ -17,9 +18,8 @@ constexpr absl::string_view kRepairRemedy =
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
-                   absl::StrCat("regions in ", directory,
-                                " take no more writes since one failed: ", cause,
-                                ". Close the region; it reopens at the next call"),
+                   absl::StrCat("regions in ", directory, " take no more writes since one failed: ",
+                                cause, ". Close the region; it reopens at the next call"),
                    {{"cause", std::string(cause)}});
 }
 
@@ -66,7 +66,9 @@ void Store::Shut() {
 }
 
 absl::Status Store::RepairTail(OpeningReport& report) {
-  const auto scan = ScanWals(env_.file_system, env_.directory, [](const auto&) { return true; });
+  LoggedNumbers numbers(env_.namespace_id, std::nullopt);
+  const auto scan = ScanWals(env_.file_system, env_.directory,
+                             [&](const WalRecord& record) { return numbers.Take(record); });
   if (!scan.ok()) return scan.status();
   report.bytes_scanned = scan->bytes;
   if (!scan->damage.empty()) {
@@ -74,9 +76,13 @@ absl::Status Store::RepairTail(OpeningReport& report) {
     return DamageError({.file = absl::StrCat(env_.shown_directory, "/", place.file),
                         .offset = place.offset,
                         .length = place.length,
+                        .first = numbers.first(),
+                        .last = numbers.last(),
                         .reason = place.reason},
                        kRepairRemedy);
   }
+  const absl::Status trimmed = TrimZeros(env_.file_system, env_.directory, *scan);
+  if (!trimmed.ok()) return trimmed;
   if (!scan->torn) return absl::OkStatus();
   const auto cut = CutTornTail(env_.file_system, env_.directory, *scan);
   if (!cut.ok()) return cut.status();
@@ -145,8 +151,8 @@ absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {
   if (generation != this->generation()) return cause;
   // A write that failed for good outweighs one that found the disk full.
   if (failure_.ok() || (absl::IsResourceExhausted(failure_) && !absl::IsResourceExhausted(cause))) {
-    failure_ = absl::IsResourceExhausted(cause) ? cause
-                                                : Failed(env_.shown_directory, cause.message());
+    failure_ =
+        absl::IsResourceExhausted(cause) ? cause : Failed(env_.shown_directory, cause.message());
   }
   return failure_;
 }
@@ -206,15 +212,14 @@ absl::Status Store::CheckRoom(uint64_t bytes) const {
   if (!free.ok()) return free.status();
   const uint64_t needed = bytes + env_.tuning.write_buffer_bytes;
   if (*free >= needed) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
-      absl::StrCat("the disk of ", env_.shown_directory, " has ", *free, " bytes left, and ",
-                   needed, " are needed (", bytes, " for the append, ",
-                   env_.tuning.write_buffer_bytes,
-                   " to write out a buffer): free some, or mark records deleted"),
-      {{"file", env_.shown_directory},
-       {"value", absl::StrCat(*free)},
-       {"limit", absl::StrCat(needed)}});
+  return MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
+                   absl::StrCat("the disk of ", env_.shown_directory, " has ", *free,
+                                " bytes left, and ", needed, " are needed (", bytes,
+                                " for the append, ", env_.tuning.write_buffer_bytes,
+                                " to write out a buffer): free some, or mark records deleted"),
+                   {{"file", env_.shown_directory},
+                    {"value", absl::StrCat(*free)},
+                    {"limit", absl::StrCat(needed)}});
 }
 
 }  // namespace walden::rocks

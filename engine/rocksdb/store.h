@@ -1,8 +1,8 @@
 // The RocksDB of one namespace: opened, written, reopened after an error, and shared by the
 // namespace's regions and readers.
 //
-// A RocksDB whose write or sync failed takes no more writes until it is opened again. Each opening is
-// a generation; a region belongs to the generation it was opened in. Any thread.
+// A RocksDB whose write or sync failed takes no more writes until it is opened again. Each opening
+// is a generation; a region belongs to the generation it was opened in. Any thread.
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,7 @@ class Store {
     Clock* clock = nullptr;
     std::string directory;
     std::string shown_directory;  // in messages and reports
+    NamespaceId namespace_id = 1;
     RocksdbTuning tuning;
   };
 

@@ -37,8 +37,8 @@ struct FoundTable {
   SequenceNumber last = 0;
 };
 
-// Visits every table with records among the log keys [begin, end), in order. Adds the number of keys
-// it looked at to `keys_read`: at most three for each table, whatever it holds.
+// Visits every table with records among the log keys [begin, end), in order. Adds the number of
+// keys it looked at to `keys_read`: at most three for each table, whatever it holds.
 absl::Status SeekTables(rocksdb::DB& db, NamespaceId id, const std::string& begin,
                         const std::string& end, absl::string_view shown_directory,
                         uint64_t* keys_read, absl::FunctionRef<void(const FoundTable&)> visit);

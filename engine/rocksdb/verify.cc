@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/file_check.h"
 #include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/logged_numbers.h"
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/rocksdb/rocksdb_reader.h"
 #include "engine/rocksdb/status.h"
@@ -18,54 +19,6 @@ namespace {
 constexpr uint64_t kReportBytes = 4 << 20;
 
 using Report = absl::FunctionRef<bool(const VerifyProgress&)>;
-
-// Which numbers of a region's tables the write-ahead log lacks.
-class LoggedNumbers final : public rocksdb::WriteBatch::Handler {
- public:
-  LoggedNumbers(NamespaceId id, RegionId region) : id_(id), region_(region) {}
-
-  rocksdb::Status PutCF(uint32_t, const rocksdb::Slice& key, const rocksdb::Slice&) override {
-    const auto log_key = DecodeLogKey({key.data(), key.size()});
-    if (!log_key || log_key->namespace_id != id_ || log_key->region != region_) {
-      return rocksdb::Status::OK();
-    }
-    const auto [it, is_new] = last_.try_emplace(log_key->table, log_key->sequence);
-    if (!is_new) Lacks(it->second + 1, log_key->sequence - 1);
-    it->second = std::max(it->second, log_key->sequence);
-    return rocksdb::Status::OK();
-  }
-  rocksdb::Status DeleteCF(uint32_t, const rocksdb::Slice&) override {
-    return rocksdb::Status::OK();
-  }
-  rocksdb::Status DeleteRangeCF(uint32_t, const rocksdb::Slice&, const rocksdb::Slice&) override {
-    return rocksdb::Status::OK();
-  }
-  void LogData(const rocksdb::Slice&) override {}
-
-  // What the tables' newest records say the log should end with.
-  void EndsAt(const TableUnits& units) {
-    for (const TableState& state : units.States()) {
-      const auto it = last_.find(state.table);
-      if (it != last_.end()) Lacks(it->second + 1, state.next - 1);
-    }
-  }
-
-  SequenceNumber first() const { return first_; }
-  SequenceNumber last() const { return lacking_last_; }
-
- private:
-  void Lacks(SequenceNumber first, SequenceNumber last) {
-    if (first > last) return;
-    first_ = first_ == 0 ? first : std::min(first_, first);
-    lacking_last_ = std::max(lacking_last_, last);
-  }
-
-  const NamespaceId id_;
-  const RegionId region_;
-  std::map<TableId, SequenceNumber> last_;
-  SequenceNumber first_ = 0;
-  SequenceNumber lacking_last_ = 0;
-};
 
 class Verifier {
  public:
@@ -104,11 +57,10 @@ class Verifier {
   absl::Status CheckLogged() {
     LoggedNumbers numbers(space_.id, region_);
     const Store::Environment& env = space_.store.environment();
-    const auto scan = ScanWals(env.file_system, env.directory, [&](const WalRecord& record) {
-      return rocksdb::WriteBatch(record.batch).Iterate(&numbers).ok();
-    });
+    const auto scan = ScanWals(env.file_system, env.directory,
+                               [&](const WalRecord& record) { return numbers.Take(record); });
     if (!scan.ok()) return scan.status();
-    if (units_ != nullptr && !scan->damage.empty()) numbers.EndsAt(*units_);
+    if (units_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *units_);
     for (const WalPlace& place : scan->damage) {
       progress_.findings.push_back({.file = absl::StrCat(shown_, "/", place.file),
                                     .offset = place.offset,

@@ -17,8 +17,8 @@ inline constexpr uint64_t kWalHeaderBytes = 7;
 struct WalRecord {
   uint64_t begin = 0;  // bytes of the file
   uint64_t end = 0;
-  uint64_t first = 0;  // RocksDB's own number of its first entry
-  uint32_t count = 0;  // of entries
+  uint64_t first = 0;               // RocksDB's own number of its first entry
+  uint32_t count = 0;               // of entries
   std::optional<uint64_t> durable;  // from Walden's note
   std::string batch;                // as rocksdb::WriteBatch takes it
 };
@@ -44,8 +44,10 @@ class WalParser {
 
   WalOutcome Next(WalRecord& record);
   const WalBreak& broken() const { return broken_; }
+  uint64_t position() const { return position_; }  // behind the last record
 
-  // Goes on behind what is broken, at the next place where a record may begin. False: there is none.
+  // Goes on behind what is broken, at the next place where a record may begin. False: there is
+  // none.
   bool SkipBroken();
 
  private:

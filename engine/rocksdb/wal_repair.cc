@@ -25,6 +25,10 @@ class Scanner {
     while (true) {
       switch (parser.Next(record)) {
         case WalOutcome::kEnd:
+          if (!suspect_ && parser.position() < bytes.size()) {
+            const uint64_t at = parser.position();
+            scan_.zeros.push_back({name, at, bytes.size() - at, "zeros"});
+          }
           return true;
         case WalOutcome::kBroken: {
           const WalBreak& broken = parser.broken();
@@ -100,6 +104,16 @@ absl::Status WriteFile(FileSystem* files, const std::string& path, absl::string_
   if (status.ok()) status = (*file)->SyncData();
   if (status.ok()) status = (*file)->Close();
   return status;
+}
+
+// Makes the file hold `bytes` and nothing else, at once and durably.
+absl::Status ReplaceFile(FileSystem* files, const std::string& directory, const std::string& name,
+                         absl::string_view bytes) {
+  const std::string path = absl::StrCat(directory, "/", name);
+  const std::string shorter = absl::StrCat(path, ".cut");
+  absl::Status status = WriteFile(files, shorter, bytes);
+  if (status.ok()) status = files->Rename(shorter, path);
+  return status.ok() ? files->SyncDirectory(directory) : status;
 }
 
 absl::StatusOr<std::string> SaveEvidence(FileSystem* files, const std::string& directory,
@@ -193,12 +207,20 @@ absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& direct
     status = files->RemoveFile(absl::StrCat(directory, "/", *name));
     if (status.ok()) status = files->SyncDirectory(directory);
   }
-  const std::string shorter = absl::StrCat(path, ".cut");
-  if (status.ok()) status = WriteFile(files, shorter, *kept);
-  if (status.ok()) status = files->Rename(shorter, path);
-  if (status.ok()) status = files->SyncDirectory(directory);
+  if (status.ok()) status = ReplaceFile(files, directory, torn.file, *kept);
   if (!status.ok()) return status;
   return cut;
+}
+
+absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan) {
+  for (const WalPlace& place : scan.zeros) {
+    auto bytes = ReadWholeFile(files, absl::StrCat(directory, "/", place.file));
+    if (!bytes.ok()) return bytes.status();
+    bytes->resize(place.offset);
+    const absl::Status status = ReplaceFile(files, directory, place.file, *bytes);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace walden::rocks

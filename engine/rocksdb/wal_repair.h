@@ -28,6 +28,7 @@ struct WalScan {
   uint64_t bytes = 0;              // of all files
   std::optional<WalPlace> torn;    // where the log ends, if a crash cut it
   std::vector<WalPlace> damage;
+  std::vector<WalPlace> zeros;  // files that end in zeros, which were grown and never written
 };
 
 // Reads all of them and changes nothing. `visit` gets every good record up to the torn tail, behind
@@ -43,6 +44,9 @@ struct CutTail {
 // Makes the log end in front of what is torn, durably. What is behind goes to evidence/ first.
 absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& directory,
                                     const WalScan& scan);
+
+// Takes the zeros off the ends of files, which RocksDB would stumble over.
+absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan);
 
 // Names of write-ahead log files among `names`, oldest first.
 std::vector<std::string> WalNames(const std::vector<std::string>& names);

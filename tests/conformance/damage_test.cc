@@ -37,6 +37,22 @@ class DamageTest : public LogTest {
     return victim;
   }
 
+  // Opens the region on files that were damaged since it was closed.
+  absl::Status OpenDamaged() {
+    if (!GetParam().engine->finds_damage_when_a_region_opens) {
+      StopEngine();
+      OpenEngine();
+    }
+    return TryOpenLog();
+  }
+
+  // For engines that serve nothing of a damaged region, whatever the policy. True: was checked.
+  bool IsRefusedWhole() {
+    if (GetParam().engine->serves_around_damage) return false;
+    EXPECT_ERROR(OpenDamaged(), kDataLoss, kCorruption);
+    return true;
+  }
+
   static bool Covers(const DamagedRange& range, const StoredRecord& record) {
     return range.first <= record.sequence && record.sequence <= range.last;
   }
@@ -78,7 +94,8 @@ class DamageTest : public LogTest {
           ASSERT_EQ(*read, std::vector<StoredRecord>{record}) << "silently lost or changed";
         } else {
           EXPECT_ERROR(read.status(), kDataLoss, kCorruption);
-          ASSERT_TRUE(reported);
+          // An engine that reads no records when it opens finds damage in them later.
+          ASSERT_TRUE(reported || !GetParam().engine->finds_damage_when_a_region_opens);
         }
       }
       const auto all = ReadTable(damaged, table);
@@ -103,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, DamageTest, ::testing::ValuesIn(FaultFileSetti
 TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
   CloseLog();
   const StoredRecord victim = DamageOneRecord();
-  const absl::Status status = TryOpenLog();
+  const absl::Status status = OpenDamaged();
   EXPECT_ERROR(status, kDataLoss, kCorruption);
   EXPECT_NE(ErrorValue(status, "file"), "");
   EXPECT_NE(ErrorValue(status, "offset"), "");
@@ -111,7 +128,8 @@ TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
   ASSERT_NE(ErrorValue(status, "last_sequence"), "");
   EXPECT_LE(std::stoull(ErrorValue(status, "first_sequence")), victim.sequence);
   EXPECT_GE(std::stoull(ErrorValue(status, "last_sequence")), victim.sequence);
-  EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);  // and goes on refusing
+  EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);                // and goes on refusing
+  if (!GetParam().engine->finds_damage_when_a_region_opens) return;  // it has all regions in it
   // Another region of the engine works.
   auto other = engine().OpenRegion(8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
@@ -121,6 +139,7 @@ TEST_P(DamageTest, ARegionOfPolicyQuarantineServesEverythingElse) {
   CloseLog();
   const StoredRecord victim = DamageOneRecord();
   set_recovery_policy(RecoveryPolicy::kQuarantine);
+  if (IsRefusedWhole()) return;
   for (const bool again : {false, true}) {
     SCOPED_TRACE(again);
     OpenLog();
@@ -151,6 +170,7 @@ TEST_P(DamageTest, DeletingPastAQuarantinedRangeMakesTheTableWhole) {
   CloseLog();
   DamageOneRecord();
   set_recovery_policy(RecoveryPolicy::kQuarantine);
+  if (IsRefusedWhole()) return;
   OpenLog();
   const SequenceNumber past = log().Describe().opening.damaged.at(0).last;
   MarkDeleted(1, past);
@@ -173,6 +193,7 @@ TEST_P(DamageTest, NumbersInsideAQuarantinedRangeAreNeverGivenAgain) {
   const Place place = PlaceOf(victim);
   disk().FlipBit(place.path, place.offset, 0);
   set_recovery_policy(RecoveryPolicy::kQuarantine);
+  if (IsRefusedWhole()) return;
   OpenLog();
   Batch batch;
   batch.table = 2;
@@ -187,7 +208,7 @@ TEST_P(DamageTest, DamageInAClosedLogsLastRecordIsNotTakenForATornTail) {
   const StoredRecord victim = ledger().Live(2).back();
   const Place place = PlaceOf(victim);
   disk().FlipBit(place.path, place.offset, 0);
-  EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);
+  EXPECT_ERROR(OpenDamaged(), kDataLoss, kCorruption);
 }
 
 // Zeros inside a record look like a part of it that was never written; what follows it tells that

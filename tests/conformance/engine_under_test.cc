@@ -1,8 +1,8 @@
 #include "tests/conformance/engine_under_test.h"
 
-#include "engine/segment/format.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/rocksdb/rocksdb_engine.h"
+#include "engine/segment/format.h"
 #include "engine/segment/segment_engine.h"
 #include "tests/support/rocksdb_env_on_file_system.h"
 
@@ -21,7 +21,7 @@ class RocksdbOnFiles final : public LogEngine {
     options.data_directory = directory.substr(0, slash);
     options.namespace_name = directory.substr(slash + 1);
     // Small, so that a test's records go through table files and compactions too.
-    options.tuning = {.write_buffer_bytes = 64 << 10,
+    options.tuning = {.write_buffer_bytes = 48 << 10,
                       .max_total_wal_bytes = 256 << 10,
                       .block_cache_bytes = 64 << 10,
                       .reclaim_bytes = 64 << 10,
@@ -73,12 +73,14 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
          return SegmentEngine::Open(options);
        },
        /*finds_damage_when_a_region_opens=*/true,
+       /*serves_around_damage=*/true,
        /*numbers_end_with_their_region=*/true,
        [](uint64_t segment_bytes) {
          return segment_bytes - segment::kMagicBytes - segment::kMinRecordBytes;
        }},
       {"rocksdb", RocksdbOnFiles::Open,
        /*finds_damage_when_a_region_opens=*/false,
+       /*serves_around_damage=*/false,
        /*numbers_end_with_their_region=*/false,
        /*payload_that_fills_segment=*/nullptr},
   };

@@ -26,6 +26,10 @@ struct EngineUnderTest {
   // the engine is, and then it is the damage of all its regions.
   bool finds_damage_when_a_region_opens = true;
 
+  // Whether RecoveryPolicy::kQuarantine opens a damaged region and serves the rest; else it is
+  // refused as with kRefuse.
+  bool serves_around_damage = true;
+
   // Whether the numbers of a dropped region's tables are used again.
   bool numbers_end_with_their_region = true;
 

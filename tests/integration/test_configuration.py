@@ -99,8 +99,8 @@ class CheckConfigTest(ConfigurationTestCase):
                 "limits:\n  max_batch_bytes: 2MiB\n"
                 "namespaces:\n  - {id: 1, name: default, segment_size: 1MiB}\n",
                 "max_batch_bytes"),
-            "an engine that is not built in": (
-                "namespaces:\n  - {id: 1, name: default, engine: rocksdb}\n", "rocksdb"),
+            "an engine that does not exist": (
+                "namespaces:\n  - {id: 1, name: default, engine: tape}\n", "tape"),
         }
         for name, (text, *expected) in cases.items():
             with self.subTest(name):

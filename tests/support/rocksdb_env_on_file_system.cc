@@ -173,8 +173,7 @@ class RocksdbFileSystem final : public rocksdb::FileSystem {
   IOStatus CreateDir(const std::string& name, const IOOptions&, IODebugContext*) override {
     return FromWalden(files_->CreateDirectory(name));
   }
-  IOStatus CreateDirIfMissing(const std::string& name, const IOOptions&,
-                              IODebugContext*) override {
+  IOStatus CreateDirIfMissing(const std::string& name, const IOOptions&, IODebugContext*) override {
     return FromWalden(files_->CreateDirectory(name));
   }
   IOStatus DeleteDir(const std::string& name, const IOOptions&, IODebugContext*) override {
@@ -210,8 +209,8 @@ class RocksdbFileSystem final : public rocksdb::FileSystem {
     path->assign(1, '/');
     return IOStatus::OK();
   }
-  IOStatus NewLogger(const std::string&, const IOOptions&,
-                     std::shared_ptr<rocksdb::Logger>* result, IODebugContext*) override {
+  IOStatus NewLogger(const std::string&, const IOOptions&, std::shared_ptr<rocksdb::Logger>* result,
+                     IODebugContext*) override {
     *result = std::make_shared<Silent>();
     return IOStatus::OK();
   }

@@ -46,6 +46,12 @@ TEST(Combination, AMailboxThatTakesNoFullBatchIsRefused) {
               ElementsAre(HasSubstr("limits.max_batch_bytes: limits.mailbox_bytes is 64MiB")));
 }
 
+TEST(Combination, SegmentsOfARocksdbNamespaceLimitNothing) {
+  EXPECT_THAT(Problems("{limits: {max_batch_bytes: 2MiB}, namespaces: [{id: 1, name: default, "
+                       "engine: rocksdb, segment_size: 1MiB}]}"),
+              IsEmpty());
+}
+
 TEST(Combination, AReaderBudgetThatServesNobodyIsRefused) {
   EXPECT_THAT(Problems("limits: {reader_bytes: 1MiB, read_chunk_bytes: 1MiB}"),
               ElementsAre(HasSubstr("must be at least twice limits.read_chunk_bytes (2MiB)")));

@@ -90,10 +90,15 @@ TEST(Refusal, OfAWordThatIsNoneNamesTheWords) {
               ElementsAre(HasSubstr("allowed: sync or buffered")));
 }
 
-TEST(Refusal, OfTheRocksdbEngineSaysThatItIsNotBuiltIn) {
-  EXPECT_THAT(Problems("namespaces: [{id: 1, name: default, engine: rocksdb}]"),
-              ElementsAre(AllOf(HasSubstr("\"rocksdb\""), HasSubstr("not built with"),
-                                HasSubstr("allowed: segment"))));
+TEST(Refusal, OfAnEngineThatDoesNotExistNamesThoseThatDo) {
+  EXPECT_THAT(Problems("namespaces: [{id: 1, name: default, engine: tape}]"),
+              ElementsAre(AllOf(HasSubstr("\"tape\""), HasSubstr("allowed: segment or rocksdb"))));
+}
+
+TEST(Refusal, OfARocksdbSizeNamesItsRange) {
+  EXPECT_THAT(Problems("namespaces: [{id: 1, name: default, engine: rocksdb, "
+                       "rocksdb_write_buffer_size: 1KiB}]"),
+              ElementsAre(HasSubstr("allowed: 1MiB to 64GiB")));
 }
 
 TEST(Refusal, OfNamesThatCannotBeDirectories) {

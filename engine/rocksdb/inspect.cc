@@ -1,0 +1,83 @@
+#include "engine/rocksdb/inspect.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/options.h"
+#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/table_seek.h"
+
+namespace walden::rocks {
+namespace {
+
+absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedNamespace& inspected) {
+  std::map<std::pair<RegionId, TableId>, TableState> tables;
+  absl::Status status = ForEachKey(db, MetaBegin(KeyType::kTable), MetaEnd(KeyType::kTable), shown,
+                                   [&](absl::string_view key, absl::string_view value) {
+                                     const auto table = DecodeTable(key, value);
+                                     if (!table) return false;
+                                     tables[{table->region, table->table}] = {
+                                         .table = table->table,
+                                         .next = table->deleted_through + 1,
+                                         .deleted_through = table->deleted_through,
+                                         .kind = table->kind};
+                                     return true;
+                                   });
+  uint64_t keys_read = 0;
+  for (int id = kFirstLogNamespace; id <= UINT8_MAX && status.ok(); ++id) {
+    const auto ns = static_cast<NamespaceId>(id);
+    bool has_records = false;
+    status = SeekTables(db, ns, NamespaceBegin(ns), NamespaceEnd(ns), shown, &keys_read,
+                        [&](const FoundTable& found) {
+                          has_records = true;
+                          TableState& state = tables[{found.region, found.table}];
+                          state.table = found.table;
+                          state.next = std::max(state.next, found.last + 1);
+                          state.first_live = found.first;
+                          state.last_live = found.last;
+                        });
+    if (has_records) inspected.namespace_ids.push_back(ns);
+  }
+  for (const auto& [key, state] : tables) inspected.tables.push_back({key.first, state});
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<bool> IsRocksdbDirectory(FileSystem* files, const std::string& directory) {
+  const auto names = files->ListDirectory(directory);
+  if (!names.ok()) return names.status();
+  return std::find(names->begin(), names->end(), "CURRENT") != names->end();
+}
+
+absl::StatusOr<InspectedNamespace> InspectNamespace(FileSystem* files, rocksdb::Env* env,
+                                                    const std::string& directory) {
+  InspectedNamespace inspected;
+  auto checked =
+      CheckFiles(files, env, directory, directory, [](uint64_t, uint64_t) { return true; });
+  if (!checked.ok()) return checked.status();
+  inspected.files = *std::move(checked);
+  const auto evidence = files->ListDirectory(absl::StrCat(directory, "/evidence"));
+  if (evidence.ok()) {
+    inspected.evidence_files = *evidence;
+  } else if (!absl::IsNotFound(evidence.status())) {
+    return evidence.status();
+  }
+  rocksdb::Options options = MakeOptions(RocksdbTuning(), env, nullptr);
+  options.create_if_missing = false;
+  // What a crash cut is shown, and not cut here.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, directory, &opened);
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  inspected.opened = FromRocks(status, "opening RocksDB", directory);
+  if (inspected.opened.ok()) inspected.opened = ReadTables(*db, directory, inspected);
+  if (absl::IsUnavailable(inspected.opened)) return inspected.opened;
+  return inspected;
+}
+
+}  // namespace walden::rocks

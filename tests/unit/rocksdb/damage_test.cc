@@ -1,0 +1,115 @@
+// Bytes that rot in RocksDB's files.
+#include "engine/rocksdb/inspect.h"
+#include "tests/support/random.h"
+#include "tests/unit/rocksdb/rocksdb_fixture.h"
+
+namespace walden {
+namespace {
+
+using testing::ReadTable;
+
+class RocksdbDamageTest : public RocksdbTest {
+ protected:
+  // Two tables whose older records are in table files.
+  void SetUp() override {
+    RocksdbTest::SetUp();
+    ASSERT_TRUE(Open().ok());
+    testing::Random random(1);
+    for (int i = 0; i < 200; ++i) {
+      Append(1, random.NonZeroBytes(2000));
+      Append(2, "small");
+    }
+    ASSERT_TRUE(log_->Close().ok());
+    Stop();
+    ASSERT_FALSE(Files(".sst").empty());
+  }
+
+  absl::Status OpenAgain() {
+    OpenEngine();
+    return Open();
+  }
+};
+
+TEST_F(RocksdbDamageTest, ABlockOfATableFileThatRotsIsDataLossWithItsFile) {
+  const std::string file = Files(".sst").front();
+  disk_.FlipBit(file, 10'000, 3);
+  ASSERT_TRUE(OpenAgain().ok()) << "damage that no seek met";
+  const auto records = ReadTable(*log_, 1);
+  ASSERT_TRUE(absl::IsDataLoss(records.status())) << records.status();
+  EXPECT_EQ(testing::ErrorValue(records.status(), "file"), file.substr(6));
+  EXPECT_NE(testing::ErrorValue(records.status(), "last_sequence"), "0");
+  // Behind the file's records everything is served, and appends go on.
+  const SequenceNumber last = std::stoull(testing::ErrorValue(records.status(), "last_sequence"));
+  const auto behind = testing::ReadAll(*log_, {.table = 1, .first = last + 1});
+  ASSERT_TRUE(behind.ok()) << behind.status();
+  EXPECT_EQ(behind->size(), 200 - last);
+  Append(1, "goes on");
+}
+
+TEST_F(RocksdbDamageTest, VerifyNamesADamagedTableFileAndGoesOnBehindIt) {
+  const std::string file = Files(".sst").front();
+  disk_.FlipBit(file, 10'000, 3);
+  ASSERT_TRUE(OpenAgain().ok());
+  std::vector<DamagedRange> findings;
+  uint64_t records = 0;
+  ASSERT_TRUE(log_->Verify([&](const VerifyProgress& progress) {
+                    findings.insert(findings.end(), progress.findings.begin(),
+                                    progress.findings.end());
+                    records = progress.records_checked;
+                    return true;
+                  })
+                  .ok());
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].file, file.substr(6));
+  EXPECT_GT(records, 0u);
+}
+
+TEST_F(RocksdbDamageTest, AMissingTableFileRefusesTheNamespaceAndEveryCallSaysSo) {
+  const std::string file = Files(".sst").front();
+  ASSERT_TRUE(disk_.RemoveFile(file).ok());
+  OpenEngine();
+  for (const absl::Status& status :
+       {Open(), engine_->ListRegions().status(), engine_->DropRegion(1).status()}) {
+    EXPECT_TRUE(HasReason(status, ErrorReason::kCorruption)) << status;
+  }
+}
+
+TEST_F(RocksdbDamageTest, VerifyOfANamespaceThatCannotOpenNamesTheDamage) {
+  const std::string file = Files(".sst").front();
+  disk_.FlipBit(file, 10'000, 3);
+  ASSERT_TRUE(disk_.RemoveFile("/data/default/CURRENT").ok());
+  disk_.CreateFile("/data/default/CURRENT").IgnoreError();
+  OpenEngine();
+  EXPECT_TRUE(HasReason(Open(), ErrorReason::kCorruption));
+  std::vector<DamagedRange> findings;
+  ASSERT_TRUE(engine_
+                  ->VerifyClosedRegion(1,
+                                       [&](const VerifyProgress& progress) {
+                                         findings.insert(findings.end(), progress.findings.begin(),
+                                                         progress.findings.end());
+                                         return true;
+                                       })
+                  .ok());
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].file, file.substr(6));
+}
+
+TEST_F(RocksdbDamageTest, InspectShowsADamagedNamespaceWithoutOpeningIt) {
+  const auto sound = rocks::InspectNamespace(&disk_, env_.get(), "/data/default");
+  ASSERT_TRUE(sound.ok()) << sound.status();
+  EXPECT_TRUE(sound->opened.ok()) << sound->opened;
+  ASSERT_EQ(sound->tables.size(), 2u);
+  EXPECT_EQ(sound->tables[0].region, 1u);
+  EXPECT_EQ(sound->tables[0].state.last_live, 200u);
+  EXPECT_EQ(sound->namespace_ids, std::vector<NamespaceId>{1});
+  const std::string file = Files(".sst").front();
+  disk_.FlipBit(file, 10'000, 3);
+  const auto damaged = rocks::InspectNamespace(&disk_, env_.get(), "/data/default");
+  ASSERT_TRUE(damaged.ok()) << damaged.status();
+  size_t damages = 0;
+  for (const rocks::CheckedFile& checked : damaged->files) damages += checked.damage.size();
+  EXPECT_EQ(damages, 1u);
+}
+
+}  // namespace
+}  // namespace walden

@@ -1,0 +1,86 @@
+// A RocksDB namespace on a machine whose disk a test can look at and damage.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "engine/error.h"
+#include "engine/rocksdb/rocksdb_engine.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/log_verbs.h"
+#include "tests/support/rocksdb_env_on_file_system.h"
+
+namespace walden {
+
+class RocksdbTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(disk_.CreateDirectory("/data").ok());
+    OpenEngine();
+  }
+  void TearDown() override { Stop(); }
+
+  void Stop() {
+    log_.reset();
+    engine_.reset();
+  }
+
+  void OpenEngine() {
+    Stop();
+    env_ = testing::MakeRocksdbEnv(&disk_);
+    auto engine = RocksdbEngine::Open({.file_system = &disk_,
+                                       .clock = Clock::Real(),
+                                       .env = env_.get(),
+                                       .data_directory = "/data",
+                                       .namespace_name = "default",
+                                       .tuning = {.write_buffer_bytes = 64 << 10,
+                                                  .max_total_wal_bytes = 256 << 10,
+                                                  .block_cache_bytes = 64 << 10,
+                                                  .reclaim_bytes = 64 << 10,
+                                                  .reserve_bytes = 64 << 10}});
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    engine_ = *std::move(engine);
+  }
+
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region, bool create = true) {
+    return engine_->OpenRegion(region, RegionOptions(), create);
+  }
+
+  absl::Status Open(RegionId region = 1) {
+    auto log = OpenRegion(region);
+    if (log.ok()) log_ = *std::move(log);
+    return log.status();
+  }
+
+  AppendResult Append(TableId table, const std::string& payload, RegionLog* log = nullptr) {
+    AppendResult result =
+        testing::CommitOne(log == nullptr ? *log_ : *log, {.table = table, .payloads = {payload}});
+    EXPECT_TRUE(result.status.ok()) << result.status;
+    return result;
+  }
+
+  // Names of files in the namespace's directory that end like this.
+  std::vector<std::string> Files(absl::string_view ending) {
+    std::vector<std::string> found;
+    for (const std::string& path : disk_.FilesBelow("/data/default")) {
+      if (absl::EndsWith(path, ending)) found.push_back(path);
+    }
+    return found;
+  }
+  uint64_t BytesOf(absl::string_view ending) {
+    uint64_t bytes = 0;
+    for (const std::string& path : Files(ending)) bytes += disk_.ReadWhole(path).size();
+    return bytes;
+  }
+
+  testing::FaultFileSystem disk_;
+  std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<RocksdbEngine> engine_;
+  std::unique_ptr<RegionLog> log_;
+};
+
+}  // namespace walden
