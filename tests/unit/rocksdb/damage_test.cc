@@ -10,18 +10,28 @@ using testing::ReadTable;
 
 class RocksdbDamageTest : public RocksdbTest {
  protected:
+  static constexpr int kRecords = 800;
+
   // Two tables whose older records are in table files.
   void SetUp() override {
+    write_buffer_bytes_ = 1 << 20;
     RocksdbTest::SetUp();
     ASSERT_TRUE(Open().ok());
     testing::Random random(1);
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < kRecords; ++i) {
       Append(1, random.NonZeroBytes(2000));
       Append(2, "small");
     }
     ASSERT_TRUE(log_->Close().ok());
     Stop();
     ASSERT_FALSE(Files(".sst").empty());
+  }
+
+  // Flips a bit in the middle of a table file, far from the ends of any table, and names the file.
+  std::string DamageATableFile() {
+    const std::string file = Files(".sst").front();
+    disk_.FlipBit(file, disk_.ReadWhole(file).size() / 2, 3);
+    return file;
   }
 
   absl::Status OpenAgain() {
@@ -31,8 +41,7 @@ class RocksdbDamageTest : public RocksdbTest {
 };
 
 TEST_F(RocksdbDamageTest, ABlockOfATableFileThatRotsIsDataLossWithItsFile) {
-  const std::string file = Files(".sst").front();
-  disk_.FlipBit(file, 10'000, 3);
+  const std::string file = DamageATableFile();
   ASSERT_TRUE(OpenAgain().ok()) << "damage that no seek met";
   const auto records = ReadTable(*log_, 1);
   ASSERT_TRUE(absl::IsDataLoss(records.status())) << records.status();
@@ -42,13 +51,12 @@ TEST_F(RocksdbDamageTest, ABlockOfATableFileThatRotsIsDataLossWithItsFile) {
   const SequenceNumber last = std::stoull(testing::ErrorValue(records.status(), "last_sequence"));
   const auto behind = testing::ReadAll(*log_, {.table = 1, .first = last + 1});
   ASSERT_TRUE(behind.ok()) << behind.status();
-  EXPECT_EQ(behind->size(), 200 - last);
+  EXPECT_EQ(behind->size(), kRecords - last);
   Append(1, "goes on");
 }
 
 TEST_F(RocksdbDamageTest, VerifyNamesADamagedTableFileAndGoesOnBehindIt) {
-  const std::string file = Files(".sst").front();
-  disk_.FlipBit(file, 10'000, 3);
+  const std::string file = DamageATableFile();
   ASSERT_TRUE(OpenAgain().ok());
   std::vector<DamagedRange> findings;
   uint64_t records = 0;
@@ -75,8 +83,7 @@ TEST_F(RocksdbDamageTest, AMissingTableFileRefusesTheNamespaceAndEveryCallSaysSo
 }
 
 TEST_F(RocksdbDamageTest, VerifyOfANamespaceThatCannotOpenNamesTheDamage) {
-  const std::string file = Files(".sst").front();
-  disk_.FlipBit(file, 10'000, 3);
+  const std::string file = DamageATableFile();
   ASSERT_TRUE(disk_.RemoveFile("/data/default/CURRENT").ok());
   disk_.CreateFile("/data/default/CURRENT").IgnoreError();
   OpenEngine();
@@ -100,10 +107,9 @@ TEST_F(RocksdbDamageTest, InspectShowsADamagedNamespaceWithoutOpeningIt) {
   EXPECT_TRUE(sound->opened.ok()) << sound->opened;
   ASSERT_EQ(sound->tables.size(), 2u);
   EXPECT_EQ(sound->tables[0].region, 1u);
-  EXPECT_EQ(sound->tables[0].state.last_live, 200u);
+  EXPECT_EQ(sound->tables[0].state.last_live, kRecords);
   EXPECT_EQ(sound->namespace_ids, std::vector<NamespaceId>{1});
-  const std::string file = Files(".sst").front();
-  disk_.FlipBit(file, 10'000, 3);
+  const std::string file = DamageATableFile();
   const auto damaged = rocks::InspectNamespace(&disk_, env_.get(), "/data/default");
   ASSERT_TRUE(damaged.ok()) << damaged.status();
   size_t damages = 0;

@@ -37,7 +37,7 @@ class RocksdbTest : public ::testing::Test {
                                        .env = env_.get(),
                                        .data_directory = "/data",
                                        .namespace_name = "default",
-                                       .tuning = {.write_buffer_bytes = 64 << 10,
+                                       .tuning = {.write_buffer_bytes = write_buffer_bytes_,
                                                   .max_total_wal_bytes = 256 << 10,
                                                   .block_cache_bytes = 64 << 10,
                                                   .reclaim_bytes = 64 << 10,
@@ -77,6 +77,7 @@ class RocksdbTest : public ::testing::Test {
     return bytes;
   }
 
+  uint64_t write_buffer_bytes_ = 64 << 10;
   testing::FaultFileSystem disk_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<RocksdbEngine> engine_;
