@@ -39,6 +39,10 @@ void RegionRegistry::OpenAll(std::function<void(absl::StatusOr<StartSummary>)> d
       const absl::StatusOr<std::vector<RegionId>> regions = ns->engine->ListRegions();
       if (regions.ok()) {
         OpenListed(*ns, *regions, progress);
+      } else if (absl::IsDataLoss(regions.status()) ||
+                 absl::IsResourceExhausted(regions.status())) {
+        // It is broken alone: every call on it says so.
+        environment_.events->OnNamespaceBroken(*ns, regions.status());
       } else {
         absl::MutexLock lock(&progress->mutex);
         progress->error.Update(

@@ -54,6 +54,8 @@ class RocksdbLog final : public RegionLog {
   absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units, bool* is_foreign);
   // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
   absl::Status Adopt(std::map<TableId, TableUnit>& units);
+  // What was marked before the last restart and still takes space waits for being reclaimed again.
+  void ReclaimMarked(const std::map<TableId, TableUnit>& units) const;
 
   // --- Committing ---
   // After the disk was full: opens the namespace again if there is room, and undoes what the last

@@ -62,11 +62,35 @@ absl::Status RocksdbLog::Load() {
           "Something else wrote to the directory");
     }
   }
+  ReclaimMarked(units);
   units_->Replace(std::move(units));
   report.duration_micros += static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
   absl::MutexLock lock(&opening_mutex_);
   opening_ = std::move(report);
   return absl::OkStatus();
+}
+
+void RocksdbLog::ReclaimMarked(const std::map<TableId, TableUnit>& units) const {
+  std::vector<KeyRange> marked;
+  for (const auto& [table, unit] : units) {
+    if (unit.deleted_through == 0) continue;
+    marked.push_back({TableBegin(space_->id, region_, table),
+                      LogKeyBehind({space_->id, region_, table, unit.deleted_through})});
+  }
+  if (marked.empty()) return;
+  std::vector<rocksdb::Range> ranges;
+  for (const KeyRange& range : marked) ranges.emplace_back(range.begin, range.end);
+  std::vector<uint64_t> bytes(marked.size());
+  const absl::Status sized = space_->store.With([&](rocksdb::DB& db) {
+    const rocksdb::Status status =
+        db.GetApproximateSizes(ranges.data(), static_cast<int>(ranges.size()), bytes.data());
+    return FromRocks(status, "sizing", space_->store.shown_directory());
+  });
+  // Not knowing costs space for a while, and nothing else.
+  if (!sized.ok()) return;
+  for (size_t i = 0; i < marked.size(); ++i) {
+    if (bytes[i] > 0) space_->reclaimer.Deleted(std::move(marked[i]), bytes[i]);
+  }
 }
 
 absl::Status RocksdbLog::Adopt(std::map<TableId, TableUnit>& units) {

@@ -72,6 +72,15 @@ def small_segments(**settings):
     }
 
 
+def small_rocksdb(**settings):
+    """A configuration whose namespace is in RocksDB, with buffers of 1 MiB."""
+    sizes = {"rocksdb_write_buffer_size": "1MiB", "rocksdb_max_wal_size": "4MiB"}
+    sizes.update({"rocksdb_reclaim_size": "1MiB", "rocksdb_reserve_size": "1MiB"})
+    return {
+        "namespaces": [{"id": 1, "name": "default", "engine": "rocksdb", **sizes, **settings}],
+    }
+
+
 @dataclasses.dataclass
 class Exit:
     code: int  # negative: the signal that ended it

@@ -9,7 +9,8 @@ while appends are in flight) and starts it again. Then
   1. Recover must return every line of every file byte for byte, in order, once;
   2. half of each table is marked deleted, the daemon is killed again, and Recover must return exactly
      the other half;
-  3. the segments that this emptied must be gone from the disk, all others still there.
+  3. the segments that this emptied must be gone from the disk, all others still there; with
+     --engine rocksdb the namespace's files must shrink, if they are large enough to be worth it.
 
   main_job.py --folder DIR                 real input
   main_job.py --folder DIR --skip-header   the first line of each file is not a record (CSV)
@@ -32,10 +33,13 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
 from walden_client import SYNC, WaldenError, append_request
-from walden_daemon import Daemon, small_segments
+from walden_daemon import Daemon, small_rocksdb, small_segments
 
 # Most batches of one stream that wait for an answer; a producer's window is 128.
 WINDOW = 32
+
+# Below this RocksDB leaves deleted records to its own compactions.
+WORTH_SHRINKING_BYTES = 8 << 20
 
 
 class Failure(Exception):
@@ -257,13 +261,19 @@ class Importer:
         self._killer.acknowledged(count)
 
 
-def check_recovery(client, regions, begin_of):
-    """Recover must return of each table the lines from begin_of(table) on, and nothing else."""
+def check_recovery(client, regions, begin_of, engine):
+    """Recover must return of each table the lines from begin_of(table) on, and nothing else.
+
+    In append order, or by table and sequence: as wal.proto says of the engine.
+    """
     records = size = 0
     for region in regions:
         recovery = client.recover(region.region_id)
-        sequences = [sequence for _, sequence, _ in recovery.records]
-        expect(sequences == sorted(set(sequences)), f"region {region.region_id}: not in order, once")
+        places = [
+            sequence if engine == "segment" else (table, sequence)
+            for table, sequence, _ in recovery.records
+        ]
+        expect(places == sorted(set(places)), f"region {region.region_id}: not in order, once")
         by_table = collections.defaultdict(list)
         for table_id, sequence, payload in recovery.records:
             by_table[table_id].append((sequence, payload))
@@ -291,12 +301,14 @@ def half(table):
 
 
 class Job:
-    def __init__(self, regions, folder, kills):
+    def __init__(self, regions, folder, kills, engine):
         self.regions = regions
+        self.engine = engine
         self.tables = [table for region in regions for table in region.tables]
         self.records = sum(len(table.lines) for table in self.tables)
         self.bytes = sum(len(line) for table in self.tables for line in table.lines)
-        self.daemon = Daemon(small_segments(), folder=folder)
+        config = small_segments() if engine == "segment" else small_rocksdb()
+        self.daemon = Daemon(config, folder=folder)
         self.killer = Killer(self.daemon, self.records, kills)
 
     def run(self):
@@ -304,18 +316,22 @@ class Job:
         self.import_all()
         with self.daemon.client() as client:
             begin = time.monotonic()
-            recovered = check_recovery(client, self.regions, lambda table: 0)
+            recovered = check_recovery(client, self.regions, lambda table: 0, self.engine)
             self.recover_seconds = time.monotonic() - begin
             expect(recovered == (self.records, self.bytes), f"recovered {recovered}")
             print(f"recovered every line: {recovered[0]} records, {recovered[1]} bytes")
             before = {r.region_id: client.describe_region(r.region_id) for r in self.regions}
+            self.stored_before = self.stored_bytes()
             self.delete_half(client)
         self.daemon.kill()
         self.killer.restart_seconds.append(self.daemon.start())
         with self.daemon.client() as client:
-            rest = check_recovery(client, self.regions, half)
+            rest = check_recovery(client, self.regions, half, self.engine)
             print(f"recovered exactly the other half: {rest[0]} records, {rest[1]} bytes")
-            self.check_segments(client, before)
+            if self.engine == "segment":
+                self.check_segments(client, before)
+            else:
+                self.check_shrinks()
         self.daemon.terminate()
 
     def import_all(self):
@@ -356,6 +372,24 @@ class Job:
             answer = client.mark_deleted(table.region_id, table.table_id, mark)
             expect(answer == mark, f"{table}: marked through {mark}, answered {answer}")
 
+    def stored_bytes(self):
+        """Of RocksDB's table files and logs."""
+        files = [p for p in self.daemon.data.rglob("*") if p.suffix in (".sst", ".log")]
+        return sum(path.stat().st_size for path in files)
+
+    def check_shrinks(self):
+        """What half of the records took comes back while the daemon runs."""
+        deadline = time.monotonic() + 30
+        goal = self.stored_before * 3 // 4
+        while self.stored_before >= WORTH_SHRINKING_BYTES and self.stored_bytes() > goal:
+            expect(
+                time.monotonic() < deadline,
+                f"{self.stored_bytes()} of {self.stored_before} bytes are still on the disk",
+            )
+            time.sleep(0.05)
+        self.stored_after = self.stored_bytes()
+        print(f"{self.stored_before} bytes on disk before, {self.stored_after} after")
+
     def check_segments(self, client, before):
         """Segments without a live record are gone, except the newest; the others are there."""
         self.segments_before = self.segments_gone = 0
@@ -390,9 +424,13 @@ class Job:
             f"{self.import_seconds:.1f} s ({self.records / self.import_seconds:,.0f} records/s, kills "
             f"included), {self.retries_recognised} retries recognised, recovered in "
             f"{self.recover_seconds:.1f} s, restart median {statistics.median(restarts) * 1000:.0f} ms "
-            f"max {max(restarts) * 1000:.0f} ms, {self.segments_gone} of {self.segments_before} "
-            "segments emptied"
+            f"max {max(restarts) * 1000:.0f} ms, {self.space_figures()}"
         )
+
+    def space_figures(self):
+        if self.engine == "segment":
+            return f"{self.segments_gone} of {self.segments_before} segments emptied"
+        return f"engine rocksdb, {self.stored_before} bytes on disk, {self.stored_after} after"
 
 
 def parse_arguments():
@@ -404,6 +442,7 @@ def parse_arguments():
     source.add_argument("--generate", action="store_true", help="make a smaller input")
     parser.add_argument("--skip-header", action="store_true", help="the first line is no record")
     parser.add_argument("--kills", type=int, default=20, help="during the import")
+    parser.add_argument("--engine", choices=["segment", "rocksdb"], default="segment")
     parser.add_argument("--batch-records", type=int, default=50)
     parser.add_argument("--work-folder", help="where data and log go; removed when all is well")
     return parser.parse_args()
@@ -417,7 +456,8 @@ def main():
         source = work / "input"
         generate(source)
     skip_header = arguments.skip_header or arguments.generate
-    job = Job(load_folder(source, skip_header, arguments.batch_records), work, arguments.kills)
+    regions = load_folder(source, skip_header, arguments.batch_records)
+    job = Job(regions, work, arguments.kills, arguments.engine)
     try:
         job.run()
     except (Failure, WaldenError, AssertionError) as error:

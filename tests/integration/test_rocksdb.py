@@ -1,0 +1,106 @@
+"""A namespace in RocksDB, from outside: what clients and the command line do on it."""
+
+import json
+import subprocess
+import unittest
+
+from walden_client import BUFFERED
+from walden_daemon import BIN_DIR, flip_byte, small_rocksdb, small_segments, stopped
+from walden_testcase import Code, WaldenTestCase
+
+
+class RocksdbTest(WaldenTestCase):
+    def setUp(self):
+        self.daemon = self.new_daemon(small_rocksdb())
+        self.daemon.start()
+        self.client = self.new_client(self.daemon)
+
+    def restart(self, change=lambda: None):
+        with stopped(self.daemon):
+            change()
+        self.client.close()
+        self.client = self.new_client(self.daemon)
+
+    def kill(self):
+        self.daemon.kill()
+        self.daemon.start()
+        self.client.close()
+        self.client = self.new_client(self.daemon)
+
+    def files(self, suffix):
+        return sorted((self.daemon.data / "default").glob("*" + suffix))
+
+    def cli(self, *arguments):
+        return subprocess.run(
+            [BIN_DIR / "walden", *arguments], capture_output=True, text=True, timeout=60
+        )
+
+    def test_records_marks_and_numbers_survive_kills(self):
+        first = self.append_numbered(self.client, 1, 7, 50)
+        self.append_numbered(self.client, 2, 7, 5)
+        self.kill()
+        self.assertEqual(self.client.read(1, 7).records, first)
+        self.client.mark_deleted(1, 7, first[29][0])
+        self.kill()
+        self.assertEqual(self.client.read(1, 7).records, first[30:])
+        more = self.append_numbered(self.client, 1, 7, 5, durability=BUFFERED)
+        self.assertGreater(more[0][0], first[-1][0])
+        self.restart()
+        self.assertEqual(self.client.read(1, 7).records, first[30:] + more)
+
+    def test_what_it_is_is_told(self):
+        self.append_numbered(self.client, 1, 1, 1)
+        (namespace,) = self.client.list_namespaces()
+        self.assertEqual(namespace.engine, "rocksdb")
+        self.assertEqual(self.client.describe_region(1).state.engine, "rocksdb")
+        self.assertIn("default:rocksdb", self.daemon.log.read_text())
+
+    def test_verify_and_inspect_look_at_its_files(self):
+        self.append_numbered(self.client, 3, 4, 20)
+        self.client.verify(3)
+        with stopped(self.daemon):
+            shown = self.cli("inspect", "--json", str(self.daemon.data / "default"))
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            inspected = json.loads(shown.stdout)
+            (table,) = inspected["tables"]
+            self.assertEqual((table["region_id"], table["table_id"]), (3, 4))
+            self.assertEqual(table["last_live_sequence"], 20)
+            text = self.cli("inspect", str(self.daemon.data / "default")).stdout
+            self.assertIn("engine rocksdb, records of namespace 1", text)
+
+    def test_a_damaged_namespace_answers_data_loss_and_the_others_serve(self):
+        segment = small_segments()["namespaces"][0] | {"id": 2, "name": "other"}
+        config = small_rocksdb()
+        config["namespaces"].append(segment)
+        config["limits"] = {"max_batch_bytes": "512KiB", "max_payload_bytes": "512KiB"}
+        self.restart(lambda: self.daemon.configure(config))
+        for i in range(20):
+            self.client.append(1, 1, [b"payload number %03d " % i])
+        kept = self.append_numbered(self.client, 1, 1, 5, namespace=2)
+
+        def damage():
+            for path in self.files(".log"):
+                at = path.read_bytes().find(b"payload number 007")
+                if at >= 0:
+                    flip_byte(path, at)
+                    return
+            raise AssertionError("the record is in no log")
+
+        self.restart(damage)
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.append(1, 1, [b"refused"])
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.read(1, 1)
+        self.assertEqual(self.client.read(1, 1, namespace=2).records, kept)
+        self.append_numbered(self.client, 1, 1, 5, namespace=2)
+        broken, healthy = self.client.list_namespaces()
+        self.assertIn("DATA_LOSS", broken.error)
+        self.assertEqual(healthy.error, "")
+        self.assertIn("namespace cannot be opened", self.daemon.log.read_text())
+        shown = self.cli("inspect", str(self.daemon.data / "default"))
+        self.assertEqual(shown.returncode, 4, shown.stderr)
+        self.assertIn("DAMAGED", shown.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
