@@ -103,6 +103,7 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges) {
     }
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
+    options.canceled = &canceled_;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
     for (size_t i = 0; i < ends.size() && status.ok(); i += 2) {
       status = db.CompactRange(options, &ends[i], &ends[i + 1]);
@@ -112,6 +113,7 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges) {
 }
 
 void Reclaimer::Stop() {
+  canceled_.store(true);
   absl::MutexLock lock(&mutex_);
   stopped_ = true;
   const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !posted_; };

@@ -1,6 +1,7 @@
 // Takes back the space of what was marked deleted, while the namespace is in use. Any thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,7 @@ class Reclaimer {
 
   Store* const store_;
   Executor* const background_;
+  std::atomic<bool> canceled_{false};  // a compaction under way ends soon
   mutable absl::Mutex mutex_;
   std::vector<KeyRange> ranges_ ABSL_GUARDED_BY(mutex_);
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

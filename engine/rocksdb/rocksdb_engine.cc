@@ -74,6 +74,13 @@ absl::Status RocksdbEngine::EnsureOpen() {
   return opened_;
 }
 
+absl::Status RocksdbEngine::ReopenFailed() {
+  const uint64_t generation = space_->store.generation();
+  // Only then: reopening waits for every write under way, and lets everybody wait for it.
+  if (space_->store.Health(generation).ok()) return absl::OkStatus();
+  return space_->store.Reopen(generation);
+}
+
 absl::Status RocksdbEngine::LoadNumbers() {
   rocks::TableNumbers& numbers = space_->numbers;
   const std::string& shown = space_->store.shown_directory();
@@ -145,8 +152,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegion(RegionId re
                                                                      const RegionOptions& options,
                                                                      bool create) {
   absl::Status status = EnsureOpen();
-  // Opens RocksDB again if a write failed since.
-  if (status.ok()) status = space_->store.Reopen(space_->store.generation());
+  if (status.ok()) status = ReopenFailed();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
@@ -175,7 +181,7 @@ absl::Status RocksdbEngine::Create(RegionId region) {
 
 absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   absl::Status status = EnsureOpen();
-  if (status.ok()) status = space_->store.Reopen(space_->store.generation());
+  if (status.ok()) status = ReopenFailed();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok() || !*exists) return exists;

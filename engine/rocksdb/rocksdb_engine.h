@@ -68,6 +68,8 @@ class RocksdbEngine final : public LogEngine {
   RocksdbEngine(RocksdbEngineOptions options, std::unique_ptr<DirectoryLock> lock);
 
   absl::Status EnsureOpen() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Opens RocksDB again if a write failed since.
+  absl::Status ReopenFailed();
   absl::Status LoadNumbers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Create(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -114,8 +114,10 @@ absl::Status RocksdbLog::Sync() {
 }
 
 absl::Status RocksdbLog::Close() {
-  if (!space_->store.Health(generation_).ok()) return absl::OkStatus();
-  absl::Status status;
+  absl::Status status = space_->store.Health(generation_);
+  if (absl::IsResourceExhausted(status) && has_unsynced_) status = UndoRefused();
+  if (absl::IsResourceExhausted(status) && has_unsynced_) return status;
+  if (!status.ok()) return absl::OkStatus();
   if (!reserved_tables_.empty()) {
     absl::MutexLock lock(&space_->shared_keys_mutex);
     // No number beyond the last one was given out, so none needs to be jumped.

@@ -57,7 +57,12 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     sync |= fence_staged_ || unsynced_appends_ >= options_.buffered_sync_every_writes;
     status = WriteStaged(sync);
   }
-  if (status.ok()) units_->Publish(staged_);
+  if (status.ok()) {
+    units_->Publish(staged_);
+    // Stored for good: nothing of it is to be undone.
+    staged_.clear();
+    staged_producers_.clear();
+  }
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
     if (!status.ok()) batch->result = {};
@@ -256,10 +261,10 @@ absl::Status RocksdbLog::NoteError(const absl::Status& status) {
 
 absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   const absl::Status health = space_->store.Health(generation_);
-  if (!undo_) return absl::IsResourceExhausted(health) ? (undo_ = true, health) : health;
-  absl::Status status = space_->store.CheckRoom(bytes);
-  if (status.ok()) status = UndoRefused();
-  return status;
+  if (absl::IsResourceExhausted(health)) undo_ = true;
+  if (!undo_) return health;
+  const absl::Status room = space_->store.CheckRoom(bytes);
+  return room.ok() ? UndoRefused() : room;
 }
 
 absl::Status RocksdbLog::UndoRefused() {

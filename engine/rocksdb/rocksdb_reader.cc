@@ -83,7 +83,8 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
       }
       const absl::Status status = ReadTable(*at, turn_, named->unit, budget);
       if (!status.ok()) {
-        return absl::IsDataLoss(status) ? Damaged(db, (*at)->status(), turn_, named->unit) : status;
+        const bool is_stored_damage = (*at)->status().IsCorruption();
+        return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->unit) : status;
       }
       continue;
     }

@@ -55,7 +55,13 @@ absl::Status Store::Reopen(uint64_t seen) {
   if (db_ != nullptr && generation() == seen && Health(seen).ok()) return absl::OkStatus();
   if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // somebody did
   db_.reset();
-  return OpenLocked();
+  const bool was_full = absl::IsResourceExhausted(Health(generation()));
+  const absl::Status status = OpenLocked();
+  if (status.ok() && !was_full) {
+    absl::MutexLock state_lock(&state_mutex_);
+    resumable_from_ = generation();
+  }
+  return status;
 }
 
 void Store::Shut() {
@@ -139,11 +145,16 @@ absl::Status Store::With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) cons
 }
 
 absl::Status Store::Health(uint64_t generation) const {
-  if (generation != this->generation()) {
+  absl::MutexLock lock(&state_mutex_);
+  if (generation == this->generation()) return failure_;
+  if (generation < resumable_from_) {
     return Failed(env_.shown_directory, "the namespace was opened again after a failed write");
   }
-  absl::MutexLock lock(&state_mutex_);
-  return failure_;
+  return MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
+                   absl::StrCat(env_.shown_directory,
+                                " was opened again after the disk was full: the next append goes "
+                                "on"),
+                   {{"directory", env_.shown_directory}});
 }
 
 absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {

@@ -70,8 +70,8 @@ class Store {
   absl::Status With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // OK, or why this generation takes no writes: REGION_FAILED, or DISK_FULL (it comes back by
-  // itself: see Reopen).
+  // OK, or why this generation takes no writes: REGION_FAILED, or DISK_FULL (its regions go on in
+  // the generation that Reopen begins).
   absl::Status Health(uint64_t generation) const ABSL_LOCKS_EXCLUDED(state_mutex_);
 
   // An empty batch that begins with a note of what is durable. Every write starts as one.
@@ -120,6 +120,8 @@ class Store {
 
   mutable absl::Mutex state_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(state_mutex_);
+  // Generations from this one on ended for lack of room only: their regions go on in the current.
+  uint64_t resumable_from_ ABSL_GUARDED_BY(state_mutex_) = 0;
   OpeningReport opening_ ABSL_GUARDED_BY(state_mutex_);
 };
 

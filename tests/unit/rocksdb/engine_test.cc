@@ -134,6 +134,32 @@ TEST_F(RocksdbTest, AppendsResumeByThemselvesAfterAWriteThatFoundTheDiskFull) {
   EXPECT_EQ((*records)[1].payload, "refused");
 }
 
+TEST_F(RocksdbTest, AFullDiskThatOneRegionMetCostsTheOthersNothing) {
+  ASSERT_TRUE(Open().ok());
+  auto other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  for (int i = 0; i < 3; ++i) Append(1, "other's", other->get());
+  Append(1, "kept");
+  disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
+  EXPECT_FALSE(testing::CommitOne(*log_, {.payloads = {"refused"}}).status.ok());
+  EXPECT_TRUE((*other)->Health().ok());
+  Append(1, "other's", other->get());
+  Append(1, "again");
+  for (const bool restarted : {false, true}) {
+    if (restarted) {
+      other->reset();
+      OpenEngine();
+      ASSERT_TRUE(Open().ok());
+      other = OpenRegion(2);
+      ASSERT_TRUE(other.ok()) << other.status();
+    }
+    EXPECT_EQ(ReadTable(**other, 1)->size(), 4u);
+    const auto records = ReadTable(*log_, 1);
+    ASSERT_EQ(records->size(), 2u);
+    EXPECT_EQ((*records)[1].payload, "again");
+  }
+}
+
 TEST_F(RocksdbTest, ABatchThatRocksdbCannotHoldInOneWriteIsRefused) {
   ASSERT_TRUE(Open().ok());
   const std::string payload(64 << 20, 'x');
