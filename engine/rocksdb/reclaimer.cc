@@ -13,6 +13,9 @@ namespace {
 // joined ones is compacted for nothing.
 constexpr size_t kMaxRanges = 256;
 
+// A compaction takes about this many table files at once.
+constexpr uint64_t kFilesRewritten = 25;
+
 // Neighbours become one.
 void Join(std::vector<KeyRange>& ranges) {
   std::sort(ranges.begin(), ranges.end(),
@@ -80,14 +83,18 @@ absl::Status Reclaimer::Run() {
   }
   if (ranges.empty()) return absl::OkStatus();
   Join(ranges);
-  const absl::Status status = Reclaim(ranges);
-  if (status.ok()) return status;
+  bool compacted = false;
+  const absl::Status status = Reclaim(ranges, &compacted);
+  if (status.ok() && compacted) return status;
   absl::MutexLock lock(&mutex_);
   ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
   return status;
 }
 
-absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges) {
+absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges, bool* compacted) {
+  const Store::Environment& env = store_->environment();
+  const absl::StatusOr<uint64_t> free = env.file_system->FreeBytes(env.directory);
+  if (!free.ok()) return free.status();
   return store_->With([&](rocksdb::DB& db) {
     rocksdb::Status status = db.Flush(rocksdb::FlushOptions());
     std::vector<rocksdb::Slice> ends;
@@ -101,6 +108,13 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges) {
       status = rocksdb::DeleteFilesInRanges(&db, db.DefaultColumnFamily(), whole_files.data(),
                                             whole_files.size(), /*include_end=*/false);
     }
+    // What it rewrites at a time, before it lets go of what it read.
+    const uint64_t rewritten =
+        std::min(TableFileBytes(db), kFilesRewritten * env.tuning.write_buffer_bytes);
+    if (*free < rewritten + env.tuning.write_buffer_bytes) {
+      return FromRocks(status, "reclaiming", store_->shown_directory());
+    }
+    *compacted = true;
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.canceled = &canceled_;

@@ -34,14 +34,15 @@ class Reclaimer {
 
   uint64_t waiting_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Reclaims everything that waits, in this thread.
+  // Reclaims everything that waits, in this thread. Compaction needs room for what it rewrites:
+  // without it only what takes none is done, and the rest goes on waiting.
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Waits for work in the background to end; none is begun any more.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status Reclaim(const std::vector<KeyRange>& ranges);
+  absl::Status Reclaim(const std::vector<KeyRange>& ranges, bool* compacted);
 
   Store* const store_;
   Executor* const background_;

@@ -21,7 +21,7 @@ absl::Status RocksdbLog::Health() const {
 absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
                                                        std::optional<uint64_t> region_version) {
   // Without room the reserve makes some, for this and for what it lets go of.
-  const bool is_short = absl::IsResourceExhausted(space_->store.CheckRoom(0));
+  const bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->store.CheckRoom(0));
   if (is_short) space_->store.SpendReserve();
   absl::Status status = space_->store.Health(generation_);
   if (absl::IsResourceExhausted(status) || undo_) status = UndoRefused();
@@ -38,6 +38,13 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
     return mark;
   }
   status = WriteMark(table, mark, through);
+  if (absl::IsResourceExhausted(status)) {
+    space_->store.SpendReserve();
+    status = UndoRefused();
+    BeginGroup();
+    if (status.ok()) status = Fence(region_version);
+    if (status.ok()) status = WriteMark(table, mark, through);
+  }
   if (!status.ok()) return status;
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();

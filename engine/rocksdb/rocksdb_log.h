@@ -93,7 +93,8 @@ class RocksdbLog final : public RegionLog {
   ProducerTable producers_;
   std::set<TableId> reserved_tables_;  // since the region was opened
   uint32_t unsynced_appends_ = 0;
-  bool undo_ = false;  // the last group met a full disk, and may be stored or not
+  bool refused_for_room_ = false;  // the last append that came so far
+  bool undo_ = false;              // the last group met a full disk, and may be stored or not
 
   // The group being committed.
   rocksdb::WriteBatch batch_;

@@ -123,6 +123,7 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   status = CheckPosition(batch);
   if (!status.ok()) return status;
   if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
+  refused_for_room_ = absl::IsResourceExhausted(*room_);
   if (!room_->ok()) return *room_;
 
   const uint64_t count = batch.payloads.size();
