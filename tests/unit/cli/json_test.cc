@@ -36,7 +36,7 @@ TEST(Json, MessagesKeepTheirFieldNamesNumbersAndDefaults) {
   info.set_regions(UINT64_MAX);
   EXPECT_EQ(JsonLine(ToJson(info)),
             "{\"id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
-            "\"regions\":18446744073709551615}\n");
+            "\"regions\":18446744073709551615,\"error\":\"\"}\n");
 }
 
 TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
