@@ -78,6 +78,15 @@ struct LimitsConfig {
   bool operator==(const LimitsConfig&) const = default;
 };
 
+struct EntriesConfig {
+  ByteSize total_memory = MiB(512);  // of ordered pages and of reading the log in passes, all tables
+  ByteSize table_memory = MiB(256);  // of one table's pages
+  ByteSize page_size = MiB(16);      // a page that reached it is sealed
+  uint32_t max_key_bytes = 4096;
+
+  bool operator==(const EntriesConfig&) const = default;
+};
+
 struct ThreadsConfig {
   uint32_t workers = 0;  // 0: one per processor, at least two
 
@@ -102,6 +111,7 @@ struct Config {
   std::string data_dir = "./data";
   std::string default_namespace = "default";
   LimitsConfig limits;
+  EntriesConfig entries;
   ThreadsConfig threads;
   ShutdownConfig shutdown;
   LogConfig log;

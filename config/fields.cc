@@ -149,6 +149,23 @@ std::vector<Field<Config>> MakeRootFields() {
                                DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
                                "How long a reader waits for its share of reader_bytes before it is "
                                "refused with RESOURCE_EXHAUSTED."));
+  add_bytes(
+      "entries.total_memory", Place(&Config::entries, &EntriesConfig::total_memory), MiB(1),
+      GiB(256),
+      "Memory of the entry logs, over all tables: ordered pages of what is not finalized, and "
+      "an eighth for reading what does not fit from the log. Past it puts are refused with "
+      "RESOURCE_EXHAUSTED until tables are flushed and finalized.");
+  add_bytes("entries.table_memory", Place(&Config::entries, &EntriesConfig::table_memory), MiB(1),
+            GiB(256),
+            "Memory of one table's ordered pages. At most total_memory; when not set, lowered to "
+            "that. At least twice max_batch_bytes.");
+  add_bytes(
+      "entries.page_size", Place(&Config::entries, &EntriesConfig::page_size), KiB(256), GiB(1),
+      "A page of this size is sealed and another one begun. At most half of table_memory; when "
+      "not set, lowered to that.");
+  fields.push_back(One<Config>("entries.max_key_bytes",
+                               Place(&Config::entries, &EntriesConfig::max_key_bytes),
+                               IntegerRule<uint32_t>{1, 65535}, "Bytes of a row entry's key."));
   fields.push_back(One<Config>(
       "threads.workers", Place(&Config::threads, &ThreadsConfig::workers),
       IntegerRule<uint32_t>{0, 256},

@@ -27,6 +27,7 @@ class CombinationCheck {
     CheckNamespaces();
     CheckBatchLimits();
     CheckMemory();
+    CheckEntryMemory();
   }
 
  private:
@@ -154,6 +155,22 @@ class CombinationCheck {
     if (!problems_.Has("limits.max_batch_bytes")) {
       Limit(limits.max_payload_bytes, "limits.max_payload_bytes", limits.max_batch_bytes,
             "limits.max_batch_bytes");
+    }
+  }
+
+  void CheckEntryMemory() {
+    EntriesConfig& entries = config_.entries;
+    Limit(entries.table_memory, "entries.table_memory", entries.total_memory,
+          "entries.total_memory");
+    if (problems_.Has("entries.table_memory")) return;
+    Limit(entries.page_size, "entries.page_size", ByteSize{entries.table_memory.bytes / 2},
+          "half of entries.table_memory");
+    for (const char* const key : {"entries.table_memory", "entries.total_memory"}) {
+      if (!IsSet(key)) continue;
+      Need(key, entries.table_memory, "twice limits.max_batch_bytes",
+           ByteSize{2 * config_.limits.max_batch_bytes.bytes},
+           "so that the largest put can be held");
+      break;
     }
   }
 

@@ -222,6 +222,9 @@ AdminService::Reactor* AdminService::GetStatistics(Context*, const v1::GetStatis
   response->set_max_batch_bytes(context_.limits.max_batch_bytes);
   response->set_max_batch_records(context_.limits.max_batch_records);
   response->set_max_payload_bytes(context_.limits.max_payload_bytes);
+  response->set_max_key_bytes(context_.limits.max_key_bytes);
+  response->set_entry_memory_bytes(context_.entry_memory->pages().used());
+  response->set_entry_memory_bytes_limit(context_.entry_memory->pages().limit());
   Reactor* const reactor = new AdminCall(context_);
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -5,21 +5,15 @@
 
 namespace walden {
 
-void FillAppendResponse(const AppendResult& result, v1::AppendResponse* response) {
-  response->set_first_sequence(result.first);
-  response->set_last_sequence(result.last);
-  response->set_durable(result.durable);
-  response->set_duplicate(result.duplicate);
-}
-
-AppendCall::AppendCall(const RpcContext& context, const v1::AppendRequest& request,
-                       v1::AppendResponse* response)
+template <typename Rpc>
+BatchCall<Rpc>::BatchCall(const RpcContext& context, const typename Rpc::Request& request,
+                          typename Rpc::Response* response)
     : count_(context.live_calls), response_(response) {
   if (context.live_calls->shutting_down()) {
     Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
     return;
   }
-  const absl::StatusOr<RegionKey> key = PrepareAppend(request, context, *this);
+  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, context, *this);
   if (!key.ok()) {
     Statistics::Add(context.statistics->refused_batches, 1);
     Finish(ToGrpcStatus(key.status()));
@@ -31,14 +25,18 @@ AppendCall::AppendCall(const RpcContext& context, const v1::AppendRequest& reque
   lead.Run(/*max_groups=*/1);
 }
 
-void AppendCall::OnAnswered() {
+template <typename Rpc>
+void BatchCall<Rpc>::OnAnswered() {
   const AppendResult& result = batch.result;
   if (!result.status.ok()) {
     Finish(ToGrpcStatus(result.status));
     return;
   }
-  FillAppendResponse(result, response_);
+  FillBatchResponse(result, response_);
   Finish(grpc::Status::OK);
 }
+
+template class BatchCall<AppendRpc>;
+template class BatchCall<PutRpc>;
 
 }  // namespace walden

@@ -1,29 +1,32 @@
-// Append: one call, one batch.
+// Append and Put: one call, one batch.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
+#include "server/append_rpc.h"
 #include "server/mailbox_job.h"
 #include "server/rpc_context.h"
-#include "walden/v1/wal.pb.h"
 
 namespace walden {
 
 // Deletes itself when gRPC is done with it. Request and response belong to gRPC until then, so the
-// batch points into the request.
-class AppendCall final : public grpc::ServerUnaryReactor, private AppendJob {
+// batch points into the request, or into what the job encoded from it. `Rpc` is AppendRpc or
+// PutRpc.
+template <typename Rpc>
+class BatchCall final : public grpc::ServerUnaryReactor, private AppendJob {
  public:
-  AppendCall(const RpcContext& context, const v1::AppendRequest& request,
-             v1::AppendResponse* response);
+  BatchCall(const RpcContext& context, const typename Rpc::Request& request,
+            typename Rpc::Response* response);
 
  private:
   void OnAnswered() override;
   void OnDone() override { delete this; }
 
   const CallCount count_;
-  v1::AppendResponse* const response_;
+  typename Rpc::Response* const response_;
 };
 
-void FillAppendResponse(const AppendResult& result, v1::AppendResponse* response);
+using AppendCall = BatchCall<AppendRpc>;
+using PutCall = BatchCall<PutRpc>;
 
 }  // namespace walden

@@ -1,24 +1,25 @@
 #include "server/append_stream.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "engine/error.h"
-#include "server/append_call.h"
 #include "server/error_mapping.h"
-#include "server/validation.h"
 
 namespace walden {
 
 // One request on its way through. Reused, so that parsing finds memory that it can fill.
-class AppendStream::Request final : public AppendJob {
+template <typename Rpc>
+class BatchStream<Rpc>::Request final : public AppendJob {
  public:
-  explicit Request(AppendStream* stream) : stream_(stream) {}
+  explicit Request(BatchStream* stream) : stream_(stream) {}
 
   void OnAnswered() override { stream_->OnRequestAnswered(this); }
 
-  v1::AppendStreamRequest request;
-  v1::AppendStreamResponse response;
+  typename Rpc::StreamRequest request;
+  typename Rpc::StreamResponse response;
   uint64_t held_bytes = 0;
   // Set before the request enters in_flight_.
   RegionKey key;
@@ -27,16 +28,17 @@ class AppendStream::Request final : public AppendJob {
   bool answered = false;
 
  private:
-  AppendStream* const stream_;
+  BatchStream* const stream_;
 };
 
-AppendStream::AppendStream(const RpcContext& context) : context_(context) {
+template <typename Rpc>
+BatchStream<Rpc>::BatchStream(const RpcContext& context) : context_(context) {
   if (!context_.live_calls->Add(this)) {
     {
       absl::MutexLock lock(&mutex_);
       finished_ = true;
     }
-    Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
+    this->Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
     return;
   }
   live_ = true;
@@ -44,9 +46,11 @@ AppendStream::AppendStream(const RpcContext& context) : context_(context) {
   ReadNext();
 }
 
-AppendStream::~AppendStream() = default;
+template <typename Rpc>
+BatchStream<Rpc>::~BatchStream() = default;
 
-void AppendStream::OnDone() {
+template <typename Rpc>
+void BatchStream<Rpc>::OnDone() {
   if (live_) context_.live_calls->Remove(this);
   {
     absl::MutexLock lock(&mutex_);
@@ -55,12 +59,14 @@ void AppendStream::OnDone() {
   delete this;
 }
 
-bool AppendStream::InFlightFull() const {
+template <typename Rpc>
+bool BatchStream<Rpc>::InFlightFull() const {
   return held_bytes_ >= context_.limits.stream_in_flight_bytes ||
          held_requests_ >= context_.limits.stream_in_flight_requests;
 }
 
-void AppendStream::ReadNext() {
+template <typename Rpc>
+void BatchStream<Rpc>::ReadNext() {
   if (no_more_reads_ || reading_ != nullptr || InFlightFull()) return;
   if (unused_.empty()) {
     reading_ = new Request(this);
@@ -68,10 +74,11 @@ void AppendStream::ReadNext() {
     reading_ = unused_.back().release();
     unused_.pop_back();
   }
-  StartRead(&reading_->request);
+  this->StartRead(&reading_->request);
 }
 
-void AppendStream::OnReadDone(bool ok) {
+template <typename Rpc>
+void BatchStream<Rpc>::OnReadDone(bool ok) {
   LeadingTurn lead;
   bool should_finish = false;
   {
@@ -101,7 +108,8 @@ void AppendStream::OnReadDone(bool ok) {
   lead.Run(/*max_groups=*/1);
 }
 
-void AppendStream::Submit(Request* request, LeadingTurn* lead) {
+template <typename Rpc>
+void BatchStream<Rpc>::Submit(Request* request, LeadingTurn* lead) {
   if (!request->refused.ok()) {
     Statistics::Add(context_.statistics->refused_batches, 1);
     request->AnswerRefused(request->refused);
@@ -111,27 +119,30 @@ void AppendStream::Submit(Request* request, LeadingTurn* lead) {
 }
 
 // Checks the request and notes where it goes.
-void AppendStream::Prepare(Request* request) {
-  const v1::AppendRequest& append = request->request.append();
+template <typename Rpc>
+void BatchStream<Rpc>::Prepare(Request* request) {
+  const typename Rpc::Request& batch = Rpc::BatchOf(request->request);
   request->held_bytes = request->request.ByteSizeLong();
   request->answered = false;
   request->refused = absl::OkStatus();
   // Refusals too are answered in their region's order.
-  const Namespace* const in = context_.registry->namespaces().Find(append.namespace_());
-  request->key = {in == nullptr ? NamespaceId{0} : in->id, append.region_id()};
-  if (!request->request.has_append()) {
+  const Namespace* const in = context_.registry->namespaces().Find(batch.namespace_());
+  request->key = {in == nullptr ? NamespaceId{0} : in->id, batch.region_id()};
+  if (!Rpc::HasBatch(request->request)) {
     request->refused = MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                                 "append is missing", {{"field", "append"}, {"value", ""}});
+                                 absl::StrCat(Rpc::kField, " is missing"),
+                                 {{"field", std::string(Rpc::kField)}, {"value", ""}});
     return;
   }
-  request->refused = PrepareAppend(append, context_, *request).status();
+  request->refused = Rpc::Prepare(batch, context_, *request).status();
 }
 
-void AppendStream::OnRequestAnswered(Request* request) {
-  v1::AppendStreamResponse& response = request->response;
+template <typename Rpc>
+void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
+  typename Rpc::StreamResponse& response = request->response;
   response.set_request_id(request->request.request_id());
   if (request->batch.result.status.ok()) {
-    FillAppendResponse(request->batch.result, response.mutable_appended());
+    FillBatchResponse(request->batch.result, Rpc::Accepted(response));
   } else {
     response.mutable_refused()->Clear();
     ToProtoStatus(request->batch.result.status, response.mutable_refused());
@@ -150,7 +161,8 @@ void AppendStream::OnRequestAnswered(Request* request) {
 
 // Moves the request from in_flight_ to answers_, and the answered ones of its region behind it; or
 // leaves it for an earlier one of its region to take along.
-void AppendStream::Release(Request* request) {
+template <typename Rpc>
+void BatchStream<Rpc>::Release(Request* request) {
   auto position = in_flight_.begin();
   for (; *position != request; ++position) {
     if ((*position)->key == request->key) return;
@@ -167,7 +179,8 @@ void AppendStream::Release(Request* request) {
   }
 }
 
-void AppendStream::WriteNext() {
+template <typename Rpc>
+void BatchStream<Rpc>::WriteNext() {
   if (no_more_writes_) {
     while (!answers_.empty() && !writing_) {
       Recycle(answers_.front());
@@ -177,10 +190,11 @@ void AppendStream::WriteNext() {
   }
   if (writing_ || answers_.empty()) return;
   writing_ = true;
-  StartWrite(&answers_.front()->response);
+  this->StartWrite(&answers_.front()->response);
 }
 
-void AppendStream::OnWriteDone(bool ok) {
+template <typename Rpc>
+void BatchStream<Rpc>::OnWriteDone(bool ok) {
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -195,7 +209,8 @@ void AppendStream::OnWriteDone(bool ok) {
   FinishIf(should_finish);
 }
 
-void AppendStream::Recycle(Request* request) {
+template <typename Rpc>
+void BatchStream<Rpc>::Recycle(Request* request) {
   held_bytes_ -= request->held_bytes;
   --held_requests_;
   // As many as can be in flight at the same size; a client that once sent something large should
@@ -208,7 +223,8 @@ void AppendStream::Recycle(Request* request) {
   unused_.emplace_back(request);
 }
 
-void AppendStream::OnCancel() {
+template <typename Rpc>
+void BatchStream<Rpc>::OnCancel() {
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -220,7 +236,8 @@ void AppendStream::OnCancel() {
   FinishIf(should_finish);
 }
 
-void AppendStream::OnShutdown() {
+template <typename Rpc>
+void BatchStream<Rpc>::OnShutdown() {
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -231,20 +248,25 @@ void AppendStream::OnShutdown() {
   FinishIf(should_finish);
 }
 
-bool AppendStream::ShouldFinish() {
+template <typename Rpc>
+bool BatchStream<Rpc>::ShouldFinish() {
   if (finished_ || !no_more_reads_ || !in_flight_.empty() || !answers_.empty()) return false;
   finished_ = true;
   return true;
 }
 
-void AppendStream::FinishIf(bool should_finish) {
+template <typename Rpc>
+void BatchStream<Rpc>::FinishIf(bool should_finish) {
   if (!should_finish) return;
   grpc::Status end;
   {
     absl::MutexLock lock(&mutex_);
     end = end_;
   }
-  Finish(std::move(end));
+  this->Finish(std::move(end));
 }
+
+template class BatchStream<AppendRpc>;
+template class BatchStream<PutRpc>;
 
 }  // namespace walden

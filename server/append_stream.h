@@ -1,4 +1,4 @@
-// AppendStream: batches in, answers out, many under way.
+// AppendStream and PutStream: batches in, answers out, many under way.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,11 +11,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/append_rpc.h"
 #include "server/live_calls.h"
 #include "server/mailbox_job.h"
 #include "server/region_actor.h"
 #include "server/rpc_context.h"
-#include "walden/v1/wal.pb.h"
 
 namespace walden {
 
@@ -23,13 +23,14 @@ namespace walden {
 // requests; past it the stream is not read, and HTTP/2 makes the client wait.
 //
 // Answers of one region leave in the order of its requests, refusals included. Deletes itself when
-// gRPC is done with it.
-class AppendStream final
-    : public grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>,
+// gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
+template <typename Rpc>
+class BatchStream final
+    : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
       private LiveCall {
  public:
-  explicit AppendStream(const RpcContext& context);
-  ~AppendStream() override;
+  explicit BatchStream(const RpcContext& context);
+  ~BatchStream() override;
 
  private:
   class Request;
@@ -73,5 +74,8 @@ class AppendStream final
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Status end_ ABSL_GUARDED_BY(mutex_);
 };
+
+using AppendStream = BatchStream<AppendRpc>;
+using PutStream = BatchStream<PutRpc>;
 
 }  // namespace walden

@@ -77,7 +77,9 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
                             uint64_t seen_version) {
   const absl::StatusOr<Opening> opening =
       actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
-  if (opening.ok() && *opening == Opening::kNothing) FinishRecords(nullptr);
+  if (opening.ok() && *opening == Opening::kLater) return;
+  absl::Status finished;
+  if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
   {
     absl::MutexLock lock(&mutex_);
     TakeMade();
@@ -88,10 +90,15 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
     } else if (*opening == Opening::kWaitForRegion) {
       WaitForRecords(context_.registry->openings(), key_.region, seen_version);
     } else {
-      End(absl::OkStatus());
+      End(finished);
     }
   }
   AdvanceOrFinish();
+}
+
+void ChunkStream::OpenAgain(std::shared_ptr<RegionActor> actor) {
+  context_.readers->Post(
+      [this, actor = std::move(actor)] { AfterFind(actor, /*seen_version=*/0); });
 }
 
 void ChunkStream::StartProducing() {
@@ -163,7 +170,8 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   const bool more =
       progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge);
   const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
-  if (progress.ok() && !more && !stay) FinishRecords(session_.get());
+  absl::Status end = progress.status();
+  if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
   if (stay) session_->Rest();
   {
     absl::MutexLock lock(&mutex_);
@@ -175,7 +183,7 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
     } else if (stay) {
       WaitForRecords(session_->actor()->visibility(), *follow_, seen_version);
     } else {
-      End(progress.status());
+      End(end);
     }
   }
   AdvanceOrFinish();

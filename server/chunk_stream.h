@@ -1,4 +1,4 @@
-// What Read and Recover have in common: a stream of chunks of records.
+// What Read, Recover, Scan and Flush have in common: a stream of chunks of records.
 //
 // The next chunk is read and encoded on the readers' executor while the previous one is written,
 // and no further ahead: so a slow client holds at most two chunks and slows nobody else. A stream
@@ -42,6 +42,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     kSession,        // a session was set: its records follow
     kNothing,        // there is nothing to stream; FinishRecords ends it
     kWaitForRegion,  // call again when the region exists
+    kLater,          // OpenAgain is called, or was already; do not touch the stream before
   };
 
   explicit ChunkStream(const RpcContext& context) : context_(context) {}
@@ -60,7 +61,11 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   virtual size_t FinishChunk(Chunk&) { return 0; }
 
   // Everything was read (`session` is null if nothing was): adds the last message, if there is one.
-  virtual void FinishRecords(const ReadSession* /*session*/) {}
+  // Or says what is wrong, and the stream ends with that.
+  virtual absl::Status FinishRecords(const ReadSession* /*session*/) { return absl::OkStatus(); }
+
+  // After kLater: calls Open again, from the readers' executor. Any thread.
+  void OpenAgain(std::shared_ptr<RegionActor> actor);
 
   // To be called from what subclasses override.
   void AddMessage(const google::protobuf::Message& message);

@@ -66,6 +66,10 @@ ServerOptions OptionsFrom(const Config& config) {
   options.limits.max_payload_bytes = limits.max_payload_bytes.bytes;
   options.limits.read_chunk_bytes = limits.read_chunk_bytes.bytes;
   options.limits.stream_in_flight_bytes = limits.stream_in_flight_bytes.bytes;
+  options.limits.max_key_bytes = config.entries.max_key_bytes;
+  options.entries = {.total_bytes = config.entries.total_memory.bytes,
+                     .table_bytes = config.entries.table_memory.bytes,
+                     .page_bytes = config.entries.page_size.bytes};
   options.registry.max_open_regions = limits.max_open_regions;
   options.registry.mailbox_bytes = limits.mailbox_bytes.bytes;
   options.reader_bytes = limits.reader_bytes.bytes;

@@ -31,6 +31,16 @@ v1::RegionInfo::State StateOf(RegionListing::State state) {
   return v1::RegionInfo::STATE_UNSPECIFIED;
 }
 
+v1::TableKind KindOf(TableKind kind) {
+  switch (kind) {
+    case TableKind::kLog:
+      return v1::TABLE_KIND_LOG;
+    case TableKind::kEntries:
+      return v1::TABLE_KIND_ENTRIES;
+  }
+  return v1::TABLE_KIND_UNSPECIFIED;
+}
+
 }  // namespace
 
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto) {
@@ -53,6 +63,7 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
     state->set_deleted_through(table.deleted_through);
     state->set_first_live_sequence(table.first_live);
     state->set_last_live_sequence(table.last_live);
+    state->set_kind(KindOf(table.kind));
   }
   const OpeningReport& opening = description.opening;
   v1::OpeningReport* const report = proto->mutable_opening();

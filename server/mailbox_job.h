@@ -4,12 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/log_engine.h"
-#include "engine/types.h"
 #include "engine/memory_budget.h"
+#include "engine/types.h"
 
 namespace walden {
 
@@ -57,6 +58,8 @@ class AppendJob : public MailboxJob {
 
   AppendBatch batch;           // batch.result is the answer
   uint64_t payload_bytes = 0;  // of all payloads; set by the poster
+  std::string encoded;         // what the payloads point into if that is not the request
+  uint64_t entry_memory = 0;   // taken for a batch of entries; the actor's
 
  private:
   void SetRefused(const absl::Status& status) override;
@@ -70,6 +73,8 @@ class MarkDeletedJob : public MailboxJob {
   TableId table = 0;
   SequenceNumber through = 0;
   std::optional<uint64_t> region_version;
+  // Of an entry log: `through` is the id of a flush.
+  TableKind table_kind = TableKind::kLog;
   absl::StatusOr<SequenceNumber> result = 0;
 
  private:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/table_kind.h"
 
 namespace walden {
 namespace {
@@ -24,6 +25,14 @@ absl::StatusOr<std::unique_ptr<ReadSession>> ReadSession::Open(std::shared_ptr<R
       new ReadSession(std::move(actor), *std::move(reader), range, limits, statistics));
 }
 
+std::unique_ptr<ReadSession> ReadSession::Over(std::shared_ptr<RegionActor> actor,
+                                               std::unique_ptr<LogReader> reader,
+                                               const SessionLimits& limits,
+                                               Statistics* statistics) {
+  return std::unique_ptr<ReadSession>(
+      new ReadSession(std::move(actor), std::move(reader), ReadRange{}, limits, statistics));
+}
+
 ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<LogReader> reader,
                          const ReadRange& range, const SessionLimits& limits,
                          Statistics* statistics)
@@ -37,15 +46,22 @@ ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<Log
 
 ReadSession::~ReadSession() { Statistics::Subtract(statistics_->open_readers, 1); }
 
+absl::Status ReadSession::ClosedError(const RegionActor& actor) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                   absl::StrCat("region ", actor.options().key.region,
+                                " was closed while it was read; read again from where you are"));
+}
+
 void ReadSession::Rest() { reader_ = nullptr; }
 
 absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
                                                absl::FunctionRef<void(const RecordView&)> visit) {
   if (!error_.ok()) return error_;
-  if (actor_->closed()) {
-    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
-                     absl::StrCat("region ", actor_->options().key.region,
-                                  " was closed while it was read; read again from where you are"));
+  if (actor_->closed()) return ClosedError(*actor_);
+  if (range_.table.has_value() && limits_.table_kind.has_value()) {
+    const absl::Status status = CheckTableKind(
+        *range_.table, actor_->log().Position(*range_.table).kind, *limits_.table_kind);
+    if (!status.ok()) return status;
   }
   if (reader_ == nullptr) {
     absl::StatusOr<std::unique_ptr<LogReader>> reader = actor_->log().NewReader(range_);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -18,6 +19,8 @@ struct SessionLimits {
   uint64_t max_records = UINT64_MAX;
   uint64_t max_payload_bytes = UINT64_MAX;  // the record that reaches it is still visited
   size_t chunk_payload_bytes = size_t{256} << 10;
+  // What the table must be, for readers of one table; it may be decided while they wait.
+  std::optional<TableKind> table_kind;
 };
 
 // One thread at a time. Never waits for the region's writer.
@@ -28,7 +31,14 @@ class ReadSession {
                                                            const ReadRange& range,
                                                            const SessionLimits& limits,
                                                            Statistics* statistics);
+  // The same over a reader that is there already. Must not Rest.
+  static std::unique_ptr<ReadSession> Over(std::shared_ptr<RegionActor> actor,
+                                           std::unique_ptr<LogReader> reader,
+                                           const SessionLimits& limits, Statistics* statistics);
   ~ReadSession();
+
+  // UNAVAILABLE: what readers of a region are told once it was closed.
+  static absl::Status ClosedError(const RegionActor& actor);
 
   // Visits about one chunk's worth of records, and stops in front of one with a larger payload than
   // `max_record_bytes` (kTooLarge). kFinished also when a limit was reached. Records in front of a

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/table_kind.h"
 #include "server/parse_request.h"
 #include "server/record_encoder.h"
 
@@ -28,6 +29,8 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
                                                       std::unique_ptr<ReadSession>& session) {
   TablePosition position;
   if (actor != nullptr) position = actor->log().Position(request_.table_id());
+  absl::Status status = CheckTableKind(request_.table_id(), position.kind, TableKind::kLog);
+  if (!status.ok()) return status;
   AddPosition(position);
   if (bounds_.empty()) return Opening::kNothing;
   if (actor == nullptr) return request_.follow() ? Opening::kWaitForRegion : Opening::kNothing;
@@ -38,7 +41,8 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
     range.last = std::min(range.last, position.next - 1);
     if (range.first > range.last) return Opening::kNothing;
   }
-  SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
+  SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes,
+                       .table_kind = TableKind::kLog};
   if (request_.max_records() != 0) limits.max_records = request_.max_records();
   if (request_.max_bytes() != 0) limits.max_payload_bytes = request_.max_bytes();
   auto opened = ReadSession::Open(std::move(actor), range, limits, context_.statistics);

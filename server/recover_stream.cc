@@ -60,7 +60,7 @@ void RecoverStream::EncodeRecord(const RecordView& record, Chunk& chunk) {
 
 size_t RecoverStream::FinishChunk(Chunk& chunk) { return FinishRecoverChunk(chunk); }
 
-void RecoverStream::FinishRecords(const ReadSession* session) {
+absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
   v1::RecoverResponse response;
   v1::RecoverSummary* const summary = response.mutable_summary();
   if (session != nullptr) {
@@ -69,6 +69,7 @@ void RecoverStream::FinishRecords(const ReadSession* session) {
   }
   summary->set_tables(tables_.size());
   AddMessage(response);
+  return absl::OkStatus();
 }
 
 }  // namespace walden

@@ -17,7 +17,7 @@ class RecoverStream final : public ChunkStream {
   void BeginChunk(Chunk& chunk) override;
   void EncodeRecord(const RecordView& record, Chunk& chunk) override;
   size_t FinishChunk(Chunk& chunk) override;
-  void FinishRecords(const ReadSession* session) override;
+  absl::Status FinishRecords(const ReadSession* session) override;
 
   v1::RecoverRequest request_;
   absl::flat_hash_set<TableId> tables_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/error.h"
+#include "engine/table_kind.h"
 
 namespace walden {
 namespace {
@@ -20,7 +21,10 @@ class TimedSync final : public SyncJob {
 
 RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
                          const ActorEnvironment& environment)
-    : options_(options), environment_(environment), log_(std::move(log)) {}
+    : options_(options),
+      environment_(environment),
+      log_(std::move(log)),
+      entries_(log_, environment.entries) {}
 
 LeadingTurn::~LeadingTurn() {
   if (actor_ == nullptr) return;
@@ -124,7 +128,11 @@ bool RegionActor::CommitGroup() {
     bytes += job->payload_bytes;
     turn_.PopFront();
     group_jobs_.push_back(job);
-    group_.push_back(&job->batch);
+    if (Admit(job)) group_.push_back(&job->batch);
+  }
+  if (group_.empty()) {
+    AnswerGroup();
+    return true;
   }
   commit_phase_.store(CommitPhase::kStarted, std::memory_order_relaxed);
   log_->Commit(group_, [this] { OnCommitDone(); });
@@ -137,6 +145,14 @@ bool RegionActor::CommitGroup() {
   return true;
 }
 
+// False if the job is answered without the log.
+bool RegionActor::Admit(AppendJob* job) {
+  if (job->batch.kind != TableKind::kEntries) return true;
+  job->batch.result = AppendResult{};
+  job->batch.result.status = entries_.Admit(job->batch, &job->entry_memory);
+  return job->batch.result.status.ok();
+}
+
 void RegionActor::OnCommitDone() {
   if (commit_phase_.exchange(CommitPhase::kDone) == CommitPhase::kStarted) return;
   environment_.executor->Post([self = std::move(self_)] {
@@ -146,6 +162,9 @@ void RegionActor::OnCommitDone() {
 }
 
 void RegionActor::AnswerGroup() {
+  for (const AppendJob* job : group_jobs_) {
+    if (job->batch.kind == TableKind::kEntries) entries_.Applied(job->batch, job->entry_memory);
+  }
   visibility_.Publish(group_);
   Statistics& statistics = *environment_.statistics;
   uint64_t batches = 0;
@@ -165,7 +184,7 @@ void RegionActor::AnswerGroup() {
     synced |= job->batch.durability == Durability::kSync && !result.duplicate;
     unsynced |= !result.durable;
   }
-  Statistics::Add(statistics.commits, 1);
+  if (!group_.empty()) Statistics::Add(statistics.commits, 1);
   Statistics::Add(statistics.appended_batches, batches);
   Statistics::Add(statistics.appended_records, records);
   Statistics::Add(statistics.appended_payload_bytes, bytes);
@@ -180,7 +199,16 @@ void RegionActor::AnswerGroup() {
 }
 
 void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
-  job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+  const bool entries = job->table_kind == TableKind::kEntries;
+  absl::Status allowed =
+      CheckTableKind(job->table, log_->Position(job->table).kind, job->table_kind);
+  if (allowed.ok() && entries) allowed = entries_.CheckFinalize(job->table, job->through);
+  if (allowed.ok()) {
+    job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+    if (entries && job->result.ok()) entries_.Finalized(job->table, *job->result);
+  } else {
+    job->result = allowed;
+  }
   NoteError(job->result.status());
   job->Answer();
 }
@@ -199,6 +227,7 @@ void RegionActor::NoteError(const absl::Status& status) {
 }
 
 void RegionActor::CloseLog() {
+  entries_.Abandon();
   const absl::Status status = log_->Close();
   closed_.store(true, std::memory_order_release);
   visibility_.PublishAll();

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/entry/entry_tables.h"
 #include "engine/executor.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
@@ -101,6 +102,7 @@ struct ActorEnvironment {
   ActorHost* host = nullptr;
   Statistics* statistics = nullptr;
   LeaderSlots* leaders = nullptr;
+  entry::EntryEnvironment entries;  // for regions with entry logs
 };
 
 // Any thread may use it. Must be held by a shared_ptr, by the caller of Post too.
@@ -125,6 +127,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Only what RegionLog allows to any thread. Usable after the actor closed.
   const RegionLog& log() const { return *log_; }
   Visibility& visibility() { return visibility_; }
+  entry::EntryTables& entries() { return entries_; }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
@@ -136,6 +139,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool TakeWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
   bool WorkOnTurn();
   bool CommitGroup();
+  bool Admit(AppendJob* job);
   void OnCommitDone();
   void AnswerGroup();
   void AnswerMarkDeleted(MarkDeletedJob* job);
@@ -145,7 +149,8 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
 
   const ActorOptions options_;
   const ActorEnvironment environment_;
-  const std::unique_ptr<RegionLog> log_;
+  const std::shared_ptr<RegionLog> log_;  // shared with who loads entries
+  entry::EntryTables entries_;
   Visibility visibility_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> sync_scheduled_{false};

@@ -26,7 +26,8 @@ RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet name
       environment_(environment),
       mailbox_budget_(options.mailbox_bytes),
       leaders_(options.leader_slots),
-      actor_environment_{environment.actors, this, environment.statistics, &leaders_},
+      actor_environment_{environment.actors, this, environment.statistics, &leaders_,
+                         environment.entries},
       namespaces_(std::move(namespaces)) {}
 
 RegionRegistry::~RegionRegistry() = default;

@@ -64,6 +64,7 @@ struct RegistryEnvironment {
   Executor* background = nullptr;  // opening and dropping: long work
   Statistics* statistics = nullptr;
   RegionEvents* events = nullptr;
+  entry::EntryEnvironment entries;  // its loader must not be one of the above
 };
 
 // What opening everything at the start found.

@@ -19,6 +19,7 @@ struct ServiceLimits {
   uint64_t max_batch_bytes = uint64_t{16} << 20;  // payload bytes of one append
   uint64_t max_batch_records = 65536;
   uint64_t max_payload_bytes = uint64_t{16} << 20;
+  uint64_t max_key_bytes = 4096;  // of a row entry
   uint64_t read_chunk_bytes = uint64_t{256} << 10;
   // Of one AppendStream, read and not yet answered; past either the stream is not read.
   uint64_t stream_in_flight_bytes = uint64_t{8} << 20;
@@ -33,6 +34,8 @@ struct RpcContext {
   std::shared_ptr<ReaderBudget> reader_budget;
   LiveCalls* live_calls = nullptr;
   const Clock* clock = nullptr;
+  const WallClock* wall_clock = nullptr;
+  entry::EntryMemory* entry_memory = nullptr;
   Executor* readers = nullptr;      // never blocked by a writer
   Executor* background = nullptr;   // listings
   Executor* maintenance = nullptr;  // verification: long, one at a time

@@ -7,8 +7,6 @@
 #include "engine/error.h"
 
 namespace walden {
-namespace {
-
 absl::Status InvalidField(absl::string_view field, const std::string& value,
                           absl::string_view problem) {
   return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
@@ -23,6 +21,8 @@ absl::Status OverLimit(const std::string& field, absl::string_view limit_name, u
       absl::StrCat(field, " has ", value, ", and ", limit_name, " is ", limit),
       {{"field", field}, {"value", absl::StrCat(value)}, {"limit", absl::StrCat(limit)}});
 }
+
+namespace {
 
 // Bytes of all payloads.
 absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
@@ -47,16 +47,6 @@ absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
     return OverLimit("payloads", "limits.max_batch_bytes", total, limits.max_batch_bytes);
   }
   return total;
-}
-
-absl::Status CheckProducer(const v1::Producer& producer) {
-  if (producer.id() == 0) {
-    return InvalidField("producer.id", "0", "must not be 0; any random number will do");
-  }
-  if (producer.sequence() == 0) {
-    return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");
-  }
-  return absl::OkStatus();
 }
 
 struct BoundValue {
@@ -100,43 +90,38 @@ absl::StatusOr<RegionKey> CheckRegion(const NamespaceSet& namespaces, uint32_t n
 
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const RpcContext& context,
                                         AppendJob& job) {
-  const absl::StatusOr<const Namespace*> in =
-      CheckNamespace(context.registry->namespaces(), request.namespace_());
-  if (!in.ok()) return in.status();
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, context, job.batch);
+  if (!key.ok()) return key.status();
   const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, context.limits);
   if (!bytes.ok()) return bytes.status();
+  job.batch.kind = TableKind::kLog;
+  job.batch.payloads.assign(request.payloads().begin(), request.payloads().end());
+  job.payload_bytes = *bytes;
+  return key;
+}
 
-  AppendBatch& batch = job.batch;
-  switch (request.durability()) {
+absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured) {
+  switch (durability) {
     case v1::DURABILITY_UNSPECIFIED:
-      batch.durability = (*in)->PolicyOf(request.region_id()).default_durability;
-      break;
+      return configured;
     case v1::DURABILITY_SYNC:
-      batch.durability = Durability::kSync;
-      break;
+      return Durability::kSync;
     case v1::DURABILITY_BUFFERED:
-      batch.durability = Durability::kBuffered;
-      break;
+      return Durability::kBuffered;
     default:
-      return InvalidField("durability", absl::StrCat(static_cast<int>(request.durability())),
+      return InvalidField("durability", absl::StrCat(static_cast<int>(durability)),
                           "is not a durability that this version knows");
   }
-  batch.producer.reset();
-  if (request.has_producer()) {
-    if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
-    batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
+}
+
+absl::Status CheckProducer(const v1::Producer& producer) {
+  if (producer.id() == 0) {
+    return InvalidField("producer.id", "0", "must not be 0; any random number will do");
   }
-  batch.expected_next_sequence.reset();
-  if (request.has_expected_next_sequence()) {
-    batch.expected_next_sequence = request.expected_next_sequence();
+  if (producer.sequence() == 0) {
+    return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");
   }
-  batch.region_version.reset();
-  if (request.has_region_version()) batch.region_version = request.region_version();
-  batch.table = request.table_id();
-  batch.payloads.assign(request.payloads().begin(), request.payloads().end());
-  batch.result = AppendResult{};
-  job.payload_bytes = *bytes;
-  return RegionKey{(*in)->id, request.region_id()};
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end) {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "engine/types.h"
 #include "server/mailbox_job.h"
 #include "server/namespaces.h"
@@ -19,6 +21,42 @@ absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, 
 
 absl::StatusOr<RegionKey> CheckRegion(const NamespaceSet& namespaces, uint32_t namespace_id,
                                       uint64_t region_id);
+
+// INVALID_FIELD and LIMIT_EXCEEDED, for other checks of this kind.
+absl::Status InvalidField(absl::string_view field, const std::string& value,
+                          absl::string_view problem);
+absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
+                       uint64_t limit);
+
+absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
+absl::Status CheckProducer(const v1::Producer& producer);
+
+// Checks and takes over what an append and a put have in common: all but the payloads.
+template <typename Request>
+absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const RpcContext& context,
+                                       AppendBatch& batch) {
+  const absl::StatusOr<const Namespace*> in =
+      CheckNamespace(context.registry->namespaces(), request.namespace_());
+  if (!in.ok()) return in.status();
+  const absl::StatusOr<Durability> durability = CheckDurability(
+      request.durability(), (*in)->PolicyOf(request.region_id()).default_durability);
+  if (!durability.ok()) return durability.status();
+  batch.durability = *durability;
+  batch.producer.reset();
+  if (request.has_producer()) {
+    if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
+    batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
+  }
+  batch.expected_next_sequence.reset();
+  if (request.has_expected_next_sequence()) {
+    batch.expected_next_sequence = request.expected_next_sequence();
+  }
+  batch.region_version.reset();
+  if (request.has_region_version()) batch.region_version = request.region_version();
+  batch.table = request.table_id();
+  batch.result = AppendResult{};
+  return RegionKey{(*in)->id, request.region_id()};
+}
 
 // Checks an append and fills `job`, whose payloads then point into `request`.
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const RpcContext& context,

@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "engine/error.h"
 #include "server/admin_service.h"
+#include "server/entry_service.h"
 #include "server/wal_service.h"
 
 namespace walden {
@@ -28,9 +29,9 @@ int Workers(const ServerOptions& options) {
   return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// Of an append request besides its payloads, at most: tag and length of each, and the other fields.
+// Of an append or put besides its payloads, at most: what each adds, and the other fields.
 uint64_t MaxRequestBytes(const ServiceLimits& limits) {
-  constexpr uint64_t kPerPayload = 8;
+  constexpr uint64_t kPerPayload = 64;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
   return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
 }
@@ -83,6 +84,7 @@ absl::StatusOr<std::unique_ptr<WaldenServer>> WaldenServer::Start(const ServerOp
 WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
                            RegionEvents* events)
     : options_(options),
+      entry_memory_(options.entries),
       actor_threads_("actor", 2 * Workers(options)),
       reader_threads_("reader", Workers(options)),
       background_threads_("opener", Workers(options)),
@@ -91,7 +93,8 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
                                         .actors = &actor_threads_,
                                         .background = &background_threads_,
                                         .statistics = &statistics_,
-                                        .events = events == nullptr ? &no_events_ : events};
+                                        .events = events == nullptr ? &no_events_ : events,
+                                        .entries = {&entry_memory_, &reader_threads_}};
   registry_ =
       std::make_unique<RegionRegistry>(options.registry, std::move(namespaces), environment);
   context_.limits = options.limits;
@@ -101,6 +104,8 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
       std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait, Clock::Real());
   context_.live_calls = &live_calls_;
   context_.clock = Clock::Real();
+  context_.wall_clock = WallClock::Real();
+  context_.entry_memory = &entry_memory_;
   context_.readers = &reader_threads_;
   context_.background = &background_threads_;
   context_.maintenance = &maintenance_thread_;
@@ -109,6 +114,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   context_.version = options.version;
   context_.started = Clock::Real()->Now();
   wal_service_ = std::make_unique<WalService>(context_);
+  entry_service_ = std::make_unique<EntryService>(context_);
   admin_service_ = std::make_unique<AdminService>(context_);
   ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
     registry_->SyncDue();
@@ -140,6 +146,7 @@ absl::Status WaldenServer::Listen() {
       std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);
   builder.RegisterService(wal_service_.get());
+  builder.RegisterService(entry_service_.get());
   builder.RegisterService(admin_service_.get());
   std::vector<int> ports(options_.listen.size(), 0);
   for (size_t i = 0; i < options_.listen.size(); ++i) {
@@ -157,7 +164,8 @@ absl::Status WaldenServer::Listen() {
     return ListenError(absl::StrCat(options_.listen.size(), " addresses"));
   // Health is asked for the daemon as a whole (""), or by service.
   for (const char* const service :
-       {v1::WalService::service_full_name(), v1::AdminService::service_full_name()}) {
+       {v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
+        v1::AdminService::service_full_name()}) {
     grpc_server_->GetHealthCheckService()->SetServingStatus(service, true);
   }
   return absl::OkStatus();

@@ -26,7 +26,8 @@ struct ServerOptions {
   std::vector<std::string> listen;  // host:port (port 0: any free one), [v6]:port or unix:/path
   ServiceLimits limits;
   RegistryOptions registry;
-  uint64_t reader_bytes = uint64_t{64} << 20;             // of chunks on their way to readers
+  uint64_t reader_bytes = uint64_t{64} << 20;  // of chunks on their way to readers
+  entry::EntryLimits entries;
   absl::Duration reader_wait = absl::Seconds(10);         // for reader_bytes
   absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts
   int workers = 0;                                        // 0: one per processor, at least two
@@ -65,6 +66,7 @@ class WaldenServer {
   RegionEvents no_events_;
   Statistics statistics_;
   LiveCalls live_calls_;
+  entry::EntryMemory entry_memory_;
   // Writers block in syncs, so readers and opening regions have threads of their own.
   ThreadPool actor_threads_;
   ThreadPool reader_threads_;
@@ -74,6 +76,7 @@ class WaldenServer {
   RpcContext context_;
   StartSummary start_summary_;
   std::unique_ptr<grpc::Service> wal_service_;
+  std::unique_ptr<grpc::Service> entry_service_;
   std::unique_ptr<grpc::Service> admin_service_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::vector<std::string> addresses_;

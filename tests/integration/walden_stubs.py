@@ -89,4 +89,5 @@ import health_pb2
 import health_pb2_grpc
 import reflection_pb2
 import reflection_pb2_grpc
-from walden.v1 import admin_pb2, admin_pb2_grpc, common_pb2, wal_pb2, wal_pb2_grpc
+from walden.v1 import admin_pb2, admin_pb2_grpc, common_pb2, entry_pb2, entry_pb2_grpc, wal_pb2
+from walden.v1 import wal_pb2_grpc

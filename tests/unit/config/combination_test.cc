@@ -105,5 +105,23 @@ TEST(Combination, ASettingThatIsWrongByItselfIsNotComparedWithOthers) {
               ElementsAre(HasSubstr("[0].id"), HasSubstr("[1].id")));
 }
 
+TEST(Combination, EntryMemoryThatNobodySetIsLoweredToFit) {
+  const LoadedConfig loaded = MustLoad("entries: {total_memory: 64MiB}");
+  EXPECT_EQ(loaded.config.entries.table_memory, MiB(64));
+  EXPECT_EQ(loaded.config.entries.page_size, MiB(16));
+  EXPECT_EQ(MustLoad("{entries: {total_memory: 64MiB, table_memory: 32MiB}, limits: "
+                     "{max_batch_bytes: 1MiB}}")
+                .config.entries.page_size,
+            MiB(16));
+}
+
+TEST(Combination, EntryMemoryThatHoldsNoFullPutIsRefused) {
+  EXPECT_THAT(Problems("entries:\n  table_memory: 16MiB\n"),
+              ElementsAre(HasSubstr("entries.table_memory is 16MiB and must be at least twice "
+                                    "limits.max_batch_bytes (32MiB)")));
+  EXPECT_THAT(Problems("entries:\n  table_memory: 1GiB\n"),
+              ElementsAre(HasSubstr("above entries.total_memory")));
+}
+
 }  // namespace
 }  // namespace walden

@@ -1,0 +1,68 @@
+#include "server/entry_recover_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "server/parse_request.h"
+#include "server/validation.h"
+
+namespace walden {
+
+EntryRecoverStream::EntryRecoverStream(const RpcContext& context, const grpc::ByteBuffer& request)
+    : EntryStream(context, v1::EntryRecoverResponse::kEntriesFieldNumber) {
+  absl::StatusOr<RegionKey> key = RegionKey{};
+  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+    key = status;
+  } else {
+    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+  }
+  Begin(key, std::nullopt);
+}
+
+ChunkStream::Opening EntryRecoverStream::OpenNothing() {
+  v1::EntryRecoverResponse response;
+  *response.mutable_header() = header_;
+  AddMessage(response);
+  return Opening::kNothing;
+}
+
+// Straight from the log: that is the order, and one pass whatever fits the memory. The pages tell
+// how much it must be.
+absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTable(
+    const std::shared_ptr<RegionActor>& actor, const std::shared_ptr<entry::EntryTable>& table,
+    std::unique_ptr<ReadSession>& session) {
+  const std::optional<entry::TableSummary> state = table->Summary();
+  if (!state.has_value()) return std::nullopt;
+  header_.set_finalized_through(state->finalized_through);
+  for (const SequenceNumber flush : state->flushes) header_.add_flush_ids(flush);
+  header_.set_entries(state->entries);
+  header_.set_bytes(state->data_bytes);
+  header_.set_spilled_entries(state->spilled_entries);
+  const Opening nothing = OpenNothing();
+  if (state->through <= state->finalized_through) return nothing;
+  const SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
+  auto opened = ReadSession::Open(
+      actor,
+      {.table = request_.table_id(), .first = state->finalized_through + 1, .last = state->through},
+      limits, context_.statistics);
+  if (!opened.ok()) return opened.status();
+  session = *std::move(opened);
+  return Opening::kSession;
+}
+
+absl::Status EntryRecoverStream::FinishRecords(const ReadSession*) {
+  if (entries() != header_.entries() || bytes() != header_.bytes()) {
+    return MakeError(
+        absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
+        absl::StrCat("table ", request_.table_id(), " held ", header_.entries(), " entries and ",
+                     entries(), " were streamed: some were finalized meanwhile; recover again"));
+  }
+  v1::EntryRecoverResponse response;
+  response.mutable_summary()->set_entries(entries());
+  response.mutable_summary()->set_bytes(bytes());
+  AddMessage(response);
+  return absl::OkStatus();
+}
+
+}  // namespace walden

@@ -1,0 +1,69 @@
+// EntryService: each rpc is a class of its own.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/append_call.h"
+#include "server/append_stream.h"
+#include "server/entry_recover_stream.h"
+#include "server/finalize_call.h"
+#include "server/flush_stream.h"
+#include "server/get_call.h"
+#include "server/rpc_context.h"
+#include "server/scan_stream.h"
+#include "walden/v1/entry.grpc.pb.h"
+
+namespace walden {
+
+// What streams entries encodes them itself (entry_encoder.h), so gRPC hands it raw bytes.
+using EntryServiceMethods = v1::EntryService::WithCallbackMethod_Put<
+    v1::EntryService::WithCallbackMethod_PutStream<v1::EntryService::WithCallbackMethod_Get<
+        v1::EntryService::WithRawCallbackMethod_Scan<v1::EntryService::WithRawCallbackMethod_Flush<
+            v1::EntryService::WithCallbackMethod_Finalize<
+                v1::EntryService::WithRawCallbackMethod_Recover<v1::EntryService::Service>>>>>>>;
+
+class EntryService final : public EntryServiceMethods {
+ public:
+  explicit EntryService(const RpcContext& context) : context_(context) {}
+
+ private:
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext*, const v1::PutRequest* request,
+                                v1::PutResponse* response) override {
+    return new PutCall(context_, *request, response);
+  }
+
+  grpc::ServerBidiReactor<v1::PutStreamRequest, v1::PutStreamResponse>* PutStream(
+      grpc::CallbackServerContext*) override {
+    return new walden::PutStream(context_);
+  }
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext*, const v1::GetRequest* request,
+                                v1::GetResponse* response) override {
+    return new GetCall(context_, *request, response);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext*,
+                                                   const grpc::ByteBuffer* request) override {
+    return new ScanStream(context_, *request);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Flush(grpc::CallbackServerContext*,
+                                                    const grpc::ByteBuffer* request) override {
+    return new FlushStream(context_, *request);
+  }
+
+  grpc::ServerUnaryReactor* Finalize(grpc::CallbackServerContext*,
+                                     const v1::FinalizeRequest* request,
+                                     v1::FinalizeResponse* response) override {
+    return new FinalizeCall(context_, *request, response);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext*,
+                                                      const grpc::ByteBuffer* request) override {
+    return new EntryRecoverStream(context_, *request);
+  }
+
+  const RpcContext& context_;
+};
+
+}  // namespace walden

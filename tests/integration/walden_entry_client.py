@@ -1,0 +1,183 @@
+"""A client of EntryService that checks what every answer must hold."""
+
+import queue
+
+import grpc
+
+from walden_client import SYNC, error_from_rpc, error_from_status
+from walden_stubs import entry_pb2, entry_pb2_grpc
+
+
+def entry(key, value=None, created=None, expires=None):
+    """A row entry; without a value a tombstone."""
+    made = entry_pb2.Entry(key=key, created_unix_ms=created, expires_unix_ms=expires)
+    if value is None:
+        made.tombstone = True
+    else:
+        made.value = value
+    return made
+
+
+def put_request(
+    region, table, entries, durability=SYNC, expected_next=None, region_version=None, producer=None
+):
+    """`entries` are made by entry(), or (key, value) pairs; `producer` is (id, sequence)."""
+    request = entry_pb2.PutRequest(
+        region_id=region,
+        table_id=table,
+        entries=[entry(*e) if isinstance(e, tuple) else e for e in entries],
+        durability=durability,
+        expected_next_sequence=expected_next,
+        region_version=region_version,
+    )
+    if producer is not None:
+        request.producer.id, request.producer.sequence = producer
+    return request
+
+
+class PutStream:
+    """A pipelined put stream: send() from one thread, answers() from another or the same."""
+
+    def __init__(self, stub):
+        self._requests = queue.SimpleQueue()
+        self.call = stub.PutStream(iter(self._requests.get, None))
+
+    def send(self, put, request_id):
+        request = entry_pb2.PutStreamRequest(request_id=request_id)
+        if put is not None:
+            request.put.CopyFrom(put)
+        self._requests.put(request)
+
+    def half_close(self):
+        self._requests.put(None)
+
+    def answers(self):
+        """Yields (request_id, PutResponse or WaldenError) until the stream ends."""
+        try:
+            for response in self.call:
+                if response.WhichOneof("result") == "refused":
+                    yield response.request_id, error_from_status(response.refused)
+                else:
+                    yield response.request_id, response.done
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+
+    def cancel(self):
+        self.call.cancel()
+        self._requests.put(None)
+
+
+class Flush:
+    """A running Flush: iterate it for entries; `summary` is there at the end."""
+
+    def __init__(self, call):
+        self.call = call
+        self.header = self._next().header
+        self.flush_id = self.header.flush_id
+        self.summary = None
+
+    def _next(self):
+        try:
+            return next(self.call, None)
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+
+    def __iter__(self):
+        entries, size, last = 0, 0, None
+        while (response := self._next()) is not None:
+            if self.summary is not None:
+                raise AssertionError("Flush streamed something after its summary")
+            for e in response.entries:
+                position = (e.key, -e.sequence)
+                if last is not None and position <= last:
+                    raise AssertionError(f"Flush streamed {position} behind {last}")
+                last = position
+                entries += 1
+                size += len(e.key) + len(e.value)
+                yield e
+            if response.HasField("summary"):
+                self.summary = response.summary
+        if self.summary is None:
+            raise AssertionError("Flush ended without a summary")
+        counted = (self.flush_id, entries, size)
+        for stated in (self.header, self.summary):
+            if counted != (stated.flush_id, stated.entries, stated.bytes):
+                raise AssertionError(f"Flush streamed {counted}, and said {stated}")
+
+    def cancel(self):
+        self.call.cancel()
+
+
+class EntryClient:
+    """EntryService over the connection of a Client. Any thread."""
+
+    def __init__(self, client):
+        self.client = client
+        self.stub = entry_pb2_grpc.EntryServiceStub(client.channel)
+
+    def put(self, region, table, entries, **options):
+        return self.client.call(self.stub.Put, put_request(region, table, entries, **options))
+
+    def put_stream(self):
+        return PutStream(self.stub)
+
+    def get_many(self, region, table, keys):
+        """The entries, or None for keys that are not there."""
+        request = entry_pb2.GetRequest(region_id=region, table_id=table, keys=keys)
+        results = self.client.call(self.stub.Get, request).results
+        if len(results) != len(keys):
+            raise AssertionError(f"Get of {len(keys)} keys answered {len(results)} results")
+        return [r.entry if r.HasField("entry") else None for r in results]
+
+    def get(self, region, table, key):
+        """The value, or None."""
+        found = self.get_many(region, table, [key])[0]
+        return None if found is None else found.value
+
+    def scan(self, region, table, start=b"", end=None, max_entries=0):
+        request = entry_pb2.ScanRequest(
+            region_id=region, table_id=table, start_key=start, end_key=end, max_entries=max_entries
+        )
+        try:
+            responses = list(self.stub.Scan(request, timeout=self.client.timeout))
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+        return [e for response in responses for e in response.entries]
+
+    def begin_flush(self, region, table, region_version=None):
+        request = entry_pb2.FlushRequest(
+            region_id=region, table_id=table, region_version=region_version
+        )
+        return Flush(self.stub.Flush(request, timeout=self.client.timeout))
+
+    def flush(self, region, table, **options):
+        """(flush id, entries)"""
+        flush = self.begin_flush(region, table, **options)
+        return flush.flush_id, list(flush)
+
+    def finalize(self, region, table, flush_id, region_version=None):
+        request = entry_pb2.FinalizeRequest(
+            region_id=region, table_id=table, flush_id=flush_id, region_version=region_version
+        )
+        return self.client.call(self.stub.Finalize, request).finalized_through
+
+    def recover(self, region, table):
+        """(header, entries), checked against the summary."""
+        request = entry_pb2.EntryRecoverRequest(region_id=region, table_id=table)
+        header, entries, summary = None, [], None
+        try:
+            for response in self.stub.Recover(request, timeout=self.client.timeout):
+                if response.HasField("header"):
+                    header = response.header
+                entries.extend(response.entries)
+                if response.HasField("summary"):
+                    summary = response.summary
+        except grpc.RpcError as error:
+            raise error_from_rpc(error) from None
+        if header is None or summary is None:
+            raise AssertionError("Recover without a header or a summary")
+        counted = (len(entries), sum(len(e.key) + len(e.value) for e in entries))
+        for stated in (header, summary):
+            if counted != (stated.entries, stated.bytes):
+                raise AssertionError(f"Recover streamed {counted}, and said {stated}")
+        return header, entries
