@@ -31,7 +31,7 @@ int Workers(const ServerOptions& options) {
 
 // Of an append or put besides its payloads, at most: what each adds, and the other fields.
 uint64_t MaxRequestBytes(const ServiceLimits& limits) {
-  constexpr uint64_t kPerPayload = 64;
+  constexpr uint64_t kPerPayload = 16;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
   return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
 }

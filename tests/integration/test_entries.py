@@ -32,6 +32,11 @@ class EntryTest(SharedDaemonTestCase):
     def flush(self, table=1, **options):
         return self.entries.flush(self.region, table, **options)
 
+    def put_a_lot(self):
+        """400 entries, 40 MB: far more than lies between a daemon and a client that does not read."""
+        for i in range(0, 400, 100):
+            self.put(*((b"%05d" % j, b"x" * 100_000) for j in range(i, i + 100)))
+
     def test_a_put_is_numbered_durable_and_read_at_once(self):
         answer = self.put((b"a", b"1"), (b"b", b"2"), (b"a", b"3"))
         self.assertEqual((answer.first_sequence, answer.last_sequence), (1, 3))
@@ -93,15 +98,15 @@ class EntryTest(SharedDaemonTestCase):
             self.entries.finalize(self.region, 1, 1)
         with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="flush_id"):
             self.entries.finalize(self.region, 1, 0)
-        self.put(*((b"%05d" % i, b"x" * 1000) for i in range(4000)))
+        self.put_a_lot()
         flush = self.entries.begin_flush(self.region, 1)
         with self.assert_refused(Code.FAILED_PRECONDITION, "FLUSH_NOT_CONSUMED"):
             self.entries.finalize(self.region, 1, flush.flush_id)
-        self.assertEqual(len(list(flush)), 4001)
+        self.assertEqual(len(list(flush)), 401)
         self.assertEqual(self.entries.finalize(self.region, 1, flush.flush_id), flush.flush_id)
 
     def test_an_older_flush_ends_when_a_newer_one_is_finalized(self):
-        self.put(*((b"%05d" % i, b"x" * 1000) for i in range(8000)))
+        self.put_a_lot()
         older = self.entries.begin_flush(self.region, 1)
         next(iter(older))
         self.put((b"more", b"1"))
@@ -230,13 +235,13 @@ class EntryTest(SharedDaemonTestCase):
         self.assertEqual(self.client.health_status("walden.v1.EntryService"), serving)
 
     def test_closing_a_region_loses_nothing_and_its_readers_are_told(self):
-        self.put(*((b"%05d" % i, b"x" * 1000) for i in range(8000)))
+        self.put_a_lot()
         flush = self.entries.begin_flush(self.region, 1)
         self.client.close_region(self.region)
         with self.assert_refused(Code.UNAVAILABLE, "SHUTTING_DOWN"):
             list(flush)
-        self.assertEqual(self.get(b"00042"), b"x" * 1000)
-        self.assertEqual(len(self.flush()[1]), 8000)
+        self.assertEqual(self.get(b"00042"), b"x" * 100_000)
+        self.assertEqual(len(self.flush()[1]), 400)
 
 
 class RestartTest(WaldenTestCase):
