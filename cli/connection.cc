@@ -53,6 +53,7 @@ Connection::Connection(const std::string& address, std::optional<absl::Duration>
       channel_(
           grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ChannelOptions())),
       wal_(v1::WalService::NewStub(channel_)),
+      entries_(v1::EntryService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)) {}
 
 void Connection::SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {

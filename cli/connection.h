@@ -12,6 +12,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "walden/v1/admin.grpc.pb.h"
+#include "walden/v1/entry.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 
 namespace walden::cli {
@@ -28,6 +29,7 @@ class Connection {
              Interrupt& interrupt);
 
   v1::WalService::Stub& wal() { return *wal_; }
+  v1::EntryService::Stub& entries() { return *entries_; }
   v1::AdminService::Stub& admin() { return *admin_; }
   Interrupt& interrupt() { return interrupt_; }
 
@@ -64,6 +66,7 @@ class Connection {
   Interrupt& interrupt_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::WalService::Stub> wal_;
+  std::unique_ptr<v1::EntryService::Stub> entries_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
 };
 

@@ -48,6 +48,12 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   }
   if (reason == "LIMIT_EXCEEDED") return "`walden stats` shows the daemon's limits";
   if (reason == "UNKNOWN_NAMESPACE") return "`walden namespaces` lists them";
+  if (reason == "ENTRY_MEMORY_FULL") {
+    return "`walden flush --out FILE --finalize` makes room, `walden stats` shows how much is used";
+  }
+  if (reason == "WRONG_TABLE_KIND") {
+    return "`walden describe` shows what each table is";
+  }
   if (reason == "REGION_FAILED") {
     return "a write failed and the region takes no more; after mending the disk, `walden close` "
            "it: "

@@ -50,6 +50,11 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddTailCommand(app, program);
   AddMarkDeletedCommand(app, program);
   AddRecoverCommand(app, program);
+  AddPutCommand(app, program);
+  AddGetCommand(app, program);
+  AddScanCommand(app, program);
+  AddFlushCommand(app, program);
+  AddFinalizeCommand(app, program);
   AddNamespacesCommand(app, program);
   AddRegionsCommand(app, program);
   AddDescribeCommand(app, program);

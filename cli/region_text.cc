@@ -18,9 +18,10 @@ std::string Range(uint64_t first, uint64_t last) {
 }
 
 std::string TablesText(const v1::RegionState& state) {
-  TextTable tables({">table", ">live", ">next", ">deleted through"});
+  TextTable tables({">table", "kind", ">live", ">next", ">deleted through"});
   for (const v1::TableState& table : state.tables()) {
     tables.AddRow({absl::StrCat(table.table_id()),
+                   table.kind() == v1::TABLE_KIND_ENTRIES ? "entries" : "log",
                    Range(table.first_live_sequence(), table.last_live_sequence()),
                    absl::StrCat(table.next_sequence()), absl::StrCat(table.deleted_through())});
   }
@@ -112,6 +113,7 @@ std::string StatisticsText(const v1::GetStatisticsResponse& s) {
       {"mailboxes", of(s.mailbox_bytes(), s.mailbox_bytes_limit())},
       {"readers",
        absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ", s.open_readers(), " open")},
+      {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_bytes_limit())},
       {"most per batch", absl::StrCat(FormatCount(s.max_batch_records()), " records, ",
                                       FormatBytes(s.max_batch_bytes()))},
       {"most per payload", FormatBytes(s.max_payload_bytes())},
