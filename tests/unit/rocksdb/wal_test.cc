@@ -88,9 +88,11 @@ TEST_F(RocksdbWalTest, AfterACleanCloseTheLastRecordCannotPassForATornTail) {
   ASSERT_TRUE(log_->Close().ok());
   Stop();
   uint64_t offset = 0;
+  uint64_t before = 0;
   const std::string path = PathOf("record 4", &offset);
-  // Zeros from the record on, up to what closing noted behind it, as if it had never been written.
-  for (uint64_t at = offset - 60; at < offset + 8; ++at) disk_.SetByte(path, at, 0);
+  ASSERT_EQ(PathOf("record 3", &before), path);
+  // Zeros up to what closing noted behind it, as if the record had never been written.
+  for (uint64_t at = before + 8; at < offset + 8; ++at) disk_.SetByte(path, at, 0);
   OpenEngine();
   EXPECT_TRUE(HasReason(Open(), ErrorReason::kCorruption));
 }
