@@ -74,6 +74,7 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
        },
        /*finds_damage_when_a_region_opens=*/true,
        /*serves_around_damage=*/true,
+       /*regions_have_own_files=*/true,
        /*numbers_end_with_their_region=*/true,
        [](uint64_t segment_bytes) {
          return segment_bytes - segment::kMagicBytes - segment::kMinRecordBytes;
@@ -81,6 +82,7 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
       {"rocksdb", RocksdbOnFiles::Open,
        /*finds_damage_when_a_region_opens=*/false,
        /*serves_around_damage=*/false,
+       /*regions_have_own_files=*/false,
        /*numbers_end_with_their_region=*/false,
        /*payload_that_fills_segment=*/nullptr},
   };

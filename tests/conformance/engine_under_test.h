@@ -30,6 +30,10 @@ struct EngineUnderTest {
   // refused as with kRefuse.
   bool serves_around_damage = true;
 
+  // Whether each region has files of its own, which are read from whenever it is read; else regions
+  // share files and fates, and what was written lately is in memory.
+  bool regions_have_own_files = true;
+
   // Whether the numbers of a dropped region's tables are used again.
   bool numbers_end_with_their_region = true;
 

@@ -56,6 +56,14 @@ std::vector<Setting> FaultFileSettings() {
   return settings;
 }
 
+std::vector<Setting> SettingsWith(std::vector<Setting> settings,
+                                  const std::function<bool(const EngineUnderTest&)>& wanted) {
+  settings.erase(std::remove_if(settings.begin(), settings.end(),
+                                [&](const Setting& s) { return !wanted(*s.engine); }),
+                 settings.end());
+  return settings;
+}
+
 // ---------------------------------------------------------------------------------------------------
 // Ledger
 
