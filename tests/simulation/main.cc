@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -31,22 +32,22 @@ void Report(uint64_t seed, const std::vector<std::string>& history, const absl::
             << std::flush;
 }
 
-int RunOne(uint64_t seed, bool verbose) {
+int RunOne(uint64_t seed, SimulatedEngine engine, bool verbose) {
   const auto print = [](const std::string& line) { std::cout << line << "\n"; };
-  Simulation simulation(seed, verbose, print);
+  Simulation simulation(seed, engine, verbose, print);
   const absl::Status status = simulation.Run();
   std::cout << (status.ok() ? "seed holds" : "WRONG: " + ShowStatus(status)) << std::endl;
   return status.ok() ? 0 : 1;
 }
 
-int RunMany(std::pair<uint64_t, uint64_t> seeds, int max_failures) {
+int RunMany(std::pair<uint64_t, uint64_t> seeds, SimulatedEngine engine, int max_failures) {
   std::atomic<uint64_t> next{seeds.first};
   std::atomic<int> failures{0};
   std::mutex printing;
   const auto work = [&] {
     for (uint64_t seed; (seed = next++) <= seeds.second && failures < max_failures;) {
       std::vector<std::string> history;
-      Simulation simulation(seed, /*every_operation=*/false,
+      Simulation simulation(seed, engine, /*every_operation=*/false,
                             [&](const std::string& line) { history.push_back(line); });
       const absl::Status status = simulation.Run();
       if (status.ok()) continue;
@@ -74,17 +75,22 @@ int main(int argc, char** argv) {
   std::string seeds = "1..1000";
   bool verbose = false;
   int max_failures = 1;
+  auto engine = walden::testing::SimulatedEngine::kSegment;
   auto* one = app.add_option("--seed", seed, "Run this seed and print its history");
   app.add_option("--seeds", seeds, "Run these, FROM..TO, on all processors")->excludes(one);
+  app.add_option("--engine", engine, "segment or rocksdb")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, walden::testing::SimulatedEngine>{
+          {"segment", walden::testing::SimulatedEngine::kSegment},
+          {"rocksdb", walden::testing::SimulatedEngine::kRocksdb}}));
   app.add_flag("--verbose", verbose, "With --seed: print every file operation");
   app.add_option("--max-failures", max_failures, "Stop after so many failing seeds")
       ->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
-  if (one->count() > 0) return walden::testing::RunOne(seed, verbose);
+  if (one->count() > 0) return walden::testing::RunOne(seed, engine, verbose);
   std::pair<uint64_t, uint64_t> range;
   if (!walden::testing::ParseRange(seeds, &range)) {
     std::cerr << "--seeds is " << seeds << ", must be FROM..TO\n";
     return 2;
   }
-  return walden::testing::RunMany(range, max_failures);
+  return walden::testing::RunMany(range, engine, max_failures);
 }

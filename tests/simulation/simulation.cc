@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/segment/segment_engine.h"
+#include "tests/support/rocksdb_on_files.h"
 
 namespace walden::testing {
 namespace {
@@ -12,9 +13,10 @@ constexpr char kDirectory[] = "/data";
 
 }  // namespace
 
-Simulation::Simulation(uint64_t seed, bool every_operation,
+Simulation::Simulation(uint64_t seed, SimulatedEngine engine, bool every_operation,
                        std::function<void(const std::string&)> observe)
-    : random_(seed),
+    : kind_(engine),
+      random_(seed),
       observe_(std::move(observe)),
       disk_(random_.Next()),
       background_(random_.Next()),
@@ -49,7 +51,7 @@ absl::Status Simulation::Run() {
     status = disk_.crashed() ? RecoverFromCrash() : Step();
   }
   if (status.ok()) status = RecoverFromCrash();
-  if (status.ok()) status = DamageCopies();
+  if (status.ok() && kind_ == SimulatedEngine::kSegment) status = DamageCopies();
   return status;
 }
 
@@ -61,7 +63,7 @@ absl::Status Simulation::Step() {
   if (choice < 62) return Mark(region);
   if (choice < 66) return Sync(region);
   if (choice < 74) return Read(region);
-  if (choice < 76) return ReadWithErrors(region);
+  if (choice < 76 && kind_ == SimulatedEngine::kSegment) return ReadWithErrors(region);
   if (choice < 78) return Verify(region);
   if (choice < 82) return Reopen(region);
   if (choice < 88) {
@@ -69,7 +71,7 @@ absl::Status Simulation::Step() {
   } else if (choice < 91) {
     Note("power cut");
     disk_.PowerCut(RandomLoss());
-  } else if (choice < 93) {
+  } else if (choice < 93 || kind_ == SimulatedEngine::kRocksdb) {
     Note("kill");
     disk_.Kill();
   } else if (choice < 97) {
@@ -139,7 +141,10 @@ absl::Status Simulation::OpenEverything() {
   return status;
 }
 
-absl::Status Simulation::OpenEngine() {
+absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::TryOpenEngine() {
+  if (kind_ == SimulatedEngine::kRocksdb) {
+    return OpenRocksdbOnFiles(&disk_, absl::StrCat(kDirectory, "/default"));
+  }
   SegmentEngineOptions options;
   options.file_system = &disk_;
   options.clock = &clock_;
@@ -147,9 +152,13 @@ absl::Status Simulation::OpenEngine() {
   options.data_directory = kDirectory;
   options.namespace_name = "default";
   options.spare_segment_bytes = regions_[0].options.segment_size_bytes;
+  return SegmentEngine::Open(options);
+}
+
+absl::Status Simulation::OpenEngine() {
   for (int attempt = 0;; ++attempt) {
     const uint64_t faults_before = disk_.faults_hit();
-    auto engine = SegmentEngine::Open(options);
+    auto engine = TryOpenEngine();
     if (engine.ok()) {
       engine_ = std::move(*engine);
       return absl::OkStatus();
