@@ -84,7 +84,10 @@ void GetCall::LookIntoLog() {
 
 void GetCall::Found(size_t index, const RecordView& record) {
   const entry::EntryView entry = *entry::Decode(record.payload);
-  if (entry.hidden_at(now_unix_ms_)) return;
+  if (entry.hidden_at(now_unix_ms_)) {
+    response_->mutable_results(static_cast<int>(index))->set_hidden(true);
+    return;
+  }
   bytes_ += record.payload.size();
   if (bytes_ > context_.limits.max_batch_bytes) return;  // is refused
   v1::Entry* const found = response_->mutable_results(static_cast<int>(index))->mutable_entry();

@@ -174,6 +174,10 @@ absl::StatusOr<ReadProgress> EntryCursor::Next(const ReadLimits& limits,
   return ReadProgress::kFinished;
 }
 
+bool EntryCursor::Shown(const Slot& newest) const {
+  return range_.with_hidden || !Decode(newest.payload())->hidden_at(*range_.newest_at_unix_ms);
+}
+
 EntryCursor::Step EntryCursor::Walk(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) {
   Merge merge(this);
@@ -191,9 +195,7 @@ EntryCursor::Step EntryCursor::Walk(const ReadLimits& limits,
     }
     const bool counts = slot->sequence() <= view_.through;
     const bool wanted =
-        counts && !(range_.newest_at_unix_ms &&
-                    (decided == slot->key() ||
-                     Decode(slot->payload())->hidden_at(*range_.newest_at_unix_ms)));
+        counts && (!range_.newest_at_unix_ms || (decided != slot->key() && Shown(*slot)));
     if (wanted && slot->payload().size() > limits.max_record_bytes) {
       too_large_bytes_ = slot->payload().size();
       step = Step::kTooLarge;

@@ -21,6 +21,7 @@ struct CursorRange {
   std::optional<std::string> end_key;  // exclusive; none: to the end
   // Set: only each key's newest entry, if it is neither a tombstone nor expired at this time.
   std::optional<int64_t> newest_at_unix_ms;
+  bool with_hidden = false;  // those too, then
 };
 
 // One thread at a time.
@@ -43,6 +44,7 @@ class EntryCursor final : public LogReader {
 
   absl::Status CheckStillThere() const;
   Step Walk(const ReadLimits& limits, absl::FunctionRef<void(const RecordView&)> visit);
+  bool Shown(const Slot& newest) const;
   absl::Status ReadPass();
   bool BeforeEnd(absl::string_view key) const { return !range_.end_key || key < *range_.end_key; }
 

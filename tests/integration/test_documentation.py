@@ -2,6 +2,7 @@
 
 import pathlib
 import subprocess
+import tempfile
 import unittest
 
 from walden_daemon import run_walden
@@ -26,6 +27,25 @@ class DocumentationTest(SharedDaemonTestCase):
             if line.startswith("channel = "):
                 continue  # the example takes the address as an argument
             self.assertIn(line.strip(), example)
+
+    def test_the_small_lsm_store_runs_as_shown(self):
+        with tempfile.TemporaryDirectory() as folder:
+            example = ROOT / "docs/examples/small_lsm_store.py"
+            shown = subprocess.run(
+                ["/usr/bin/python3", example, folder, self.daemon.address],
+                capture_output=True, text=True, timeout=120)
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            self.assertEqual(shown.stdout.splitlines(), [
+                "before the flush: green 42",
+                "flushed 2 keys",
+                "after it: None 43",
+                "reopened: None 43",
+                "flushed 2 keys",
+                "from files alone: None 43",
+            ])
+            page = (ROOT / "docs/entry_log.md").read_text()
+            for line in page.split("```python\n")[1].split("```")[0].splitlines():
+                self.assertIn(line.strip(), example.read_text())
 
     def test_the_readmes_first_minute_works(self):
         at = ["--address", self.daemon.address]

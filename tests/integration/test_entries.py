@@ -64,6 +64,16 @@ class EntryTest(SharedDaemonTestCase):
         self.assertIsNone(self.get(b"b"))
         self.assertEqual(shown(self.entries.scan(self.region, 1)), [(b"c", b"stays", 3)])
 
+    def test_a_store_can_tell_what_is_hidden_from_what_is_not_there(self):
+        past = int(time.time() * 1000) - 1
+        self.put((b"a", b"old"), entry(b"a"), entry(b"b", b"new", expires=past), (b"c", b"stays"))
+        request = entry_pb2.GetRequest(region_id=self.region, table_id=1, keys=[b"a", b"b", b"c", b"d"])
+        results = self.entries.stub.Get(request).results
+        self.assertEqual([r.hidden for r in results], [True, True, False, False])
+        self.assertEqual([r.HasField("entry") for r in results], [False, False, True, False])
+        found = self.entries.scan(self.region, 1, with_hidden=True)
+        self.assertEqual(shown(found), [(b"a", None, 2), (b"b", b"new", 3), (b"c", b"stays", 4)])
+
     def test_a_scan_is_of_a_range_in_order(self):
         self.put(*((b"k%03d" % (i * 7 % 500), b"%d" % i) for i in range(500)))
         self.flush()

@@ -134,9 +134,14 @@ class EntryClient:
         found = self.get_many(region, table, [key])[0]
         return None if found is None else found.value
 
-    def scan(self, region, table, start=b"", end=None, max_entries=0):
+    def scan(self, region, table, start=b"", end=None, max_entries=0, with_hidden=False):
         request = entry_pb2.ScanRequest(
-            region_id=region, table_id=table, start_key=start, end_key=end, max_entries=max_entries
+            region_id=region,
+            table_id=table,
+            start_key=start,
+            end_key=end,
+            max_entries=max_entries,
+            with_hidden=with_hidden,
         )
         try:
             responses = list(self.stub.Scan(request, timeout=self.client.timeout))

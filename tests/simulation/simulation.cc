@@ -186,6 +186,7 @@ absl::Status Simulation::OpenRegion(Region& region) {
       region.disk_was_full = disk_limited_;
       region.lost_bytes = false;
       absl::Status status = region.model.ResolveReopened(region.log(), trouble);
+      if (disk_.crashed()) return absl::OkStatus();  // RocksDB's threads are at work too
       const OpeningReport report = region.log().Describe().opening;
       Note(absl::StrCat("region ", region.id, " opened, torn tail of ", report.torn_tail_bytes,
                         " bytes"));
