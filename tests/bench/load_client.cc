@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/bench/measurement.h"
+#include "walden/v1/entry.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 
 namespace walden::bench {
@@ -64,7 +65,8 @@ class Stopwatch {
   cli::LatencyHistogram latency_;
 };
 
-absl::Status CheckAnswer(const v1::AppendResponse& response) {
+template <typename Response>
+absl::Status CheckAppended(const Response& response) {
   if (response.durable() && response.first_sequence() >= 1 && !response.duplicate()) {
     return absl::OkStatus();
   }
@@ -72,22 +74,77 @@ absl::Status CheckAnswer(const v1::AppendResponse& response) {
       absl::StrCat("unexpected answer to an append: ", response.ShortDebugString()));
 }
 
-// One of the appends in flight, again and again.
-struct AppendCall {
-  void Start(v1::WalService::Stub& stub, const v1::AppendRequest& request,
-             grpc::CompletionQueue& queue) {
-    context.emplace();
-    sent = NowNanos();
-    reader = stub.AsyncAppend(&*context, request, &queue);
-    reader->Finish(&response, &status, this);
+absl::Status CheckAnswer(const v1::AppendResponse& response) { return CheckAppended(response); }
+absl::Status CheckAnswer(const v1::PutResponse& response) { return CheckAppended(response); }
+absl::Status CheckAnswer(const v1::GetResponse& response) {
+  for (const v1::GetResult& result : response.results()) {
+    if (!result.has_entry()) return absl::InternalError("a key that was put is not there");
   }
+  return absl::OkStatus();
+}
 
+auto Start(v1::WalService::Stub& stub, grpc::ClientContext* context,
+           const v1::AppendRequest& request, grpc::CompletionQueue* queue) {
+  return stub.AsyncAppend(context, request, queue);
+}
+auto Start(v1::EntryService::Stub& stub, grpc::ClientContext* context,
+           const v1::PutRequest& request, grpc::CompletionQueue* queue) {
+  return stub.AsyncPut(context, request, queue);
+}
+auto Start(v1::EntryService::Stub& stub, grpc::ClientContext* context,
+           const v1::GetRequest& request, grpc::CompletionQueue* queue) {
+  return stub.AsyncGet(context, request, queue);
+}
+
+// One of the calls in flight, again and again.
+template <typename Response>
+struct UnaryCall {
   std::optional<grpc::ClientContext> context;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::AppendResponse>> reader;
-  v1::AppendResponse response;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader;
+  Response response;
   grpc::Status status;
   uint64_t sent = 0;
 };
+
+template <typename Response, typename Stub, typename Request>
+absl::StatusOr<LoadResult> RunUnary(Stub& stub, const std::vector<Request>& requests, int in_flight,
+                                    const LoadDuration& duration) {
+  grpc::CompletionQueue queue;
+  std::vector<UnaryCall<Response>> calls(in_flight);
+  size_t next = 0;
+  Stopwatch stopwatch(duration);
+  absl::Status error;
+  int waiting = 0;
+  const auto start = [&](UnaryCall<Response>& call, uint64_t now) {
+    if (!error.ok() || !stopwatch.Start(now)) return;
+    call.context.emplace();
+    call.sent = NowNanos();
+    call.reader = Start(stub, &*call.context, requests[next], &queue);
+    call.reader->Finish(&call.response, &call.status, &call);
+    if (++next == requests.size()) next = 0;
+    ++waiting;
+  };
+  for (UnaryCall<Response>& call : calls) start(call, NowNanos());
+  while (waiting > 0) {
+    void* tag = nullptr;
+    bool ok = false;
+    if (queue.AsyncNext(&tag, &ok, AnswerDeadline()) != grpc::CompletionQueue::GOT_EVENT) {
+      error.Update(NoAnswer());
+      for (UnaryCall<Response>& call : calls) {
+        if (call.context.has_value()) call.context->TryCancel();
+      }
+      continue;
+    }
+    UnaryCall<Response>& call = *static_cast<UnaryCall<Response>*>(tag);
+    const uint64_t now = NowNanos();
+    error.Update(call.status.ok() ? CheckAnswer(call.response) : ToAbsl(call.status));
+    stopwatch.Answered(call.sent, now);
+    --waiting;
+    start(call, now);
+  }
+  if (!error.ok()) return error;
+  return stopwatch.Result();
+}
 
 // The stream's calls to the completion queue; each has at most one of each kind under way.
 enum class StreamEvent : intptr_t { kStarted = 1, kWritten, kRead, kHalfClosed, kFinished };
@@ -219,6 +276,22 @@ absl::StatusOr<LoadResult> AppendStreamLoad::Run() {
   return stopwatch_->Result();
 }
 
+gpr_timespec StreamDeadline() {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_seconds(10 * kAnswerTimeoutSeconds, GPR_TIMESPAN));
+}
+
+// One message of a stream.
+void Count(int records, uint64_t bytes, uint64_t* last, ReadResult* result) {
+  if (records == 0) return;
+  if (result->messages++ == 0) result->records_per_message = static_cast<uint64_t>(records);
+  result->records += static_cast<uint64_t>(records);
+  result->payload_bytes += bytes;
+  const uint64_t now = NowNanos();
+  result->between_messages.Record(absl::Nanoseconds(now - *last));
+  *last = now;
+}
+
 }  // namespace
 
 absl::Status ToAbsl(const grpc::Status& status) {
@@ -229,38 +302,21 @@ absl::StatusOr<LoadResult> RunAppends(const ChannelPtr& channel,
                                       const std::vector<v1::AppendRequest>& requests, int in_flight,
                                       const LoadDuration& duration) {
   const auto stub = v1::WalService::NewStub(channel);
-  grpc::CompletionQueue queue;
-  std::vector<AppendCall> calls(in_flight);
-  size_t next = 0;
-  Stopwatch stopwatch(duration);
-  absl::Status error;
-  int waiting = 0;
-  const auto start = [&](AppendCall& call, uint64_t now) {
-    if (!error.ok() || !stopwatch.Start(now)) return;
-    call.Start(*stub, requests[next], queue);
-    if (++next == requests.size()) next = 0;
-    ++waiting;
-  };
-  for (AppendCall& call : calls) start(call, NowNanos());
-  while (waiting > 0) {
-    void* tag = nullptr;
-    bool ok = false;
-    if (queue.AsyncNext(&tag, &ok, AnswerDeadline()) != grpc::CompletionQueue::GOT_EVENT) {
-      error.Update(NoAnswer());
-      for (AppendCall& call : calls) {
-        if (call.context.has_value()) call.context->TryCancel();
-      }
-      continue;
-    }
-    AppendCall& call = *static_cast<AppendCall*>(tag);
-    const uint64_t now = NowNanos();
-    error.Update(call.status.ok() ? CheckAnswer(call.response) : ToAbsl(call.status));
-    stopwatch.Answered(call.sent, now);
-    --waiting;
-    start(call, now);
-  }
-  if (!error.ok()) return error;
-  return stopwatch.Result();
+  return RunUnary<v1::AppendResponse>(*stub, requests, in_flight, duration);
+}
+
+absl::StatusOr<LoadResult> RunPuts(const ChannelPtr& channel,
+                                   const std::vector<v1::PutRequest>& requests, int in_flight,
+                                   const LoadDuration& duration) {
+  const auto stub = v1::EntryService::NewStub(channel);
+  return RunUnary<v1::PutResponse>(*stub, requests, in_flight, duration);
+}
+
+absl::StatusOr<LoadResult> RunGets(const ChannelPtr& channel,
+                                   const std::vector<v1::GetRequest>& requests, int in_flight,
+                                   const LoadDuration& duration) {
+  const auto stub = v1::EntryService::NewStub(channel);
+  return RunUnary<v1::GetResponse>(*stub, requests, in_flight, duration);
 }
 
 absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
@@ -272,24 +328,36 @@ absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
 absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequest& request) {
   const auto stub = v1::WalService::NewStub(channel);
   grpc::ClientContext context;
-  context.set_deadline(
-      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                   gpr_time_from_seconds(10 * kAnswerTimeoutSeconds, GPR_TIMESPAN)));
+  context.set_deadline(StreamDeadline());
   ReadResult result;
   const uint64_t start = NowNanos();
   uint64_t last = start;
   const auto reader = stub->Read(&context, request);
   for (v1::ReadResponse response; reader->Read(&response);) {
-    if (response.records().empty()) continue;
-    for (const v1::Record& record : response.records()) {
-      result.payload_bytes += record.payload().size();
+    uint64_t bytes = 0;
+    for (const v1::Record& record : response.records()) bytes += record.payload().size();
+    Count(response.records_size(), bytes, &last, &result);
+  }
+  const grpc::Status status = reader->Finish();
+  result.seconds = SecondsBetween(start, NowNanos());
+  if (!status.ok()) return ToAbsl(status);
+  return result;
+}
+
+absl::StatusOr<ReadResult> RunFlush(const ChannelPtr& channel, const v1::FlushRequest& request) {
+  const auto stub = v1::EntryService::NewStub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(StreamDeadline());
+  ReadResult result;
+  const uint64_t start = NowNanos();
+  uint64_t last = start;
+  const auto reader = stub->Flush(&context, request);
+  for (v1::FlushResponse response; reader->Read(&response);) {
+    uint64_t bytes = 0;
+    for (const v1::Entry& entry : response.entries()) {
+      bytes += entry.key().size() + entry.value().size();
     }
-    const auto records = static_cast<uint64_t>(response.records_size());
-    if (result.messages++ == 0) result.records_per_message = records;
-    result.records += records;
-    const uint64_t now = NowNanos();
-    result.between_messages.Record(absl::Nanoseconds(now - last));
-    last = now;
+    Count(response.entries_size(), bytes, &last, &result);
   }
   const grpc::Status status = reader->Finish();
   result.seconds = SecondsBetween(start, NowNanos());

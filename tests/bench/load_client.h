@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "cli/latency_histogram.h"
+#include "walden/v1/entry.pb.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden::bench {
@@ -37,6 +38,14 @@ absl::StatusOr<LoadResult> RunAppends(const ChannelPtr& channel,
                                       const std::vector<v1::AppendRequest>& requests, int in_flight,
                                       const LoadDuration& duration);
 
+// The same for unary Put and Get. A Get must find every key it asks for.
+absl::StatusOr<LoadResult> RunPuts(const ChannelPtr& channel,
+                                   const std::vector<v1::PutRequest>& requests, int in_flight,
+                                   const LoadDuration& duration);
+absl::StatusOr<LoadResult> RunGets(const ChannelPtr& channel,
+                                   const std::vector<v1::GetRequest>& requests, int in_flight,
+                                   const LoadDuration& duration);
+
 // One AppendStream, always `in_flight` batches of it unanswered. One operation is one batch.
 absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
                                            const v1::AppendRequest& request, uint64_t in_flight,
@@ -53,6 +62,9 @@ struct ReadResult {
 
 // One Read to its end.
 absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequest& request);
+
+// One Flush to its end; records are entries, payload bytes those of keys and values.
+absl::StatusOr<ReadResult> RunFlush(const ChannelPtr& channel, const v1::FlushRequest& request);
 
 absl::Status ToAbsl(const grpc::Status& status);
 

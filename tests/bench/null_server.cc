@@ -12,12 +12,14 @@
 #include "tests/bench/file_ceiling.h"
 #include "tests/bench/payload.h"
 #include "walden/v1/admin.grpc.pb.h"
+#include "walden/v1/entry.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 
 namespace walden::bench {
 namespace {
 
-void AnswerWithConstants(v1::AppendResponse* response) {
+template <typename Response>
+void AnswerWithConstants(Response* response) {
   response->set_first_sequence(1);
   response->set_last_sequence(1);
   response->set_durable(true);
@@ -180,6 +182,37 @@ class NullService : public v1::WalService::CallbackService {
   std::string bytes_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Answers each Put and Get with constants; a Get with an entry of the configured size.
+class NullEntryService : public v1::EntryService::CallbackService {
+ public:
+  explicit NullEntryService(const NullServerOptions& options)
+      : value_(MakePayload(options.read_payload_bytes, 1)) {}
+
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* context, const v1::PutRequest*,
+                                v1::PutResponse* response) override {
+    AnswerWithConstants(response);
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+                                v1::GetResponse* response) override {
+    for (const std::string& key : request->keys()) {
+      v1::Entry* const entry = response->add_results()->mutable_entry();
+      entry->set_key(key);
+      entry->set_value(value_);
+      entry->set_sequence(1);
+    }
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  const std::string value_;
+};
+
 }  // namespace
 
 absl::Status RunNullServer(const NullServerOptions& options) {
@@ -190,11 +223,13 @@ absl::Status RunNullServer(const NullServerOptions& options) {
     sync_file = *std::move(created);
   }
   NullService service(options, std::move(sync_file));
+  NullEntryService entries(options);
   NullAdminService admin;
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&service);
+  builder.RegisterService(&entries);
   builder.RegisterService(&admin);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) {

@@ -12,6 +12,10 @@ const std::vector<RowDefinition>& AllRows() {
       {"open_namespace", "opening a namespace of 4 GiB", &RunOpenNamespace},
       {"one_table_of_many", "reading one table among 1,000 of a region", &RunOneTableOfMany},
       {"many_regions", "1,000 regions written in turn", &RunManyRegions},
+      {"put_unary", "Put SYNC, 1 KiB, 64 in flight", &RunPutRow},
+      {"get", "Get of a key in memory, 64 in flight", &RunGetRow},
+      {"flush", "Flush of 1 GiB in 1 KiB entries", &RunFlushRow},
+      {"entry_overhead", "memory of an entry beside its bytes", &RunEntryOverhead},
       {"memory", "resident memory at steady load", &RunMemory},
   };
   return rows;

@@ -30,7 +30,13 @@ RowResult RunReadRow(const Options& options);
 RowResult RunManyRegions(const Options& options);
 RowResult RunMemory(const Options& options);
 
+// The entry log, through the daemon.
+RowResult RunPutRow(const Options& options);
+RowResult RunGetRow(const Options& options);
+RowResult RunFlushRow(const Options& options);
+
 // On the engine alone.
+RowResult RunEntryOverhead(const Options& options);
 RowResult RunEngineCommit(const Options& options);
 RowResult RunOpenNamespace(const Options& options);
 RowResult RunOneTableOfMany(const Options& options);
