@@ -43,9 +43,10 @@ TEST_F(LookTest, ARegionIsDescribed) {
   daemon_.AddRecords(5, 7, {"x", "y"});
   const Outcome outcome = Run({"describe", "-r", "5"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* part : {"region 5: open, engine fake", "torn tail of 12 bytes, kept in 1/torn",
-                           "table  kind  live  next  deleted through\n    7  log   2..3     4                1",
-                           "seg_0     64.0 MiB  1.0 KiB       1..3            0"}) {
+  for (const char* part :
+       {"region 5: open, engine fake", "torn tail of 12 bytes, kept in 1/torn",
+        "table  kind  live  next  deleted through\n    7  log   2..3     4                1",
+        "seg_0     64.0 MiB  1.0 KiB       1..3            0"}) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << outcome.out;
   }
   EXPECT_EQ(
