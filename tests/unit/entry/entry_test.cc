@@ -310,6 +310,22 @@ TEST_F(EntryTest, AFinalizeDuringLoadingBringsNothingBack) {
   EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("b=2@3", "c=3@4"));
 }
 
+TEST_F(EntryTest, AnEntryThatLoadingFoundBeforeItWasAppliedIsThereOnce) {
+  store_.Put("a", "1");
+  store_.Restart();
+  const std::string payload = EntryStore::Payload({"b", "2"});
+  AppendBatch batch;
+  batch.table = EntryStore::kTable;
+  batch.payloads = {payload};
+  batch.kind = TableKind::kEntries;
+  AppendBatch* const group[] = {&batch};
+  store_.log().Commit(group, [] {});
+  ASSERT_TRUE(batch.result.status.ok()) << batch.result.status;
+  ASSERT_TRUE(store_.Ready().ok());
+  store_.tables().Applied(batch, 0);
+  EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("a=1@1", "b=2@2"));
+}
+
 TEST_F(EntryTest, ARetriedPutIsThereOnce) {
   Batch batch;
   batch.table = EntryStore::kTable;
