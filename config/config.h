@@ -79,7 +79,8 @@ struct LimitsConfig {
 };
 
 struct EntriesConfig {
-  ByteSize total_memory = MiB(512);  // of ordered pages and of reading the log in passes, all tables
+  ByteSize total_memory =
+      MiB(512);  // of ordered pages and of reading the log in passes, all tables
   ByteSize table_memory = MiB(256);  // of one table's pages
   ByteSize page_size = MiB(16);      // a page that reached it is sealed
   uint32_t max_key_bytes = 4096;
