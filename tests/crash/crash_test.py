@@ -24,7 +24,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
-from walden_daemon import Daemon, small_segments
+from walden_daemon import Daemon, small_rocksdb, small_segments
 from workload import Workload
 
 
@@ -33,8 +33,9 @@ class CrashTest:
         self.cycles = arguments.cycles
         self.longest_load = arguments.longest_load
         self.rng = random.Random(arguments.seed)
-        self.daemon = Daemon(small_segments(), folder=folder)
-        self.workload = Workload(arguments.regions, arguments.seed)
+        on_rocksdb = arguments.engine == "rocksdb"
+        self.daemon = Daemon(small_rocksdb() if on_rocksdb else small_segments(), folder=folder)
+        self.workload = Workload(arguments.regions, arguments.seed, row_per_table=on_rocksdb)
         self.start_seconds = []
         self.kills_under_load = 0
         self.kills_at_start = 0
@@ -111,6 +112,7 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cycles", type=int, default=200)
+    parser.add_argument("--engine", choices=["segment", "rocksdb"], default="segment")
     parser.add_argument("--regions", type=int, default=3)
     parser.add_argument("--longest-load", type=float, default=0.35, help="seconds per cycle, at most")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))

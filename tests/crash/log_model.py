@@ -29,33 +29,39 @@ class Batch:
 
 
 class RegionModel:
-    """The sequence numbers of one region: one space for all its tables. Any thread."""
+    """The sequence numbers of one region: one row for all its tables, or one for each. Any thread."""
 
-    def __init__(self, region_id):
+    def __init__(self, region_id, row_per_table=False):
         self.region_id = region_id
+        self._row_per_table = row_per_table
         self.tables = {}
-        self._highest_checked = 0  # everything through here was given out before the last check
+        # By row: everything through here was given out before the last check.
+        self._highest_checked = collections.defaultdict(int)
         self._lock = threading.Lock()
-        self._given_out = set()  # since the last check
+        self._given_out = collections.defaultdict(set)  # by row, since the last check
 
     def add_table(self, table_id, tagged=True):
         table = TableModel(self, table_id, tagged)
         self.tables[table_id] = table
         return table
 
-    def give_out(self, first, count, where):
+    def _row(self, table_id):
+        return table_id if self._row_per_table else None
+
+    def give_out(self, table_id, first, count, where):
         """Notes numbers that a client saw for the first time."""
-        if first <= self._highest_checked:
+        row = self._row(table_id)
+        if first <= self._highest_checked[row]:
             raise Violation(
                 f"G5: {where} got sequence {first}, but the region had given out numbers through "
-                f"{self._highest_checked}"
+                f"{self._highest_checked[row]}"
             )
         numbers = range(first, first + count)
         with self._lock:
             for number in numbers:
-                if number in self._given_out:
+                if number in self._given_out[row]:
                     raise Violation(f"G5: {where} got sequence {number}, which was given out before")
-            self._given_out.update(numbers)
+            self._given_out[row].update(numbers)
 
     def check(self, recovered, states):
         """`recovered`: (table, sequence, payload) in the order streamed; `states`: by table id.
@@ -72,15 +78,17 @@ class RegionModel:
             raise Violation(f"G3: region {self.region_id} has tables {unknown} that nobody wrote")
         for table_id, table in self.tables.items():
             table.check(by_table[table_id], states.get(table_id))
-        highest = max((t.highest for t in self.tables.values()), default=0)
-        self._highest_checked = max(self._highest_checked, highest)
+        for table_id, table in self.tables.items():
+            row = self._row(table_id)
+            self._highest_checked[row] = max(self._highest_checked[row], table.highest)
         self._given_out.clear()
 
     def _check_order(self, recovered):
-        for (_, before, _), (_, after, _) in zip(recovered, recovered[1:]):
+        places = [(t if self._row_per_table else 0, sequence) for t, sequence, _ in recovered]
+        for before, after in zip(places, places[1:]):
             if after <= before:
                 raise Violation(
-                    f"G3: region {self.region_id} streams sequence {after} after {before}"
+                    f"G3: region {self.region_id} streams sequence {after[1]} after {before[1]}"
                 )
 
 
@@ -142,7 +150,7 @@ class TableModel:
     def _store(self, batch, first):
         if first <= self.highest:
             raise Violation(f"G5: {self}: sequence {first} after {self.highest} was used")
-        self.region.give_out(first, len(batch.payloads), str(self))
+        self.region.give_out(self.table_id, first, len(batch.payloads), str(self))
         batch.first = first
         self.highest = first + len(batch.payloads) - 1
         self.live.extend(batch.records())

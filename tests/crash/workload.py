@@ -46,9 +46,9 @@ def make_payloads(rng, where, number):
 class Workload:
     """The tables, and one run() per life of the daemon."""
 
-    def __init__(self, regions, seed):
+    def __init__(self, regions, seed, row_per_table=False):
         self.producer_base = (zlib.crc32(str(seed).encode()) << 16) + 1
-        self.regions = [RegionModel(region_id) for region_id in range(1, regions + 1)]
+        self.regions = [RegionModel(region_id, row_per_table) for region_id in range(1, regions + 1)]
         self.kind_of = {}
         for region in self.regions:
             for table_id, kind in enumerate(KINDS):

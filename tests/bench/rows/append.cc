@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/payload.h"
@@ -32,7 +33,7 @@ struct ServerRounds {
 };
 
 template <typename Load>
-absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
+absl::StatusOr<ServerRounds> MeasureServers(const Options& options, const EngineOfRow& engine,
                                             const NullServerOptions& null_options, Load load) {
   ServerRounds result;
   // What a server does once, because it has just started, is over before it is measured.
@@ -43,7 +44,7 @@ absl::StatusOr<ServerRounds> MeasureServers(const Options& options,
     return OperationsPerSecond(load(channel, OneRound(options)));
   };
   const auto measure_walden = [&]() -> absl::StatusOr<Measurement> {
-    auto server = ServerProcess::StartWalden(options, "walden");
+    auto server = ServerProcess::StartWalden(options, "walden", engine.configuration);
     if (!server.ok()) return server.status();
     auto measured = measure(server->channel());
     if (!measured.ok()) return measured;
@@ -94,14 +95,16 @@ LoadDuration OneRound(const Options& options) {
   return {.warm_up_seconds = options.warm_up_seconds, .seconds = options.seconds_per_round};
 }
 
-RowResult RunAppendUnary(const Options& options) {
+namespace {
+
+RowResult RunAppendUnary(const Options& options, const EngineOfRow& engine) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
-  auto measured =
-      MeasureServers(options, {}, [&](const ChannelPtr& channel, const LoadDuration& duration) {
-        return RunAppends(channel, requests, kUnaryInFlight, duration);
-      });
+  auto measured = MeasureServers(options, engine, {},
+                                 [&](const ChannelPtr& channel, const LoadDuration& duration) {
+                                   return RunAppends(channel, requests, kUnaryInFlight, duration);
+                                 });
   if (!measured.ok()) return measured.status();
-  const FigureText text = {.title = "Append SYNC, 1 KiB, 64 in flight",
+  const FigureText text = {.title = absl::StrCat("Append SYNC, 1 KiB, 64 in flight", engine.suffix),
                            .unit = "/s",
                            .ceiling = "server that does nothing",
                            .latency_of = "call"};
@@ -110,10 +113,12 @@ RowResult RunAppendUnary(const Options& options) {
   return std::vector{figure};
 }
 
+}  // namespace
+
 RowResult RunAppendOneInFlight(const Options& options) {
   const std::vector<v1::AppendRequest> requests = {MakeAppendRequest(kRegion, kTable, 1)};
   const NullServerOptions null_options = {.sync_file = options.directory + "/null.data"};
-  auto measured = MeasureServers(options, null_options,
+  auto measured = MeasureServers(options, kSegmentEngine, null_options,
                                  [&](const ChannelPtr& channel, const LoadDuration& duration) {
                                    return RunAppends(channel, requests, 1, duration);
                                  });
@@ -130,10 +135,12 @@ RowResult RunAppendOneInFlight(const Options& options) {
   return figures;
 }
 
-RowResult RunAppendStreamRow(const Options& options) {
+namespace {
+
+RowResult RunAppendStreamRow(const Options& options, const EngineOfRow& engine) {
   const v1::AppendRequest request = MakeAppendRequest(kRegion, kTable, kStreamBatchRecords);
-  auto measured =
-      MeasureServers(options, {}, [&](const ChannelPtr& channel, const LoadDuration& duration) {
+  auto measured = MeasureServers(
+      options, engine, {}, [&](const ChannelPtr& channel, const LoadDuration& duration) {
         return RunAppendStream(channel, request, kStreamInFlight, duration);
       });
   if (!measured.ok()) return measured.status();
@@ -142,13 +149,27 @@ RowResult RunAppendStreamRow(const Options& options) {
       of->value *= kStreamBatchRecords * kPayloadBytes / 1e6;
     }
   }
-  const FigureText text = {.title = "AppendStream SYNC, 256 x 1 KiB, 16 in flight",
-                           .unit = "MB/s",
-                           .ceiling = "server that does nothing but answer the same stream",
-                           .latency_of = "batch"};
+  const FigureText text = {
+      .title = absl::StrCat("AppendStream SYNC, 256 x 1 KiB, 16 in flight", engine.suffix),
+      .unit = "MB/s",
+      .ceiling = "server that does nothing but answer the same stream",
+      .latency_of = "batch"};
   Figure figure = MakeFigure(text, measured->rounds, ShareAtLeast(0.60));
   AddDetail(figure, "batches in one commit", Median(measured->group_sizes), "");
   return std::vector{figure};
+}
+
+}  // namespace
+
+RowResult RunAppendUnary(const Options& options) { return RunAppendUnary(options, kSegmentEngine); }
+RowResult RunRocksdbAppendUnary(const Options& options) {
+  return RunAppendUnary(options, kRocksdbEngine);
+}
+RowResult RunAppendStreamRow(const Options& options) {
+  return RunAppendStreamRow(options, kSegmentEngine);
+}
+RowResult RunRocksdbAppendStream(const Options& options) {
+  return RunAppendStreamRow(options, kRocksdbEngine);
 }
 
 }  // namespace walden::bench

@@ -39,9 +39,11 @@ absl::StatusOr<Measurement> ReadFrom(absl::StatusOr<ServerProcess> server,
 
 }  // namespace
 
-RowResult RunReadRow(const Options& options) {
+namespace {
+
+RowResult RunReadRow(const Options& options, const EngineOfRow& engine) {
   const uint64_t batches = options.Scale(1024 * kMiB, 16 * kMiB) / (kBatchRecords * kPayloadBytes);
-  auto walden = ServerProcess::StartWalden(options, "walden");
+  auto walden = ServerProcess::StartWalden(options, "walden", engine.configuration);
   if (!walden.ok()) return walden.status();
   auto written = RunAppendStream(walden->channel(), MakeAppendRequest(1, 1, kBatchRecords), 16,
                                  {.seconds = 600, .max_operations = batches});
@@ -61,17 +63,27 @@ RowResult RunReadRow(const Options& options) {
   const NullServerOptions null_options = {.read_records_per_message = first->records_per_message,
                                           .read_payload_bytes = kPayloadBytes};
   auto rounds = MeasureRounds(
-      options, [&] { return ReadFrom(ServerProcess::StartWalden(options, "walden"), request); },
+      options,
+      [&] {
+        return ReadFrom(ServerProcess::StartWalden(options, "walden", engine.configuration),
+                        request);
+      },
       [&] { return ReadFrom(ServerProcess::StartNull(options, "null", null_options), request); });
   if (!rounds.ok()) return rounds.status();
   const uint64_t mib = batches * kBatchRecords * kPayloadBytes / kMiB;
-  Figure figure = MakeFigure({.title = absl::StrCat("Read of ", mib, " MiB in 1 KiB records"),
-                              .unit = "MB/s",
-                              .ceiling = "server that streams the same messages, prebuilt",
-                              .latency_of = "between messages"},
-                             *rounds, ShareAtLeast(0.80));
+  Figure figure =
+      MakeFigure({.title = absl::StrCat("Read of ", mib, " MiB in 1 KiB records", engine.suffix),
+                  .unit = "MB/s",
+                  .ceiling = "server that streams the same messages, prebuilt",
+                  .latency_of = "between messages"},
+                 *rounds, ShareAtLeast(0.80));
   AddDetail(figure, "records in a message", static_cast<double>(first->records_per_message), "");
   return std::vector{figure};
 }
+
+}  // namespace
+
+RowResult RunReadRow(const Options& options) { return RunReadRow(options, kSegmentEngine); }
+RowResult RunRocksdbRead(const Options& options) { return RunReadRow(options, kRocksdbEngine); }
 
 }  // namespace walden::bench

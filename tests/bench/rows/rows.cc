@@ -16,6 +16,12 @@ const std::vector<RowDefinition>& AllRows() {
       {"get", "Get of a key in memory, 64 in flight", &RunGetRow},
       {"flush", "Flush of 1 GiB in 1 KiB entries", &RunFlushRow},
       {"entry_overhead", "memory of an entry beside its bytes", &RunEntryOverhead},
+      {"rocksdb_append_unary", "Append SYNC, 1 KiB, 64 in flight, RocksDB", &RunRocksdbAppendUnary},
+      {"rocksdb_append_stream", "AppendStream SYNC, 256 x 1 KiB per batch, RocksDB",
+       &RunRocksdbAppendStream},
+      {"rocksdb_read", "Read of 1 GiB in 1 KiB records, RocksDB", &RunRocksdbRead},
+      {"rocksdb_commit", "RocksDB engine alone, group commits of 256 KiB", &RunRocksdbCommit},
+      {"rocksdb_open", "opening a RocksDB namespace of 10,000 tables", &RunRocksdbOpen},
       {"memory", "resident memory at steady load", &RunMemory},
   };
   return rows;

@@ -41,4 +41,11 @@ RowResult RunEngineCommit(const Options& options);
 RowResult RunOpenNamespace(const Options& options);
 RowResult RunOneTableOfMany(const Options& options);
 
+// The same with RocksDB, and what is its own.
+RowResult RunRocksdbAppendUnary(const Options& options);
+RowResult RunRocksdbAppendStream(const Options& options);
+RowResult RunRocksdbRead(const Options& options);
+RowResult RunRocksdbCommit(const Options& options);
+RowResult RunRocksdbOpen(const Options& options);
+
 }  // namespace walden::bench
