@@ -74,6 +74,8 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "LOCKED";
     case ErrorReason::kUnsupportedFormat:
       return "UNSUPPORTED_FORMAT";
+    case ErrorReason::kWrongEngine:
+      return "WRONG_ENGINE";
   }
   return "UNKNOWN";
 }

@@ -43,6 +43,7 @@ enum class ErrorReason {
   kNotFound,
   kLocked,
   kUnsupportedFormat,
+  kWrongEngine,
 };
 
 // "INVALID_FIELD", ...

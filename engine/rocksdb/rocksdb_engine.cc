@@ -10,6 +10,7 @@
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/rocksdb/status.h"
 #include "engine/rocksdb/table_seek.h"
+#include "engine/stored_engine.h"
 
 namespace walden {
 
@@ -42,12 +43,18 @@ absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
 
 absl::StatusOr<std::unique_ptr<RocksdbEngine>> RocksdbEngine::Open(RocksdbEngineOptions options) {
   FileSystem* const files = options.file_system;
-  absl::Status status = files->CreateDirectory(DirectoryOf(options));
+  absl::Status status = CheckStoredEngine(files, options.data_directory, options.namespace_name,
+                                          StoredEngine::kRocksdb);
+  if (status.ok()) status = files->CreateDirectory(DirectoryOf(options));
   if (status.ok()) status = files->SyncDirectory(options.data_directory);
   if (!status.ok()) return status;
-  auto lock = files->LockDirectory(DirectoryOf(options));
-  if (!lock.ok()) return lock.status();
-  std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options), *std::move(lock)));
+  std::unique_ptr<DirectoryLock> lock;
+  if (!options.caller_holds_lock) {
+    auto taken = files->LockDirectory(DirectoryOf(options));
+    if (!taken.ok()) return taken.status();
+    lock = *std::move(taken);
+  }
+  std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options), std::move(lock)));
   // What goes wrong here is what every call answers until it goes well.
   (void)engine->EnsureOpen();
   return engine;

@@ -17,8 +17,18 @@ absl::Status RocksdbLog::AssignRestored(TableId table, SequenceNumber first, uin
                       {"value", absl::StrCat(first)},
                       {"limit", absl::StrCat(kMaxSequenceNumber)}});
   }
-  if (space_->numbers.AssignFrom(table, first, count)) return absl::OkStatus();
-  const SequenceNumber next = space_->numbers.Last(table) + 1;
+  // Another region may have a table of this id with the same numbers: what counts is this one's.
+  SequenceNumber last = 0;
+  if (const auto staged = staged_last_.find(table); staged != staged_last_.end()) {
+    last = staged->second.last;
+  } else if (const auto unit = units_->Find(table)) {
+    last = unit->last;
+  }
+  if (first > last) {
+    space_->numbers.RaiseLast(table, first + count - 1);
+    return absl::OkStatus();
+  }
+  const SequenceNumber next = last + 1;
   return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
                    absl::StrCat("first_sequence is ", first, ", but table ", table, " has come to ",
                                 next, " already"),

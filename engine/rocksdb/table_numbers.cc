@@ -47,14 +47,6 @@ SequenceNumber TableNumbers::Assign(TableId table, uint64_t count) {
   return last - count + 1;
 }
 
-bool TableNumbers::AssignFrom(TableId table, SequenceNumber first, uint64_t count) {
-  absl::MutexLock lock(&mutex_);
-  SequenceNumber& last = tables_[table].last;
-  if (first <= last) return false;
-  last = first + count - 1;
-  return true;
-}
-
 SequenceNumber TableNumbers::Last(TableId table) const {
   absl::MutexLock lock(&mutex_);
   const auto it = tables_.find(table);

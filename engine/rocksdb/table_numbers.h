@@ -28,8 +28,6 @@ class TableNumbers {
 
   // The next `count` numbers; the first of them.
   SequenceNumber Assign(TableId table, uint64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Those from `first` on. False, and nothing happens, if one of them is used already.
-  bool AssignFrom(TableId table, SequenceNumber first, uint64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber Last(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber MaxSeq(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -13,6 +13,7 @@
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_log.h"
 #include "engine/segment/spare_pool.h"
+#include "engine/stored_engine.h"
 
 namespace walden {
 namespace {
@@ -54,12 +55,16 @@ absl::StatusOr<std::unique_ptr<SegmentEngine>> SegmentEngine::Open(SegmentEngine
 
 absl::Status SegmentEngine::Start() {
   FileSystem* const files = options_.file_system;
-  absl::Status status = files->CreateDirectory(directory_);
+  absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
+                                          StoredEngine::kSegment);
+  if (status.ok()) status = files->CreateDirectory(directory_);
   if (status.ok()) status = files->SyncDirectory(options_.data_directory);
   if (!status.ok()) return status;
-  auto lock = files->LockDirectory(directory_);
-  if (!lock.ok()) return lock.status();
-  lock_ = *std::move(lock);
+  if (!options_.caller_holds_lock) {
+    auto lock = files->LockDirectory(directory_);
+    if (!lock.ok()) return lock.status();
+    lock_ = *std::move(lock);
+  }
   const auto names = files->ListDirectory(directory_);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {

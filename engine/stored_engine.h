@@ -1,0 +1,33 @@
+// Which engine wrote a namespace's directory: the one place that tells them apart, for engines that
+// must not open each other's files and for `walden migrate`. Any thread.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engine/io/file_system.h"
+
+namespace walden {
+
+enum class StoredEngine { kNone, kSegment, kRocksdb };
+
+// "segment", "rocksdb", as the configuration spells them; "nothing".
+absl::string_view StoredEngineName(StoredEngine engine);
+
+// What `walden migrate` names the directory that it builds, and the one that it leaves behind.
+inline constexpr absl::string_view kMigratingSuffix = ".migrating";
+inline constexpr absl::string_view kBeforeMigrationSuffix = ".before-migration";
+
+// Segment: has a region's directory. RocksDB: has a CURRENT file. kNone if it has neither or is not
+// there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
+absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::string& directory);
+
+// OK if `wanted` may open <data directory>/<namespace>, which need not exist. FAILED_PRECONDITION
+// (WRONG_ENGINE) if the other engine wrote it, or if a migration stopped between taking the old
+// directory away and putting the new one in its place. Changes nothing.
+absl::Status CheckStoredEngine(FileSystem* files, const std::string& data_directory,
+                               const std::string& namespace_name, StoredEngine wanted);
+
+}  // namespace walden

@@ -1,0 +1,31 @@
+// Opens a namespace of either engine for the offline commands: nothing runs in the background.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+#include "engine/stored_engine.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
+namespace walden {
+
+struct OfflineNamespace {
+  FileSystem* file_system = nullptr;  // outlives the engine
+  rocksdb::Env* env = nullptr;        // null: RocksDB's own; else one on top of `file_system`
+  std::string data_directory;         // exists
+  NamespaceId namespace_id = 1;       // engine rocksdb: in every key
+};
+
+// `engine` is not kNone. Errors as the engines' Open, and what RocksDB says of a directory that it
+// cannot open.
+absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& where,
+                                                       const std::string& namespace_name,
+                                                       StoredEngine engine, bool caller_holds_lock);
+
+}  // namespace walden

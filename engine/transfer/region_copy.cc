@@ -1,0 +1,174 @@
+#include "engine/transfer/region_copy.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+#include "engine/table_kind.h"
+#include "engine/transfer/restore_writer.h"
+#include "engine/transfer/table_walker.h"
+
+namespace walden {
+namespace {
+
+absl::Status NotABeginning(TableId table, absl::string_view what) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
+                   absl::StrCat("the target is no beginning of a copy: table ", table, " ", what),
+                   {{"field", "table_id"}, {"value", absl::StrCat(table)}});
+}
+
+std::string Shown(const TablePosition& position) {
+  return absl::StrCat("next ", position.next, ", first ", position.first, ", deleted through ",
+                      position.deleted_through);
+}
+
+class RegionCopier {
+ public:
+  RegionCopier(const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+               absl::FunctionRef<bool(const RegionCopyProgress&)> progress)
+      : source_(source), target_(target), options_(options), progress_(progress) {}
+
+  absl::StatusOr<RegionCopyResult> Run() {
+    const RegionDescription description = source_.Describe();
+    result_.damaged = description.opening.damaged;
+    absl::Status status = CopyVersion(description.region_version);
+    if (status.ok()) status = CheckTables(description.tables);
+    for (const TableState& table : description.tables) {
+      if (status.ok()) status = CopyTable(table);
+    }
+    for (const TableState& table : description.tables) {
+      if (status.ok()) status = Compare(table.table);
+    }
+    if (!status.ok()) return status;
+    return std::move(result_);
+  }
+
+ private:
+  absl::Status CopyVersion(uint64_t version) {
+    if (version == 0) return absl::OkStatus();
+    // Nothing is deleted by this: no table has a number 0.
+    return target_.MarkDeleted(0, 0, version).status();
+  }
+
+  absl::Status CheckTables(const std::vector<TableState>& tables) const {
+    for (const TableState& there : target_.Describe().tables) {
+      const bool known = std::any_of(tables.begin(), tables.end(), [&](const TableState& table) {
+        return table.table == there.table;
+      });
+      if (!known) return NotABeginning(there.table, "is not in the source");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Report() {
+    return progress_(seen_) ? absl::OkStatus() : absl::CancelledError("stopped by the caller");
+  }
+
+  absl::Status CopyTable(const TableState& table) {
+    const TablePosition there = target_.Position(table.table);
+    const SequenceNumber mark = table.deleted_through;
+    if (there.next == 1) {
+      const absl::Status status = target_.RestoreMark(table.table, mark, table.kind);
+      if (!status.ok()) return status;
+    } else if (there.deleted_through != mark) {
+      return NotABeginning(table.table, absl::StrCat("is deleted through ", there.deleted_through,
+                                                     " there, and through ", mark, " here"));
+    } else if (there.kind.value_or(table.kind) != table.kind) {
+      return NotABeginning(table.table,
+                           absl::StrCat("is ", TableKindName(*there.kind), " there, and ",
+                                        TableKindName(table.kind), " here"));
+    } else if (there.next > table.next) {
+      return NotABeginning(
+          table.table, absl::StrCat("has come to ", there.next, ", the source to ", table.next));
+    }
+    return CopyRecords(table, std::max(there.next, mark + 1));
+  }
+
+  absl::Status CopyRecords(const TableState& table, SequenceNumber from) {
+    if (from >= table.next) return absl::OkStatus();
+    RestoreWriter writer(target_);
+    TableWalker walker(source_, table.table, from, options_.skip_damaged);
+    absl::Status failed;
+    for (bool more = true; more;) {
+      const auto step = walker.Next([&](const RecordView& record) {
+        if (!failed.ok()) return;
+        failed = writer.Add(record.table, table.kind, record.sequence, record.payload);
+        ++result_.copied_records;
+        ++seen_.records;
+        seen_.bytes += record.payload.size();
+      });
+      if (!failed.ok()) return failed;
+      if (!step.ok()) return step.status();
+      more = *step;
+      const absl::Status status = Report();
+      if (!status.ok()) return status;
+    }
+    return writer.Flush();
+  }
+
+  absl::StatusOr<TableDigest> Digest(const RegionLog& log, TableId table,
+                                     std::vector<DamagedRange>* damaged) {
+    TableDigest digest;
+    TableWalker walker(log, table, 1, options_.skip_damaged && damaged != nullptr);
+    for (bool more = true; more;) {
+      const auto step = walker.Next([&](const RecordView& record) {
+        digest.Add(record.sequence, record.payload);
+        seen_.bytes += record.payload.size();
+      });
+      if (!step.ok()) return step.status();
+      more = *step;
+      const absl::Status status = Report();
+      if (!status.ok()) return status;
+    }
+    if (damaged != nullptr) {
+      damaged->insert(damaged->end(), walker.damaged().begin(), walker.damaged().end());
+    }
+    return digest;
+  }
+
+  absl::Status Compare(TableId table) {
+    std::vector<DamagedRange> damaged;
+    const auto here = Digest(source_, table, &damaged);
+    if (!here.ok()) return here.status();
+    const auto there = Digest(target_, table, nullptr);
+    if (!there.ok()) return there.status();
+    const TablePosition from = source_.Position(table);
+    const TablePosition to = target_.Position(table);
+    const bool is_damaged = !damaged.empty() || !source_.Describe().opening.damaged.empty();
+    // The first live number is not known exactly where damage may have held it.
+    const bool same_position = from.next == to.next && from.deleted_through == to.deleted_through &&
+                               (is_damaged || from.first == to.first);
+    if (!same_position || *here != *there) {
+      return MakeError(
+          absl::StatusCode::kInternal, ErrorReason::kRestoreOutOfOrder,
+          absl::StrCat("the copy of table ", table, " differs: ", here->records, " records of ",
+                       here->bytes, " bytes (", Shown(from), ") in the source, ", there->records,
+                       " of ", there->bytes, " bytes (", Shown(to), ") in the copy"),
+          {{"field", "table_id"}, {"value", absl::StrCat(table)}});
+    }
+    ++result_.tables;
+    result_.records += here->records;
+    result_.bytes += here->bytes;
+    result_.damaged.insert(result_.damaged.end(), damaged.begin(), damaged.end());
+    return absl::OkStatus();
+  }
+
+  const RegionLog& source_;
+  RegionLog& target_;
+  const RegionCopyOptions& options_;
+  absl::FunctionRef<bool(const RegionCopyProgress&)> progress_;
+  RegionCopyProgress seen_;
+  RegionCopyResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<RegionCopyResult> CopyRegion(
+    const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+    absl::FunctionRef<bool(const RegionCopyProgress&)> progress) {
+  return RegionCopier(source, target, options, progress).Run();
+}
+
+}  // namespace walden

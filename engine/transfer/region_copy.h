@@ -1,0 +1,50 @@
+// Copies a region's log into another engine's, numbers, marks, kinds and region version included,
+// by the engine interface alone. Retries of producers are not carried over: the interface has no
+// way to ask for them.
+//
+// It may be stopped or killed anywhere and started again: a table goes on behind what the target
+// has durably, and what is complete is only compared. Memory is bounded by a few MiB and the
+// largest record. One thread; nobody else may write either log meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+struct RegionCopyOptions {
+  // Copies what is left around damage, and reports the damage in the result; otherwise damage ends
+  // the copy with DATA_LOSS. The source must then be open with RecoveryPolicy::kQuarantine.
+  bool skip_damaged = false;
+};
+
+struct RegionCopyProgress {
+  uint64_t records = 0;  // copied by this call
+  uint64_t bytes = 0;    // payloads read: of what is copied, then of both sides to compare them
+};
+
+struct RegionCopyResult {
+  uint64_t tables = 0;
+  uint64_t records = 0;         // live ones, the same in both
+  uint64_t bytes = 0;           // their payloads
+  uint64_t copied_records = 0;  // by this call
+  std::vector<DamagedRange> damaged;
+};
+
+// On return source and target were read and compared, record by record. `progress` is called after
+// each step of a few MiB; false stops (CANCELLED).
+//   DATA_LOSS            the source is damaged, and skip_damaged is not set
+//   FAILED_PRECONDITION  the target holds what is not a beginning of the source: something else, or
+//                        the source was written or marked deleted since an earlier copy stopped
+//   ABORTED              as FAILED_PRECONDITION, found while appending
+//   INTERNAL             the target does not hold what the source does
+// and the errors of RegionLog's functions on either.
+absl::StatusOr<RegionCopyResult> CopyRegion(
+    const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+    absl::FunctionRef<bool(const RegionCopyProgress&)> progress);
+
+}  // namespace walden

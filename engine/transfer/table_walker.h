@@ -1,0 +1,49 @@
+// Reads the live records of one table front to back, past damage if it is asked to. One thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+class TableWalker {
+ public:
+  // From the number `first` on. `log` outlives it. `skip_damaged`: damage is passed over and noted,
+  // otherwise it is DATA_LOSS.
+  TableWalker(const RegionLog& log, TableId table, SequenceNumber first, bool skip_damaged)
+      : log_(log), table_(table), next_(first), skip_damaged_(skip_damaged) {}
+
+  // Visits up to a few MiB of records; false once there are no more. The payloads are valid only
+  // inside the visit. Errors as LogReader::Next.
+  absl::StatusOr<bool> Next(absl::FunctionRef<void(const RecordView&)> visit);
+
+  // Passed over so far. Without what the region's OpeningReport names.
+  const std::vector<DamagedRange>& damaged() const { return damaged_; }
+
+ private:
+  absl::Status PassDamage(const absl::Status& data_loss);
+
+  const RegionLog& log_;
+  const TableId table_;
+  SequenceNumber next_;
+  const bool skip_damaged_;
+  std::unique_ptr<LogReader> reader_;
+  std::vector<DamagedRange> damaged_;
+};
+
+// What a table's live records are, in 4 numbers: equal for equal records with equal numbers.
+struct TableDigest {
+  uint64_t records = 0;
+  uint64_t bytes = 0;  // of payloads
+  SequenceNumber last = 0;
+  uint32_t crc = 0;
+
+  void Add(SequenceNumber sequence, absl::string_view payload);
+  bool operator==(const TableDigest&) const = default;
+};
+
+}  // namespace walden
