@@ -25,6 +25,8 @@ void AddCloseCommand(CLI::App& app, Program& program);
 void AddDropCommand(CLI::App& app, Program& program);
 void AddStatsCommand(CLI::App& app, Program& program);
 void AddInspectCommand(CLI::App& app, Program& program);
+void AddMigrateCommand(CLI::App& app, Program& program);
+void AddImportCommand(CLI::App& app, Program& program);
 void AddBenchCommand(CLI::App& app, Program& program);
 
 }  // namespace walden::cli

@@ -26,6 +26,11 @@ constexpr char kConcepts[] =
     "A record lives in a table, a table in a region, a region in a namespace; all are numbers.\n"
     "`walden COMMAND --help` explains each command and shows examples.\n";
 
+void AddJson(CLI::App& app, CommonOptions& common) {
+  app.add_flag("--json", common.json, "One JSON object per line, errors too")
+      ->group("Common options");
+}
+
 void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.add_option("-a,--address", common.address,
                  "Daemon: host:port or unix:/path (default 127.0.0.1:7070, or WALDEN_ADDRESS)")
@@ -40,8 +45,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
       ->transform(Millis())
       ->type_name("DURATION")
       ->group("Common options");
-  app.add_flag("--json", common.json, "One JSON object per line, errors too")
-      ->group("Common options");
+  AddJson(app, common);
 }
 
 void DefineCommands(CLI::App& app, Program& program) {
@@ -64,6 +68,8 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddDropCommand(app, program);
   AddStatsCommand(app, program);
   AddInspectCommand(app, program);
+  AddMigrateCommand(app, program);
+  AddImportCommand(app, program);
   AddBenchCommand(app, program);
 }
 
@@ -114,17 +120,35 @@ void Session::Note(absl::string_view line) {
   (void)err_.Flush();
 }
 
-CLI::App& AddCommand(CLI::App& app, Program& program, const std::string& name,
-                     const std::string& description, std::initializer_list<const char*> examples) {
+namespace {
+
+CLI::App& AddSubcommand(CLI::App& app, const std::string& name, const std::string& description,
+                        std::initializer_list<const char*> examples) {
   // The first line stands in `walden --help`, the rest only in the command's own.
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(description, absl::MaxSplits('\n', 1));
   CLI::App& command = *app.add_subcommand(name, parts.first);
-  AddCommonOptions(command, program.common);
   std::string footer = parts.second.empty() ? "" : absl::StrCat(parts.second, "\n\n");
   footer += "Examples:\n";
   for (const char* example : examples) absl::StrAppend(&footer, "  ", example, "\n");
   command.footer(absl::StrCat(footer, "\n", ExitCodeHelp()));
+  return command;
+}
+
+}  // namespace
+
+CLI::App& AddCommand(CLI::App& app, Program& program, const std::string& name,
+                     const std::string& description, std::initializer_list<const char*> examples) {
+  CLI::App& command = AddSubcommand(app, name, description, examples);
+  AddCommonOptions(command, program.common);
+  return command;
+}
+
+CLI::App& AddOfflineCommand(CLI::App& app, Program& program, const std::string& name,
+                            const std::string& description,
+                            std::initializer_list<const char*> examples) {
+  CLI::App& command = AddSubcommand(app, name, description, examples);
+  AddJson(command, program.common);
   return command;
 }
 

@@ -64,6 +64,12 @@ struct Program {
 CLI::App& AddCommand(CLI::App& app, Program& program, const std::string& name,
                      const std::string& description, std::initializer_list<const char*> examples);
 
+// The same for a command that works on files, beside no daemon: of the common options it has
+// --json.
+CLI::App& AddOfflineCommand(CLI::App& app, Program& program, const std::string& name,
+                            const std::string& description,
+                            std::initializer_list<const char*> examples);
+
 // Parse-time checks. They rewrite the text as plain decimal digits: CLI11 itself would take -1 as a
 // huge number and 010 as eight.
 CLI::Validator Number(uint64_t min = 0, uint64_t max = UINT64_MAX);

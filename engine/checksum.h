@@ -1,4 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4) by ISA-L, which uses what the processor offers.
+// CRC-32C (Castagnoli, RFC 3720 appendix B.4), and CRC-32 for foreign formats, by ISA-L, which uses
+// what the processor offers.
 #pragma once
 
 #include <cstdint>
@@ -15,5 +16,9 @@ inline uint32_t Crc32cFinish(uint32_t running) { return ~running; }
 inline uint32_t Crc32c(absl::string_view bytes) {
   return Crc32cFinish(Crc32cExtend(kCrc32cStart, bytes));
 }
+
+// Continues a CRC-32 (IEEE 802.3, as zlib and gzip have it) of the bytes before; 0 if there are
+// none.
+uint32_t Crc32IeeeExtend(uint32_t before, absl::string_view bytes);
 
 }  // namespace walden

@@ -1,0 +1,52 @@
+// Takes a region of HoraeDB's local log (engine/horaedb/FORMAT.md) into a region of Walden's, with
+// tables, sequence numbers and order.
+//
+// It may be stopped or killed anywhere and started again: what the target has is compared with the
+// source first, and passed over. Memory is bounded by a few MiB, the largest record, and a few
+// numbers per table. One thread; nobody else may write the target meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+struct LocalWalImportProgress {
+  uint64_t records = 0;  // imported by this call
+  uint64_t bytes = 0;    // of segment files, read
+};
+
+struct LocalWalImportResult {
+  uint64_t segments = 0;
+  uint64_t tables = 0;
+  uint64_t records = 0;           // in the source, and now in the target
+  uint64_t bytes = 0;             // their payloads
+  uint64_t imported_records = 0;  // by this call
+  uint64_t leftover_records = 0;  // of earlier uses of a file, left out
+  // Imported around. `last` is kMaxSequenceNumber where no record follows: how many numbers are
+  // lost is not known then.
+  std::vector<DamagedRange> damaged;
+  std::vector<std::string> ignored;  // names in the directory that are no segments'
+};
+
+// Bytes of the segment files in a region's directory.
+absl::StatusOr<uint64_t> LocalWalBytes(FileSystem* files, const std::string& directory);
+
+// `directory` holds seg_<id> files; `shown_directory` names it in reports. `progress` is called
+// after each step of about a MiB; false stops (CANCELLED). On return the target was read and
+// compared.
+//   NOT_FOUND            no directory, or no segment in it
+//   FAILED_PRECONDITION  the target holds what is not a beginning of this log
+//   INTERNAL             the target does not hold what the source does
+// and the errors of RegionLog's functions. Damage in the source is in the result.
+absl::StatusOr<LocalWalImportResult> ImportLocalWal(
+    FileSystem* files, const std::string& directory, const std::string& shown_directory,
+    RegionLog& target, absl::FunctionRef<bool(const LocalWalImportProgress&)> progress);
+
+}  // namespace walden
