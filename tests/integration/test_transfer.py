@@ -1,0 +1,202 @@
+"""`walden migrate` and `walden import`, killed on the way, then what the daemon recovers."""
+
+import json
+import pathlib
+import random
+import subprocess
+import tempfile
+import time
+import unittest
+
+from horaedb_wal import write_segment
+from walden_daemon import WALDEN, clean_environment, flip_byte, run_walden, small_rocksdb
+from walden_daemon import small_segments
+from walden_entry_client import EntryClient
+from walden_testcase import Code, WaldenTestCase
+
+ENGINES = {"segment": small_segments, "rocksdb": small_rocksdb}
+
+
+class TransferTestCase(WaldenTestCase):
+    def setUp(self):
+        seed = random.randrange(1 << 32)
+        self.random = random.Random(seed)
+        print(f"seed {seed}", flush=True)
+
+    def kill_often(self, arguments, times=8):
+        """Runs `walden` and kills it at a random moment, again and again. How often it was killed."""
+        killed = 0
+        for _ in range(times):
+            with subprocess.Popen(
+                [str(WALDEN), *map(str, arguments)],
+                env=clean_environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                time.sleep(self.random.uniform(0, 0.12))
+                killed += process.poll() is None
+                process.kill()
+        return killed
+
+    def everything(self, daemon):
+        """All that a client can see of each region's tables."""
+        client = self.new_client(daemon)
+        seen = {}
+        for region in sorted(r.region_id for r in client.list_regions()):
+            recovered = client.recover(region)
+            for state in recovered.state.tables:
+                seen[region, state.table_id] = (
+                    state.next_sequence,
+                    state.deleted_through,
+                    state.first_live_sequence,
+                    state.last_live_sequence,
+                    state.kind,
+                    recovered.of_table(state.table_id),
+                )
+        client.close()
+        return seen
+
+
+class MigrateTest(TransferTestCase):
+    def fill(self, daemon):
+        client = self.new_client(daemon)
+        for region in (1, 2, 3):
+            client.append(region, 1, [b"first"], region_version=region)
+            for turn in range(30):
+                for table in (1, 5):
+                    payloads = [self.random.randbytes(self.random.randrange(20_000)) for _ in range(4)]
+                    client.append(region, table, payloads)
+                client.append(region, 9, [b"deleted later"])
+            client.mark_deleted(region, 1, 40)
+            client.mark_deleted(region, 9, 1 << 62)
+            entries = EntryClient(client)
+            entries.put(region, 7, [(b"key", b"value"), (b"gone", None)])
+        client.close()
+
+    def migrate(self, daemon, to):
+        return ["migrate", "--data-dir", daemon.data, "--namespace", "default", "--to", to,
+                "--segment-size", "1MiB"]
+
+    def test_there_and_back_with_kills_everything_is_the_same(self):
+        daemon = self.new_daemon(small_segments())
+        daemon.start()
+        self.fill(daemon)
+        before = self.everything(daemon)
+        self.assertEqual(len(before), 12)
+        killed = 0
+        for to in ("rocksdb", "segment"):
+            daemon.terminate()
+            killed += self.kill_often(self.migrate(daemon, to))
+            done = run_walden(*self.migrate(daemon, to))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"engine: {to}".encode(), done.stdout)
+            old = daemon.data / "default.before-migration"
+            self.assertTrue(old.is_dir())
+            old.rename(daemon.data / f"removed.{to}")
+            daemon.configure(ENGINES[to]())
+            daemon.start()
+            self.assertEqual(self.everything(daemon), before)
+        self.assertGreater(killed, 0)
+        with self.assert_refused(Code.FAILED_PRECONDITION, "FENCED"):
+            self.new_client(daemon).append(3, 1, [b"x"], region_version=2)
+
+    def test_a_daemon_that_serves_it_is_named(self):
+        daemon = self.new_daemon(small_segments())
+        daemon.start()
+        self.new_client(daemon).append(1, 1, [b"x"])
+        refused = run_walden(*self.migrate(daemon, "rocksdb"), "--json")
+        self.assertEqual(refused.returncode, 5, refused.stderr)
+        error = json.loads(refused.stderr)["error"]
+        self.assertEqual(error["reason"], "LOCKED")
+        self.assertIn(f"process {daemon.process.pid}", error["message"])
+
+    def test_a_daemon_refuses_a_directory_of_the_other_engine(self):
+        for has, wants in (("segment", "rocksdb"), ("rocksdb", "segment")):
+            with self.subTest(has=has):
+                daemon = self.new_daemon(ENGINES[has]())
+                daemon.start()
+                records = self.append_numbered(self.new_client(daemon), 1, 1, 3)
+                daemon.terminate()
+                daemon.configure(ENGINES[wants]())
+                daemon.spawn()
+                self.assertNotEqual(daemon.wait_exit().code, 0)
+                log = daemon.log_text()
+                self.assertIn(f"was written by engine {has}", log)
+                self.assertIn("walden migrate", log)
+                daemon.configure(ENGINES[has]())
+                daemon.start()
+                self.assertEqual(self.new_client(daemon).read(1, 1).records, records)
+
+
+class ImportTest(TransferTestCase):
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory(prefix="walden-horaedb-")
+        self.addCleanup(folder.cleanup)
+        self.wal = pathlib.Path(folder.name) / "wal"
+        self.expected = {}
+        for region in (3, 12):
+            sequence = 1 + 500 * (region == 12)
+            for segment in range(10):
+                records = []
+                while len(records) < 40:
+                    table = self.random.choice((1, 2, 7))
+                    payload = self.random.randbytes(self.random.choice((0, 10, 20_000)))
+                    records.append((table, sequence, payload))
+                    self.expected.setdefault((region, table), []).append((sequence, payload))
+                    sequence += 1
+                write_segment(self.wal / str(region), segment, records)
+
+    def arguments(self, daemon, engine):
+        return ["import", "horaedb-local", self.wal, "--data-dir", daemon.data,
+                "--namespace", "default", "--engine", engine, "--segment-size", "1MiB"]
+
+    def imported(self, daemon):
+        return {key: seen[-1] for key, seen in self.everything(daemon).items()}
+
+    def test_with_kills_every_record_comes_once_with_its_number(self):
+        for engine, config in ENGINES.items():
+            with self.subTest(engine=engine):
+                daemon = self.new_daemon(config())
+                killed = self.kill_often(self.arguments(daemon, engine))
+                self.assertGreater(killed, 0)
+                done = run_walden(*self.arguments(daemon, engine), "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                lines = [json.loads(line) for line in done.stdout.splitlines()]
+                self.assertEqual([line["region_id"] for line in lines], [3, 12])
+                self.assertEqual(sum(line["records"] for line in lines), 800)
+                daemon.start()
+                self.assertEqual(self.imported(daemon), self.expected)
+                client = self.new_client(daemon)
+                last = self.expected[12, 7][-1][0]
+                self.assertGreater(client.append(12, 7, [b"next"]).first_sequence, last)
+
+    def test_damage_is_exit_code_4_and_the_rest_is_there(self):
+        path = self.wal / "3" / "seg_4"
+        flip_byte(path, 12 + 11)  # in the table id of its first record
+        daemon = self.new_daemon(small_segments())
+        done = run_walden(*self.arguments(daemon, "segment"))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn(b"seg_4: damaged: bytes [11, ", done.stdout)
+        self.assertIn(b"records 161 to 161 may be lost: checksum does not match", done.stdout)
+        daemon.start()
+        for key, records in self.expected.items():
+            self.expected[key] = [r for r in records if key[0] != 3 or r[0] != 161]
+        self.assertEqual(self.imported(daemon), self.expected)
+
+    def test_one_region_alone(self):
+        daemon = self.new_daemon(small_segments())
+        arguments = self.arguments(daemon, "segment")
+        arguments[2] = self.wal / "12"
+        refused = run_walden(*arguments)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn(b"--region", refused.stderr)
+        done = run_walden(*arguments, "--region", 12)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        daemon.start()
+        expected = {key: records for key, records in self.expected.items() if key[0] == 12}
+        self.assertEqual(self.imported(daemon), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
