@@ -227,9 +227,9 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
       ChoiceRule<EngineKind>{
           {{"segment", EngineKind::kSegment}, {"rocksdb", EngineKind::kRocksdb}}},
       "What stores it. segment: files on the local disk, made for logs. rocksdb: one RocksDB on "
-      "the "
-      "local disk, whose directory HoraeDB 2.1 can have written. Never change it for a directory "
-      "that holds data."));
+      "the local disk, whose directory HoraeDB 2.1 can have written. A directory that holds data "
+      "is "
+      "moved from one to the other by `walden migrate`."));
   AddRegionSettings(fields);
   fields.push_back(
       One<Owner>("spare_segments", Place(&Owner::spare_segments), IntegerRule<uint32_t>{0, 16},
