@@ -231,6 +231,13 @@ class RegionLog {
   virtual absl::Status RestoreMark(TableId table, SequenceNumber deleted_through,
                                    TableKind kind) = 0;
 
+  // No record of the table will get a lower number than this one: Position().next, or higher where
+  // numbers may have been given out to records that are gone.
+  virtual SequenceNumber NextNumber(TableId table) const = 0;
+
+  // Restoring, behind the table's records: raises NextNumber. Durable on return.
+  virtual absl::Status RestoreNext(TableId table, SequenceNumber next) = 0;
+
   // Makes everything written so far durable.
   virtual absl::Status Sync() = 0;
 

@@ -36,6 +36,8 @@ class RocksdbLog final : public RegionLog {
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) override;
   absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
+  SequenceNumber NextNumber(TableId table) const override;
+  absl::Status RestoreNext(TableId table, SequenceNumber next) override;
   absl::Status Sync() override;
   absl::Status Close() override;
 

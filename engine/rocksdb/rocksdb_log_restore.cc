@@ -67,4 +67,23 @@ absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   return status;
 }
 
+SequenceNumber RocksdbLog::NextNumber(TableId table) const {
+  return space_->numbers.Last(table) + 1;
+}
+
+absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
+  absl::Status status = space_->store.Health(generation_);
+  if (!status.ok() || next <= NextNumber(table)) return status;
+  BeginGroup();
+  absl::MutexLock lock(&space_->shared_keys_mutex);
+  const Entry entry = ReservedEntry(table, std::max(next - 1, space_->numbers.Reserved(table)));
+  batch_.Put(entry.key, entry.value);
+  status = WriteStaged(/*sync=*/true);
+  if (status.ok()) {
+    space_->numbers.RaiseReserved(table, next - 1);
+    space_->numbers.RaiseLast(table, next - 1);
+  }
+  return status;
+}
+
 }  // namespace walden::rocks

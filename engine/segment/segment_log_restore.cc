@@ -98,4 +98,23 @@ absl::Status SegmentLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   return absl::OkStatus();
 }
 
+SequenceNumber SegmentLog::NextNumber(TableId table) const {
+  return next_ - published_->Offset(table);
+}
+
+absl::Status SegmentLog::RestoreNext(TableId table, SequenceNumber next) {
+  absl::Status status = Health();
+  if (!status.ok() || next <= NextNumber(table)) return status;
+  const uint64_t offset = published_->Offset(table);
+  if (next > kMaxSequenceNumber - offset) return NumberTooHigh(next);
+  const SequenceNumber stored = next + offset;
+  if (metadata_->state().reserved_through < stored - 1) {
+    status = AppendMetadata({MetadataEntry::SequenceReserved(stored - 1)});
+    if (!status.ok()) return status;
+  }
+  next_ = stored;
+  published_->SetNext(next_);
+  return absl::OkStatus();
+}
+
 }  // namespace walden::segment

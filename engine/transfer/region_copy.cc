@@ -83,7 +83,8 @@ class RegionCopier {
       return NotABeginning(
           table.table, absl::StrCat("has come to ", there.next, ", the source to ", table.next));
     }
-    return CopyRecords(table, std::max(there.next, mark + 1));
+    const absl::Status status = CopyRecords(table, std::max(there.next, mark + 1));
+    return status.ok() ? target_.RestoreNext(table.table, source_.NextNumber(table.table)) : status;
   }
 
   absl::Status CopyRecords(const TableState& table, SequenceNumber from) {

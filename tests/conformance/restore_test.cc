@@ -131,6 +131,24 @@ TEST_P(RestoreTest, KindsAreRestored) {
   }
 }
 
+TEST_P(RestoreTest, NumbersOfLostRecordsAreNotGivenOutAgain) {
+  RestoreMark(1, 4);
+  Restore(1, 5, 3);
+  ASSERT_STATUS_OK(log().RestoreNext(1, 1000));
+  Restore(2, 1, 3);
+  ASSERT_STATUS_OK(log().RestoreNext(2, 50));
+  ASSERT_STATUS_OK(log().RestoreNext(2, 20));  // never lowered
+  ExpectLogHoldsLedger();
+  for (int restarts = 0; restarts < 2; ++restarts) {
+    EXPECT_GE(log().NextNumber(1), 1000u);
+    EXPECT_GE(log().NextNumber(2), 50u);
+    RestartEngine();
+  }
+  EXPECT_GE(Append(1, 1).first, 1000u);
+  EXPECT_GE(Append(2, 1).first, 50u);
+  ExpectLogHoldsLedger();
+}
+
 class RestoreCrashTest : public RestoreTest {};
 INSTANTIATE_TEST_SUITE_P(Engines, RestoreCrashTest, ::testing::ValuesIn(FaultFileSettings()),
                          SettingName);

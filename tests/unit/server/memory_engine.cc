@@ -106,6 +106,12 @@ class MemoryLog final : public RegionLog {
     return absl::UnimplementedError("the memory engine restores nothing");
   }
 
+  SequenceNumber NextNumber(TableId table) const override { return Position(table).next; }
+
+  absl::Status RestoreNext(TableId, SequenceNumber) override {
+    return absl::UnimplementedError("the memory engine restores nothing");
+  }
+
   absl::Status Sync() override {
     absl::MutexLock lock(&region_->mutex);
     if (!region_->failed.ok()) return region_->failed;
