@@ -170,7 +170,8 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
     session.Note("nothing to flush");
     return absl::OkStatus();
   }
-  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ", summary.entries(), " entries, ",
+  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ", summary.entries(),
+                            summary.entries() == 1 ? " entry, " : " entries, ",
                             FormatBytes(summary.bytes())));
   if (!options.finalize) return absl::OkStatus();
   return Finalize(session, {.region = options.region,

@@ -6,6 +6,7 @@
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
+#include "engine/table_kind.h"
 
 namespace walden::rocks {
 namespace {
@@ -23,10 +24,6 @@ uint64_t EncodedBytes(const AppendBatch& batch) {
     bytes += kLogKeyBytes + kVersionBytes + payload.size() + 8;
   }
   return bytes;
-}
-
-absl::string_view KindName(TableKind kind) {
-  return kind == TableKind::kEntries ? "row entries" : "log records";
 }
 
 }  // namespace
@@ -106,12 +103,7 @@ absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
                       {"value", absl::StrCat(*batch.expected_next_sequence)},
                       {"actual_next_sequence", absl::StrCat(last + 1)}});
   }
-  if (kind.value_or(batch.kind) == batch.kind) return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongTableKind,
-      absl::StrCat("table ", batch.table, " holds ", KindName(*kind), ", and this append brings ",
-                   KindName(batch.kind), ": use another table"),
-      {{"field", "table_id"}, {"value", absl::StrCat(batch.table)}});
+  return CheckTableKind(batch.table, kind, batch.kind);
 }
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {

@@ -1,10 +1,11 @@
-# walden_add_python_test(NAME name SCRIPT file [ARGUMENTS a...] [LABEL label] [TIMEOUT seconds] [SERIAL])
+# walden_add_python_test(NAME name SCRIPT file [ARGUMENTS a...] [LABEL label] [TIMEOUT seconds]
+#                        [ENGINE engine] [SERIAL])
 # A test of the built programs by Debian's Python (which has python3-grpcio). It makes its stubs from
-# proto/ alone.
+# proto/ alone. ENGINE is that of the namespaces of its daemons, if the script names none.
 include_guard(GLOBAL)
 
 function(walden_add_python_test)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "SERIAL" "NAME;SCRIPT;LABEL;TIMEOUT" "ARGUMENTS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "SERIAL" "NAME;SCRIPT;LABEL;TIMEOUT;ENGINE" "ARGUMENTS")
   add_test(NAME ${arg_NAME}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${arg_SCRIPT} ${arg_ARGUMENTS})
   set(environment
@@ -12,6 +13,9 @@ function(walden_add_python_test)
     WALDEN_TEST_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}
     WALDEN_TEST_PROTO_DIR=${PROJECT_SOURCE_DIR}/proto
     WALDEN_TEST_STUBS_DIR=${PROJECT_BINARY_DIR}/python-stubs)
+  if(arg_ENGINE)
+    list(APPEND environment WALDEN_TEST_ENGINE=${arg_ENGINE})
+  endif()
   set_tests_properties(${arg_NAME} PROPERTIES
     LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${environment}")
   if(arg_SERIAL)

@@ -2,6 +2,7 @@
 
 Environment:
   WALDEN_TEST_BIN_DIR  folder with waldend and walden; the repository's build/release/bin when unset
+  WALDEN_TEST_ENGINE   engine of namespaces that a test configures without one
 
 A daemon never outlives the test process: the kernel kills it when the thread that started it ends.
 """
@@ -64,6 +65,15 @@ def _yaml(value, indent=0):
     return "\n".join(lines)
 
 
+def _with_engine(config):
+    """WALDEN_TEST_ENGINE, where it is set, is the engine of every namespace that names none."""
+    engine = os.environ.get("WALDEN_TEST_ENGINE")
+    if not engine:
+        return config
+    namespaces = config.get("namespaces", [{"id": 1, "name": "default"}])
+    return {**config, "namespaces": [{"engine": engine, **namespace} for namespace in namespaces]}
+
+
 def small_segments(**settings):
     """A configuration with 1 MiB segments, so that a little data crosses many of them."""
     return {
@@ -111,7 +121,7 @@ class Daemon:
 
     def configure(self, config):
         """Takes effect at the next start."""
-        settings = {"listen": [self.address], "data_dir": str(self.data), **config}
+        settings = {"listen": [self.address], "data_dir": str(self.data), **_with_engine(config)}
         self.config_file.write_text(_yaml(settings) + "\n")
         self._command = ("--config", str(self.config_file))
 
