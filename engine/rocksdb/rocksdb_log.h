@@ -68,7 +68,6 @@ class RocksdbLog final : public RegionLog {
   absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status CheckPosition(const AppendBatch& batch) const;
   absl::Status Fence(std::optional<uint64_t> version);
-  bool AnswerRetry(AppendBatch& batch, absl::Status* refused);
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
   void Remember(const ProducerBatch& batch);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
@@ -70,10 +71,8 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
 }
 
 absl::Status RocksdbLog::CheckBatch(const AppendBatch& batch) const {
-  if (batch.payloads.empty()) {
-    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                     "payloads is empty: an append needs at least one", {{"field", "payloads"}});
-  }
+  const absl::Status status = CheckPayloads(batch);
+  if (!status.ok()) return status;
   const uint64_t bytes = EncodedBytes(batch);
   if (bytes <= kMaxBatchBytes) return absl::OkStatus();
   return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
@@ -94,16 +93,8 @@ absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
     last = unit->last;
     kind = unit->kind;
   }
-  if (batch.expected_next_sequence.value_or(last + 1) != last + 1) {
-    return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                     absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
-                                  ", but the next sequence of table ", batch.table, " is ",
-                                  last + 1, ": somebody else appended, or the append was a retry"),
-                     {{"field", "expected_next_sequence"},
-                      {"value", absl::StrCat(*batch.expected_next_sequence)},
-                      {"actual_next_sequence", absl::StrCat(last + 1)}});
-  }
-  return CheckTableKind(batch.table, kind, batch.kind);
+  const absl::Status status = CheckExpectedNext(batch, last + 1);
+  return status.ok() ? CheckTableKind(batch.table, kind, batch.kind) : status;
 }
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {
@@ -111,7 +102,7 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = CheckBatch(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
-  if (AnswerRetry(batch, &status)) return status;
+  if (AnswerRetry(producers_, batch, &status)) return status;
   status = CheckPosition(batch);
   if (!status.ok()) return status;
   if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
@@ -136,47 +127,13 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
 
 absl::Status RocksdbLog::Fence(std::optional<uint64_t> version) {
   const uint64_t highest = region_version_.load(std::memory_order_relaxed);
-  if (!version || *version == highest) return absl::OkStatus();
-  if (*version < highest) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
-        absl::StrCat("region_version ", *version, " is fenced off: the region has seen ", highest,
-                     ". Another writer took over; do not retry"),
-        {{"field", "region_version"},
-         {"value", absl::StrCat(*version)},
-         {"highest_region_version", absl::StrCat(highest)}});
-  }
+  const absl::Status fenced = CheckFence(version, highest);
+  if (!fenced.ok() || version.value_or(highest) == highest) return fenced;
   const Entry entry = RegionEntry(region_, *version);
   batch_.Put(entry.key, entry.value);
   region_version_.store(*version, std::memory_order_relaxed);
   fence_staged_ = true;
   return absl::OkStatus();
-}
-
-bool RocksdbLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
-  if (!batch.producer) return false;
-  const auto answer = producers_.Look(batch.producer->id, batch.table, batch.producer->sequence);
-  switch (answer.verdict) {
-    case ProducerTable::Verdict::kNew:
-      return false;
-    case ProducerTable::Verdict::kRetry:
-      batch.result.first = answer.original.first;
-      batch.result.last = answer.original.last;
-      batch.result.duplicate = true;
-      return true;
-    case ProducerTable::Verdict::kReplaced:
-      break;
-  }
-  *refused = MakeError(
-      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerSequenceReplaced,
-      absl::StrCat("producer ", batch.producer->id, " has appended sequence ",
-                   answer.highest_sequence, " to table ", batch.table, " already, and sequence ",
-                   batch.producer->sequence, " is not among its last ", kProducerWindowBatches,
-                   " batches: it was skipped, or is too old to be retried"),
-      {{"field", "producer.sequence"},
-       {"value", absl::StrCat(batch.producer->sequence)},
-       {"highest_producer_sequence", absl::StrCat(answer.highest_sequence)}});
-  return true;
 }
 
 absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {

@@ -75,7 +75,6 @@ class SegmentLog final : public RegionLog {
   absl::Status CheckKind(const AppendBatch& batch) const;
   absl::Status DecideKind(const AppendBatch& batch);
   absl::Status Fence(std::optional<uint64_t> version);
-  bool AnswerRetry(AppendBatch& batch, absl::Status* refused);
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status Reserve(SequenceNumber through);
   void Encode(const AppendBatch& batch, SequenceNumber first);

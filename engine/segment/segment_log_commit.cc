@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_log.h"
@@ -50,10 +51,8 @@ void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
 }
 
 absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
-  if (batch.payloads.empty()) {
-    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                     "payloads is empty: an append needs at least one", {{"field", "payloads"}});
-  }
+  const absl::Status status = CheckPayloads(batch);
+  if (!status.ok()) return status;
   const uint64_t bytes = EncodedBatchBytes(batch.payloads, batch.producer.has_value());
   const uint64_t limit = env_.options.segment_size_bytes - kMagicBytes;
   if (bytes > limit) {
@@ -72,19 +71,15 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = CheckKind(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
-  if (AnswerRetry(batch, &status)) return status;
-
-  const SequenceNumber table_next = TableNext(batch.table);
-  if (batch.expected_next_sequence.value_or(table_next) != table_next) {
-    return MakeError(
-        absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-        absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
-                     ", but the next sequence of table ", batch.table, " is ", table_next,
-                     ": somebody else appended, or the append was a retry"),
-        {{"field", "expected_next_sequence"},
-         {"value", absl::StrCat(*batch.expected_next_sequence)},
-         {"actual_next_sequence", absl::StrCat(table_next)}});
+  if (AnswerRetry(producers_, batch, &status)) {
+    if (!status.ok()) return status;
+    batch.result.first -= published_->Offset(batch.table);
+    batch.result.last -= published_->Offset(batch.table);
+    return status;
   }
+
+  status = CheckExpectedNext(batch, TableNext(batch.table));
+  if (!status.ok()) return status;
   if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
   SequenceNumber first = next_;
   if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, &first);
@@ -131,45 +126,11 @@ absl::Status SegmentLog::DecideKind(const AppendBatch& batch) {
 
 absl::Status SegmentLog::Fence(std::optional<uint64_t> version) {
   const uint64_t highest = metadata_->state().region_version;
-  if (!version || *version == highest) return absl::OkStatus();
-  if (*version < highest) {
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
-        absl::StrCat("region_version ", *version, " is fenced off: the region has seen ", highest,
-                     ". Another writer took over; do not retry"),
-        {{"field", "region_version"},
-         {"value", absl::StrCat(*version)},
-         {"highest_region_version", absl::StrCat(highest)}});
-  }
+  const absl::Status fenced = CheckFence(version, highest);
+  if (!fenced.ok() || version.value_or(highest) == highest) return fenced;
   const absl::Status status = AppendMetadata({MetadataEntry::RegionVersion(*version)});
   if (status.ok()) published_->SetRegionVersion(*version);
   return status;
-}
-
-bool SegmentLog::AnswerRetry(AppendBatch& batch, absl::Status* refused) {
-  if (!batch.producer) return false;
-  const auto answer = producers_.Look(batch.producer->id, batch.table, batch.producer->sequence);
-  switch (answer.verdict) {
-    case ProducerTable::Verdict::kNew:
-      return false;
-    case ProducerTable::Verdict::kRetry:
-      batch.result.first = answer.original.first - published_->Offset(batch.table);
-      batch.result.last = answer.original.last - published_->Offset(batch.table);
-      batch.result.duplicate = true;
-      return true;
-    case ProducerTable::Verdict::kReplaced:
-      break;
-  }
-  *refused = MakeError(
-      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerSequenceReplaced,
-      absl::StrCat("producer ", batch.producer->id, " has appended sequence ",
-                   answer.highest_sequence, " to table ", batch.table, " already, and sequence ",
-                   batch.producer->sequence, " is not among its last ", kProducerWindowBatches,
-                   " batches: it was skipped, or is too old to be retried"),
-      {{"field", "producer.sequence"},
-       {"value", absl::StrCat(batch.producer->sequence)},
-       {"highest_producer_sequence", absl::StrCat(answer.highest_sequence)}});
-  return true;
 }
 
 SequenceNumber SegmentLog::TableNext(TableId table) const {

@@ -1,0 +1,27 @@
+// What every engine refuses of an append, and how it says so (engine/log_engine.h). Any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "engine/log_engine.h"
+#include "engine/producer_table.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// INVALID_ARGUMENT if there is no payload.
+absl::Status CheckPayloads(const AppendBatch& batch);
+
+// ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than the table's next.
+absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_next);
+
+// FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
+absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
+
+// True if the batch was sent before. Then its result has the original numbers, or `refused` says
+// that they are not known any more (PRODUCER_SEQUENCE_REPLACED).
+bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
+
+}  // namespace walden
