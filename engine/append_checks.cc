@@ -22,6 +22,29 @@ absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_ne
                     {"actual_next_sequence", absl::StrCat(table_next)}});
 }
 
+absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count) {
+  if (first <= kMaxSequenceNumber && count <= kMaxSequenceNumber - first + 1) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+      absl::StrCat(count, " numbers from ", first,
+                   " on end above the highest that a log may reach, ", kMaxSequenceNumber),
+      {{"field", "first_sequence"},
+       {"value", absl::StrCat(first)},
+       {"limit", absl::StrCat(kMaxSequenceNumber)}});
+}
+
+absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next) {
+  if (*batch.first_sequence >= table_next) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                   absl::StrCat("first_sequence is ", *batch.first_sequence, ", but table ",
+                                batch.table, " has come to ", table_next, " already"),
+                   {{"field", "first_sequence"},
+                    {"value", absl::StrCat(*batch.first_sequence)},
+                    {"actual_next_sequence", absl::StrCat(table_next)}});
+}
+
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest) {
   if (version.value_or(highest) >= highest) return absl::OkStatus();
   return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,

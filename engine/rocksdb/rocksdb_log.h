@@ -77,7 +77,7 @@ class RocksdbLog final : public RegionLog {
   absl::Status NoteError(const absl::Status& status);
 
   // --- Restoring (rocksdb_log_restore.cc) ---
-  absl::Status AssignRestored(TableId table, SequenceNumber first, uint64_t count);
+  absl::Status AssignRestored(const AppendBatch& batch);
 
   // --- Marking ---
   absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);

@@ -113,9 +113,11 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   SequenceNumber first = 0;
   if (batch.first_sequence) {
     first = *batch.first_sequence;
-    status = AssignRestored(batch.table, first, count);
+    status = AssignRestored(batch);
     if (!status.ok()) return status;
   } else {
+    status = CheckNumbersLeft(space_->numbers.Last(batch.table) + 1, count);
+    if (!status.ok()) return status;
     first = space_->numbers.Assign(batch.table, count);
   }
   if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
@@ -139,7 +141,7 @@ absl::Status RocksdbLog::Fence(std::optional<uint64_t> version) {
 absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
   if (through <= space_->numbers.Reserved(table)) return absl::OkStatus();
   absl::MutexLock lock(&space_->shared_keys_mutex);
-  const SequenceNumber reserved = through + kReserveNumbers;
+  const SequenceNumber reserved = through + std::min(kReserveNumbers, kMaxSequenceNumber - through);
   const Entry entry = ReservedEntry(table, reserved);
   rocksdb::WriteBatch batch = space_->store.NewBatch();
   batch.Put(entry.key, entry.value);

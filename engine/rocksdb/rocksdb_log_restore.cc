@@ -2,39 +2,27 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
 
 namespace walden::rocks {
 
-absl::Status RocksdbLog::AssignRestored(TableId table, SequenceNumber first, uint64_t count) {
-  if (first > kMaxSequenceNumber - count) {
-    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
-                     absl::StrCat("the numbers of the batch, from ", first,
-                                  " on, end above the highest that there is, ", kMaxSequenceNumber),
-                     {{"field", "first_sequence"},
-                      {"value", absl::StrCat(first)},
-                      {"limit", absl::StrCat(kMaxSequenceNumber)}});
-  }
+absl::Status RocksdbLog::AssignRestored(const AppendBatch& batch) {
+  const SequenceNumber first = *batch.first_sequence;
+  const uint64_t count = batch.payloads.size();
   // Another region may have a table of this id with the same numbers: what counts is this one's.
   SequenceNumber last = 0;
-  if (const auto staged = staged_last_.find(table); staged != staged_last_.end()) {
+  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
     last = staged->second.last;
-  } else if (const auto unit = units_->Find(table)) {
+  } else if (const auto unit = units_->Find(batch.table)) {
     last = unit->last;
   }
-  if (first > last) {
-    space_->numbers.RaiseLast(table, first + count - 1);
-    return absl::OkStatus();
-  }
-  const SequenceNumber next = last + 1;
-  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                   absl::StrCat("first_sequence is ", first, ", but table ", table, " has come to ",
-                                next, " already"),
-                   {{"field", "first_sequence"},
-                    {"value", absl::StrCat(first)},
-                    {"actual_next_sequence", absl::StrCat(next)}});
+  absl::Status status = CheckFirstSequence(batch, last + 1);
+  if (status.ok()) status = CheckNumbersLeft(first, count);
+  if (status.ok()) space_->numbers.RaiseLast(batch.table, first + count - 1);
+  return status;
 }
 
 absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_through,
@@ -45,6 +33,8 @@ absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   if (unit && unit->deleted_through == deleted_through && unit->kind == kind) {
     return absl::OkStatus();
   }
+  status = CheckNumbersLeft(deleted_through, 1);
+  if (!status.ok()) return status;
   if (unit) {
     return MakeError(
         absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
@@ -74,6 +64,8 @@ SequenceNumber RocksdbLog::NextNumber(TableId table) const {
 absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
   absl::Status status = space_->store.Health(generation_);
   if (!status.ok() || next <= NextNumber(table)) return status;
+  status = CheckNumbersLeft(next, 1);
+  if (!status.ok()) return status;
   BeginGroup();
   absl::MutexLock lock(&space_->shared_keys_mutex);
   const Entry entry = ReservedEntry(table, std::max(next - 1, space_->numbers.Reserved(table)));

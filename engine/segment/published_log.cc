@@ -149,10 +149,15 @@ TablePosition PublishedLog::Position(TableId table) const {
   return position;
 }
 
-std::optional<TableKind> PublishedLog::KindOf(TableId table) const {
+PublishedLog::TableFacts PublishedLog::Facts(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = tables_.find(table);
-  return it == tables_.end() ? std::nullopt : std::optional(it->second.kind);
+  if (it == tables_.end()) return {};
+  const Table& known = it->second;
+  TableFacts facts{.last = known.last, .offset = known.offset};
+  // A table without records is a plain log by nothing but its default.
+  if (known.last != 0 || known.kind != TableKind::kLog) facts.kind = known.kind;
+  return facts;
 }
 
 SequenceNumber PublishedLog::LastAssigned(TableId table) const {

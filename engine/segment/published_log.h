@@ -96,9 +96,15 @@ class PublishedLog {
   // --- Anybody ---
 
   TablePosition Position(TableId table) const;
-  std::optional<TableKind> KindOf(TableId table) const;  // none: not decided yet
-  SequenceNumber LastAssigned(TableId table) const;      // or marked; 0 = none
-  SequenceNumber Mark(TableId table) const;              // deleted through; 0 = nothing
+  // What an append must know of its table.
+  struct TableFacts {
+    SequenceNumber last = 0;  // assigned or marked; 0 = none
+    uint64_t offset = 0;
+    std::optional<TableKind> kind;  // none: not decided yet
+  };
+  TableFacts Facts(TableId table) const;
+  SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
+  SequenceNumber Mark(TableId table) const;          // deleted through; 0 = nothing
   uint64_t Offset(TableId table) const;
   absl::flat_hash_map<TableId, uint64_t> Offsets() const;  // those that are not 0
   RegionDescription Describe() const;

@@ -72,7 +72,6 @@ class SegmentLog final : public RegionLog {
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckBatch(const AppendBatch& batch) const;
-  absl::Status CheckKind(const AppendBatch& batch) const;
   absl::Status DecideKind(const AppendBatch& batch);
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status MakeRoom(uint64_t bytes);
@@ -81,12 +80,11 @@ class SegmentLog final : public RegionLog {
   absl::Status WriteStaged();
   absl::Status SyncActive();
   absl::Status Roll();
-  SequenceNumber LastAssigned(TableId table) const;
-  SequenceNumber TableNext(TableId table) const;  // as clients count
 
   // --- Restoring ---
-  // The log's own number for a batch with first_sequence.
-  absl::Status PlaceRestored(const AppendBatch& batch, SequenceNumber* first);
+  // The log's own number for a batch with first_sequence; may give the table its offset.
+  absl::Status PlaceRestored(const AppendBatch& batch, PublishedLog::TableFacts& table,
+                             SequenceNumber* first);
   absl::Status RaiseOffset(TableId table, SequenceNumber shown);
   void PublishStaged();
 

@@ -66,36 +66,41 @@ absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
 }
 
 absl::Status SegmentLog::Stage(AppendBatch& batch) {
+  PublishedLog::TableFacts table = published_->Facts(batch.table);
+  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
+    table.last = staged->second;
+    if (!table.kind) table.kind = TableKind::kLog;
+  }
   absl::Status status = Health();
   if (status.ok()) status = CheckBatch(batch);
-  if (status.ok()) status = CheckKind(batch);
+  if (status.ok()) status = CheckTableKind(batch.table, table.kind, batch.kind);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(producers_, batch, &status)) {
     if (!status.ok()) return status;
-    batch.result.first -= published_->Offset(batch.table);
-    batch.result.last -= published_->Offset(batch.table);
+    batch.result.first -= table.offset;
+    batch.result.last -= table.offset;
     return status;
   }
 
-  status = CheckExpectedNext(batch, TableNext(batch.table));
+  status = CheckExpectedNext(batch, table.last - std::min(table.last, table.offset) + 1);
   if (!status.ok()) return status;
   if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
   SequenceNumber first = next_;
-  if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, &first);
+  if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, table, &first);
+  if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
   if (status.ok() && batch.durability == Durability::kBuffered) {
     status = Reserve(first + batch.payloads.size() - 1);
   }
   if (status.ok()) {
     status = MakeRoom(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
   }
-  if (status.ok()) status = DecideKind(batch);
+  if (status.ok() && !table.kind) status = DecideKind(batch);
   if (!status.ok()) return status;
 
   Encode(batch, first);
-  const uint64_t offset = published_->Offset(batch.table);
-  batch.result.first = first - offset;
-  batch.result.last = next_ - 1 - offset;
+  batch.result.first = first - table.offset;
+  batch.result.last = next_ - 1 - table.offset;
   staged_last_[batch.table] = next_ - 1;
   ++unsynced_appends_;
   if (batch.producer) {
@@ -108,17 +113,9 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   return status;
 }
 
-absl::Status SegmentLog::CheckKind(const AppendBatch& batch) const {
-  std::optional<TableKind> decided = published_->KindOf(batch.table);
-  if (!decided && staged_last_.contains(batch.table)) decided = TableKind::kLog;
-  return CheckTableKind(batch.table, decided, batch.kind);
-}
-
 // A table with records is a plain log unless the metadata says otherwise, durably and before them.
 absl::Status SegmentLog::DecideKind(const AppendBatch& batch) {
-  if (batch.kind != TableKind::kEntries || published_->KindOf(batch.table).has_value()) {
-    return absl::OkStatus();
-  }
+  if (batch.kind != TableKind::kEntries) return absl::OkStatus();
   const absl::Status status = AppendMetadata({MetadataEntry::EntryTable(batch.table)});
   if (status.ok()) published_->SetEntryTable(batch.table);
   return status;
@@ -133,19 +130,10 @@ absl::Status SegmentLog::Fence(std::optional<uint64_t> version) {
   return status;
 }
 
-SequenceNumber SegmentLog::TableNext(TableId table) const {
-  const SequenceNumber last = LastAssigned(table);
-  return last - std::min(last, published_->Offset(table)) + 1;
-}
-
-SequenceNumber SegmentLog::LastAssigned(TableId table) const {
-  const auto staged = staged_last_.find(table);
-  return staged != staged_last_.end() ? staged->second : published_->LastAssigned(table);
-}
-
 absl::Status SegmentLog::Reserve(SequenceNumber through) {
   if (through <= metadata_->state().reserved_through) return absl::OkStatus();
-  return AppendMetadata({MetadataEntry::SequenceReserved(through + kReserveNumbers)});
+  return AppendMetadata({MetadataEntry::SequenceReserved(
+      through + std::min(kReserveNumbers, kMaxSequenceNumber - through))});
 }
 
 absl::Status SegmentLog::MakeRoom(uint64_t bytes) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/segment/segment_log.h"
 
@@ -18,42 +19,30 @@ absl::Status OutOfOrder(TableId table, absl::string_view what) {
                    {{"field", "table_id"}, {"value", absl::StrCat(table)}});
 }
 
-absl::Status NumberTooHigh(SequenceNumber sequence) {
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
-      absl::StrCat("the numbers of the batch, from ", sequence,
-                   " on, end above the highest that this log can hold, ", kMaxSequenceNumber),
-      {{"field", "first_sequence"},
-       {"value", absl::StrCat(sequence)},
-       {"limit", absl::StrCat(kMaxSequenceNumber)}});
-}
-
 }  // namespace
 
-absl::Status SegmentLog::PlaceRestored(const AppendBatch& batch, SequenceNumber* first) {
+absl::Status SegmentLog::PlaceRestored(const AppendBatch& batch, PublishedLog::TableFacts& table,
+                                       SequenceNumber* first) {
   const SequenceNumber shown = *batch.first_sequence;
-  const SequenceNumber table_next = TableNext(batch.table);
-  if (shown < table_next) {
-    return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                     absl::StrCat("first_sequence is ", shown, ", but table ", batch.table,
-                                  " has come to ", table_next, " already"),
-                     {{"field", "first_sequence"},
-                      {"value", absl::StrCat(shown)},
-                      {"actual_next_sequence", absl::StrCat(table_next)}});
-  }
-  if (shown > kMaxSequenceNumber - next_ - batch.payloads.size()) return NumberTooHigh(shown);
-  if (shown + published_->Offset(batch.table) < next_) {
-    if (LastAssigned(batch.table) != 0) {
+  absl::Status status =
+      CheckFirstSequence(batch, table.last - std::min(table.last, table.offset) + 1);
+  if (status.ok()) status = CheckNumbersLeft(shown, batch.payloads.size());
+  if (!status.ok()) return status;
+  if (shown > kMaxSequenceNumber - table.offset) return CheckNumbersLeft(UINT64_MAX, 1);
+  if (shown + table.offset < next_) {
+    if (table.last != 0) {
       return OutOfOrder(batch.table,
                         "other tables were written since its last record; restore one table "
                         "after the other");
     }
-    const absl::Status status = RaiseOffset(batch.table, shown);
+    status = RaiseOffset(batch.table, shown);
     if (!status.ok()) return status;
+    table.offset = next_ - shown;
   }
-  *first = shown + published_->Offset(batch.table);
-  if (*first == next_ || *first - 1 <= metadata_->state().reserved_through) {
-    return absl::OkStatus();
+  *first = shown + table.offset;
+  status = CheckNumbersLeft(*first, batch.payloads.size());
+  if (!status.ok() || *first == next_ || *first - 1 <= metadata_->state().reserved_through) {
+    return status;
   }
   // Whoever searches for records behind damage must know how far a number may have jumped.
   return AppendMetadata({MetadataEntry::SequenceReserved(*first - 1)});
@@ -77,7 +66,8 @@ absl::Status SegmentLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   if (published_->LastAssigned(table) != 0) {
     return OutOfOrder(table, "it has records, or another mark, here");
   }
-  if (deleted_through > kMaxSequenceNumber - next_) return NumberTooHigh(deleted_through);
+  status = CheckNumbersLeft(deleted_through, 1);
+  if (!status.ok()) return status;
   if (kind == TableKind::kEntries) {
     status = AppendMetadata({MetadataEntry::EntryTable(table)});
     if (!status.ok()) return status;
@@ -106,7 +96,7 @@ absl::Status SegmentLog::RestoreNext(TableId table, SequenceNumber next) {
   absl::Status status = Health();
   if (!status.ok() || next <= NextNumber(table)) return status;
   const uint64_t offset = published_->Offset(table);
-  if (next > kMaxSequenceNumber - offset) return NumberTooHigh(next);
+  if (next > kMaxSequenceNumber - offset) return CheckNumbersLeft(next, offset + 1);
   const SequenceNumber stored = next + offset;
   if (metadata_->state().reserved_through < stored - 1) {
     status = AppendMetadata({MetadataEntry::SequenceReserved(stored - 1)});

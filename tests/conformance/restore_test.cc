@@ -131,6 +131,31 @@ TEST_P(RestoreTest, KindsAreRestored) {
   }
 }
 
+TEST_P(RestoreTest, NumbersThatAreUsedUpAreRefusedAndNeverBeginAgain) {
+  RestoreMark(1, kMaxSequenceNumber - 2);
+  Restore(1, kMaxSequenceNumber - 1, 1);
+  const auto try_append = [&](TableId table, size_t count, Durability durability) {
+    return Try({.table = table, .payloads = Payloads(count), .durability = durability}).status;
+  };
+  EXPECT_ERROR(try_append(1, 2, Durability::kSync), kInvalidArgument, kLimitExceeded);
+  ASSERT_STATUS_OK(try_append(1, 1, Durability::kBuffered));
+  EXPECT_ERROR(try_append(1, 1, Durability::kBuffered), kInvalidArgument, kLimitExceeded);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  EXPECT_ERROR(try_append(1, 1, Durability::kSync), kInvalidArgument, kLimitExceeded);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(RestoreTest, AnEntryTableBelowOthersStaysOne) {
+  Restore(1, 100, 5);
+  ASSERT_STATUS_OK(
+      Try({.table = 2, .payloads = Payloads(1), .first_sequence = 3, .kind = TableKind::kEntries})
+          .status);
+  RestartEngine();
+  EXPECT_EQ(log().Position(2).kind, TableKind::kEntries);
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(RestoreTest, NumbersOfLostRecordsAreNotGivenOutAgain) {
   RestoreMark(1, 4);
   Restore(1, 5, 3);
