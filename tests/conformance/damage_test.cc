@@ -242,6 +242,26 @@ TEST_P(DamageTest, DamageBesideZerosInTheMiddleOfACrashedLogIsNotTakenForATornTa
   EXPECT_EQ(ErrorValue(status, "last_sequence"), std::to_string(victim.last));
 }
 
+TEST_P(OwnFilesDamageTest, DamageOfARestoredTableIsToldInItsOwnNumbers) {
+  for (const TableId table : {12, 11}) {
+    for (SequenceNumber number = 1; number <= 10; ++number) {
+      ASSERT_STATUS_OK(
+          Try({.table = table, .payloads = Payloads(1), .first_sequence = number}).status);
+    }
+  }
+  const StoredRecord victim = ledger().Live(11)[4];
+  for (const std::string& path : disk().FilesBelow(directory())) {
+    const size_t at = disk().ReadWhole(path).find(victim.payload);
+    if (at != std::string::npos) disk().FlipBit(path, at, 1);
+  }
+  const absl::Status status = ReadTable(log(), 11).status();
+  EXPECT_ERROR(status, kDataLoss, kCorruption);
+  EXPECT_EQ(ErrorValue(status, "first_sequence"), "5");
+  const auto whole = ReadTable(log(), 12);
+  ASSERT_STATUS_OK(whole.status());
+  EXPECT_EQ(*whole, ledger().Live(12));
+}
+
 TEST_P(OwnFilesDamageTest, AReaderOfAnOpenRegionFindsNewDamage) {
   const StoredRecord victim = DamageOneRecord();
   for (int i = 0; i < 2; ++i) {
