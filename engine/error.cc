@@ -108,9 +108,19 @@ std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status) {
   return info;
 }
 
+std::optional<ErrorReason> ErrorReasonOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kPayloadUrl);
+  if (!payload.has_value()) return std::nullopt;
+  const std::string text(*payload);
+  const absl::string_view name(text.c_str());  // up to the first NUL
+  for (size_t i = 0; i < kErrorReasons; ++i) {
+    if (ErrorReasonName(static_cast<ErrorReason>(i)) == name) return static_cast<ErrorReason>(i);
+  }
+  return std::nullopt;
+}
+
 bool HasReason(const absl::Status& status, ErrorReason reason) {
-  const auto info = GetErrorInfo(status);
-  return info.has_value() && info->reason == ErrorReasonName(reason);
+  return ErrorReasonOf(status) == reason;
 }
 
 absl::Status WithContext(const absl::Status& status, absl::string_view context) {

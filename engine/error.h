@@ -4,6 +4,7 @@
 // Everything here is safe from any thread.
 #pragma once
 
+#include <cstddef>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -45,6 +46,7 @@ enum class ErrorReason {
   kUnsupportedFormat,
   kWrongEngine,
 };
+inline constexpr size_t kErrorReasons = static_cast<size_t>(ErrorReason::kWrongEngine) + 1;
 
 // "INVALID_FIELD", ...
 absl::string_view ErrorReasonName(ErrorReason reason);
@@ -63,6 +65,9 @@ absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_v
 std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status);
 
 bool HasReason(const absl::Status& status, ErrorReason reason);
+
+// The reason that MakeError was given, or nullopt for a status made otherwise.
+std::optional<ErrorReason> ErrorReasonOf(const absl::Status& status);
 
 // The same error with "context: " before its message; code, reason and metadata stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);

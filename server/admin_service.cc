@@ -1,12 +1,12 @@
 #include "server/admin_service.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "server/call.h"
 #include "server/describe.h"
-#include "server/error_mapping.h"
-#include "server/validation.h"
 #include "server/verify_call.h"
 
 namespace walden {
@@ -17,25 +17,39 @@ using FoundActor = absl::StatusOr<std::shared_ptr<RegionActor>>;
 // Deletes itself when gRPC is done with it.
 class AdminCall final : public grpc::ServerUnaryReactor {
  public:
-  explicit AdminCall(const RpcContext& context) : count_(context.live_calls) {}
+  AdminCall(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
+      : call_(context, method, call) {}
+
+  const Call& call() const { return call_; }
+  void Answer(const absl::Status& status) { Finish(call_.End(status)); }
+
+  // Nothing if the call is refused: then it is answered.
+  template <typename Request>
+  std::optional<RegionKey> Enter(const Request& request) {
+    const absl::StatusOr<RegionKey> key =
+        call_.EnterRegion(request.namespace_(), request.region_id());
+    if (key.ok()) return *key;
+    Answer(key.status());
+    return std::nullopt;
+  }
 
  private:
   void OnDone() override { delete this; }
 
-  const CallCount count_;
+  const Call call_;
 };
 
 class SyncCall final : public SyncJob {
  public:
-  explicit SyncCall(grpc::ServerUnaryReactor* reactor) : reactor_(reactor) {}
+  explicit SyncCall(AdminCall* call) : call_(call) {}
 
   void OnAnswered() override {
-    reactor_->Finish(ToGrpcStatus(result));
+    call_->Answer(result);
     delete this;
   }
 
  private:
-  grpc::ServerUnaryReactor* const reactor_;
+  AdminCall* const call_;
 };
 
 absl::Status NeverWritten(const RegionKey& key) {
@@ -46,28 +60,17 @@ absl::Status NeverWritten(const RegionKey& key) {
 
 }  // namespace
 
-template <typename Request>
-bool AdminService::Accept(const Request& request, Reactor* reactor, RegionKey* key) {
-  if (context_.live_calls->shutting_down()) {
-    reactor->Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
-    return false;
-  }
-  const absl::StatusOr<RegionKey> checked =
-      CheckRegion(context_.registry->namespaces(), request.namespace_(), request.region_id());
-  if (!checked.ok()) {
-    reactor->Finish(ToGrpcStatus(checked.status()));
-    return false;
-  }
-  *key = *checked;
-  return true;
-}
-
-AdminService::Reactor* AdminService::ListNamespaces(Context*, const v1::ListNamespacesRequest*,
+AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::ListNamespacesRequest*,
                                                     v1::ListNamespacesResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  context_.background->Post([this, reactor, response] {
+  auto* const call = new AdminCall(context_, Method::kListNamespaces, *from);
+  if (!call->call().refused().ok()) {
+    call->Answer(call->call().refused());
+    return call;
+  }
+  context_.background->Post([this, call, response] {
     const NamespaceSet& namespaces = context_.registry->namespaces();
     for (const Namespace* ns : namespaces.All()) {
+      if (!call->call().KnowsNamespace(ns->id)) continue;
       const auto regions = ns->engine->ListRegions();
       v1::NamespaceInfo* const info = response->add_namespaces();
       info->set_id(ns->id);
@@ -80,41 +83,42 @@ AdminService::Reactor* AdminService::ListNamespaces(Context*, const v1::ListName
         info->set_error(regions.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
       }
     }
-    reactor->Finish(grpc::Status::OK);
+    call->Answer(absl::OkStatus());
   });
-  return reactor;
+  return call;
 }
 
-AdminService::Reactor* AdminService::ListRegions(Context*, const v1::ListRegionsRequest* request,
+AdminService::Reactor* AdminService::ListRegions(Context* from,
+                                                 const v1::ListRegionsRequest* request,
                                                  v1::ListRegionsResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  const absl::StatusOr<const Namespace*> in =
-      CheckNamespace(context_.registry->namespaces(), request->namespace_());
+  auto* const call = new AdminCall(context_, Method::kListRegions, *from);
+  const absl::StatusOr<const Namespace*> in = call->call().EnterNamespace(request->namespace_());
   if (!in.ok()) {
-    reactor->Finish(ToGrpcStatus(in.status()));
-    return reactor;
+    call->Answer(in.status());
+    return call;
   }
-  context_.background->Post([this, reactor, response, in = *in] {
+  context_.background->Post([this, call, response, in = *in] {
     const auto listings = context_.registry->List(*in);
     if (listings.ok()) {
       for (const RegionListing& listing : *listings) {
+        if (!call->call().KnowsRegion({in->id, listing.region})) continue;
         FillRegionInfo(listing, response->add_regions());
       }
     }
-    reactor->Finish(ToGrpcStatus(listings.status()));
+    call->Answer(listings.status());
   });
-  return reactor;
+  return call;
 }
 
-AdminService::Reactor* AdminService::DescribeRegion(Context*,
+AdminService::Reactor* AdminService::DescribeRegion(Context* from,
                                                     const v1::DescribeRegionRequest* request,
                                                     v1::DescribeRegionResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  RegionKey key;
-  if (!Accept(*request, reactor, &key)) return reactor;
-  context_.registry->Find(key, [this, key, reactor, response](const FoundActor& actor) {
+  auto* const call = new AdminCall(context_, Method::kDescribeRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  context_.registry->Find(*key, [this, key = *key, call, response](const FoundActor& actor) {
     if (!actor.ok() || *actor == nullptr) {
-      reactor->Finish(ToGrpcStatus(actor.ok() ? NeverWritten(key) : actor.status()));
+      call->Answer(actor.ok() ? NeverWritten(key) : actor.status());
       return;
     }
     const RegionDescription description = (*actor)->log().Describe();
@@ -126,21 +130,21 @@ AdminService::Reactor* AdminService::DescribeRegion(Context*,
     const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
     FillRegionState(description, in->engine->name(), response->mutable_state());
     FillSegments(description, response);
-    reactor->Finish(grpc::Status::OK);
+    call->Answer(absl::OkStatus());
   });
-  return reactor;
+  return call;
 }
 
-AdminService::Reactor* AdminService::GetNextSequence(Context*,
+AdminService::Reactor* AdminService::GetNextSequence(Context* from,
                                                      const v1::GetNextSequenceRequest* request,
                                                      v1::GetNextSequenceResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  RegionKey key;
-  if (!Accept(*request, reactor, &key)) return reactor;
+  auto* const call = new AdminCall(context_, Method::kGetNextSequence, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
   const TableId table = request->table_id();
-  context_.registry->Find(key, [reactor, response, table](const FoundActor& actor) {
+  context_.registry->Find(*key, [call, response, table](const FoundActor& actor) {
     if (!actor.ok()) {
-      reactor->Finish(ToGrpcStatus(actor.status()));
+      call->Answer(actor.status());
       return;
     }
     TablePosition position;
@@ -148,60 +152,66 @@ AdminService::Reactor* AdminService::GetNextSequence(Context*,
     response->mutable_position()->set_first_sequence(position.first);
     response->mutable_position()->set_next_sequence(position.next);
     response->mutable_position()->set_deleted_through(position.deleted_through);
-    reactor->Finish(grpc::Status::OK);
+    call->Answer(absl::OkStatus());
   });
-  return reactor;
+  return call;
 }
 
-AdminService::Reactor* AdminService::SyncRegion(Context*, const v1::SyncRegionRequest* request,
+AdminService::Reactor* AdminService::SyncRegion(Context* from, const v1::SyncRegionRequest* request,
                                                 v1::SyncRegionResponse*) {
-  Reactor* const reactor = new AdminCall(context_);
-  RegionKey key;
-  if (Accept(*request, reactor, &key)) context_.registry->Submit(key, new SyncCall(reactor));
-  return reactor;
+  auto* const call = new AdminCall(context_, Method::kSyncRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (key.has_value()) context_.registry->Submit(*key, new SyncCall(call));
+  return call;
 }
 
-AdminService::Reactor* AdminService::CloseRegion(Context*, const v1::CloseRegionRequest* request,
+AdminService::Reactor* AdminService::CloseRegion(Context* from,
+                                                 const v1::CloseRegionRequest* request,
                                                  v1::CloseRegionResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  RegionKey key;
-  if (!Accept(*request, reactor, &key)) return reactor;
-  context_.registry->Close(key, [reactor, response](const absl::StatusOr<bool>& was_open) {
+  auto* const call = new AdminCall(context_, Method::kCloseRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  context_.registry->Close(*key, [call, response](const absl::StatusOr<bool>& was_open) {
     if (was_open.ok()) response->set_was_open(*was_open);
-    reactor->Finish(ToGrpcStatus(was_open.status()));
+    call->Answer(was_open.status());
   });
-  return reactor;
+  return call;
 }
 
-AdminService::Reactor* AdminService::DropRegion(Context*, const v1::DropRegionRequest* request,
+AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropRegionRequest* request,
                                                 v1::DropRegionResponse* response) {
-  Reactor* const reactor = new AdminCall(context_);
-  RegionKey key;
-  if (!Accept(*request, reactor, &key)) return reactor;
-  if (request->confirm_region_id() != key.region) {
-    reactor->Finish(ToGrpcStatus(MakeError(
-        absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-        absl::StrCat("confirm_region_id (", request->confirm_region_id(),
-                     ") must repeat region_id (", key.region, "), because a drop cannot be undone"),
-        {{"field", "confirm_region_id"},
-         {"value", absl::StrCat(request->confirm_region_id())},
-         {"limit", absl::StrCat(key.region)}})));
-    return reactor;
+  auto* const call = new AdminCall(context_, Method::kDropRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  if (request->confirm_region_id() != key->region) {
+    call->Answer(MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                           absl::StrCat("confirm_region_id (", request->confirm_region_id(),
+                                        ") must repeat region_id (", key->region,
+                                        "), because a drop cannot be undone"),
+                           {{"field", "confirm_region_id"},
+                            {"value", absl::StrCat(request->confirm_region_id())},
+                            {"limit", absl::StrCat(key->region)}}));
+    return call;
   }
-  context_.registry->Drop(key, [reactor, response](const absl::StatusOr<bool>& existed) {
+  context_.registry->Drop(*key, [call, response](const absl::StatusOr<bool>& existed) {
     if (existed.ok()) response->set_existed(*existed);
-    reactor->Finish(ToGrpcStatus(existed.status()));
+    call->Answer(existed.status());
   });
-  return reactor;
+  return call;
 }
 
 grpc::ServerWriteReactor<v1::VerifyResponse>* AdminService::Verify(
-    Context*, const v1::VerifyRequest* request) {
-  return new VerifyCall(context_, *request);
+    Context* from, const v1::VerifyRequest* request) {
+  return new VerifyCall(context_, *from, *request);
 }
 
-AdminService::Reactor* AdminService::GetStatistics(Context*, const v1::GetStatisticsRequest*,
+AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetStatisticsRequest*,
                                                    v1::GetStatisticsResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kGetStatistics, *from);
+  if (!call->call().refused().ok()) {
+    call->Answer(call->call().refused());
+    return call;
+  }
   const Statistics& statistics = *context_.statistics;
   response->set_version(context_.version);
   response->set_uptime_micros(absl::ToInt64Microseconds(context_.clock->Now() - context_.started));
@@ -225,9 +235,8 @@ AdminService::Reactor* AdminService::GetStatistics(Context*, const v1::GetStatis
   response->set_max_key_bytes(context_.limits.max_key_bytes);
   response->set_entry_memory_bytes(context_.entry_memory->pages().used());
   response->set_entry_memory_bytes_limit(context_.entry_memory->pages().limit());
-  Reactor* const reactor = new AdminCall(context_);
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+  call->Answer(absl::OkStatus());
+  return call;
 }
 
 }  // namespace walden

@@ -35,11 +35,6 @@ class AdminService final : public v1::AdminService::CallbackService {
   Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
                          v1::GetStatisticsResponse* response) override;
 
-  // Null if the daemon is shutting down or the region's namespace is unknown: then the call is
-  // finished already.
-  template <typename Request>
-  bool Accept(const Request& request, Reactor* reactor, RegionKey* key);
-
   const RpcContext& context_;
 };
 

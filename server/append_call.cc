@@ -1,22 +1,17 @@
 #include "server/append_call.h"
 
-#include "server/error_mapping.h"
 #include "server/validation.h"
 
 namespace walden {
 
 template <typename Rpc>
-BatchCall<Rpc>::BatchCall(const RpcContext& context, const typename Rpc::Request& request,
-                          typename Rpc::Response* response)
-    : count_(context.live_calls), response_(response) {
-  if (context.live_calls->shutting_down()) {
-    Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
-    return;
-  }
-  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, context, *this);
+BatchCall<Rpc>::BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                          const typename Rpc::Request& request, typename Rpc::Response* response)
+    : call_(context, Rpc::kUnary, call), response_(response) {
+  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, context, *this);
   if (!key.ok()) {
     Statistics::Add(context.statistics->refused_batches, 1);
-    Finish(ToGrpcStatus(key.status()));
+    Finish(call_.End(key.status()));
     return;
   }
   LeadingTurn lead;
@@ -28,12 +23,8 @@ BatchCall<Rpc>::BatchCall(const RpcContext& context, const typename Rpc::Request
 template <typename Rpc>
 void BatchCall<Rpc>::OnAnswered() {
   const AppendResult& result = batch.result;
-  if (!result.status.ok()) {
-    Finish(ToGrpcStatus(result.status));
-    return;
-  }
-  FillBatchResponse(result, response_);
-  Finish(grpc::Status::OK);
+  if (result.status.ok()) FillBatchResponse(result, response_);
+  Finish(call_.End(result.status));
 }
 
 template class BatchCall<AppendRpc>;

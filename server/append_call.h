@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/append_rpc.h"
+#include "server/call.h"
 #include "server/mailbox_job.h"
 #include "server/rpc_context.h"
 
@@ -15,14 +16,14 @@ namespace walden {
 template <typename Rpc>
 class BatchCall final : public grpc::ServerUnaryReactor, private AppendJob {
  public:
-  BatchCall(const RpcContext& context, const typename Rpc::Request& request,
-            typename Rpc::Response* response);
+  BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+            const typename Rpc::Request& request, typename Rpc::Response* response);
 
  private:
   void OnAnswered() override;
   void OnDone() override { delete this; }
 
-  const CallCount count_;
+  const Call call_;
   typename Rpc::Response* const response_;
 };
 

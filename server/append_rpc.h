@@ -4,8 +4,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "engine/log_engine.h"
+#include "server/call.h"
 #include "server/entry_validation.h"
 #include "server/mailbox_job.h"
+#include "server/method.h"
 #include "server/region_actor.h"
 #include "server/rpc_context.h"
 #include "server/validation.h"
@@ -20,15 +22,18 @@ struct AppendRpc {
   using StreamRequest = v1::AppendStreamRequest;
   using StreamResponse = v1::AppendStreamResponse;
 
+  static constexpr Method kUnary = Method::kAppend;
+  static constexpr Method kStream = Method::kAppendStream;
+
   // Of the batch in a stream's request.
   static constexpr absl::string_view kField = "append";
   static bool HasBatch(const StreamRequest& request) { return request.has_append(); }
   static const Request& BatchOf(const StreamRequest& request) { return request.append(); }
   static Response* Accepted(StreamResponse& response) { return response.mutable_appended(); }
 
-  static absl::StatusOr<RegionKey> Prepare(const Request& request, const RpcContext& context,
-                                           AppendJob& job) {
-    return PrepareAppend(request, context, job);
+  static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
+                                           const RpcContext& context, AppendJob& job) {
+    return PrepareAppend(request, call, context, job);
   }
 };
 
@@ -38,14 +43,17 @@ struct PutRpc {
   using StreamRequest = v1::PutStreamRequest;
   using StreamResponse = v1::PutStreamResponse;
 
+  static constexpr Method kUnary = Method::kPut;
+  static constexpr Method kStream = Method::kPutStream;
+
   static constexpr absl::string_view kField = "put";
   static bool HasBatch(const StreamRequest& request) { return request.has_put(); }
   static const Request& BatchOf(const StreamRequest& request) { return request.put(); }
   static Response* Accepted(StreamResponse& response) { return response.mutable_done(); }
 
-  static absl::StatusOr<RegionKey> Prepare(const Request& request, const RpcContext& context,
-                                           AppendJob& job) {
-    return PreparePut(request, context, job);
+  static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
+                                           const RpcContext& context, AppendJob& job) {
+    return PreparePut(request, call, context, job);
   }
 };
 

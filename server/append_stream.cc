@@ -32,16 +32,21 @@ class BatchStream<Rpc>::Request final : public AppendJob {
 };
 
 template <typename Rpc>
-BatchStream<Rpc>::BatchStream(const RpcContext& context) : context_(context) {
-  if (!context_.live_calls->Add(this)) {
+BatchStream<Rpc>::BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call)
+    : context_(context), call_(context, Rpc::kStream, call) {
+  absl::Status refused = call_.refused();
+  if (refused.ok()) {
+    live_ = context_.live_calls->Add(this);
+    if (!live_) refused = LiveCalls::ShuttingDownError();
+  }
+  if (!refused.ok()) {
     {
       absl::MutexLock lock(&mutex_);
       finished_ = true;
     }
-    this->Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
+    this->Finish(call_.End(refused));
     return;
   }
-  live_ = true;
   absl::MutexLock lock(&mutex_);
   ReadNext();
 }
@@ -134,7 +139,7 @@ void BatchStream<Rpc>::Prepare(Request* request) {
                                  {{"field", std::string(Rpc::kField)}, {"value", ""}});
     return;
   }
-  request->refused = Rpc::Prepare(batch, context_, *request).status();
+  request->refused = Rpc::Prepare(batch, call_, context_, *request).status();
 }
 
 template <typename Rpc>
@@ -144,6 +149,7 @@ void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
   if (request->batch.result.status.ok()) {
     FillBatchResponse(request->batch.result, Rpc::Accepted(response));
   } else {
+    call_.CountRefusal(request->batch.result.status);
     response.mutable_refused()->Clear();
     ToProtoStatus(request->batch.result.status, response.mutable_refused());
   }
@@ -230,6 +236,7 @@ void BatchStream<Rpc>::OnCancel() {
     absl::MutexLock lock(&mutex_);
     no_more_reads_ = true;
     no_more_writes_ = true;
+    if (end_.ok()) end_ = absl::CancelledError("the client cancelled the stream");
     WriteNext();
     should_finish = ShouldFinish();
   }
@@ -242,7 +249,7 @@ void BatchStream<Rpc>::OnShutdown() {
   {
     absl::MutexLock lock(&mutex_);
     no_more_reads_ = true;
-    end_ = ToGrpcStatus(LiveCalls::ShuttingDownError());
+    end_ = LiveCalls::ShuttingDownError();
     should_finish = ShouldFinish();
   }
   FinishIf(should_finish);
@@ -258,12 +265,12 @@ bool BatchStream<Rpc>::ShouldFinish() {
 template <typename Rpc>
 void BatchStream<Rpc>::FinishIf(bool should_finish) {
   if (!should_finish) return;
-  grpc::Status end;
+  absl::Status end;
   {
     absl::MutexLock lock(&mutex_);
     end = end_;
   }
-  this->Finish(std::move(end));
+  this->Finish(call_.End(end));
 }
 
 template class BatchStream<AppendRpc>;

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/append_rpc.h"
+#include "server/call.h"
 #include "server/live_calls.h"
 #include "server/mailbox_job.h"
 #include "server/region_actor.h"
@@ -29,7 +30,7 @@ class BatchStream final
     : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
       private LiveCall {
  public:
-  explicit BatchStream(const RpcContext& context);
+  BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call);
   ~BatchStream() override;
 
  private:
@@ -56,6 +57,7 @@ class BatchStream final
   bool InFlightFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RpcContext& context_;
+  const Call call_;
   bool live_ = false;  // registered with LiveCalls
 
   absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
@@ -72,7 +74,7 @@ class BatchStream final
   bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down
   bool no_more_writes_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::Status end_ ABSL_GUARDED_BY(mutex_);
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
 };
 
 using AppendStream = BatchStream<AppendRpc>;

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
-#include "server/error_mapping.h"
 
 namespace walden {
 namespace {
@@ -245,18 +244,18 @@ bool ChunkStream::Advance() {
 }
 
 void ChunkStream::AdvanceOrFinish() {
-  grpc::Status end;
+  absl::Status end;
   {
     absl::MutexLock lock(&mutex_);
     if (!Advance()) return;
     end = std::move(end_);
   }
-  Finish(std::move(end));
+  Finish(call_.End(end));
 }
 
 void ChunkStream::End(const absl::Status& status) {
   producer_ = Producer::kEnded;
-  end_ = ToGrpcStatus(status);
+  end_ = status;
 }
 
 // A wait that cannot be called off any more goes on with a task, which then looks why.

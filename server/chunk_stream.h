@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
+#include "server/call.h"
 #include "server/chunk.h"
 #include "server/live_calls.h"
 #include "server/read_session.h"
@@ -45,7 +46,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     kLater,          // OpenAgain is called, or was already; do not touch the stream before
   };
 
-  explicit ChunkStream(const RpcContext& context) : context_(context) {}
+  ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
+      : context_(context), call_(context, method, call) {}
 
   // To be called once, at the end of the subclass's constructor: with the region to read and, to
   // stay at the end of the log, the table to wait for; or with an error.
@@ -71,6 +73,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void AddMessage(const google::protobuf::Message& message);
 
   const RpcContext& context_;
+  const Call call_;
 
  private:
   // Who makes the next chunk.
@@ -124,7 +127,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::Status end_ ABSL_GUARDED_BY(mutex_);
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

@@ -9,7 +9,8 @@ namespace walden {
 
 class EntryRecoverStream final : public EntryStream {
  public:
-  EntryRecoverStream(const RpcContext& context, const grpc::ByteBuffer& request);
+  EntryRecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                     const grpc::ByteBuffer& request);
 
  private:
   TableId TableOf() const override { return request_.table_id(); }

@@ -27,40 +27,40 @@ class EntryService final : public EntryServiceMethods {
   explicit EntryService(const RpcContext& context) : context_(context) {}
 
  private:
-  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext*, const v1::PutRequest* request,
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* call, const v1::PutRequest* request,
                                 v1::PutResponse* response) override {
-    return new PutCall(context_, *request, response);
+    return new PutCall(context_, *call, *request, response);
   }
 
   grpc::ServerBidiReactor<v1::PutStreamRequest, v1::PutStreamResponse>* PutStream(
-      grpc::CallbackServerContext*) override {
-    return new walden::PutStream(context_);
+      grpc::CallbackServerContext* call) override {
+    return new walden::PutStream(context_, *call);
   }
 
-  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext*, const v1::GetRequest* request,
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::GetRequest* request,
                                 v1::GetResponse* response) override {
-    return new GetCall(context_, *request, response);
+    return new GetCall(context_, *call, *request, response);
   }
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* call,
                                                    const grpc::ByteBuffer* request) override {
-    return new ScanStream(context_, *request);
+    return new ScanStream(context_, *call, *request);
   }
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Flush(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Flush(grpc::CallbackServerContext* call,
                                                     const grpc::ByteBuffer* request) override {
-    return new FlushStream(context_, *request);
+    return new FlushStream(context_, *call, *request);
   }
 
-  grpc::ServerUnaryReactor* Finalize(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* Finalize(grpc::CallbackServerContext* call,
                                      const v1::FinalizeRequest* request,
                                      v1::FinalizeResponse* response) override {
-    return new FinalizeCall(context_, *request, response);
+    return new FinalizeCall(context_, *call, *request, response);
   }
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,
                                                       const grpc::ByteBuffer* request) override {
-    return new EntryRecoverStream(context_, *request);
+    return new EntryRecoverStream(context_, *call, *request);
   }
 
   const RpcContext& context_;

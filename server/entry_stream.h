@@ -13,8 +13,9 @@ namespace walden {
 class EntryStream : public ChunkStream {
  protected:
   // `entries_field` is the number of the response's repeated field.
-  EntryStream(const RpcContext& context, int entries_field)
-      : ChunkStream(context), entries_field_(entries_field) {}
+  EntryStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call,
+              int entries_field)
+      : ChunkStream(context, method, call), entries_field_(entries_field) {}
 
   // Finds the table and opens it when its pages are there. OpenTable answers nullopt when they are
   // not, and is then called again.

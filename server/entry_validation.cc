@@ -76,9 +76,9 @@ absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const Servi
 
 }  // namespace
 
-absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const RpcContext& context,
-                                     AppendJob& job) {
-  const absl::StatusOr<RegionKey> key = PrepareBatch(request, context, job.batch);
+absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
+                                     const RpcContext& context, AppendJob& job) {
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);
   if (!key.ok()) return key.status();
   const absl::StatusOr<uint64_t> bytes = CheckEntries(request, context.limits);
   if (!bytes.ok()) return bytes.status();

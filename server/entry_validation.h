@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/entry/entry_cursor.h"
+#include "server/call.h"
 #include "server/mailbox_job.h"
 #include "server/region_actor.h"
 #include "server/rpc_context.h"
@@ -13,8 +14,8 @@
 namespace walden {
 
 // Checks a put and fills `job`, whose payloads then point into what it encoded.
-absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const RpcContext& context,
-                                     AppendJob& job);
+absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
+                                     const RpcContext& context, AppendJob& job);
 
 absl::Status CheckKeys(const v1::GetRequest& request, const ServiceLimits& limits);
 

@@ -1,24 +1,22 @@
 #include "server/finalize_call.h"
 
 #include "server/entry_validation.h"
-#include "server/error_mapping.h"
 #include "server/read_session.h"
 #include "server/validation.h"
 
 namespace walden {
 
-FinalizeCall::FinalizeCall(const RpcContext& context, const v1::FinalizeRequest& request,
-                           v1::FinalizeResponse* response)
-    : count_(context.live_calls), response_(response) {
+FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                           const v1::FinalizeRequest& request, v1::FinalizeResponse* response)
+    : call_(context, Method::kFinalize, call), response_(response) {
   const absl::StatusOr<RegionKey> key =
-      CheckRegion(context.registry->namespaces(), request.namespace_(), request.region_id());
+      call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = key.status();
   if (status.ok() && request.flush_id() == 0) {
     status = InvalidField("flush_id", "0", "must be what Flush answered; 0 means nothing to do");
   }
-  if (context.live_calls->shutting_down()) status = LiveCalls::ShuttingDownError();
   if (!status.ok()) {
-    Finish(ToGrpcStatus(status));
+    Finish(call_.End(status));
     return;
   }
   table = request.table_id();
@@ -43,20 +41,20 @@ void FinalizeCall::Find(const absl::StatusOr<std::shared_ptr<RegionActor>>& acto
       return;
     }
   }
-  Finish(ToGrpcStatus(status));
+  Finish(call_.End(status));
 }
 
 void FinalizeCall::Submit(const std::shared_ptr<RegionActor>& actor, const absl::Status& ready) {
   if (!ready.ok()) {
-    Finish(ToGrpcStatus(ready));
+    Finish(call_.End(ready));
   } else if (!actor->Post(this)) {
-    Finish(ToGrpcStatus(ReadSession::ClosedError(*actor)));
+    Finish(call_.End(ReadSession::ClosedError(*actor)));
   }
 }
 
 void FinalizeCall::OnAnswered() {
   if (result.ok()) response_->set_finalized_through(*result);
-  Finish(ToGrpcStatus(result.status()));
+  Finish(call_.End(result.status()));
 }
 
 }  // namespace walden

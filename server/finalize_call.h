@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/call.h"
 #include "server/mailbox_job.h"
 #include "server/region_actor.h"
 #include "server/rpc_context.h"
@@ -17,8 +18,8 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class FinalizeCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
  public:
-  FinalizeCall(const RpcContext& context, const v1::FinalizeRequest& request,
-               v1::FinalizeResponse* response);
+  FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+               const v1::FinalizeRequest& request, v1::FinalizeResponse* response);
 
  private:
   void OnAnswered() override;
@@ -27,7 +28,7 @@ class FinalizeCall final : public grpc::ServerUnaryReactor, private MarkDeletedJ
   void Find(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
   void Submit(const std::shared_ptr<RegionActor>& actor, const absl::Status& ready);
 
-  const CallCount count_;
+  const Call call_;
   v1::FinalizeResponse* const response_;
 };
 

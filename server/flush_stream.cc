@@ -9,13 +9,14 @@
 
 namespace walden {
 
-FlushStream::FlushStream(const RpcContext& context, const grpc::ByteBuffer& request)
-    : EntryStream(context, v1::FlushResponse::kEntriesFieldNumber) {
+FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                         const grpc::ByteBuffer& request)
+    : EntryStream(context, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
   absl::StatusOr<RegionKey> key = RegionKey{};
   if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
     key = status;
   } else {
-    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
   Begin(key, std::nullopt);
 }

@@ -10,7 +10,8 @@ namespace walden {
 
 class FlushStream final : public EntryStream {
  public:
-  FlushStream(const RpcContext& context, const grpc::ByteBuffer& request);
+  FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+              const grpc::ByteBuffer& request);
 
  private:
   // The marker's append; and, when the disk has no room for it, the sync that takes its place.

@@ -6,20 +6,20 @@
 #include "engine/entry/entry_codec.h"
 #include "engine/error.h"
 #include "server/entry_validation.h"
-#include "server/error_mapping.h"
 #include "server/read_session.h"
-#include "server/validation.h"
 
 namespace walden {
 
-GetCall::GetCall(const RpcContext& context, const v1::GetRequest& request,
-                 v1::GetResponse* response)
-    : context_(context), count_(context.live_calls), request_(request), response_(response) {
+GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                 const v1::GetRequest& request, v1::GetResponse* response)
+    : context_(context),
+      call_(context, Method::kGet, call),
+      request_(request),
+      response_(response) {
   const absl::StatusOr<RegionKey> key =
-      CheckRegion(context.registry->namespaces(), request.namespace_(), request.region_id());
+      call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = key.status();
   if (status.ok()) status = CheckKeys(request, context.limits);
-  if (context.live_calls->shutting_down()) status = LiveCalls::ShuttingDownError();
   if (!status.ok()) {
     End(status);
     return;
@@ -120,7 +120,7 @@ void GetCall::End(const absl::Status& status) {
                        {"limit", absl::StrCat(context_.reader_budget->limit())}});
     }
   }
-  Finish(ToGrpcStatus(end));
+  Finish(call_.End(end));
 }
 
 void GetCall::OnDone() {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/entry/entry_table.h"
+#include "server/call.h"
 #include "server/region_actor.h"
 #include "server/rpc_context.h"
 #include "walden/v1/entry.pb.h"
@@ -20,7 +21,8 @@ namespace walden {
 // itself when gRPC is done with it; request and response belong to gRPC until then.
 class GetCall final : public grpc::ServerUnaryReactor {
  public:
-  GetCall(const RpcContext& context, const v1::GetRequest& request, v1::GetResponse* response);
+  GetCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+          const v1::GetRequest& request, v1::GetResponse* response);
 
  private:
   void OnDone() override;
@@ -33,7 +35,7 @@ class GetCall final : public grpc::ServerUnaryReactor {
   void End(const absl::Status& status);
 
   const RpcContext& context_;
-  const CallCount count_;
+  const Call call_;
   const v1::GetRequest& request_;
   v1::GetResponse* const response_;
   std::shared_ptr<entry::EntryTable> table_;

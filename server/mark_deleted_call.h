@@ -3,10 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "server/error_mapping.h"
+#include "server/call.h"
 #include "server/mailbox_job.h"
 #include "server/rpc_context.h"
-#include "server/validation.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
@@ -14,17 +13,13 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
  public:
-  MarkDeletedCall(const RpcContext& context, const v1::MarkDeletedRequest& request,
-                  v1::MarkDeletedResponse* response)
-      : count_(context.live_calls), response_(response) {
-    if (context.live_calls->shutting_down()) {
-      Finish(ToGrpcStatus(LiveCalls::ShuttingDownError()));
-      return;
-    }
+  MarkDeletedCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                  const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response)
+      : call_(context, Method::kMarkDeleted, call), response_(response) {
     const absl::StatusOr<RegionKey> key =
-        CheckRegion(context.registry->namespaces(), request.namespace_(), request.region_id());
+        call_.EnterRegion(request.namespace_(), request.region_id());
     if (!key.ok()) {
-      Finish(ToGrpcStatus(key.status()));
+      Finish(call_.End(key.status()));
       return;
     }
     table = request.table_id();
@@ -36,11 +31,11 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
  private:
   void OnAnswered() override {
     if (result.ok()) response_->set_deleted_through(*result);
-    Finish(ToGrpcStatus(result.status()));
+    Finish(call_.End(result.status()));
   }
   void OnDone() override { delete this; }
 
-  const CallCount count_;
+  const Call call_;
   v1::MarkDeletedResponse* const response_;
 };
 

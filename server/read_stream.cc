@@ -9,8 +9,9 @@
 
 namespace walden {
 
-ReadStream::ReadStream(const RpcContext& context, const grpc::ByteBuffer& request)
-    : ChunkStream(context) {
+ReadStream::ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                       const grpc::ByteBuffer& request)
+    : ChunkStream(context, Method::kRead, call) {
   absl::StatusOr<RegionKey> key = RegionKey{};
   if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
     key = status;
@@ -20,7 +21,7 @@ ReadStream::ReadStream(const RpcContext& context, const grpc::ByteBuffer& reques
     key = bounds.status();
   } else {
     bounds_ = *bounds;
-    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
   Begin(key, request_.follow() ? std::optional<TableId>(request_.table_id()) : std::nullopt);
 }

@@ -11,7 +11,8 @@ namespace walden {
 
 class ReadStream final : public ChunkStream {
  public:
-  ReadStream(const RpcContext& context, const grpc::ByteBuffer& request);
+  ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+             const grpc::ByteBuffer& request);
 
  private:
   absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,

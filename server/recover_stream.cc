@@ -10,13 +10,14 @@
 
 namespace walden {
 
-RecoverStream::RecoverStream(const RpcContext& context, const grpc::ByteBuffer& request)
-    : ChunkStream(context) {
+RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                             const grpc::ByteBuffer& request)
+    : ChunkStream(context, Method::kRecover, call) {
   absl::StatusOr<RegionKey> key = RegionKey{};
   if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
     key = status;
   } else {
-    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
   Begin(key, std::nullopt);
 }

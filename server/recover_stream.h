@@ -9,7 +9,8 @@ namespace walden {
 
 class RecoverStream final : public ChunkStream {
  public:
-  RecoverStream(const RpcContext& context, const grpc::ByteBuffer& request);
+  RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                const grpc::ByteBuffer& request);
 
  private:
   absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,

@@ -8,8 +8,9 @@
 
 namespace walden {
 
-ScanStream::ScanStream(const RpcContext& context, const grpc::ByteBuffer& request)
-    : EntryStream(context, v1::ScanResponse::kEntriesFieldNumber) {
+ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                       const grpc::ByteBuffer& request)
+    : EntryStream(context, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber) {
   absl::StatusOr<RegionKey> key = RegionKey{};
   if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
     key = status;
@@ -18,7 +19,7 @@ ScanStream::ScanStream(const RpcContext& context, const grpc::ByteBuffer& reques
     key = range.status();
   } else {
     range_ = *std::move(range);
-    key = CheckRegion(context.registry->namespaces(), request_.namespace_(), request_.region_id());
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
   Begin(key, std::nullopt);
 }

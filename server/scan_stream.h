@@ -9,7 +9,8 @@ namespace walden {
 
 class ScanStream final : public EntryStream {
  public:
-  ScanStream(const RpcContext& context, const grpc::ByteBuffer& request);
+  ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+             const grpc::ByteBuffer& request);
 
  private:
   TableId TableOf() const override { return request_.table_id(); }

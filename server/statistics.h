@@ -1,8 +1,13 @@
 // What the daemon counted since it started.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+
+#include "engine/error.h"
+#include "server/histogram.h"
+#include "server/method.h"
 
 namespace walden {
 
@@ -20,9 +25,31 @@ struct Statistics {
   Counter read_payload_bytes{0};
   Counter open_readers{0};  // a level, not a count
 
+  // Of one method.
+  struct Calls {
+    static constexpr size_t kCodes = 17;  // gRPC's, 0 to 16
+    std::array<Counter, kCodes> ended{};
+    Counter open{0};  // a level
+    Histogram duration_nanos{DurationBounds()};
+  };
+  std::array<Calls, kMethods> calls;
+
+  // Refusals by reason, of whole calls and of single requests in a stream.
+  std::array<Counter, kErrorReasons> refused{};
+
   static void Add(Counter& counter, uint64_t n) { counter.fetch_add(n, std::memory_order_relaxed); }
   static void Subtract(Counter& counter, uint64_t n) {
     counter.fetch_sub(n, std::memory_order_relaxed);
+  }
+
+  Calls& Of(Method method) { return calls[static_cast<size_t>(method)]; }
+  const Calls& Of(Method method) const { return calls[static_cast<size_t>(method)]; }
+
+  // Counts an error that MakeError made, by its reason.
+  void CountRefusal(const absl::Status& status) {
+    if (const auto reason = ErrorReasonOf(status); reason.has_value()) {
+      Add(refused[static_cast<size_t>(*reason)], 1);
+    }
   }
 };
 

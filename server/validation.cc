@@ -81,16 +81,9 @@ absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, 
                    {{"field", "namespace"}, {"value", absl::StrCat(id)}});
 }
 
-absl::StatusOr<RegionKey> CheckRegion(const NamespaceSet& namespaces, uint32_t namespace_id,
-                                      uint64_t region_id) {
-  const absl::StatusOr<const Namespace*> in = CheckNamespace(namespaces, namespace_id);
-  if (!in.ok()) return in.status();
-  return RegionKey{(*in)->id, region_id};
-}
-
-absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const RpcContext& context,
-                                        AppendJob& job) {
-  const absl::StatusOr<RegionKey> key = PrepareBatch(request, context, job.batch);
+absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
+                                        const RpcContext& context, AppendJob& job) {
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);
   if (!key.ok()) return key.status();
   const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, context.limits);
   if (!bytes.ok()) return bytes.status();

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "engine/types.h"
+#include "server/call.h"
 #include "server/mailbox_job.h"
 #include "server/namespaces.h"
 #include "server/region_actor.h"
@@ -18,9 +19,6 @@ namespace walden {
 
 // UNKNOWN_NAMESPACE, or the namespace with that id; 0 is the default one.
 absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id);
-
-absl::StatusOr<RegionKey> CheckRegion(const NamespaceSet& namespaces, uint32_t namespace_id,
-                                      uint64_t region_id);
 
 // INVALID_FIELD and LIMIT_EXCEEDED, for other checks of this kind.
 absl::Status InvalidField(absl::string_view field, const std::string& value,
@@ -33,13 +31,13 @@ absl::Status CheckProducer(const v1::Producer& producer);
 
 // Checks and takes over what an append and a put have in common: all but the payloads.
 template <typename Request>
-absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const RpcContext& context,
-                                       AppendBatch& batch) {
-  const absl::StatusOr<const Namespace*> in =
-      CheckNamespace(context.registry->namespaces(), request.namespace_());
-  if (!in.ok()) return in.status();
-  const absl::StatusOr<Durability> durability = CheckDurability(
-      request.durability(), (*in)->PolicyOf(request.region_id()).default_durability);
+absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
+                                       const RpcContext& context, AppendBatch& batch) {
+  const absl::StatusOr<RegionKey> key = call.EnterRegion(request.namespace_(), request.region_id());
+  if (!key.ok()) return key.status();
+  const Namespace* const in = context.registry->namespaces().Find(key->namespace_id);
+  const absl::StatusOr<Durability> durability =
+      CheckDurability(request.durability(), in->PolicyOf(request.region_id()).default_durability);
   if (!durability.ok()) return durability.status();
   batch.durability = *durability;
   batch.producer.reset();
@@ -55,12 +53,12 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const RpcContext&
   if (request.has_region_version()) batch.region_version = request.region_version();
   batch.table = request.table_id();
   batch.result = AppendResult{};
-  return RegionKey{(*in)->id, request.region_id()};
+  return key;
 }
 
 // Checks an append and fills `job`, whose payloads then point into `request`.
-absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const RpcContext& context,
-                                        AppendJob& job);
+absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
+                                        const RpcContext& context, AppendJob& job);
 
 // Both inclusive. Empty when first > last.
 struct SequenceBounds {

@@ -3,17 +3,16 @@
 #include <utility>
 
 #include "server/describe.h"
-#include "server/error_mapping.h"
-#include "server/validation.h"
 
 namespace walden {
 
-VerifyCall::VerifyCall(const RpcContext& context, const v1::VerifyRequest& request)
-    : context_(context), count_(context.live_calls) {
+VerifyCall::VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                       const v1::VerifyRequest& request)
+    : context_(context), call_(context, Method::kVerify, call) {
   const absl::StatusOr<RegionKey> key =
-      CheckRegion(context.registry->namespaces(), request.namespace_(), request.region_id());
-  if (!key.ok() || context.live_calls->shutting_down()) {
-    End(key.ok() ? LiveCalls::ShuttingDownError() : key.status());
+      call_.EnterRegion(request.namespace_(), request.region_id());
+  if (!key.ok()) {
+    End(key.status());
     return;
   }
   key_ = *key;
@@ -56,11 +55,9 @@ void VerifyCall::End(const absl::Status& status) {
   {
     absl::MutexLock lock(&mutex_);
     ended_ = true;
-    const absl::Status told = status.ok() && context_.live_calls->shutting_down()
-                                  ? LiveCalls::ShuttingDownError()
-                                  : status;
-    end_ = ToGrpcStatus(told);
-    if (told.ok()) {
+    end_ = status.ok() && context_.live_calls->shutting_down() ? LiveCalls::ShuttingDownError()
+                                                               : status;
+    if (end_.ok()) {
       gathered_.set_done(true);
       has_gathered_ = true;
     }
@@ -69,7 +66,7 @@ void VerifyCall::End(const absl::Status& status) {
 }
 
 void VerifyCall::WriteOrFinish() {
-  grpc::Status end;
+  absl::Status end;
   {
     absl::MutexLock lock(&mutex_);
     if (writing_ || finished_) return;
@@ -86,7 +83,7 @@ void VerifyCall::WriteOrFinish() {
     finished_ = true;
     end = end_;
   }
-  Finish(std::move(end));
+  Finish(call_.End(end));
 }
 
 void VerifyCall::OnWriteDone(bool ok) {

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "server/call.h"
 #include "server/rpc_context.h"
 #include "walden/v1/admin.pb.h"
 
@@ -18,7 +19,8 @@ namespace walden {
 // next one. Deletes itself when gRPC is done with it.
 class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
  public:
-  VerifyCall(const RpcContext& context, const v1::VerifyRequest& request);
+  VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+             const v1::VerifyRequest& request);
 
  private:
   void OnWriteDone(bool ok) override;
@@ -31,7 +33,7 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   void WriteOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const RpcContext& context_;
-  const CallCount count_;
+  const Call call_;
   RegionKey key_;
 
   absl::Mutex mutex_;
@@ -42,7 +44,7 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  grpc::Status end_ ABSL_GUARDED_BY(mutex_);
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

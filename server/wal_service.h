@@ -25,30 +25,31 @@ class WalService final : public WalServiceMethods {
   explicit WalService(const RpcContext& context) : context_(context) {}
 
  private:
-  grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext*, const v1::AppendRequest* request,
+  grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* call,
+                                   const v1::AppendRequest* request,
                                    v1::AppendResponse* response) override {
-    return new AppendCall(context_, *request, response);
+    return new AppendCall(context_, *call, *request, response);
   }
 
   grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
-      grpc::CallbackServerContext*) override {
-    return new walden::AppendStream(context_);
+      grpc::CallbackServerContext* call) override {
+    return new walden::AppendStream(context_, *call);
   }
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* call,
                                                    const grpc::ByteBuffer* request) override {
-    return new ReadStream(context_, *request);
+    return new ReadStream(context_, *call, *request);
   }
 
-  grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext*,
+  grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* call,
                                         const v1::MarkDeletedRequest* request,
                                         v1::MarkDeletedResponse* response) override {
-    return new MarkDeletedCall(context_, *request, response);
+    return new MarkDeletedCall(context_, *call, *request, response);
   }
 
-  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,
                                                       const grpc::ByteBuffer* request) override {
-    return new RecoverStream(context_, *request);
+    return new RecoverStream(context_, *call, *request);
   }
 
   const RpcContext& context_;

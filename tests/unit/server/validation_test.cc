@@ -26,6 +26,9 @@ class ValidationTest : public ::testing::Test {
         RegistryOptions{}, std::move(namespaces),
         RegistryEnvironment{Clock::Real(), &executor_, &executor_, &statistics_, &events_});
     context_.registry = registry_.get();
+    context_.statistics = &statistics_;
+    context_.live_calls = &live_calls_;
+    context_.clock = Clock::Real();
     context_.limits.max_batch_bytes = 20;
     context_.limits.max_batch_records = 3;
     context_.limits.max_payload_bytes = 10;
@@ -33,7 +36,10 @@ class ValidationTest : public ::testing::Test {
     request_.add_payloads("payload");
   }
 
-  absl::StatusOr<RegionKey> Prepare() { return PrepareAppend(request_, context_, job_); }
+  absl::StatusOr<RegionKey> Prepare() {
+    const Call call(context_, Method::kAppend, grpc_context_);
+    return PrepareAppend(request_, call, context_, job_);
+  }
 
   // Field, value and limit of the refusal.
   std::string Refusal() {
@@ -56,7 +62,9 @@ class ValidationTest : public ::testing::Test {
   Statistics statistics_;
   RegionEvents events_;
   std::unique_ptr<RegionRegistry> registry_;
+  LiveCalls live_calls_;
   RpcContext context_;
+  grpc::CallbackServerContext grpc_context_;
   v1::AppendRequest request_;
   Job job_;
 };
