@@ -54,7 +54,8 @@ Connection::Connection(const std::string& address, std::optional<absl::Duration>
           grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ChannelOptions())),
       wal_(v1::WalService::NewStub(channel_)),
       entries_(v1::EntryService::NewStub(channel_)),
-      admin_(v1::AdminService::NewStub(channel_)) {}
+      admin_(v1::AdminService::NewStub(channel_)),
+      health_(grpc::health::v1::Health::NewStub(channel_)) {}
 
 void Connection::SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));

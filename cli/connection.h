@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
+#include "health.grpc.pb.h"
 #include "walden/v1/admin.grpc.pb.h"
 #include "walden/v1/entry.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
@@ -31,6 +32,7 @@ class Connection {
   v1::WalService::Stub& wal() { return *wal_; }
   v1::EntryService::Stub& entries() { return *entries_; }
   v1::AdminService::Stub& admin() { return *admin_; }
+  grpc::health::v1::Health::Stub& health() { return *health_; }
   Interrupt& interrupt() { return interrupt_; }
 
   static constexpr absl::Duration kShortCallTimeout = absl::Seconds(30);
@@ -68,6 +70,7 @@ class Connection {
   std::unique_ptr<v1::WalService::Stub> wal_;
   std::unique_ptr<v1::EntryService::Stub> entries_;
   std::unique_ptr<v1::AdminService::Stub> admin_;
+  std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };
 
 }  // namespace walden::cli

@@ -24,6 +24,7 @@ inline constexpr absl::string_view kReasonBadInput = "BAD_INPUT";
 inline constexpr absl::string_view kReasonFile = "FILE";
 inline constexpr absl::string_view kReasonProtocol = "PROTOCOL";
 inline constexpr absl::string_view kReasonIncomplete = "INCOMPLETE_RECOVERY";
+inline constexpr absl::string_view kReasonNotServing = "NOT_SERVING";
 inline constexpr absl::string_view kReasonDamageFound = "DAMAGE_FOUND";
 
 absl::Status Failure(

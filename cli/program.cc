@@ -67,6 +67,7 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddCloseCommand(app, program);
   AddDropCommand(app, program);
   AddStatsCommand(app, program);
+  AddHealthCommand(app, program);
   AddInspectCommand(app, program);
   AddMigrateCommand(app, program);
   AddImportCommand(app, program);

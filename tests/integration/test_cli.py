@@ -314,10 +314,22 @@ class DamageTest(WaldenTestCase):
         self.assertEqual((finding["first_sequence"], finding["last_sequence"]), (2, 2))
 
 
+class HealthTest(WaldenTestCase):
+    def test_health_tells_a_daemon_that_serves_from_one_that_does_not(self):
+        daemon = self.new_daemon()
+        health = ("health", "--address", daemon.address)
+        self.assertEqual(run_walden(*health).returncode, UNAVAILABLE)
+        daemon.spawn()
+        waited = run_walden(*health, "--wait", "60s")
+        self.assertEqual((waited.returncode, waited.stdout), (DONE, b"SERVING\n"), waited.stderr)
+        daemon.terminate()
+        self.assertEqual(run_walden(*health).returncode, UNAVAILABLE)
+
+
 class UsageTest(WaldenTestCase):
     COMMANDS = (
         "append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
-        "verify", "sync", "close", "drop", "stats", "bench", "inspect",
+        "verify", "sync", "close", "drop", "stats", "health", "bench", "inspect",
     )
 
     def test_help_of_every_command_has_examples_and_exit_codes(self):

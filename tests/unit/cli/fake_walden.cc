@@ -11,6 +11,7 @@
 #include "google/rpc/status.pb.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "health.grpc.pb.h"
 
 namespace walden::cli {
 
@@ -259,7 +260,25 @@ class FakeWalden::Admin : public v1::AdminService::Service {
   FakeWalden& fake_;
 };
 
-FakeWalden::FakeWalden() : wal_(new Wal(*this)), admin_(new Admin(*this)) {
+class FakeWalden::Health final : public grpc::health::v1::Health::Service {
+ public:
+  explicit Health(FakeWalden& fake) : fake_(fake) {}
+
+  grpc::Status Check(grpc::ServerContext*, const grpc::health::v1::HealthCheckRequest*,
+                     grpc::health::v1::HealthCheckResponse* response) override {
+    using Response = grpc::health::v1::HealthCheckResponse;
+    absl::MutexLock lock(&fake_.mutex_);
+    ++fake_.health_questions_;
+    response->set_status(fake_.serving_ ? Response::SERVING : Response::NOT_SERVING);
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeWalden& fake_;
+};
+
+FakeWalden::FakeWalden()
+    : wal_(new Wal(*this)), admin_(new Admin(*this)), health_(new Health(*this)) {
   char name[] = "/tmp/walden_cli_test_XXXXXX";
   if (mkdtemp(name) == nullptr) abort();
   directory_ = name;
@@ -279,6 +298,7 @@ void FakeWalden::Start() {
   builder.SetMaxReceiveMessageSize(-1);
   builder.RegisterService(wal_.get());
   builder.RegisterService(admin_.get());
+  builder.RegisterService(health_.get());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) abort();
 }
@@ -416,6 +436,18 @@ void FakeWalden::SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_
 void FakeWalden::DamageRegion(uint64_t region) {
   absl::MutexLock lock(&mutex_);
   damaged_[region] = true;
+}
+
+void FakeWalden::SetServing(bool serving) {
+  absl::MutexLock lock(&mutex_);
+  serving_ = serving;
+}
+
+bool FakeWalden::AwaitHealthQuestions(int count) const {
+  const auto asked = [this, count]()
+                         ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return health_questions_ >= count; };
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&asked), absl::Minutes(1));
 }
 
 void FakeWalden::SetRecoverFault(RecoverFault fault) {

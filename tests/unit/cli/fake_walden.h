@@ -1,4 +1,4 @@
-// A daemon in this process: both services over one unix socket, logs in memory, faults on demand.
+// A daemon in this process: its services over one unix socket, logs in memory, faults on demand.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +47,15 @@ class FakeWalden {
   void DamageRegion(uint64_t region);
   enum class RecoverFault { kNone, kNoSummary, kWrongCount };
   void SetRecoverFault(RecoverFault fault);
+  void SetServing(bool serving);
+
+  // Until its health was asked for this often; false if that takes a minute.
+  bool AwaitHealthQuestions(int count) const;
 
  private:
   class Wal;
   class Admin;
+  class Health;
   using TableKey = std::pair<uint64_t, uint64_t>;  // region, table
   struct Table {
     std::vector<v1::Record> records;
@@ -66,6 +71,7 @@ class FakeWalden {
   std::string directory_;
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Admin> admin_;
+  std::unique_ptr<Health> health_;
   std::unique_ptr<grpc::Server> server_;
 
   mutable absl::Mutex mutex_;
@@ -82,6 +88,8 @@ class FakeWalden {
   v1::GetStatisticsResponse statistics_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, bool> damaged_ ABSL_GUARDED_BY(mutex_);
   RecoverFault recover_fault_ ABSL_GUARDED_BY(mutex_) = RecoverFault::kNone;
+  bool serving_ ABSL_GUARDED_BY(mutex_) = true;
+  int health_questions_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace walden::cli

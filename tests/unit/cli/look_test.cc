@@ -139,7 +139,7 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
 TEST(CommandLine, EveryCommandExplainsItselfWithExamplesAndExitCodes) {
   for (const char* command :
        {"append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
-        "verify", "sync", "close", "drop", "stats", "inspect", "bench"}) {
+        "verify", "sync", "close", "drop", "stats", "health", "inspect", "bench"}) {
     const Outcome outcome = RunWalden({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("Examples:\n"), std::string::npos) << command;
