@@ -17,13 +17,17 @@ packages_of() {
       echo g++ cmake ninja-build ccache mold pkg-config \
         libabsl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc \
         libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libisal-dev librocksdb-dev \
-        libgtest-dev libgmock-dev
+        libgtest-dev libgmock-dev prometheus-cpp-dev libssl-dev libsystemd-dev
       ;;
-    test) echo python3 python3-grpcio python3-protobuf protobuf-compiler protobuf-compiler-grpc ;;
+    test)
+      echo python3 python3-grpcio python3-protobuf python3-yaml protobuf-compiler \
+        protobuf-compiler-grpc
+      ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
-        libyaml-cpp0.7 libisal2 librocksdb7.8
+        libyaml-cpp0.7 libisal2 librocksdb7.8 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 \
+        libcivetweb1 libssl3 libsystemd0
       ;;
     *)
       echo "install-deps.sh: unknown group '$1'; groups are build, test, dev and runtime" >&2
