@@ -62,9 +62,12 @@ make_base() {
   rm -rf "$root"
   debootstrap --variant=minbase "$suite" "$root" "$mirror"
   write_slim_settings "$root"
+  : >"$root/etc/apt/sources.list"  # not the image's business
   container=$(own_buildah from scratch)
   own_buildah copy --quiet "$container" "$root" /
   own_buildah config --cmd bash "$container"
+  own_buildah run --isolation chroot "${host_apt[@]}" "$container" -- bash -euc \
+    'apt-get update -q; apt-get upgrade -q -y; rm -rf /var/lib/apt/lists/*'
   own_buildah commit --quiet --rm "$container" "$base"
   rm -rf "$root"
 }
@@ -79,16 +82,18 @@ build_on_own_base() {
   debian_sources >"$image_folder/apt/sources.list"
   # Proxies and the like; what is in apt's own defaults does no harm.
   apt-config dump | grep -E '^Acquire::(http|https|Check)' >"$image_folder/apt/conf/host" || true
+  # There while packages are installed, and not in the image.
+  host_apt=(
+    --volume "$PWD/$image_folder/apt/sources.list:/etc/apt/sources.list:ro"
+    --volume "$PWD/$image_folder/apt/conf/host:/etc/apt/apt.conf.d/90host:ro"
+  )
   own_buildah inspect --type image "$base" >/dev/null 2>&1 || make_base
-  # The machine's sources are there while packages are installed, and are not in the image.
   own_buildah bud --isolation chroot --network host --pull-never --format docker --layers \
     --build-arg BUILD_BASE="$base" --build-arg RUNTIME_BASE="$base" "${labels[@]}" \
-    --volume "$PWD/$image_folder/apt/sources.list:/etc/apt/sources.list:ro" \
-    --volume "$PWD/$image_folder/apt/conf/host:/etc/apt/apt.conf.d/90host:ro" \
-    --tag "$image" .
+    "${host_apt[@]}" --tag "$image" .
   rm -f "$image_folder/walden.tar"
   own_buildah push --quiet "$image" "docker-archive:$image_folder/walden.tar:$image:latest"
-  echo "The image is in $image_folder/walden.tar; its layers:"
+  echo "The image is in $image_folder/walden.tar. Sizes:"
   own_buildah images
 }
 
