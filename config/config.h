@@ -107,6 +107,33 @@ struct LogConfig {
   bool operator==(const LogConfig&) const = default;
 };
 
+// Whether clients on TLS show a certificate: not asked for; verified if they have one; must have
+// one.
+enum class ClientCertificates { kNone, kOptional, kRequired };
+
+enum class Reflection { kAuto, kOn, kOff };  // auto: on unless callers are told apart
+
+// Paths of PEM files, empty: none.
+struct TlsConfig {
+  std::string certificate_file;  // the daemon's own, then its intermediates
+  std::string key_file;
+  std::string client_ca_file;
+  ClientCertificates client_certificates = ClientCertificates::kNone;
+
+  bool enabled() const { return !certificate_file.empty(); }
+
+  bool operator==(const TlsConfig&) const = default;
+};
+
+struct SecurityConfig {
+  TlsConfig tls;
+  std::string identities_file;  // see identities.h; empty: everybody may do everything
+  bool allow_insecure_network = false;
+  Reflection reflection = Reflection::kAuto;
+
+  bool operator==(const SecurityConfig&) const = default;
+};
+
 struct Config {
   std::vector<std::string> listen = {"127.0.0.1:7070"};  // host:port, [v6]:port or unix:/path
   std::string data_dir = "./data";
@@ -116,6 +143,7 @@ struct Config {
   ThreadsConfig threads;
   ShutdownConfig shutdown;
   LogConfig log;
+  SecurityConfig security;
   std::vector<NamespaceConfig> namespaces = {{.id = 1, .name = "default"}};
 
   // The one that default_namespace names, or nullptr (never in a configuration that was loaded).

@@ -21,6 +21,11 @@ auto Place(Section Owner::*section, T Section::*member) {
   return [ section, member ](auto& owner) -> auto& { return owner.*section.*member; };
 }
 
+template <typename Owner, typename Section, typename Inner, typename T>
+auto Place(Section Owner::*section, Inner Section::*inner, T Inner::*member) {
+  return [ section, inner, member ](auto& owner) -> auto& { return owner.*section.*inner.*member; };
+}
+
 template <typename Owner, typename Member, typename Rule>
 Field<Owner> One(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
   Field<Owner> field;
@@ -97,6 +102,45 @@ void AddRegionSettings(std::vector<Field<Owner>>& fields) {
       "somebody decides. quarantine: the damaged range answers DATA_LOSS, the rest is served. (A "
       "last "
       "write that a crash cut off is not damage and never keeps a region from opening.)"));
+}
+
+void AddSecurityFields(std::vector<Field<Config>>& fields) {
+  fields.push_back(One<Config>(
+      "security.identities_file", Place(&Config::security, &SecurityConfig::identities_file),
+      OptionalPathRule{},
+      "Who may do what: callers by token or certificate, and their rights (docs/security.md). "
+      "Read again when it changes. Empty: everybody who can connect may do everything."));
+  fields.push_back(One<Config>(
+      "security.allow_insecure_network",
+      Place(&Config::security, &SecurityConfig::allow_insecure_network),
+      ChoiceRule<bool>{{{"false", false}, {"true", true}}},
+      "Serve on addresses that others can reach without TLS and identities. Only for a network "
+      "in which everybody may read and delete every log."));
+  fields.push_back(One<Config>(
+      "security.reflection", Place(&Config::security, &SecurityConfig::reflection),
+      ChoiceRule<Reflection>{
+          {{"auto", Reflection::kAuto}, {"on", Reflection::kOn}, {"off", Reflection::kOff}}},
+      "Whether gRPC clients may ask for the API's description, which "
+      "needs no rights. auto: unless there is an identities_file."));
+  const auto add_file = [&fields](absl::string_view key, auto member, absl::string_view doc) {
+    fields.push_back(One<Config>(absl::StrCat("security.tls.", key),
+                                 Place(&Config::security, &SecurityConfig::tls, member),
+                                 OptionalPathRule{}, doc));
+  };
+  add_file("certificate_file", &TlsConfig::certificate_file,
+           "The daemon's certificate and its intermediates, as PEM. With it every TCP address "
+           "speaks TLS and nothing else; unix sockets stay plain. Read again when it changes.");
+  add_file("key_file", &TlsConfig::key_file, "The certificate's private key, as PEM.");
+  add_file("client_ca_file", &TlsConfig::client_ca_file,
+           "Whose client certificates are accepted: certificates of authorities, as PEM.");
+  fields.push_back(One<Config>(
+      "security.tls.client_certificates",
+      Place(&Config::security, &SecurityConfig::tls, &TlsConfig::client_certificates),
+      ChoiceRule<ClientCertificates>{{{"none", ClientCertificates::kNone},
+                                      {"optional", ClientCertificates::kOptional},
+                                      {"required", ClientCertificates::kRequired}}},
+      "Whether clients show a certificate of client_ca_file. optional: one that is shown is "
+      "verified. When not set, required if there is a client_ca_file."));
 }
 
 std::vector<Field<Config>> MakeRootFields() {
@@ -185,6 +229,7 @@ std::vector<Field<Config>> MakeRootFields() {
       One<Config>("log.format", Place(&Config::log, &LogConfig::format),
                   ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
                   "Lines for people, or one JSON object per line."));
+  AddSecurityFields(fields);
   return fields;
 }
 

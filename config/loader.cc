@@ -3,9 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -14,6 +11,7 @@
 #include "config/fields.h"
 #include "config/nearest_name.h"
 #include "config/problems.h"
+#include "config/text_file.h"
 #include "config/validation.h"
 #include "config/yaml_reader.h"
 
@@ -21,31 +19,13 @@ namespace walden {
 namespace {
 
 constexpr absl::string_view kVariablePrefix = "WALDEN_";
-constexpr size_t kMaxFileBytes = size_t{4} << 20;
 
 bool IsOtherwiseUsed(absl::string_view variable) {
   return variable == "WALDEN_ADDRESS" || variable == "WALDEN_CONFIG" || variable == "WALDEN_PORT" ||
+         variable == "WALDEN_TOKEN_FILE" || absl::StartsWith(variable, "WALDEN_TLS_") ||
          absl::StartsWith(variable, "WALDEN_PORT_") ||
          absl::StartsWith(variable, "WALDEN_SERVICE_") ||
          absl::StartsWith(variable, "WALDEN_TEST_");
-}
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
-                                                             &std::fclose);
-  if (file == nullptr) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open configuration file ", path));
-  }
-  std::string text(kMaxFileBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot read configuration file ", path));
-  }
-  if (text.size() > kMaxFileBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("configuration file ", path, " is above ", FormatByteSize({kMaxFileBytes})));
-  }
-  return text;
 }
 
 // Replaces a root field's value, as a variable or an option does.
@@ -124,7 +104,7 @@ absl::StatusOr<LoadedConfig> LoadConfig(const std::optional<std::string>& file,
                                         const Environment& environment,
                                         const std::vector<CommandLineSetting>& command_line) {
   if (!file.has_value()) return LoadConfigText("", "", environment, command_line);
-  const absl::StatusOr<std::string> text = ReadFile(*file);
+  const absl::StatusOr<std::string> text = ReadTextFile("configuration file", *file);
   if (!text.ok()) return text.status();
   return LoadConfigText(*text, *file, environment, command_line);
 }

@@ -2,9 +2,11 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "config/fields.h"
 
 namespace walden {
@@ -46,22 +48,26 @@ class YamlPrinter {
   template <typename Owner>
   void PrintFields(const std::vector<Field<Owner>>& fields, const Owner& owner,
                    const Owner& defaults, const std::string& path) {
-    std::string section;
+    std::vector<std::string> open;  // sections, outermost first
     for (const Field<Owner>& field : fields) {
-      const size_t dot = field.key.find('.');
-      const std::string own_section = dot == std::string::npos ? "" : field.key.substr(0, dot);
-      if (own_section != section) {
-        if (!section.empty()) out_ << YAML::EndMap;
-        section = own_section;
-        if (!section.empty()) out_ << YAML::Key << section << YAML::Value << YAML::BeginMap;
+      std::vector<std::string> sections = absl::StrSplit(field.key, '.');
+      const std::string name = std::move(sections.back());
+      sections.pop_back();
+      size_t common = 0;
+      while (common < open.size() && common < sections.size() && open[common] == sections[common]) {
+        ++common;
+      }
+      for (; open.size() > common; open.pop_back()) out_ << YAML::EndMap;
+      for (; open.size() < sections.size(); open.push_back(sections[open.size()])) {
+        out_ << YAML::Key << sections[open.size()] << YAML::Value << YAML::BeginMap;
       }
       const std::vector<std::string> values = field.get(owner);
       const auto origin = origins_.find(path + field.key);
       const bool is_marked = values != field.get(defaults) && origin != origins_.end();
-      out_ << YAML::Key << (section.empty() ? field.key : field.key.substr(dot + 1)) << YAML::Value;
+      out_ << YAML::Key << name << YAML::Value;
       PrintValues(values, field.is_list, is_marked ? origin->second : "");
     }
-    if (!section.empty()) out_ << YAML::EndMap;
+    for (; !open.empty(); open.pop_back()) out_ << YAML::EndMap;
   }
 
   void PrintValues(const std::vector<std::string>& values, bool is_list,

@@ -54,20 +54,27 @@ void AppendField(const Field<Owner>& field, const Owner& defaults, absl::string_
       indent, absl::StrCat("Allowed: ", field.allowed, field.is_required ? "; required" : ""), out);
   absl::StrAppend(&out, start, name, ":");
   for (const std::string& value : field.get(defaults)) {
-    absl::StrAppend(&out, field.is_list ? absl::StrCat("\n", indent, "  - ") : " ", value);
+    absl::StrAppend(&out, field.is_list ? absl::StrCat("\n", indent, "  - ") : " ",
+                    value.empty() ? "\"\"" : value);
   }
   absl::StrAppend(&out, "\n");
 }
 
 void AppendRootFields(std::string& out) {
-  std::string section;
+  std::vector<std::string> open;  // sections, outermost first
   for (const Field<Config>& field : RootFields()) {
-    const size_t dot = field.key.find('.');
-    const std::string own_section = dot == std::string::npos ? "" : field.key.substr(0, dot);
+    std::vector<std::string> sections = absl::StrSplit(field.key, '.');
+    sections.pop_back();
     absl::StrAppend(&out, "\n");
-    if (own_section != section) absl::StrAppend(&out, own_section, ":\n");
-    section = own_section;
-    const absl::string_view indent = section.empty() ? "" : "  ";
+    size_t common = 0;
+    while (common < open.size() && common < sections.size() && open[common] == sections[common]) {
+      ++common;
+    }
+    for (size_t i = common; i < sections.size(); ++i) {
+      absl::StrAppend(&out, std::string(2 * i, ' '), sections[i], ":\n");
+    }
+    open = sections;
+    const std::string indent(2 * sections.size(), ' ');
     AppendField(field, Config{}, indent, indent, out);
   }
 }
@@ -79,6 +86,7 @@ void AppendTable(absl::string_view prefix, const std::vector<Field<Owner>>& fiel
                   "| field | default | allowed | what it is for |\n| --- | --- | --- | --- |\n");
   for (const Field<Owner>& field : fields) {
     std::string value = absl::StrCat("`", absl::StrJoin(field.get(defaults), "`, `"), "`");
+    if (value == "``") value = "none";
     if (field.is_required) value = "required";
     if (!shows_defaults && !field.is_required) value = "its namespace's";
     absl::StrAppend(&out, "| `", prefix, field.key, "` | ", value, " | ",

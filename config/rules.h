@@ -97,6 +97,15 @@ struct PathRule {
   std::string Allowed() const { return "a path"; }
 };
 
+// A path, or nothing.
+struct OptionalPathRule {
+  absl::StatusOr<std::string> Parse(absl::string_view text) const {
+    return text.empty() ? std::string() : PathRule{}.Parse(text);
+  }
+  std::string Format(const std::string& value) const { return value; }
+  std::string Allowed() const { return "a path, or nothing"; }
+};
+
 // A namespace's name, which is also a directory's.
 struct NameRule {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;

@@ -28,6 +28,7 @@ class CombinationCheck {
     CheckBatchLimits();
     CheckMemory();
     CheckEntryMemory();
+    CheckTls();
   }
 
  private:
@@ -171,6 +172,34 @@ class CombinationCheck {
            ByteSize{2 * config_.limits.max_batch_bytes.bytes},
            "so that the largest put can be held");
       break;
+    }
+  }
+
+  void CheckTls() {
+    TlsConfig& tls = config_.security.tls;
+    const std::string certificate = "security.tls.certificate_file";
+    const std::string key = "security.tls.key_file";
+    const std::string authority = "security.tls.client_ca_file";
+    const std::string clients = "security.tls.client_certificates";
+    if (tls.certificate_file.empty() != tls.key_file.empty()) {
+      Add(tls.key_file.empty() ? certificate : key,
+          absl::StrCat("is set without ", tls.key_file.empty() ? key : certificate,
+                       ": TLS needs both"));
+    }
+    if (!tls.client_ca_file.empty() && tls.certificate_file.empty()) {
+      Add(authority, absl::StrCat("is set without ", certificate, ": there is no TLS"));
+    }
+    if (problems_.Has(clients)) return;
+    if (!tls.client_ca_file.empty() && !IsSet(clients)) {
+      tls.client_certificates = ClientCertificates::kRequired;
+      origins_[clients] = absl::StrCat("because ", authority, " is set, ", Where(authority));
+    }
+    const bool verifies = tls.client_certificates != ClientCertificates::kNone;
+    if (verifies && tls.client_ca_file.empty()) {
+      Add(clients, absl::StrCat("needs ", authority, ": whose certificates are accepted?"));
+    }
+    if (!verifies && !tls.client_ca_file.empty()) {
+      Add(clients, absl::StrCat("is none, but ", authority, " is set (", Where(authority), ")"));
     }
   }
 

@@ -32,6 +32,10 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "BOUNDS_REVERSED";
     case ErrorReason::kUnknownNamespace:
       return "UNKNOWN_NAMESPACE";
+    case ErrorReason::kUnauthenticated:
+      return "UNAUTHENTICATED";
+    case ErrorReason::kPermissionDenied:
+      return "PERMISSION_DENIED";
     case ErrorReason::kSequenceMismatch:
       return "SEQUENCE_MISMATCH";
     case ErrorReason::kFenced:

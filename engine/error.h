@@ -23,6 +23,8 @@ enum class ErrorReason {
   kLimitExceeded,
   kBoundsReversed,
   kUnknownNamespace,
+  kUnauthenticated,
+  kPermissionDenied,
   kSequenceMismatch,
   kFenced,
   kProducerSequenceReplaced,

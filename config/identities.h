@@ -1,0 +1,69 @@
+// The identities file: who may call the daemon, how they are recognised, what they may do.
+//
+//   - name: ingest
+//     token_sha256: 5e88...           # what `walden token` prints; a list while a token is changed
+//     certificate_name: db.example    # and, or instead: a client certificate's DNS name, URI or
+//     rules:                          # common name, exactly; or a list of them
+//       - namespace: default          # a name, or "*"
+//         regions: [1, 100-199]       # a number, a range, a list of both, or "*"
+//         rights: [append, read, delete, admin]
+//
+// Anything unknown, of the wrong type or contradictory is refused with file, line and column; every
+// problem is reported. No error repeats a value of token_sha256: somebody may have put a token
+// there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "config/config.h"
+#include "engine/types.h"
+
+namespace walden {
+
+using Sha256 = std::array<uint8_t, 32>;
+
+struct RegionRange {
+  RegionId first = 0;  // both inclusive
+  RegionId last = UINT64_MAX;
+
+  bool operator==(const RegionRange&) const = default;
+};
+
+// Rights add up over the rules of an identity.
+struct IdentityRule {
+  NamespaceId in = 0;  // 0: every namespace, also one that does not exist
+  std::vector<RegionRange> regions;
+  bool append = false;
+  bool read = false;
+  bool mark_deleted = false;
+  bool admin = false;
+
+  bool operator==(const IdentityRule&) const = default;
+};
+
+struct IdentityConfig {
+  std::string name;  // unique
+  // At least one of either; none is another identity's.
+  std::vector<Sha256> token_hashes;
+  std::vector<std::string> certificate_names;
+  std::vector<IdentityRule> rules;
+
+  bool operator==(const IdentityConfig&) const = default;
+};
+
+// `namespaces`: those that rules may name. INVALID_ARGUMENT: one line per problem. NOT_FOUND,
+// PERMISSION_DENIED, ...: the file cannot be read.
+absl::StatusOr<std::vector<IdentityConfig>> LoadIdentities(
+    const std::string& file, const std::vector<NamespaceConfig>& namespaces);
+
+// The same for text that stands in for the file called `file_name`.
+absl::StatusOr<std::vector<IdentityConfig>> LoadIdentitiesText(
+    absl::string_view text, absl::string_view file_name,
+    const std::vector<NamespaceConfig>& namespaces);
+
+}  // namespace walden
