@@ -28,6 +28,7 @@ void AddHealthCommand(CLI::App& app, Program& program);
 void AddInspectCommand(CLI::App& app, Program& program);
 void AddMigrateCommand(CLI::App& app, Program& program);
 void AddImportCommand(CLI::App& app, Program& program);
+void AddTokenCommand(CLI::App& app, Program& program);
 void AddBenchCommand(CLI::App& app, Program& program);
 
 }  // namespace walden::cli

@@ -8,8 +8,6 @@
 #include "absl/time/clock.h"
 #include "cli/failure.h"
 #include "cli/units.h"
-#include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 
 namespace walden::cli {
@@ -46,12 +44,11 @@ absl::Status CheckAddress(absl::string_view address) {
   return absl::OkStatus();
 }
 
-Connection::Connection(const std::string& address, std::optional<absl::Duration> timeout,
-                       Interrupt& interrupt)
+Connection::Connection(const std::string& address, const Credentials& credentials,
+                       std::optional<absl::Duration> timeout, Interrupt& interrupt)
     : timeout_(timeout),
       interrupt_(interrupt),
-      channel_(
-          grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), ChannelOptions())),
+      channel_(MakeChannel(address, credentials, ChannelOptions())),
       wal_(v1::WalService::NewStub(channel_)),
       entries_(v1::EntryService::NewStub(channel_)),
       admin_(v1::AdminService::NewStub(channel_)),

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "cli/credentials.h"
 #include "cli/interrupt.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
@@ -26,8 +27,8 @@ class Connection {
  public:
   // `timeout`: of each call; nullopt = kShortCallTimeout for calls with one answer, none for
   // streams. `interrupt` must outlive this.
-  Connection(const std::string& address, std::optional<absl::Duration> timeout,
-             Interrupt& interrupt);
+  Connection(const std::string& address, const Credentials& credentials,
+             std::optional<absl::Duration> timeout, Interrupt& interrupt);
 
   v1::WalService::Stub& wal() { return *wal_; }
   v1::EntryService::Stub& entries() { return *entries_; }

@@ -27,6 +27,9 @@ ExitCode ExitCodeOf(const absl::Status& status) {
       return ExitCode::kNotFound;
     case absl::StatusCode::kDeadlineExceeded:
       return ExitCode::kTimeout;
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kPermissionDenied:
+      return ExitCode::kDenied;
     default:
       return ExitCode::kOther;
   }
@@ -48,6 +51,7 @@ std::string ExitCodeHelp() {
       {ExitCode::kResourceExhausted, "disk, queue or memory budget full (RESOURCE_EXHAUSTED)"},
       {ExitCode::kNotFound, "no such region (NOT_FOUND)"},
       {ExitCode::kTimeout, "no answer within --timeout (DEADLINE_EXCEEDED)"},
+      {ExitCode::kDenied, "not recognised or not allowed (UNAUTHENTICATED, PERMISSION_DENIED)"},
       {ExitCode::kInterrupted, "interrupted before the end"},
       {ExitCode::kOutputClosed, "whoever read standard output closed it"},
   };

@@ -17,6 +17,7 @@ enum class ExitCode : int {
   kResourceExhausted = 6,
   kNotFound = 7,
   kTimeout = 8,
+  kDenied = 9,
   kInterrupted = 130,   // as a shell reports death by SIGINT
   kOutputClosed = 141,  // as a shell reports death by SIGPIPE
 };

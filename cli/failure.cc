@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -45,6 +46,13 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   }
   if (reason == "PRODUCER_SEQUENCE_REPLACED") {
     return "this producer has gone further already; continue with a higher --producer-start";
+  }
+  if (reason == "UNAUTHENTICATED") {
+    return "say who calls with --token-file or WALDEN_TOKEN_FILE, or with --tls-cert and --tls-key";
+  }
+  if (reason == "PERMISSION_DENIED") {
+    return "the daemon's identities file says who may do what; `walden namespaces` lists what is "
+           "open to you";
   }
   if (reason == "LIMIT_EXCEEDED") return "`walden stats` shows the daemon's limits";
   if (reason == "UNKNOWN_NAMESPACE") return "`walden namespaces` lists them";
@@ -146,7 +154,9 @@ std::string HintFor(const absl::Status& status, absl::string_view address) {
   if (info.has_value()) return HintForReason(*info);
   if (status.code() == absl::StatusCode::kUnavailable) {
     return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
-                        address, ", or point --address or WALDEN_ADDRESS at where it listens");
+                        address,
+                        ", or point --address or WALDEN_ADDRESS at where it listens; if it speaks "
+                        "TLS, give --tls-ca");
   }
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     return "the answer took too long; give it more with --timeout (an append may have been stored)";

@@ -31,6 +31,40 @@ void AddJson(CLI::App& app, CommonOptions& common) {
       ->group("Common options");
 }
 
+// A token itself is never on the command line, where every user of the machine can see it.
+void AddCredentialOptions(CLI::App& app, CredentialOptions& credentials) {
+  const auto add = [&app](const char* option, std::string& to, const char* description) {
+    app.add_option(option, to, description)->type_name("FILE")->group("Credentials");
+  };
+  add("--tls-ca", credentials.tls_ca,
+      "Speak TLS, with a daemon whose certificate is from this authority (PEM; or WALDEN_TLS_CA); "
+      "not on unix sockets");
+  add("--tls-cert", credentials.tls_certificate,
+      "Own certificate, where the daemon wants one (or WALDEN_TLS_CERT)");
+  add("--tls-key", credentials.tls_key, "Its key (or WALDEN_TLS_KEY)");
+  app.add_option("--tls-server-name", credentials.tls_server_name,
+                 "Name in the daemon's certificate, if not the address's (or "
+                 "WALDEN_TLS_SERVER_NAME)")
+      ->type_name("NAME")
+      ->group("Credentials");
+  add("--token-file", credentials.token_file,
+      "File with the token that says who calls (or WALDEN_TOKEN_FILE)");
+}
+
+// What variables say, options may say otherwise.
+void ReadEnvironment(CommonOptions& common) {
+  const auto read = [](const char* variable, std::string& to) {
+    const char* const value = std::getenv(variable);
+    if (value != nullptr && *value != '\0') to = value;
+  };
+  read("WALDEN_ADDRESS", common.address);
+  read("WALDEN_TLS_CA", common.credentials.tls_ca);
+  read("WALDEN_TLS_CERT", common.credentials.tls_certificate);
+  read("WALDEN_TLS_KEY", common.credentials.tls_key);
+  read("WALDEN_TLS_SERVER_NAME", common.credentials.tls_server_name);
+  read("WALDEN_TOKEN_FILE", common.credentials.token_file);
+}
+
 void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.add_option("-a,--address", common.address,
                  "Daemon: host:port or unix:/path (default 127.0.0.1:7070, or WALDEN_ADDRESS)")
@@ -46,6 +80,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
       ->type_name("DURATION")
       ->group("Common options");
   AddJson(app, common);
+  AddCredentialOptions(app, common.credentials);
 }
 
 void DefineCommands(CLI::App& app, Program& program) {
@@ -71,6 +106,7 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddInspectCommand(app, program);
   AddMigrateCommand(app, program);
   AddImportCommand(app, program);
+  AddTokenCommand(app, program);
   AddBenchCommand(app, program);
 }
 
@@ -78,6 +114,10 @@ absl::Status RunCommand(Program& program, Session& session) {
   if (program.needs_daemon) {
     absl::Status address = CheckAddress(program.common.address);
     if (!address.ok()) return address;
+    absl::StatusOr<Credentials> credentials =
+        LoadCredentials(program.common.credentials, program.common.address);
+    if (!credentials.ok()) return credentials.status();
+    session.SetCredentials(*std::move(credentials));
   }
   absl::Status status = program.command(session);
   // What was printed must have arrived, also when the command failed later.
@@ -110,7 +150,7 @@ Connection& Session::connection() {
     if (common_.timeout_millis.has_value()) {
       timeout = absl::Milliseconds(static_cast<int64_t>(*common_.timeout_millis));
     }
-    connection_ = std::make_unique<Connection>(common_.address, timeout, interrupt_);
+    connection_ = std::make_unique<Connection>(common_.address, credentials_, timeout, interrupt_);
   }
   return *connection_;
 }
@@ -210,9 +250,7 @@ int RunProgram(int argc, char** argv) {
   Interrupt interrupt;                        // before gRPC starts threads
 
   Program program;
-  if (const char* address = std::getenv("WALDEN_ADDRESS"); address != nullptr && *address != '\0') {
-    program.common.address = address;
-  }
+  ReadEnvironment(program.common);
   CLI::App app(kDescription, "walden");
   app.get_formatter()->column_width(34);
   app.set_version_flag("--version", std::string("walden " WALDEN_VERSION));

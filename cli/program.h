@@ -6,12 +6,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "cli/connection.h"
+#include "cli/credentials.h"
 #include "cli/interrupt.h"
 #include "cli/json.h"
 #include "cli/output.h"
@@ -23,6 +25,7 @@ struct CommonOptions {
   uint32_t namespace_id = 0;  // the daemon's default
   std::optional<uint64_t> timeout_millis;
   bool json = false;
+  CredentialOptions credentials;
 };
 
 // One run of one command. One thread at a time.
@@ -37,6 +40,8 @@ class Session {
   Output& err() { return err_; }
   Interrupt& interrupt() { return interrupt_; }
   Connection& connection();
+  // Before the first connection().
+  void SetCredentials(Credentials credentials) { credentials_ = std::move(credentials); }
 
   // A line for people on standard error; nothing with --json.
   void Note(absl::string_view line);
@@ -49,6 +54,7 @@ class Session {
   Interrupt& interrupt_;
   Output out_{1, "standard output"};
   Output err_{2, "standard error"};
+  Credentials credentials_;
   std::unique_ptr<Connection> connection_;
 };
 

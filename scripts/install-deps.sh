@@ -20,8 +20,8 @@ packages_of() {
         libgtest-dev libgmock-dev prometheus-cpp-dev libssl-dev libsystemd-dev
       ;;
     test)
-      echo python3 python3-grpcio python3-protobuf python3-yaml protobuf-compiler \
-        protobuf-compiler-grpc
+      echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
+        protobuf-compiler protobuf-compiler-grpc
       ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)

@@ -1,5 +1,6 @@
 #include "server/admin_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -78,7 +79,9 @@ AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::Lis
       info->set_engine(std::string(ns->engine->name()));
       info->set_is_default(ns->id == namespaces.default_id());
       if (regions.ok()) {
-        info->set_regions(regions->size());
+        info->set_regions(std::count_if(regions->begin(), regions->end(), [&](RegionId region) {
+          return call->call().KnowsRegion({ns->id, region});
+        }));
       } else {
         info->set_error(regions.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
       }

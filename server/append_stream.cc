@@ -38,6 +38,8 @@ BatchStream<Rpc>::BatchStream(const RpcContext& context, const grpc::CallbackSer
   if (refused.ok()) {
     live_ = context_.live_calls->Add(this);
     if (!live_) refused = LiveCalls::ShuttingDownError();
+    // Once more: rights that changed since are told only to those who were added.
+    if (refused.ok()) refused = call_.StillRecognised();
   }
   if (!refused.ok()) {
     {
@@ -250,6 +252,21 @@ void BatchStream<Rpc>::OnShutdown() {
     absl::MutexLock lock(&mutex_);
     no_more_reads_ = true;
     end_ = LiveCalls::ShuttingDownError();
+    should_finish = ShouldFinish();
+  }
+  FinishIf(should_finish);
+}
+
+// Each request is checked by itself; only who is not recognised any more loses the stream.
+template <typename Rpc>
+void BatchStream<Rpc>::OnAccessChanged() {
+  const absl::Status status = call_.StillRecognised();
+  if (status.ok()) return;
+  bool should_finish = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    no_more_reads_ = true;
+    end_ = status;
     should_finish = ShouldFinish();
   }
   FinishIf(should_finish);

@@ -43,6 +43,7 @@ class BatchStream final
   void OnDone() override;
 
   void OnShutdown() override;
+  void OnAccessChanged() override;
   void OnRequestAnswered(Request* request);
 
   void Prepare(Request* request);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -18,7 +19,8 @@
 
 namespace walden {
 
-// A member of the reactor that answers the call. Any thread; Begin before all else, End once.
+// A member of the reactor that answers the call. Any thread; Begin before all else, End once. Who
+// was recognised before rights changed is recognised again at each check.
 class Call {
  public:
   Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context);
@@ -29,11 +31,17 @@ class Call {
   // Why the call is refused whatever it asks for: UNAUTHENTICATED; UNAVAILABLE, SHUTTING_DOWN.
   const absl::Status& refused() const { return refused_; }
 
-  // The namespace that a request names: UNKNOWN_NAMESPACE, PERMISSION_DENIED, or as refused().
+  // The namespace that a request names, if the caller has any right there: UNKNOWN_NAMESPACE,
+  // PERMISSION_DENIED, or as refused(). A caller without rights is not told whether it exists.
   absl::StatusOr<const Namespace*> EnterNamespace(uint32_t namespace_id) const;
 
   // The region that a request names, if the caller has the method's rights on it. Errors as above.
   absl::StatusOr<RegionKey> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
+
+  // Whether a call that goes on for long may still do so: it is recognised, and allowed the region
+  // that it entered. Costs nothing while rights do not change.
+  absl::Status MayGoOn(const RegionKey& key) const;
+  absl::Status StillRecognised() const;
 
   // Whether a listing shows them to the caller: those that the caller has any right on.
   bool KnowsNamespace(NamespaceId in) const {
@@ -46,19 +54,29 @@ class Call {
   // Null if callers are not told apart.
   const std::shared_ptr<const Identity>& identity() const { return identity_; }
 
-  // Counts a request in a stream that is refused while the stream goes on.
+  // Counts a request in a stream that is refused while the stream goes on, and tells the audit.
   void CountRefusal(const absl::Status& status) const;
 
-  // Counts how the call ends; what to finish it with.
+  // Counts how the call ends, and tells the audit; what to finish it with.
   grpc::Status End(const absl::Status& status) const;
 
  private:
+  // Null if callers are not told apart.
+  absl::StatusOr<std::shared_ptr<const Identity>> Caller() const;
+  absl::Status Denied(const Identity& caller, uint32_t namespace_id,
+                      std::optional<uint64_t> region_id) const;
+  void Tell(const absl::Status& status) const;
+
   const RpcContext& context_;
   const CallCount count_;
   const Method method_;
+  const grpc::ServerContextBase& grpc_context_;
   const absl::Duration arrived_;
+  uint64_t generation_ = 0;  // of the rights by which identity_ was recognised
   std::shared_ptr<const Identity> identity_;
   absl::Status refused_;
+  // What an administrative call entered, for the audit: it enters once, before anything else.
+  mutable std::optional<RegionKey> administered_;
 };
 
 }  // namespace walden

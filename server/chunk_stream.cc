@@ -38,6 +38,8 @@ void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<Tabl
     live_ = context_.live_calls->Add(this);
     if (!live_) refused = LiveCalls::ShuttingDownError();
   }
+  // Once more: rights that changed since are told only to those who were added.
+  if (refused.ok()) refused = call_.MayGoOn(key_);
   if (refused.ok()) {
     FindRegion();
     return;
@@ -127,9 +129,9 @@ void ChunkStream::AfterBudgetWait(bool granted) {
                     {{"field", "limits.reader_bytes"},
                      {"value", absl::StrCat(context_.reader_budget->used())},
                      {"limit", absl::StrCat(context_.reader_budget->limit())}}));
-    } else if (cancelled_) {
+    } else if (!Stopped().ok()) {
       context_.reader_budget->Release(chunk_capacity_);
-      End(Cancelled());
+      End(Stopped());
     } else {
       producer_ = Producer::kWorking;
       produce = true;
@@ -175,8 +177,8 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   {
     absl::MutexLock lock(&mutex_);
     TakeMade();
-    if (cancelled_) {
-      End(Cancelled());
+    if (!Stopped().ok()) {
+      End(Stopped());
     } else if (more) {
       producer_ = Producer::kIdle;
     } else if (stay) {
@@ -192,8 +194,8 @@ void ChunkStream::WaitForRecords(Visibility& visibility, uint64_t key, uint64_t 
   producer_ = Producer::kWaitingRecords;
   waiting_in_ = &visibility;
   waiting_for_ = key;
-  if (cancelled_) {
-    End(Cancelled());
+  if (!Stopped().ok()) {
+    End(Stopped());
   } else if (shutting_down_) {
     End(LiveCalls::ShuttingDownError());
   } else if (!visibility.Wait(key, this, seen_version)) {
@@ -209,8 +211,8 @@ void ChunkStream::AfterRecordsWait() {
   bool find = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (cancelled_) {
-      End(Cancelled());
+    if (!Stopped().ok()) {
+      End(Stopped());
     } else if (shutting_down_) {
       End(LiveCalls::ShuttingDownError());
     } else {
@@ -231,8 +233,8 @@ void ChunkStream::AfterRecordsWait() {
 bool ChunkStream::Advance() {
   if (cancelled_) {
     while (messages_.size() > (writing_ ? 1 : 0)) messages_.pop_back();
-    if (producer_ == Producer::kIdle) End(Cancelled());
   }
+  if (producer_ == Producer::kIdle && !Stopped().ok()) End(Stopped());
   if (!writing_ && !messages_.empty()) {
     writing_ = true;
     StartWrite(&messages_.front());
@@ -258,12 +260,14 @@ void ChunkStream::End(const absl::Status& status) {
   end_ = status;
 }
 
+absl::Status ChunkStream::Stopped() const { return cancelled_ ? Cancelled() : denied_; }
+
 // A wait that cannot be called off any more goes on with a task, which then looks why.
 void ChunkStream::StopWaiting() {
   if (producer_ == Producer::kWaitingBudget && context_.reader_budget->Cancel(this)) {
-    End(Cancelled());
+    End(Stopped());
   } else if (producer_ == Producer::kWaitingRecords && waiting_in_->Cancel(waiting_for_, this)) {
-    End(cancelled_ ? Cancelled() : LiveCalls::ShuttingDownError());
+    End(Stopped().ok() ? LiveCalls::ShuttingDownError() : Stopped());
   }
 }
 
@@ -295,6 +299,18 @@ void ChunkStream::OnShutdown() {
     absl::MutexLock lock(&mutex_);
     shutting_down_ = true;
     if (producer_ == Producer::kWaitingRecords) StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+// Chunks that were made are still sent: at most two.
+void ChunkStream::OnAccessChanged() {
+  const absl::Status status = call_.MayGoOn(key_);
+  if (status.ok()) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    denied_ = status;
+    StopWaiting();
   }
   AdvanceOrFinish();
 }

@@ -89,6 +89,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnCancel() override;
   void OnDone() override;
   void OnShutdown() override;
+  void OnAccessChanged() override;
   void OnBudget(bool granted) override;
   void OnVisible() override;
 
@@ -102,6 +103,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterRecordsWait();
   void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why the stream must end before everything was read; OK if it need not.
+  absl::Status Stopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeMade() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -126,6 +129,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status denied_ ABSL_GUARDED_BY(mutex_);  // the caller's rights were taken away
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status end_ ABSL_GUARDED_BY(mutex_);
 };

@@ -77,6 +77,9 @@ ServerOptions OptionsFrom(const Config& config) {
   options.tick_interval = TickInterval(config);
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;
+  options.reflection =
+      config.security.reflection == Reflection::kOn ||
+      (config.security.reflection == Reflection::kAuto && config.security.identities_file.empty());
   return options;
 }
 
@@ -186,12 +189,20 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   const absl::Duration began = Clock::Real()->Now();
   gpr_set_log_function(LogGrpcMessage);
   std::unique_ptr<Daemon> daemon(new Daemon(config));
+  absl::StatusOr<std::unique_ptr<Security>> security = Security::Start(config);
+  if (!security.ok()) return security.status();
+  daemon->security_ = *std::move(security);
   absl::StatusOr<NamespaceSet> namespaces = daemon->OpenNamespaces(file_system);
   if (!namespaces.ok()) return namespaces.status();
+  ServerOptions options = OptionsFrom(config);
+  options.access = daemon->security_->access();
+  options.tls = daemon->security_->tls();
+  options.audit = &daemon->audit_;
   absl::StatusOr<std::unique_ptr<WaldenServer>> server =
-      WaldenServer::Start(OptionsFrom(config), *std::move(namespaces), daemon->events_.get());
+      WaldenServer::Start(options, *std::move(namespaces), daemon->events_.get());
   if (!server.ok()) return server.status();
   daemon->server_ = *std::move(server);
+  daemon->security_->Watch([server = daemon->server_.get()] { server->AccessChanged(); });
 
   WarnIfTooFewFiles(config);
 
@@ -203,6 +214,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   Log(LogSeverity::kInfo, "waldend is serving",
       {{"version", kVersion},
        {"listen", absl::StrJoin(daemon->server_->addresses(), ",")},
+       {"tls", config.security.tls.enabled() ? "on" : "off"},
+       {"identities", config.security.identities_file.empty() ? "off" : "on"},
        {"data_dir", config.data_dir},
        {"engines", absl::StrJoin(engines, ",")},
        {"regions", summary.regions},
@@ -266,6 +279,7 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
 absl::Status Daemon::Stop() {
   const absl::Duration began = Clock::Real()->Now();
   Log(LogSeverity::kInfo, "shutting down");
+  security_->StopWatching();
   const absl::Status status = server_->Stop(config_.shutdown.drain_timeout);
   Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kError, "waldend has stopped",
       {{"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)},

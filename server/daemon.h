@@ -8,6 +8,8 @@
 #include "absl/status/statusor.h"
 #include "config/config.h"
 #include "engine/io/file_system.h"
+#include "server/security/audit_log.h"
+#include "server/security/security.h"
 #include "server/thread_pool.h"
 #include "server/walden_server.h"
 
@@ -27,6 +29,8 @@ class Daemon {
   absl::Status Stop();
 
   WaldenServer& server() { return *server_; }
+  // Certificates and identities: to be loaded again, or looked at.
+  Security& security() { return *security_; }
 
  private:
   class LoggedEvents;
@@ -39,6 +43,8 @@ class Daemon {
 
   const Config config_;
   std::unique_ptr<LoggedEvents> events_;
+  AuditLog audit_;
+  std::unique_ptr<Security> security_;  // outlives the server
   ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
   std::unique_ptr<WaldenServer> server_;
 };

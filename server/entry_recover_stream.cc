@@ -15,7 +15,7 @@ EntryRecoverStream::EntryRecoverStream(const RpcContext& context,
     : EntryStream(context, Method::kRecoverEntries, call,
                   v1::EntryRecoverResponse::kEntriesFieldNumber) {
   absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());

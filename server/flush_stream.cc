@@ -13,7 +13,7 @@ FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerCo
                          const grpc::ByteBuffer& request)
     : EntryStream(context, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
   absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());

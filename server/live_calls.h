@@ -22,6 +22,9 @@ class LiveCall {
   // The daemon is shutting down: take no more requests, answer what was taken, end. Called at most
   // once; the call stays alive meanwhile because Remove waits.
   virtual void OnShutdown() = 0;
+
+  // Somebody's rights changed: end if the caller may not go on. As alive as in OnShutdown.
+  virtual void OnAccessChanged() = 0;
 };
 
 // Any thread may use it.
@@ -50,6 +53,11 @@ class LiveCalls {
     absl::MutexLock lock(&mutex_);
     shutting_down_.store(true);
     for (LiveCall* call : calls_) call->OnShutdown();
+  }
+
+  void AccessChanged() {
+    absl::MutexLock lock(&mutex_);
+    for (LiveCall* call : calls_) call->OnAccessChanged();
   }
 
   // Calls that end by themselves are only counted.

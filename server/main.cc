@@ -21,6 +21,7 @@
 #include "engine/io/posix_file_system.h"
 #include "server/daemon.h"
 #include "server/logging.h"
+#include "server/security/exposure.h"
 
 namespace walden {
 namespace {
@@ -170,6 +171,10 @@ int Main(int argc, char** argv) {
   if (options.print_config) {
     std::cout << PrintConfig(*loaded);
     return kExitOk;
+  }
+  if (const absl::Status exposure = CheckExposure(loaded->config); !exposure.ok()) {
+    std::cerr << "waldend: " << exposure.message() << "\n";
+    return kExitBadConfig;
   }
   if (options.check_config) {
     std::cout << "The configuration is good.\n";

@@ -6,11 +6,14 @@
 
 #include "absl/status/status.h"
 #include "engine/error.h"
+#include "server/call.h"
 
 namespace walden {
 
+// Nothing is parsed for a caller who is refused anyway.
 template <typename Message>
-absl::Status ParseRequest(const grpc::ByteBuffer& bytes, Message* message) {
+absl::Status ParseRequest(const Call& call, const grpc::ByteBuffer& bytes, Message* message) {
+  if (!call.refused().ok()) return call.refused();
   grpc::ByteBuffer consumed = bytes;
   if (grpc::SerializationTraits<Message>::Deserialize(&consumed, message).ok()) {
     return absl::OkStatus();

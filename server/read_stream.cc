@@ -13,7 +13,7 @@ ReadStream::ReadStream(const RpcContext& context, const grpc::CallbackServerCont
                        const grpc::ByteBuffer& request)
     : ChunkStream(context, Method::kRead, call) {
   absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
   } else if (const absl::StatusOr<SequenceBounds> bounds =
                  CheckBounds(request_.start(), request_.end());

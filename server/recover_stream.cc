@@ -14,7 +14,7 @@ RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServ
                              const grpc::ByteBuffer& request)
     : ChunkStream(context, Method::kRecover, call) {
   absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());

@@ -11,6 +11,7 @@
 #include "server/live_calls.h"
 #include "server/reader_budget.h"
 #include "server/region_registry.h"
+#include "server/security/audit.h"
 #include "server/security/identity.h"
 #include "server/statistics.h"
 
@@ -35,6 +36,7 @@ struct RpcContext {
   std::shared_ptr<ReaderBudget> reader_budget;
   LiveCalls* live_calls = nullptr;
   const AccessControl* access = nullptr;  // null: everybody may do everything
+  Audit* audit = nullptr;                 // null: nobody wants to know
   const Clock* clock = nullptr;
   const WallClock* wall_clock = nullptr;
   entry::EntryMemory* entry_memory = nullptr;

@@ -12,7 +12,7 @@ ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerCont
                        const grpc::ByteBuffer& request)
     : EntryStream(context, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber) {
   absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(request, &request_); !status.ok()) {
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
   } else if (absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, context.limits);
              !range.ok()) {

@@ -48,15 +48,17 @@ bool VerifyCall::Report(const VerifyProgress& progress) {
     go_on = !cancelled_;
   }
   WriteOrFinish();
-  return go_on && !context_.live_calls->shutting_down();
+  return go_on && !context_.live_calls->shutting_down() && call_.MayGoOn(key_).ok();
 }
 
 void VerifyCall::End(const absl::Status& status) {
+  absl::Status stopped;  // why Report said so
+  if (status.ok() && context_.live_calls->shutting_down()) stopped = LiveCalls::ShuttingDownError();
+  if (status.ok()) stopped.Update(call_.MayGoOn(key_));
   {
     absl::MutexLock lock(&mutex_);
     ended_ = true;
-    end_ = status.ok() && context_.live_calls->shutting_down() ? LiveCalls::ShuttingDownError()
-                                                               : status;
+    end_ = stopped.ok() ? status : stopped;
     if (end_.ok()) {
       gathered_.set_done(true);
       has_gathered_ = true;

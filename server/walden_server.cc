@@ -63,6 +63,15 @@ void KeepGrpcInitialised() {
   static_cast<void>(once);
 }
 
+// The plugin's own switch would be one for the whole process.
+class ReflectionOption final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+  }
+};
+
 absl::Status ListenError(const std::string& address) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
                    absl::StrCat("cannot listen on ", address,
@@ -103,6 +112,9 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   context_.reader_budget =
       std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait, Clock::Real());
   context_.live_calls = &live_calls_;
+  context_.access = options.access;
+  if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
+  context_.audit = audit_.get();
   context_.clock = Clock::Real();
   context_.wall_clock = WallClock::Real();
   context_.entry_memory = &entry_memory_;
@@ -119,6 +131,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
     registry_->SyncDue();
     context_.reader_budget->RefuseOverdue();
+    if (audit_ != nullptr) audit_->Tick();
   });
 }
 
@@ -136,12 +149,21 @@ absl::Status WaldenServer::OpenRegions() {
   return absl::OkStatus();
 }
 
+// A unix socket stays plain: who may open its file is the file system's to say.
+std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
+    const std::string& address) const {
+  if (options_.tls == nullptr || absl::StartsWith(address, "unix:")) {
+    return grpc::InsecureServerCredentials();
+  }
+  return options_.tls->ServerCredentials();
+}
+
 absl::Status WaldenServer::Listen() {
   KeepGrpcInitialised();
   grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ConfigureConnections(builder);
+  if (options_.reflection) builder.SetOption(std::make_unique<ReflectionOption>());
   builder.SetMaxReceiveMessageSize(static_cast<int>(
       std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);
@@ -150,7 +172,7 @@ absl::Status WaldenServer::Listen() {
   builder.RegisterService(admin_service_.get());
   std::vector<int> ports(options_.listen.size(), 0);
   for (size_t i = 0; i < options_.listen.size(); ++i) {
-    builder.AddListeningPort(options_.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+    builder.AddListeningPort(options_.listen[i], CredentialsOf(options_.listen[i]), &ports[i]);
   }
   grpc_server_ = builder.BuildAndStart();
   for (size_t i = 0; i < options_.listen.size(); ++i) {

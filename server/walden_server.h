@@ -16,6 +16,9 @@
 #include "server/namespaces.h"
 #include "server/region_registry.h"
 #include "server/rpc_context.h"
+#include "server/security/audit.h"
+#include "server/security/identity.h"
+#include "server/security/tls.h"
 #include "server/statistics.h"
 #include "server/thread_pool.h"
 #include "server/ticker.h"
@@ -34,6 +37,11 @@ struct ServerOptions {
   bool unary_may_lead = true;
   bool stream_may_lead = false;
   std::string version = "0";
+  // These outlive the server, or are null.
+  const AccessControl* access = nullptr;  // null: callers are not told apart
+  TlsCertificates* tls = nullptr;         // null: TCP addresses do not speak TLS, like unix sockets
+  AuditSink* audit = nullptr;
+  bool reflection = true;
 };
 
 class WaldenServer {
@@ -50,10 +58,15 @@ class WaldenServer {
   // first error of a region's closing. At most once.
   absl::Status Stop(absl::Duration drain_timeout);
 
+  // Identities or rights changed: ends what goes on without them. Any thread, until Stop.
+  void AccessChanged() { live_calls_.AccessChanged(); }
+
   const StartSummary& start_summary() const { return start_summary_; }
   // As in the options, with the ports that were found for port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }
   const Statistics& statistics() const { return statistics_; }
+  // Null without a sink.
+  const Audit* audit() const { return audit_.get(); }
   RegionRegistry& registry() { return *registry_; }
 
  private:
@@ -61,11 +74,13 @@ class WaldenServer {
 
   absl::Status OpenRegions();
   absl::Status Listen();
+  std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
 
   const ServerOptions options_;
   RegionEvents no_events_;
   Statistics statistics_;
   LiveCalls live_calls_;
+  std::unique_ptr<Audit> audit_;
   entry::EntryMemory entry_memory_;
   // Writers block in syncs, so readers and opening regions have threads of their own.
   ThreadPool actor_threads_;

@@ -40,7 +40,8 @@ class Rights {
   uint8_t bits_ = 0;
 };
 
-// Somebody who was recognised. Immutable but for what it counts; any thread.
+// Somebody who was recognised. Immutable but for what it counts; any thread. A reload of the rules
+// makes new ones.
 class Identity {
  public:
   virtual ~Identity() = default;
@@ -51,6 +52,8 @@ class Identity {
   // Whether it has any right on the region, or on any region of the namespace.
   virtual bool KnowsRegion(NamespaceId in, RegionId region) const = 0;
   virtual bool KnowsNamespace(NamespaceId in) const = 0;
+  // For all of these, a namespace that does not exist is 0: only rules for every namespace are for
+  // it.
 };
 
 // Recognises callers. Any thread may use it; must not block.
@@ -61,6 +64,10 @@ class AccessControl {
   // Who makes the call: by its metadata and its connection. UNAUTHENTICATED if that cannot be told.
   virtual absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
       const grpc::ServerContextBase& call) const = 0;
+
+  // Grows when identities or rights change: whoever was recognised at another number must be
+  // recognised again.
+  virtual uint64_t generation() const = 0;
 };
 
 }  // namespace walden

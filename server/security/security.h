@@ -1,0 +1,77 @@
+// The daemon's guard: TLS certificates and identities, watched and loaded again while it serves.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "config/config.h"
+#include "server/security/file_watch.h"
+#include "server/security/identities.h"
+#include "server/security/tls.h"
+#include "server/ticker.h"
+
+namespace walden {
+
+// For metrics. Any thread may read.
+struct SecurityState {
+  std::atomic<int64_t> certificate_expiry_unix_seconds{0};  // 0: no TLS
+  std::atomic<uint64_t> certificate_loads{0};               // the first one included
+  std::atomic<uint64_t> certificate_refusals{0};            // loads that changed nothing: an error
+  std::atomic<uint64_t> identity_loads{0};
+  std::atomic<uint64_t> identity_refusals{0};
+  std::atomic<uint64_t> identities{0};
+};
+
+// Must outlive the server that uses it.
+class Security {
+ public:
+  // Loads what the configuration names. Errors name field or file, and what is wrong with it.
+  // Writes a log line about each load, here and later.
+  static absl::StatusOr<std::unique_ptr<Security>> Start(const Config& config);
+  ~Security();
+
+  // Loads the files again if they can be used; what cannot leaves everything as it is. The first
+  // error. Any thread.
+  absl::Status Reload() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // From now on looks at the files every second, and loads what changed and then was left alone for
+  // a second. `access_changed` is called after identities or rights changed, by this and by
+  // Reload(). At most once.
+  void Watch(std::function<void()> access_changed);
+  // Neither calls it any more after this.
+  void StopWatching();
+
+  // Null if there are none.
+  const AccessControl* access() const { return identities_.get(); }
+  TlsCertificates* tls() const { return tls_.get(); }
+
+  const SecurityState& state() const { return state_; }
+
+ private:
+  Security() = default;
+
+  absl::Status ReloadCertificates() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReloadIdentities() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LogCertificates();
+  void LogIdentities();
+  void Look() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::unique_ptr<TlsCertificates> tls_;
+  std::unique_ptr<Identities> identities_;
+  SecurityState state_;
+
+  absl::Mutex mutex_;  // one load at a time
+  std::unique_ptr<FileWatch> certificate_files_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<FileWatch> identities_file_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> access_changed_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Ticker> ticker_;
+};
+
+}  // namespace walden
