@@ -182,7 +182,10 @@ class Daemon::LoggedEvents final : public RegionEvents {
 Daemon::Daemon(const Config& config)
     : config_(config), events_(std::make_unique<LoggedEvents>()), background_("background", 1) {}
 
-Daemon::~Daemon() = default;
+Daemon::~Daemon() {
+  // It tells the server, which goes before it.
+  if (security_ != nullptr) security_->StopWatching();
+}
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
                                                       FileSystem* file_system) {

@@ -185,26 +185,74 @@ def _bounds(start, after, end, before):
     return bounds
 
 
+@dataclasses.dataclass
+class Tls:
+    """What a client shows and trusts; all PEM."""
+
+    authority: bytes
+    certificate: bytes = None
+    key: bytes = None
+    server_name: str = None  # in the daemon's certificate, if not the address
+
+
+class _WithMetadata(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamUnaryClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Adds metadata to every call, encrypted or not."""
+
+    def __init__(self, metadata):
+        self._metadata = metadata
+
+    def _details(self, details):
+        metadata = [*(details.metadata or ()), *self._metadata]
+        return details._replace(metadata=metadata)
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(self._details(details), request)
+
+    def intercept_unary_stream(self, continuation, details, request):
+        return continuation(self._details(details), request)
+
+    def intercept_stream_unary(self, continuation, details, requests):
+        return continuation(self._details(details), requests)
+
+    def intercept_stream_stream(self, continuation, details, requests):
+        return continuation(self._details(details), requests)
+
+
 class Client:
     """One connection to a daemon. Safe from any thread, as gRPC channels are.
 
     `timeout` bounds every unary call, and every stream except follow reads and append streams.
+    `token` says who calls; `metadata` is sent with every call as it is.
     """
 
-    def __init__(self, address, timeout=30.0, options=()):
+    def __init__(self, address, timeout=30.0, options=(), tls=None, token=None, metadata=()):
         self.timeout = timeout
-        self.channel = grpc.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", -1),
-                ("grpc.max_send_message_length", -1),
-                # A restarted daemon is a new peer: no backoff learned from the old one.
-                ("grpc.use_local_subchannel_pool", 1),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 500),
-                *options,
-            ],
-        )
+        all_options = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            # A restarted daemon is a new peer: no backoff learned from the old one.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 500),
+            *options,
+        ]
+        if tls is None:
+            self.channel = grpc.insecure_channel(address, options=all_options)
+        else:
+            if tls.server_name:
+                all_options.append(("grpc.ssl_target_name_override", tls.server_name))
+            credentials = grpc.ssl_channel_credentials(tls.authority, tls.key, tls.certificate)
+            self.channel = grpc.secure_channel(address, credentials, options=all_options)
+        metadata = list(metadata)
+        if token is not None:
+            metadata.append(("authorization", f"Bearer {token}"))
+        if metadata:
+            self.channel = grpc.intercept_channel(self.channel, _WithMetadata(metadata))
         self.wal = wal_pb2_grpc.WalServiceStub(self.channel)
         self.admin = admin_pb2_grpc.AdminServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)

@@ -1,4 +1,5 @@
 // Settings that are fine alone and impossible together.
+#include "absl/strings/str_cat.h"
 #include "tests/unit/config/config_testing.h"
 
 namespace walden {
@@ -121,6 +122,33 @@ TEST(Combination, EntryMemoryThatHoldsNoFullPutIsRefused) {
                                     "limits.max_batch_bytes (32MiB)")));
   EXPECT_THAT(Problems("entries:\n  table_memory: 1GiB\n"),
               ElementsAre(HasSubstr("above entries.total_memory")));
+}
+
+TEST(Combination, TlsNeedsACertificateAndItsKey) {
+  EXPECT_THAT(Problems("security:\n  tls:\n    certificate_file: a\n"),
+              ElementsAre("w.yaml:3: security.tls.certificate_file: is set without "
+                          "security.tls.key_file: TLS needs both"));
+  EXPECT_THAT(Problems("{security: {tls: {key_file: a}}}"),
+              ElementsAre(HasSubstr("security.tls.key_file: is set without")));
+  EXPECT_THAT(Problems("{security: {tls: {client_ca_file: a}}}"),
+              ElementsAre(HasSubstr("security.tls.client_ca_file: is set without")));
+}
+
+TEST(Combination, ClientCertificatesAreRequiredWhereAnAuthorityIsSetAndNothingElseSaid) {
+  const std::string files = "certificate_file: a, key_file: b";
+  const auto loaded = [&files](const std::string& more) {
+    return MustLoad(absl::StrCat("{security: {tls: {", files, more, "}}}")).config.security.tls;
+  };
+  EXPECT_EQ(loaded("").client_certificates, ClientCertificates::kNone);
+  EXPECT_EQ(loaded(", client_ca_file: c").client_certificates, ClientCertificates::kRequired);
+  EXPECT_EQ(loaded(", client_ca_file: c, client_certificates: optional").client_certificates,
+            ClientCertificates::kOptional);
+  EXPECT_THAT(Problems(absl::StrCat("{security: {tls: {", files,
+                                    ", client_ca_file: c, client_certificates: none}}}")),
+              ElementsAre(HasSubstr("is none, but security.tls.client_ca_file is set")));
+  EXPECT_THAT(
+      Problems(absl::StrCat("{security: {tls: {", files, ", client_certificates: optional}}}")),
+      ElementsAre(HasSubstr("needs security.tls.client_ca_file")));
 }
 
 }  // namespace

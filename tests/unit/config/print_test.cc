@@ -29,6 +29,11 @@ limits: {max_batch_bytes: 3KiB, max_batch_records: 7, max_payload_bytes: 1025B,
 threads: {workers: 256}
 shutdown: {drain_timeout: 0s}
 log: {level: trace, format: json}
+security:
+  identities_file: "a: b"
+  allow_insecure_network: true
+  reflection: off
+  tls: {certificate_file: c, key_file: "#d", client_ca_file: e, client_certificates: optional}
 namespaces:
   - {id: 255, name: "123", durability: buffered, segment_size: 1023MiB, spare_segments: 16}
   - id: 9
@@ -69,6 +74,13 @@ TEST(PrintConfig, MarksWhatDiffersFromTheDefaultWithItsOrigin) {
   EXPECT_THAT(text, HasSubstr("    segment_size: 8MiB  # w.yaml:6\n"));
   EXPECT_THAT(text, HasSubstr("        segment_size: 8MiB\n"));  // as its namespace's
   EXPECT_THAT(text, HasSubstr("        durability: buffered  # w.yaml:10\n"));
+}
+
+TEST(PrintConfig, PrintsASectionInASectionAsOne) {
+  const std::string text =
+      PrintConfig(MustLoad("security: {tls: {certificate_file: /c, key_file: /k}}"));
+  EXPECT_THAT(text, HasSubstr("\n  tls:\n    certificate_file: /c  # w.yaml:1\n"
+                              "    key_file: /k  # w.yaml:1\n    client_ca_file: \"\"\n"));
 }
 
 }  // namespace

@@ -1,0 +1,83 @@
+"""docs/security.md, done as it shows it."""
+
+import pathlib
+import re
+import subprocess
+import unittest
+
+from walden_daemon import BIN_DIR, clean_environment, run_walden
+from walden_guarded import TlsTestCase
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class SetUpTest(TlsTestCase):
+    def test_the_set_up_works_as_shown(self):
+        page = (ROOT / "docs/security.md").read_text()
+        daemon = self.new_daemon()
+        environment = clean_environment()
+        environment["PATH"] = f"{BIN_DIR}:{environment['PATH']}"
+        blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.S)
+        shell = [text for kind, text in blocks if kind == ""]
+        identities, config = [text for kind, text in blocks if kind == "yaml"]
+        commands = re.findall(r"^\$ (.*)$", shell[0], re.M)
+        done = subprocess.run(["bash", "-ec", "\n".join(commands)], cwd=daemon.folder,
+                              env=environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (shown_hash,) = re.findall(r"^token_sha256: (\w+)$", shell[0], re.M)
+        (made_hash,) = re.findall(r"^token_sha256: (\w+)$", done.stdout, re.M)
+        (daemon.folder / "identities.yaml").write_text(identities.replace(shown_hash, made_hash))
+        # Elsewhere than on every address of the machine.
+        config = config.replace("0.0.0.0:7070", "127.0.0.1:0")
+        config = config.replace("unix:/run/walden/walden.sock", daemon.address)
+        config = re.sub(r"# (client_\w+: )", r"\1", config)
+        config = re.sub(r"(\w+\.(?:yaml|pem|key))", rf"{daemon.folder}/\1", config)
+        daemon.config_file.write_text(config + f"data_dir: {daemon.data}\n")
+        daemon.start()
+        address = self.tls_address(daemon).replace("127.0.0.1", "localhost")
+        files = (daemon.folder / "ca.pem", daemon.folder / "ingest.token")
+        variables = {"WALDEN_TLS_CA": str(files[0]), "WALDEN_TOKEN_FILE": str(files[1])}
+        done = run_walden("append", "--address", address, "--region", "1", "--table", "7", "hello",
+                          environment=variables)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = run_walden("append", "--address", address, "--region", "2", "--table", "7", "hello",
+                          environment=variables)
+        self.assertEqual(done.returncode, 9, done.stderr)
+        shown = subprocess.run(
+            ["/usr/bin/python3", ROOT / "docs/examples/secure_client.py", address, *files],
+            capture_output=True, text=True, timeout=120)
+        self.assertEqual((shown.returncode, shown.stdout), (0, "appended 1\n"), shown.stderr)
+        self.assertEqual((daemon.folder / "ingest.token").stat().st_mode & 0o777, 0o600)
+
+    def test_the_python_lines_are_the_examples(self):
+        page = (ROOT / "docs/security.md").read_text()
+        example = (ROOT / "docs/examples/secure_client.py").read_text()
+        for line in page.split("```python\n")[1].split("```")[0].splitlines():
+            self.assertIn(line.strip(), example)
+
+
+class TokenCommandTest(unittest.TestCase):
+    def test_tokens_are_long_random_and_hashed_as_sha256sum_does(self):
+        seen = set()
+        for _ in range(5):
+            made = run_walden("token")
+            token, hashed = re.fullmatch(
+                rb"token: (walden_[\w-]{43})\ntoken_sha256: ([0-9a-f]{64})\n", made.stdout).groups()
+            by_hand = subprocess.run(["sha256sum"], input=token, capture_output=True, check=True)
+            self.assertEqual(by_hand.stdout.split()[0], hashed)
+            again = run_walden("token", "--hash", stdin=token + b"\n")
+            self.assertEqual(again.stdout, b"token_sha256: " + hashed + b"\n")
+            seen.add(token)
+        self.assertEqual(len(seen), 5)
+
+    def test_what_is_no_token_is_refused_and_not_repeated(self):
+        for text in (b"", b"\n", b"hunter2\n", b"a password with spaces that is long enough\n",
+                     b"x" * 2000, "ä".encode() * 40):
+            done = run_walden("token", "--hash", stdin=text)
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
+            if text.strip():
+                self.assertNotIn(text.strip(), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
