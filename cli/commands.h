@@ -29,6 +29,9 @@ void AddInspectCommand(CLI::App& app, Program& program);
 void AddMigrateCommand(CLI::App& app, Program& program);
 void AddImportCommand(CLI::App& app, Program& program);
 void AddTokenCommand(CLI::App& app, Program& program);
+void AddBackupCommand(CLI::App& app, Program& program);
+void AddVerifyBackupCommand(CLI::App& app, Program& program);
+void AddRestoreCommand(CLI::App& app, Program& program);
 void AddBenchCommand(CLI::App& app, Program& program);
 
 }  // namespace walden::cli

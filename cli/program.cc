@@ -107,6 +107,9 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddMigrateCommand(app, program);
   AddImportCommand(app, program);
   AddTokenCommand(app, program);
+  AddBackupCommand(app, program);
+  AddVerifyBackupCommand(app, program);
+  AddRestoreCommand(app, program);
   AddBenchCommand(app, program);
 }
 

@@ -80,6 +80,8 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "UNSUPPORTED_FORMAT";
     case ErrorReason::kWrongEngine:
       return "WRONG_ENGINE";
+    case ErrorReason::kWrongBackup:
+      return "WRONG_BACKUP";
   }
   return "UNKNOWN";
 }

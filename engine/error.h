@@ -47,6 +47,7 @@ enum class ErrorReason {
   kLocked,
   kUnsupportedFormat,
   kWrongEngine,
+  kWrongBackup,
 };
 inline constexpr size_t kErrorReasons = static_cast<size_t>(ErrorReason::kWrongEngine) + 1;
 

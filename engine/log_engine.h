@@ -199,9 +199,29 @@ struct VerifyProgress {
 // ---------------------------------------------------------------------------------------------------
 // A region's log
 
-class RegionLog {
+// What can be read of a region: all that is needed to copy it.
+class ReadableLog {
  public:
-  virtual ~RegionLog() = default;  // without Close(): as after a crash
+  virtual ~ReadableLog() = default;
+
+  // No record of the table will get a lower number than this one: Position().next, or higher where
+  // numbers may have been given out to records that are gone. Of a log that is written: as the
+  // writer's functions.
+  virtual SequenceNumber NextNumber(TableId table) const = 0;
+
+  // --- Any thread, without waiting for the writer's I/O. ---
+
+  // {1, 1, 0} for a table that was never written.
+  virtual TablePosition Position(TableId table) const = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const = 0;
+
+  virtual RegionDescription Describe() const = 0;
+};
+
+class RegionLog : public ReadableLog {
+ public:
+  ~RegionLog() override = default;  // without Close(): as after a crash
 
   // --- The writer: one thread at a time, and not before the last commit was done. ---
 
@@ -231,10 +251,6 @@ class RegionLog {
   virtual absl::Status RestoreMark(TableId table, SequenceNumber deleted_through,
                                    TableKind kind) = 0;
 
-  // No record of the table will get a lower number than this one: Position().next, or higher where
-  // numbers may have been given out to records that are gone.
-  virtual SequenceNumber NextNumber(TableId table) const = 0;
-
   // Restoring, behind the table's records: raises NextNumber. Durable on return.
   virtual absl::Status RestoreNext(TableId table, SequenceNumber next) = 0;
 
@@ -252,13 +268,6 @@ class RegionLog {
 
   // Whether BUFFERED records wait to be made durable.
   virtual bool HasUnsynced() const = 0;
-
-  // {1, 1, 0} for a table that was never written.
-  virtual TablePosition Position(TableId table) const = 0;
-
-  virtual absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const = 0;
-
-  virtual RegionDescription Describe() const = 0;
 
   // Reads everything stored again from the medium and checks it; `report` is called now and then,
   // and once at the end; it returns false to stop early.

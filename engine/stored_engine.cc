@@ -70,6 +70,17 @@ absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::st
                       : StoredEngine::kNone;
 }
 
+absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory) {
+  const auto names = files->ListDirectory(directory);
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  if (!Has(*names, kRestoringFile)) return absl::OkStatus();
+  return WrongEngine(
+      directory, absl::StrCat("is not whole: a restore into it was interrupted (", kRestoringFile,
+                              " names it). Run the same `walden restore` again, it "
+                              "goes on from there"));
+}
+
 absl::Status CheckStoredEngine(FileSystem* files, const std::string& data_directory,
                                const std::string& namespace_name, StoredEngine wanted) {
   const std::string directory = absl::StrCat(data_directory, "/", namespace_name);

@@ -20,9 +20,16 @@ absl::string_view StoredEngineName(StoredEngine engine);
 inline constexpr absl::string_view kMigratingSuffix = ".migrating";
 inline constexpr absl::string_view kBeforeMigrationSuffix = ".before-migration";
 
+// A file in a namespace's directory while a restore into it is not finished.
+inline constexpr absl::string_view kRestoringFile = "RESTORING";
+
 // Segment: has a region's directory. RocksDB: has a CURRENT file. kNone if it has neither or is not
 // there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
 absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::string& directory);
+
+// FAILED_PRECONDITION (WRONG_ENGINE) if a restore into the directory was not finished: nobody but
+// that restore may open it. Changes nothing.
+absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory);
 
 // OK if `wanted` may open <data directory>/<namespace>, which need not exist. FAILED_PRECONDITION
 // (WRONG_ENGINE) if the other engine wrote it, or if a migration stopped between taking the old

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/describe.h"
 #include "server/parse_request.h"
 #include "server/record_encoder.h"
@@ -16,6 +17,9 @@ RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServ
   absl::StatusOr<RegionKey> key = RegionKey{};
   if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
     key = status;
+  } else if (request_.first_sequence() != 0 && !request_.has_table_id()) {
+    key = InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
+                       "it needs table_id: each table has numbers of its own");
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
@@ -40,8 +44,9 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   // What is there now: appends that come meanwhile are not part of it.
   SequenceNumber last = 0;
   for (const TableState& state : description.tables) last = std::max(last, state.next - 1);
-  if (actor == nullptr || last == 0) return Opening::kNothing;
-  const ReadRange range{.table = table, .first = 1, .last = last};
+  const SequenceNumber first = std::max<SequenceNumber>(1, request_.first_sequence());
+  if (actor == nullptr || first > last) return Opening::kNothing;
+  const ReadRange range{.table = table, .first = first, .last = last};
   const SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
   auto opened = ReadSession::Open(std::move(actor), range, limits, context_.statistics);
   if (!opened.ok()) return opened.status();

@@ -53,6 +53,8 @@ absl::StatusOr<std::unique_ptr<RocksdbEngine>> RocksdbEngine::Open(RocksdbEngine
     auto taken = files->LockDirectory(DirectoryOf(options));
     if (!taken.ok()) return taken.status();
     lock = *std::move(taken);
+    status = CheckNotRestoring(files, DirectoryOf(options));
+    if (!status.ok()) return status;
   }
   std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options), std::move(lock)));
   // What goes wrong here is what every call answers until it goes well.

@@ -39,13 +39,14 @@ struct RocksdbEngineOptions {
   std::string namespace_name;      // name of a directory, made if it is not there
   NamespaceId namespace_id = 1;    // in every log key
   RocksdbTuning tuning;
-  bool caller_holds_lock = false;  // of the namespace's directory; then Open does not take it
+  // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
+  bool caller_holds_lock = false;
 };
 
 class RocksdbEngine final : public LogEngine {
  public:
   // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it.
+  // another engine wrote it or a restore into it is not finished.
   static absl::StatusOr<std::unique_ptr<RocksdbEngine>> Open(RocksdbEngineOptions options);
   ~RocksdbEngine() override;
 

@@ -64,6 +64,8 @@ absl::Status SegmentEngine::Start() {
     auto lock = files->LockDirectory(directory_);
     if (!lock.ok()) return lock.status();
     lock_ = *std::move(lock);
+    status = CheckNotRestoring(files, directory_);
+    if (!status.ok()) return status;
   }
   const auto names = files->ListDirectory(directory_);
   if (!names.ok()) return names.status();

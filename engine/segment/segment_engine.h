@@ -33,13 +33,14 @@ struct SegmentEngineOptions {
   std::string namespace_name;      // name of a directory, made if it is not there
   uint64_t spare_segment_bytes = uint64_t{64} << 20;
   size_t spare_segments = 1;
-  bool caller_holds_lock = false;  // of the namespace's directory; then Open does not take it
+  // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
+  bool caller_holds_lock = false;
 };
 
 class SegmentEngine final : public LogEngine {
  public:
   // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it.
+  // another engine wrote it or a restore into it is not finished.
   static absl::StatusOr<std::unique_ptr<SegmentEngine>> Open(SegmentEngineOptions options);
   ~SegmentEngine() override;
 

@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "engine/error.h"
-#include "engine/rocksdb/inspect.h"
+#include "engine/transfer/copy_room.h"
 #include "engine/transfer/region_copy.h"
 
 namespace walden {
 namespace {
-
-constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 class Migration {
  public:
@@ -39,10 +36,8 @@ class Migration {
 
   absl::Status CheckStart(bool has_old);
   absl::Status Lock();
-  absl::Status CheckNamespaceIds() const;
   absl::Status OpenEngines();
   absl::Status Measure();
-  absl::Status CheckRoom(uint64_t live_bytes, uint64_t there_bytes) const;
   absl::Status CopyAll();
   absl::Status DropStrangers();
   absl::Status CopyOne(RegionId region);
@@ -98,7 +93,9 @@ absl::StatusOr<MigrationResult> Migration::Run() {
   }
   absl::Status status = CheckStart(has(old_name_));
   if (status.ok()) status = Lock();
-  if (status.ok()) status = CheckNamespaceIds();
+  if (status.ok() && from_ == StoredEngine::kRocksdb) {
+    status = CheckNamespaceIds(options_.where, name_);
+  }
   if (status.ok()) status = OpenEngines();
   if (status.ok()) status = Measure();
   if (status.ok()) status = CopyAll();
@@ -132,6 +129,8 @@ absl::Status Migration::Lock() {
       return WithContext(lock.status(), "stop the daemon first, a migration works offline");
     }
     old_lock_ = *std::move(lock);
+    const absl::Status whole = CheckNotRestoring(files_, Path(name_));
+    if (!whole.ok()) return whole;
   }
   absl::Status status = files_->CreateDirectory(Path(built_name_));
   if (status.ok()) status = files_->SyncDirectory(options_.where.data_directory);
@@ -139,23 +138,6 @@ absl::Status Migration::Lock() {
   auto lock = files_->LockDirectory(Path(built_name_));
   if (!lock.ok()) return lock.status();
   new_lock_ = *std::move(lock);
-  return absl::OkStatus();
-}
-
-// Records of another namespace id would look like none.
-absl::Status Migration::CheckNamespaceIds() const {
-  if (from_ != StoredEngine::kRocksdb) return absl::OkStatus();
-  const auto inspected = rocks::InspectNamespace(files_, options_.where.env, Path(name_));
-  if (!inspected.ok()) return inspected.status();
-  for (const NamespaceId id : inspected->namespace_ids) {
-    if (id == options_.where.namespace_id) continue;
-    return Refused(absl::StatusCode::kFailedPrecondition, ErrorReason::kInvalidField,
-                   absl::StrCat("holds records of namespace id ",
-                                absl::StrJoin(inspected->namespace_ids, ", "), ", not only of ",
-                                options_.where.namespace_id,
-                                ": only a directory of one id can be migrated, and that id must be "
-                                "given (--namespace-id)"));
-  }
   return absl::OkStatus();
 }
 
@@ -201,27 +183,13 @@ absl::Status Migration::Measure() {
   }
   seen_.total_regions = regions_.size();
   seen_.total_bytes = 3 * live_bytes;  // copied, then read on both sides
-  return CheckRoom(live_bytes, there_bytes);
-}
-
-absl::Status Migration::CheckRoom(uint64_t live_bytes, uint64_t there_bytes) const {
-  uint64_t needed = live_bytes + 16 * kMiB;
-  if (options_.to == StoredEngine::kSegment) {
-    needed += regions_.size() * options_.segment_size_bytes;
-  } else {
-    // RocksDB's own log, and what compactions write before they remove.
-    needed += live_bytes / 4 + std::min(live_bytes, 256 * kMiB);
-  }
-  needed -= std::min(needed, there_bytes);
-  const auto free = files_->FreeBytes(options_.where.data_directory);
-  if (!free.ok()) return free.status();
-  if (*free >= needed) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
-                   absl::StrCat("a second copy of ", Path(name_), " needs about ", needed,
-                                " bytes, and ", *free, " are free"),
-                   {{"directory", options_.where.data_directory},
-                    {"needed", absl::StrCat(needed)},
-                    {"free", absl::StrCat(*free)}});
+  return CheckRoomForCopy(files_, options_.where.data_directory,
+                          {.what = absl::StrCat("a second copy of ", Path(name_)),
+                           .to = options_.to,
+                           .regions = regions_.size(),
+                           .live_bytes = live_bytes,
+                           .there_bytes = there_bytes,
+                           .segment_size_bytes = options_.segment_size_bytes});
 }
 
 // What an earlier run copied and the source has dropped since.

@@ -2,11 +2,32 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/clock.h"
+#include "engine/error.h"
+#include "engine/rocksdb/inspect.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 
 namespace walden {
+
+absl::Status CheckNamespaceIds(const OfflineNamespace& where, const std::string& namespace_name) {
+  const std::string directory = absl::StrCat(where.data_directory, "/", namespace_name);
+  const auto inspected = rocks::InspectNamespace(where.file_system, where.env, directory);
+  if (!inspected.ok()) return inspected.status();
+  for (const NamespaceId id : inspected->namespace_ids) {
+    if (id == where.namespace_id) continue;
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kInvalidField,
+                     absl::StrCat(directory, " holds records of namespace id ",
+                                  absl::StrJoin(inspected->namespace_ids, ", "), ", not only of ",
+                                  where.namespace_id,
+                                  ": only a directory of one id can be worked on, and that id must "
+                                  "be given (--namespace-id)"),
+                     {{"directory", directory}});
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& where,
                                                        const std::string& namespace_name,

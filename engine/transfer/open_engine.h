@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
@@ -21,6 +22,10 @@ struct OfflineNamespace {
   std::string data_directory;         // exists
   NamespaceId namespace_id = 1;       // engine rocksdb: in every key
 };
+
+// FAILED_PRECONDITION (INVALID_FIELD) if the RocksDB of the namespace, which nobody has open, holds
+// records of another id than where.namespace_id: they would look like none.
+absl::Status CheckNamespaceIds(const OfflineNamespace& where, const std::string& namespace_name);
 
 // `engine` is not kNone. Errors as the engines' Open, and what RocksDB says of a directory that it
 // cannot open.

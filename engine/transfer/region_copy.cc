@@ -26,7 +26,7 @@ std::string Shown(const TablePosition& position) {
 
 class RegionCopier {
  public:
-  RegionCopier(const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+  RegionCopier(const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
                absl::FunctionRef<bool(const RegionCopyProgress&)> progress)
       : source_(source), target_(target), options_(options), progress_(progress) {}
 
@@ -109,7 +109,7 @@ class RegionCopier {
     return writer.Flush();
   }
 
-  absl::StatusOr<TableDigest> Digest(const RegionLog& log, TableId table,
+  absl::StatusOr<TableDigest> Digest(const ReadableLog& log, TableId table,
                                      std::vector<DamagedRange>* damaged) {
     TableDigest digest;
     TableWalker walker(log, table, 1, options_.skip_damaged && damaged != nullptr);
@@ -138,9 +138,10 @@ class RegionCopier {
     const TablePosition from = source_.Position(table);
     const TablePosition to = target_.Position(table);
     const bool is_damaged = !damaged.empty() || !source_.Describe().opening.damaged.empty();
-    // The first live number is not known exactly where damage may have held it.
-    const bool same_position = from.next == to.next && from.deleted_through == to.deleted_through &&
-                               (is_damaged || from.first == to.first);
+    // The first and last live numbers are not known exactly where damage may have held them.
+    const bool same_position =
+        from.deleted_through == to.deleted_through &&
+        (is_damaged ? to.next <= from.next : from.next == to.next && from.first == to.first);
     if (!same_position || *here != *there) {
       return MakeError(
           absl::StatusCode::kInternal, ErrorReason::kRestoreOutOfOrder,
@@ -156,7 +157,7 @@ class RegionCopier {
     return absl::OkStatus();
   }
 
-  const RegionLog& source_;
+  const ReadableLog& source_;
   RegionLog& target_;
   const RegionCopyOptions& options_;
   absl::FunctionRef<bool(const RegionCopyProgress&)> progress_;
@@ -167,7 +168,7 @@ class RegionCopier {
 }  // namespace
 
 absl::StatusOr<RegionCopyResult> CopyRegion(
-    const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+    const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
     absl::FunctionRef<bool(const RegionCopyProgress&)> progress) {
   return RegionCopier(source, target, options, progress).Run();
 }

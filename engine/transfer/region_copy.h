@@ -44,7 +44,7 @@ struct RegionCopyResult {
 //   INTERNAL             the target does not hold what the source does
 // and the errors of RegionLog's functions on either.
 absl::StatusOr<RegionCopyResult> CopyRegion(
-    const RegionLog& source, RegionLog& target, const RegionCopyOptions& options,
+    const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
     absl::FunctionRef<bool(const RegionCopyProgress&)> progress);
 
 }  // namespace walden

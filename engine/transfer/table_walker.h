@@ -14,7 +14,7 @@ class TableWalker {
  public:
   // From the number `first` on. `log` outlives it. `skip_damaged`: damage is passed over and noted,
   // otherwise it is DATA_LOSS.
-  TableWalker(const RegionLog& log, TableId table, SequenceNumber first, bool skip_damaged)
+  TableWalker(const ReadableLog& log, TableId table, SequenceNumber first, bool skip_damaged)
       : log_(log), table_(table), next_(first), skip_damaged_(skip_damaged) {}
 
   // Visits up to a few MiB of records; false once there are no more. The payloads are valid only
@@ -27,7 +27,7 @@ class TableWalker {
  private:
   absl::Status PassDamage(const absl::Status& data_loss);
 
-  const RegionLog& log_;
+  const ReadableLog& log_;
   const TableId table_;
   SequenceNumber next_;
   const bool skip_damaged_;

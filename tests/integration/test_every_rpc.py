@@ -15,7 +15,7 @@ from walden_stubs import (
     reflection_pb2_grpc,
     wal_pb2,
 )
-from walden_testcase import SharedDaemonTestCase
+from walden_testcase import Code, SharedDaemonTestCase
 
 State = admin_pb2.RegionInfo
 Outcome = common_pb2.OpeningReport
@@ -222,6 +222,17 @@ class WalServiceTest(SharedDaemonTestCase):
         self.assertEqual(recovery.of_table(2), records)
         self.assertEqual(recovery.summary.tables, 1)
         self.assertEqual(recovery.summary.records, 5)
+
+    def test_recover_of_one_table_from_a_number_on_leaves_out_what_lies_below(self):
+        region = self.fresh_region()
+        self.append_numbered(self.client, region, 1, 5)
+        records = self.append_numbered(self.client, region, 2, 5)
+        for first, left in ((records[2][0], 3), (records[4][0] + 1, 0), (2**63, 0), (0, 5)):
+            recovery = self.client.recover(region, table=2, first_sequence=first)
+            self.assertEqual(recovery.of_table(2), records[5 - left :])
+            self.assertEqual(recovery.table_state(2).next_sequence, records[-1][0] + 1)
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="first_sequence"):
+            self.client.recover(region, first_sequence=3)
 
     def test_recover_tells_of_a_table_that_has_only_its_mark(self):
         region = self.fresh_region()

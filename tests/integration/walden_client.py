@@ -320,9 +320,11 @@ class Client:
         )
         return self.call(self.wal.MarkDeleted, request).deleted_through
 
-    def recover(self, region, table=None, namespace=0):
+    def recover(self, region, table=None, namespace=0, first_sequence=0):
         """Everything live, checked against the summary that closes the stream."""
-        request = wal_pb2.RecoverRequest(namespace=namespace, region_id=region, table_id=table)
+        request = wal_pb2.RecoverRequest(
+            namespace=namespace, region_id=region, table_id=table, first_sequence=first_sequence
+        )
         state, records, summary = None, [], None
         try:
             for response in self.wal.Recover(request, timeout=self.timeout):

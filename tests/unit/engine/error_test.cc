@@ -68,7 +68,7 @@ TEST(ErrorTest, ContextOfSuccessIsSuccess) {
 
 TEST(ErrorTest, EveryReasonHasItsOwnName) {
   std::set<std::string> names;
-  const int last = static_cast<int>(ErrorReason::kWrongEngine);
+  const int last = static_cast<int>(ErrorReason::kWrongBackup);
   for (int reason = 0; reason <= last; ++reason) {
     names.insert(std::string(ErrorReasonName(static_cast<ErrorReason>(reason))));
   }
