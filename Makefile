@@ -14,7 +14,8 @@ run: packages $(RELEASE)/build.ninja  ## build what is needed and start waldend 
 	  'Starting waldend; Ctrl-C stops it. In another terminal:' \
 	  '  $(RELEASE)/bin/walden append --region 1 --table 1 hello' \
 	  '  $(RELEASE)/bin/walden read --region 1 --table 1' \
-	  '  $(RELEASE)/bin/walden --help' ''
+	  '  $(RELEASE)/bin/walden --help' \
+	  'Metrics and health: http://127.0.0.1:7071/metrics, /healthz and /readyz' ''
 	@exec $(RELEASE)/bin/waldend $(ARGS)
 
 test: packages $(RELEASE)/build.ninja  ## build everything and run every test

@@ -134,6 +134,13 @@ struct SecurityConfig {
   bool operator==(const SecurityConfig&) const = default;
 };
 
+struct MetricsConfig {
+  std::vector<std::string> listen = {"127.0.0.1:7071"};  // host:port or [v6]:port; none: off
+  uint32_t max_regions = 200;                            // with metrics of their own
+
+  bool operator==(const MetricsConfig&) const = default;
+};
+
 struct Config {
   std::vector<std::string> listen = {"127.0.0.1:7070"};  // host:port, [v6]:port or unix:/path
   std::string data_dir = "./data";
@@ -144,6 +151,7 @@ struct Config {
   ShutdownConfig shutdown;
   LogConfig log;
   SecurityConfig security;
+  MetricsConfig metrics;
   std::vector<NamespaceConfig> namespaces = {{.id = 1, .name = "default"}};
 
   // The one that default_namespace names, or nullptr (never in a configuration that was loaded).

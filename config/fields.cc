@@ -230,6 +230,16 @@ std::vector<Field<Config>> MakeRootFields() {
                   ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
                   "Lines for people, or one JSON object per line."));
   AddSecurityFields(fields);
+  fields.push_back(Many<Config>("metrics.listen", Place(&Config::metrics, &MetricsConfig::listen),
+                                TcpAddressRule{},
+                                "Where HTTP serves /metrics for Prometheus, /healthz and /readyz. "
+                                "Port 0 takes a free one; an "
+                                "empty list turns it off."));
+  fields.push_back(One<Config>(
+      "metrics.max_regions", Place(&Config::metrics, &MetricsConfig::max_regions),
+      IntegerRule<uint32_t>{0, 10'000},
+      "Regions that have metrics of their own: those that take most disk. The others are counted "
+      "together, as region \"other\"."));
   return fields;
 }
 

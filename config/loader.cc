@@ -62,6 +62,7 @@ void ApplyEnvironment(const Environment& environment, LoadedConfig& loaded,
       is_known = true;
       std::vector<std::string> values = {value};
       if (field.is_list) values = absl::StrSplit(value, ',');
+      if (field.is_list && value.empty()) values.clear();
       Override(field, values, variable, loaded, problems);
     }
     if (is_known) continue;

@@ -72,6 +72,7 @@ class YamlPrinter {
 
   void PrintValues(const std::vector<std::string>& values, bool is_list,
                    const std::string& origin) {
+    if (values.empty()) out_ << YAML::Flow;  // []
     if (is_list) out_ << YAML::BeginSeq;
     for (const std::string& value : values) {
       out_ << value;

@@ -106,4 +106,11 @@ absl::StatusOr<std::string> AddressRule::Parse(absl::string_view text) const {
   return std::string(text);
 }
 
+absl::StatusOr<std::string> TcpAddressRule::Parse(absl::string_view text) const {
+  if (absl::StartsWith(text, "unix:")) {
+    return absl::InvalidArgumentError("is a unix socket, which HTTP is not served on");
+  }
+  return AddressRule{}.Parse(text);
+}
+
 }  // namespace walden

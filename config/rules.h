@@ -120,4 +120,11 @@ struct AddressRule {
   std::string Allowed() const { return "host:port, [IPv6 address]:port or unix:/path"; }
 };
 
+// host:port or [IPv6 address]:port.
+struct TcpAddressRule {
+  absl::StatusOr<std::string> Parse(absl::string_view text) const;
+  std::string Format(const std::string& value) const { return value; }
+  std::string Allowed() const { return "host:port or [IPv6 address]:port"; }
+};
+
 }  // namespace walden

@@ -34,6 +34,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/types.h"
+#include "engine/usage.h"
 
 namespace walden {
 
@@ -269,6 +270,9 @@ class RegionLog : public ReadableLog {
   // Whether BUFFERED records wait to be made durable.
   virtual bool HasUnsynced() const = 0;
 
+  // Does not look at every table, nor, but for its own cheap files, at the disk.
+  virtual RegionUsage Usage() const = 0;
+
   // Reads everything stored again from the medium and checks it; `report` is called now and then,
   // and once at the end; it returns false to stop early.
   virtual absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const = 0;
@@ -291,6 +295,9 @@ class LogEngine {
   virtual ~LogEngine() = default;  // every RegionLog must be gone
 
   virtual absl::string_view name() const = 0;  // "segment", "rocksdb"
+
+  // Any thread.
+  virtual EngineUsage Usage() const { return {}; }
 
   // Any thread. Regions that exist on the medium, sorted.
   virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;

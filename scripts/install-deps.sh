@@ -21,7 +21,7 @@ packages_of() {
       ;;
     test)
       echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
-        protobuf-compiler protobuf-compiler-grpc
+        protobuf-compiler protobuf-compiler-grpc prometheus
       ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)

@@ -79,6 +79,9 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
   const absl::StatusOr<Opening> opening =
       actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
   if (opening.ok() && *opening == Opening::kLater) return;
+  if (session_ != nullptr && follow_.has_value()) {
+    place_.emplace(context_.followers, key_, *follow_, session_->next());
+  }
   absl::Status finished;
   if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
   {
@@ -164,6 +167,7 @@ void ChunkStream::Produce() {
     made_.push_back(ToByteBuffer(std::move(chunk), begin));
   }
   chunk = nullptr;
+  if (place_.has_value()) place_->Reached(session_->next());
   AfterChunk(progress, seen_version);
 }
 

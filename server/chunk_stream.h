@@ -22,6 +22,7 @@
 #include "engine/log_engine.h"
 #include "server/call.h"
 #include "server/chunk.h"
+#include "server/followers.h"
 #include "server/live_calls.h"
 #include "server/read_session.h"
 #include "server/region_actor.h"
@@ -113,6 +114,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   RegionKey key_;
   std::optional<TableId> follow_;
+  std::optional<Followers::Place> place_;  // of a stream that follows
   bool live_ = false;
 
   // Belongs to the producer.

@@ -83,6 +83,13 @@ ServerOptions OptionsFrom(const Config& config) {
   return options;
 }
 
+MonitorOptions MonitorFrom(const Config& config) {
+  return {.http = {.listen = config.metrics.listen},
+          .collector = {.version = kVersion,
+                        .data_directory = config.data_dir,
+                        .max_regions = config.metrics.max_regions}};
+}
+
 // A segment engine's region keeps this many files open.
 constexpr uint64_t kFilesPerRegion = 3;
 
@@ -195,31 +202,45 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   absl::StatusOr<std::unique_ptr<Security>> security = Security::Start(config);
   if (!security.ok()) return security.status();
   daemon->security_ = *std::move(security);
-  absl::StatusOr<NamespaceSet> namespaces = daemon->OpenNamespaces(file_system);
-  if (!namespaces.ok()) return namespaces.status();
-  ServerOptions options = OptionsFrom(config);
-  options.access = daemon->security_->access();
-  options.tls = daemon->security_->tls();
-  options.audit = &daemon->audit_;
-  absl::StatusOr<std::unique_ptr<WaldenServer>> server =
-      WaldenServer::Start(options, *std::move(namespaces), daemon->events_.get());
-  if (!server.ok()) return server.status();
-  daemon->server_ = *std::move(server);
-  daemon->security_->Watch([server = daemon->server_.get()] { server->AccessChanged(); });
-
+  // Before anything that may take long, so that a daemon that opens a large log does not look dead.
+  absl::StatusOr<std::unique_ptr<Monitor>> monitor = Monitor::Start(MonitorFrom(config));
+  if (!monitor.ok()) return WithContext(monitor.status(), "metrics.listen");
+  daemon->monitor_ = *std::move(monitor);
+  if (absl::Status status = daemon->Serve(file_system); !status.ok()) return status;
   WarnIfTooFewFiles(config);
+  daemon->LogStarted(Clock::Real()->Now() - began);
+  return daemon;
+}
 
+absl::Status Daemon::Serve(FileSystem* file_system) {
+  absl::StatusOr<NamespaceSet> namespaces = OpenNamespaces(file_system);
+  if (!namespaces.ok()) return namespaces.status();
+  ServerOptions options = OptionsFrom(config_);
+  options.access = security_->access();
+  options.tls = security_->tls();
+  options.audit = &audit_;
+  server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
+  monitor_->Attach(server_.get());
+  if (absl::Status status = server_->Serve(); !status.ok()) return status;
+  security_->Watch([server = server_.get()] { server->AccessChanged(); });
+  monitor_->readiness().Set(Readiness::State::kServing);
+  return absl::OkStatus();
+}
+
+void Daemon::LogStarted(absl::Duration took) const {
   std::vector<std::string> engines;
-  for (const Namespace* ns : daemon->server_->registry().namespaces().All()) {
+  for (const Namespace* ns : server_->registry().namespaces().All()) {
     engines.push_back(absl::StrCat(ns->name, ":", ns->engine->name()));
   }
-  const StartSummary& summary = daemon->server_->start_summary();
+  const StartSummary& summary = server_->start_summary();
+  const std::vector<std::string> metrics = monitor_->addresses();
   Log(LogSeverity::kInfo, "waldend is serving",
       {{"version", kVersion},
-       {"listen", absl::StrJoin(daemon->server_->addresses(), ",")},
-       {"tls", config.security.tls.enabled() ? "on" : "off"},
-       {"identities", config.security.identities_file.empty() ? "off" : "on"},
-       {"data_dir", config.data_dir},
+       {"listen", absl::StrJoin(server_->addresses(), ",")},
+       {"tls", config_.security.tls.enabled() ? "on" : "off"},
+       {"identities", config_.security.identities_file.empty() ? "off" : "on"},
+       {"metrics", metrics.empty() ? "off" : absl::StrJoin(metrics, ",")},
+       {"data_dir", config_.data_dir},
        {"engines", absl::StrJoin(engines, ",")},
        {"regions", summary.regions},
        {"records", summary.records},
@@ -228,17 +249,18 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
        {"quarantined_regions", summary.quarantined},
        {"broken_regions", summary.broken},
        {"unopened_regions", summary.not_opened},
-       {"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)}});
-  return daemon;
+       {"seconds", absl::ToDoubleSeconds(took)}});
 }
 
 absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_system,
-                                                              const NamespaceConfig& configured) {
+                                                              const NamespaceConfig& configured,
+                                                              EngineObserver* observer) {
   switch (configured.engine) {
     case EngineKind::kSegment:
       return SegmentEngine::Open({.file_system = file_system,
                                   .clock = Clock::Real(),
                                   .background = &background_,
+                                  .observer = observer,
                                   .data_directory = config_.data_dir,
                                   .namespace_name = configured.name,
                                   .spare_segment_bytes = configured.settings.segment_size.bytes,
@@ -246,6 +268,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_s
     case EngineKind::kRocksdb:
       return RocksdbEngine::Open({.file_system = file_system,
                                   .clock = Clock::Real(),
+                                  .observer = observer,
                                   .background = &background_,
                                   .data_directory = config_.data_dir,
                                   .namespace_name = configured.name,
@@ -268,7 +291,8 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
     for (const RegionConfig& region : configured.regions) {
       ns->overrides[region.id] = PolicyFrom(region.settings);
     }
-    absl::StatusOr<std::unique_ptr<LogEngine>> engine = OpenEngine(file_system, configured);
+    absl::StatusOr<std::unique_ptr<LogEngine>> engine =
+        OpenEngine(file_system, configured, ns->statistics.get());
     if (!engine.ok()) {
       return WithContext(engine.status(), absl::StrCat("namespace ", configured.name));
     }
@@ -283,6 +307,7 @@ absl::Status Daemon::Stop() {
   const absl::Duration began = Clock::Real()->Now();
   Log(LogSeverity::kInfo, "shutting down");
   security_->StopWatching();
+  monitor_->readiness().Set(Readiness::State::kShuttingDown);
   const absl::Status status = server_->Stop(config_.shutdown.drain_timeout);
   Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kError, "waldend has stopped",
       {{"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)},

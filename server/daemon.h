@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "config/config.h"
 #include "engine/io/file_system.h"
+#include "server/metrics/monitor.h"
 #include "server/security/audit_log.h"
 #include "server/security/security.h"
 #include "server/thread_pool.h"
@@ -19,13 +20,13 @@ inline constexpr char kVersion[] = WALDEN_VERSION;
 
 class Daemon {
  public:
-  // Locks the data directory (made if it is not there), opens every region, listens, and writes the
-  // start-up line. Errors name what is wrong and where.
+  // Serves metrics and health, locks the data directory (made if it is not there), opens every
+  // region, listens, and writes the start-up line. Errors name what is wrong and where.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config,
                                                        FileSystem* file_system);
   ~Daemon();
 
-  // Graceful: see WaldenServer::Stop.
+  // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
   absl::Status Stop();
 
   WaldenServer& server() { return *server_; }
@@ -38,8 +39,11 @@ class Daemon {
   explicit Daemon(const Config& config);
 
   absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine(FileSystem* file_system,
-                                                        const NamespaceConfig& configured);
+                                                        const NamespaceConfig& configured,
+                                                        EngineObserver* observer);
   absl::StatusOr<NamespaceSet> OpenNamespaces(FileSystem* file_system);
+  absl::Status Serve(FileSystem* file_system);
+  void LogStarted(absl::Duration took) const;
 
   const Config config_;
   std::unique_ptr<LoggedEvents> events_;
@@ -47,6 +51,7 @@ class Daemon {
   std::unique_ptr<Security> security_;  // outlives the server
   ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
   std::unique_ptr<WaldenServer> server_;
+  std::unique_ptr<Monitor> monitor_;  // looks at the server, so it goes first
 };
 
 }  // namespace walden

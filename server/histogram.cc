@@ -11,4 +11,16 @@ std::vector<uint64_t> DurationBounds() {
   return bounds;
 }
 
+std::vector<uint64_t> CountBounds() {
+  std::vector<uint64_t> bounds;
+  for (uint64_t bound = 1; bound <= 4096; bound *= 2) bounds.push_back(bound);
+  return bounds;
+}
+
+std::vector<uint64_t> SizeBounds() {
+  std::vector<uint64_t> bounds;
+  for (uint64_t bound = 256; bound <= uint64_t{16} << 20; bound *= 4) bounds.push_back(bound);
+  return bounds;
+}
+
 }  // namespace walden

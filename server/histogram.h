@@ -47,4 +47,10 @@ class Histogram {
 // Nanoseconds from 10 us to 10 s in steps of 1, 2.5 and 5: what a call or a sync can take.
 std::vector<uint64_t> DurationBounds();
 
+// Powers of two from 1 to 4,096: how much is done at once.
+std::vector<uint64_t> CountBounds();
+
+// Bytes from 256 to 16 MiB in steps of 4.
+std::vector<uint64_t> SizeBounds();
+
 }  // namespace walden

@@ -7,6 +7,8 @@ namespace walden {
 void MailboxJob::Answer() {
   if (charged_to_ != nullptr) charged_to_->Release(charged_bytes_);
   charged_to_ = nullptr;
+  if (counted_in_ != nullptr) counted_in_->fetch_sub(1, std::memory_order_relaxed);
+  counted_in_ = nullptr;
   OnAnswered();
 }
 

@@ -1,6 +1,7 @@
 // What waits in a region's mailbox: an intrusive job that its poster owns.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -50,6 +51,8 @@ class MailboxJob {
   // Bytes that it holds of the mailbox budget.
   MemoryBudget* charged_to_ = nullptr;
   uint64_t charged_bytes_ = 0;
+  // The number of jobs that it is one of until it is answered.
+  std::atomic<uint64_t>* counted_in_ = nullptr;
 };
 
 class AppendJob : public MailboxJob {

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
+#include "server/engine_statistics.h"
 
 namespace walden {
 
@@ -24,6 +25,8 @@ struct RegionPolicy {
 struct Namespace {
   NamespaceId id = 0;
   std::string name;
+  // For the engine, if it is to tell anybody. Outlives it.
+  std::unique_ptr<EngineStatistics> statistics = std::make_unique<EngineStatistics>();
   std::unique_ptr<LogEngine> engine;
   RegionPolicy regions;
   absl::flat_hash_map<RegionId, RegionPolicy> overrides;

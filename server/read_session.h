@@ -52,6 +52,8 @@ class ReadSession {
   // Lets go of what the reader holds in memory and files, until the next Fill. For one table only.
   void Rest();
 
+  // Of one table: the number that comes next, or a higher one.
+  SequenceNumber next() const { return range_.first; }
   uint64_t records() const { return records_; }
   uint64_t payload_bytes() const { return payload_bytes_; }
   const std::shared_ptr<RegionActor>& actor() const { return actor_; }

@@ -134,6 +134,7 @@ bool RegionActor::CommitGroup() {
     AnswerGroup();
     return true;
   }
+  group_began_ = environment_.clock->Now();
   commit_phase_.store(CommitPhase::kStarted, std::memory_order_relaxed);
   log_->Commit(group_, [this] { OnCommitDone(); });
   if (commit_phase_.load(std::memory_order_acquire) != CommitPhase::kDone) {
@@ -170,6 +171,7 @@ void RegionActor::AnswerGroup() {
   uint64_t batches = 0;
   uint64_t records = 0;
   uint64_t bytes = 0;
+  uint64_t retries = 0;
   bool synced = false;
   bool unsynced = false;
   for (const AppendJob* job : group_jobs_) {
@@ -181,14 +183,16 @@ void RegionActor::AnswerGroup() {
     ++batches;
     records += job->batch.payloads.size();
     bytes += job->payload_bytes;
+    retries += result.duplicate;
     synced |= job->batch.durability == Durability::kSync && !result.duplicate;
     unsynced |= !result.durable;
   }
-  if (!group_.empty()) Statistics::Add(statistics.commits, 1);
+  if (!group_.empty()) CountGroup(bytes);
   Statistics::Add(statistics.appended_batches, batches);
   Statistics::Add(statistics.appended_records, records);
   Statistics::Add(statistics.appended_payload_bytes, bytes);
   Statistics::Add(statistics.refused_batches, group_jobs_.size() - batches);
+  if (retries > 0) Statistics::Add(statistics.retried_batches, retries);
   if (synced) Statistics::Add(statistics.syncs, 1);
   if (unsynced && !sync_scheduled_.exchange(true, std::memory_order_seq_cst)) {
     environment_.host->OnUnsynced(shared_from_this());
@@ -196,6 +200,15 @@ void RegionActor::AnswerGroup() {
   for (AppendJob* job : group_jobs_) job->Answer();
   group_jobs_.clear();
   group_.clear();
+}
+
+void RegionActor::CountGroup(uint64_t payload_bytes) {
+  Statistics& statistics = *environment_.statistics;
+  Statistics::Add(statistics.commits, 1);
+  statistics.commit_batches.Observe(group_.size());
+  statistics.commit_payload_bytes.Observe(payload_bytes);
+  const absl::Duration took = environment_.clock->Now() - group_began_;
+  statistics.commit_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(took)));
 }
 
 void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/clock.h"
 #include "engine/entry/entry_tables.h"
 #include "engine/executor.h"
 #include "engine/log_engine.h"
@@ -103,6 +104,7 @@ struct ActorEnvironment {
   Statistics* statistics = nullptr;
   LeaderSlots* leaders = nullptr;
   entry::EntryEnvironment entries;  // for regions with entry logs
+  const Clock* clock = Clock::Real();
 };
 
 // Any thread may use it. Must be held by a shared_ptr, by the caller of Post too.
@@ -141,6 +143,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool CommitGroup();
   bool Admit(AppendJob* job);
   void OnCommitDone();
+  void CountGroup(uint64_t payload_bytes);
   void AnswerGroup();
   void AnswerMarkDeleted(MarkDeletedJob* job);
   void AnswerSync(SyncJob* job);
@@ -165,6 +168,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   JobList turn_;
   std::vector<AppendJob*> group_jobs_;
   std::vector<AppendBatch*> group_;
+  absl::Duration group_began_;
   bool failure_told_ = false;
   std::atomic<CommitPhase> commit_phase_{CommitPhase::kDone};
   // Keeps the actor while a commit is under way that no thread waits for.

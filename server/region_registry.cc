@@ -26,8 +26,9 @@ RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet name
       environment_(environment),
       mailbox_budget_(options.mailbox_bytes),
       leaders_(options.leader_slots),
-      actor_environment_{environment.actors, this, environment.statistics, &leaders_,
-                         environment.entries},
+      actor_environment_{environment.actors,     this,
+                         environment.statistics, &leaders_,
+                         environment.entries,    environment.clock},
       namespaces_(std::move(namespaces)) {}
 
 RegionRegistry::~RegionRegistry() = default;
@@ -58,6 +59,8 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* 
          {"limit", absl::StrCat(mailbox_budget_.limit())}}));
     return;
   }
+  job->counted_in_ = &environment_.statistics->waiting_jobs;
+  Statistics::Add(*job->counted_in_, 1);
   const bool creates = job->kind() == MailboxJob::Kind::kAppend;
   while (true) {
     std::shared_ptr<RegionActor> actor;
@@ -161,7 +164,9 @@ void RegionRegistry::Open(const RegionKey& key) {
   absl::StatusOr<std::unique_ptr<RegionLog>> log =
       in.engine->OpenRegion(key.region, policy.engine, create);
   if (log.ok()) {
-    environment_.events->OnOpened(key, (*log)->Describe().opening);
+    const OpeningReport report = (*log)->Describe().opening;
+    CountOpened(report);
+    environment_.events->OnOpened(key, report);
     const ActorOptions options{.key = key,
                                .buffered_sync_interval = policy.buffered_sync_interval,
                                .max_group_bytes = options_.max_group_bytes};
@@ -169,8 +174,23 @@ void RegionRegistry::Open(const RegionKey& key) {
   } else if (!create && absl::IsNotFound(log.status())) {
     FinishOpenAbsent(key);
   } else {
+    CountNotOpened(log.status());
     FinishOpenFailed(key, log.status());
   }
+}
+
+void RegionRegistry::CountOpened(const OpeningReport& report) {
+  Statistics& statistics = *environment_.statistics;
+  if (report.torn_tail_bytes > 0) Statistics::Add(statistics.torn_tails, 1);
+  Statistics::Add(statistics.torn_tail_bytes, report.torn_tail_bytes);
+  Statistics::Add(statistics.damaged_ranges, report.damaged.size());
+}
+
+void RegionRegistry::CountNotOpened(const absl::Status& why) {
+  Statistics& statistics = *environment_.statistics;
+  const ErrorReason reason = ErrorReasonOf(why).value_or(ErrorReason::kIoError);
+  Statistics::Add(statistics.failed_openings[static_cast<size_t>(reason)], 1);
+  if (absl::IsDataLoss(why)) Statistics::Add(statistics.damaged_ranges, 1);
 }
 
 void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor) {
@@ -422,6 +442,29 @@ absl::StatusOr<std::vector<RegionListing>> RegionRegistry::List(const Namespace&
   result.reserve(listings.size());
   for (auto& [region, listing] : listings) result.push_back(std::move(listing));
   return result;
+}
+
+std::vector<RegionLook> RegionRegistry::Regions() const {
+  std::vector<RegionLook> looks;
+  absl::MutexLock lock(&mutex_);
+  looks.reserve(entries_.size());
+  for (const auto& [key, entry] : entries_) {
+    switch (entry->state) {
+      case State::kOpening:
+        looks.push_back({key, RegionLook::State::kOpening, nullptr});
+        break;
+      case State::kOpen:
+        looks.push_back({key, RegionLook::State::kOpen, entry->actor});
+        break;
+      case State::kClosing:
+        looks.push_back({key, RegionLook::State::kClosing, nullptr});
+        break;
+      case State::kBroken:
+        looks.push_back({key, RegionLook::State::kBroken, nullptr});
+        break;
+    }
+  }
+  return looks;
 }
 
 uint64_t RegionRegistry::open_regions() const {

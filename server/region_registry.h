@@ -85,6 +85,14 @@ struct RegionListing {
   absl::Status error;
 };
 
+// What the registry knows of a region without asking anybody.
+struct RegionLook {
+  enum class State { kOpening, kOpen, kClosing, kBroken };
+  RegionKey key;
+  State state = State::kOpening;
+  std::shared_ptr<const RegionActor> actor;  // kOpen; to be let go of soon
+};
+
 // Any thread may use it. Keys must name namespaces that exist.
 class RegionRegistry : private ActorHost {
  public:
@@ -126,6 +134,9 @@ class RegionRegistry : private ActorHost {
                             absl::FunctionRef<bool(const VerifyProgress&)> report);
 
   uint64_t open_regions() const;
+
+  // Every region but the closed ones, in no order. Blocks nobody for long.
+  std::vector<RegionLook> Regions() const;
 
   // Tells of every region that was opened, created ones too, by region id.
   Visibility& openings() { return openings_; }
@@ -175,6 +186,8 @@ class RegionRegistry : private ActorHost {
   absl::StatusOr<Entry*> BeginOpening(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
+  void CountOpened(const OpeningReport& report);
+  void CountNotOpened(const absl::Status& why);
   void FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor);
   void FinishOpenFailed(const RegionKey& key, const absl::Status& why);
   void FinishOpenAbsent(const RegionKey& key);

@@ -117,6 +117,7 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
 }
 
 void RegionRegistry::OnFailed(const RegionKey& key, const absl::Status& why) {
+  Statistics::Add(environment_.statistics->failed_regions, 1);
   environment_.events->OnFailed(key, why);
 }
 

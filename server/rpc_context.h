@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "engine/clock.h"
 #include "engine/executor.h"
+#include "server/followers.h"
 #include "server/live_calls.h"
 #include "server/reader_budget.h"
 #include "server/region_registry.h"
@@ -35,6 +36,7 @@ struct RpcContext {
   Statistics* statistics = nullptr;
   std::shared_ptr<ReaderBudget> reader_budget;
   LiveCalls* live_calls = nullptr;
+  Followers* followers = nullptr;
   const AccessControl* access = nullptr;  // null: everybody may do everything
   Audit* audit = nullptr;                 // null: nobody wants to know
   const Clock* clock = nullptr;

@@ -19,8 +19,14 @@ struct Statistics {
   Counter appended_records{0};
   Counter appended_payload_bytes{0};
   Counter refused_batches{0};
-  Counter commits{0};  // groups handed to an engine
-  Counter syncs{0};    // of those, groups that had to be durable, and syncs asked for by themselves
+  Counter retried_batches{0};  // of the accepted ones: retries
+  Counter commits{0};          // groups handed to an engine
+  Counter syncs{0};  // of those, groups that had to be durable, and syncs asked for by themselves
+  // Of one group.
+  Histogram commit_batches{CountBounds()};
+  Histogram commit_payload_bytes{SizeBounds()};
+  Histogram commit_nanos{DurationBounds()};
+  Counter waiting_jobs{0};  // a level: jobs of mailboxes that are not answered yet
   Counter read_records{0};
   Counter read_payload_bytes{0};
   Counter open_readers{0};  // a level, not a count
@@ -33,6 +39,13 @@ struct Statistics {
     Histogram duration_nanos{DurationBounds()};
   };
   std::array<Calls, kMethods> calls;
+
+  // Regions.
+  Counter failed_regions{0};                             // take no appends any more
+  std::array<Counter, kErrorReasons> failed_openings{};  // by reason
+  Counter torn_tails{0};
+  Counter torn_tail_bytes{0};
+  Counter damaged_ranges{0};  // that openings found
 
   // Refusals by reason, of whole calls and of single requests in a stream.
   std::array<Counter, kErrorReasons> refused{};

@@ -84,10 +84,20 @@ absl::Status ListenError(const std::string& address) {
 absl::StatusOr<std::unique_ptr<WaldenServer>> WaldenServer::Start(const ServerOptions& options,
                                                                   NamespaceSet namespaces,
                                                                   RegionEvents* events) {
-  std::unique_ptr<WaldenServer> server(new WaldenServer(options, std::move(namespaces), events));
-  if (absl::Status status = server->OpenRegions(); !status.ok()) return status;
-  if (absl::Status status = server->Listen(); !status.ok()) return status;
+  std::unique_ptr<WaldenServer> server = Make(options, std::move(namespaces), events);
+  if (absl::Status status = server->Serve(); !status.ok()) return status;
   return server;
+}
+
+std::unique_ptr<WaldenServer> WaldenServer::Make(const ServerOptions& options,
+                                                 NamespaceSet namespaces, RegionEvents* events) {
+  return std::unique_ptr<WaldenServer>(new WaldenServer(options, std::move(namespaces), events));
+}
+
+absl::Status WaldenServer::Serve() {
+  absl::Status status = OpenRegions();
+  if (status.ok()) status = Listen();
+  return status;
 }
 
 WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
@@ -115,6 +125,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   context_.access = options.access;
   if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
   context_.audit = audit_.get();
+  context_.followers = &followers_;
   context_.clock = Clock::Real();
   context_.wall_clock = WallClock::Real();
   context_.entry_memory = &entry_memory_;
@@ -219,8 +230,21 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
        {&maintenance_thread_, &reader_threads_, &actor_threads_, &background_threads_}) {
     pool->Stop();
   }
-  registry_ = nullptr;
+  LetGoOfRegions();
   return status;
+}
+
+void WaldenServer::LetGoOfRegions() {
+  std::unique_ptr<RegionRegistry> last;
+  absl::MutexLock lock(&registry_mutex_);
+  last.swap(registry_);
+}
+
+bool WaldenServer::WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const {
+  absl::ReaderMutexLock lock(&registry_mutex_);
+  if (registry_ == nullptr) return false;
+  look(*registry_);
+  return true;
 }
 
 }  // namespace walden

@@ -9,9 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/followers.h"
 #include "server/live_calls.h"
 #include "server/namespaces.h"
 #include "server/region_registry.h"
@@ -46,11 +50,19 @@ struct ServerOptions {
 
 class WaldenServer {
  public:
-  // Opens every region of every namespace, then listens. `events` outlives the server and may be
-  // null. Errors: a namespace cannot be listed; an address cannot be listened on.
+  // Make and Serve in one.
   static absl::StatusOr<std::unique_ptr<WaldenServer>> Start(const ServerOptions& options,
                                                              NamespaceSet namespaces,
                                                              RegionEvents* events);
+
+  // A server that can be looked at, and does nothing yet. `events` outlives it and may be null.
+  static std::unique_ptr<WaldenServer> Make(const ServerOptions& options, NamespaceSet namespaces,
+                                            RegionEvents* events);
+
+  // Opens every region of every namespace, then listens. Once, whoever looks meanwhile. Errors: a
+  // namespace cannot be listed; an address cannot be listened on.
+  absl::Status Serve();
+
   ~WaldenServer();  // stops at once if Stop was not called
 
   // Takes no new calls, answers what is under way, ends streams that would stay with SHUTTING_DOWN,
@@ -68,6 +80,14 @@ class WaldenServer {
   // Null without a sink.
   const Audit* audit() const { return audit_.get(); }
   RegionRegistry& registry() { return *registry_; }
+  const ReaderBudget& reader_budget() const { return *context_.reader_budget; }
+  const entry::EntryMemory& entry_memory() const { return entry_memory_; }
+  const Followers& followers() const { return followers_; }
+
+  // Any thread. Runs `look` while the regions stay there; false, and it is not run, once Stop has
+  // let go of them.
+  bool WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const
+      ABSL_LOCKS_EXCLUDED(registry_mutex_);
 
  private:
   WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
@@ -75,18 +95,22 @@ class WaldenServer {
   absl::Status OpenRegions();
   absl::Status Listen();
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
+  void LetGoOfRegions() ABSL_LOCKS_EXCLUDED(registry_mutex_);
 
   const ServerOptions options_;
   RegionEvents no_events_;
   Statistics statistics_;
   LiveCalls live_calls_;
   std::unique_ptr<Audit> audit_;
+  Followers followers_;
   entry::EntryMemory entry_memory_;
   // Writers block in syncs, so readers and opening regions have threads of their own.
   ThreadPool actor_threads_;
   ThreadPool reader_threads_;
   ThreadPool background_threads_;
   ThreadPool maintenance_thread_;
+  // Held, shared, by who looks from outside of calls.
+  mutable absl::Mutex registry_mutex_;
   std::unique_ptr<RegionRegistry> registry_;
   RpcContext context_;
   StartSummary start_summary_;

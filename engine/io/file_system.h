@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,9 @@ class File {
 
   virtual const std::string& path() const = 0;
   virtual absl::StatusOr<uint64_t> Size() const = 0;
+
+  // When it was last written, in milliseconds of Unix time; nullopt if the system does not tell.
+  virtual std::optional<int64_t> LastWrittenUnixMillis() const { return std::nullopt; }
 
   // Grows the file to `size` with blocks that are really allocated, reading as zeros: afterwards a
   // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or

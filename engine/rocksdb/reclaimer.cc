@@ -97,6 +97,7 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges, bool* compa
   if (!free.ok()) return free.status();
   return store_->With([&](rocksdb::DB& db) {
     rocksdb::Status status = db.Flush(rocksdb::FlushOptions());
+    const uint64_t before = TableFileBytes(db);
     std::vector<rocksdb::Slice> ends;
     for (const KeyRange& range : ranges) {
       ends.emplace_back(range.begin);
@@ -122,6 +123,9 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges, bool* compa
     for (size_t i = 0; i < ends.size() && status.ok(); i += 2) {
       status = db.CompactRange(options, &ends[i], &ends[i + 1]);
     }
+    // About: appends go on meanwhile.
+    const uint64_t after = TableFileBytes(db);
+    if (after < before) env.observer->OnReclaimed(before - after);
     return FromRocks(status, "reclaiming", store_->shown_directory());
   });
 }

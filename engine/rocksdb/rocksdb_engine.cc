@@ -27,6 +27,7 @@ rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
   return {.file_system = options.file_system,
           .env = options.env,
           .clock = options.clock,
+          .observer = options.observer,
           .directory = DirectoryOf(options),
           .shown_directory = options.namespace_name,
           .namespace_id = options.namespace_id,

@@ -18,6 +18,7 @@
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/observer.h"
 #include "engine/rocksdb/tuning.h"
 
 namespace rocksdb {
@@ -33,6 +34,7 @@ struct NamespaceState;
 struct RocksdbEngineOptions {
   FileSystem* file_system = nullptr;  // all that are given outlive the engine and its readers
   Clock* clock = nullptr;
+  EngineObserver* observer = EngineObserver::Nobody();
   Executor* background = nullptr;  // takes back space; null: only a full disk makes that happen
   rocksdb::Env* env = nullptr;     // null: RocksDB's own; else one on top of `file_system`
   std::string data_directory;      // exists
@@ -51,6 +53,7 @@ class RocksdbEngine final : public LogEngine {
   ~RocksdbEngine() override;
 
   absl::string_view name() const override { return "rocksdb"; }
+  EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
                                                         const RegionOptions& options,

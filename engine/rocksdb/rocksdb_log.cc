@@ -146,6 +146,26 @@ absl::StatusOr<std::unique_ptr<LogReader>> RocksdbLog::NewReader(const ReadRange
   return std::make_unique<RocksdbReader>(space_, region_, units_, range);
 }
 
+// About: what its records take in table files and in memory.
+uint64_t RocksdbLog::StoredBytes(rocksdb::DB& db) const {
+  const std::string begin = RegionBegin(space_->id, region_);
+  const std::string end = RegionEnd(space_->id, region_);
+  const rocksdb::Range keys(begin, end);
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  uint64_t bytes = 0;
+  db.GetApproximateSizes(options, db.DefaultColumnFamily(), &keys, 1, &bytes);
+  return bytes;
+}
+
+RegionUsage RocksdbLog::Usage() const {
+  RegionUsage usage;
+  units_->AddTo(usage);
+  space_->store.TryWith([&](rocksdb::DB& db) { usage.allocated_bytes = StoredBytes(db); });
+  usage.live_bytes = usage.allocated_bytes;
+  return usage;
+}
+
 RegionDescription RocksdbLog::Describe() const {
   RegionDescription description;
   description.tables = units_->States();
@@ -154,15 +174,8 @@ RegionDescription RocksdbLog::Describe() const {
     description.opening = opening_;
   }
   description.region_version = region_version_.load(std::memory_order_relaxed);
-  // About: what its records take in table files and in memory.
   (void)space_->store.With([&](rocksdb::DB& db) {
-    const std::string begin = RegionBegin(space_->id, region_);
-    const std::string end = RegionEnd(space_->id, region_);
-    const rocksdb::Range keys(begin, end);
-    rocksdb::SizeApproximationOptions options;
-    options.include_memtables = true;
-    db.GetApproximateSizes(options, db.DefaultColumnFamily(), &keys, 1,
-                           &description.allocated_bytes);
+    description.allocated_bytes = StoredBytes(db);
     return absl::OkStatus();
   });
   description.live_bytes = description.allocated_bytes;

@@ -46,6 +46,7 @@ class RocksdbLog final : public RegionLog {
   TablePosition Position(TableId table) const override { return units_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionDescription Describe() const override;
+  RegionUsage Usage() const override;
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:
@@ -78,6 +79,8 @@ class RocksdbLog final : public RegionLog {
 
   // --- Restoring (rocksdb_log_restore.cc) ---
   absl::Status AssignRestored(const AppendBatch& batch);
+
+  uint64_t StoredBytes(rocksdb::DB& db) const;
 
   // --- Marking ---
   absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);

@@ -144,6 +144,14 @@ absl::Status Store::With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) cons
   return db_ == nullptr ? closed_ : use(*db_);
 }
 
+bool Store::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
+  if (!mutex_.ReaderTryLock()) return false;
+  const bool is_open = db_ != nullptr;
+  if (is_open) use(*db_);
+  mutex_.ReaderUnlock();
+  return is_open;
+}
+
 absl::Status Store::Health(uint64_t generation) const {
   absl::MutexLock lock(&state_mutex_);
   if (generation == this->generation()) return failure_;
@@ -184,6 +192,7 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
   absl::Status healthy = Health(generation);
   if (!healthy.ok()) return healthy;
   const uint32_t entries = static_cast<uint32_t>(batch.Count());
+  const absl::Duration began = env_.clock->Now();
   absl::Status written = With([&](rocksdb::DB& db) {
     rocksdb::WriteOptions options;
     options.sync = sync;
@@ -193,18 +202,21 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
     if (status.ok() && sync) RaiseDurable(before + entries);
     return FromRocks(status, "writing", env_.shown_directory);
   });
+  if (written.ok() && sync) env_.observer->OnSynced(env_.clock->Now() - began);
   return written.ok() ? written : Fail(generation, written);
 }
 
 absl::Status Store::Sync(uint64_t generation) {
   const absl::Status healthy = Health(generation);
   if (!healthy.ok()) return healthy;
+  const absl::Duration began = env_.clock->Now();
   const absl::Status synced = With([&](rocksdb::DB& db) {
     const uint64_t before = db.GetLatestSequenceNumber();
     const rocksdb::Status status = db.SyncWAL();
     if (status.ok()) RaiseDurable(before);
     return FromRocks(status, "syncing", env_.shown_directory);
   });
+  if (synced.ok()) env_.observer->OnSynced(env_.clock->Now() - began);
   return synced.ok() ? synced : Fail(generation, synced);
 }
 

@@ -18,6 +18,7 @@
 #include "engine/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/observer.h"
 #include "engine/rocksdb/disk_reserve.h"
 #include "engine/rocksdb/options.h"
 #include "rocksdb/db.h"
@@ -31,6 +32,7 @@ class Store {
     FileSystem* file_system = nullptr;
     rocksdb::Env* env = nullptr;  // null: RocksDB's own
     Clock* clock = nullptr;
+    EngineObserver* observer = EngineObserver::Nobody();
     std::string directory;
     std::string shown_directory;  // in messages and reports
     NamespaceId namespace_id = 1;
@@ -69,6 +71,9 @@ class Store {
   // Runs `use` while RocksDB stays open. It must not call Open, Reopen or Shut.
   absl::Status With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The same, but never waits for an opening. False, and nothing runs, if RocksDB is not open.
+  bool TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const;
 
   // OK, or why this generation takes no writes: REGION_FAILED, or DISK_FULL (its regions go on in
   // the generation that Reopen begins).

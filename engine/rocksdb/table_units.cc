@@ -10,29 +10,38 @@ void TableUnits::Publish(const std::vector<Appended>& appended) {
   ++publications_;
   for (const Appended& batch : appended) {
     TableUnit& unit = units_[batch.table];
+    live_records_ -= LiveRecords(unit);
     unit.last = std::max(unit.last, batch.last);
     unit.kind = batch.kind;
     unit.published = publications_;
     if (unit.first_live == 0) unit.first_live = batch.first;
+    live_records_ += LiveRecords(unit);
   }
 }
 
 void TableUnits::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
   absl::MutexLock lock(&mutex_);
   TableUnit& unit = units_[table];
+  live_records_ -= LiveRecords(unit);
   unit.deleted_through = std::max(unit.deleted_through, through);
   unit.last = std::max(unit.last, through);
   unit.first_live = first_live;
+  live_records_ += LiveRecords(unit);
 }
 
 void TableUnits::Add(TableId table, const TableUnit& unit) {
   absl::MutexLock lock(&mutex_);
-  units_[table] = unit;
+  TableUnit& known = units_[table];
+  live_records_ -= LiveRecords(known);
+  known = unit;
+  live_records_ += LiveRecords(known);
 }
 
 void TableUnits::Replace(std::map<TableId, TableUnit> units) {
   absl::MutexLock lock(&mutex_);
   units_ = std::move(units);
+  live_records_ = 0;
+  for (const auto& [table, unit] : units_) live_records_ += LiveRecords(unit);
 }
 
 std::optional<TableUnit> TableUnits::Find(TableId table) const {
@@ -63,6 +72,12 @@ TablePosition TableUnits::Position(TableId table) const {
   position.deleted_through = unit->deleted_through;
   position.kind = unit->kind;
   return position;
+}
+
+void TableUnits::AddTo(RegionUsage& usage) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  usage.tables = units_.size();
+  usage.live_records = live_records_;
 }
 
 std::vector<TableState> TableUnits::States() const {

@@ -61,10 +61,18 @@ class TableUnits {
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<TableState> States() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Sets the numbers of tables and of live records.
+  void AddTo(RegionUsage& usage) const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
+  static uint64_t LiveRecords(const TableUnit& unit) {
+    return unit.first_live == 0 ? 0 : unit.last - unit.first_live + 1;
+  }
+
   mutable absl::Mutex mutex_;
   std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all units, by their numbers
 };
 
 }  // namespace walden::rocks

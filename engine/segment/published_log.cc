@@ -33,7 +33,8 @@ void PublishedLog::SealNewest() {
   if (!segments_.empty()) segments_.rbegin()->second.index.Seal();
 }
 
-void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next) {
+void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next,
+                           absl::Duration now) {
   absl::MutexLock lock(&mutex_);
   for (const Group& group : groups) {
     PublishedSegment& segment = segments_.at(group.segment);
@@ -46,6 +47,7 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
     }
     segment.end = group.end;
     segment.expected_at_end = group.expected_at_end;
+    segment.written = now;
   }
   next_ = next;
 }
@@ -85,6 +87,7 @@ void PublishedLog::SetOpening(OpeningReport report) {
 
 void PublishedLog::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
   absl::MutexLock lock(&mutex_);
+  oldest_.reset();
   Table& entry = tables_[table];
   entry.deleted_through = std::max(entry.deleted_through, through);
   entry.last = std::max(entry.last, through);
@@ -118,7 +121,8 @@ std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
         std::any_of(segment.damage.begin(), segment.damage.end(),
                     [&](const Damage& damage) { return damage.last > lowest_mark; });
     if (!segment.index.empty() || damage_pins) continue;
-    emptied.push_back({it->first, segment.file->path(), segment.first, segment.last});
+    emptied.push_back(
+        {it->first, segment.file->path(), segment.file->size(), segment.first, segment.last});
   }
   return emptied;
 }
@@ -237,6 +241,42 @@ RegionDescription PublishedLog::Describe() const {
   }
   for (const auto& [id, state] : tables) description.tables.push_back(state);
   return description;
+}
+
+RegionUsage PublishedLog::Usage(absl::Duration now) const {
+  absl::MutexLock lock(&mutex_);
+  RegionUsage usage;
+  usage.segments = segments_.size();
+  usage.tables = tables_.size();
+  for (const auto& [id, segment] : segments_) {
+    usage.allocated_bytes += segment.file->size();
+    usage.live_bytes += segment.index.LiveBytes();
+    usage.live_records += segment.index.LiveRecords();
+    usage.damaged_ranges += segment.damage.size();
+  }
+  usage.oldest = Oldest(now);
+  return usage;
+}
+
+std::optional<OldestRecord> PublishedLog::Oldest(absl::Duration now) const {
+  if (!oldest_) {
+    const auto holds_live = [](const auto& entry) { return !entry.second.index.empty(); };
+    const auto first = std::find_if(segments_.begin(), segments_.end(), holds_live);
+    if (first == segments_.end()) return std::nullopt;
+    OldestFound found{.segment = first->first, .sequence = kMaxSequenceNumber};
+    for (const TableId table : first->second.index.Tables()) {
+      const SequenceNumber live = first->second.index.LiveRange(table)->first;
+      if (live <= found.sequence) {
+        found.table = table;
+        found.sequence = live;
+      }
+    }
+    oldest_ = found;
+  }
+  const absl::Duration age = now - segments_.at(oldest_->segment).written;
+  return OldestRecord{.table = oldest_->table,
+                      .sequence = tables_.at(oldest_->table).Shown(oldest_->sequence),
+                      .age = std::max(age, absl::ZeroDuration())};
 }
 
 std::optional<DamagedRange> PublishedLog::DamageFrom(SequenceNumber from) const {

@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engine/log_engine.h"
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_index.h"
@@ -31,6 +32,7 @@ struct PublishedSegment {
   SequenceNumber first = 0;  // of the records; both 0 when there is none
   SequenceNumber last = 0;
   std::vector<Damage> damage;  // ordered by position
+  absl::Duration written;      // when it was last written, by the region's clock, or later
 };
 
 // Where a reader goes next.
@@ -65,7 +67,7 @@ class PublishedLog {
     SequenceNumber expected_at_end = 1;
     std::vector<Run> runs;
   };
-  void Publish(const std::vector<Group>& groups, SequenceNumber next);
+  void Publish(const std::vector<Group>& groups, SequenceNumber next, absl::Duration now);
 
   // Table facts that recovery found.
   void RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through);
@@ -87,6 +89,7 @@ class PublishedLog {
   struct Emptied {
     uint64_t id = 0;
     std::string path;
+    uint64_t bytes = 0;  // of the file
     SequenceNumber first = 0;
     SequenceNumber last = 0;
   };
@@ -108,6 +111,8 @@ class PublishedLog {
   uint64_t Offset(TableId table) const;
   absl::flat_hash_map<TableId, uint64_t> Offsets() const;  // those that are not 0
   RegionDescription Describe() const;
+  // `now`: by the clock that Publish was told the time of.
+  RegionUsage Usage(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::flat_hash_map<TableId, SequenceNumber> Marks() const;
   bool Lists(uint64_t segment_id) const;
 
@@ -138,6 +143,8 @@ class PublishedLog {
     SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
+  std::optional<OldestRecord> Oldest(absl::Duration now) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<SequenceNumber> FirstLive(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The first damage that may have held records of the table numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
@@ -149,6 +156,14 @@ class PublishedLog {
   SequenceNumber next_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t region_version_ ABSL_GUARDED_BY(mutex_) = 0;
   OpeningReport opening_ ABSL_GUARDED_BY(mutex_);
+
+  // What Oldest found, until a mark may have changed it.
+  struct OldestFound {
+    uint64_t segment = 0;
+    TableId table = 0;
+    SequenceNumber sequence = 0;
+  };
+  mutable std::optional<OldestFound> oldest_ ABSL_GUARDED_BY(mutex_);
 };
 
 DamagedRange ShownDamage(const SegmentFile& file, const Damage& damage);

@@ -134,6 +134,7 @@ class RegionScanner {
       const absl::StatusOr<uint64_t> size = (*file)->Size();
       if (!size.ok()) return size.status();
       scanned.short_file = *size < segment.bytes;
+      scanned.written_unix_millis = (*file)->LastWrittenUnixMillis();
       auto scan = ScanSegment(**file, options);
       if (!scan.ok()) return scan.status();
       scanned.scan = *std::move(scan);

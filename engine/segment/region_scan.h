@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct ScannedSegment {
   SequenceNumber expected = 1;
   bool missing = false;
   bool short_file = false;  // the file is smaller than `bytes`
+  std::optional<int64_t> written_unix_millis;
   SegmentScan scan;
   std::vector<Damage> damage;  // known before and found now, ordered
 };

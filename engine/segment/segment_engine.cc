@@ -88,6 +88,8 @@ segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
           .shown_path = absl::StrCat(options_.namespace_name, "/", region)};
 }
 
+EngineUsage SegmentEngine::Usage() const { return {.spare_segments = spares_->ready()}; }
+
 absl::StatusOr<std::vector<RegionId>> SegmentEngine::ListRegions() const {
   const auto names = options_.file_system->ListDirectory(directory_);
   if (!names.ok()) return names.status();
@@ -126,7 +128,9 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
   }
   auto log = segment::SegmentLog::Open({.file_system = options_.file_system,
                                         .clock = options_.clock,
+                                        .wall_clock = options_.wall_clock,
                                         .spares = spares_.get(),
+                                        .observer = options_.observer,
                                         .directory = Directory(region),
                                         .options = options});
   if (!log.ok()) return log.status();

@@ -17,6 +17,7 @@
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/observer.h"
 
 namespace walden {
 
@@ -26,11 +27,13 @@ struct RegionDirectory;
 }  // namespace segment
 
 struct SegmentEngineOptions {
-  FileSystem* file_system = nullptr;  // all three outlive the engine
+  FileSystem* file_system = nullptr;  // all that are given outlive the engine
   Clock* clock = nullptr;
+  const WallClock* wall_clock = WallClock::Real();
   Executor* background = nullptr;  // makes spare segments; null: none are made ahead
-  std::string data_directory;      // exists
-  std::string namespace_name;      // name of a directory, made if it is not there
+  EngineObserver* observer = EngineObserver::Nobody();
+  std::string data_directory;  // exists
+  std::string namespace_name;  // name of a directory, made if it is not there
   uint64_t spare_segment_bytes = uint64_t{64} << 20;
   size_t spare_segments = 1;
   // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
@@ -45,6 +48,7 @@ class SegmentEngine final : public LogEngine {
   ~SegmentEngine() override;
 
   absl::string_view name() const override { return "segment"; }
+  EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
                                                         const RegionOptions& options,

@@ -19,15 +19,20 @@ void SegmentIndex::Add(const Run& run) {
   Table& table = tables_[run.table];
   if (table.live.last == 0) table.live.first = run.first;
   table.live.last = run.last;
-  if (!table.extents.empty()) {
-    Extent& newest = table.extents.back();
-    if (newest.begin >= fence_ && run.begin - newest.end <= kMergeGapBytes &&
-        run.end - newest.begin <= kMaxRunBytes) {
-      newest.end = run.end;
-      return;
-    }
+  const uint64_t records = run.last - run.first + 1;
+  table.records += records;
+  live_records_ += records;
+  uint32_t added = run.end - run.begin;
+  Extent* const newest = table.extents.empty() ? nullptr : &table.extents.back();
+  if (newest != nullptr && newest->begin >= fence_ && run.begin - newest->end <= kMergeGapBytes &&
+      run.end - newest->begin <= kMaxRunBytes) {
+    added = run.end - newest->end;
+    newest->end = run.end;
+  } else {
+    table.extents.push_back({run.first, run.begin, run.end});
   }
-  table.extents.push_back({run.first, run.begin, run.end});
+  table.bytes += added;
+  live_bytes_ += added;
 }
 
 std::optional<SegmentIndex::Range> SegmentIndex::LiveRange(TableId table) const {
@@ -51,14 +56,29 @@ bool SegmentIndex::RaiseFirst(TableId table, SequenceNumber first_live) {
   if (it == tables_.end()) return false;
   Table& entry = it->second;
   if (first_live > entry.live.last) {
+    live_bytes_ -= entry.bytes;
+    live_records_ -= entry.records;
     tables_.erase(it);
     return false;
   }
-  if (first_live > entry.live.first) {
-    entry.live.first = first_live;
-    entry.extents.erase(entry.extents.begin(), FirstReaching(entry.extents, first_live));
-  }
+  if (first_live > entry.live.first) CutTo(entry, first_live);
   return true;
+}
+
+void SegmentIndex::CutTo(Table& table, SequenceNumber first_live) {
+  const uint64_t bytes_before = table.bytes;
+  const auto kept = FirstReaching(table.extents, first_live);
+  for (auto it = table.extents.cbegin(); it != kept; ++it) table.bytes -= it->end - it->begin;
+  live_bytes_ -= bytes_before - table.bytes;
+  table.extents.erase(table.extents.begin(), kept);
+  table.live.first = first_live;
+  // Their numbers bound them from above; in between lie those of other tables.
+  const double share = static_cast<double>(table.bytes) / static_cast<double>(bytes_before);
+  const auto estimate = static_cast<uint64_t>(static_cast<double>(table.records) * share);
+  const uint64_t records =
+      std::clamp<uint64_t>(estimate, 1, table.live.last - table.live.first + 1);
+  live_records_ -= table.records - std::min(records, table.records);
+  table.records = std::min(records, table.records);
 }
 
 std::vector<TableId> SegmentIndex::Tables() const {
@@ -67,14 +87,6 @@ std::vector<TableId> SegmentIndex::Tables() const {
   for (const auto& [id, table] : tables_) ids.push_back(id);
   std::sort(ids.begin(), ids.end());
   return ids;
-}
-
-uint64_t SegmentIndex::LiveBytes() const {
-  uint64_t bytes = 0;
-  for (const auto& [id, table] : tables_) {
-    for (const Extent& extent : table.extents) bytes += extent.end - extent.begin;
-  }
-  return bytes;
 }
 
 void SegmentIndex::Seal() {

@@ -62,7 +62,10 @@ class SegmentIndex {
   std::vector<TableId> Tables() const;  // sorted
 
   // Bytes of live extents.
-  uint64_t LiveBytes() const;
+  uint64_t LiveBytes() const { return live_bytes_; }
+
+  // Live records; about, where RaiseFirst cut through a table's records: by its share of bytes.
+  uint64_t LiveRecords() const { return live_records_; }
 
   // No more runs will come: gives unused room back.
   void Seal();
@@ -71,8 +74,15 @@ class SegmentIndex {
   struct Table {
     Range live;
     std::vector<Extent> extents;
+    uint64_t bytes = 0;    // of the extents
+    uint64_t records = 0;  // about
   };
+
+  void CutTo(Table& table, SequenceNumber first_live);
+
   absl::flat_hash_map<TableId, Table> tables_;
+  uint64_t live_bytes_ = 0;
+  uint64_t live_records_ = 0;
   uint32_t fence_ = 0;
 };
 

@@ -103,6 +103,7 @@ absl::Status SegmentLog::RemoveEmptied() {
     const absl::Status removed = env_.file_system->RemoveFile(segment.path);
     // The mark holds; a file that stays is removed by the next opening.
     if (!removed.ok() && !absl::IsNotFound(removed)) status.Update(removed);
+    if (removed.ok()) env_.observer->OnReclaimed(segment.bytes);
   }
   return status;
 }
@@ -114,9 +115,11 @@ absl::Status SegmentLog::Sync() {
 
 absl::Status SegmentLog::SyncActive() {
   if (unsynced_bytes_ == 0) return absl::OkStatus();
+  const absl::Duration began = env_.clock->Now();
   const absl::Status synced = active_->SyncData();
   // What a failed fsync leaves behind is unknown, and asking again would not tell.
   if (!synced.ok()) return Fail(synced);
+  env_.observer->OnSynced(env_.clock->Now() - began);
   unsynced_bytes_ = 0;
   unsynced_appends_ = 0;
   barrier_ = true;

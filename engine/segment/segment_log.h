@@ -17,6 +17,7 @@
 #include "engine/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/observer.h"
 #include "engine/producer_table.h"
 #include "engine/segment/metadata_file.h"
 #include "engine/segment/published_log.h"
@@ -31,7 +32,9 @@ class SegmentLog final : public RegionLog {
   struct Environment {
     FileSystem* file_system = nullptr;
     Clock* clock = nullptr;
+    const WallClock* wall_clock = nullptr;
     SparePool* spares = nullptr;
+    EngineObserver* observer = EngineObserver::Nobody();
     RegionDirectory directory;
     RegionOptions options;
   };
@@ -53,6 +56,7 @@ class SegmentLog final : public RegionLog {
   TablePosition Position(TableId table) const override { return published_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionDescription Describe() const override { return published_->Describe(); }
+  RegionUsage Usage() const override { return published_->Usage(env_.clock->Now()); }
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:
@@ -67,6 +71,7 @@ class SegmentLog final : public RegionLog {
   absl::Status OpenNewest(ScannedSegment& newest, bool clean_end, OpeningReport& report);
   absl::Status RemoveLeftovers(const RegionScan& region);
   absl::Status Publish(RegionScan& region);
+  absl::Duration AgeOf(const ScannedSegment& segment) const;
   void RestoreProducers(const RegionScan& region);
 
   // --- Committing ---

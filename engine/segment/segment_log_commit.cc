@@ -224,7 +224,8 @@ absl::Status SegmentLog::Roll() {
   const uint64_t bytes = env_.options.segment_size_bytes;
   const std::string path = SegmentPath(id);
   // Until the metadata names it the file is nothing: without room the region stays as it was.
-  status = env_.spares->Take(bytes, path);
+  bool was_prepared = false;
+  status = env_.spares->Take(bytes, path, &was_prepared);
   std::unique_ptr<File> file;
   if (status.ok()) {
     auto opened = env_.file_system->OpenFile(path, FileSystem::OpenMode::kReadWrite);
@@ -246,6 +247,7 @@ absl::Status SegmentLog::Roll() {
                           .end = kMagicBytes,
                           .expected = walk_next_,
                           .expected_at_end = walk_next_});
+  env_.observer->OnSegmentStarted(was_prepared);
   active_ = std::move(file);
   active_id_ = id;
   active_bytes_ = bytes;
@@ -255,7 +257,7 @@ absl::Status SegmentLog::Roll() {
 }
 
 void SegmentLog::PublishStaged() {
-  if (!staged_.empty()) published_->Publish(staged_, next_);
+  if (!staged_.empty()) published_->Publish(staged_, next_, env_.clock->Now());
 }
 
 }  // namespace walden::segment

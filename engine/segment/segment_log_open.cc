@@ -193,6 +193,13 @@ absl::StatusOr<std::string> SegmentLog::SaveEvidence(const File& file, uint64_t 
   return absl::StrCat(env_.directory.shown_path, "/", kEvidenceDirectory, "/", name);
 }
 
+// How long ago the segment was last written, by the clock on the wall; 0 if nobody knows.
+absl::Duration SegmentLog::AgeOf(const ScannedSegment& segment) const {
+  if (!segment.written_unix_millis) return absl::ZeroDuration();
+  const int64_t millis = env_.wall_clock->UnixMillis() - *segment.written_unix_millis;
+  return absl::Milliseconds(std::max<int64_t>(millis, 0));
+}
+
 void SegmentLog::RestoreProducers(const RegionScan& region) {
   // In order of producer sequence, whether the metadata or the log remembers.
   std::vector<ProducerTable::Batch> batches = region.metadata.state.producers;
@@ -211,6 +218,7 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
   const MetadataState& state = metadata_->state();
   walk_next_ = region.next;
   next_ = std::max(region.next, state.reserved_through + 1);
+  const absl::Duration now = env_.clock->Now();
   for (ScannedSegment& segment : region.segments) {
     SegmentScan& scan = segment.scan;
     scan.index.Seal();
@@ -223,7 +231,8 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .expected_at_end = scan.next,
                             .first = scan.first,
                             .last = scan.last,
-                            .damage = std::move(segment.damage)});
+                            .damage = std::move(segment.damage),
+                            .written = now - AgeOf(segment)});
   }
   for (const TableId table : state.entry_tables) published_->SetEntryTable(table);
   for (const auto& [table, offset] : state.offsets) published_->SetOffset(table, offset);

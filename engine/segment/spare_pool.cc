@@ -47,7 +47,7 @@ absl::Status SparePool::Start() {
   return absl::OkStatus();
 }
 
-absl::Status SparePool::Take(uint64_t bytes, const std::string& path) {
+absl::Status SparePool::Take(uint64_t bytes, const std::string& path, bool* was_prepared) {
   std::string spare;
   if (bytes == spare_bytes_) {
     absl::MutexLock lock(&mutex_);
@@ -59,6 +59,7 @@ absl::Status SparePool::Take(uint64_t bytes, const std::string& path) {
       ready_.pop_back();
     }
   }
+  if (was_prepared != nullptr) *was_prepared = !spare.empty();
   if (spare.empty()) {
     spare = NextPath();
     const absl::Status made = Make(spare, bytes, /*fill=*/false);

@@ -34,7 +34,14 @@ class SparePool {
 
   // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name
   // not yet. DISK_FULL if there is no room; nothing is left behind then.
-  absl::Status Take(uint64_t bytes, const std::string& path);
+  // `was_prepared`, if given, is set to whether it was a spare one.
+  absl::Status Take(uint64_t bytes, const std::string& path, bool* was_prepared = nullptr);
+
+  // Any thread. How many are ready.
+  size_t ready() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return ready_.size();
+  }
 
  private:
   void Refill() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -49,7 +56,7 @@ class SparePool {
   const size_t spare_count_;
   Executor* const background_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::Duration last_take_ ABSL_GUARDED_BY(mutex_);
   bool fill_ ABSL_GUARDED_BY(mutex_) = true;  // the next spare
   std::vector<std::string> ready_ ABSL_GUARDED_BY(mutex_);

@@ -99,7 +99,8 @@ absl::StatusOr<ServerProcess> ServerProcess::StartWalden(const Options& options,
   const std::string base = absl::StrCat(options.directory, "/", name);
   const std::string file = absl::StrCat(base, ".yaml");
   std::ofstream yaml(file);
-  yaml << "listen: [\"" << *address << "\"]\ndata_dir: \"" << base << "\"\n" << configuration;
+  yaml << "listen: [\"" << *address << "\"]\ndata_dir: \"" << base << "\"\nmetrics:\n  listen: []\n"
+       << configuration;
   yaml.close();
   if (!yaml) return absl::UnavailableError(absl::StrCat("cannot write ", file));
   absl::StatusOr<ChildProcess> process =

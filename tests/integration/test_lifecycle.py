@@ -10,7 +10,7 @@ import unittest
 import grpc
 
 from walden_client import BUFFERED, Client, WaldenError, append_request, error_from_rpc
-from walden_daemon import free_tcp_port, run_waldend, small_segments
+from walden_daemon import ANY_PORT, free_tcp_port, run_waldend, small_segments
 from walden_testcase import Code, WaldenTestCase
 
 
@@ -34,7 +34,10 @@ class ListenTest(WaldenTestCase):
         address = f"127.0.0.1:{free_tcp_port()}"
         first.configure({"listen": [first.address, address]})
         first.start()
-        result = run_waldend("--data-dir", first.folder / "other", "--listen", address)
+        result = run_waldend(
+            "--data-dir", first.folder / "other", "--listen", address,
+            environment={"WALDEN_METRICS_LISTEN": ANY_PORT},
+        )
         self.assertNotEqual(result.returncode, 0)
         self.assertIn(address, result.stderr.decode())
 
@@ -75,7 +78,8 @@ class LockTest(WaldenTestCase):
         daemon = self.new_daemon()
         daemon.start()
         second = run_waldend(
-            "--data-dir", daemon.data, "--listen", f"unix:{daemon.folder}/second.sock"
+            "--data-dir", daemon.data, "--listen", f"unix:{daemon.folder}/second.sock",
+            environment={"WALDEN_METRICS_LISTEN": ANY_PORT},
         )
         message = second.stderr.decode()
         self.assertNotEqual(second.returncode, 0)

@@ -9,8 +9,10 @@ A daemon never outlives the test process: the kernel kills it when the thread th
 
 import contextlib
 import dataclasses
+import http.client
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -28,6 +30,7 @@ WALDEN = BIN_DIR / "walden"
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 60.0
+ANY_PORT = "127.0.0.1:0"  # so that daemons that run at once do not collide
 _POLL_SECONDS = 0.002
 
 
@@ -42,6 +45,22 @@ def free_tcp_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def listening_addresses(pid):
+    """Every "127.0.0.1:port" that the process listens on, as the kernel tells."""
+    sockets = set()
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                sockets.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    addresses = []
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for fields in map(str.split, list(table)[1:]):
+            is_listening = fields[3] == "0A"
+            if is_listening and f"socket:[{fields[9]}]" in sockets:
+                addresses.append(f"127.0.0.1:{int(fields[1].split(':')[1], 16)}")
+    return addresses
 
 
 def _yaml(value, indent=0):
@@ -100,8 +119,8 @@ class Exit:
 class Daemon:
     """One waldend with its own folder: configuration, socket, data and log.
 
-    `config` is merged over {listen: the unix socket, data_dir: folder/data}. Not thread-safe; start()
-    belongs on a thread that lives as long as the daemon shall.
+    `config` is merged over {listen: the unix socket, data_dir: folder/data, metrics: a free port}. Not
+    thread-safe; start() belongs on a thread that lives as long as the daemon shall.
     """
 
     def __init__(self, config=None, folder=None, environment=None):
@@ -122,17 +141,20 @@ class Daemon:
     def configure(self, config):
         """Takes effect at the next start."""
         settings = {"listen": [self.address], "data_dir": str(self.data), **_with_engine(config)}
+        settings["metrics"] = {"listen": [ANY_PORT], **settings.get("metrics", {})}
         self.config_file.write_text(_yaml(settings) + "\n")
         self._command = ("--config", str(self.config_file))
 
     def use_embedded_default(self):
         """No configuration file: only where to listen and to keep data, by options."""
         self._command = ("--data-dir", str(self.data), "--listen", self.address)
+        self.environment = {**self.environment, "WALDEN_METRICS_LISTEN": ANY_PORT}
 
     def use_environment_only(self):
         """Neither file nor options, as a container may be set up."""
         self._command = ()
         self.environment = {"WALDEN_DATA_DIR": str(self.data), "WALDEN_LISTEN": self.address}
+        self.environment["WALDEN_METRICS_LISTEN"] = ANY_PORT
 
     def __enter__(self):
         self.start()
@@ -259,6 +281,35 @@ class Daemon:
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def metrics_address(self):
+        """host:port where HTTP is served: it is before the log says where. None before that.
+
+        Of a daemon that serves gRPC over TCP too, only once it serves.
+        """
+        listening = listening_addresses(self.process.pid)
+        logged = re.findall(r'metrics["=: ]+(127\.0\.0\.1:\d+)', self.log_text())
+        if logged and logged[-1] in listening:
+            return logged[-1]
+        return listening[0] if len(listening) == 1 else None
+
+    def http(self, path, timeout=10):
+        """GET; returns (status, headers, text)."""
+        connection = http.client.HTTPConnection(self.metrics_address(), timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read().decode()
+        finally:
+            connection.close()
+
+    def metrics(self):
+        """What /metrics says: {name or name{label="value",...}: number}, in the order of the text."""
+        status, _, text = self.http("/metrics")
+        if status != 200:
+            raise AssertionError(f"/metrics answered {status}: {text}")
+        samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
 
     def resident_bytes(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:

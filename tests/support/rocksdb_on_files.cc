@@ -39,6 +39,7 @@ class RocksdbOnFiles final : public LogEngine {
   }
 
   absl::string_view name() const override { return engine_->name(); }
+  EngineUsage Usage() const override { return engine_->Usage(); }
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override {
     return engine_->ListRegions();
   }

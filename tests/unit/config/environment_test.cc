@@ -2,6 +2,7 @@
 #include <set>
 
 #include "config/fields.h"
+#include "config/print.h"
 #include "tests/unit/config/config_testing.h"
 
 namespace walden {
@@ -52,9 +53,23 @@ TEST(Environment, RefusalNamesTheVariable) {
                   StartsWith("WALDEN_LIMITS_MAX_BATCH_BYTES: limits.max_batch_bytes: \"1MB\""),
                   HasSubstr("allowed: 1KiB to 256MiB"))));
   EXPECT_THAT(Problems("", {{"WALDEN_LISTEN", ""}}),
+              ElementsAre("WALDEN_LISTEN: listen: needs at least one address"));
+  EXPECT_THAT(Problems("", {{"WALDEN_LISTEN", "h:1,"}}),
               ElementsAre(StartsWith("WALDEN_LISTEN: listen: \"\" ")));
   EXPECT_THAT(Problems("", {}, {{"data_dir", {""}, "--data-dir"}}),
               ElementsAre("--data-dir: data_dir: \"\" is empty; allowed: a path"));
+}
+
+TEST(Environment, AnEmptyListTurnsMetricsOffAndIsPrintedAsOne) {
+  const LoadedConfig loaded = MustLoad("", {{"WALDEN_METRICS_LISTEN", ""}});
+  EXPECT_TRUE(loaded.config.metrics.listen.empty());
+  const LoadedConfig again = MustLoad(PrintConfig(loaded));
+  EXPECT_EQ(again.config, loaded.config);
+}
+
+TEST(Environment, MetricsAreNotServedOnAUnixSocket) {
+  EXPECT_THAT(Problems("", {{"WALDEN_METRICS_LISTEN", "unix:/metrics"}}),
+              ElementsAre(HasSubstr("\"unix:/metrics\" is a unix socket")));
 }
 
 TEST(Environment, UnknownVariablesAreRefused) {

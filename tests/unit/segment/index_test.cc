@@ -61,6 +61,25 @@ TEST(SegmentIndexTest, RaisingTheFirstRemovesWhatLiesBelow) {
   EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(5, 40'000, 80'000)));
 }
 
+TEST(SegmentIndexTest, LiveBytesAreThoseOfTheExtentsAndGoWithThem) {
+  SegmentIndex index;
+  index.Add({1, 1, 4, 8, 40'000});
+  index.Add({1, 5, 9, 40'000, 80'000});
+  index.Add({2, 10, 10, 80'000, 80'100});
+  index.Add({2, 11, 11, 80'200, 80'300});  // shares the extent, and the gap before it
+  EXPECT_EQ(index.LiveBytes(), 79'992u + 300u);
+  EXPECT_EQ(index.LiveRecords(), 11u);
+  index.RaiseFirst(1, 6);
+  EXPECT_EQ(index.LiveBytes(), 40'000u + 300u);
+  EXPECT_EQ(index.LiveRecords(), 4u + 2u);  // no more than there are numbers
+  index.RaiseFirst(1, 10);
+  EXPECT_EQ(index.LiveBytes(), 300u);
+  EXPECT_EQ(index.LiveRecords(), 2u);
+  index.RaiseFirst(2, 12);
+  EXPECT_EQ(index.LiveBytes(), 0u);
+  EXPECT_EQ(index.LiveRecords(), 0u);
+}
+
 TEST(SegmentIndexTest, ATableWithoutLiveRecordsIsGone) {
   SegmentIndex index;
   index.Add({1, 1, 4, 8, 100});

@@ -120,6 +120,21 @@ class MemoryLog final : public RegionLog {
     return absl::OkStatus();
   }
 
+  RegionUsage Usage() const override {
+    absl::MutexLock lock(&region_->mutex);
+    RegionUsage usage;
+    usage.tables = region_->tables.size();
+    for (const MemoryRegion::Record& record : region_->records) {
+      usage.allocated_bytes += record.payload.size();
+      if (record.sequence <= region_->tables[record.table].deleted_through) continue;
+      usage.live_bytes += record.payload.size();
+      ++usage.live_records;
+      if (usage.oldest.has_value()) continue;
+      usage.oldest = OldestRecord{.table = record.table, .sequence = record.sequence};
+    }
+    return usage;
+  }
+
   absl::Status Close() override {
     absl::MutexLock lock(&region_->mutex);
     ++region_->closes;

@@ -1,0 +1,31 @@
+// Who wants to know what an engine does, as it does it. Engines know nothing of what becomes of it.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace walden {
+
+// Any thread, on the way of appends and marks: must not block.
+class EngineObserver {
+ public:
+  virtual ~EngineObserver() = default;
+
+  // One sync of a log succeeded, for those who waited for their records to be durable.
+  virtual void OnSynced(absl::Duration /*took*/) {}
+
+  // Disk that held nothing live went back.
+  virtual void OnReclaimed(uint64_t /*bytes*/) {}
+
+  // A log began a segment that had been prepared (or had to be allocated while it waited).
+  virtual void OnSegmentStarted(bool /*was_prepared*/) {}
+
+  // Hears of everything and does nothing.
+  static EngineObserver* Nobody() {
+    static EngineObserver nobody;
+    return &nobody;
+  }
+};
+
+}  // namespace walden

@@ -1,0 +1,51 @@
+#include "server/metrics/collector.h"
+
+#include <sys/statvfs.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/metrics/process_metrics.h"
+#include "server/metrics/region_metrics.h"
+#include "server/metrics/server_metrics.h"
+
+namespace walden {
+
+Collector::Collector(CollectorOptions options, const Readiness* readiness)
+    : options_(std::move(options)), readiness_(readiness) {}
+
+void Collector::Attach(const WaldenServer* server) { server_.store(server); }
+
+std::vector<prometheus::MetricFamily> Collector::Collect() const {
+  MetricFamilies families;
+  AddDaemon(families);
+  AddProcessMetrics(families);
+  AddDisk(families);
+  if (const WaldenServer* server = server_.load(); server != nullptr) {
+    AddStatistics(server->statistics(), families);
+    AddBudgets(*server, families);
+    server->WithRegistry([&](const RegionRegistry& registry) {
+      AddRegions(registry, options_.max_regions, families);
+      AddFollowers(registry, server->followers().All(), families);
+      AddEngines(registry.namespaces(), families);
+    });
+  }
+  return std::move(families).Take();
+}
+
+void Collector::AddDaemon(MetricFamilies& families) const {
+  families.Add(Metric::kBuildInfo, {{"version", options_.version}, {"compiler", __VERSION__}}, 1);
+  families.Add(Metric::kReady, readiness_->ready() ? 1 : 0);
+}
+
+void Collector::AddDisk(MetricFamilies& families) const {
+  struct statvfs disk {};
+  if (options_.data_directory.empty() || statvfs(options_.data_directory.c_str(), &disk) != 0) {
+    return;
+  }
+  const auto block = static_cast<double>(disk.f_frsize);
+  families.Add(Metric::kDiskSize, block * static_cast<double>(disk.f_blocks));
+  families.Add(Metric::kDiskFree, block * static_cast<double>(disk.f_bavail));
+}
+
+}  // namespace walden

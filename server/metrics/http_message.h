@@ -1,0 +1,37 @@
+// What an HTTP request of the metrics port holds, and what it is answered with.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace walden {
+
+// A GET or HEAD; a body is never looked at.
+struct HttpRequest {
+  std::string path;   // as it was sent: "/status.json"
+  std::string query;  // what follows the question mark, as it was sent
+  bool head = false;  // only the answer's headers are wanted
+};
+
+struct HttpResponse {
+  int code = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  // What a browser may load for the page; by default nothing at all.
+  std::string content_security_policy = "default-src 'none'; frame-ancestors 'none'";
+  std::string body;
+};
+
+// Whether `received` holds all of a request's header.
+bool IsWholeRequest(absl::string_view received);
+
+// Reads the header's first line; the other lines do not matter here. Nothing if that is refused:
+// then `refused` says with what, because it is no HTTP/1 request for a path (400), has another
+// method (405) or speaks another version (505).
+std::optional<HttpRequest> ParseHttpRequest(absl::string_view header, HttpResponse* refused);
+
+// As it is sent. The connection ends with it.
+std::string FormatHttpResponse(const HttpResponse& response, bool head);
+
+}  // namespace walden

@@ -1,0 +1,114 @@
+// Every metric that the daemon exposes: its name, type, labels and what it means. The exposition
+// and docs/metrics.md are both made from this table.
+//
+// Names follow Prometheus' conventions: walden_ in front, the unit behind (_seconds, _bytes), and
+// _total for what only rises. Those of the process itself are named as in any other program.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace walden {
+
+enum class Metric {
+  // The daemon
+  kBuildInfo,
+  kReady,
+  kProcessCpu,
+  kProcessResident,
+  kProcessVirtual,
+  kProcessOpenFds,
+  kProcessMaxFds,
+  kProcessThreads,
+  kProcessStartTime,
+  // Calls
+  kRpcRequests,
+  kRpcDuration,
+  kOpenCalls,
+  kRefused,
+  // Appends
+  kAppendBatches,
+  kAppendRecords,
+  kAppendPayloadBytes,
+  kAppendRefusedBatches,
+  kAppendRetries,
+  kCommits,
+  kCommitBatches,
+  kCommitBytes,
+  kCommitDuration,
+  kSyncs,
+  kSyncDuration,
+  // Reads
+  kReadRecords,
+  kReadPayloadBytes,
+  kOpenReaders,
+  kFollowers,
+  kFollowerLag,
+  // Memory
+  kMailboxJobs,
+  kMailboxBytes,
+  kMailboxLimit,
+  kReaderBytes,
+  kReaderLimit,
+  kEntryBytes,
+  kEntryLimit,
+  // Regions
+  kRegions,
+  kRegionFault,
+  kRegionAllocated,
+  kRegionLive,
+  kRegionRecords,
+  kRegionSegments,
+  kRegionTables,
+  kRegionOldestSequence,
+  kRegionOldestAge,
+  kRegionDamagedRanges,
+  kRegionFailures,
+  kOpeningFailures,
+  kTornTails,
+  kTornTailBytes,
+  kDamagedRanges,
+  // Disk
+  kDiskSize,
+  kDiskFree,
+  kReclaimedBytes,
+  kSpareSegments,
+  kSegmentsStarted,
+  // RocksDB
+  kRocksdbMemtable,
+  kRocksdbTableFiles,
+  kRocksdbLiveTableFiles,
+  kRocksdbWal,
+  kRocksdbPendingCompaction,
+  kRocksdbRunningCompactions,
+  kRocksdbRunningFlushes,
+  kRocksdbBackgroundErrors,
+  kRocksdbBlockCache,
+  kRocksdbBlockCacheLimit,
+  kRocksdbWaitingReclaim,
+};
+inline constexpr size_t kMetrics = static_cast<size_t>(Metric::kRocksdbWaitingReclaim) + 1;
+
+enum class MetricKind { kCounter, kGauge, kHistogram };
+
+struct MetricInfo {
+  Metric metric;
+  absl::string_view name;
+  MetricKind kind;
+  absl::string_view labels;  // separated by ", "; empty: none
+  absl::string_view help;    // one or more sentences
+};
+
+const MetricInfo& InfoOf(Metric metric);
+
+// The metrics by what they are about, in the order in which they are exposed.
+struct MetricGroup {
+  absl::string_view title;
+  absl::Span<const MetricInfo> metrics;
+};
+std::vector<MetricGroup> MetricGroups();
+
+}  // namespace walden

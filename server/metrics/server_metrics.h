@@ -1,0 +1,15 @@
+// What a server counts and holds, as metrics.
+#pragma once
+
+#include "server/metrics/metric_families.h"
+#include "server/statistics.h"
+#include "server/walden_server.h"
+
+namespace walden {
+
+void AddStatistics(const Statistics& statistics, MetricFamilies& families);
+
+// Memory and its limits.
+void AddBudgets(const WaldenServer& server, MetricFamilies& families);
+
+}  // namespace walden

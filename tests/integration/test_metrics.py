@@ -1,0 +1,296 @@
+"""The HTTP port: health and readiness over a daemon's life, and that metrics are what the page says."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from walden_client import BUFFERED
+from walden_daemon import ANY_PORT, flip_byte, find_bytes, run_waldend, small_segments, stopped
+from walden_testcase import SharedDaemonTestCase, WaldenTestCase
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/metrics.md"
+
+# One namespace on each engine, in small files.
+BOTH_ENGINES = {
+    "limits": {"max_batch_bytes": "512KiB", "max_payload_bytes": "512KiB"},
+    "namespaces": [
+        {"id": 1, "name": "default", "engine": "segment", "segment_size": "1MiB"},
+        {"id": 2, "name": "rocks", "engine": "rocksdb", "rocksdb_write_buffer_size": "1MiB",
+         "rocksdb_reclaim_size": "1MiB", "rocksdb_reserve_size": "1MiB"},
+    ],
+}
+
+
+def connect(daemon):
+    host, port = daemon.metrics_address().split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+class HeldUpOpening:
+    """A region whose file does not open before finish(): it is a pipe that nobody writes to."""
+
+    def __init__(self, daemon, region):
+        (self.path,) = daemon.segment_files(region)
+        self._kept = self.path.with_name("kept")
+        self.path.rename(self._kept)
+        os.mkfifo(self.path)
+
+    def finish(self):
+        """It opens, and is no log: the region is broken."""
+        os.close(os.open(self.path, os.O_WRONLY))
+
+
+class LifeTest(WaldenTestCase):
+    def test_health_is_served_while_regions_are_opened(self):
+        daemon = self.new_daemon()
+        daemon.start()
+        self.new_client(daemon).append(1, 1, [b"x"])
+        self.new_client(daemon).append(2, 1, [b"x"])
+        daemon.terminate()
+        held_up = HeldUpOpening(daemon, 1)
+        daemon.spawn()
+        self.addCleanup(held_up.path.unlink)
+        self.eventually(daemon.metrics_address, "the port is there before the regions")
+        self.assertEqual(daemon.http("/healthz")[0], 200)
+        status, _, text = daemon.http("/readyz")
+        self.assertEqual((status, text), (503, "opening regions\n"))
+
+        def region_2_is_open():
+            return daemon.metrics().get('walden_regions{namespace="default",state="open"}') == 1
+
+        self.eventually(region_2_is_open, "other regions are opened meanwhile")
+        metrics = daemon.metrics()
+        self.assertEqual(metrics["walden_ready"], 0)
+        self.assertEqual(metrics['walden_regions{namespace="default",state="opening"}'], 1)
+        held_up.finish()
+        daemon.wait_ready()
+        self.assertEqual(daemon.http("/readyz")[::2], (200, "ready\n"))
+        self.assertEqual(daemon.metrics()["walden_ready"], 1)
+
+    def test_a_draining_daemon_is_alive_and_not_ready(self):
+        daemon = self.new_daemon({"shutdown": {"drain_timeout": "60s"}})
+        daemon.start()
+        client = self.new_client(daemon)
+        for _ in range(20):
+            client.append(1, 1, [bytes(1 << 20)])
+        reader = client.open_read(1, 1)  # takes nothing of what it is sent
+        self.assertEqual(daemon.http("/readyz")[0], 200)
+        daemon.signal(signal.SIGTERM)
+        self.eventually(lambda: daemon.http("/readyz")[0] == 503, "it says that it is not ready")
+        self.assertEqual(daemon.http("/readyz")[2], "shutting down\n")
+        self.assertEqual(daemon.http("/healthz")[0], 200)
+        metrics = daemon.metrics()
+        self.assertEqual(metrics["walden_ready"], 0)
+        self.assertEqual(metrics['walden_open_calls{service="WalService",method="Read"}'], 1)
+        address = daemon.metrics_address()
+        reader.cancel()
+        self.assertEqual(daemon.wait_exit().code, 0)
+        host, port = address.split(":")
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)), timeout=10)
+
+    def test_an_address_in_use_is_a_clear_refusal_to_start(self):
+        first = self.new_daemon()
+        first.start()
+        address = first.metrics_address()
+        second = run_waldend(
+            "--data-dir", first.folder / "other", "--listen", f"unix:{first.folder}/other.sock",
+            environment={"WALDEN_METRICS_LISTEN": address})
+        self.assertEqual(second.returncode, 1)
+        self.assertIn(
+            f"metrics.listen: cannot listen on {address}: Address already in use",
+            second.stderr.decode())
+
+    def test_the_start_up_line_tells_the_port(self):
+        daemon = self.new_daemon()
+        daemon.start()
+        self.assertIn(f"metrics={daemon.metrics_address()}", daemon.log_text())
+
+    def test_an_empty_list_turns_it_off(self):
+        daemon = self.new_daemon({"metrics": {"listen": "[]"}})
+        daemon.start()
+        self.assertIsNone(daemon.metrics_address())
+        self.assertIn("metrics=off", daemon.log_text())
+        by_environment = self.new_daemon()
+        by_environment.environment = {"WALDEN_METRICS_LISTEN": ""}
+        by_environment.start()
+        self.assertIsNone(by_environment.metrics_address())
+
+    def test_a_unix_socket_is_refused_as_an_address(self):
+        result = run_waldend(
+            "--check-config", environment={"WALDEN_METRICS_LISTEN": f"{ANY_PORT},unix:/x"})
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("is a unix socket, which HTTP is not served on", result.stderr.decode())
+
+
+class HostileClientsTest(SharedDaemonTestCase):
+    def test_silent_and_endless_clients_keep_no_probe_from_its_answer(self):
+        before = self.daemon.open_files()
+        silent = [connect(self.daemon) for _ in range(500)]
+        for client in silent[::10]:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        stop = threading.Event()
+
+        def send_without_end():
+            while not stop.is_set():
+                with connect(self.daemon) as client:
+                    try:
+                        for _ in range(64):
+                            client.sendall(b"x" * (1 << 16))
+                    except OSError:
+                        pass  # as it should be
+
+        threads = [threading.Thread(target=send_without_end) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(20):
+                begin = time.monotonic()
+                self.assertEqual(self.daemon.http("/healthz")[0], 200)
+                self.assertEqual(self.daemon.http("/metrics", timeout=30)[0], 200)
+                self.assertLess(time.monotonic() - begin, 20)
+            self.assertLess(self.daemon.open_files() - before, 100)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            for client in silent:
+                client.close()
+        self.client.append(self.fresh_region(), 1, [b"x"])
+
+    def test_nothing_but_the_known_paths_is_served(self):
+        for path in ("/../etc/passwd", "/metrics/", "/healthz/..", "/%2e%2e/", "/metrics%00"):
+            self.assertEqual(self.daemon.http(path)[0], 404, path)
+
+
+class PageTest(WaldenTestCase):
+    def load(self, daemon):
+        """Makes use of everything that metrics tell of."""
+        client = self.new_client(daemon)
+        for namespace in (1, 2):
+            for _ in range(6):
+                client.append(1, 1, [bytes(200_000)], namespace=namespace)
+            client.append(1, 2, [b"x"], durability=BUFFERED, namespace=namespace)
+            client.mark_deleted(1, 1, 4, namespace=namespace)
+            client.read(1, 1, start=5, namespace=namespace)
+        client.append(3, 1, [b"to be damaged " + bytes(1000)])
+        client.append(3, 1, [b"behind it, or it could be a torn tail"])
+        with stopped(daemon):
+            (path,) = daemon.segment_files(3)
+            flip_byte(path, find_bytes(path, b"to be damaged ") + 500)
+        client = self.new_client(daemon)
+        for namespace in (1, 2):
+            client.append(1, 1, [b"x"], namespace=namespace)
+        return client
+
+    def test_every_metric_is_documented_and_every_documented_one_is_exposed(self):
+        daemon = self.new_daemon(BOTH_ENGINES)
+        daemon.start()
+        self.load(daemon)
+        _, headers, text = daemon.http("/metrics")
+        self.assertTrue(headers["Content-Type"].startswith("text/plain; version=0.0.4"))
+        exposed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*) \|", PAGE.read_text(), re.M)
+        self.assertEqual(exposed, {name: kind for name, kind, _ in rows})
+        labels = {name: set(filter(None, text.split(", "))) for name, _, text in rows}
+        for name, inside in re.findall(r"^(\w+)(?:\{(.*)\})? \S+$", text, re.M):
+            family = re.sub("_(bucket|sum|count)$", "", name)
+            family = family if family in labels else name
+            found = set(re.findall(r'(\w+)="', inside)) - {"le"}
+            self.assertEqual(found, labels[family], name)
+
+    def test_promtool_finds_nothing_to_say_about_them(self):
+        self.assertIsNotNone(shutil.which("promtool"), "Debian's package prometheus is not installed")
+        daemon = self.new_daemon(BOTH_ENGINES)
+        daemon.start()
+        self.load(daemon)
+        _, _, text = daemon.http("/metrics")
+        check = subprocess.run(
+            ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+        self.assertEqual((check.returncode, check.stdout, check.stderr), (0, "", ""))
+
+
+class NumbersTest(SharedDaemonTestCase):
+    config = BOTH_ENGINES
+
+    def test_they_agree_with_what_the_admin_service_says(self):
+        region = self.fresh_region()
+        for i in range(8):
+            self.client.append(region, 1 + i % 3, [b"%d" % i] * 5)
+        self.client.mark_deleted(region, 2, 10)
+        self.client.read(region, 1)
+        metrics, statistics = self.daemon.metrics(), self.client.statistics()
+        for metric, field in {
+            "walden_append_batches_total": statistics.appended_batches,
+            "walden_append_records_total": statistics.appended_records,
+            "walden_append_payload_bytes_total": statistics.appended_payload_bytes,
+            "walden_append_refused_batches_total": statistics.refused_batches,
+            "walden_commits_total": statistics.commits,
+            "walden_syncs_total": statistics.syncs,
+            "walden_read_records_total": statistics.read_records,
+            "walden_read_payload_bytes_total": statistics.read_payload_bytes,
+            "walden_mailbox_limit_bytes": statistics.mailbox_bytes_limit,
+            "walden_reader_limit_bytes": statistics.reader_bytes_limit,
+            "walden_entry_memory_limit_bytes": statistics.entry_memory_bytes_limit,
+        }.items():
+            self.assertEqual(metrics[metric], field, metric)
+        labels = f'{{namespace="default",region="{region}"}}'
+        described = self.client.describe_region(region)
+        self.assertEqual(
+            metrics["walden_region_allocated_bytes" + labels],
+            sum(segment.allocated_bytes for segment in described.segments))
+        self.assertEqual(metrics["walden_region_segments" + labels], len(described.segments))
+        self.assertEqual(metrics["walden_region_tables" + labels], 3)
+        disk = os.statvfs(self.daemon.data)
+        self.assertEqual(metrics["walden_disk_size_bytes"], disk.f_frsize * disk.f_blocks)
+        open_files = self.daemon.open_files()
+        self.assertLess(abs(metrics["process_open_fds"] - open_files), 5)
+        self.assertLess(
+            abs(metrics["process_resident_memory_bytes"] - self.daemon.resident_bytes()), 32 << 20)
+
+    def test_a_segment_that_goes_counts_as_reclaimed(self):
+        region = self.fresh_region()
+        before = self.daemon.metrics()
+        for _ in range(8):
+            self.client.append(region, 1, [bytes(300_000)])
+        self.client.mark_deleted(region, 1, 8)
+        after = self.daemon.metrics()
+        reclaimed = 'walden_reclaimed_bytes_total{namespace="default"}'
+        self.assertEqual(after[reclaimed] - before[reclaimed], 2 << 20)
+        started = [f'walden_segments_started_total{{namespace="default",source="{source}"}}'
+                   for source in ("spare", "fresh")]
+        self.assertEqual(sum(after[name] - before[name] for name in started), 2)
+        syncs = 'walden_sync_duration_seconds_count{namespace="default"}'
+        self.assertGreaterEqual(after[syncs] - before[syncs], 8)
+
+    def test_how_far_followers_are_behind_is_told(self):
+        region = self.fresh_region()
+        self.client.append(region, 1, [bytes(100_000)] * 4)
+        follower = self.client.open_read(region, 1, follow=True)
+        self.addCleanup(follower.cancel)
+        records = iter(follower)
+        for _ in range(4):
+            next(records)
+
+        def lag():
+            return self.daemon.metrics()['walden_follower_lag_records{namespace="default"}']
+
+        self.eventually(lambda: lag() == 0, "a follower at the end has no lag")
+        self.assertEqual(self.daemon.metrics()['walden_followers{namespace="default"}'], 1)
+        for _ in range(60):  # more than gRPC keeps for a client that does not take it
+            self.client.append(region, 1, [bytes(100_000)] * 5)
+        self.eventually(lambda: lag() > 100, "one that takes nothing falls behind")
+        for _ in range(300):
+            next(records)
+        self.eventually(lambda: lag() == 0, "and catches up")
+
+
+if __name__ == "__main__":
+    unittest.main()
