@@ -186,7 +186,7 @@ bool AppendPipeline::MayRetry(const absl::Status& cause) {
   const absl::Time now = absl::Now();
   if (!failing_since_.has_value()) failing_since_ = now;
   if (now - *failing_since_ >= options_.retry_for) return false;
-  if (!connection_.interrupt().Sleep(backoff_)) return false;
+  if (!connection_.interrupt().Sleep(std::max(backoff_, RetryDelayOf(cause)))) return false;
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
   // Whether it is reachable is for the next attempt to find out.
   (void)connection_.WaitUntilReachable(*failing_since_ + options_.retry_for - absl::Now());

@@ -16,6 +16,7 @@ namespace walden::cli {
 namespace {
 
 constexpr absl::string_view kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr absl::string_view kRetryInfoUrl = "type.googleapis.com/google.rpc.RetryInfo";
 
 // Messages must stay one line, whoever wrote them.
 std::string OneLine(absl::string_view text) {
@@ -71,7 +72,14 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   if (reason == "CORRUPTION") {
     return "`walden verify` lists every damaged range, `walden inspect` shows the files offline";
   }
-  if (reason == "DISK_FULL") return "free disk space or `walden mark-deleted` what is not needed";
+  if (reason == "QUOTA_EXCEEDED") {
+    return "`walden mark-deleted` what is not needed, or raise the quota and send the daemon "
+           "SIGHUP";
+  }
+  if (reason == "TENANT_LIMIT") return "wait as long as it says, or have the limit raised";
+  if (reason == "TOO_MANY_CALLS") return "try again when other calls have ended";
+  if (reason == "DISK_FULL" || reason == "DISK_RESERVE")
+    return "free disk space or `walden mark-deleted` what is not needed";
   if (reason == "MAILBOX_FULL" || reason == "READER_BUDGET_FULL") {
     return "nothing was stored; try again in a moment";
   }
@@ -112,8 +120,20 @@ absl::Status FromRpcStatus(const google::rpc::Status& rpc) {
     if (detail.UnpackTo(&info)) {
       status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
     }
+    google::rpc::RetryInfo retry;
+    if (detail.UnpackTo(&retry)) {
+      status.SetPayload(kRetryInfoUrl, absl::Cord(retry.SerializeAsString()));
+    }
   }
   return status;
+}
+
+absl::Duration RetryDelayOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRetryInfoUrl);
+  google::rpc::RetryInfo retry;
+  if (!payload.has_value() || !retry.ParseFromString(std::string(*payload))) return {};
+  return absl::Seconds(retry.retry_delay().seconds()) +
+         absl::Nanoseconds(retry.retry_delay().nanos());
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
@@ -45,6 +46,9 @@ bool HasReason(const absl::Status& status, absl::string_view reason);
 
 // The same error with `context` before its message; code, reason and metadata stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+// How long the daemon asks to wait before the same request; zero if it does not say.
+absl::Duration RetryDelayOf(const absl::Status& status);
 
 // What to do about it, empty when there is nothing to say. `address` is the daemon's.
 std::string HintFor(const absl::Status& status, absl::string_view address);

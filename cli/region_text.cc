@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "cli/text_table.h"
@@ -67,6 +68,39 @@ std::string DamageText(const v1::DamagedRange& damage) {
                       "..", damage.last_sequence(), ": ", damage.reason());
 }
 
+namespace {
+
+// What deletes records by itself and how much of the disk there may be; empty: nothing, all of it.
+std::string BoundsText(const v1::DescribeRegionResponse& description) {
+  std::string text;
+  if (description.has_retention()) {
+    const v1::Retention& retention = description.retention();
+    std::vector<std::string> kept;
+    if (retention.age_micros() > 0) {
+      kept.push_back(absl::StrCat(
+          "of the last ",
+          absl::FormatDuration(absl::Microseconds(static_cast<int64_t>(retention.age_micros())))));
+    }
+    if (retention.bytes() > 0) {
+      kept.push_back(absl::StrCat("the newest ", FormatBytes(retention.bytes())));
+    }
+    if (retention.records() > 0) {
+      kept.push_back(absl::StrCat("the newest ", FormatCount(retention.records()), " records"));
+    }
+    absl::StrAppend(&text, "retention keeps ", absl::StrJoin(kept, ", and no more than "), "\n");
+  }
+  if (description.disk_quota_bytes() > 0) {
+    absl::StrAppend(&text, "disk quota ", FormatBytes(description.disk_quota_bytes()), "\n");
+  }
+  if (description.namespace_disk_quota_bytes() > 0) {
+    absl::StrAppend(&text, "disk quota of its namespace ",
+                    FormatBytes(description.namespace_disk_quota_bytes()), "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string DescriptionText(const v1::DescribeRegionResponse& description) {
   const v1::RegionInfo& info = description.info();
   const v1::RegionState& state = description.state();
@@ -77,8 +111,8 @@ std::string DescriptionText(const v1::DescribeRegionResponse& description) {
       FormatBytes(description.allocated_bytes()), " on disk, ",
       FormatBytes(description.live_bytes()), " live\nopened ", OpeningText(state.opening()), ", ",
       FormatCount(state.opening().records_scanned()), " records in ",
-      FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))),
-      "\n");
+      FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))), "\n",
+      BoundsText(description));
   for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {
     absl::StrAppend(&text, "damaged: ", DamageText(damage), "\n");
   }

@@ -27,6 +27,11 @@ struct RegionSettings {
   uint32_t buffered_sync_every_writes = 10;
   absl::Duration buffered_sync_interval = absl::Milliseconds(10);
   RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
+  ByteSize disk_quota = {0};  // of the region; 0: none
+  // What old records are deleted by; all 0: they stay until somebody marks them deleted.
+  absl::Duration retention_age;
+  ByteSize retention_bytes = {0};
+  uint64_t retention_records = 0;
 
   bool operator==(const RegionSettings&) const = default;
 };
@@ -54,6 +59,7 @@ struct NamespaceConfig {
   std::string name;  // also its directory below data_dir
   EngineKind engine = EngineKind::kSegment;
   RegionSettings settings;
+  ByteSize disk_quota = {0};    // of all regions together; 0: none
   uint32_t spare_segments = 1;  // kept prepared, of segment_size, for any region
   RocksdbConfig rocksdb;
   std::vector<RegionConfig> regions;
@@ -74,6 +80,14 @@ struct LimitsConfig {
   ByteSize read_chunk_bytes = KiB(256);      // of payload in one message to a reader
   ByteSize stream_in_flight_bytes = MiB(8);  // of one AppendStream; past it the stream is not read
   absl::Duration reader_wait = absl::Seconds(10);  // for reader_bytes, before it is refused
+  ByteSize disk_reserve = MiB(256);                // stays free; 0: none
+  uint32_t max_connections = 1024;                 // 0: as many as come
+  uint32_t max_streams_per_connection = 4096;      // calls open at once
+  uint32_t max_calls = 16384;                      // open at once; 0: as many as come
+  // Of each identity.
+  ByteSize identity_in_flight_bytes = {0};  // 0: half of mailbox_bytes where callers are told apart
+  uint32_t identity_calls = 0;              // 0: as many as the daemon takes
+  ByteSize identity_append_bytes_per_second = {0};  // 0: as many as come
 
   bool operator==(const LimitsConfig&) const = default;
 };
@@ -98,6 +112,12 @@ struct ShutdownConfig {
   absl::Duration drain_timeout = absl::Seconds(10);
 
   bool operator==(const ShutdownConfig&) const = default;
+};
+
+struct RetentionConfig {
+  absl::Duration check_interval = absl::Seconds(30);
+
+  bool operator==(const RetentionConfig&) const = default;
 };
 
 struct LogConfig {
@@ -148,6 +168,7 @@ struct Config {
   LimitsConfig limits;
   EntriesConfig entries;
   ThreadsConfig threads;
+  RetentionConfig retention;
   ShutdownConfig shutdown;
   LogConfig log;
   SecurityConfig security;

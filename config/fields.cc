@@ -72,6 +72,36 @@ Field<Owner> Required(Field<Owner> field) {
   return field;
 }
 
+template <typename Owner>
+Field<Owner> Reloads(Field<Owner> field) {
+  field.reloads = true;
+  return field;
+}
+
+// A region's room on the disk and how long it keeps what nobody marks deleted. A namespace has a
+// quota of its own, and says by another name what its regions have.
+template <typename Owner>
+void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_key) {
+  const auto add = [&fields](absl::string_view key, auto member, auto rule, absl::string_view doc) {
+    fields.push_back(Reloads(One<Owner>(key, Place(&Owner::settings, member), rule, doc)));
+  };
+  add(quota_key, &RegionSettings::disk_quota, ByteSizeRule{{0}, GiB(1 << 20)},
+      "engine segment: bytes of disk that the segments of one region may take. Past it appends are "
+      "refused with RESOURCE_EXHAUSTED until records are marked deleted. At least twice "
+      "segment_size. 0: no quota.");
+  add("retention_age", &RegionSettings::retention_age,
+      DurationRule{absl::ZeroDuration(), absl::Hours(24 * 3660)},
+      "engine segment: a segment whose last record is older than this is deleted, even if nobody "
+      "marked its records. 0s: never (docs/retention.md).");
+  add("retention_bytes", &RegionSettings::retention_bytes, ByteSizeRule{{0}, GiB(1 << 20)},
+      "engine segment: the oldest segments of a region are deleted as long as this many bytes of "
+      "live records stay. 0: never.");
+  add("retention_records", &RegionSettings::retention_records,
+      IntegerRule<uint64_t>{0, UINT64_MAX / 2},
+      "The newest records that are kept; older ones are deleted. engine segment: of a region, by "
+      "whole segments. engine rocksdb: of each table. 0: all are kept.");
+}
+
 // The fields that a namespace and a region share.
 template <typename Owner>
 void AddRegionSettings(std::vector<Field<Owner>>& fields) {
@@ -143,6 +173,37 @@ void AddSecurityFields(std::vector<Field<Config>>& fields) {
       "verified. When not set, required if there is a client_ca_file."));
 }
 
+// Limits on the disk, on connections and on each identity.
+void AddBounds(std::vector<Field<Config>>& fields) {
+  const auto add = [&fields](absl::string_view key, auto member, auto rule, absl::string_view doc) {
+    fields.push_back(Reloads(One<Config>(key, Place(&Config::limits, member), rule, doc)));
+  };
+  const auto count = [](uint32_t maximum) { return IntegerRule<uint32_t>{0, maximum}; };
+  add("limits.disk_reserve", &LimitsConfig::disk_reserve, ByteSizeRule{{0}, GiB(1024)},
+      "Bytes of data_dir's disk that stay free: below it appends are refused with "
+      "RESOURCE_EXHAUSTED, while reads and marking deleted go on. 0: nothing is reserved.");
+  add("limits.max_connections", &LimitsConfig::max_connections, count(1'000'000),
+      "Connections open at once; more are closed as they come. 0: as many as the system allows.");
+  fields.push_back(
+      One<Config>("limits.max_streams_per_connection",
+                  Place(&Config::limits, &LimitsConfig::max_streams_per_connection),
+                  IntegerRule<uint32_t>{1, 1'000'000},
+                  "Calls that one connection has open at once; more wait in the client."));
+  add("limits.max_calls", &LimitsConfig::max_calls, count(1'000'000),
+      "Calls open at once, over all connections; more are refused with RESOURCE_EXHAUSTED, except "
+      "those of AdminService. 0: as many as come.");
+  add("limits.identity_in_flight_bytes", &LimitsConfig::identity_in_flight_bytes,
+      ByteSizeRule{{0}, GiB(64)},
+      "Bytes of appends of one identity that are accepted and not yet answered. 0: half of "
+      "mailbox_bytes where callers are told apart, otherwise all of it.");
+  add("limits.identity_calls", &LimitsConfig::identity_calls, count(1'000'000),
+      "Calls that one identity has open at once. 0: as many as the daemon takes.");
+  add("limits.identity_append_bytes_per_second", &LimitsConfig::identity_append_bytes_per_second,
+      ByteSizeRule{{0}, GiB(64)},
+      "Payload bytes that one identity appends in a second, with bursts of one second. 0: as many "
+      "as come.");
+}
+
 std::vector<Field<Config>> MakeRootFields() {
   std::vector<Field<Config>> fields;
   fields.push_back(Many<Config>(
@@ -193,6 +254,7 @@ std::vector<Field<Config>> MakeRootFields() {
                                DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
                                "How long a reader waits for its share of reader_bytes before it is "
                                "refused with RESOURCE_EXHAUSTED."));
+  AddBounds(fields);
   add_bytes(
       "entries.total_memory", Place(&Config::entries, &EntriesConfig::total_memory), MiB(1),
       GiB(256),
@@ -214,17 +276,21 @@ std::vector<Field<Config>> MakeRootFields() {
       "threads.workers", Place(&Config::threads, &ThreadsConfig::workers),
       IntegerRule<uint32_t>{0, 256},
       "Threads that write and read logs. 0 means one per processor, and two at least."));
-  fields.push_back(One<Config>(
+  fields.push_back(Reloads(One<Config>("retention.check_interval",
+                                       Place(&Config::retention, &RetentionConfig::check_interval),
+                                       DurationRule{absl::Milliseconds(10), absl::Hours(1)},
+                                       "How often regions with a retention are looked at.")));
+  fields.push_back(Reloads(One<Config>(
       "shutdown.drain_timeout", Place(&Config::shutdown, &ShutdownConfig::drain_timeout),
       DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
-      "How long a stopping daemon waits for calls in flight before it cancels them."));
-  fields.push_back(One<Config>("log.level", Place(&Config::log, &LogConfig::level),
-                               ChoiceRule<LogLevel>{{{"trace", LogLevel::kTrace},
-                                                     {"debug", LogLevel::kDebug},
-                                                     {"info", LogLevel::kInfo},
-                                                     {"warning", LogLevel::kWarning},
-                                                     {"error", LogLevel::kError}}},
-                               "The least important messages that are logged."));
+      "How long a stopping daemon waits for calls in flight before it cancels them.")));
+  fields.push_back(Reloads(One<Config>("log.level", Place(&Config::log, &LogConfig::level),
+                                       ChoiceRule<LogLevel>{{{"trace", LogLevel::kTrace},
+                                                             {"debug", LogLevel::kDebug},
+                                                             {"info", LogLevel::kInfo},
+                                                             {"warning", LogLevel::kWarning},
+                                                             {"error", LogLevel::kError}}},
+                                       "The least important messages that are logged.")));
   fields.push_back(
       One<Config>("log.format", Place(&Config::log, &LogConfig::format),
                   ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
@@ -286,6 +352,12 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
       "is "
       "moved from one to the other by `walden migrate`."));
   AddRegionSettings(fields);
+  fields.push_back(Reloads(One<Owner>(
+      "disk_quota", Place(&Owner::disk_quota), ByteSizeRule{{0}, GiB(1 << 20)},
+      "Bytes of disk that the namespace's records may take: of all segments together, or "
+      "of RocksDB's files. Past it appends are refused with RESOURCE_EXHAUSTED until "
+      "records are marked deleted. At least twice segment_size. 0: no quota.")));
+  AddRegionBounds(fields, "region_disk_quota");
   fields.push_back(
       One<Owner>("spare_segments", Place(&Owner::spare_segments), IntegerRule<uint32_t>{0, 16},
                  "engine segment: files of segment_size that are kept prepared for the namespace, "
@@ -302,6 +374,7 @@ std::vector<Field<RegionConfig>> MakeRegionFields() {
       Required(One<Owner>("id", Place(&Owner::id), IntegerRule<RegionId>{0, UINT64_MAX},
                           "The region that is set apart.")));
   AddRegionSettings(fields);
+  AddRegionBounds(fields, "disk_quota");
   return fields;
 }
 

@@ -21,6 +21,7 @@ struct Field {
   std::string allowed;  // "1MiB to 1GiB", "sync or buffered"
   bool is_list = false;
   bool is_required = false;
+  bool reloads = false;  // a running daemon takes a new value over
 
   // Sets the field, or appends to a list. INVALID_ARGUMENT says what is wrong with the text, as a
   // sentence that goes on from it: "is below 1MiB".

@@ -23,6 +23,8 @@ constexpr absl::string_view kFileHeader =
 # A field outside of `namespaces` can also be set by a variable: limits.max_batch_bytes is
 # WALDEN_LIMITS_MAX_BATCH_BYTES, and a list's items are separated by commas.
 # Strongest first: command line, environment, this file, defaults.
+#
+# SIGHUP makes a running daemon read it again. It takes over what "reloads" and logs what else differs.
 )";
 
 constexpr absl::string_view kRegionsHeader =
@@ -44,6 +46,12 @@ void AppendComment(absl::string_view indent, absl::string_view text, std::string
   absl::StrAppend(&out, line, "\n");
 }
 
+// With whether the daemon takes a new value over at SIGHUP.
+template <typename Owner>
+std::string AllowedText(const Field<Owner>& field) {
+  return absl::StrCat(field.allowed, field.reloads ? "; reloads" : "");
+}
+
 // The field's comment, its name and its default. `start` comes before the name: "  - " or "  ".
 template <typename Owner>
 void AppendField(const Field<Owner>& field, const Owner& defaults, absl::string_view indent,
@@ -51,7 +59,8 @@ void AppendField(const Field<Owner>& field, const Owner& defaults, absl::string_
   const std::string name = field.key.substr(field.key.rfind('.') + 1);
   AppendComment(indent, field.doc, out);
   AppendComment(
-      indent, absl::StrCat("Allowed: ", field.allowed, field.is_required ? "; required" : ""), out);
+      indent, absl::StrCat("Allowed: ", AllowedText(field), field.is_required ? "; required" : ""),
+      out);
   absl::StrAppend(&out, start, name, ":");
   for (const std::string& value : field.get(defaults)) {
     absl::StrAppend(&out, field.is_list ? absl::StrCat("\n", indent, "  - ") : " ",
@@ -90,7 +99,7 @@ void AppendTable(absl::string_view prefix, const std::vector<Field<Owner>>& fiel
     if (field.is_required) value = "required";
     if (!shows_defaults && !field.is_required) value = "its namespace's";
     absl::StrAppend(&out, "| `", prefix, field.key, "` | ", value, " | ",
-                    field.is_list ? "list of " : "", field.allowed, " | ", field.doc, " |\n");
+                    field.is_list ? "list of " : "", AllowedText(field), " | ", field.doc, " |\n");
   }
 }
 
@@ -111,10 +120,10 @@ std::string DefaultFileReference() {
   absl::StrAppend(&out, kRegionsHeader);
   AppendComment("    ", "Fields of a region; one that is not set is its namespace's:", out);
   for (const Field<RegionConfig>& field : RegionFields()) {
-    AppendComment(
-        "    ",
-        absl::StrCat("  ", field.key, ": ", field.allowed, field.is_required ? "; required" : ""),
-        out);
+    AppendComment("    ",
+                  absl::StrCat("  ", field.key, ": ", AllowedText(field),
+                               field.is_required ? "; required" : ""),
+                  out);
   }
   absl::StrAppend(&out, "    ", kRegionsKey, ": []\n");
   return out;

@@ -29,6 +29,7 @@ class CombinationCheck {
     CheckMemory();
     CheckEntryMemory();
     CheckTls();
+    CheckBounds();
   }
 
  private:
@@ -210,6 +211,55 @@ class CombinationCheck {
          limits.max_batch_bytes, "so that the largest batch can be accepted");
     Need("limits.reader_bytes", limits.reader_bytes, "twice limits.read_chunk_bytes",
          ByteSize{2 * limits.read_chunk_bytes.bytes}, "so that one reader can be served");
+  }
+
+  // What an engine cannot do is refused where it was asked for.
+  void CheckBounds() {
+    for (size_t i = 0; i < config_.namespaces.size(); ++i) {
+      const NamespaceConfig& space = config_.namespaces[i];
+      const std::string path = absl::StrCat("namespaces[", i, "]");
+      CheckQuota(space.engine, space.disk_quota, space.settings, path, "disk_quota");
+      CheckRegionBounds(space.engine, space.settings, path, "region_disk_quota");
+      for (size_t j = 0; j < space.regions.size(); ++j) {
+        const std::string region = absl::StrCat(path, ".regions[", j, "]");
+        CheckRegionBounds(space.engine, space.regions[j].settings, region, "disk_quota");
+      }
+    }
+  }
+
+  void CheckRegionBounds(EngineKind engine, const RegionSettings& settings, const std::string& path,
+                         absl::string_view quota_name) {
+    CheckQuota(engine, settings.disk_quota, settings, path, quota_name);
+    if (engine != EngineKind::kRocksdb) return;
+    const auto refuse = [&](absl::string_view name, absl::string_view why) {
+      const std::string key = absl::StrCat(path, ".", name);
+      if (IsSet(key) && !problems_.Has(key)) Add(key, absl::StrCat("engine rocksdb ", why));
+    };
+    if (settings.disk_quota.bytes > 0) {
+      refuse(quota_name,
+             "stores its regions in the same files and has no quota for one of them: set "
+             "disk_quota for the namespace");
+    }
+    if (settings.retention_age > absl::ZeroDuration()) {
+      refuse("retention_age", "does not store when a record was written: use retention_records");
+    }
+    if (settings.retention_bytes.bytes > 0) {
+      refuse("retention_bytes",
+             "does not know how many bytes a region's records take: use retention_records");
+    }
+  }
+
+  // A segment is made before the one before it can go, so one more must fit than is in use.
+  void CheckQuota(EngineKind engine, ByteSize quota, const RegionSettings& settings,
+                  const std::string& path, absl::string_view name) {
+    const std::string key = absl::StrCat(path, ".", name);
+    const ByteSize least{2 * settings.segment_size.bytes};
+    if (engine != EngineKind::kSegment || quota.bytes == 0 || quota >= least) return;
+    if (problems_.Has(key) || problems_.Has(absl::StrCat(path, ".segment_size"))) return;
+    Add(IsSet(key) ? key : absl::StrCat(path, ".segment_size"),
+        absl::StrCat(name, " is ", FormatByteSize(quota),
+                     " and must be 0 or at least twice segment_size (", FormatByteSize(least),
+                     "), so that a new segment fits beside the one before it"));
   }
 
   void Need(const std::string& key, ByteSize value, const std::string& least_name, ByteSize least,

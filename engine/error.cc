@@ -60,6 +60,14 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "READER_BUDGET_FULL";
     case ErrorReason::kDiskFull:
       return "DISK_FULL";
+    case ErrorReason::kDiskReserve:
+      return "DISK_RESERVE";
+    case ErrorReason::kQuotaExceeded:
+      return "QUOTA_EXCEEDED";
+    case ErrorReason::kTenantLimit:
+      return "TENANT_LIMIT";
+    case ErrorReason::kTooManyCalls:
+      return "TOO_MANY_CALLS";
     case ErrorReason::kTooManyFiles:
       return "TOO_MANY_FILES";
     case ErrorReason::kTooManyRegions:

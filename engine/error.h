@@ -37,6 +37,10 @@ enum class ErrorReason {
   kMailboxFull,
   kReaderBudgetFull,
   kDiskFull,
+  kDiskReserve,
+  kQuotaExceeded,
+  kTenantLimit,
+  kTooManyCalls,
   kTooManyFiles,
   kTooManyRegions,
   kIoError,
@@ -58,6 +62,9 @@ struct ErrorInfo {
   std::string reason;  // as ErrorReasonName spells it
   std::map<std::string, std::string> metadata;
 };
+
+// Metadata that says how long to wait before the same request, where that is known.
+inline constexpr absl::string_view kRetryAfterMillisKey = "retry_after_millis";
 
 using ErrorMetadata = std::initializer_list<std::pair<absl::string_view, std::string>>;
 

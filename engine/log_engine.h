@@ -32,6 +32,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "engine/types.h"
 #include "engine/usage.h"
@@ -198,6 +199,29 @@ struct VerifyProgress {
 };
 
 // ---------------------------------------------------------------------------------------------------
+// Retention: old records that go although nobody marked them deleted
+
+// What stays; 0: this is no reason to delete anything. A record goes when any of them lets it go.
+struct RetentionLimits {
+  absl::Duration age;    // what was written since
+  uint64_t bytes = 0;    // of the newest live records
+  uint64_t records = 0;  // the newest ones
+
+  bool none() const { return age <= absl::ZeroDuration() && bytes == 0 && records == 0; }
+  bool operator==(const RetentionLimits&) const = default;
+};
+
+struct RetentionPlan {
+  struct Mark {
+    TableId table = 0;
+    SequenceNumber through = 0;
+  };
+  std::vector<Mark> marks;  // to be given to MarkDeleted, ordered by table; empty: nothing is due
+  uint64_t records = 0;     // that these marks delete; at most, where some were deleted before
+  uint64_t bytes = 0;       // of these records, 0 where an engine does not know
+};
+
+// ---------------------------------------------------------------------------------------------------
 // A region's log
 
 // What can be read of a region: all that is needed to copy it.
@@ -234,7 +258,9 @@ class RegionLog : public ReadableLog {
   //   ABORTED              SEQUENCE_MISMATCH
   //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
-  //   RESOURCE_EXHAUSTED   DISK_FULL, TOO_MANY_FILES; the region stays healthy
+  //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES; the region
+  //   stays
+  //                        healthy
   //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed,
   //   and
   //                        whether the group is stored is unknown until the region is reopened
@@ -272,6 +298,14 @@ class RegionLog : public ReadableLog {
 
   // Does not look at every table, nor, but for its own cheap files, at the disk.
   virtual RegionUsage Usage() const = 0;
+
+  // What is due by the limits at `now`: only what is durable, or will be before it is deleted, and
+  // nothing of tables of entries, since what of those is needed only their store knows. May read
+  // the ages of files. INVALID_ARGUMENT for a limit that the engine cannot judge.
+  virtual absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& /*limits*/,
+                                                      absl::Time /*now*/) const {
+    return absl::UnimplementedError("this engine has no retention");
+  }
 
   // Reads everything stored again from the medium and checks it; `report` is called now and then,
   // and once at the end; it returns false to stop early.
@@ -311,6 +345,10 @@ class LogEngine {
 
   // Removes a closed region for good. False if there was none.
   virtual absl::StatusOr<bool> DropRegion(RegionId region) = 0;
+
+  // Any thread, one at a time, now and then. Counts the bytes on disk again, for engines that do
+  // not count as they go.
+  virtual absl::Status CountDiskUsage() { return absl::OkStatus(); }
 
   // Verifies a region that is not open (a broken one too), as RegionLog::Verify does.
   virtual absl::Status VerifyClosedRegion(

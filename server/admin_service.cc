@@ -133,6 +133,7 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
     const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
     FillRegionState(description, in->engine->name(), response->mutable_state());
     FillSegments(description, response);
+    FillBounds(*in, key.region, context_.retention->Of(key), response);
     call->Answer(absl::OkStatus());
   });
   return call;

@@ -14,6 +14,7 @@ BatchCall<Rpc>::BatchCall(const RpcContext& context, const grpc::CallbackServerC
     Finish(call_.End(key.status()));
     return;
   }
+  tenant = &call_.tenant();
   LeadingTurn lead;
   context.registry->Submit(*key, this, context.unary_may_lead ? &lead : nullptr);
   // This call's own answer leaves only after this returns, so one group and no more.

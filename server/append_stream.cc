@@ -14,7 +14,10 @@ namespace walden {
 template <typename Rpc>
 class BatchStream<Rpc>::Request final : public AppendJob {
  public:
-  explicit Request(BatchStream* stream) : stream_(stream) {}
+  explicit Request(BatchStream* stream) : stream_(stream) {
+    tenant = &stream->call_.tenant();
+    was_slowed = true;
+  }
 
   void OnAnswered() override { stream_->OnRequestAnswered(this); }
 
@@ -59,6 +62,7 @@ BatchStream<Rpc>::~BatchStream() = default;
 template <typename Rpc>
 void BatchStream<Rpc>::OnDone() {
   if (live_) context_.live_calls->Remove(this);
+  context_.tenants->Forget(this);
   {
     absl::MutexLock lock(&mutex_);
     delete reading_;
@@ -75,6 +79,11 @@ bool BatchStream<Rpc>::InFlightFull() const {
 template <typename Rpc>
 void BatchStream<Rpc>::ReadNext() {
   if (no_more_reads_ || reading_ != nullptr || InFlightFull()) return;
+  if (!call_.tenant().HasRoom()) {
+    if (!waits_for_tenant_) context_.tenants->Wait(this, &call_.tenant());
+    waits_for_tenant_ = true;
+    return;
+  }
   if (unused_.empty()) {
     reading_ = new Request(this);
   } else {
@@ -82,6 +91,13 @@ void BatchStream<Rpc>::ReadNext() {
     unused_.pop_back();
   }
   this->StartRead(&reading_->request);
+}
+
+template <typename Rpc>
+void BatchStream<Rpc>::OnTenantRoom() {
+  absl::MutexLock lock(&mutex_);
+  waits_for_tenant_ = false;
+  if (!finished_) ReadNext();
 }
 
 template <typename Rpc>

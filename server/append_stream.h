@@ -21,14 +21,16 @@
 namespace walden {
 
 // While one request waits for its sync the next ones are read, up to a number of bytes and
-// requests; past it the stream is not read, and HTTP/2 makes the client wait.
+// requests; past it, or past what its tenant may take, the stream is not read, and HTTP/2 makes the
+// client wait.
 //
 // Answers of one region leave in the order of its requests, refusals included. Deletes itself when
 // gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
 template <typename Rpc>
 class BatchStream final
     : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
-      private LiveCall {
+      private LiveCall,
+      private TenantWaiter {
  public:
   BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call);
   ~BatchStream() override;
@@ -44,6 +46,7 @@ class BatchStream final
 
   void OnShutdown() override;
   void OnAccessChanged() override;
+  void OnTenantRoom() override;
   void OnRequestAnswered(Request* request);
 
   void Prepare(Request* request);
@@ -72,6 +75,7 @@ class BatchStream final
   uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of requests read and not yet recycled
   uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waits_for_tenant_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down
   bool no_more_writes_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -23,6 +23,17 @@ std::string Shown(uint32_t namespace_id) {
 
 }  // namespace
 
+namespace {
+
+absl::Status TooManyCalls(int64_t limit) {
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyCalls,
+      absl::StrCat("more than ", limit, " calls are open at once; try again when some have ended"),
+      {{"field", "limits.max_calls"}, {"limit", absl::StrCat(limit)}});
+}
+
+}  // namespace
+
 Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context)
     : context_(context),
       count_(context.live_calls),
@@ -37,12 +48,24 @@ Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBa
     refused_ = identity.status();
     if (identity.ok()) identity_ = *std::move(identity);
   }
+  tenant_ = identity_ == nullptr ? &context.tenants->anonymous()
+                                 : &context.tenants->Of(identity_->name());
+  const absl::Status within = tenant_->EnterCall();
   if (refused_.ok() && context.live_calls->shutting_down()) {
     refused_ = LiveCalls::ShuttingDownError();
   }
+  // Who looks after the daemon is let in when it is full.
+  if (!refused_.ok() || IsAdministrative(method)) return;
+  refused_ = within;
+  if (refused_.ok() && context.live_calls->TooMany()) {
+    refused_ = TooManyCalls(context.live_calls->max_calls());
+  }
 }
 
-Call::~Call() { Statistics::Subtract(context_.statistics->Of(method_).open, 1); }
+Call::~Call() {
+  tenant_->LeaveCall();
+  Statistics::Subtract(context_.statistics->Of(method_).open, 1);
+}
 
 absl::StatusOr<std::shared_ptr<const Identity>> Call::Caller() const {
   if (!refused_.ok()) return refused_;

@@ -54,6 +54,9 @@ class Call {
   // Null if callers are not told apart.
   const std::shared_ptr<const Identity>& identity() const { return identity_; }
 
+  // Whose limits the call counts in. Outlives it.
+  Tenant& tenant() const { return *tenant_; }
+
   // Counts a request in a stream that is refused while the stream goes on, and tells the audit.
   void CountRefusal(const absl::Status& status) const;
 
@@ -74,6 +77,7 @@ class Call {
   const absl::Duration arrived_;
   uint64_t generation_ = 0;  // of the rights by which identity_ was recognised
   std::shared_ptr<const Identity> identity_;
+  Tenant* tenant_ = nullptr;
   absl::Status refused_;
   // What an administrative call entered, for the audit: it enters once, before anything else.
   mutable std::optional<RegionKey> administered_;

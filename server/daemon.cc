@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "config/difference.h"
 #include "engine/clock.h"
 #include "engine/error.h"
 #include "engine/rocksdb/rocksdb_engine.h"
@@ -34,6 +35,29 @@ RocksdbTuning TuningFrom(const RocksdbConfig& config) {
           .reserve_bytes = config.reserve_size.bytes};
 }
 
+RetentionLimits RetentionOf(const RegionSettings& settings) {
+  return {.age = settings.retention_age,
+          .bytes = settings.retention_bytes.bytes,
+          .records = settings.retention_records};
+}
+
+RetentionPolicies::Policy RetentionFrom(const NamespaceConfig& config) {
+  RetentionPolicies::Policy policy{.regions = RetentionOf(config.settings)};
+  for (const RegionConfig& region : config.regions) {
+    policy.overrides[region.id] = RetentionOf(region.settings);
+  }
+  return policy;
+}
+
+DiskQuotas::Limits QuotasFrom(const NamespaceConfig& config) {
+  DiskQuotas::Limits limits{.whole = config.disk_quota.bytes,
+                            .region = config.settings.disk_quota.bytes};
+  for (const RegionConfig& region : config.regions) {
+    limits.regions[region.id] = region.settings.disk_quota.bytes;
+  }
+  return limits;
+}
+
 // Also the directories above it.
 absl::Status CreateDirectories(FileSystem* file_system, const std::string& path) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
@@ -57,6 +81,18 @@ absl::Duration TickInterval(const Config& config) {
   return std::max(shortest, absl::Milliseconds(1));
 }
 
+void LogRefusedConnections(uint64_t connections, const absl::Status& why) {
+  Log(LogSeverity::kWarning, "connections refused",
+      {{"connections", connections}, {"error", why.message()}});
+}
+
+Tenants::Policy TenantsFrom(const LimitsConfig& limits) {
+  return {.everybody = {.in_flight_bytes = limits.identity_in_flight_bytes.bytes,
+                        .calls = limits.identity_calls,
+                        .append_bytes_per_second = limits.identity_append_bytes_per_second.bytes},
+          .default_in_flight_bytes = limits.mailbox_bytes.bytes / 2};
+}
+
 ServerOptions OptionsFrom(const Config& config) {
   const LimitsConfig& limits = config.limits;
   ServerOptions options;
@@ -74,6 +110,15 @@ ServerOptions OptionsFrom(const Config& config) {
   options.registry.mailbox_bytes = limits.mailbox_bytes.bytes;
   options.reader_bytes = limits.reader_bytes.bytes;
   options.reader_wait = limits.reader_wait;
+  options.max_connections = limits.max_connections;
+  options.on_refused_connections = LogRefusedConnections;
+  options.max_streams_per_connection = limits.max_streams_per_connection;
+  options.max_calls = limits.max_calls;
+  options.tenants = TenantsFrom(limits);
+  options.retention_interval = config.retention.check_interval;
+  for (const NamespaceConfig& ns : config.namespaces) {
+    options.retention[ns.id] = RetentionFrom(ns);
+  }
   options.tick_interval = TickInterval(config);
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;
@@ -96,7 +141,8 @@ constexpr uint64_t kFilesPerRegion = 3;
 void WarnIfTooFewFiles(const Config& config) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  const uint64_t needed = kFilesPerRegion * config.limits.max_open_regions;
+  const uint64_t needed =
+      kFilesPerRegion * config.limits.max_open_regions + config.limits.max_connections;
   if (needed <= limit.rlim_cur) return;
   Log(LogSeverity::kWarning, "fewer regions can be open than configured: too few files may be open",
       {{"limits.max_open_regions", config.limits.max_open_regions},
@@ -167,6 +213,24 @@ class Daemon::LoggedEvents final : public RegionEvents {
     Log(LogSeverity::kInfo, "region dropped",
         {{"namespace", key.namespace_id}, {"region", key.region}});
   }
+  void OnRetained(const RegionKey& key, const RetentionPlan& plan,
+                  const absl::Status& status) override {
+    constexpr size_t kShownTables = 20;
+    std::vector<std::string> through;
+    for (const RetentionPlan::Mark& mark : plan.marks) {
+      if (through.size() == kShownTables) break;
+      through.push_back(absl::StrCat(mark.table, ":", mark.through));
+    }
+    Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kWarning,
+        status.ok() ? "retention deleted records" : "retention could not delete all it should",
+        {{"namespace", key.namespace_id},
+         {"region", key.region},
+         {"records", plan.records},
+         {"bytes", plan.bytes},
+         {"tables", plan.marks.size()},
+         {"through", absl::StrJoin(through, ",")},
+         {"error", status.ok() ? "none" : status.ToString()}});
+  }
   void OnNamespaceBroken(const Namespace& ns, const absl::Status& why) override {
     Log(LogSeverity::kError, "namespace cannot be opened",
         {{"namespace", ns.id},
@@ -185,6 +249,22 @@ class Daemon::LoggedEvents final : public RegionEvents {
          {"error", why.message()}});
   }
 };
+
+LogSeverity SeverityOf(LogLevel level) {
+  switch (level) {
+    case LogLevel::kTrace:
+      return LogSeverity::kTrace;
+    case LogLevel::kDebug:
+      return LogSeverity::kDebug;
+    case LogLevel::kInfo:
+      return LogSeverity::kInfo;
+    case LogLevel::kWarning:
+      return LogSeverity::kWarning;
+    case LogLevel::kError:
+      return LogSeverity::kError;
+  }
+  return LogSeverity::kInfo;
+}
 
 Daemon::Daemon(const Config& config)
     : config_(config), events_(std::make_unique<LoggedEvents>()), background_("background", 1) {}
@@ -219,6 +299,7 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.access = security_->access();
   options.tls = security_->tls();
   options.audit = &audit_;
+  options.disk = disk_.get();
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
   monitor_->Attach(server_.get());
   if (absl::Status status = server_->Serve(); !status.ok()) return status;
@@ -254,7 +335,8 @@ void Daemon::LogStarted(absl::Duration took) const {
 
 absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_system,
                                                               const NamespaceConfig& configured,
-                                                              EngineObserver* observer) {
+                                                              EngineObserver* observer,
+                                                              DiskQuotas* quotas) {
   switch (configured.engine) {
     case EngineKind::kSegment:
       return SegmentEngine::Open({.file_system = file_system,
@@ -264,7 +346,9 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_s
                                   .data_directory = config_.data_dir,
                                   .namespace_name = configured.name,
                                   .spare_segment_bytes = configured.settings.segment_size.bytes,
-                                  .spare_segments = configured.spare_segments});
+                                  .spare_segments = configured.spare_segments,
+                                  .disk = disk_.get(),
+                                  .quotas = quotas});
     case EngineKind::kRocksdb:
       return RocksdbEngine::Open({.file_system = file_system,
                                   .clock = Clock::Real(),
@@ -273,7 +357,8 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_s
                                   .data_directory = config_.data_dir,
                                   .namespace_name = configured.name,
                                   .namespace_id = configured.id,
-                                  .tuning = TuningFrom(configured.rocksdb)});
+                                  .tuning = TuningFrom(configured.rocksdb),
+                                  .quotas = quotas});
   }
   return absl::InternalError("an engine of unknown kind");
 }
@@ -282,6 +367,8 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
   if (absl::Status status = CreateDirectories(file_system, config_.data_dir); !status.ok()) {
     return WithContext(status, "data_dir");
   }
+  disk_ =
+      std::make_unique<DiskSpace>(file_system, config_.data_dir, config_.limits.disk_reserve.bytes);
   NamespaceSet namespaces;
   for (const NamespaceConfig& configured : config_.namespaces) {
     auto ns = std::make_unique<Namespace>();
@@ -291,8 +378,10 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
     for (const RegionConfig& region : configured.regions) {
       ns->overrides[region.id] = PolicyFrom(region.settings);
     }
+    ns->quotas = std::make_unique<DiskQuotas>(configured.name);
+    ns->quotas->SetLimits(QuotasFrom(configured));
     absl::StatusOr<std::unique_ptr<LogEngine>> engine =
-        OpenEngine(file_system, configured, ns->statistics.get());
+        OpenEngine(file_system, configured, ns->statistics.get(), ns->quotas.get());
     if (!engine.ok()) {
       return WithContext(engine.status(), absl::StrCat("namespace ", configured.name));
     }
@@ -301,6 +390,37 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
   }
   namespaces.SetDefault(config_.DefaultNamespace()->id);
   return namespaces;
+}
+
+void Daemon::Reload(const Config& wanted) {
+  const std::vector<ChangedField> changed = Compare(config_, wanted);
+  const LogLevel level = config_.log.level;
+  config_ = TakeOver(config_, wanted);
+  uint64_t taken_over = 0;
+  for (const ChangedField& field : changed) {
+    taken_over += field.reloads ? 1 : 0;
+    Log(field.reloads ? LogSeverity::kInfo : LogSeverity::kWarning,
+        field.reloads ? "setting taken over" : "setting needs a restart",
+        {{"field", field.key}, {"old", field.old_value}, {"new", field.new_value}});
+  }
+  ApplyLimits();
+  Log(LogSeverity::kInfo, "configuration reloaded",
+      {{"taken_over", taken_over}, {"need_restart", changed.size() - taken_over}});
+  if (config_.log.level != level) SetLogLevel(SeverityOf(config_.log.level));
+}
+
+void Daemon::ApplyLimits() {
+  const LimitsConfig& limits = config_.limits;
+  disk_->set_reserve_bytes(limits.disk_reserve.bytes);
+  server_->connections().set_max_connections(limits.max_connections);
+  server_->live_calls().set_max_calls(limits.max_calls);
+  server_->tenants().SetPolicy(TenantsFrom(limits));
+  server_->retention().set_interval(config_.retention.check_interval);
+  for (const NamespaceConfig& configured : config_.namespaces) {
+    server_->retention().policies().Set(configured.id, RetentionFrom(configured));
+    const Namespace* const ns = server_->registry().namespaces().Find(configured.id);
+    if (ns != nullptr) ns->quotas->SetLimits(QuotasFrom(configured));
+  }
 }
 
 absl::Status Daemon::Stop() {

@@ -7,16 +7,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/config.h"
+#include "engine/disk_space.h"
 #include "engine/io/file_system.h"
 #include "server/metrics/monitor.h"
 #include "server/security/audit_log.h"
 #include "server/security/security.h"
+#include "server/logging.h"
 #include "server/thread_pool.h"
 #include "server/walden_server.h"
 
 namespace walden {
 
 inline constexpr char kVersion[] = WALDEN_VERSION;
+
+LogSeverity SeverityOf(LogLevel level);
 
 class Daemon {
  public:
@@ -27,7 +31,15 @@ class Daemon {
   ~Daemon();
 
   // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
+  // Takes over what a running daemon can of a new configuration. Logs every field that differs, the
+  // old and the new value, and whether it needs a restart. Not beside Stop or another Reload.
+  void Reload(const Config& wanted);
+
+  // Graceful: see WaldenServer::Stop.
   absl::Status Stop();
+
+  // What is in force.
+  const Config& config() const { return config_; }
 
   WaldenServer& server() { return *server_; }
   // Certificates and identities: to be loaded again, or looked at.
@@ -40,15 +52,19 @@ class Daemon {
 
   absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine(FileSystem* file_system,
                                                         const NamespaceConfig& configured,
-                                                        EngineObserver* observer);
+                                                        EngineObserver* observer,
+                                                        DiskQuotas* quotas);
   absl::StatusOr<NamespaceSet> OpenNamespaces(FileSystem* file_system);
   absl::Status Serve(FileSystem* file_system);
   void LogStarted(absl::Duration took) const;
 
-  const Config config_;
+  void ApplyLimits();
+
+  Config config_;
   std::unique_ptr<LoggedEvents> events_;
   AuditLog audit_;
   std::unique_ptr<Security> security_;  // outlives the server
+  std::unique_ptr<DiskSpace> disk_;
   ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
   std::unique_ptr<WaldenServer> server_;
   std::unique_ptr<Monitor> monitor_;  // looks at the server, so it goes first

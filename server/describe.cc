@@ -98,6 +98,19 @@ void FillSegments(const RegionDescription& description, v1::DescribeRegionRespon
   proto->set_live_bytes(description.live_bytes);
 }
 
+void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,
+                v1::DescribeRegionResponse* proto) {
+  if (!retention.none()) {
+    v1::Retention* const shown = proto->mutable_retention();
+    shown->set_age_micros(static_cast<uint64_t>(absl::ToInt64Microseconds(retention.age)));
+    shown->set_bytes(retention.bytes);
+    shown->set_records(retention.records);
+  }
+  if (in.quotas == nullptr) return;
+  proto->set_disk_quota_bytes(in.quotas->OfRegion(region).limit());
+  proto->set_namespace_disk_quota_bytes(in.quotas->whole().limit());
+}
+
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {
   proto->set_region_id(listing.region);
   proto->set_state(StateOf(listing.state));

@@ -13,6 +13,9 @@ void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
 void FillRegionState(const RegionDescription& description, absl::string_view engine,
                      v1::RegionState* proto);
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
+// How long the region keeps what, and how much of the disk it and its namespace may take.
+void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,
+                v1::DescribeRegionResponse* proto);
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto);
 
 }  // namespace walden

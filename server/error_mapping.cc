@@ -1,7 +1,10 @@
 #include "server/error_mapping.h"
 
+#include <optional>
 #include <string>
 
+#include "absl/strings/numbers.h"
+#include "absl/time/time.h"
 #include "engine/error.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -20,6 +23,25 @@ std::string Cut(absl::string_view text, size_t limit) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+// How long a caller should wait before the same request. What somebody must first do something
+// about is worth asking for less often.
+std::optional<absl::Duration> RetryDelay(const absl::Status& status, const ErrorInfo& info) {
+  const bool is_exhausted = absl::IsResourceExhausted(status);
+  if (!is_exhausted && info.reason != ErrorReasonName(ErrorReason::kShuttingDown)) {
+    return std::nullopt;
+  }
+  int64_t millis = 0;
+  const auto known = info.metadata.find(std::string(kRetryAfterMillisKey));
+  if (known != info.metadata.end() && absl::SimpleAtoi(known->second, &millis)) {
+    return absl::Milliseconds(millis);
+  }
+  for (const ErrorReason soon : {ErrorReason::kMailboxFull, ErrorReason::kReaderBudgetFull,
+                                 ErrorReason::kTenantLimit, ErrorReason::kTooManyCalls}) {
+    if (info.reason == ErrorReasonName(soon)) return absl::Milliseconds(100);
+  }
+  return absl::Seconds(1);
+}
+
 }  // namespace
 
 void ToProtoStatus(const absl::Status& status, google::rpc::Status* proto) {
@@ -34,6 +56,13 @@ void ToProtoStatus(const absl::Status& status, google::rpc::Status* proto) {
     (*detail.mutable_metadata())[key] = Cut(value, kMaxMetadataValueBytes);
   }
   proto->add_details()->PackFrom(detail);
+  const std::optional<absl::Duration> delay = RetryDelay(status, *info);
+  if (!delay.has_value()) return;
+  google::rpc::RetryInfo retry;
+  const int64_t nanos = absl::ToInt64Nanoseconds(*delay);
+  retry.mutable_retry_delay()->set_seconds(nanos / 1'000'000'000);
+  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+  proto->add_details()->PackFrom(retry);
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {

@@ -69,7 +69,9 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::AppendMarker() 
 
 void FlushStream::AfterMarker() {
   const AppendResult& result = marker_.batch.result;
-  if (HasReason(result.status, ErrorReason::kDiskFull)) {
+  if (HasReason(result.status, ErrorReason::kDiskFull) ||
+      HasReason(result.status, ErrorReason::kDiskReserve) ||
+      HasReason(result.status, ErrorReason::kQuotaExceeded)) {
     // The store flushes to make room; so it must not need any.
     const std::optional<SequenceNumber> sealed = table_->SealUnmarked();
     sealed_through_ = sealed.value_or(0);

@@ -62,6 +62,13 @@ class LiveCalls {
 
   // Calls that end by themselves are only counted.
   void CountIn() { counted_.fetch_add(1); }
+  // Whether more calls than the limit are under way, the caller's included. 0: there is none.
+  bool TooMany() const {
+    const int64_t limit = max_calls_.load(std::memory_order_relaxed);
+    return limit != 0 && counted_.load(std::memory_order_relaxed) > limit;
+  }
+  int64_t max_calls() const { return max_calls_.load(std::memory_order_relaxed); }
+  void set_max_calls(uint64_t limit) { max_calls_.store(static_cast<int64_t>(limit)); }
   void CountOut() {
     counted_.fetch_sub(1);
     if (shutting_down()) absl::MutexLock lock(&mutex_);  // lets AwaitNone look again
@@ -83,6 +90,7 @@ class LiveCalls {
   absl::Mutex mutex_;
   std::atomic<bool> shutting_down_{false};
   std::atomic<int64_t> counted_{0};
+  std::atomic<int64_t> max_calls_{0};
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -107,6 +107,8 @@ void StartLogging(LogSeverity lowest, LogStyle style) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void SetLogLevel(LogSeverity lowest) { spdlog::default_logger_raw()->set_level(ToSpdlog(lowest)); }
+
 std::string FormatLogText(absl::string_view event, LogFields fields) {
   std::string line(event);
   for (const LogField& field : fields) {

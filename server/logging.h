@@ -17,6 +17,9 @@ enum class LogStyle { kText, kJson };
 // To be called once before threads that log are started.
 void StartLogging(LogSeverity lowest, LogStyle style);
 
+// What is less important is not logged from now on. Any thread.
+void SetLogLevel(LogSeverity lowest);
+
 struct LogField {
   LogField(absl::string_view k, absl::string_view v) : key(k), value(std::string(v)) {}
   LogField(absl::string_view k, const char* v) : key(k), value(std::string(v)) {}

@@ -9,6 +9,8 @@ void MailboxJob::Answer() {
   charged_to_ = nullptr;
   if (counted_in_ != nullptr) counted_in_->fetch_sub(1, std::memory_order_relaxed);
   counted_in_ = nullptr;
+  if (charged_tenant_ != nullptr) charged_tenant_->Release(charged_bytes_);
+  charged_tenant_ = nullptr;
   OnAnswered();
 }
 

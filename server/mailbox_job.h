@@ -12,6 +12,7 @@
 #include "engine/log_engine.h"
 #include "engine/memory_budget.h"
 #include "engine/types.h"
+#include "server/bounds/tenant.h"
 
 namespace walden {
 
@@ -48,8 +49,9 @@ class MailboxJob {
 
   const Kind kind_;
   MailboxJob* next_ = nullptr;
-  // Bytes that it holds of the mailbox budget.
+  // Bytes that it holds of the mailbox budget and of its tenant's.
   MemoryBudget* charged_to_ = nullptr;
+  Tenant* charged_tenant_ = nullptr;
   uint64_t charged_bytes_ = 0;
   // The number of jobs that it is one of until it is answered.
   std::atomic<uint64_t>* counted_in_ = nullptr;
@@ -61,6 +63,8 @@ class AppendJob : public MailboxJob {
 
   AppendBatch batch;           // batch.result is the answer
   uint64_t payload_bytes = 0;  // of all payloads; set by the poster
+  Tenant* tenant = nullptr;    // whose it is; null: nobody's limits apply
+  bool was_slowed = false;     // it comes of a stream that is not read past its tenant's limits
   std::string encoded;         // what the payloads point into if that is not the request
   uint64_t entry_memory = 0;   // taken for a batch of entries; the actor's
 

@@ -15,13 +15,18 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "config/loader.h"
 #include "config/print.h"
 #include "engine/io/posix_file_system.h"
 #include "server/daemon.h"
+#include "server/lifecycle/service_manager.h"
 #include "server/logging.h"
 #include "server/security/exposure.h"
+#include "server/ticker.h"
 
 namespace walden {
 namespace {
@@ -38,6 +43,7 @@ constexpr char kFooter[] =
     "Without a configuration file: one namespace on local disk below ./data, at 127.0.0.1:7070.\n"
     "Every setting can also be given as a WALDEN_... environment variable.\n"
     "SIGTERM and SIGINT: answer what is under way, sync, close, exit. A second one: exit at once.\n"
+    "SIGHUP: read the configuration again, take over what can be, and log what needs a restart.\n"
     "\n"
     "Exit codes:\n"
     "  0  stopped by a signal, everything answered was kept\n"
@@ -64,28 +70,50 @@ std::vector<CommandLineSetting> SettingsFrom(const Options& options) {
   return settings;
 }
 
-LogSeverity SeverityOf(LogLevel level) {
-  switch (level) {
-    case LogLevel::kTrace:
-      return LogSeverity::kTrace;
-    case LogLevel::kDebug:
-      return LogSeverity::kDebug;
-    case LogLevel::kInfo:
-      return LogSeverity::kInfo;
-    case LogLevel::kWarning:
-      return LogSeverity::kWarning;
-    case LogLevel::kError:
-      return LogSeverity::kError;
-  }
-  return LogSeverity::kInfo;
-}
-
 sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   return signals;
+}
+
+sigset_t AllSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+absl::StatusOr<LoadedConfig> Load(const Options& options) {
+  return LoadConfig(options.config_file, WaldenEnvironment(), SettingsFrom(options));
+}
+
+// What the service manager was not told is worth a line, and nothing more.
+void Told(const absl::Status& status) {
+  if (!status.ok()) {
+    Log(LogSeverity::kWarning, "service manager not told", {{"error", status.message()}});
+  }
+}
+
+std::string ServingText(Daemon& daemon) {
+  return absl::StrCat("serving ", daemon.server().registry().open_regions(), " regions at ",
+                      absl::StrJoin(daemon.server().addresses(), ", "));
+}
+
+// A configuration with anything wrong in it changes nothing.
+void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
+  Told(manager.Reloading());
+  const absl::StatusOr<LoadedConfig> loaded = Load(options);
+  if (loaded.ok()) {
+    daemon.Reload(loaded->config);
+  } else {
+    for (const absl::string_view problem :
+         absl::StrSplit(loaded.status().message(), '\n', absl::SkipEmpty())) {
+      Log(LogSeverity::kError, "configuration refused, nothing was changed",
+          {{"problem", problem}});
+    }
+  }
+  Told(manager.Ready(ServingText(daemon)));
 }
 
 // Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
@@ -113,27 +141,47 @@ void StopLookingForDeadlocks() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
-int Serve(const Config& config) {
+// While it opens regions, which can take long.
+constexpr absl::Duration kStartStep = absl::Seconds(5);
+constexpr absl::Duration kStartGrace = absl::Seconds(30);
+// Beyond the drain: syncing and closing every region.
+constexpr absl::Duration kCloseGrace = absl::Seconds(60);
+
+absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config, const ServiceManager& manager) {
+  const Ticker telling(kStartStep,
+                       [&manager] { Told(manager.ExtendTimeout(kStartGrace, "opening regions")); });
+  return Daemon::Start(config, PosixFileSystem());
+}
+
+int Serve(const Options& options, const Config& config) {
   KeepMessageMemory();
   StopLookingForDeadlocks();
   RaiseFileLimit();
   // Before any thread is started, so that all of them leave these signals to sigwait.
-  const sigset_t signals = StopSignals();
+  const sigset_t signals = AllSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   StartLogging(SeverityOf(config.log.level),
                config.log.format == LogFormat::kJson ? LogStyle::kJson : LogStyle::kText);
 
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, PosixFileSystem());
+  const ServiceManager manager = ServiceManager::FromEnvironment();
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Start(config, manager);
   if (!daemon.ok()) {
     std::cerr << "waldend: cannot start: " << daemon.status().message() << "\n";
     return kExitStartFailed;
   }
+  Told(manager.Ready(ServingText(**daemon)));
   int received = 0;
-  sigwait(&signals, &received);
-  std::thread([signals] {
+  while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
+    Reload(options, manager, **daemon);
+  }
+  Told(manager.Stopping("answering what is under way"));
+  Told(manager.ExtendTimeout((*daemon)->config().shutdown.drain_timeout + kCloseGrace,
+                             "answering what is under way"));
+  std::thread([] {
+    const sigset_t stop = StopSignals();
     int again = 0;
-    sigwait(&signals, &again);
+    sigwait(&stop, &again);
     _exit(128 + again);
   }).detach();
   const int code = (*daemon)->Stop().ok() ? kExitOk : kExitStopFailed;
@@ -162,8 +210,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitOk : kExitBadUsage;
   }
 
-  const absl::StatusOr<LoadedConfig> loaded =
-      LoadConfig(options.config_file, WaldenEnvironment(), SettingsFrom(options));
+  const absl::StatusOr<LoadedConfig> loaded = Load(options);
   if (!loaded.ok()) {
     std::cerr << loaded.status().message() << "\n";
     return kExitBadConfig;
@@ -180,7 +227,7 @@ int Main(int argc, char** argv) {
     std::cout << "The configuration is good.\n";
     return kExitOk;
   }
-  return Serve(loaded->config);
+  return Serve(options, loaded->config);
 }
 
 }  // namespace

@@ -44,4 +44,7 @@ struct MethodInfo {
 
 const MethodInfo& InfoOf(Method method);
 
+// Whether it is one of AdminService's.
+inline bool IsAdministrative(Method method) { return method >= Method::kListNamespaces; }
+
 }  // namespace walden

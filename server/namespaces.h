@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "engine/disk_quota.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
 #include "server/engine_statistics.h"
@@ -27,6 +28,7 @@ struct Namespace {
   std::string name;
   // For the engine, if it is to tell anybody. Outlives it.
   std::unique_ptr<EngineStatistics> statistics = std::make_unique<EngineStatistics>();
+  std::unique_ptr<DiskQuotas> quotas;  // may be null; outlives the engine
   std::unique_ptr<LogEngine> engine;
   RegionPolicy regions;
   absl::flat_hash_map<RegionId, RegionPolicy> overrides;

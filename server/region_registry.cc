@@ -37,26 +37,43 @@ const Namespace& RegionRegistry::NamespaceOf(const RegionKey& key) const {
   return *namespaces_.Find(key.namespace_id);
 }
 
-bool RegionRegistry::Charge(MailboxJob* job) {
-  if (job->kind() != MailboxJob::Kind::kAppend) return true;
+absl::Status RegionRegistry::Admit(MailboxJob* job) {
+  if (job->kind() != MailboxJob::Kind::kAppend) return absl::OkStatus();
+  if (environment_.disk != nullptr) {
+    if (absl::Status status = environment_.disk->CheckAppends(); !status.ok()) return status;
+  }
   const auto* append = static_cast<const AppendJob*>(job);
   const uint64_t bytes = append->payload_bytes + kAppendOverheadBytes +
                          kPayloadOverheadBytes * append->batch.payloads.size();
-  if (!mailbox_budget_.TryAcquire(bytes)) return false;
-  job->charged_to_ = &mailbox_budget_;
-  job->charged_bytes_ = bytes;
-  return true;
-}
-
-void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
-  if (!Charge(job)) {
-    Statistics::Add(environment_.statistics->refused_batches, 1);
-    job->AnswerRefused(MakeError(
+  Tenant* const tenant = append->tenant;
+  if (tenant != nullptr && append->was_slowed) {
+    tenant->Acquire(bytes, append->payload_bytes);
+  } else if (tenant != nullptr) {
+    const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
+    if (!status.ok()) return status;
+  }
+  if (!mailbox_budget_.TryAcquire(bytes)) {
+    if (tenant != nullptr) {
+      tenant->Release(bytes);
+      tenant->Return(append->payload_bytes);
+    }
+    return MakeError(
         absl::StatusCode::kResourceExhausted, ErrorReason::kMailboxFull,
         "too many bytes of appends wait to be written; nothing was stored, try again later",
         {{"field", "limits.mailbox_bytes"},
          {"value", absl::StrCat(mailbox_budget_.used())},
-         {"limit", absl::StrCat(mailbox_budget_.limit())}}));
+         {"limit", absl::StrCat(mailbox_budget_.limit())}});
+  }
+  job->charged_to_ = &mailbox_budget_;
+  job->charged_tenant_ = tenant;
+  job->charged_bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
+  if (const absl::Status admitted = Admit(job); !admitted.ok()) {
+    Statistics::Add(environment_.statistics->refused_batches, 1);
+    job->AnswerRefused(admitted);
     return;
   }
   job->counted_in_ = &environment_.statistics->waiting_jobs;
@@ -465,6 +482,15 @@ std::vector<RegionLook> RegionRegistry::Regions() const {
     }
   }
   return looks;
+}
+
+std::vector<std::shared_ptr<RegionActor>> RegionRegistry::OpenActors() const {
+  std::vector<std::shared_ptr<RegionActor>> actors;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [key, entry] : entries_) {
+    if (entry->state == State::kOpen) actors.push_back(entry->actor);
+  }
+  return actors;
 }
 
 uint64_t RegionRegistry::open_regions() const {

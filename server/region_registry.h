@@ -27,6 +27,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/clock.h"
+#include "engine/disk_space.h"
 #include "engine/executor.h"
 #include "engine/log_engine.h"
 #include "engine/memory_budget.h"
@@ -46,6 +47,8 @@ class RegionEvents {
   virtual void OnFailed(const RegionKey&, const absl::Status&) {}  // takes no appends any more
   virtual void OnClosed(const RegionKey&, const absl::Status&) {}
   virtual void OnDropped(const RegionKey&) {}
+  // Retention deleted what the plan says, or a part of it if that failed.
+  virtual void OnRetained(const RegionKey&, const RetentionPlan&, const absl::Status&) {}
   // None of its regions can be opened.
   virtual void OnNamespaceBroken(const Namespace&, const absl::Status&) {}
 };
@@ -65,6 +68,7 @@ struct RegistryEnvironment {
   Statistics* statistics = nullptr;
   RegionEvents* events = nullptr;
   entry::EntryEnvironment entries;  // its loader must not be one of the above
+  const DiskSpace* disk = nullptr;  // null: appends are taken however full it is
 };
 
 // What opening everything at the start found.
@@ -108,8 +112,9 @@ class RegionRegistry : private ActorHost {
   // Routes the job to the region's actor, which answers it: an append creates the region if need
   // be, other jobs are answered as by an empty one. Jobs of one thread to one region keep their
   // order. The bytes of appends count against the mailbox budget until they are answered; if it is
-  // full an append is refused with MAILBOX_FULL. May answer inside this call. `lead` as for
-  // RegionActor::Post.
+  // full an append is refused with MAILBOX_FULL, and while the disk is at its reserve with
+  // DISK_RESERVE, past its tenant's limits with TENANT_LIMIT. May answer inside this call. `lead`
+  // as for RegionActor::Post.
   void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
 
   // The region's actor; null for a region that was never written. Called inside this call if the
@@ -137,6 +142,9 @@ class RegionRegistry : private ActorHost {
 
   // Every region but the closed ones, in no order. Blocks nobody for long.
   std::vector<RegionLook> Regions() const;
+
+  // The actors of regions that are open now.
+  std::vector<std::shared_ptr<RegionActor>> OpenActors() const;
 
   // Tells of every region that was opened, created ones too, by region id.
   Visibility& openings() { return openings_; }
@@ -200,7 +208,8 @@ class RegionRegistry : private ActorHost {
   static Wakeups TakeWaiting(Entry& entry);
   // Calls them with the actor, the error, or as for a region that does not exist.
   static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
-  bool Charge(MailboxJob* job);
+  // Whether there is room for the job; takes its bytes.
+  absl::Status Admit(MailboxJob* job);
 
   const RegistryOptions options_;
   const RegistryEnvironment environment_;

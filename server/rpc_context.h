@@ -8,10 +8,12 @@
 #include "absl/time/time.h"
 #include "engine/clock.h"
 #include "engine/executor.h"
+#include "server/bounds/tenant.h"
 #include "server/followers.h"
 #include "server/live_calls.h"
 #include "server/reader_budget.h"
 #include "server/region_registry.h"
+#include "server/retention/retention_keeper.h"
 #include "server/security/audit.h"
 #include "server/security/identity.h"
 #include "server/statistics.h"
@@ -37,6 +39,8 @@ struct RpcContext {
   std::shared_ptr<ReaderBudget> reader_budget;
   LiveCalls* live_calls = nullptr;
   Followers* followers = nullptr;
+  Tenants* tenants = nullptr;
+  const RetentionPolicies* retention = nullptr;
   const AccessControl* access = nullptr;  // null: everybody may do everything
   Audit* audit = nullptr;                 // null: nobody wants to know
   const Clock* clock = nullptr;

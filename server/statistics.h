@@ -29,7 +29,11 @@ struct Statistics {
   Counter waiting_jobs{0};  // a level: jobs of mailboxes that are not answered yet
   Counter read_records{0};
   Counter read_payload_bytes{0};
-  Counter open_readers{0};  // a level, not a count
+  Counter open_readers{0};      // a level, not a count
+  Counter retention_rounds{0};  // of a region, in which something was deleted
+  Counter retention_records{0};
+  Counter retention_bytes{0};
+  Counter retention_failures{0};
 
   // Of one method.
   struct Calls {

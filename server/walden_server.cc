@@ -10,8 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "engine/error.h"
 #include "server/admin_service.h"
@@ -23,6 +21,8 @@ namespace {
 
 constexpr absl::Duration kAnswersStart = absl::Milliseconds(50);
 constexpr absl::Duration kGoodbye = absl::Milliseconds(100);
+constexpr absl::Duration kDiskInterval = absl::Milliseconds(200);
+constexpr uint64_t kLooksPerCount = 5;  // of RocksDB's files
 
 int Workers(const ServerOptions& options) {
   if (options.workers > 0) return options.workers;
@@ -36,7 +36,13 @@ uint64_t MaxRequestBytes(const ServiceLimits& limits) {
   return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
 }
 
-void ConfigureConnections(grpc::ServerBuilder& builder) {
+void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(options.max_streams_per_connection));
+  // Who connects and then says nothing, or nothing for long, must not hold one of the connections
+  // that there may be.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
   // A connection whose other end vanished without a word is found out and closed, also when it is
   // idle: otherwise its followers would stay for ever.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
@@ -45,8 +51,6 @@ void ConfigureConnections(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Clients may ping as often as every ten seconds, to find out the same about us.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-  // Two daemons on one port would share its connections at random.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // Reflection is the only synchronous service.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
@@ -72,11 +76,9 @@ class ReflectionOption final : public grpc::ServerBuilderOption {
   }
 };
 
-absl::Status ListenError(const std::string& address) {
+absl::Status StartError() {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
-                   absl::StrCat("cannot listen on ", address,
-                                ": the address is in use, not this machine's, or not permitted"),
-                   {{"field", "listen"}, {"value", address}});
+                   "cannot serve: gRPC does not start");
 }
 
 }  // namespace
@@ -103,19 +105,33 @@ absl::Status WaldenServer::Serve() {
 WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
                            RegionEvents* events)
     : options_(options),
+      tenants_(Clock::Real()),
       entry_memory_(options.entries),
       actor_threads_("actor", 2 * Workers(options)),
       reader_threads_("reader", Workers(options)),
       background_threads_("opener", Workers(options)),
-      maintenance_thread_("verify", 1) {
+      maintenance_thread_("verify", 1),
+      connections_(options.max_connections, options.on_refused_connections) {
+  live_calls_.set_max_calls(options.max_calls);
+  tenants_.SetPolicy(options.tenants);
   const RegistryEnvironment environment{.clock = Clock::Real(),
                                         .actors = &actor_threads_,
                                         .background = &background_threads_,
                                         .statistics = &statistics_,
                                         .events = events == nullptr ? &no_events_ : events,
-                                        .entries = {&entry_memory_, &reader_threads_}};
+                                        .entries = {&entry_memory_, &reader_threads_},
+                                        .disk = options.disk};
   registry_ =
       std::make_unique<RegionRegistry>(options.registry, std::move(namespaces), environment);
+  retention_ = std::make_unique<RetentionKeeper>(
+      RetentionKeeper::Environment{.registry = registry_.get(),
+                                   .clock = Clock::Real(),
+                                   .wall_clock = WallClock::Real(),
+                                   .background = &background_threads_,
+                                   .statistics = &statistics_,
+                                   .events = environment.events},
+      options.retention_interval);
+  for (const auto& [id, policy] : options.retention) retention_->policies().Set(id, policy);
   context_.limits = options.limits;
   context_.registry = registry_.get();
   context_.statistics = &statistics_;
@@ -126,6 +142,8 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
   context_.audit = audit_.get();
   context_.followers = &followers_;
+  context_.tenants = &tenants_;
+  context_.retention = &retention_->policies();
   context_.clock = Clock::Real();
   context_.wall_clock = WallClock::Real();
   context_.entry_memory = &entry_memory_;
@@ -143,7 +161,19 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
     registry_->SyncDue();
     context_.reader_budget->RefuseOverdue();
     if (audit_ != nullptr) audit_->Tick();
+    tenants_.WakeWaiting();
+    retention_->LookIfDue();
   });
+  if (options.disk != nullptr) {
+    disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
+  }
+}
+
+// An error leaves what the last look found: whoever writes meets it, and tells it.
+void WaldenServer::LookAtDisk() {
+  (void)options_.disk->Sample();
+  if (disk_looks_++ % kLooksPerCount != 0) return;
+  for (const Namespace* ns : registry_->namespaces().All()) (void)ns->engine->CountDiskUsage();
 }
 
 WaldenServer::~WaldenServer() {
@@ -173,7 +203,7 @@ absl::Status WaldenServer::Listen() {
   KeepGrpcInitialised();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  ConfigureConnections(builder);
+  ConfigureConnections(builder, options_);
   if (options_.reflection) builder.SetOption(std::make_unique<ReflectionOption>());
   builder.SetMaxReceiveMessageSize(static_cast<int>(
       std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
@@ -181,25 +211,36 @@ absl::Status WaldenServer::Listen() {
   builder.RegisterService(wal_service_.get());
   builder.RegisterService(entry_service_.get());
   builder.RegisterService(admin_service_.get());
-  std::vector<int> ports(options_.listen.size(), 0);
-  for (size_t i = 0; i < options_.listen.size(); ++i) {
-    builder.AddListeningPort(options_.listen[i], CredentialsOf(options_.listen[i]), &ports[i]);
+  for (const std::string& address : options_.listen) {
+    if (absl::Status status = Open(address, builder); !status.ok()) return status;
   }
   grpc_server_ = builder.BuildAndStart();
-  for (size_t i = 0; i < options_.listen.size(); ++i) {
-    const std::string& address = options_.listen[i];
-    if (ports[i] == 0) return ListenError(address);
-    const bool any_port = absl::EndsWith(address, ":0") && !absl::StartsWith(address, "unix:");
-    addresses_.push_back(any_port ? absl::StrCat(address.substr(0, address.size() - 1), ports[i])
-                                  : address);
-  }
-  if (grpc_server_ == nullptr)
-    return ListenError(absl::StrCat(options_.listen.size(), " addresses"));
+  if (grpc_server_ == nullptr) return StartError();
   // Health is asked for the daemon as a whole (""), or by service.
   for (const char* const service :
        {v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
         v1::AdminService::service_full_name()}) {
     grpc_server_->GetHealthCheckService()->SetServingStatus(service, true);
+  }
+  return connections_.Start();
+}
+
+absl::Status WaldenServer::Open(const std::string& address, grpc::ServerBuilder& builder) {
+  auto sockets = ListeningSocket::Open(address);
+  if (!sockets.ok()) return sockets.status();
+  addresses_.push_back(sockets->front()->address());
+  const std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+          CredentialsOf(address));
+  for (auto& socket : *sockets) {
+    const int listener = socket->descriptor();
+    connections_.Add(std::move(socket), [acceptor, listener](int descriptor) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.listener_fd = listener;
+      connection.fd = descriptor;
+      acceptor->HandleNewConnection(&connection);
+    });
   }
   return absl::OkStatus();
 }
@@ -218,10 +259,12 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
       absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
       deadline = std::min(deadline, absl::Now() + kGoodbye);
     }
+    connections_.Stop();
     grpc_server_->Shutdown(absl::ToChronoTime(deadline));
     grpc_server_ = nullptr;  // waits for every call to be gone
   }
   ticker_ = nullptr;
+  disk_ticker_ = nullptr;
   std::promise<absl::Status> closed;
   registry_->CloseAll([&closed](const absl::Status& status) { closed.set_value(status); });
   const absl::Status status = closed.get_future().get();

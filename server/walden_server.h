@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,10 +16,13 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "engine/disk_space.h"
+#include "server/connections/connection_acceptor.h"
 #include "server/followers.h"
 #include "server/live_calls.h"
 #include "server/namespaces.h"
 #include "server/region_registry.h"
+#include "server/retention/retention_keeper.h"
 #include "server/rpc_context.h"
 #include "server/security/audit.h"
 #include "server/security/identity.h"
@@ -46,6 +50,14 @@ struct ServerOptions {
   TlsCertificates* tls = nullptr;         // null: TCP addresses do not speak TLS, like unix sockets
   AuditSink* audit = nullptr;
   bool reflection = true;
+  DiskSpace* disk = nullptr;     // outlives the server; null: no reserve
+  uint64_t max_connections = 0;  // as ConnectionAcceptor takes it
+  ConnectionAcceptor::OnRefused on_refused_connections;
+  uint32_t max_streams_per_connection = 4096;
+  uint64_t max_calls = 0;  // 0: as many as come
+  Tenants::Policy tenants;
+  std::map<NamespaceId, RetentionPolicies::Policy> retention;
+  absl::Duration retention_interval = absl::Seconds(30);
 };
 
 class WaldenServer {
@@ -88,14 +100,21 @@ class WaldenServer {
   // let go of them.
   bool WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const
       ABSL_LOCKS_EXCLUDED(registry_mutex_);
+  ConnectionAcceptor& connections() { return connections_; }
+  LiveCalls& live_calls() { return live_calls_; }
+  Tenants& tenants() { return tenants_; }
+  RetentionKeeper& retention() { return *retention_; }
 
  private:
   WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
 
   absl::Status OpenRegions();
+  void LookAtDisk();
   absl::Status Listen();
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
   void LetGoOfRegions() ABSL_LOCKS_EXCLUDED(registry_mutex_);
+  // Opens an address and lets connections to it come to gRPC once Listen starts that.
+  absl::Status Open(const std::string& address, grpc::ServerBuilder& builder);
 
   const ServerOptions options_;
   RegionEvents no_events_;
@@ -103,6 +122,7 @@ class WaldenServer {
   LiveCalls live_calls_;
   std::unique_ptr<Audit> audit_;
   Followers followers_;
+  Tenants tenants_;
   entry::EntryMemory entry_memory_;
   // Writers block in syncs, so readers and opening regions have threads of their own.
   ThreadPool actor_threads_;
@@ -112,14 +132,18 @@ class WaldenServer {
   // Held, shared, by who looks from outside of calls.
   mutable absl::Mutex registry_mutex_;
   std::unique_ptr<RegionRegistry> registry_;
+  std::unique_ptr<RetentionKeeper> retention_;
   RpcContext context_;
   StartSummary start_summary_;
+  uint64_t disk_looks_ = 0;  // the disk ticker's
   std::unique_ptr<grpc::Service> wal_service_;
   std::unique_ptr<grpc::Service> entry_service_;
   std::unique_ptr<grpc::Service> admin_service_;
+  ConnectionAcceptor connections_;
   std::unique_ptr<grpc::Server> grpc_server_;
   std::vector<std::string> addresses_;
   std::unique_ptr<Ticker> ticker_;
+  std::unique_ptr<Ticker> disk_ticker_;
   bool stopped_ = false;
 };
 

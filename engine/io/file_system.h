@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 
 namespace walden {
@@ -114,6 +115,9 @@ class FileSystem {
   // Takes the exclusive lock of a directory by its file LOCK. If another process has it: LOCKED,
   // with that process in the message.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
+
+  // When the file was last written.
+  virtual absl::StatusOr<absl::Time> LastWritten(const std::string& path) = 0;
 
   // Bytes that an ordinary user can still allocate.
   virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;

@@ -132,6 +132,12 @@ class PosixFileSystemImpl final : public FileSystem {
     return std::unique_ptr<DirectoryLock>(std::move(lock));
   }
 
+  absl::StatusOr<absl::Time> LastWritten(const std::string& path) override {
+    struct stat info = {};
+    if (::stat(path.c_str(), &info) != 0) return PosixError("stat", path, errno);
+    return absl::TimeFromTimespec(info.st_mtim);
+  }
+
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override {
     struct statvfs info = {};
     if (::statvfs(path.c_str(), &info) != 0) return PosixError("statvfs", path, errno);

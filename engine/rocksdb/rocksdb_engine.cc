@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
@@ -31,6 +32,7 @@ rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
           .directory = DirectoryOf(options),
           .shown_directory = options.namespace_name,
           .namespace_id = options.namespace_id,
+          .quota = options.quotas == nullptr ? nullptr : &options.quotas->whole(),
           .tuning = options.tuning};
 }
 
@@ -154,6 +156,25 @@ absl::StatusOr<std::vector<RegionId>> RocksdbEngine::ListRegions() const {
 uint64_t RocksdbEngine::keys_read_at_opening() const {
   absl::MutexLock lock(&mutex_);
   return keys_read_;
+}
+
+absl::Status RocksdbEngine::CountDiskUsage() {
+  if (options_.quotas == nullptr || options_.quotas->whole().limit() == 0) return absl::OkStatus();
+  FileSystem* const files = options_.file_system;
+  const auto names = files->ListDirectory(DirectoryOf(options_));
+  if (!names.ok()) return names.status();
+  uint64_t bytes = 0;
+  for (const std::string& name : *names) {
+    if (!absl::EndsWith(name, ".sst") && !absl::EndsWith(name, ".log")) continue;
+    const auto file = files->OpenFile(absl::StrCat(DirectoryOf(options_), "/", name),
+                                      FileSystem::OpenMode::kReadOnly);
+    if (absl::IsNotFound(file.status())) continue;  // went meanwhile
+    const absl::StatusOr<uint64_t> size = file.ok() ? (*file)->Size() : file.status();
+    if (!size.ok()) return size.status();
+    bytes += *size;
+  }
+  options_.quotas->whole().SetUsed(bytes);
+  return absl::OkStatus();
 }
 
 absl::Status RocksdbEngine::ReclaimNow() { return space_->reclaimer.Run(); }

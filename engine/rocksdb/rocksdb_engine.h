@@ -15,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/clock.h"
+#include "engine/disk_quota.h"
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
@@ -43,6 +44,7 @@ struct RocksdbEngineOptions {
   RocksdbTuning tuning;
   // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
   bool caller_holds_lock = false;
+  DiskQuotas* quotas = nullptr;  // null: none; of the namespace as a whole
 };
 
 class RocksdbEngine final : public LogEngine {
@@ -63,6 +65,8 @@ class RocksdbEngine final : public LogEngine {
   absl::Status VerifyClosedRegion(
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  absl::Status CountDiskUsage() override;
 
   // Keys that finding the namespace's tables read when it was opened.
   uint64_t keys_read_at_opening() const ABSL_LOCKS_EXCLUDED(mutex_);

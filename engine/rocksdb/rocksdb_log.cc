@@ -21,7 +21,7 @@ absl::Status RocksdbLog::Health() const {
 absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
                                                        std::optional<uint64_t> region_version) {
   // Without room the reserve makes some, for this and for what it lets go of.
-  const bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->store.CheckRoom(0));
+  bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->store.CheckRoom(0));
   if (is_short) space_->store.SpendReserve();
   absl::Status status = space_->store.Health(generation_);
   if (absl::IsResourceExhausted(status) || undo_) status = UndoRefused();
@@ -49,6 +49,7 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
   units_->RaiseMark(table, through, *first_live);
+  is_short |= !space_->store.CheckQuota().ok();
   Reclaim(table, mark, through, is_short);
   return through;
 }
@@ -180,6 +181,27 @@ RegionDescription RocksdbLog::Describe() const {
   });
   description.live_bytes = description.allocated_bytes;
   return description;
+}
+
+absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& limits,
+                                                        absl::Time /*now*/) const {
+  if (limits.age > absl::ZeroDuration() || limits.bytes > 0) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                     "engine rocksdb knows neither when a record was written nor how many bytes a "
+                     "region's take: only retention_records can be judged",
+                     {{"field", limits.bytes > 0 ? "retention_bytes" : "retention_age"}});
+  }
+  RetentionPlan plan;
+  if (limits.records == 0) return plan;
+  // A mark is written with a sync, which makes what it deletes durable first.
+  for (const TableState& table : units_->States()) {
+    if (table.kind != TableKind::kLog || table.first_live == 0) continue;
+    const SequenceNumber last = table.last_live;
+    if (last - table.first_live < limits.records) continue;
+    plan.marks.push_back({table.table, last - limits.records});
+    plan.records += last - limits.records - table.first_live + 1;
+  }
+  return plan;
 }
 
 absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {

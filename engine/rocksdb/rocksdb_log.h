@@ -47,6 +47,8 @@ class RocksdbLog final : public RegionLog {
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionDescription Describe() const override;
   RegionUsage Usage() const override;
+  absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
+                                              absl::Time now) const override;
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:

@@ -214,6 +214,7 @@ absl::Status RocksdbLog::NoteError(const absl::Status& status) {
 absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   const absl::Status health = space_->store.Health(generation_);
   if (absl::IsResourceExhausted(health)) undo_ = true;
+  if (const absl::Status quota = space_->store.CheckQuota(); !quota.ok()) return quota;
   if (!undo_) return health;
   const absl::Status room = space_->store.CheckRoom(bytes);
   return room.ok() ? UndoRefused() : room;

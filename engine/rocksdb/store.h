@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/clock.h"
+#include "engine/disk_quota.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/observer.h"
@@ -36,6 +37,7 @@ class Store {
     std::string directory;
     std::string shown_directory;  // in messages and reports
     NamespaceId namespace_id = 1;
+    DiskQuota* quota = nullptr;  // may be null
     RocksdbTuning tuning;
   };
 
@@ -95,6 +97,11 @@ class Store {
 
   // DISK_FULL if there is no room for `bytes` more in the log.
   absl::Status CheckRoom(uint64_t bytes) const;
+
+  // QUOTA_EXCEEDED if the namespace may hold no more.
+  absl::Status CheckQuota() const {
+    return env_.quota == nullptr ? absl::OkStatus() : env_.quota->CheckLeft();
+  }
 
   // Gives up the reserve, so that something small can be written to a full disk.
   void SpendReserve() { reserve_.Spend(); }

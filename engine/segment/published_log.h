@@ -124,6 +124,18 @@ class PublishedLog {
   ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from,
                    bool pass_damage) const;
 
+  // A segment as retention sees it.
+  struct Age {
+    uint64_t id = 0;
+    std::string path;
+    SequenceNumber last = 0;  // of its records, deleted ones too; 0: it has none
+    uint64_t live_bytes = 0;  // 0 unless they were asked for
+  };
+  std::vector<Age> Ages(bool with_bytes) const;  // in log order
+
+  // What deletes the live records of plain tables in the segments through this one.
+  RetentionPlan PlanThrough(uint64_t segment_id) const;
+
   struct SegmentExtent {
     std::shared_ptr<const SegmentFile> file;
     uint64_t end = 0;

@@ -79,8 +79,33 @@ absl::Status SegmentEngine::Start() {
   if (!status.ok()) return status;
   spares_ = std::make_unique<segment::SparePool>(
       files, options_.clock, absl::StrCat(directory_, "/spare"), options_.spare_segment_bytes,
-      options_.spare_segments, options_.background);
-  return spares_->Start();
+      options_.spare_segments, options_.background, options_.disk);
+  if (options_.quotas != nullptr) status = CountRegions();
+  return status.ok() ? spares_->Start() : status;
+}
+
+// What is there before anybody opens it, and even if nobody can.
+absl::Status SegmentEngine::CountRegions() {
+  const absl::StatusOr<std::vector<RegionId>> regions = ListRegions();
+  if (!regions.ok()) return regions.status();
+  FileSystem* const files = options_.file_system;
+  for (const RegionId region : *regions) {
+    const std::string path = Directory(region).path;
+    const auto names = files->ListDirectory(path);
+    if (!names.ok()) return names.status();
+    uint64_t bytes = 0;
+    for (const std::string& name : *names) {
+      uint64_t id = 0;
+      if (!segment::ParseSegmentFileName(name, &id)) continue;
+      const auto file =
+          files->OpenFile(absl::StrCat(path, "/", name), FileSystem::OpenMode::kReadOnly);
+      const absl::StatusOr<uint64_t> size = file.ok() ? (*file)->Size() : file.status();
+      // It is told, with what else is wrong, when the region is opened.
+      if (size.ok()) bytes += *size;
+    }
+    options_.quotas->OfRegion(region).SetUsed(bytes);
+  }
+  return absl::OkStatus();
 }
 
 segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
@@ -122,8 +147,13 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
         absl::StrCat("there is no region ", region, " in namespace ", options_.namespace_name),
         {{"field", "region_id"}, {"value", absl::StrCat(region)}});
   }
+  DiskQuota* const quota =
+      options_.quotas == nullptr ? nullptr : &options_.quotas->OfRegion(region);
   if (!*exists) {
+    if (quota != nullptr) status = quota->Take(options.segment_size_bytes);
+    if (!status.ok()) return status;
     status = Create(region, options);
+    if (!status.ok() && quota != nullptr) quota->GiveBack(options.segment_size_bytes);
     if (!status.ok()) return status;
   }
   auto log = segment::SegmentLog::Open({.file_system = options_.file_system,
@@ -131,6 +161,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                         .wall_clock = options_.wall_clock,
                                         .spares = spares_.get(),
                                         .observer = options_.observer,
+                                        .quota = quota,
                                         .directory = Directory(region),
                                         .options = options});
   if (!log.ok()) return log.status();
@@ -172,6 +203,7 @@ absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
   if (status.ok()) status = files->SyncDirectory(directory_);
   if (status.ok()) status = RemoveTree(dropping);
   if (!status.ok()) return status;
+  if (options_.quotas != nullptr) options_.quotas->OfRegion(region).SetUsed(0);
   return true;
 }
 

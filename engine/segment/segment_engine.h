@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "engine/clock.h"
+#include "engine/disk_quota.h"
+#include "engine/disk_space.h"
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
@@ -38,6 +40,10 @@ struct SegmentEngineOptions {
   size_t spare_segments = 1;
   // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
   bool caller_holds_lock = false;
+  // Both may be null, and outlive the engine otherwise. Bytes of segment files are counted, whether
+  // their region is open or not; spare ones are not.
+  const DiskSpace* disk = nullptr;
+  DiskQuotas* quotas = nullptr;
 };
 
 class SegmentEngine final : public LogEngine {
@@ -64,6 +70,7 @@ class SegmentEngine final : public LogEngine {
   absl::StatusOr<bool> Exists(RegionId region) const;
   absl::Status Create(RegionId region, const RegionOptions& options);
   absl::Status RemoveTree(const std::string& path);
+  absl::Status CountRegions();
   segment::RegionDirectory Directory(RegionId region) const;
 
   const SegmentEngineOptions options_;

@@ -89,6 +89,16 @@ std::vector<TableId> SegmentIndex::Tables() const {
   return ids;
 }
 
+uint64_t SegmentIndex::LiveBytes(TableId table) const {
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? 0 : it->second.bytes;
+}
+
+uint64_t SegmentIndex::LiveRecords(TableId table) const {
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? 0 : it->second.records;
+}
+
 void SegmentIndex::Seal() {
   for (auto& [id, table] : tables_) table.extents.shrink_to_fit();
 }

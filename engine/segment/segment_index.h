@@ -61,11 +61,14 @@ class SegmentIndex {
   bool empty() const { return tables_.empty(); }
   std::vector<TableId> Tables() const;  // sorted
 
-  // Bytes of live extents.
+  // Bytes of live extents; of one table.
   uint64_t LiveBytes() const { return live_bytes_; }
+  uint64_t LiveBytes(TableId table) const;
 
-  // Live records; about, where RaiseFirst cut through a table's records: by its share of bytes.
+  // Live records, and of one table; about, where RaiseFirst cut through a table's records: by its
+  // share of bytes.
   uint64_t LiveRecords() const { return live_records_; }
+  uint64_t LiveRecords(TableId table) const;
 
   // No more runs will come: gives unused room back.
   void Seal();

@@ -102,7 +102,11 @@ absl::Status SegmentLog::RemoveEmptied() {
   for (const PublishedLog::Emptied& segment : emptied) {
     const absl::Status removed = env_.file_system->RemoveFile(segment.path);
     // The mark holds; a file that stays is removed by the next opening.
-    if (!removed.ok() && !absl::IsNotFound(removed)) status.Update(removed);
+    if (!removed.ok() && !absl::IsNotFound(removed)) {
+      status.Update(removed);
+    } else if (env_.quota != nullptr) {
+      env_.quota->GiveBack(segment.bytes);
+    }
     if (removed.ok()) env_.observer->OnReclaimed(segment.bytes);
   }
   return status;

@@ -1,8 +1,9 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
 // Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, restoring in
-// segment_log_restore.cc, the rest in segment_log.cc. Numbers in here are the log's own; those of a
-// table with an offset (FORMAT.md: restored tables) are lowered where clients see them.
+// segment_log_restore.cc, retention in segment_log_retention.cc, the rest in segment_log.cc.
+// Numbers in here are the log's own; those of a table with an offset (FORMAT.md: restored tables)
+// are lowered where clients see them.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/clock.h"
+#include "engine/disk_quota.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/observer.h"
@@ -35,6 +37,7 @@ class SegmentLog final : public RegionLog {
     const WallClock* wall_clock = nullptr;
     SparePool* spares = nullptr;
     EngineObserver* observer = EngineObserver::Nobody();
+    DiskQuota* quota = nullptr;  // may be null
     RegionDirectory directory;
     RegionOptions options;
   };
@@ -57,6 +60,8 @@ class SegmentLog final : public RegionLog {
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionDescription Describe() const override { return published_->Describe(); }
   RegionUsage Usage() const override { return published_->Usage(env_.clock->Now()); }
+  absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
+                                              absl::Time now) const override;
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:

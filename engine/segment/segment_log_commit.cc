@@ -224,6 +224,8 @@ absl::Status SegmentLog::Roll() {
   const uint64_t bytes = env_.options.segment_size_bytes;
   const std::string path = SegmentPath(id);
   // Until the metadata names it the file is nothing: without room the region stays as it was.
+  if (env_.quota != nullptr) status = env_.quota->Take(bytes);
+  if (!status.ok()) return status;
   bool was_prepared = false;
   status = env_.spares->Take(bytes, path, &was_prepared);
   std::unique_ptr<File> file;
@@ -236,6 +238,7 @@ absl::Status SegmentLog::Roll() {
   if (status.ok()) {
     status = metadata_->Append({MetadataEntry::SegmentCreated(id, walk_next_, bytes)});
   }
+  if (!status.ok() && env_.quota != nullptr) env_.quota->GiveBack(bytes);
   if (absl::IsResourceExhausted(status)) {
     // Best effort: if it stays, the next opening finds it unnamed and removes it.
     (void)env_.file_system->RemoveFile(path);

@@ -216,6 +216,9 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
 
 absl::Status SegmentLog::Publish(RegionScan& region) {
   const MetadataState& state = metadata_->state();
+  uint64_t bytes = 0;
+  for (const ScannedSegment& segment : region.segments) bytes += segment.bytes;
+  if (env_.quota != nullptr) env_.quota->SetUsed(bytes);
   walk_next_ = region.next;
   next_ = std::max(region.next, state.reserved_through + 1);
   const absl::Duration now = env_.clock->Now();

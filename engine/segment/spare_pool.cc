@@ -18,13 +18,15 @@ constexpr double kFillBelowBytesPerSecond = 256e6;
 }  // namespace
 
 SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string directory,
-                     uint64_t spare_bytes, size_t spare_count, Executor* background)
+                     uint64_t spare_bytes, size_t spare_count, Executor* background,
+                     const DiskSpace* disk)
     : file_system_(file_system),
       clock_(clock),
       directory_(std::move(directory)),
       spare_bytes_(spare_bytes),
       spare_count_(background == nullptr ? 0 : spare_count),
       background_(background),
+      disk_(disk),
       last_take_(-absl::InfiniteDuration()) {}
 
 SparePool::~SparePool() {
@@ -108,9 +110,11 @@ void SparePool::Refill() {
 }
 
 absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill) {
+  absl::Status status = disk_ == nullptr ? absl::OkStatus() : disk_->CheckAllocation(bytes);
+  if (!status.ok()) return status;
   auto file = file_system_->CreateFile(path);
   if (!file.ok()) return file.status();
-  absl::Status status = (*file)->Allocate(bytes);
+  status = (*file)->Allocate(bytes);
   if (status.ok() && fill) {
     const std::string zeros(kFillStepBytes, '\0');
     for (uint64_t at = 0; at < bytes && status.ok(); at += zeros.size()) {

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/clock.h"
+#include "engine/disk_space.h"
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 
@@ -24,16 +25,18 @@ namespace walden::segment {
 
 class SparePool {
  public:
-  // `background` may be null: then every segment is made when it is needed, without zeros.
+  // `background` may be null: then every segment is made when it is needed, without zeros. So may
+  // `disk`: then files are made as long as there is any room.
   SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
-            size_t spare_count, Executor* background);
+            size_t spare_count, Executor* background, const DiskSpace* disk);
   ~SparePool();  // waits for background work
 
   // Creates the directory, removes what an earlier process left, starts making spares.
   absl::Status Start();
 
   // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name
-  // not yet. DISK_FULL if there is no room; nothing is left behind then.
+  // not yet. DISK_FULL if there is no room, DISK_RESERVE if it would take from the reserve; nothing
+  // is left behind then.
   // `was_prepared`, if given, is set to whether it was a spare one.
   absl::Status Take(uint64_t bytes, const std::string& path, bool* was_prepared = nullptr);
 
@@ -55,6 +58,7 @@ class SparePool {
   const uint64_t spare_bytes_;
   const size_t spare_count_;
   Executor* const background_;
+  const DiskSpace* const disk_;
 
   mutable absl::Mutex mutex_;
   absl::Duration last_take_ ABSL_GUARDED_BY(mutex_);

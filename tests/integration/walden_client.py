@@ -31,23 +31,33 @@ _CODES_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 class WaldenError(Exception):
     """A refused call: gRPC code, and the ErrorInfo that Walden attaches to every refusal."""
 
-    def __init__(self, code, message, reason=None, domain=None, metadata=None):
+    def __init__(
+        self, code, message, reason=None, domain=None, metadata=None, retry_seconds=None
+    ):
         super().__init__(f"{code.name} {reason or '(no reason)'}: {message} {metadata or {}}")
         self.code = code
         self.message = message
         self.reason = reason
         self.domain = domain
         self.metadata = metadata or {}
+        self.retry_seconds = retry_seconds  # how long to wait before the same call, if it says so
 
 
 def error_from_status(status):
     """From a google.rpc.Status."""
-    code = _CODES_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
+    error = WaldenError(
+        _CODES_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), status.message
+    )
     for detail in status.details:
         info = error_details_pb2.ErrorInfo()
+        retry = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
-            return WaldenError(code, status.message, info.reason, info.domain, dict(info.metadata))
-    return WaldenError(code, status.message)
+            error = WaldenError(
+                error.code, status.message, info.reason, info.domain, dict(info.metadata)
+            )
+        if detail.Unpack(retry):
+            error.retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return error
 
 
 def error_from_rpc(error):

@@ -258,6 +258,18 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> FaultFileSystem::LockDirectory(
   return std::unique_ptr<DirectoryLock>(std::make_unique<HeldLock>(this, node, process_));
 }
 
+absl::StatusOr<absl::Time> FaultFileSystem::LastWritten(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "stat", path);
+  return node->last_written;
+}
+
+void FaultFileSystem::SetTime(absl::Time now) {
+  absl::MutexLock lock(&mu_);
+  now_ = now;
+}
+
 absl::StatusOr<uint64_t> FaultFileSystem::FreeBytes(const std::string& path) {
   absl::MutexLock lock(&mu_);
   if (Find(path) == nullptr) return FileError(ENOENT, "statvfs", path);

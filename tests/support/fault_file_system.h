@@ -106,6 +106,9 @@ class FaultFileSystem final : public FileSystem {
   void SetCapacity(uint64_t bytes);
   uint64_t UsedBytes() const;
 
+  // What files that are written from now on were last written at; the epoch at first.
+  void SetTime(absl::Time now);
+
   // --- Damage to stored bytes. The path must be a file. ---
 
   void FlipBit(const std::string& path, uint64_t offset, int bit);
@@ -135,6 +138,7 @@ class FaultFileSystem final : public FileSystem {
   absl::Status RemoveDirectory(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) override;
+  absl::StatusOr<absl::Time> LastWritten(const std::string& path) override;
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
 
  private:
@@ -201,6 +205,7 @@ class FaultFileSystem final : public FileSystem {
   mutable absl::Mutex mu_;
   Random random_ ABSL_GUARDED_BY(mu_);
   NodePtr root_ ABSL_GUARDED_BY(mu_);
+  absl::Time now_ ABSL_GUARDED_BY(mu_);
   std::vector<Move> moves_ ABSL_GUARDED_BY(mu_);
   std::vector<std::weak_ptr<Node>> opened_ ABSL_GUARDED_BY(mu_);  // may be without a name by now
   uint64_t process_ ABSL_GUARDED_BY(mu_) = 1;  // handles of an earlier one are dead

@@ -66,6 +66,7 @@ class FaultFileSystem::OpenedFile final : public File {
     if (status.ok()) status = disk_->CheckRoom(*node_, offset + bytes.size(), path_);
     if (!status.ok()) return status;
     node_->file.Write(offset, bytes);
+    node_->last_written = disk_->now_;
     if (disk_->random_.Percent(disk_->write_back_percent_)) {
       node_->file.WriteBackSome(disk_->random_);
     }

@@ -44,6 +44,7 @@ struct FaultFileSystem::Node {
   NodePtr Copy() const {
     auto copy = std::make_shared<Node>(is_directory);
     copy->file.CopyFrom(file);
+    copy->last_written = last_written;
     for (const auto& [name, node] : entries) copy->entries[name] = node->Copy();
     copy->durable_entries = copy->entries;
     return copy;
@@ -59,6 +60,7 @@ struct FaultFileSystem::Node {
 
   // Of a file.
   DiskFile file;
+  absl::Time last_written;
   int handles = 0;
   std::vector<std::pair<uint64_t, uint64_t>> unreadable;  // offset, length
 };

@@ -38,6 +38,40 @@ TEST(ErrorMappingTest, AnErrorWithoutReasonKeepsItsCode) {
   EXPECT_EQ(DetailsOf(status).details_size(), 0);
 }
 
+absl::Duration RetryDelayOf(const absl::Status& status) {
+  google::rpc::RetryInfo retry;
+  for (const google::protobuf::Any& detail : DetailsOf(ToGrpcStatus(status)).details()) {
+    if (!detail.UnpackTo(&retry)) continue;
+    return absl::Seconds(retry.retry_delay().seconds()) +
+           absl::Nanoseconds(retry.retry_delay().nanos());
+  }
+  return absl::ZeroDuration();
+}
+
+TEST(ErrorMappingTest, WhateverIsExhaustedSaysWhenToTryAgain) {
+  for (size_t i = 0; i < kErrorReasons; ++i) {
+    const auto reason = static_cast<ErrorReason>(i);
+    const absl::Duration delay =
+        RetryDelayOf(MakeError(absl::StatusCode::kResourceExhausted, reason, "full"));
+    EXPECT_GE(delay, absl::Milliseconds(100)) << ErrorReasonName(reason);
+    EXPECT_LE(delay, absl::Seconds(1)) << ErrorReasonName(reason);
+  }
+  EXPECT_EQ(RetryDelayOf(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kTenantLimit,
+                                   "full", {{kRetryAfterMillisKey, "2500"}})),
+            absl::Milliseconds(2500));
+}
+
+TEST(ErrorMappingTest, WhatPassesByItselfSaysWhenAndWhatDoesNotSaysNothing) {
+  const auto unavailable = [](ErrorReason reason) {
+    return RetryDelayOf(MakeError(absl::StatusCode::kUnavailable, reason, "gone"));
+  };
+  EXPECT_GT(unavailable(ErrorReason::kShuttingDown), absl::ZeroDuration());
+  EXPECT_EQ(unavailable(ErrorReason::kRegionFailed), absl::ZeroDuration());
+  EXPECT_EQ(RetryDelayOf(
+                MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, "wrong")),
+            absl::ZeroDuration());
+}
+
 TEST(ErrorMappingTest, FitsIntoTrailersHoweverLongTheMessage) {
   std::string text;
   for (int i = 0; i < 10'000; ++i) text += "ä";

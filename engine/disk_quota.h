@@ -1,0 +1,83 @@
+// How many bytes of disk a namespace and its regions hold, and how many they may.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// Any thread.
+class DiskQuota {
+ public:
+  // `name` is for messages; what it holds counts in `within` too, which may be null and outlives
+  // it.
+  DiskQuota(std::string name, std::string field, DiskQuota* within)
+      : name_(std::move(name)), field_(std::move(field)), within_(within) {}
+  DiskQuota(const DiskQuota&) = delete;
+  DiskQuota& operator=(const DiskQuota&) = delete;
+
+  // Takes `bytes` more, of this quota and of the one around it; or nothing, and RESOURCE_EXHAUSTED
+  // (QUOTA_EXCEEDED) names the one that would be passed.
+  absl::Status Take(uint64_t bytes);
+  void GiveBack(uint64_t bytes);
+
+  // What there is, whether it may be there or not.
+  void SetUsed(uint64_t bytes);
+
+  // QUOTA_EXCEEDED if all of it is used up: for engines that cannot count ahead.
+  absl::Status CheckLeft() const;
+
+  // 0: none.
+  void set_limit(uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
+  uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
+  uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+
+ private:
+  absl::Status Exceeded(uint64_t used, uint64_t limit, uint64_t more) const;
+
+  const std::string name_;
+  const std::string field_;
+  DiskQuota* const within_;
+  std::atomic<uint64_t> limit_{0};
+  std::atomic<uint64_t> used_{0};
+};
+
+// Those of one namespace. Any thread.
+class DiskQuotas {
+ public:
+  struct Limits {
+    uint64_t whole = 0;   // of the namespace; 0: none, as below
+    uint64_t region = 0;  // of each region but these
+    std::map<RegionId, uint64_t> regions;
+  };
+
+  explicit DiskQuotas(std::string namespace_name);
+
+  // Holds for what is taken from now on.
+  void SetLimits(Limits limits) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  DiskQuota& whole() { return whole_; }
+  const DiskQuota& whole() const { return whole_; }
+  // Stays as long as this.
+  DiskQuota& OfRegion(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  uint64_t LimitOf(RegionId region) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string namespace_name_;
+  DiskQuota whole_;
+  absl::Mutex mutex_;
+  Limits limits_ ABSL_GUARDED_BY(mutex_);
+  std::map<RegionId, std::unique_ptr<DiskQuota>> regions_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

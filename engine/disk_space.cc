@@ -1,0 +1,59 @@
+#include "engine/disk_space.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+// How much above the reserve must be free again, so that appends do not come and go with every
+// small file.
+uint64_t ResumeAt(uint64_t reserve_bytes) {
+  return reserve_bytes + std::min(reserve_bytes / 16, uint64_t{64} << 20);
+}
+
+}  // namespace
+
+DiskSpace::DiskSpace(FileSystem* file_system, std::string directory, uint64_t reserve_bytes)
+    : file_system_(file_system), directory_(std::move(directory)), reserve_bytes_(reserve_bytes) {
+  // Whoever samples next hears of an error that stays.
+  (void)Sample();
+}
+
+absl::Status DiskSpace::Sample() {
+  const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
+  if (!free.ok()) return free.status();
+  free_bytes_.store(*free, std::memory_order_relaxed);
+  const uint64_t reserve = reserve_bytes();
+  is_low_.store(*free < (is_low() ? ResumeAt(reserve) : reserve), std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status DiskSpace::CheckAllocation(uint64_t bytes) const {
+  const uint64_t reserve = reserve_bytes();
+  if (reserve == 0) return absl::OkStatus();
+  const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
+  if (!free.ok()) return free.status();
+  free_bytes_.store(*free, std::memory_order_relaxed);
+  if (*free >= reserve && *free - reserve >= bytes) return absl::OkStatus();
+  return LowError(bytes);
+}
+
+absl::Status DiskSpace::LowError(uint64_t wanted_bytes) const {
+  const std::string wanted =
+      wanted_bytes == 0 ? "" : absl::StrCat(" and ", wanted_bytes, " more are needed for a file");
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, ErrorReason::kDiskReserve,
+      absl::StrCat("the disk of ", directory_, " has ", free_bytes(), " bytes left", wanted,
+                   ", and ", reserve_bytes(),
+                   " stay free (limits.disk_reserve): nothing was stored. Mark records deleted or "
+                   "free some disk; appends resume by themselves"),
+      {{"field", "limits.disk_reserve"},
+       {"value", absl::StrCat(free_bytes())},
+       {"limit", absl::StrCat(reserve_bytes())}});
+}
+
+}  // namespace walden

@@ -1,0 +1,50 @@
+// How much of the data directory's disk must stay free: below that nothing new is taken, so that
+// what makes room again (marks, closing, evidence of damage) never meets a full disk.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "engine/io/file_system.h"
+
+namespace walden {
+
+// Any thread. `file_system` outlives it.
+class DiskSpace {
+ public:
+  // Looks at the disk once. A reserve of 0 bytes refuses nothing.
+  DiskSpace(FileSystem* file_system, std::string directory, uint64_t reserve_bytes);
+
+  // Looks again; to be called several times a second. An error leaves what the last look found and
+  // is returned.
+  absl::Status Sample();
+
+  // Whether appends may be taken, as of the last look: RESOURCE_EXHAUSTED (DISK_RESERVE) from the
+  // moment that less than the reserve is free until a little more than it is. Costs one load.
+  absl::Status CheckAppends() const {
+    return is_low_.load(std::memory_order_relaxed) ? LowError(0) : absl::OkStatus();
+  }
+
+  // Whether a file of `bytes` may be allocated; looks at the disk. DISK_RESERVE if less than the
+  // reserve would stay free.
+  absl::Status CheckAllocation(uint64_t bytes) const;
+
+  // Holds from the next look on.
+  void set_reserve_bytes(uint64_t bytes) { reserve_bytes_.store(bytes); }
+  uint64_t reserve_bytes() const { return reserve_bytes_.load(std::memory_order_relaxed); }
+  uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
+  bool is_low() const { return is_low_.load(std::memory_order_relaxed); }
+
+ private:
+  absl::Status LowError(uint64_t wanted_bytes) const;
+
+  FileSystem* const file_system_;
+  const std::string directory_;
+  std::atomic<uint64_t> reserve_bytes_;
+  mutable std::atomic<uint64_t> free_bytes_{UINT64_MAX};  // unknown until the first look
+  std::atomic<bool> is_low_{false};
+};
+
+}  // namespace walden

@@ -1,0 +1,70 @@
+// What retention deletes: whole segments, the oldest first, never the newest one.
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "engine/segment/published_log.h"
+#include "engine/segment/segment_log.h"
+
+namespace walden::segment {
+
+std::vector<PublishedLog::Age> PublishedLog::Ages(bool with_bytes) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<Age> ages;
+  ages.reserve(segments_.size());
+  for (const auto& [id, segment] : segments_) {
+    ages.push_back({.id = id,
+                    .path = segment.file->path(),
+                    .last = segment.last,
+                    .live_bytes = with_bytes ? segment.index.LiveBytes() : 0});
+  }
+  return ages;
+}
+
+RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  RetentionPlan plan;
+  std::map<TableId, SequenceNumber> through;
+  for (const auto& [id, segment] : segments_) {
+    if (id > segment_id) break;
+    for (const TableId table : segment.index.Tables()) {
+      const Table& known = tables_.at(table);
+      if (known.kind != TableKind::kLog) continue;
+      through[table] = known.Shown(segment.index.LiveRange(table)->last);
+      plan.records += segment.index.LiveRecords(table);
+      plan.bytes += segment.index.LiveBytes(table);
+    }
+  }
+  for (const auto& [table, number] : through) plan.marks.push_back({table, number});
+  return plan;
+}
+
+absl::StatusOr<RetentionPlan> SegmentLog::PlanRetention(const RetentionLimits& limits,
+                                                        absl::Time now) const {
+  const std::vector<PublishedLog::Age> segments = published_->Ages(limits.bytes > 0);
+  SequenceNumber newest = 0;
+  uint64_t bytes_left = 0;
+  for (const PublishedLog::Age& segment : segments) {
+    newest = std::max(newest, segment.last);
+    bytes_left += segment.live_bytes;
+  }
+  std::optional<uint64_t> due;
+  // What is not the newest segment was synced when it was closed.
+  for (size_t i = 0; i + 1 < segments.size(); ++i) {
+    const PublishedLog::Age& segment = segments[i];
+    bytes_left -= segment.live_bytes;
+    bool goes = (limits.bytes > 0 && bytes_left >= limits.bytes) ||
+                (limits.records > 0 && newest - segment.last >= limits.records);
+    if (!goes && limits.age > absl::ZeroDuration()) {
+      const absl::StatusOr<absl::Time> written = env_.file_system->LastWritten(segment.path);
+      if (absl::IsNotFound(written.status())) continue;  // it went meanwhile
+      if (!written.ok()) return written.status();
+      goes = *written < now - limits.age;
+    }
+    if (!goes) break;
+    due = segment.id;
+  }
+  return due.has_value() ? published_->PlanThrough(*due) : RetentionPlan{};
+}
+
+}  // namespace walden::segment

@@ -1,0 +1,167 @@
+#include "server/connections/listening_socket.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+absl::Status ListenError(const std::string& address, absl::string_view what, const char* error) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                   absl::StrCat("cannot listen on ", address, ": ", what, ": ", error),
+                   {{"field", "listen"}, {"value", address}, {"error", error}});
+}
+
+// Closes on the way out unless it was taken.
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+  int Take() { return std::exchange(value_, -1); }
+
+ private:
+  int value_;
+};
+
+// 0 or an errno; `operation` says of what.
+int BindAndListen(int descriptor, const sockaddr* address, socklen_t length,
+                  absl::string_view* operation) {
+  *operation = "bind";
+  if (::bind(descriptor, address, length) != 0) return errno;
+  *operation = "listen";
+  return ::listen(descriptor, SOMAXCONN) == 0 ? 0 : errno;
+}
+
+void SetPort(addrinfo& info, uint16_t port) {
+  if (info.ai_family == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(info.ai_addr)->sin_port = htons(port);
+  } else {
+    reinterpret_cast<sockaddr_in6*>(info.ai_addr)->sin6_port = htons(port);
+  }
+}
+
+int PortOf(int descriptor) {
+  sockaddr_storage bound = {};
+  socklen_t length = sizeof(bound);
+  if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &length) != 0) return 0;
+  return ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(bound).sin_port
+                                          : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
+}
+
+// A socket of the family, bound: the descriptor, or -1 with `error` and `operation`.
+int OpenTcp(const addrinfo& info, int* error, absl::string_view* operation) {
+  Descriptor socket(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  *operation = "socket";
+  *error = socket.get() < 0 ? errno : 0;
+  if (*error != 0) return -1;
+  const int on = 1;
+  const int off = 0;
+  *operation = "setsockopt";
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) *error = errno;
+  if (info.ai_family == AF_INET6 &&
+      ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) {
+    *error = errno;
+  }
+  if (*error == 0) *error = BindAndListen(socket.get(), info.ai_addr, info.ai_addrlen, operation);
+  return *error == 0 ? socket.Take() : -1;
+}
+
+// Whether a unix socket's name is left of somebody who is gone.
+bool IsAbandoned(const sockaddr_un& name) {
+  struct stat info = {};
+  if (::lstat(name.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+  const Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (probe.get() < 0) return false;
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0 &&
+         errno == ECONNREFUSED;
+}
+
+}  // namespace
+
+ListeningSocket::~ListeningSocket() {
+  // A name that stays is replaced by whoever listens there next.
+  if (!path_.empty()) (void)::unlink(path_.c_str());
+  ::close(descriptor_);
+}
+
+absl::StatusOr<std::unique_ptr<ListeningSocket>> ListeningSocket::OpenUnix(
+    const std::string& address) {
+  absl::string_view path = absl::StripPrefix(address, "unix:");
+  if (absl::StartsWith(path, "//")) path.remove_prefix(2);
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
+    return ListenError(address, "bind", std::strerror(ENAMETOOLONG));
+  }
+  std::memcpy(name.sun_path, path.data(), path.size());
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket.get() < 0) return ListenError(address, "socket", std::strerror(errno));
+  if (IsAbandoned(name)) (void)::unlink(name.sun_path);  // otherwise bind says so
+  absl::string_view operation;
+  const int error = BindAndListen(socket.get(), reinterpret_cast<const sockaddr*>(&name),
+                                  sizeof(name), &operation);
+  if (error != 0) return ListenError(address, operation, std::strerror(error));
+  return std::unique_ptr<ListeningSocket>(
+      new ListeningSocket(socket.Take(), address, std::string(path)));
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::Open(
+    const std::string& address) {
+  std::vector<std::unique_ptr<ListeningSocket>> sockets;
+  if (absl::StartsWith(address, "unix:")) {
+    auto socket = OpenUnix(address);
+    if (!socket.ok()) return socket.status();
+    sockets.push_back(*std::move(socket));
+    return sockets;
+  }
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return ListenError(address, "address", "it has no port");
+  const std::string port = address.substr(colon + 1);
+  std::string host = address.substr(0, colon);
+  if (absl::StartsWith(host, "[")) host = host.substr(1, host.size() - 2);
+  const addrinfo hints{.ai_flags = AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+  addrinfo* found = nullptr;
+  const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (failed != 0) return ListenError(address, "name", ::gai_strerror(failed));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> infos(found, ::freeaddrinfo);
+  absl::Status status = ListenError(address, "name", "it stands for no address");
+  for (addrinfo* info = found; info != nullptr; info = info->ai_next) {
+    if (!sockets.empty() && port == "0") {
+      SetPort(*info, static_cast<uint16_t>(PortOf(sockets.front()->descriptor())));
+    }
+    int error = 0;
+    absl::string_view operation;
+    const int descriptor = OpenTcp(*info, &error, &operation);
+    if (descriptor >= 0) {
+      sockets.push_back(std::unique_ptr<ListeningSocket>(new ListeningSocket(
+          descriptor, absl::StrCat(address.substr(0, colon + 1), PortOf(descriptor)), "")));
+      continue;
+    }
+    status = ListenError(address, operation, std::strerror(error));
+    // Of a name's addresses this machine may lack one; anything else is nobody's wish.
+    if (error != EADDRNOTAVAIL && error != EAFNOSUPPORT) return status;
+  }
+  if (sockets.empty()) return status;
+  return sockets;
+}
+
+}  // namespace walden

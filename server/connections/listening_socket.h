@@ -1,0 +1,42 @@
+// A socket that connections come in at.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace walden {
+
+// One thread at a time.
+class ListeningSocket {
+ public:
+  // The sockets of one address: host:port (port 0: any free one), [v6]:port or unix:/path. A host's
+  // name may stand for several addresses, which then share the port. A unix socket that nobody
+  // listens at any more is replaced. UNAVAILABLE (IO_ERROR) names the address and what the system
+  // said.
+  static absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> Open(
+      const std::string& address);
+
+  ~ListeningSocket();  // a unix socket's name goes with it
+  ListeningSocket(const ListeningSocket&) = delete;
+  ListeningSocket& operator=(const ListeningSocket&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  bool is_tcp() const { return path_.empty(); }
+  // As it was given, with the port that was found for port 0.
+  const std::string& address() const { return address_; }
+
+ private:
+  ListeningSocket(int descriptor, std::string address, std::string path)
+      : descriptor_(descriptor), address_(std::move(address)), path_(std::move(path)) {}
+
+  static absl::StatusOr<std::unique_ptr<ListeningSocket>> OpenUnix(const std::string& address);
+
+  const int descriptor_;
+  const std::string address_;
+  const std::string path_;  // of a unix socket
+};
+
+}  // namespace walden

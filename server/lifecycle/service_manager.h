@@ -1,0 +1,37 @@
+// Tells the service manager that started the daemon how it is: the datagrams of sd_notify(3), which
+// that page describes for programs without its library. Without NOTIFY_SOCKET nobody is told.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace walden {
+
+// Any thread.
+class ServiceManager {
+ public:
+  // `socket` is the value of NOTIFY_SOCKET: a path, or an abstract name that begins with "@".
+  // Empty: nobody listens.
+  explicit ServiceManager(std::string socket) : socket_(std::move(socket)) {}
+
+  // The one that the process's environment names.
+  static ServiceManager FromEnvironment();
+
+  // Errors say what could not be sent and why; the daemon is none the worse for them.
+  absl::Status Ready(absl::string_view status) const;
+  absl::Status Reloading() const;
+  absl::Status Stopping(absl::string_view status) const;
+  absl::Status Say(absl::string_view status) const;  // for people
+  // Starting or stopping takes longer: it is given this long from now.
+  absl::Status ExtendTimeout(absl::Duration timeout, absl::string_view status) const;
+
+ private:
+  absl::Status Send(const std::string& lines) const;
+
+  std::string socket_;
+};
+
+}  // namespace walden
