@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "config/nearest_name.h"
 #include "config/problems.h"
+#include "config/rules.h"
 #include "config/text_file.h"
 
 namespace walden {
@@ -126,7 +128,7 @@ class IdentitiesReader {
 
   IdentityConfig ReadIdentity(const YAML::Node& node, const std::string& path) {
     IdentityConfig identity;
-    const auto values = ReadMap(node, path, {"name", "token_sha256", "certificate_name", "rules"});
+    const auto values = ReadMap(node, path, {"name", "token_sha256", "certificate_name", "rules", "limits"});
     if (!node.IsMap()) return identity;
     for (const auto& [key, value] : values) {
       const std::string here = absl::StrCat(path, ".", key);
@@ -134,6 +136,7 @@ class IdentitiesReader {
       if (key == "token_sha256") ReadTokens(value, here, identity);
       if (key == "certificate_name") ReadCertificateNames(value, here, identity);
       if (key == "rules") ReadRules(value, here, identity);
+      if (key == "limits") ReadLimits(value, here, identity.limits);
     }
     if (values.count("name") == 0) Add(node, path, "has no name");
     if (values.count("rules") == 0) Add(node, path, "has no rules");
@@ -193,6 +196,39 @@ class IdentitiesReader {
     }
     for (size_t i = 0; i < node.size(); ++i) {
       identity.rules.push_back(ReadRule(node[i], absl::StrCat(path, "[", i, "]")));
+    }
+  }
+
+  void ReadLimits(const YAML::Node& node, const std::string& path, IdentityLimits& limits) {
+    for (const auto& [key, value] :
+         ReadMap(node, path, {"in_flight_bytes", "calls", "append_bytes_per_second"})) {
+      const std::string here = absl::StrCat(path, ".", key);
+      if (key == "in_flight_bytes") ReadBytes(value, here, limits.in_flight_bytes);
+      if (key == "append_bytes_per_second") ReadBytes(value, here, limits.append_bytes_per_second);
+      if (key == "calls") ReadLimit(IntegerRule<uint32_t>{0, 1'000'000}, value, here, limits.calls);
+    }
+  }
+
+  void ReadBytes(const YAML::Node& node, const std::string& path, std::optional<uint64_t>& limit) {
+    std::optional<ByteSize> bytes;
+    ReadLimit(ByteSizeRule{{0}, GiB(64)}, node, path, bytes);
+    if (bytes.has_value()) limit = bytes->bytes;
+  }
+
+  template <typename Rule, typename Value>
+  void ReadLimit(const Rule& rule, const YAML::Node& node, const std::string& path,
+                 std::optional<Value>& limit) {
+    if (!node.IsScalar()) {
+      Add(node, path, "must be one value");
+      return;
+    }
+    const auto value = rule.Parse(node.Scalar());
+    if (value.ok()) {
+      limit = *value;
+    } else {
+      Add(node, path,
+          absl::StrCat("\"", absl::CHexEscape(node.Scalar().substr(0, kMaxNameBytes)), "\" ",
+                       value.status().message(), "; allowed: ", rule.Allowed()));
     }
   }
 

@@ -7,6 +7,10 @@
 //       - namespace: default          # a name, or "*"
 //         regions: [1, 100-199]       # a number, a range, a list of both, or "*"
 //         rights: [append, read, delete, admin]
+//     limits:                         # instead of limits.identity_...; 0: only the daemon's
+//       in_flight_bytes: 8MiB
+//       calls: 100
+//       append_bytes_per_second: 16MiB
 //
 // Anything unknown, of the wrong type or contradictory is refused with file, line and column; every
 // problem is reported. No error repeats a value of token_sha256: somebody may have put a token
@@ -15,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,12 +51,22 @@ struct IdentityRule {
   bool operator==(const IdentityRule&) const = default;
 };
 
+// What is not set is as the daemon's configuration has it (limits.identity_...).
+struct IdentityLimits {
+  std::optional<uint64_t> in_flight_bytes;
+  std::optional<uint64_t> calls;
+  std::optional<uint64_t> append_bytes_per_second;
+
+  bool operator==(const IdentityLimits&) const = default;
+};
+
 struct IdentityConfig {
   std::string name;  // unique
   // At least one of either; none is another identity's.
   std::vector<Sha256> token_hashes;
   std::vector<std::string> certificate_names;
   std::vector<IdentityRule> rules;
+  IdentityLimits limits;
 
   bool operator==(const IdentityConfig&) const = default;
 };

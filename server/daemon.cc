@@ -86,11 +86,22 @@ void LogRefusedConnections(uint64_t connections, const absl::Status& why) {
       {{"connections", connections}, {"error", why.message()}});
 }
 
-Tenants::Policy TenantsFrom(const LimitsConfig& limits) {
-  return {.everybody = {.in_flight_bytes = limits.identity_in_flight_bytes.bytes,
-                        .calls = limits.identity_calls,
-                        .append_bytes_per_second = limits.identity_append_bytes_per_second.bytes},
-          .default_in_flight_bytes = limits.mailbox_bytes.bytes / 2};
+// `named`: what the identities file says of single ones.
+Tenants::Policy TenantsFrom(const LimitsConfig& limits,
+                            const std::map<std::string, IdentityLimits>& named) {
+  Tenants::Policy policy;
+  policy.everybody = {.in_flight_bytes = limits.identity_in_flight_bytes.bytes,
+                      .calls = limits.identity_calls,
+                      .append_bytes_per_second = limits.identity_append_bytes_per_second.bytes};
+  policy.default_in_flight_bytes = limits.mailbox_bytes.bytes / 2;
+  for (const auto& [name, own] : named) {
+    const TenantLimits& everybody = policy.everybody;
+    policy.named[name] = {.in_flight_bytes = own.in_flight_bytes.value_or(everybody.in_flight_bytes),
+                          .calls = own.calls.value_or(everybody.calls),
+                          .append_bytes_per_second = own.append_bytes_per_second.value_or(
+                              everybody.append_bytes_per_second)};
+  }
+  return policy;
 }
 
 ServerOptions OptionsFrom(const Config& config) {
@@ -114,7 +125,6 @@ ServerOptions OptionsFrom(const Config& config) {
   options.on_refused_connections = LogRefusedConnections;
   options.max_streams_per_connection = limits.max_streams_per_connection;
   options.max_calls = limits.max_calls;
-  options.tenants = TenantsFrom(limits);
   options.retention_interval = config.retention.check_interval;
   for (const NamespaceConfig& ns : config.namespaces) {
     options.retention[ns.id] = RetentionFrom(ns);
@@ -267,7 +277,10 @@ LogSeverity SeverityOf(LogLevel level) {
 }
 
 Daemon::Daemon(const Config& config)
-    : config_(config), events_(std::make_unique<LoggedEvents>()), background_("background", 1) {}
+    : config_(config),
+      events_(std::make_unique<LoggedEvents>()),
+      limits_(config.limits),
+      background_("background", 1) {}
 
 Daemon::~Daemon() {
   // It tells the server, which goes before it.
@@ -300,10 +313,14 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.tls = security_->tls();
   options.audit = &audit_;
   options.disk = disk_.get();
+  options.tenants = TenantsFrom(config_.limits, security_->limits());
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
   monitor_->Attach(server_.get());
   if (absl::Status status = server_->Serve(); !status.ok()) return status;
-  security_->Watch([server = server_.get()] { server->AccessChanged(); });
+  security_->Watch([this] {
+    ApplyTenants();
+    server_->AccessChanged();
+  });
   monitor_->readiness().Set(Readiness::State::kServing);
   return absl::OkStatus();
 }
@@ -404,9 +421,15 @@ void Daemon::Reload(const Config& wanted) {
         {{"field", field.key}, {"old", field.old_value}, {"new", field.new_value}});
   }
   ApplyLimits();
+  security_->Reload().IgnoreError();  // it told
   Log(LogSeverity::kInfo, "configuration reloaded",
       {{"taken_over", taken_over}, {"need_restart", changed.size() - taken_over}});
   if (config_.log.level != level) SetLogLevel(SeverityOf(config_.log.level));
+}
+
+void Daemon::ApplyTenants() {
+  absl::MutexLock lock(&limits_mutex_);
+  server_->tenants().SetPolicy(TenantsFrom(limits_, security_->limits()));
 }
 
 void Daemon::ApplyLimits() {
@@ -414,7 +437,11 @@ void Daemon::ApplyLimits() {
   disk_->set_reserve_bytes(limits.disk_reserve.bytes);
   server_->connections().set_max_connections(limits.max_connections);
   server_->live_calls().set_max_calls(limits.max_calls);
-  server_->tenants().SetPolicy(TenantsFrom(limits));
+  {
+    absl::MutexLock lock(&limits_mutex_);
+    limits_ = limits;
+  }
+  ApplyTenants();
   server_->retention().set_interval(config_.retention.check_interval);
   for (const NamespaceConfig& configured : config_.namespaces) {
     server_->retention().policies().Set(configured.id, RetentionFrom(configured));

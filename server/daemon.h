@@ -4,15 +4,17 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "config/config.h"
 #include "engine/disk_space.h"
 #include "engine/io/file_system.h"
+#include "server/logging.h"
 #include "server/metrics/monitor.h"
 #include "server/security/audit_log.h"
 #include "server/security/security.h"
-#include "server/logging.h"
 #include "server/thread_pool.h"
 #include "server/walden_server.h"
 
@@ -31,8 +33,9 @@ class Daemon {
   ~Daemon();
 
   // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
-  // Takes over what a running daemon can of a new configuration. Logs every field that differs, the
-  // old and the new value, and whether it needs a restart. Not beside Stop or another Reload.
+  // Takes over what a running daemon can of a new configuration, and loads certificates and
+  // identities again. Logs every field that differs, the old and the new value, and whether it needs
+  // a restart. Not beside Stop or another Reload.
   void Reload(const Config& wanted);
 
   // Graceful: see WaldenServer::Stop.
@@ -59,12 +62,16 @@ class Daemon {
   void LogStarted(absl::Duration took) const;
 
   void ApplyLimits();
+  // The configuration's limits for identities, and those of the identities file. Any thread.
+  void ApplyTenants() ABSL_LOCKS_EXCLUDED(limits_mutex_);
 
   Config config_;
   std::unique_ptr<LoggedEvents> events_;
   AuditLog audit_;
   std::unique_ptr<Security> security_;  // outlives the server
   std::unique_ptr<DiskSpace> disk_;
+  absl::Mutex limits_mutex_;
+  LimitsConfig limits_ ABSL_GUARDED_BY(limits_mutex_);  // those in force
   ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
   std::unique_ptr<WaldenServer> server_;
   std::unique_ptr<Monitor> monitor_;  // looks at the server, so it goes first

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ class Identities final : public AccessControl {
 
   const std::string& file() const { return file_; }
   size_t size() const { return Current()->size(); }
+  // Of every identity, by name.
+  std::map<std::string, IdentityLimits> limits() const { return Current()->limits(); }
 
  private:
   Identities(std::string file, std::vector<NamespaceConfig> namespaces)

@@ -98,8 +98,9 @@ bool ConfiguredIdentity::KnowsNamespace(NamespaceId in) const {
 
 // ---------------------------------------------------------------------------------------------------
 
-IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) : size_(configs.size()) {
+IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) {
   for (const IdentityConfig& config : configs) {
+    limits_[config.name] = config.limits;
     const auto identity = std::make_shared<const ConfiguredIdentity>(config);
     for (const Sha256& hash : config.token_hashes)
       by_token_[KeyOf(hash)].push_back({hash, identity});

@@ -1,6 +1,7 @@
 // Recognising callers by what the identities file says.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +50,9 @@ class IdentitySet {
   std::shared_ptr<const Identity> FindByToken(absl::string_view token) const;
   std::shared_ptr<const Identity> FindByCertificateName(absl::string_view name) const;
 
-  size_t size() const { return size_; }
+  size_t size() const { return limits_.size(); }
+  // Of each identity, by name.
+  const std::map<std::string, IdentityLimits>& limits() const { return limits_; }
   // Whether certificates may say who calls.
   bool uses_certificates() const { return !by_certificate_name_.empty(); }
 
@@ -59,7 +62,7 @@ class IdentitySet {
     std::shared_ptr<const Identity> identity;
   };
 
-  size_t size_ = 0;
+  std::map<std::string, IdentityLimits> limits_;
   // By the first bytes of the hash.
   absl::flat_hash_map<uint64_t, std::vector<Token>> by_token_;
   absl::flat_hash_map<std::string, std::shared_ptr<const Identity>> by_certificate_name_;

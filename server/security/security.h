@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -50,6 +51,10 @@ class Security {
 
   // Null if there are none.
   const AccessControl* access() const { return identities_.get(); }
+  // Limits of each identity, by name.
+  std::map<std::string, IdentityLimits> limits() const {
+    return identities_ == nullptr ? std::map<std::string, IdentityLimits>() : identities_->limits();
+  }
   TlsCertificates* tls() const { return tls_.get(); }
 
   const SecurityState& state() const { return state_; }
