@@ -67,12 +67,13 @@ void KeepGrpcInitialised() {
   static_cast<void>(once);
 }
 
-// The plugin's own switch would be one for the whole process.
-class ReflectionOption final : public grpc::ServerBuilderOption {
+// Linking the plugin is enough to have it in every server of the process: here it can be left out.
+class WithoutReflection final : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+    const std::string name = grpc::reflection::ProtoServerReflectionPlugin().name();
+    std::erase_if(*plugins, [&name](const auto& plugin) { return plugin->name() == name; });
   }
 };
 
@@ -202,9 +203,10 @@ std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
 absl::Status WaldenServer::Listen() {
   KeepGrpcInitialised();
   grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ConfigureConnections(builder, options_);
-  if (options_.reflection) builder.SetOption(std::make_unique<ReflectionOption>());
+  if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.SetMaxReceiveMessageSize(static_cast<int>(
       std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
   builder.SetMaxSendMessageSize(-1);

@@ -27,9 +27,11 @@ class TlsCertificates::Port {
     const std::shared_ptr<const Certificates> certificates = all_.Current();
     const grpc_ssl_pem_key_cert_pair pair = {certificates->key.c_str(),
                                              certificates->chain.c_str()};
-    const std::string& authorities = certificates->client_authorities;
-    *config = grpc_ssl_server_certificate_config_create(
-        authorities.empty() ? nullptr : authorities.c_str(), &pair, 1);
+    // gRPC wants some authority, also where no client certificate is asked for.
+    const std::string& authorities = certificates->client_authorities.empty()
+                                         ? certificates->chain
+                                         : certificates->client_authorities;
+    *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &pair, 1);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 

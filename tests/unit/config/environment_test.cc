@@ -80,9 +80,10 @@ TEST(Environment, UnknownVariablesAreRefused) {
 }
 
 TEST(Environment, OfTheProcessLeavesOutWhatOthersUse) {
-  const std::vector<std::string> others = {"WALDEN_ADDRESS",      "WALDEN_CONFIG",
-                                           "WALDEN_PORT",         "WALDEN_PORT_7070_TCP_ADDR",
-                                           "WALDEN_SERVICE_HOST", "WALDEN_TEST_BINARIES"};
+  const std::vector<std::string> others = {
+      "WALDEN_ADDRESS",      "WALDEN_CONFIG",        "WALDEN_PORT",   "WALDEN_PORT_7070_TCP_ADDR",
+      "WALDEN_SERVICE_HOST", "WALDEN_TEST_BINARIES", "WALDEN_TLS_CA", "WALDEN_TLS_SERVER_NAME",
+      "WALDEN_TOKEN_FILE"};
   for (const std::string& name : others) setenv(name.c_str(), "x", 1);
   setenv("WALDEN_DATA_DIR", "/a=b", 1);
   setenv("WALDEN_UNKNOWN", "x", 1);
