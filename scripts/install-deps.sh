@@ -21,13 +21,13 @@ packages_of() {
       ;;
     test)
       echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
-        protobuf-compiler protobuf-compiler-grpc prometheus
+        protobuf-compiler protobuf-compiler-grpc openssl prometheus
       ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
-        libyaml-cpp0.7 libisal2 librocksdb7.8 libprometheus-cpp-core1.0 libprometheus-cpp-pull1.0 \
-        libcivetweb1 libssl3 libsystemd0
+        libyaml-cpp0.7 libisal2 librocksdb7.8 libprometheus-cpp-core1.0 \
+        libssl3 libsystemd0
       ;;
     *)
       echo "install-deps.sh: unknown group '$1'; groups are build, test, dev and runtime" >&2
