@@ -96,10 +96,11 @@ Tenants::Policy TenantsFrom(const LimitsConfig& limits,
   policy.default_in_flight_bytes = limits.mailbox_bytes.bytes / 2;
   for (const auto& [name, own] : named) {
     const TenantLimits& everybody = policy.everybody;
-    policy.named[name] = {.in_flight_bytes = own.in_flight_bytes.value_or(everybody.in_flight_bytes),
-                          .calls = own.calls.value_or(everybody.calls),
-                          .append_bytes_per_second = own.append_bytes_per_second.value_or(
-                              everybody.append_bytes_per_second)};
+    policy.named[name] = {
+        .in_flight_bytes = own.in_flight_bytes.value_or(everybody.in_flight_bytes),
+        .calls = own.calls.value_or(everybody.calls),
+        .append_bytes_per_second =
+            own.append_bytes_per_second.value_or(everybody.append_bytes_per_second)};
   }
   return policy;
 }
@@ -315,7 +316,7 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.disk = disk_.get();
   options.tenants = TenantsFrom(config_.limits, security_->limits());
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
-  monitor_->Attach(server_.get());
+  monitor_->Attach({server_.get(), disk_.get(), &security_->state()});
   if (absl::Status status = server_->Serve(); !status.ok()) return status;
   security_->Watch([this] {
     ApplyTenants();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/metrics/bounds_metrics.h"
 #include "server/metrics/process_metrics.h"
 #include "server/metrics/region_metrics.h"
 #include "server/metrics/server_metrics.h"
@@ -14,23 +15,38 @@ namespace walden {
 Collector::Collector(CollectorOptions options, const Readiness* readiness)
     : options_(std::move(options)), readiness_(readiness) {}
 
-void Collector::Attach(const WaldenServer* server) { server_.store(server); }
+void Collector::Attach(const Sources& sources) {
+  absl::MutexLock lock(&mutex_);
+  sources_ = sources;
+}
 
 std::vector<prometheus::MetricFamily> Collector::Collect() const {
   MetricFamilies families;
   AddDaemon(families);
   AddProcessMetrics(families);
   AddDisk(families);
-  if (const WaldenServer* server = server_.load(); server != nullptr) {
-    AddStatistics(server->statistics(), families);
-    AddBudgets(*server, families);
-    server->WithRegistry([&](const RegionRegistry& registry) {
-      AddRegions(registry, options_.max_regions, families);
-      AddFollowers(registry, server->followers().All(), families);
-      AddEngines(registry.namespaces(), families);
-    });
+  Sources sources;
+  {
+    absl::MutexLock lock(&mutex_);
+    sources = sources_;
   }
+  if (sources.disk != nullptr) AddDiskReserve(*sources.disk, families);
+  if (sources.security != nullptr) AddSecurity(*sources.security, families);
+  if (sources.server != nullptr) AddServer(*sources.server, families);
   return std::move(families).Take();
+}
+
+void Collector::AddServer(WaldenServer& server, MetricFamilies& families) const {
+  AddStatistics(server.statistics(), families);
+  AddRetention(server.statistics(), families);
+  AddBudgets(server, families);
+  AddCallers(server, families);
+  server.WithRegistry([&](const RegionRegistry& registry) {
+    AddRegions(registry, options_.max_regions, families);
+    AddFollowers(registry, server.followers().All(), families);
+    AddEngines(registry.namespaces(), families);
+    AddDiskQuotas(registry.namespaces(), families);
+  });
 }
 
 void Collector::AddDaemon(MetricFamilies& families) const {

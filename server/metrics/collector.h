@@ -3,14 +3,16 @@
 
 #include <prometheus/collectable.h>
 
-#include <atomic>
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include "engine/clock.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/disk_space.h"
 #include "server/metrics/metric_families.h"
 #include "server/metrics/readiness.h"
+#include "server/security/security.h"
 #include "server/walden_server.h"
 
 namespace walden {
@@ -27,18 +29,26 @@ class Collector final : public prometheus::Collectable {
   // `readiness` outlives it.
   Collector(CollectorOptions options, const Readiness* readiness);
 
-  // From now on there is something to look at. Once; the server outlives every later Collect.
-  void Attach(const WaldenServer* server);
+  // What is looked at; all of it outlives the collector.
+  struct Sources {
+    WaldenServer* server = nullptr;
+    const DiskSpace* disk = nullptr;  // these may be null
+    const SecurityState* security = nullptr;
+  };
+  // From now on there is something to look at. Once.
+  void Attach(const Sources& sources) ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
   void AddDaemon(MetricFamilies& families) const;
   void AddDisk(MetricFamilies& families) const;
+  void AddServer(WaldenServer& server, MetricFamilies& families) const;
 
   const CollectorOptions options_;
   const Readiness* const readiness_;
-  std::atomic<const WaldenServer*> server_{nullptr};
+  mutable absl::Mutex mutex_;
+  Sources sources_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

@@ -40,6 +40,20 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
      "single requests in a stream that goes on. FENCED: writers that were replaced. CORRUPTION: "
      "reads of damaged records."},
 
+    {Metric::kOpenConnections, "walden_open_connections", Kind::kGauge, "",
+     "Connections of clients."},
+    {Metric::kConnectionsLimit, "walden_connections_limit", Kind::kGauge, "",
+     "limits.max_connections; 0: none."},
+    {Metric::kRefusedConnections, "walden_refused_connections_total", Kind::kCounter, "",
+     "Connections that were closed as they came, because there were too many."},
+    {Metric::kTenantCalls, "walden_tenant_calls", Kind::kGauge, "identity",
+     "Calls under way, by who makes them; of callers who are not told apart the identity is "
+     "empty."},
+    {Metric::kTenantBytes, "walden_tenant_in_flight_bytes", Kind::kGauge, "identity",
+     "Memory of appends that are not answered yet, by who sent them."},
+    {Metric::kTenantRefusals, "walden_tenant_refusals_total", Kind::kCounter, "identity",
+     "Requests that were refused because their sender had reached a limit of its own."},
+
     {Metric::kAppendBatches, "walden_append_batches_total", Kind::kCounter, "",
      "Batches that were accepted, puts and answered retries among them."},
     {Metric::kAppendRecords, "walden_append_records_total", Kind::kCounter, "",
@@ -143,6 +157,15 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
      "Size of the file system that holds data_dir."},
     {Metric::kDiskFree, "walden_disk_free_bytes", Kind::kGauge, "",
      "What an ordinary user can still take of it."},
+    {Metric::kDiskReserve, "walden_disk_reserve_bytes", Kind::kGauge, "",
+     "What must stay free: below it appends are refused with DISK_RESERVE. 0: nothing must."},
+    {Metric::kDiskLow, "walden_disk_low", Kind::kGauge, "",
+     "1 while appends are refused because less than the reserve is free."},
+    {Metric::kDiskQuota, "walden_disk_quota_bytes", Kind::kGauge, "namespace",
+     "What the namespace's logs may take of the disk: past it appends are refused with "
+     "QUOTA_EXCEEDED. 0: no limit."},
+    {Metric::kDiskQuotaUsed, "walden_disk_quota_used_bytes", Kind::kGauge, "namespace",
+     "What they take of it."},
     {Metric::kReclaimedBytes, "walden_reclaimed_bytes_total", Kind::kCounter, "namespace",
      "Disk that went back because all of its records were marked deleted. Engine segment: whole "
      "segment files. Engine rocksdb: about what deleted records took, once RocksDB compacted them "
@@ -152,6 +175,23 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
     {Metric::kSegmentsStarted, "walden_segments_started_total", Kind::kCounter, "namespace, source",
      "Segments that logs began: source spare was prepared before, source fresh had to be allocated "
      "while appends waited. Engine segment."},
+
+    {Metric::kRetentionRounds, "walden_retention_rounds_total", Kind::kCounter, "",
+     "Times that retention deleted something of a region."},
+    {Metric::kRetentionRecords, "walden_retention_records_total", Kind::kCounter, "",
+     "About how many records retention deleted."},
+    {Metric::kRetentionBytes, "walden_retention_bytes_total", Kind::kCounter, "",
+     "About how many bytes they took."},
+    {Metric::kRetentionFailures, "walden_retention_failures_total", Kind::kCounter, "",
+     "Times that it could not delete what it should have."},
+
+    {Metric::kCertificateExpiry, "walden_tls_certificate_expiry_timestamp_seconds", Kind::kGauge,
+     "", "When the daemon's own certificate expires, in Unix time; absent without TLS."},
+    {Metric::kIdentities, "walden_identities", Kind::kGauge, "",
+     "Identities of the identities file in use; 0 without one."},
+    {Metric::kSecurityLoads, "walden_security_loads_total", Kind::kCounter, "what, result",
+     "Times that certificates or identities were read, the first one included. A refused one "
+     "changed nothing: the files have an error, which the log tells."},
 
     {Metric::kRocksdbMemtable, "walden_rocksdb_memtable_bytes", Kind::kGauge, "namespace",
      "Memory tables, those being flushed too."},
@@ -196,12 +236,13 @@ const MetricInfo& InfoOf(Metric metric) { return kTable[static_cast<size_t>(metr
 
 std::vector<MetricGroup> MetricGroups() {
   return {{"The daemon", FromTo(Metric::kBuildInfo, Metric::kProcessStartTime)},
-          {"Calls", FromTo(Metric::kRpcRequests, Metric::kRefused)},
+          {"Calls", FromTo(Metric::kRpcRequests, Metric::kTenantRefusals)},
           {"Appends", FromTo(Metric::kAppendBatches, Metric::kSyncDuration)},
           {"Reads", FromTo(Metric::kReadRecords, Metric::kFollowerLag)},
           {"Memory", FromTo(Metric::kMailboxJobs, Metric::kEntryLimit)},
           {"Regions", FromTo(Metric::kRegions, Metric::kDamagedRanges)},
-          {"Disk", FromTo(Metric::kDiskSize, Metric::kSegmentsStarted)},
+          {"Disk", FromTo(Metric::kDiskSize, Metric::kRetentionFailures)},
+          {"Security", FromTo(Metric::kCertificateExpiry, Metric::kSecurityLoads)},
           {"RocksDB", FromTo(Metric::kRocksdbMemtable, Metric::kRocksdbWaitingReclaim)}};
 }
 

@@ -28,8 +28,8 @@ class Monitor {
   // Serves at once: not ready, and with nothing to look at yet.
   static absl::StatusOr<std::unique_ptr<Monitor>> Start(const MonitorOptions& options);
 
-  // Once. The server must outlive the monitor.
-  void Attach(const WaldenServer* server) { collector_.Attach(server); }
+  // Once. What is looked at must outlive the monitor.
+  void Attach(const Collector::Sources& sources) { collector_.Attach(sources); }
 
   Readiness& readiness() { return readiness_; }
 

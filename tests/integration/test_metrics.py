@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+from walden_certificates import Authority
 from walden_client import BUFFERED
 from walden_daemon import ANY_PORT, flip_byte, find_bytes, run_waldend, small_segments, stopped
 from walden_testcase import SharedDaemonTestCase, WaldenTestCase
@@ -171,6 +172,18 @@ class HostileClientsTest(SharedDaemonTestCase):
 
 
 class PageTest(WaldenTestCase):
+    def start_with_everything(self):
+        """A daemon on both engines and with TLS (which its unix socket does not speak), under load."""
+        daemon = self.new_daemon()
+        issued = Authority().issue(dns=["localhost"])
+        files = {"certificate_file": daemon.folder / "chain.pem", "key_file": daemon.folder / "key.pem"}
+        files["certificate_file"].write_bytes(issued.certificate_pem)
+        files["key_file"].write_bytes(issued.key_pem)
+        daemon.configure({**BOTH_ENGINES, "security": {"tls": files}})
+        daemon.start()
+        self.load(daemon)
+        return daemon
+
     def load(self, daemon):
         """Makes use of everything that metrics tell of."""
         client = self.new_client(daemon)
@@ -191,9 +204,7 @@ class PageTest(WaldenTestCase):
         return client
 
     def test_every_metric_is_documented_and_every_documented_one_is_exposed(self):
-        daemon = self.new_daemon(BOTH_ENGINES)
-        daemon.start()
-        self.load(daemon)
+        daemon = self.start_with_everything()
         _, headers, text = daemon.http("/metrics")
         self.assertTrue(headers["Content-Type"].startswith("text/plain; version=0.0.4"))
         exposed = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
@@ -208,9 +219,7 @@ class PageTest(WaldenTestCase):
 
     def test_promtool_finds_nothing_to_say_about_them(self):
         self.assertIsNotNone(shutil.which("promtool"), "Debian's package prometheus is not installed")
-        daemon = self.new_daemon(BOTH_ENGINES)
-        daemon.start()
-        self.load(daemon)
+        daemon = self.start_with_everything()
         _, _, text = daemon.http("/metrics")
         check = subprocess.run(
             ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
@@ -254,6 +263,19 @@ class NumbersTest(SharedDaemonTestCase):
         self.assertLess(abs(metrics["process_open_fds"] - open_files), 5)
         self.assertLess(
             abs(metrics["process_resident_memory_bytes"] - self.daemon.resident_bytes()), 32 << 20)
+
+    def test_what_bounds_the_daemon_is_told_with_how_much_is_taken(self):
+        region = self.fresh_region()
+        self.client.append(region, 1, [b"x"])
+        metrics = self.daemon.metrics()
+        self.assertEqual(metrics["walden_disk_low"], 0)
+        used = metrics['walden_disk_quota_used_bytes{namespace="default"}']
+        self.assertGreaterEqual(used, 1 << 20)
+        self.assertGreaterEqual(metrics["walden_open_connections"], 1)
+        self.assertEqual(metrics["walden_refused_connections_total"], 0)
+        self.assertEqual(metrics['walden_tenant_in_flight_bytes{identity=""}'], 0)
+        self.assertEqual(metrics["walden_retention_records_total"], 0)
+        self.assertNotIn("walden_tls_certificate_expiry_timestamp_seconds", metrics)
 
     def test_a_segment_that_goes_counts_as_reclaimed(self):
         region = self.fresh_region()
