@@ -24,7 +24,8 @@ constexpr absl::string_view kFileHeader =
 # WALDEN_LIMITS_MAX_BATCH_BYTES, and a list's items are separated by commas.
 # Strongest first: command line, environment, this file, defaults.
 #
-# SIGHUP makes a running daemon read it again. It takes over what "reloads" and logs what else differs.
+# SIGHUP makes a running daemon read it again: it takes over what "reloads" and logs what else
+# differs.
 )";
 
 constexpr absl::string_view kRegionsHeader =

@@ -101,11 +101,11 @@ void ConnectionAcceptor::AcceptOne(const Door& door) {
     return;
   }
   if (!HasRoom()) {
-    ::close(descriptor);
     Refused(MakeError(
         absl::StatusCode::kResourceExhausted, ErrorReason::kLimitExceeded,
         absl::StrCat("connections are closed as they come: ", max_connections(), " are open"),
         {{"field", "limits.max_connections"}, {"limit", absl::StrCat(max_connections())}}));
+    ::close(descriptor);
     return;
   }
   if (door.socket->is_tcp()) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "engine/error.h"
 #include "engine/segment/segment_engine.h"
 #include "server/retention/retention_keeper.h"
@@ -300,6 +301,48 @@ TEST_F(RetentionTest, OnRocksdbWithoutARetentionNothingIsDeleted) {
   AppendMany(10);
   Look();
   EXPECT_EQ(Position().first, 1u);
+}
+
+// Table 1 holds entries, table 2 does not.
+RetentionPlan PlanBesideEntries(LogEngine& engine) {
+  auto log = engine.OpenRegion(9, {.segment_size_bytes = kMiB}, /*create=*/true);
+  EXPECT_TRUE(log.ok()) << log.status();
+  for (int i = 0; i < 12; ++i) {
+    for (const TableId table : {1, 2}) {
+      const testing::Batch batch{.table = table,
+                                 .payloads = {std::string(200'000, 'x')},
+                                 .kind = table == 1 ? TableKind::kEntries : TableKind::kLog};
+      const AppendResult result = testing::CommitOne(**log, batch);
+      EXPECT_TRUE(result.status.ok()) << result.status;
+    }
+  }
+  auto plan = (*log)->PlanRetention({.records = 4}, absl::Now());
+  EXPECT_TRUE(plan.ok()) << plan.status();
+  return plan.ok() ? *plan : RetentionPlan{};
+}
+
+TEST_F(RetentionTest, EntryLogsAreLeftAlone) {
+  UseSegments();
+  auto other = SegmentEngine::Open({.file_system = &disk_,
+                                    .clock = &clock_,
+                                    .data_directory = "/d",
+                                    .namespace_name = "other",
+                                    .spare_segments = 0});
+  ASSERT_TRUE(other.ok()) << other.status();
+  const RetentionPlan plan = PlanBesideEntries(**other);
+  ASSERT_EQ(plan.marks.size(), 1u);
+  EXPECT_EQ(plan.marks[0].table, 2u);
+  EXPECT_EQ(plan.records, 10u) << "of five segments, each with two of either table";
+}
+
+TEST_F(RetentionTest, EntryLogsOnRocksdbAreLeftAlone) {
+  UseSegments();
+  auto other = testing::OpenRocksdbOnFiles(&disk_, "/d/other");
+  ASSERT_TRUE(other.ok()) << other.status();
+  const RetentionPlan plan = PlanBesideEntries(**other);
+  ASSERT_EQ(plan.marks.size(), 1u);
+  EXPECT_EQ(plan.marks[0].table, 2u);
+  EXPECT_EQ(plan.marks[0].through, 8u);
 }
 
 TEST_F(RetentionTest, WhatRocksdbCannotJudgeIsRefusedAndTold) {
