@@ -85,6 +85,7 @@ void FillSegments(const RegionDescription& description, v1::DescribeRegionRespon
     info->set_file(segment.file);
     info->set_allocated_bytes(segment.allocated_bytes);
     info->set_used_bytes(segment.used_bytes);
+    info->set_live_bytes(segment.live_bytes);
     info->set_first_sequence(segment.first);
     info->set_last_sequence(segment.last);
     for (const SegmentTableRange& range : segment.tables) {

@@ -236,7 +236,10 @@ RegionDescription PublishedLog::Describe() const {
       state.last_live = last;
     }
     description.allocated_bytes += segment.file->size();
-    description.live_bytes += segment.index.LiveBytes();
+    const uint64_t live_bytes = segment.index.LiveBytes();
+    // Extents of several tables may overlap (SegmentIndex).
+    shown.live_bytes = std::min(segment.end, kMagicBytes + live_bytes);
+    description.live_bytes += live_bytes;
     description.segments.push_back(std::move(shown));
   }
   for (const auto& [id, state] : tables) description.tables.push_back(state);

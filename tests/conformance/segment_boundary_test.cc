@@ -47,6 +47,23 @@ TEST_P(SegmentBoundaryTest, ABatchThatFillsASegmentExactlyIsStored) {
   ExpectLogHoldsLedger();
 }
 
+TEST_P(SegmentBoundaryTest, ASegmentTellsAboutHowManyOfItsBytesAreLive) {
+  for (int i = 0; i < 4; ++i) ASSERT_STATUS_OK(TryBytes(2000).status);
+  SegmentDescription segment = log().Describe().segments.front();
+  const uint64_t used = segment.used_bytes;
+  EXPECT_EQ(segment.live_bytes, used) << "nothing is deleted";
+  MarkDeleted(1, 2);
+  for (int round = 0; round < 2; ++round) {
+    segment = log().Describe().segments.front();
+    EXPECT_EQ(segment.used_bytes, used);
+    EXPECT_LE(segment.live_bytes, used);
+    EXPECT_GE(segment.live_bytes, 2 * 2000u);
+    RestartEngine();
+  }
+  MarkDeleted(1, 4);
+  EXPECT_LT(log().Describe().segments.front().live_bytes, 100u) << "the file's head alone";
+}
+
 TEST_P(SegmentBoundaryTest, ABatchLargerThanASegmentIsRefusedAndLeavesNothingBehind) {
   Append(1, 1);
   EXPECT_ERROR(TryBytes(full_ + 1).status, kInvalidArgument, kLimitExceeded);
