@@ -10,6 +10,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "engine/clock.h"
+#include "server/recent_events.h"
 
 namespace walden {
 namespace {
@@ -109,22 +111,20 @@ void StartLogging(LogSeverity lowest, LogStyle style) {
 
 void SetLogLevel(LogSeverity lowest) { spdlog::default_logger_raw()->set_level(ToSpdlog(lowest)); }
 
+std::string FormatLogField(const LogField& field) {
+  if (const auto* text = std::get_if<std::string>(&field.value)) {
+    if (!NeedsQuotes(*text)) return absl::StrCat(field.key, "=", *text);
+    return absl::StrCat(field.key, "=\"", absl::Utf8SafeCEscape(*text), "\"");
+  }
+  if (const auto* number = std::get_if<uint64_t>(&field.value)) {
+    return absl::StrCat(field.key, "=", *number);
+  }
+  return absl::StrCat(field.key, "=", std::get<double>(field.value));
+}
+
 std::string FormatLogText(absl::string_view event, LogFields fields) {
   std::string line(event);
-  for (const LogField& field : fields) {
-    absl::StrAppend(&line, " ", field.key, "=");
-    if (const auto* text = std::get_if<std::string>(&field.value)) {
-      if (NeedsQuotes(*text)) {
-        absl::StrAppend(&line, "\"", absl::Utf8SafeCEscape(*text), "\"");
-      } else {
-        line.append(*text);
-      }
-    } else if (const auto* number = std::get_if<uint64_t>(&field.value)) {
-      absl::StrAppend(&line, *number);
-    } else {
-      absl::StrAppend(&line, std::get<double>(field.value));
-    }
-  }
+  for (const LogField& field : fields) absl::StrAppend(&line, " ", FormatLogField(field));
   return line;
 }
 
@@ -147,6 +147,9 @@ std::string FormatLogJson(absl::string_view event, LogFields fields) {
 }
 
 void Log(LogSeverity severity, absl::string_view event, LogFields fields) {
+  if (severity >= LogSeverity::kWarning) {
+    RecentEvents::OfProcess()->Add(WallClock::Real()->UnixMillis(), severity, event, fields);
+  }
   spdlog::logger* const logger = spdlog::default_logger_raw();
   const spdlog::level::level_enum level = ToSpdlog(severity);
   if (!logger->should_log(level)) return;

@@ -33,8 +33,12 @@ struct LogField {
 
 using LogFields = std::initializer_list<LogField>;
 
-// Any thread. `event` is a short constant text; what varies belongs in the fields.
+// Any thread. `event` is a short constant text; what varies belongs in the fields. Warnings and
+// errors go to RecentEvents too, whatever the lowest severity is: nothing secret may be in them.
 void Log(LogSeverity severity, absl::string_view event, LogFields fields = {});
+
+// "key=value", the value quoted if it must be.
+std::string FormatLogField(const LogField& field);
 
 // What Log adds to the line's time and level; exposed for tests.
 std::string FormatLogText(absl::string_view event, LogFields fields);

@@ -477,7 +477,7 @@ std::vector<RegionLook> RegionRegistry::Regions() const {
         looks.push_back({key, RegionLook::State::kClosing, nullptr});
         break;
       case State::kBroken:
-        looks.push_back({key, RegionLook::State::kBroken, nullptr});
+        looks.push_back({key, RegionLook::State::kBroken, nullptr, entry->broken});
         break;
     }
   }

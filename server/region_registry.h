@@ -95,6 +95,7 @@ struct RegionLook {
   RegionKey key;
   State state = State::kOpening;
   std::shared_ptr<const RegionActor> actor;  // kOpen; to be let go of soon
+  absl::Status broken;                       // kBroken: why it could not be opened
 };
 
 // Any thread may use it. Keys must name namespaces that exist.
@@ -139,6 +140,7 @@ class RegionRegistry : private ActorHost {
                             absl::FunctionRef<bool(const VerifyProgress&)> report);
 
   uint64_t open_regions() const;
+  uint64_t max_open_regions() const { return options_.max_open_regions; }
 
   // Every region but the closed ones, in no order. Blocks nobody for long.
   std::vector<RegionLook> Regions() const;

@@ -92,6 +92,7 @@ class WaldenServer {
   // Null without a sink.
   const Audit* audit() const { return audit_.get(); }
   RegionRegistry& registry() { return *registry_; }
+  const RpcContext& context() const { return context_; }
   const ReaderBudget& reader_budget() const { return *context_.reader_budget; }
   const entry::EntryMemory& entry_memory() const { return entry_memory_; }
   const Followers& followers() const { return followers_; }

@@ -8,7 +8,9 @@
 
 namespace walden {
 
-Monitor::Monitor(const MonitorOptions& options) : collector_(options.collector, &readiness_) {}
+Monitor::Monitor(const MonitorOptions& options)
+    : collector_(options.collector, &readiness_),
+      pages_(options.collector.data_directory, &readiness_) {}
 
 absl::StatusOr<std::unique_ptr<Monitor>> Monitor::Start(const MonitorOptions& options) {
   std::unique_ptr<Monitor> monitor(new Monitor(options));
@@ -20,8 +22,12 @@ absl::StatusOr<std::unique_ptr<Monitor>> Monitor::Start(const MonitorOptions& op
   return monitor;
 }
 
-HttpServer::Routes Monitor::Routes() const {
-  return {{"/metrics",
+HttpServer::Routes Monitor::Routes() {
+  return {{"/", {[](const HttpRequest&) { return StatusPages::Page(); }}},
+          {"/status.json",
+           {[this](const HttpRequest& request) { return pages_.Status(request); },
+            HttpServer::Speed::kSlow}},
+          {"/metrics",
            {[this](const HttpRequest&) {
               return HttpResponse{
                   .content_type = "text/plain; version=0.0.4; charset=utf-8",

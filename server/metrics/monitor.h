@@ -1,5 +1,6 @@
 // What watches a daemon from its start to its end: metrics, health and readiness over HTTP.
 //
+//   /             the status page, which asks for /status.json (docs/status_page.md)
 //   /metrics   for Prometheus (docs/metrics.md)
 //   /healthz   200 while the process lives: also while regions are opened and calls are drained
 //   /readyz    200 while calls are served, otherwise 503 with the reason as text
@@ -13,6 +14,7 @@
 #include "server/metrics/collector.h"
 #include "server/metrics/http_server.h"
 #include "server/metrics/readiness.h"
+#include "server/metrics/status_pages.h"
 #include "server/walden_server.h"
 
 namespace walden {
@@ -29,7 +31,10 @@ class Monitor {
   static absl::StatusOr<std::unique_ptr<Monitor>> Start(const MonitorOptions& options);
 
   // Once. What is looked at must outlive the monitor.
-  void Attach(const Collector::Sources& sources) { collector_.Attach(sources); }
+  void Attach(const Collector::Sources& sources) {
+    collector_.Attach(sources);
+    pages_.Attach(sources.server, sources.disk);
+  }
 
   Readiness& readiness() { return readiness_; }
 
@@ -39,10 +44,11 @@ class Monitor {
  private:
   explicit Monitor(const MonitorOptions& options);
 
-  HttpServer::Routes Routes() const;
+  HttpServer::Routes Routes();
 
   Readiness readiness_;
   Collector collector_;
+  StatusPages pages_;
   std::unique_ptr<HttpServer> http_;  // goes first
 };
 
