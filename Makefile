@@ -1,7 +1,7 @@
 # The commands of everyday work, each a line or two of what one would type. `make help` lists them.
 # ARGS="..." goes to the program that a command runs: make run ARGS="--config my.yaml".
 .DEFAULT_GOAL := help
-.PHONY: run test bench format lint clean help packages
+.PHONY: run test browser bench format lint clean help packages
 MAKEFLAGS += --no-print-directory
 
 RELEASE := build/release
@@ -22,6 +22,11 @@ test: packages $(RELEASE)/build.ninja  ## build everything and run every test
 	@scripts/install-deps.sh test
 	cmake --build $(RELEASE)
 	ctest --test-dir $(RELEASE) --output-on-failure -j $(JOBS) $(ARGS)
+
+browser: packages $(RELEASE)/build.ninja  ## test the status page in headless Chromium, which it installs
+	@scripts/install-deps.sh test browser
+	cmake --build $(RELEASE) --target waldend walden
+	ctest --test-dir $(RELEASE) -C browser -L '^browser$$' --no-tests=error --output-on-failure $(ARGS)
 
 bench: packages $(RELEASE)/build.ninja  ## measure Walden beside its ceilings; JSON goes to build/bench.json
 	cmake --build $(RELEASE) --target waldend walden_bench

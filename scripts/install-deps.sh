@@ -5,6 +5,7 @@
 #
 #   build    compile everything, tests and benchmarks too
 #   test     run the tests
+#   browser  test the status page, with Chromium
 #   dev      format and lint
 #   runtime  run a waldend that was built elsewhere
 #
@@ -23,6 +24,7 @@ packages_of() {
       echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
         protobuf-compiler protobuf-compiler-grpc openssl prometheus
       ;;
+    browser) echo chromium python3-websocket fonts-dejavu-core ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
@@ -30,7 +32,7 @@ packages_of() {
         libssl3 libsystemd0
       ;;
     *)
-      echo "install-deps.sh: unknown group '$1'; groups are build, test, dev and runtime" >&2
+      echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev and runtime" >&2
       return 2
       ;;
   esac
@@ -46,7 +48,7 @@ if [[ "${1:-}" == --print ]]; then
   shift
 fi
 if [[ $# -eq 0 ]]; then
-  echo "usage: scripts/install-deps.sh [--print] build|test|dev|runtime..." >&2
+  echo "usage: scripts/install-deps.sh [--print] build|test|browser|dev|runtime..." >&2
   exit 2
 fi
 
