@@ -122,7 +122,13 @@ absl::Status BackupCommand::BackUp(const std::vector<uint64_t>& regions) {
     const absl::Status done =
         WithContext(BackUpRegion(region), absl::StrCat("region ", region, ": "));
     if (done.ok()) continue;
-    if (!absl::IsDataLoss(done)) return done;
+    if (!absl::IsDataLoss(done)) {
+      progress_.Clear();
+      if (!absl::IsFailedPrecondition(done)) {
+        session_.Note("what was copied is kept: the same command again goes on behind it");
+      }
+      return done;
+    }
     progress_.Clear();
     if (first_failure.ok()) {
       first_failure = done;
@@ -170,7 +176,7 @@ absl::Status BackupCommand::BackUpRegion(uint64_t region) {
   if (!committed.ok()) return FromEngine(committed);
   BackupCounts counts{.regions = 1,
                       .tables = cut->tables.size(),
-                      .new_records = (*writer)->added_records() + (*writer)->found_records(),
+                      .new_records = (*writer)->added_records(),
                       .new_payload_bytes = (*writer)->added_payload_bytes()};
   for (const backup::DataFile& file : (*writer)->manifest().files) {
     for (const backup::Run& run : file.runs) {
@@ -208,7 +214,7 @@ absl::Status BackupCommand::PrintRegion(const backup::Manifest& manifest,
   std::string text = absl::StrCat(
       "region ", manifest.region, ": as of ", manifest.taken_at, ", ", FormatCount(counts.tables),
       " tables, ", FormatCount(counts.records), " records, ", FormatBytes(counts.payload_bytes),
-      "; ", FormatCount(counts.new_records), " of them new\n");
+      "; ", FormatCount(counts.new_records), " of them copied now\n");
   if (!manifest.exact) {
     absl::StrAppend(&text, "region ", manifest.region,
                     ": marks rose all the time and are later than that; the rest is as of then\n");

@@ -38,6 +38,7 @@ class Restore {
   absl::Status CheckRoom();
   absl::Status WriteMarker();
   absl::Status CopyOne(const RegionReader& source);
+  absl::Status TryCopy(const RegionReader& source);
   absl::Status Finish();
   RegionOptions Options() const { return {.segment_size_bytes = options_.segment_size_bytes}; }
 
@@ -227,6 +228,20 @@ absl::Status Restore::WriteMarker() {
 }
 
 absl::Status Restore::CopyOne(const RegionReader& source) {
+  const RestoreProgress before = seen_;
+  absl::Status copied = TryCopy(source);
+  const bool differs =
+      absl::IsFailedPrecondition(copied) || absl::IsAborted(copied) || absl::IsInternal(copied);
+  if (!differs || !begun_.contains(source.manifest().region)) return copied;
+  // What an earlier run left cannot be gone on with: a crash between two writes may have used up
+  // numbers that its records were to have.
+  const absl::Status dropped = engine_->DropRegion(source.manifest().region).status();
+  if (!dropped.ok()) return dropped;
+  seen_ = before;
+  return TryCopy(source);
+}
+
+absl::Status Restore::TryCopy(const RegionReader& source) {
   const Manifest& manifest = source.manifest();
   auto target = engine_->OpenRegion(manifest.region, Options(), /*create=*/true);
   if (!target.ok()) return target.status();

@@ -116,7 +116,8 @@ TEST_P(RestoreTest, WhereverItCrashesNobodyOpensItAndTheSameCallFinishesIt) {
     const auto again = RunOn(*copy);
     if (!again.ok()) {
       // Only if it was done already.
-      ASSERT_THAT(again.status().message(), HasSubstr("exists in /data/default already"));
+      ASSERT_THAT(std::string(again.status().message()),
+                  HasSubstr("exists in /data/default already"));
     }
     ASSERT_EQ(Show(*copy, 7), log_.Show());
     ASSERT_EQ(Show(*copy, 8), other_.Show());
