@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import threading
 import time
 import unittest
 
@@ -274,6 +275,12 @@ class AuditTest(AuthorizationTestCase):
 
 
 class ReloadTest(AuthorizationTestCase):
+    def end_in_time(self, stream):
+        """Whatever is waited for: a stream that does not end by itself is cancelled."""
+        watch = threading.Timer(20, stream.cancel)
+        watch.start()
+        self.addCleanup(watch.cancel)
+
     def write(self, *identities):
         loaded = self.daemon.log_text().count("identities loaded")
         self.write_identities(self.daemon, identities)
@@ -314,6 +321,7 @@ class ReloadTest(AuthorizationTestCase):
         ends = []
         for region in (10, 11):  # one at the end of a log, one before its beginning
             stream = client.open_read(region, 1, follow=True)
+            self.end_in_time(stream)
             records = iter(stream)
             if region == 10:
                 self.assertEqual(next(records), (1, b"first"))
@@ -329,7 +337,9 @@ class ReloadTest(AuthorizationTestCase):
     def test_a_follower_whose_rights_stay_goes_on_over_a_reload(self):
         client = self.client_with(self.daemon, self.other)
         client.append(10, 1, [b"first"])
-        records = iter(client.open_read(10, 1, follow=True))
+        follower = client.open_read(10, 1, follow=True)
+        self.end_in_time(follower)
+        records = iter(follower)
         self.assertEqual(next(records), (1, b"first"))
         self.write(identity("renamed", [rule([10])], self.other))
         client.append(10, 1, [b"second"])
@@ -338,6 +348,7 @@ class ReloadTest(AuthorizationTestCase):
     def test_an_append_stream_meets_the_new_rules_at_its_next_request(self):
         client = self.client_with(self.daemon, self.other)
         stream = client.append_stream()
+        self.end_in_time(stream)
         answers = stream.answers()
         stream.send(append_request(10, 1, [b"x"]))
         self.assertEqual(next(answers)[1].first_sequence, 1)
