@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "engine/disk_space.h"
 #include "engine/io/file_system.h"
-#include "server/logging.h"
+#include "server/logged_events.h"
 #include "server/metrics/monitor.h"
 #include "server/security/audit_log.h"
 #include "server/security/security.h"
@@ -19,10 +19,6 @@
 #include "server/walden_server.h"
 
 namespace walden {
-
-inline constexpr char kVersion[] = WALDEN_VERSION;
-
-LogSeverity SeverityOf(LogLevel level);
 
 class Daemon {
  public:
@@ -32,13 +28,12 @@ class Daemon {
                                                        FileSystem* file_system);
   ~Daemon();
 
-  // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
   // Takes over what a running daemon can of a new configuration, and loads certificates and
-  // identities again. Logs every field that differs, the old and the new value, and whether it needs
-  // a restart. Not beside Stop or another Reload.
+  // identities again. Logs every field that differs, the old and the new value, and whether it
+  // needs a restart. Not beside Stop or another Reload.
   void Reload(const Config& wanted);
 
-  // Graceful: see WaldenServer::Stop.
+  // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
   absl::Status Stop();
 
   // What is in force.
@@ -49,8 +44,6 @@ class Daemon {
   Security& security() { return *security_; }
 
  private:
-  class LoggedEvents;
-
   explicit Daemon(const Config& config);
 
   absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine(FileSystem* file_system,

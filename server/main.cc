@@ -23,10 +23,12 @@
 #include "config/print.h"
 #include "engine/io/posix_file_system.h"
 #include "server/daemon.h"
+#include "server/from_config.h"
 #include "server/lifecycle/service_manager.h"
 #include "server/logging.h"
 #include "server/security/exposure.h"
 #include "server/ticker.h"
+#include "server/version.h"
 
 namespace walden {
 namespace {

@@ -77,14 +77,16 @@ class LockTest(WaldenTestCase):
     def test_a_second_daemon_on_the_same_directory_says_who_holds_it(self):
         daemon = self.new_daemon()
         daemon.start()
-        second = run_waldend(
-            "--data-dir", daemon.data, "--listen", f"unix:{daemon.folder}/second.sock",
-            environment={"WALDEN_METRICS_LISTEN": ANY_PORT},
-        )
-        message = second.stderr.decode()
-        self.assertNotEqual(second.returncode, 0)
-        self.assertIn(str(daemon.process.pid), message)
-        self.assertIn(str(daemon.data), message)
+        # Also if it wants the port of the first one's metrics, too.
+        for port in (ANY_PORT, daemon.metrics_address()):
+            second = run_waldend(
+                "--data-dir", daemon.data, "--listen", f"unix:{daemon.folder}/second.sock",
+                environment={"WALDEN_METRICS_LISTEN": port},
+            )
+            message = second.stderr.decode()
+            self.assertNotEqual(second.returncode, 0)
+            self.assertIn(str(daemon.process.pid), message)
+            self.assertIn(str(daemon.data), message)
         client = self.new_client(daemon)
         client.append(1, 1, [b"the first one is not disturbed"])
 

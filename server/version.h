@@ -1,0 +1,8 @@
+// The version of the daemon, as CMake has it.
+#pragma once
+
+namespace walden {
+
+inline constexpr char kVersion[] = WALDEN_VERSION;
+
+}  // namespace walden
