@@ -59,7 +59,7 @@ absl::StatusOr<ServerProcess> ServerProcess::Connect(ChildProcess process,
     if (absl::Status status = process.CheckRunning(); !status.ok()) return status;
     if (channel->WaitForConnected(std::chrono::system_clock::now() +
                                   std::chrono::milliseconds(100))) {
-      return ServerProcess(std::move(process), std::move(channel));
+      return ServerProcess(std::move(process), std::move(channel), address);
     }
   }
   return absl::DeadlineExceededError(absl::StrCat("nobody listens on ", address, " after ",

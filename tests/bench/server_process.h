@@ -28,19 +28,21 @@ class ServerProcess {
                                                    const std::string& configuration = "");
 
   const ChannelPtr& channel() const { return channel_; }
+  const std::string& address() const { return address_; }
   pid_t pid() const { return process_.pid(); }
 
   // Lets it end gracefully.
   absl::Status Stop();
 
  private:
-  ServerProcess(ChildProcess process, ChannelPtr channel)
-      : process_(std::move(process)), channel_(std::move(channel)) {}
+  ServerProcess(ChildProcess process, ChannelPtr channel, std::string address)
+      : process_(std::move(process)), channel_(std::move(channel)), address_(std::move(address)) {}
 
   static absl::StatusOr<ServerProcess> Connect(ChildProcess process, const std::string& address);
 
   ChildProcess process_;
   ChannelPtr channel_;
+  std::string address_;
 };
 
 // A data directory's worth of disk is given back between rounds: marks everything of the tables

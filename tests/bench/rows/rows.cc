@@ -22,6 +22,7 @@ const std::vector<RowDefinition>& AllRows() {
       {"rocksdb_read", "Read of 1 GiB in 1 KiB records, RocksDB", &RunRocksdbRead},
       {"rocksdb_commit", "RocksDB engine alone, group commits of 256 KiB", &RunRocksdbCommit},
       {"rocksdb_open", "opening a RocksDB namespace of 10,000 tables", &RunRocksdbOpen},
+      {"tenants", "a quiet tenant beside a greedy one", &RunTenants},
       {"memory", "resident memory at steady load", &RunMemory},
   };
   return rows;

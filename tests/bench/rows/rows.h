@@ -29,6 +29,7 @@ RowResult RunAppendStreamRow(const Options& options);
 RowResult RunReadRow(const Options& options);
 RowResult RunManyRegions(const Options& options);
 RowResult RunMemory(const Options& options);
+RowResult RunTenants(const Options& options);
 
 // The entry log, through the daemon.
 RowResult RunPutRow(const Options& options);
