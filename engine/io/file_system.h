@@ -116,6 +116,9 @@ class FileSystem {
   // with that process in the message.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
 
+  // Bytes of the file, which is not opened.
+  virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
+
   // When the file was last written.
   virtual absl::StatusOr<absl::Time> LastWritten(const std::string& path) = 0;
 

@@ -132,6 +132,12 @@ class PosixFileSystemImpl final : public FileSystem {
     return std::unique_ptr<DirectoryLock>(std::move(lock));
   }
 
+  absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
+    struct stat info = {};
+    if (::stat(path.c_str(), &info) != 0) return PosixError("stat", path, errno);
+    return static_cast<uint64_t>(info.st_size);
+  }
+
   absl::StatusOr<absl::Time> LastWritten(const std::string& path) override {
     struct stat info = {};
     if (::stat(path.c_str(), &info) != 0) return PosixError("stat", path, errno);

@@ -138,6 +138,7 @@ class FaultFileSystem final : public FileSystem {
   absl::Status RemoveDirectory(const std::string& path) override;
   absl::Status SyncDirectory(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) override;
+  absl::StatusOr<uint64_t> FileSize(const std::string& path) override;
   absl::StatusOr<absl::Time> LastWritten(const std::string& path) override;
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
 

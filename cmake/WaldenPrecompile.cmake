@@ -1,0 +1,27 @@
+# Parses the headers that nearly every file of a target includes once instead of once a file, which
+# halves the time of a build. Files include what they need all the same: the preset `clang` goes
+# without, and .ci/run builds it.
+set(common_headers <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
+                   <absl/synchronization/mutex.h> <absl/time/time.h> <functional> <map> <memory>
+                   <string> <vector>)
+set(rpc_headers ${common_headers} <grpcpp/grpcpp.h> <walden/v1/wal.grpc.pb.h>
+                <walden/v1/entry.grpc.pb.h> <walden/v1/admin.grpc.pb.h>)
+set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
+
+# walden_precompile(HEADER... TARGETS TARGET...): of the targets that are part of this build.
+function(walden_precompile)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "TARGETS")
+  foreach(target ${arg_TARGETS})
+    if(TARGET ${target})
+      target_precompile_headers(${target} PRIVATE ${arg_UNPARSED_ARGUMENTS})
+    endif()
+  endforeach()
+endfunction()
+
+walden_precompile(${common_headers} TARGETS walden_engine walden_actors walden_config)
+walden_precompile(${rpc_headers} TARGETS walden_server walden_metrics walden_daemon walden_cli walden_bench)
+walden_precompile(${common_headers} ${test_headers}
+  TARGETS walden_conformance walden_segment_test walden_rocksdb_test walden_entry_test
+          walden_backup_test walden_transfer_test engine_unit_test config_test actors_test)
+walden_precompile(${rpc_headers} ${test_headers}
+  TARGETS server_test metrics_test security_test walden_cli_test)
