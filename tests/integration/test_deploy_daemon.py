@@ -212,6 +212,9 @@ class ProbesTest(WaldenTestCase):
     def test_a_daemon_that_hangs_fails_the_liveness_probe(self):
         self.start_as_the_kubelet_does()
         self.daemon.signal(signal.SIGSTOP)
+        # Its threads go on until one of them has taken the signal.
+        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status")
+        self.eventually(lambda: "State:\tT" in status.read_text(), "it is stopped")
         self.assertFalse(self.passes("liveness"))
         self.daemon.signal(signal.SIGCONT)
         self.eventually(lambda: self.passes("liveness"), "it lives again")

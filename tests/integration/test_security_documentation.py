@@ -46,7 +46,7 @@ class SetUpTest(TlsTestCase):
         shown = subprocess.run(
             ["/usr/bin/python3", ROOT / "docs/examples/secure_client.py", address, *files],
             capture_output=True, text=True, timeout=120)
-        self.assertEqual((shown.returncode, shown.stdout), (0, "appended 1\n"), shown.stderr)
+        self.assertEqual((shown.returncode, shown.stdout), (0, "appended 2\n"), shown.stderr)
         self.assertEqual((daemon.folder / "ingest.token").stat().st_mode & 0o777, 0o600)
 
     def test_the_python_lines_are_the_examples(self):

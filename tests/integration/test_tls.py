@@ -95,7 +95,7 @@ class ServerCertificateTest(TlsTestCase):
         variables = {"WALDEN_TLS_CA": str(authority), "WALDEN_TOKEN_FILE": str(token)}
         done = run_walden("read", *at, "-r", "1", "-t", "1", environment=variables)
         self.assertEqual((done.returncode, done.stdout), (0, b"hello\n"))
-        done = run_walden("bench", "append", *at, "--duration", "300ms", environment=variables)
+        done = run_walden("bench", *at, "-r", "1", "--seconds", "300ms", environment=variables)
         self.assertEqual(done.returncode, 0, done.stderr)
         done = run_walden("read", *at, "--tls-ca", authority, "-r", "1", "-t", "1")
         self.assertEqual(done.returncode, 9)
