@@ -40,7 +40,8 @@ TEST(ErrorMappingTest, AnErrorWithoutReasonKeepsItsCode) {
 
 absl::Duration RetryDelayOf(const absl::Status& status) {
   google::rpc::RetryInfo retry;
-  for (const google::protobuf::Any& detail : DetailsOf(ToGrpcStatus(status)).details()) {
+  const auto details = DetailsOf(ToGrpcStatus(status));
+  for (const google::protobuf::Any& detail : details.details()) {
     if (!detail.UnpackTo(&retry)) continue;
     return absl::Seconds(retry.retry_delay().seconds()) +
            absl::Nanoseconds(retry.retry_delay().nanos());
