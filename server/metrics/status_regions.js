@@ -69,6 +69,10 @@ function updateRegion(row, region) {
   const f = region.usage;
   setText(row.liveText, f ? bytes(f.live_bytes) : '–');
   row.liveFill.style.width = (f && f.allocated_bytes ? Math.min(100, 100 * f.live_bytes / f.allocated_bytes) : 0) + '%';
+  // An error without figures beside it takes their room.
+  const wide = Boolean(region.error && !f);
+  for (const id of ['tables', 'segments', 'records', 'allocated', 'live']) row.cells_[id].hidden = wide;
+  row.cells_.pin.colSpan = wide ? 6 : 1;
   const damaged = f && f.damaged_ranges ? f.damaged_ranges + ' damaged ' + (f.damaged_ranges === 1 ? 'range' : 'ranges') + ' quarantined; ' : '';
   setText(row.cells_.pin, region.error || damaged + oldestText(f && f.oldest));
   setClass(row.cells_.pin, region.error || damaged ? 'text c-pin error' : 'text c-pin');

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -128,6 +129,7 @@ class WatchedDaemonTest(unittest.TestCase):
 
     def test_looking_opens_no_region_and_bad_questions_are_refused(self):
         self.client.close_region(TORN)
+        time.sleep(1.2)  # what is told may be a second old
         told = json.loads(get(f"{self.url}status.json?region={TORN}")[1])
         self.assertIn(told["selected"]["state"], ("closed", "unknown"))
         (info,) = [r for r in self.client.list_regions() if r.region_id == TORN]

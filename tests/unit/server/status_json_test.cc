@@ -102,7 +102,7 @@ TEST_F(StatusJsonTest, ShowsWhatItsSourcesTell) {
   EXPECT_EQ(json["disk"]["reserve_bytes"], 5);
   EXPECT_EQ(json["events"][0]["severity"], "error");
   EXPECT_EQ(json["events"][0]["region"], "7");
-  EXPECT_EQ(json["events"][0]["text"], "file=seg_\xEF\xBF\xBD")
+  EXPECT_EQ(json["events"][0]["text"], "file=\"seg_\xEF\xBF\xBD\"")
       << "bytes that are no text must not spoil the rest";
   sources.disk = [] { return StatusJson::Disk{.free_bytes = absl::UnknownError("no disk")}; };
   const Json failing = Look(std::nullopt, sources)["disk"];
