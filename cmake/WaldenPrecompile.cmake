@@ -8,19 +8,30 @@ set(rpc_headers ${common_headers} <grpcpp/grpcpp.h> <walden/v1/wal.grpc.pb.h>
                 <walden/v1/entry.grpc.pb.h> <walden/v1/admin.grpc.pb.h>)
 set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
 
+# Of what was precompiled GCC 12 forgets that it is the system's, and then warns of std::string where
+# long literals are made into one, as tests do. To be linked behind walden_flags.
+add_library(walden_precompiled_strings INTERFACE)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(walden_precompiled_strings
+                         INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overread)
+endif()
+
 # walden_precompile(HEADER... TARGETS TARGET...): of the targets that are part of this build.
 function(walden_precompile)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "TARGETS")
   foreach(target ${arg_TARGETS})
     if(TARGET ${target})
       target_precompile_headers(${target} PRIVATE ${arg_UNPARSED_ARGUMENTS})
-      if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-        # Of what was precompiled GCC 12 forgets that it is the system's, and then warns of std::string.
-        target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-restrict -Wno-stringop-overread)
-      endif()
     endif()
   endforeach()
 endfunction()
+
+foreach(target walden_bench walden_conformance walden_segment_test walden_rocksdb_test walden_entry_test
+               walden_backup_test walden_transfer_test)
+  if(TARGET ${target})
+    target_link_libraries(${target} PRIVATE walden_precompiled_strings)
+  endif()
+endforeach()
 
 walden_precompile(${common_headers} TARGETS walden_engine walden_actors walden_config)
 walden_precompile(${rpc_headers} TARGETS walden_server walden_metrics walden_daemon walden_cli walden_bench)

@@ -271,7 +271,7 @@ class Report:
         file = self.pictures / f"status-{number}.png"
         subprocess.run(
             [browser, "--headless=new", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1600",
-             "--timeout=6000", f"--screenshot={file}", f"http://127.0.0.1:{self.daemon.http_port}/"],
+             "--virtual-time-budget=9000", f"--screenshot={file}", f"http://127.0.0.1:{self.daemon.http_port}/"],
             check=False, capture_output=True, timeout=60,
         )
 

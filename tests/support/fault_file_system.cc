@@ -258,6 +258,13 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> FaultFileSystem::LockDirectory(
   return std::unique_ptr<DirectoryLock>(std::make_unique<HeldLock>(this, node, process_));
 }
 
+absl::StatusOr<uint64_t> FaultFileSystem::FileSize(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "stat", path);
+  return node->file.size();
+}
+
 absl::StatusOr<absl::Time> FaultFileSystem::LastWritten(const std::string& path) {
   absl::MutexLock lock(&mu_);
   const NodePtr node = Find(path);
