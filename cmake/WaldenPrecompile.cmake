@@ -13,7 +13,8 @@ set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
 add_library(walden_precompiled_strings INTERFACE)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(walden_precompiled_strings
-                         INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overread)
+                         INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow
+                                   -Wno-stringop-overread)
 endif()
 
 # walden_precompile(HEADER... TARGETS TARGET...): of the targets that are part of this build.
