@@ -28,7 +28,7 @@ function(walden_precompile)
 endfunction()
 
 foreach(target walden_bench walden_conformance walden_segment_test walden_rocksdb_test walden_entry_test
-               walden_backup_test walden_transfer_test)
+               walden_backup_test walden_transfer_test walden_cli_test)
   if(TARGET ${target})
     target_link_libraries(${target} PRIVATE walden_precompiled_strings)
   endif()

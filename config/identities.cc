@@ -128,7 +128,8 @@ class IdentitiesReader {
 
   IdentityConfig ReadIdentity(const YAML::Node& node, const std::string& path) {
     IdentityConfig identity;
-    const auto values = ReadMap(node, path, {"name", "token_sha256", "certificate_name", "rules", "limits"});
+    const auto values =
+        ReadMap(node, path, {"name", "token_sha256", "certificate_name", "rules", "limits"});
     if (!node.IsMap()) return identity;
     for (const auto& [key, value] : values) {
       const std::string here = absl::StrCat(path, ".", key);

@@ -39,8 +39,7 @@ ParseResult ParseRecord(absl::string_view bytes, uint64_t room) {
   const uint64_t value_bytes = GetU32(bytes.data() + kValueLengthOffset);
   const uint64_t record_bytes = kHeaderBytes + value_bytes;
   if (value_bytes < kValueVersionBytes || record_bytes > room) {
-    result.reason =
-        value_bytes == 0 ? "value length is 0" : "record runs past the end of the file";
+    result.reason = value_bytes == 0 ? "value length is 0" : "record runs past the end of the file";
     return result;
   }
   if (bytes.size() < record_bytes) {
