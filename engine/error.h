@@ -52,8 +52,9 @@ enum class ErrorReason {
   kUnsupportedFormat,
   kWrongEngine,
   kWrongBackup,
+  kLast = kWrongBackup,  // of the list
 };
-inline constexpr size_t kErrorReasons = static_cast<size_t>(ErrorReason::kWrongEngine) + 1;
+inline constexpr size_t kErrorReasons = static_cast<size_t>(ErrorReason::kLast) + 1;
 
 // "INVALID_FIELD", ...
 absl::string_view ErrorReasonName(ErrorReason reason);

@@ -26,6 +26,15 @@ TEST(ErrorTest, CarriesCodeMessageReasonAndMetadata) {
                                                                 {"actual_next_sequence", "7"}}));
 }
 
+TEST(ErrorTest, EveryReasonIsFoundAgainInItsError) {
+  for (size_t i = 0; i < kErrorReasons; ++i) {
+    const auto reason = static_cast<ErrorReason>(i);
+    EXPECT_NE(ErrorReasonName(reason), "UNKNOWN") << i;
+    EXPECT_EQ(ErrorReasonOf(MakeError(absl::StatusCode::kAborted, reason, "")), reason) << i;
+  }
+  EXPECT_EQ(ErrorReasonOf(absl::AbortedError("")), std::nullopt);
+}
+
 TEST(ErrorTest, MetadataMayBeAbsentOrEmpty) {
   const auto none = GetErrorInfo(
       MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown, "stopping"));

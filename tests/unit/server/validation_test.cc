@@ -28,6 +28,7 @@ class ValidationTest : public ::testing::Test {
     context_.registry = registry_.get();
     context_.statistics = &statistics_;
     context_.live_calls = &live_calls_;
+    context_.tenants = &tenants_;
     context_.clock = Clock::Real();
     context_.limits.max_batch_bytes = 20;
     context_.limits.max_batch_records = 3;
@@ -63,6 +64,7 @@ class ValidationTest : public ::testing::Test {
   RegionEvents events_;
   std::unique_ptr<RegionRegistry> registry_;
   LiveCalls live_calls_;
+  Tenants tenants_{Clock::Real()};
   RpcContext context_;
   grpc::CallbackServerContext grpc_context_;
   v1::AppendRequest request_;
