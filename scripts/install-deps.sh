@@ -18,7 +18,7 @@ packages_of() {
       echo g++ cmake ninja-build ccache mold pkg-config \
         libabsl-dev libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc \
         libspdlog-dev libyaml-cpp-dev libcli11-dev nlohmann-json3-dev libisal-dev librocksdb-dev \
-        libgtest-dev libgmock-dev prometheus-cpp-dev libssl-dev libsystemd-dev
+        libgtest-dev libgmock-dev prometheus-cpp-dev libssl-dev
       ;;
     test)
       echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
@@ -29,7 +29,7 @@ packages_of() {
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
         libyaml-cpp0.7 libisal2 librocksdb7.8 libprometheus-cpp-core1.0 \
-        libssl3 libsystemd0
+        libssl3
       ;;
     *)
       echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev and runtime" >&2
