@@ -173,10 +173,10 @@ std::string HintFor(const absl::Status& status, absl::string_view address) {
   const auto info = ErrorInfoOf(status);
   if (info.has_value()) return HintForReason(*info);
   if (status.code() == absl::StatusCode::kUnavailable) {
+    const bool may_speak_tls = !absl::StartsWith(address, "unix:");
     return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
-                        address,
-                        ", or point --address or WALDEN_ADDRESS at where it listens; if it speaks "
-                        "TLS, give --tls-ca");
+                        address, ", or point --address or WALDEN_ADDRESS at where it listens",
+                        may_speak_tls ? "; if it speaks TLS, give --tls-ca" : "");
   }
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     return "the answer took too long; give it more with --timeout (an append may have been stored)";
