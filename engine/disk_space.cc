@@ -26,10 +26,14 @@ DiskSpace::DiskSpace(FileSystem* file_system, std::string directory, uint64_t re
 absl::Status DiskSpace::Sample() {
   const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
   if (!free.ok()) return free.status();
-  free_bytes_.store(*free, std::memory_order_relaxed);
-  const uint64_t reserve = reserve_bytes();
-  is_low_.store(*free < (is_low() ? ResumeAt(reserve) : reserve), std::memory_order_relaxed);
+  Note(*free);
   return absl::OkStatus();
+}
+
+void DiskSpace::Note(uint64_t free) const {
+  free_bytes_.store(free, std::memory_order_relaxed);
+  const uint64_t reserve = reserve_bytes();
+  is_low_.store(free < (is_low() ? ResumeAt(reserve) : reserve), std::memory_order_relaxed);
 }
 
 absl::Status DiskSpace::CheckAllocation(uint64_t bytes) const {
@@ -37,7 +41,7 @@ absl::Status DiskSpace::CheckAllocation(uint64_t bytes) const {
   if (reserve == 0) return absl::OkStatus();
   const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
   if (!free.ok()) return free.status();
-  free_bytes_.store(*free, std::memory_order_relaxed);
+  Note(*free);
   if (*free >= reserve && *free - reserve >= bytes) return absl::OkStatus();
   return LowError(bytes);
 }

@@ -38,13 +38,14 @@ class DiskSpace {
   bool is_low() const { return is_low_.load(std::memory_order_relaxed); }
 
  private:
+  void Note(uint64_t free) const;
   absl::Status LowError(uint64_t wanted_bytes) const;
 
   FileSystem* const file_system_;
   const std::string directory_;
   std::atomic<uint64_t> reserve_bytes_;
   mutable std::atomic<uint64_t> free_bytes_{UINT64_MAX};  // unknown until the first look
-  std::atomic<bool> is_low_{false};
+  mutable std::atomic<bool> is_low_{false};
 };
 
 }  // namespace walden
