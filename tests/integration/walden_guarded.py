@@ -10,6 +10,7 @@ import secrets
 
 from walden_certificates import Authority
 from walden_client import Client, Tls
+from walden_daemon import listening_addresses
 from walden_testcase import WaldenTestCase
 
 ALL_RIGHTS = ["append", "read", "delete", "admin"]
@@ -116,8 +117,14 @@ class TlsTestCase(GuardedTestCase):
         )
 
     def tls_address(self, daemon):
-        """Where the daemon found a free port at its last start."""
-        return "127.0.0.1:" + re.findall(r"listen=\S*127\.0\.0\.1:(\d+)", daemon.log_text())[-1]
+        """Where the daemon found a free port at its last start, which it tells once it serves."""
+
+        def told():
+            logged = re.findall(r"listen=\S*(127\.0\.0\.1:\d+)", daemon.log_text())
+            return logged and logged[-1] in listening_addresses(daemon.process.pid)
+
+        self.eventually(told, "the log says where it listens")
+        return re.findall(r"listen=\S*(127\.0\.0\.1:\d+)", daemon.log_text())[-1]
 
     def tls_client(self, daemon, token=None, authority=None, issued=None, **options):
         tls = Tls((authority or self.authority).pem)
