@@ -44,7 +44,8 @@ std::optional<DiskHolder> DiskHolderOf(const RegionDescription& description);
 class RegionSummaries {
  public:
   static constexpr int kRestFactor = 50;
-  static constexpr absl::Duration kLookInterval = absl::Seconds(1);
+  // Half the shortest scrape interval in use: a scrape every second sees something new each time.
+  static constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
   static constexpr absl::Duration kListInterval = absl::Seconds(10);  // of what is closed
 
   // Both outlive it; the registry need be there only while it is looked at.

@@ -16,6 +16,8 @@ import urllib.request
 from walden_daemon import clean_environment, listening_addresses
 
 START_TIMEOUT_SECONDS = 60.0
+# What a daemon says of its regions may be this old (server/metrics/region_summaries.h).
+REGIONS_AGE_SECONDS = 0.5
 _POLL_SECONDS = 0.05
 
 
@@ -30,6 +32,7 @@ class PrometheusServer:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="walden-prometheus-"))
         self.log = self.folder / "prometheus.log"
         self.process = None
+        self._asked_at = None
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rule_files],
@@ -94,8 +97,10 @@ class PrometheusServer:
         return body["data"]
 
     def query(self, expression):
-        """An instant query now: [(labels, value)], the labels without the job and instance."""
-        results = self.api("query", query=expression)["result"]
+        """[(labels, value)], the labels without the job and instance: of the scrape that
+        scrape_again() waited for, or of now before its first call."""
+        at = {} if self._asked_at is None else {"time": f"{self._asked_at:.3f}"}
+        results = self.api("query", query=expression, **at)["result"]
         plain = []
         for result in results:
             labels = {k: v for k, v in result["metric"].items() if k not in ("job", "instance")}
@@ -110,7 +115,9 @@ class PrometheusServer:
         return results[0][1] if results else None
 
     def wait_for(self, expression, expected, timeout=30.0):
-        """Waits until the expression's one value is `expected`, or satisfies it if it is callable."""
+        """Waits until the expression's one value is `expected`, or satisfies it if it is callable.
+        Queries speak of now from here on."""
+        self._asked_at = None
         matches = expected if callable(expected) else lambda value: value == expected
         self._wait(
             lambda: matches(self.value(expression)),
@@ -120,9 +127,12 @@ class PrometheusServer:
         )
 
     def scrape_again(self):
-        """Waits until a scrape that began after this call is stored."""
-        now = time.time()
-        self.wait_for('timestamp(up{job="walden"})', lambda at: at is not None and at > now)
+        """Waits until a scrape is stored that tells all that was done before this call. Queries speak
+        of it from here on: a later scrape may fail on a busy machine, or tell more."""
+        fresh = time.time() + REGIONS_AGE_SECONDS
+        scraped = 'timestamp(up{job="walden"}) and up{job="walden"} == 1'
+        self.wait_for(scraped, lambda at: at is not None and at > fresh)
+        self._asked_at = self.value(scraped)
 
     def targets(self):
         return self.api("targets")["activeTargets"]

@@ -108,10 +108,10 @@ class WatchedDaemon:
 
     def _follow(self, client):
         self._following = client.open_read(BUSY, 1, follow=True)
-        for _, _ in zip(range(500), self._following):
-            if self._stop.is_set():
-                break
-        self._following.cancel()
+        if self._stop.is_set():
+            self._following.cancel()
+        for _ in self._following:
+            pass
 
     def _be_refused(self, client):
         for call in (lambda: client.append(FENCED, 1, [b"x"], region_version=3),
