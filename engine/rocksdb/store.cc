@@ -25,21 +25,35 @@ absl::Status Failed(absl::string_view directory, absl::string_view cause) {
 
 }  // namespace
 
-// RocksDB must not bring itself back after an error: what a failed write left is judged when it is
-// opened again.
 class Store::Listener final : public rocksdb::EventListener {
  public:
+  explicit Listener(Store* store) : store_(*store) {}
+
+  // A log file whose writes are in tables is removed, and a power cut may undo that. It must come
+  // back whole: a file that lacks its end, with younger ones that were synced, is taken for damage.
+  // (RocksDB's SyncWAL aborts the process when a write to the log has just failed.)
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    const uint64_t generation = store_.generation();
+    const absl::Status synced = SyncWals(store_.env_.file_system, store_.env_.directory);
+    if (!synced.ok()) store_.Fail(generation, synced).IgnoreError();  // the next write tells it
+  }
+
+  // RocksDB must not bring itself back after an error: what a failed write left is judged when it
+  // is opened again.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
     *auto_recovery = false;
   }
+
+ private:
+  Store& store_;
 };
 
 Store::Store(Environment environment)
     : env_(std::move(environment)),
       reserve_(env_.file_system, absl::StrCat(env_.directory, "/", kReserveFile),
                env_.tuning.reserve_bytes),
-      listener_(std::make_shared<Listener>()),
+      listener_(std::make_shared<Listener>(this)),
       closed_(MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
                         absl::StrCat(env_.shown_directory, " is not open"))) {}
 
@@ -105,6 +119,7 @@ absl::Status Store::OpenLocked() {
   const absl::Duration start = env_.clock->Now();
   OpeningReport report;
   closed_ = RepairTail(report);
+  if (closed_.ok()) closed_ = SyncWals(env_.file_system, env_.directory);
   if (!closed_.ok()) return closed_;
   rocksdb::Options options = MakeOptions(env_.tuning, env_.env, listener_);
   rocksdb::DB* opened = nullptr;

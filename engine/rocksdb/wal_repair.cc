@@ -217,6 +217,21 @@ absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& direct
   return cut;
 }
 
+absl::Status SyncWals(FileSystem* files, const std::string& directory) {
+  const auto names = files->ListDirectory(directory);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : WalNames(*names)) {
+    const auto file =
+        files->OpenFile(absl::StrCat(directory, "/", name), FileSystem::OpenMode::kReadWrite);
+    absl::Status status = file.status();
+    if (absl::IsNotFound(status)) continue;  // RocksDB removed it meanwhile
+    if (status.ok()) status = (*file)->SyncData();
+    if (status.ok()) status = (*file)->Close();
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan) {
   for (const WalPlace& place : scan.zeros) {
     auto bytes = ReadWholeFile(files, absl::StrCat(directory, "/", place.file));

@@ -48,6 +48,11 @@ absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& direct
 // Takes the zeros off the ends of files, which RocksDB would stumble over.
 absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan);
 
+// Makes what the files hold durable: a killed process may have left writes that no sync has
+// reached, and whoever opens the database takes what it finds for durable. RocksDB may have the
+// directory open.
+absl::Status SyncWals(FileSystem* files, const std::string& directory);
+
 // Names of write-ahead log files among `names`, oldest first.
 std::vector<std::string> WalNames(const std::vector<std::string>& names);
 

@@ -30,6 +30,11 @@ class RocksdbTest : public ::testing::Test {
   }
 
   void OpenEngine() {
+    const absl::Status opened = TryOpenEngine();
+    ASSERT_TRUE(opened.ok()) << opened;
+  }
+
+  absl::Status TryOpenEngine() {
     Stop();
     env_ = testing::MakeRocksdbEnv(&disk_);
     auto engine = RocksdbEngine::Open({.file_system = &disk_,
@@ -42,8 +47,8 @@ class RocksdbTest : public ::testing::Test {
                                                   .block_cache_bytes = 64 << 10,
                                                   .reclaim_bytes = 64 << 10,
                                                   .reserve_bytes = 64 << 10}});
-    ASSERT_TRUE(engine.ok()) << engine.status();
-    engine_ = *std::move(engine);
+    if (engine.ok()) engine_ = *std::move(engine);
+    return engine.status();
   }
 
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region, bool create = true) {

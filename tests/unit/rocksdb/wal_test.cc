@@ -1,5 +1,9 @@
 // Judging the end of RocksDB's write-ahead log after a crash.
 #include "engine/rocksdb/wal_repair.h"
+
+#include <map>
+
+#include "absl/strings/str_split.h"
 #include "tests/unit/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -11,6 +15,7 @@ class RocksdbWalTest : public RocksdbTest {
  protected:
   void SetUp() override {
     RocksdbTest::SetUp();
+    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     ASSERT_TRUE(Open().ok());
     for (int i = 0; i < 5; ++i) Append(1, "record " + std::to_string(i));
   }
@@ -19,6 +24,30 @@ class RocksdbWalTest : public RocksdbTest {
     disk_.Kill();
     Stop();
     disk_.Restart();
+  }
+
+  // What was logged stays in its files.
+  void OpenWithoutRoomForTables() {
+    disk_.Inject({.operations = testing::file_op::kCreate | testing::file_op::kWrite,
+                  .times = testing::Fault::kForever,
+                  .error_number = ENOSPC,
+                  .path_part = ".sst"});
+    OpenEngine();
+    const absl::Status status = Open();
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  void AppendBuffered(TableId table, const std::string& payload) {
+    const AppendResult result = testing::CommitOne(
+        *log_, {.table = table, .payloads = {payload}, .durability = Durability::kBuffered});
+    ASSERT_TRUE(result.status.ok()) << result.status;
+  }
+
+  void Rewrite(const std::string& path, const std::string& bytes) {
+    auto file = disk_.CreateFile(path);
+    ASSERT_TRUE(file.ok()) << file.status();
+    ASSERT_TRUE((*file)->Write(0, {bytes}).ok());
+    ASSERT_TRUE((*file)->SyncData().ok());
   }
 
   std::string PathOf(const std::string& payload, uint64_t* offset) {
@@ -60,6 +89,89 @@ TEST_F(RocksdbWalTest, AFileThatEndsInsideTheLastRecordIsATornTail) {
   EXPECT_TRUE(disk_.Exists("/data/" + report.evidence_file)) << report.evidence_file;
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 4u);
   EXPECT_EQ(Append(1, "goes on").first, 5u);
+}
+
+TEST_F(RocksdbWalTest, APowerCutBehindAnOpeningDamagesNothingThatAKilledProcessLeft) {
+  const auto open_and_append = [this] {
+    return TryOpenEngine().ok() && Open().ok() &&
+           testing::CommitOne(*log_, {.table = 1, .payloads = {"synced"}}).status.ok();
+  };
+  const auto leave_unsynced = [this] {
+    AppendBuffered(1, "never synced " + std::string(3000, 'x'));
+    Kill();
+  };
+  leave_unsynced();
+  const uint64_t before = disk_.changes();
+  ASSERT_TRUE(open_and_append());
+  const uint64_t changes = disk_.changes() - before;
+  // The last of them makes the removal durable of the file whose writes are in a table by now.
+  for (int round = 0; round < 5; ++round) {
+    leave_unsynced();
+    disk_.CrashAt(changes, testing::Crash::kPowerCut, testing::PowerLoss::kPrefix);
+    EXPECT_FALSE(open_and_append());
+    Stop();
+    disk_.Restart();
+    OpenEngine();
+    const absl::Status status = Open();
+    ASSERT_TRUE(status.ok()) << status;
+  }
+}
+
+TEST_F(RocksdbWalTest, NoFileIsRemovedBeforeItWasSynced) {
+  log_.reset();
+  RegionOptions options;
+  options.buffered_sync_every_writes = 1'000'000;
+  auto log = engine_->OpenRegion(1, options, /*create=*/false);
+  ASSERT_TRUE(log.ok()) << log.status();
+  log_ = *std::move(log);
+  absl::Mutex mutex;
+  std::map<std::string, std::string> last_change;  // by path
+  int synced = 0;
+  std::vector<std::string> unsynced;
+  disk_.SetTrace([&](const std::string& line) {
+    // "  number operation path"
+    const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (words.size() < 3 || !absl::EndsWith(words.back(), ".log")) return;
+    absl::MutexLock lock(&mutex);
+    std::string& last = last_change[words.back()];
+    if (words[1] == "remove" && last == "write") unsynced.push_back(words.back());
+    if (words[1] == "remove" && last == "fdatasync") ++synced;
+    last = words[1];
+  });
+  for (int i = 0; i < 100; ++i) AppendBuffered(1, std::string(5000, 'x'));
+  Stop();
+  disk_.SetTrace(nullptr);
+  absl::MutexLock lock(&mutex);
+  EXPECT_GT(synced, 2);
+  EXPECT_THAT(unsynced, ::testing::IsEmpty());
+}
+
+TEST_F(RocksdbWalTest, AFileWithoutItsEndIsDamageWhereNoTableHoldsIt) {
+  Kill();
+  const std::string path = Files(".log").back();
+  OpenWithoutRoomForTables();
+  disk_.ClearFaults();
+  Append(1, "synced behind it");
+  Kill();
+  ASSERT_TRUE(disk_.Exists(path));
+  disk_.ShrinkSize(path, 3);
+  OpenEngine();
+  const absl::Status status = Open();
+  EXPECT_TRUE(HasReason(status, ErrorReason::kCorruption)) << status;
+}
+
+TEST_F(RocksdbWalTest, WhatAKilledProcessLeftUnsyncedIsDurableOnceItIsOpened) {
+  AppendBuffered(1, "never synced");
+  Kill();
+  OpenWithoutRoomForTables();
+  for (const std::string& path : Files(".log")) EXPECT_FALSE(disk_.HasUnsynced(path)) << path;
+  disk_.PowerCut(testing::PowerLoss::kNothing);
+  Stop();
+  disk_.Restart();
+  disk_.ClearFaults();
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 6u);
 }
 
 TEST_F(RocksdbWalTest, ABrokenRecordBeforeOneThatWasWrittenAfterItsSyncIsDamage) {
