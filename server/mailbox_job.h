@@ -41,6 +41,7 @@ class MailboxJob {
   explicit MailboxJob(Kind kind) : kind_(kind) {}
 
  private:
+  friend class AppendAdmission;
   friend class JobList;
   friend class RegionRegistry;
 

@@ -7,24 +7,11 @@
 #include "engine/error.h"
 
 namespace walden {
-namespace {
-
-// What an append occupies besides its payload bytes: about its request and bookkeeping.
-constexpr uint64_t kAppendOverheadBytes = 512;
-constexpr uint64_t kPayloadOverheadBytes = 48;
-
-absl::Status ShuttingDown() {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
-                   "the daemon is shutting down; try again when it is back");
-}
-
-}  // namespace
-
 RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
                                const RegistryEnvironment& environment)
     : options_(options),
       environment_(environment),
-      mailbox_budget_(options.mailbox_bytes),
+      admission_(options.mailbox_bytes, environment.disk),
       leaders_(options.leader_slots),
       actor_environment_{environment.actors,     this,
                          environment.statistics, &leaders_,
@@ -33,45 +20,17 @@ RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet name
 
 RegionRegistry::~RegionRegistry() = default;
 
+absl::Status RegionRegistry::ShuttingDown() {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                   "the daemon is shutting down; try again when it is back");
+}
+
 const Namespace& RegionRegistry::NamespaceOf(const RegionKey& key) const {
   return *namespaces_.Find(key.namespace_id);
 }
 
-absl::Status RegionRegistry::Admit(MailboxJob* job) {
-  if (job->kind() != MailboxJob::Kind::kAppend) return absl::OkStatus();
-  if (environment_.disk != nullptr) {
-    if (absl::Status status = environment_.disk->CheckAppends(); !status.ok()) return status;
-  }
-  const auto* append = static_cast<const AppendJob*>(job);
-  const uint64_t bytes = append->payload_bytes + kAppendOverheadBytes +
-                         kPayloadOverheadBytes * append->batch.payloads.size();
-  Tenant* const tenant = append->tenant;
-  if (tenant != nullptr && append->was_slowed) {
-    tenant->Acquire(bytes, append->payload_bytes);
-  } else if (tenant != nullptr) {
-    const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
-    if (!status.ok()) return status;
-  }
-  if (!mailbox_budget_.TryAcquire(bytes)) {
-    if (tenant != nullptr) {
-      tenant->Release(bytes);
-      tenant->Return(append->payload_bytes);
-    }
-    return MakeError(
-        absl::StatusCode::kResourceExhausted, ErrorReason::kMailboxFull,
-        "too many bytes of appends wait to be written; nothing was stored, try again later",
-        {{"field", "limits.mailbox_bytes"},
-         {"value", absl::StrCat(mailbox_budget_.used())},
-         {"limit", absl::StrCat(mailbox_budget_.limit())}});
-  }
-  job->charged_to_ = &mailbox_budget_;
-  job->charged_tenant_ = tenant;
-  job->charged_bytes_ = bytes;
-  return absl::OkStatus();
-}
-
 void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
-  if (const absl::Status admitted = Admit(job); !admitted.ok()) {
+  if (const absl::Status admitted = admission_.Admit(job); !admitted.ok()) {
     Statistics::Add(environment_.statistics->refused_batches, 1);
     job->AnswerRefused(admitted);
     return;
@@ -80,71 +39,55 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* 
   Statistics::Add(*job->counted_in_, 1);
   const bool creates = job->kind() == MailboxJob::Kind::kAppend;
   while (true) {
-    std::shared_ptr<RegionActor> actor;
-    absl::Status refused;
+    Way way;
     {
       absl::MutexLock lock(&mutex_);
-      const auto found = entries_.find(key);
-      Entry* entry = found == entries_.end() ? nullptr : found->second.get();
-      if (shutting_down_) {
-        refused = ShuttingDown();
-      } else if (entry != nullptr && entry->state == State::kOpen) {
-        actor = entry->actor;
-      } else if (entry != nullptr && entry->state == State::kBroken) {
-        refused = entry->broken;
-      } else {
-        if (entry == nullptr) {
-          const absl::StatusOr<Entry*> opening = BeginOpening(key);
-          if (opening.ok()) entry = *opening;
-          refused = opening.status();
-        }
-        if (entry != nullptr) {
-          entry->create |= creates;
-          entry->waiting_jobs.PushBack(job);
-          return;
-        }
+      way = WayTo(key);
+      if (way.waits_at != nullptr) {
+        way.waits_at->create |= creates;
+        way.waits_at->waiting_jobs.PushBack(job);
+        return;
       }
     }
-    if (actor == nullptr) {
+    if (way.actor == nullptr) {
       if (creates) Statistics::Add(environment_.statistics->refused_batches, 1);
-      job->AnswerRefused(refused);
+      job->AnswerRefused(way.refused);
       return;
     }
     // Refuses only after the entry left kOpen, so this does not spin.
-    if (actor->Post(job, lead)) return;
+    if (way.actor->Post(job, lead)) return;
   }
 }
 
 void RegionRegistry::Find(const RegionKey& key, FindCallback found) {
-  std::shared_ptr<RegionActor> actor;
-  absl::Status refused;
+  Way way;
   {
     absl::MutexLock lock(&mutex_);
-    const auto position = entries_.find(key);
-    Entry* entry = position == entries_.end() ? nullptr : position->second.get();
-    if (shutting_down_) {
-      refused = ShuttingDown();
-    } else if (entry != nullptr && entry->state == State::kOpen) {
-      actor = entry->actor;
-    } else if (entry != nullptr && entry->state == State::kBroken) {
-      refused = entry->broken;
-    } else {
-      if (entry == nullptr) {
-        const absl::StatusOr<Entry*> opening = BeginOpening(key);
-        if (opening.ok()) entry = *opening;
-        refused = opening.status();
-      }
-      if (entry != nullptr) {
-        entry->waiting_finds.push_back(std::move(found));
-        return;
-      }
+    way = WayTo(key);
+    if (way.waits_at != nullptr) {
+      way.waits_at->waiting_finds.push_back(std::move(found));
+      return;
     }
   }
-  if (actor == nullptr) {
-    found(refused);
+  if (way.actor == nullptr) {
+    found(way.refused);
   } else {
-    found(std::move(actor));
+    found(std::move(way.actor));
   }
+}
+
+RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
+  if (shutting_down_) return {.refused = ShuttingDown()};
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) {
+    const absl::StatusOr<Entry*> opening = BeginOpening(key);
+    if (!opening.ok()) return {.refused = opening.status()};
+    return {.waits_at = *opening};
+  }
+  Entry& entry = *found->second;
+  if (entry.state == State::kOpen) return {.actor = entry.actor};
+  if (entry.state == State::kBroken) return {.refused = entry.broken};
+  return {.waits_at = &entry};
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -285,153 +228,6 @@ void RegionRegistry::Wake(Wakeups wakeups,
   }
   for (FindCallback& find : wakeups.finds) find(actor);
   for (std::function<void()>& close : wakeups.closes) close();
-}
-
-// ---------------------------------------------------------------------------------------------------
-// Closing and dropping
-
-void RegionRegistry::Close(const RegionKey& key, CloseCallback closed) {
-  bool refused = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    refused = shutting_down_;
-    const auto found = entries_.find(key);
-    Entry* entry = found == entries_.end() ? nullptr : found->second.get();
-    if (!refused && entry != nullptr &&
-        (entry->state == State::kOpening || entry->state == State::kClosing ||
-         entry->verifying > 0)) {
-      entry->waiting_closes.push_back(
-          [this, key, closed = std::move(closed)] { Close(key, closed); });
-      return;
-    }
-  }
-  if (refused) {
-    closed(ShuttingDown());
-  } else {
-    CloseUnlessClosed(key, std::move(closed));
-  }
-}
-
-void RegionRegistry::CloseUnlessClosed(const RegionKey& key, CloseCallback closed) {
-  std::shared_ptr<RegionActor> actor;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = entries_.find(key);
-    if (found != entries_.end()) {
-      Entry& entry = *found->second;
-      if (entry.state == State::kOpen) {
-        entry.state = State::kClosing;
-        actor = entry.actor;
-      } else if (entry.state == State::kBroken && entry.verifying == 0) {
-        entries_.erase(found);
-      } else {
-        entry.waiting_closes.push_back(
-            [this, key, closed = std::move(closed)] { CloseUnlessClosed(key, closed); });
-        return;
-      }
-    }
-  }
-  if (actor == nullptr) {
-    closed(false);
-    return;
-  }
-  actor->Close([this, key, closed = std::move(closed)](const absl::Status& status) {
-    environment_.events->OnClosed(key, status);
-    FinishClosing(key);
-    if (status.ok()) {
-      closed(true);
-    } else {
-      closed(WithContext(status, absl::StrCat("closing region ", key.region)));
-    }
-  });
-}
-
-void RegionRegistry::FinishClosing(const RegionKey& key) {
-  Wakeups wakeups;
-  std::shared_ptr<RegionActor> actor;  // may be the last reference: let go without the lock
-  {
-    absl::MutexLock lock(&mutex_);
-    Entry& entry = *entries_.at(key);
-    actor = std::move(entry.actor);
-    entry.actor = nullptr;
-    if (!shutting_down_ && (!entry.waiting_jobs.empty() || !entry.waiting_finds.empty())) {
-      entry.state = State::kOpening;
-      PostOpen(key);
-      return;
-    }
-    wakeups = TakeWaiting(entry);
-    --not_broken_;
-    entries_.erase(key);
-  }
-  Wake(std::move(wakeups), ShuttingDown());
-}
-
-void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
-  std::shared_ptr<RegionActor> actor;
-  bool refused = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = entries_.find(key);
-    if (shutting_down_) {
-      refused = true;
-    } else if (found == entries_.end()) {
-      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing});
-      ++not_broken_;
-    } else if (Entry& entry = *found->second; entry.state == State::kOpen) {
-      entry.state = State::kClosing;
-      actor = entry.actor;
-    } else if (entry.state == State::kBroken && entry.verifying == 0) {
-      entry.state = State::kClosing;
-      ++not_broken_;
-    } else {
-      entry.waiting_closes.push_back(
-          [this, key, dropped = std::move(dropped)] { Drop(key, dropped); });
-      return;
-    }
-  }
-  if (refused) {
-    dropped(ShuttingDown());
-    return;
-  }
-  auto drop = [this, key, dropped = std::move(dropped)] {
-    environment_.background->Post([this, key, dropped] { DropClosed(key, dropped); });
-  };
-  if (actor == nullptr) {
-    drop();
-    return;
-  }
-  // A log that cannot be synced any more can still be dropped.
-  actor->Close([drop = std::move(drop)](const absl::Status&) { drop(); });
-}
-
-void RegionRegistry::DropClosed(const RegionKey& key, const CloseCallback& dropped) {
-  const absl::StatusOr<bool> existed = NamespaceOf(key).engine->DropRegion(key.region);
-  if (existed.ok() && *existed) environment_.events->OnDropped(key);
-  FinishClosing(key);
-  dropped(existed);
-}
-
-absl::Status RegionRegistry::VerifyBroken(const RegionKey& key,
-                                          absl::FunctionRef<bool(const VerifyProgress&)> report) {
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = entries_.find(key);
-    if (found == entries_.end() || found->second->state != State::kBroken) {
-      return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
-                       absl::StrCat("region ", key.region,
-                                    " was closed while it was to be verified; try again"));
-    }
-    ++found->second->verifying;
-  }
-  const absl::Status status = NamespaceOf(key).engine->VerifyClosedRegion(key.region, report);
-  std::vector<std::function<void()>> closes;
-  {
-    absl::MutexLock lock(&mutex_);
-    Entry& entry = *entries_.at(key);
-    if (--entry.verifying == 0) closes.swap(entry.waiting_closes);
-  }
-  for (std::function<void()>& close : closes) close();
-  return status;
 }
 
 // ---------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@
 #include "engine/executor.h"
 #include "engine/log_engine.h"
 #include "engine/memory_budget.h"
+#include "server/append_admission.h"
 #include "server/mailbox_job.h"
 #include "server/namespaces.h"
 #include "server/region_actor.h"
@@ -108,7 +109,7 @@ class RegionRegistry : private ActorHost {
   ~RegionRegistry() override;
 
   const NamespaceSet& namespaces() const { return namespaces_; }
-  const MemoryBudget& mailbox_budget() const { return mailbox_budget_; }
+  const MemoryBudget& mailbox_budget() const { return admission_.mailboxes(); }
 
   // Routes the job to the region's actor, which answers it: an append creates the region if need
   // be, other jobs are answered as by an empty one. Jobs of one thread to one region keep their
@@ -175,6 +176,13 @@ class RegionRegistry : private ActorHost {
     std::vector<std::function<void()>> waiting_closes;  // Close and Drop, tried again
   };
 
+  // How a call gets to its region: it is open, or refused, or the call waits at its entry.
+  struct Way {
+    std::shared_ptr<RegionActor> actor;
+    absl::Status refused;
+    Entry* waits_at = nullptr;
+  };
+
   struct DueSync {
     std::shared_ptr<RegionActor> actor;
     absl::Duration due;
@@ -192,6 +200,8 @@ class RegionRegistry : private ActorHost {
   void OnUnsynced(std::shared_ptr<RegionActor> actor) override;
   void OnFailed(const RegionKey& key, const absl::Status& why) override;
 
+  // Begins to open the region if it is closed.
+  Way WayTo(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A new entry that is being opened, or an error if the limit is reached.
   absl::StatusOr<Entry*> BeginOpening(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -210,12 +220,11 @@ class RegionRegistry : private ActorHost {
   static Wakeups TakeWaiting(Entry& entry);
   // Calls them with the actor, the error, or as for a region that does not exist.
   static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
-  // Whether there is room for the job; takes its bytes.
-  absl::Status Admit(MailboxJob* job);
+  static absl::Status ShuttingDown();
 
   const RegistryOptions options_;
   const RegistryEnvironment environment_;
-  MemoryBudget mailbox_budget_;
+  AppendAdmission admission_;
   LeaderSlots leaders_;
   Visibility openings_;
   ActorEnvironment actor_environment_;

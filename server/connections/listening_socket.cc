@@ -20,27 +20,17 @@
 namespace walden {
 namespace {
 
-absl::Status ListenError(const std::string& address, absl::string_view what, const char* error) {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
-                   absl::StrCat("cannot listen on ", address, ": ", what, ": ", error),
-                   {{"field", "listen"}, {"value", address}, {"error", error}});
-}
-
-// Closes on the way out unless it was taken.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-  int Take() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
+// Where one is to listen, and by which setting.
+struct Wish {
+  const std::string& address;
+  absl::string_view field;
 };
+
+absl::Status ListenError(const Wish& wish, absl::string_view what, const char* error) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                   absl::StrCat("cannot listen on ", wish.address, ": ", what, ": ", error),
+                   {{"field", std::string(wish.field)}, {"value", wish.address}, {"error", error}});
+}
 
 // 0 or an errno; `operation` says of what.
 int BindAndListen(int descriptor, const sockaddr* address, socklen_t length,
@@ -67,12 +57,12 @@ int PortOf(int descriptor) {
                                           : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
 }
 
-// A socket of the family, bound: the descriptor, or -1 with `error` and `operation`.
-int OpenTcp(const addrinfo& info, int* error, absl::string_view* operation) {
+// A socket of the family, bound: none with `error` and `operation`.
+Descriptor OpenTcp(const addrinfo& info, int* error, absl::string_view* operation) {
   Descriptor socket(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   *operation = "socket";
   *error = socket.get() < 0 ? errno : 0;
-  if (*error != 0) return -1;
+  if (*error != 0) return socket;
   const int on = 1;
   const int off = 0;
   *operation = "setsockopt";
@@ -82,7 +72,7 @@ int OpenTcp(const addrinfo& info, int* error, absl::string_view* operation) {
     *error = errno;
   }
   if (*error == 0) *error = BindAndListen(socket.get(), info.ai_addr, info.ai_addrlen, operation);
-  return *error == 0 ? socket.Take() : -1;
+  return *error == 0 ? std::move(socket) : Descriptor();
 }
 
 // Whether a unix socket's name is left of somebody who is gone.
@@ -100,63 +90,65 @@ bool IsAbandoned(const sockaddr_un& name) {
 ListeningSocket::~ListeningSocket() {
   // A name that stays is replaced by whoever listens there next.
   if (!path_.empty()) (void)::unlink(path_.c_str());
-  ::close(descriptor_);
 }
 
 absl::StatusOr<std::unique_ptr<ListeningSocket>> ListeningSocket::OpenUnix(
-    const std::string& address) {
+    const std::string& address, absl::string_view field) {
+  const Wish wish{address, field};
   absl::string_view path = absl::StripPrefix(address, "unix:");
   if (absl::StartsWith(path, "//")) path.remove_prefix(2);
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(name.sun_path)) {
-    return ListenError(address, "bind", std::strerror(ENAMETOOLONG));
+    return ListenError(wish, "bind", std::strerror(ENAMETOOLONG));
   }
   std::memcpy(name.sun_path, path.data(), path.size());
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (socket.get() < 0) return ListenError(address, "socket", std::strerror(errno));
+  if (socket.get() < 0) return ListenError(wish, "socket", std::strerror(errno));
   if (IsAbandoned(name)) (void)::unlink(name.sun_path);  // otherwise bind says so
   absl::string_view operation;
   const int error = BindAndListen(socket.get(), reinterpret_cast<const sockaddr*>(&name),
                                   sizeof(name), &operation);
-  if (error != 0) return ListenError(address, operation, std::strerror(error));
+  if (error != 0) return ListenError(wish, operation, std::strerror(error));
   return std::unique_ptr<ListeningSocket>(
-      new ListeningSocket(socket.Take(), address, std::string(path)));
+      new ListeningSocket(std::move(socket), address, std::string(path)));
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::Open(
-    const std::string& address) {
+    const std::string& address, absl::string_view field) {
+  const Wish wish{address, field};
   std::vector<std::unique_ptr<ListeningSocket>> sockets;
   if (absl::StartsWith(address, "unix:")) {
-    auto socket = OpenUnix(address);
+    auto socket = OpenUnix(address, field);
     if (!socket.ok()) return socket.status();
     sockets.push_back(*std::move(socket));
     return sockets;
   }
   const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return ListenError(address, "address", "it has no port");
+  if (colon == std::string::npos) return ListenError(wish, "address", "it has no port");
   const std::string port = address.substr(colon + 1);
   std::string host = address.substr(0, colon);
   if (absl::StartsWith(host, "[")) host = host.substr(1, host.size() - 2);
   const addrinfo hints{.ai_flags = AI_PASSIVE, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   addrinfo* found = nullptr;
   const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  if (failed != 0) return ListenError(address, "name", ::gai_strerror(failed));
+  if (failed != 0) return ListenError(wish, "name", ::gai_strerror(failed));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> infos(found, ::freeaddrinfo);
-  absl::Status status = ListenError(address, "name", "it stands for no address");
+  absl::Status status = ListenError(wish, "name", "it stands for no address");
   for (addrinfo* info = found; info != nullptr; info = info->ai_next) {
     if (!sockets.empty() && port == "0") {
       SetPort(*info, static_cast<uint16_t>(PortOf(sockets.front()->descriptor())));
     }
     int error = 0;
     absl::string_view operation;
-    const int descriptor = OpenTcp(*info, &error, &operation);
-    if (descriptor >= 0) {
-      sockets.push_back(std::unique_ptr<ListeningSocket>(new ListeningSocket(
-          descriptor, absl::StrCat(address.substr(0, colon + 1), PortOf(descriptor)), "")));
+    Descriptor descriptor = OpenTcp(*info, &error, &operation);
+    if (descriptor.get() >= 0) {
+      std::string shown = absl::StrCat(address.substr(0, colon + 1), PortOf(descriptor.get()));
+      sockets.push_back(std::unique_ptr<ListeningSocket>(
+          new ListeningSocket(std::move(descriptor), std::move(shown), "")));
       continue;
     }
-    status = ListenError(address, operation, std::strerror(error));
+    status = ListenError(wish, operation, std::strerror(error));
     // Of a name's addresses this machine may lack one; anything else is nobody's wish.
     if (error != EADDRNOTAVAIL && error != EAFNOSUPPORT) return status;
   }

@@ -3,9 +3,12 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/connections/descriptor.h"
 
 namespace walden {
 
@@ -15,26 +18,27 @@ class ListeningSocket {
   // The sockets of one address: host:port (port 0: any free one), [v6]:port or unix:/path. A host's
   // name may stand for several addresses, which then share the port. A unix socket that nobody
   // listens at any more is replaced. UNAVAILABLE (IO_ERROR) names the address and what the system
-  // said.
+  // said; `field` is the setting that it comes from.
   static absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> Open(
-      const std::string& address);
+      const std::string& address, absl::string_view field = "listen");
 
   ~ListeningSocket();  // a unix socket's name goes with it
   ListeningSocket(const ListeningSocket&) = delete;
   ListeningSocket& operator=(const ListeningSocket&) = delete;
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.get(); }
   bool is_tcp() const { return path_.empty(); }
   // As it was given, with the port that was found for port 0.
   const std::string& address() const { return address_; }
 
  private:
-  ListeningSocket(int descriptor, std::string address, std::string path)
-      : descriptor_(descriptor), address_(std::move(address)), path_(std::move(path)) {}
+  ListeningSocket(Descriptor descriptor, std::string address, std::string path)
+      : descriptor_(std::move(descriptor)), address_(std::move(address)), path_(std::move(path)) {}
 
-  static absl::StatusOr<std::unique_ptr<ListeningSocket>> OpenUnix(const std::string& address);
+  static absl::StatusOr<std::unique_ptr<ListeningSocket>> OpenUnix(const std::string& address,
+                                                                   absl::string_view field);
 
-  const int descriptor_;
+  const Descriptor descriptor_;
   const std::string address_;
   const std::string path_;  // of a unix socket
 };

@@ -12,7 +12,7 @@
 #include "engine/disk_space.h"
 #include "server/metrics/metric_families.h"
 #include "server/metrics/readiness.h"
-#include "server/security/security.h"
+#include "server/security/security_state.h"
 #include "server/walden_server.h"
 
 namespace walden {

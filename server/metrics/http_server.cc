@@ -41,9 +41,9 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions 
                                                               Routes routes) {
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(options), std::move(routes)));
   for (const std::string& address : server->options_.listen) {
-    absl::StatusOr<std::vector<TcpListener>> listeners = ListenTcp(address);
+    auto listeners = ListeningSocket::Open(address, "metrics.listen");
     if (!listeners.ok()) return listeners.status();
-    server->addresses_.push_back(listeners->front().address);
+    server->addresses_.push_back(listeners->front()->address());
     std::move(listeners->begin(), listeners->end(), std::back_inserter(server->listeners_));
   }
   server->wakeup_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -92,8 +92,8 @@ void HttpServer::Run() {
     }
     polled = {{wakeup_.get(), POLLIN, 0}};
     const bool accepts = Now() >= accept_again_;
-    for (const TcpListener& listener : listeners_) {
-      polled.push_back({listener.socket.get(), static_cast<short>(accepts ? POLLIN : 0), 0});
+    for (const auto& listener : listeners_) {
+      polled.push_back({listener->descriptor(), static_cast<short>(accepts ? POLLIN : 0), 0});
     }
     ids.clear();
     for (const auto& [id, connection] : connections_) {

@@ -19,8 +19,9 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/connections/descriptor.h"
+#include "server/connections/listening_socket.h"
 #include "server/metrics/http_message.h"
-#include "server/metrics/tcp_listener.h"
 
 namespace walden {
 
@@ -102,7 +103,7 @@ class HttpServer {
 
   const HttpServerOptions options_;
   const Routes routes_;
-  std::vector<TcpListener> listeners_;
+  std::vector<std::unique_ptr<ListeningSocket>> listeners_;
   std::vector<std::string> addresses_;
   Descriptor wakeup_;  // an eventfd
 

@@ -1,8 +1,6 @@
 // The daemon's guard: TLS certificates and identities, watched and loaded again while it serves.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,20 +13,11 @@
 #include "config/config.h"
 #include "server/security/file_watch.h"
 #include "server/security/identities.h"
+#include "server/security/security_state.h"
 #include "server/security/tls.h"
 #include "server/ticker.h"
 
 namespace walden {
-
-// For metrics. Any thread may read.
-struct SecurityState {
-  std::atomic<int64_t> certificate_expiry_unix_seconds{0};  // 0: no TLS
-  std::atomic<uint64_t> certificate_loads{0};               // the first one included
-  std::atomic<uint64_t> certificate_refusals{0};            // loads that changed nothing: an error
-  std::atomic<uint64_t> identity_loads{0};
-  std::atomic<uint64_t> identity_refusals{0};
-  std::atomic<uint64_t> identities{0};
-};
 
 // Must outlive the server that uses it.
 class Security {

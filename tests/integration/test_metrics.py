@@ -13,7 +13,7 @@ import unittest
 
 from walden_certificates import Authority
 from walden_client import BUFFERED
-from walden_daemon import ANY_PORT, flip_byte, find_bytes, run_waldend, small_segments, stopped
+from walden_daemon import ANY_PORT, flip_byte, find_bytes, run_waldend, stopped
 from walden_testcase import SharedDaemonTestCase, WaldenTestCase
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/metrics.md"
@@ -106,7 +106,7 @@ class LifeTest(WaldenTestCase):
             environment={"WALDEN_METRICS_LISTEN": address})
         self.assertEqual(second.returncode, 1)
         self.assertIn(
-            f"metrics.listen: cannot listen on {address}: Address already in use",
+            f"metrics.listen: cannot listen on {address}: bind: Address already in use",
             second.stderr.decode())
 
     def test_the_start_up_line_tells_the_port(self):

@@ -1,0 +1,48 @@
+#include "server/append_admission.h"
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+namespace walden {
+namespace {
+
+// What an append occupies besides its payload bytes: about its request and bookkeeping.
+constexpr uint64_t kAppendOverheadBytes = 512;
+constexpr uint64_t kPayloadOverheadBytes = 48;
+
+}  // namespace
+
+absl::Status AppendAdmission::Admit(MailboxJob* job) {
+  if (job->kind() != MailboxJob::Kind::kAppend) return absl::OkStatus();
+  if (disk_ != nullptr) {
+    if (absl::Status status = disk_->CheckAppends(); !status.ok()) return status;
+  }
+  const auto* append = static_cast<const AppendJob*>(job);
+  const uint64_t bytes = append->payload_bytes + kAppendOverheadBytes +
+                         kPayloadOverheadBytes * append->batch.payloads.size();
+  Tenant* const tenant = append->tenant;
+  if (tenant != nullptr && append->was_slowed) {
+    tenant->Acquire(bytes, append->payload_bytes);
+  } else if (tenant != nullptr) {
+    const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
+    if (!status.ok()) return status;
+  }
+  if (!mailboxes_.TryAcquire(bytes)) {
+    if (tenant != nullptr) {
+      tenant->Release(bytes);
+      tenant->Return(append->payload_bytes);
+    }
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, ErrorReason::kMailboxFull,
+        "too many bytes of appends wait to be written; nothing was stored, try again later",
+        {{"field", "limits.mailbox_bytes"},
+         {"value", absl::StrCat(mailboxes_.used())},
+         {"limit", absl::StrCat(mailboxes_.limit())}});
+  }
+  job->charged_to_ = &mailboxes_;
+  job->charged_tenant_ = tenant;
+  job->charged_bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace walden

@@ -1,0 +1,33 @@
+// Whether an append may wait in a mailbox: the disk's reserve, its tenant's limits, and the bytes
+// that all mailboxes may hold.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "engine/disk_space.h"
+#include "engine/memory_budget.h"
+#include "server/mailbox_job.h"
+
+namespace walden {
+
+// Any thread may use it.
+class AppendAdmission {
+ public:
+  // `disk` outlives it; null: appends are taken however full it is.
+  AppendAdmission(uint64_t mailbox_bytes, const DiskSpace* disk)
+      : mailboxes_(mailbox_bytes), disk_(disk) {}
+
+  // Takes the job's bytes, which it gives back when it is answered. RESOURCE_EXHAUSTED with
+  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL: then it holds none. Jobs that are no appends are
+  // always let in: they free memory and disk, or hold none.
+  absl::Status Admit(MailboxJob* job);
+
+  const MemoryBudget& mailboxes() const { return mailboxes_; }
+
+ private:
+  MemoryBudget mailboxes_;
+  const DiskSpace* const disk_;
+};
+
+}  // namespace walden
