@@ -15,7 +15,7 @@ run: packages $(RELEASE)/build.ninja  ## build what is needed and start waldend 
 	  '  $(RELEASE)/bin/walden append --region 1 --table 1 hello' \
 	  '  $(RELEASE)/bin/walden read --region 1 --table 1' \
 	  '  $(RELEASE)/bin/walden --help' \
-	  'Metrics and health: http://127.0.0.1:7071/metrics, /healthz and /readyz' ''
+	  'Status page: http://127.0.0.1:7071/ (and /metrics, /healthz, /readyz)' ''
 	@exec $(RELEASE)/bin/waldend $(ARGS)
 
 test: packages $(RELEASE)/build.ninja  ## build everything and run every test

@@ -42,6 +42,7 @@ DamagedRange RangeOf(const absl::Status& data_loss) {
     return found == info->metadata().end() ? std::string() : found->second;
   };
   range.file = text("file");
+  // What is missing stays 0: unknown.
   (void)absl::SimpleAtoi(text("offset"), &range.offset);
   (void)absl::SimpleAtoi(text("length"), &range.length);
   (void)absl::SimpleAtoi(text("first_sequence"), &range.first);

@@ -98,6 +98,7 @@ absl::Status SegmentEngine::CountRegions() {
     for (const std::string& name : *names) {
       uint64_t id = 0;
       if (!segment::ParseSegmentFileName(name, &id)) continue;
+      // One that cannot be asked went meanwhile.
       bytes += files->FileSize(absl::StrCat(path, "/", name)).value_or(0);
     }
     options_.quotas->OfRegion(region).SetUsed(bytes);
