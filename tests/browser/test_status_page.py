@@ -1,6 +1,5 @@
 """The status page in a real browser, over figures that the test makes up."""
 
-import contextlib
 import os
 import pathlib
 import time

@@ -34,7 +34,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests/integration"))
 
-from drill_load import Flood, Follower, Hoarder, Tenant, Worker, Writer, percentile
+from drill_load import Flood, Follower, Hoarder, Tenant, Writer, percentile
 from prometheus_server import PrometheusServer
 from walden_certificates import Authority
 from walden_client import WaldenError

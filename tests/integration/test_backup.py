@@ -10,30 +10,27 @@ import threading
 import time
 import unittest
 
+from copied_logs import ENGINES, FILLED_TABLES, REGIONS, CopiedLogsTestCase
 from test_full_disk import can_mount, unshare_command
 from walden_client import BUFFERED, SYNC, WaldenError
-from walden_daemon import WALDEN, clean_environment, flip_byte, run_walden, small_rocksdb
-from walden_daemon import small_segments
+from walden_daemon import WALDEN, clean_environment, flip_byte, run_walden, small_segments
 from walden_entry_client import EntryClient
-from walden_testcase import Code, WaldenTestCase
-
-ENGINES = {"segment": small_segments, "rocksdb": small_rocksdb}
+from walden_testcase import Code
 
 
 class Writers:
     """Appends to several regions and marks deleted, and remembers what was acknowledged."""
 
-    REGIONS = (1, 2, 77)
     TABLES = (1, 5)
 
     def __init__(self, test, daemon):
         self.test = test
         self.daemon = daemon
         self.stop = threading.Event()
-        self.records = {(r, t): {} for r in self.REGIONS for t in self.TABLES}
+        self.records = {(r, t): {} for r in REGIONS for t in self.TABLES}
         self.marks = dict.fromkeys(self.records, 0)
         self.threads = [
-            threading.Thread(target=self.write, args=(region,), daemon=True) for region in self.REGIONS
+            threading.Thread(target=self.write, args=(region,), daemon=True) for region in REGIONS
         ]
         for thread in self.threads:
             thread.start()
@@ -64,11 +61,9 @@ class Writers:
             thread.join()
 
 
-class BackupTestCase(WaldenTestCase):
+class BackupTestCase(CopiedLogsTestCase):
     def setUp(self):
-        seed = random.randrange(1 << 32)
-        self.random = random.Random(seed)
-        print(f"seed {seed}", flush=True)
+        super().setUp()
         folder = tempfile.TemporaryDirectory(prefix="walden-backup-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
@@ -89,51 +84,8 @@ class BackupTestCase(WaldenTestCase):
         return ["restore", self.backup, "--data-dir", daemon.data, "--namespace", "default",
                 "--segment-size", "1MiB", *more]
 
-    def kill_often(self, arguments, times=6, longest=0.15):
-        """Runs `walden` and kills it at a random moment, again and again. How often it was killed."""
-        killed = 0
-        for _ in range(times):
-            with subprocess.Popen(
-                [str(WALDEN), *map(str, arguments)],
-                env=clean_environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            ) as process:
-                time.sleep(self.random.uniform(0, longest))
-                killed += process.poll() is None
-                process.kill()
-        return killed
-
-    def everything(self, daemon):
-        """All that a client can see of each region's tables."""
-        seen = {}
-        with daemon.client() as client:
-            for region in sorted(r.region_id for r in client.list_regions()):
-                recovered = client.recover(region)
-                for state in recovered.state.tables:
-                    seen[region, state.table_id] = (
-                        state.next_sequence,
-                        state.deleted_through,
-                        state.kind,
-                        recovered.of_table(state.table_id),
-                    )
-        return seen
-
 
 class BackupTest(BackupTestCase):
-    def fill(self, daemon):
-        client = self.new_client(daemon)
-        for region in (1, 2, 77):
-            client.append(region, 1, [b"first"], region_version=region)
-            for _ in range(30):
-                for table in (1, 5):
-                    payloads = [self.random.randbytes(self.random.randrange(20_000)) for _ in range(4)]
-                    client.append(region, table, payloads)
-                client.append(region, 9, [b"deleted later"])
-            client.mark_deleted(region, 1, 40)
-            client.mark_deleted(region, 9, 1 << 62)
-            EntryClient(client).put(region, 7, [(b"key", b"value"), (b"gone", None)])
-
     def test_across_engines_with_kills_everything_is_the_same(self):
         for engine, to in (("segment", "rocksdb"), ("rocksdb", "segment")):
             with self.subTest(engine=engine, to=to):
@@ -142,7 +94,7 @@ class BackupTest(BackupTestCase):
                 daemon.start()
                 self.fill(daemon)
                 before = self.everything(daemon)
-                self.assertEqual(len(before), 12)
+                self.assertEqual(len(before), FILLED_TABLES)
                 killed = self.kill_often(self.arguments(daemon))
                 self.back_up(daemon)
                 again = self.back_up(daemon)
@@ -182,7 +134,7 @@ class BackupTest(BackupTestCase):
                 before = {key: set(held) for key, held in writers.records.items()}
                 marks_before = dict(writers.marks)
                 lines = self.back_up(daemon)
-                self.assertEqual(sorted(lines), sorted(Writers.REGIONS))
+                self.assertEqual(sorted(lines), sorted(REGIONS))
                 marks_after = dict(writers.marks)
                 self.kill_often(self.arguments(daemon), times=2)
                 writers.end()
@@ -201,7 +153,7 @@ class BackupTest(BackupTestCase):
         restored = self.everything(fresh)
         client = self.new_client(fresh)
         for key, held in writers.records.items():
-            next_sequence, mark, _, records = restored[key]
+            next_sequence, mark, *_, records = restored[key]
             self.assertGreaterEqual(mark, marks_before[key])
             self.assertLessEqual(next_sequence, next_at_end[key])
             there = dict(records)

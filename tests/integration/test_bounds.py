@@ -7,7 +7,6 @@ import threading
 import time
 import unittest
 
-import grpc
 
 from walden_client import BUFFERED, Client, WaldenError, append_request
 from walden_daemon import free_tcp_port, run_walden, small_rocksdb, small_segments

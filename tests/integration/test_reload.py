@@ -148,13 +148,19 @@ class ServiceManagerTest(WaldenTestCase):
 
 
 class EndTest(WaldenTestCase):
-    def test_sigterm_with_a_client_that_is_stuck_ends_in_time_with_code_0(self):
-        daemon = self.new_daemon({**small_segments(), "shutdown": {"drain_timeout": "1s"}})
+    def start_with_a_stuck_reader(self, drain_timeout):
+        """Returns the daemon and a Read whose client takes nothing of it."""
+        daemon = self.new_daemon({**small_segments(), "shutdown": {"drain_timeout": drain_timeout}})
         daemon.start()
         client = self.new_client(daemon)
         for _ in range(40):
             client.append(1, 1, [bytes(400_000)])
         stuck = client.open_read(1, 1)
+        self.addCleanup(stuck.cancel)
+        return daemon, stuck
+
+    def test_sigterm_with_a_client_that_is_stuck_ends_in_time_with_code_0(self):
+        daemon, _ = self.start_with_a_stuck_reader("1s")
         idle = socket.socket(socket.AF_UNIX)
         self.addCleanup(idle.close)
         idle.connect(str(daemon.socket))
@@ -162,15 +168,9 @@ class EndTest(WaldenTestCase):
         end = daemon.wait_exit()
         self.assertEqual(end.code, 0)
         self.assertLess(end.seconds, 15)
-        stuck.cancel()
 
     def test_a_second_signal_ends_it_at_once_with_its_number(self):
-        daemon = self.new_daemon({**small_segments(), "shutdown": {"drain_timeout": "60s"}})
-        daemon.start()
-        client = self.new_client(daemon)
-        for _ in range(40):
-            client.append(1, 1, [bytes(400_000)])
-        stuck = client.open_read(1, 1)
+        daemon, stuck = self.start_with_a_stuck_reader("60s")
         next(iter(stuck))
         daemon.signal(signal.SIGTERM)
         self.eventually(lambda: "shutting down" in daemon.log_text(), "it drains")
@@ -178,21 +178,14 @@ class EndTest(WaldenTestCase):
         time.sleep(0.2)
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait_exit().code, 128 + signal.SIGTERM)
-        stuck.cancel()
 
     def test_a_drain_timeout_that_was_reloaded_holds(self):
-        daemon = self.new_daemon({**small_segments(), "shutdown": {"drain_timeout": "60s"}})
-        daemon.start()
-        client = self.new_client(daemon)
-        for _ in range(40):
-            client.append(1, 1, [bytes(400_000)])
-        stuck = client.open_read(1, 1)
+        daemon, _ = self.start_with_a_stuck_reader("60s")
         daemon.configure({**small_segments(), "shutdown": {"drain_timeout": "500ms"}})
         daemon.signal(signal.SIGHUP)
         self.eventually(lambda: "configuration reloaded" in daemon.log_text(), "reloaded")
         daemon.signal(signal.SIGTERM)
         self.assertLess(daemon.wait_exit().seconds, 20)
-        stuck.cancel()
 
 
 if __name__ == "__main__":

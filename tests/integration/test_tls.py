@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 import unittest
 
 from walden_certificates import key_pem, new_key

@@ -2,77 +2,16 @@
 
 import json
 import pathlib
-import random
-import subprocess
 import tempfile
-import time
 import unittest
 
+from copied_logs import ENGINES, FILLED_TABLES, CopiedLogsTestCase
 from horaedb_wal import write_segment
-from walden_daemon import WALDEN, clean_environment, flip_byte, run_walden, small_rocksdb
-from walden_daemon import small_segments
-from walden_entry_client import EntryClient
-from walden_testcase import Code, WaldenTestCase
-
-ENGINES = {"segment": small_segments, "rocksdb": small_rocksdb}
+from walden_daemon import flip_byte, run_walden, small_segments
+from walden_testcase import Code
 
 
-class TransferTestCase(WaldenTestCase):
-    def setUp(self):
-        seed = random.randrange(1 << 32)
-        self.random = random.Random(seed)
-        print(f"seed {seed}", flush=True)
-
-    def kill_often(self, arguments, times=8):
-        """Runs `walden` and kills it at a random moment, again and again. How often it was killed."""
-        killed = 0
-        for _ in range(times):
-            with subprocess.Popen(
-                [str(WALDEN), *map(str, arguments)],
-                env=clean_environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            ) as process:
-                time.sleep(self.random.uniform(0, 0.12))
-                killed += process.poll() is None
-                process.kill()
-        return killed
-
-    def everything(self, daemon):
-        """All that a client can see of each region's tables."""
-        client = self.new_client(daemon)
-        seen = {}
-        for region in sorted(r.region_id for r in client.list_regions()):
-            recovered = client.recover(region)
-            for state in recovered.state.tables:
-                seen[region, state.table_id] = (
-                    state.next_sequence,
-                    state.deleted_through,
-                    state.first_live_sequence,
-                    state.last_live_sequence,
-                    state.kind,
-                    recovered.of_table(state.table_id),
-                )
-        client.close()
-        return seen
-
-
-class MigrateTest(TransferTestCase):
-    def fill(self, daemon):
-        client = self.new_client(daemon)
-        for region in (1, 2, 3):
-            client.append(region, 1, [b"first"], region_version=region)
-            for turn in range(30):
-                for table in (1, 5):
-                    payloads = [self.random.randbytes(self.random.randrange(20_000)) for _ in range(4)]
-                    client.append(region, table, payloads)
-                client.append(region, 9, [b"deleted later"])
-            client.mark_deleted(region, 1, 40)
-            client.mark_deleted(region, 9, 1 << 62)
-            entries = EntryClient(client)
-            entries.put(region, 7, [(b"key", b"value"), (b"gone", None)])
-        client.close()
-
+class MigrateTest(CopiedLogsTestCase):
     def migrate(self, daemon, to):
         return ["migrate", "--data-dir", daemon.data, "--namespace", "default", "--to", to,
                 "--segment-size", "1MiB"]
@@ -82,7 +21,7 @@ class MigrateTest(TransferTestCase):
         daemon.start()
         self.fill(daemon)
         before = self.everything(daemon)
-        self.assertEqual(len(before), 12)
+        self.assertEqual(len(before), FILLED_TABLES)
         killed = 0
         for to in ("rocksdb", "segment"):
             daemon.terminate()
@@ -98,7 +37,7 @@ class MigrateTest(TransferTestCase):
             self.assertEqual(self.everything(daemon), before)
         self.assertGreater(killed, 0)
         with self.assert_refused(Code.FAILED_PRECONDITION, "FENCED"):
-            self.new_client(daemon).append(3, 1, [b"x"], region_version=2)
+            self.new_client(daemon).append(77, 1, [b"x"], region_version=2)
 
     def test_a_daemon_that_serves_it_is_named(self):
         daemon = self.new_daemon(small_segments())
@@ -128,7 +67,7 @@ class MigrateTest(TransferTestCase):
                 self.assertEqual(self.new_client(daemon).read(1, 1).records, records)
 
 
-class ImportTest(TransferTestCase):
+class ImportTest(CopiedLogsTestCase):
     def setUp(self):
         super().setUp()
         folder = tempfile.TemporaryDirectory(prefix="walden-horaedb-")

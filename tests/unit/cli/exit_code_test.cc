@@ -6,23 +6,10 @@
 
 #include "cli/failure.h"
 #include "gtest/gtest.h"
+#include "tests/unit/cli/fake_walden.h"
 
 namespace walden::cli {
 namespace {
-
-// As the daemon sends it: google.rpc.Status with an ErrorInfo, in the call's binary details.
-grpc::Status FromDaemon(grpc::StatusCode code, const std::string& reason,
-                        const std::map<std::string, std::string>& metadata) {
-  google::rpc::ErrorInfo info;
-  info.set_reason(reason);
-  info.set_domain("walden");
-  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
-  google::rpc::Status status;
-  status.set_code(code);
-  status.set_message("what happened");
-  status.add_details()->PackFrom(info);
-  return grpc::Status(code, "what happened", status.SerializeAsString());
-}
 
 TEST(ExitCode, EachKindOfErrorHasItsOwn) {
   const std::pair<absl::StatusCode, int> expected[] = {
@@ -51,12 +38,12 @@ TEST(ExitCode, InterruptionAndAClosedPipeLookLikeTheirSignals) {
 
 TEST(Failure, TheDaemonsReasonAndMetadataArriveAndAreToldInOneLine) {
   const absl::Status status =
-      FromGrpc(FromDaemon(grpc::StatusCode::ABORTED, "SEQUENCE_MISMATCH",
-                          {{"field", "expected_next_sequence"}, {"actual_next_sequence", "12"}}));
+      FromGrpc(RefusalOf(grpc::StatusCode::ABORTED, "SEQUENCE_MISMATCH",
+                         {{"field", "expected_next_sequence"}, {"actual_next_sequence", "12"}}));
   EXPECT_TRUE(HasReason(status, "SEQUENCE_MISMATCH"));
   EXPECT_EQ(
       FailureText(status, "host:1"),
-      "walden: ABORTED (SEQUENCE_MISMATCH): what happened [actual_next_sequence=12, "
+      "walden: ABORTED (SEQUENCE_MISMATCH): refused by the fake [actual_next_sequence=12, "
       "field=expected_next_sequence]\n"
       "  hint: the table's next sequence is 12; read what was appended meanwhile, then expect "
       "that\n");
@@ -73,10 +60,10 @@ TEST(Failure, AnUnreachableDaemonBringsAHintWithItsAddress) {
 
 TEST(Failure, ForProgramsItIsOneJsonObject) {
   const absl::Status status =
-      FromGrpc(FromDaemon(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD", {{"field", "x"}}));
+      FromGrpc(RefusalOf(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD", {{"field", "x"}}));
   EXPECT_EQ(FailureJson(status, "host:1"),
             "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"reason\":\"INVALID_FIELD\","
-            "\"metadata\":{\"field\":\"x\"},\"message\":\"what happened\"}}\n");
+            "\"metadata\":{\"field\":\"x\"},\"message\":\"refused by the fake\"}}\n");
 }
 
 TEST(Failure, ContextKeepsReasonAndCode) {

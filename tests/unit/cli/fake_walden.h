@@ -62,6 +62,7 @@ class FakeWalden {
     uint64_t deleted_through = 0;
   };
 
+  static std::vector<std::unique_ptr<grpc::Service>> MakeServices(FakeWalden& fake);
   grpc::Status Append(const v1::AppendRequest& request, v1::AppendResponse* response);
   grpc::Status Store(const v1::AppendRequest& request, v1::AppendResponse* response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -69,9 +70,7 @@ class FakeWalden {
   bool TakeStreamBreak(int stored_in_stream);
 
   std::string directory_;
-  std::unique_ptr<Wal> wal_;
-  std::unique_ptr<Admin> admin_;
-  std::unique_ptr<Health> health_;
+  const std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;
 
   mutable absl::Mutex mutex_;
