@@ -177,7 +177,8 @@ struct SegmentDescription {
   std::string file;  // name inside the region's directory
   uint64_t allocated_bytes = 0;
   uint64_t used_bytes = 0;
-  // Of the used ones, about: the file's head and live records. The others are deleted.
+  // Of the used ones, about: the file's head and live records. The others are deleted, or
+  // remember producers.
   uint64_t live_bytes = 0;
   SequenceNumber first = 0;  // both 0 when the segment holds no record
   SequenceNumber last = 0;

@@ -237,8 +237,7 @@ RegionDescription PublishedLog::Describe() const {
     }
     description.allocated_bytes += segment.file->size();
     const uint64_t live_bytes = segment.index.LiveBytes();
-    // Extents of several tables may overlap (SegmentIndex).
-    shown.live_bytes = std::min(segment.end, kMagicBytes + live_bytes);
+    shown.live_bytes = std::min(segment.end, kMagicBytes + live_bytes);  // a lost file has no head
     description.live_bytes += live_bytes;
     description.segments.push_back(std::move(shown));
   }

@@ -129,9 +129,9 @@ class PublishedLog {
     uint64_t id = 0;
     std::string path;
     SequenceNumber last = 0;  // of its records, deleted ones too; 0: it has none
-    uint64_t live_bytes = 0;  // 0 unless they were asked for
+    uint64_t live_bytes = 0;
   };
-  std::vector<Age> Ages(bool with_bytes) const;  // in log order
+  std::vector<Age> Ages() const;  // in log order
 
   // What deletes the live records of plain tables in the segments through this one.
   RetentionPlan PlanThrough(uint64_t segment_id) const;

@@ -1,6 +1,7 @@
 #include "engine/segment/segment_index.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace walden::segment {
 namespace {
@@ -13,6 +14,12 @@ std::vector<Extent>::const_iterator FirstReaching(const std::vector<Extent>& ext
   return it == extents.begin() ? it : it - 1;
 }
 
+uint64_t SpannedBytes(std::vector<Extent>::const_iterator begin,
+                      std::vector<Extent>::const_iterator end) {
+  return std::accumulate(begin, end, uint64_t{0},
+                         [](uint64_t sum, const Extent& e) { return sum + (e.end - e.begin); });
+}
+
 }  // namespace
 
 void SegmentIndex::Add(const Run& run) {
@@ -22,17 +29,16 @@ void SegmentIndex::Add(const Run& run) {
   const uint64_t records = run.last - run.first + 1;
   table.records += records;
   live_records_ += records;
-  uint32_t added = run.end - run.begin;
+  const uint32_t bytes = run.end - run.begin;
+  table.bytes += bytes;
+  live_bytes_ += bytes;
   Extent* const newest = table.extents.empty() ? nullptr : &table.extents.back();
   if (newest != nullptr && newest->begin >= fence_ && run.begin - newest->end <= kMergeGapBytes &&
       run.end - newest->begin <= kMaxRunBytes) {
-    added = run.end - newest->end;
     newest->end = run.end;
   } else {
     table.extents.push_back({run.first, run.begin, run.end});
   }
-  table.bytes += added;
-  live_bytes_ += added;
 }
 
 std::optional<SegmentIndex::Range> SegmentIndex::LiveRange(TableId table) const {
@@ -66,14 +72,16 @@ bool SegmentIndex::RaiseFirst(TableId table, SequenceNumber first_live) {
 }
 
 void SegmentIndex::CutTo(Table& table, SequenceNumber first_live) {
-  const uint64_t bytes_before = table.bytes;
   const auto kept = FirstReaching(table.extents, first_live);
-  for (auto it = table.extents.cbegin(); it != kept; ++it) table.bytes -= it->end - it->begin;
-  live_bytes_ -= bytes_before - table.bytes;
+  const double share =
+      static_cast<double>(SpannedBytes(kept, table.extents.cend())) /
+      static_cast<double>(SpannedBytes(table.extents.cbegin(), table.extents.cend()));
   table.extents.erase(table.extents.begin(), kept);
   table.live.first = first_live;
+  const auto bytes = static_cast<uint64_t>(static_cast<double>(table.bytes) * share);
+  live_bytes_ -= table.bytes - bytes;
+  table.bytes = bytes;
   // Their numbers bound them from above; in between lie those of other tables.
-  const double share = static_cast<double>(table.bytes) / static_cast<double>(bytes_before);
   const auto estimate = static_cast<uint64_t>(static_cast<double>(table.records) * share);
   const uint64_t records =
       std::clamp<uint64_t>(estimate, 1, table.live.last - table.live.first + 1);

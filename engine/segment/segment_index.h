@@ -61,12 +61,11 @@ class SegmentIndex {
   bool empty() const { return tables_.empty(); }
   std::vector<TableId> Tables() const;  // sorted
 
-  // Bytes of live extents; of one table.
+  // Bytes of live records with their headers, and of one table's: what lies between the runs of an
+  // extent belongs to other tables and is none of them. Live records, and of one table. About,
+  // where RaiseFirst cut through a table's records: by the share of its extents that is left.
   uint64_t LiveBytes() const { return live_bytes_; }
   uint64_t LiveBytes(TableId table) const;
-
-  // Live records, and of one table; about, where RaiseFirst cut through a table's records: by its
-  // share of bytes.
   uint64_t LiveRecords() const { return live_records_; }
   uint64_t LiveRecords(TableId table) const;
 
@@ -77,7 +76,7 @@ class SegmentIndex {
   struct Table {
     Range live;
     std::vector<Extent> extents;
-    uint64_t bytes = 0;    // of the extents
+    uint64_t bytes = 0;    // of its records, about
     uint64_t records = 0;  // about
   };
 

@@ -8,7 +8,7 @@
 
 namespace walden::segment {
 
-std::vector<PublishedLog::Age> PublishedLog::Ages(bool with_bytes) const {
+std::vector<PublishedLog::Age> PublishedLog::Ages() const {
   absl::ReaderMutexLock lock(&mutex_);
   std::vector<Age> ages;
   ages.reserve(segments_.size());
@@ -16,7 +16,7 @@ std::vector<PublishedLog::Age> PublishedLog::Ages(bool with_bytes) const {
     ages.push_back({.id = id,
                     .path = segment.file->path(),
                     .last = segment.last,
-                    .live_bytes = with_bytes ? segment.index.LiveBytes() : 0});
+                    .live_bytes = segment.index.LiveBytes()});
   }
   return ages;
 }
@@ -41,7 +41,7 @@ RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
 
 absl::StatusOr<RetentionPlan> SegmentLog::PlanRetention(const RetentionLimits& limits,
                                                         absl::Time now) const {
-  const std::vector<PublishedLog::Age> segments = published_->Ages(limits.bytes > 0);
+  const std::vector<PublishedLog::Age> segments = published_->Ages();
   SequenceNumber newest = 0;
   uint64_t bytes_left = 0;
   for (const PublishedLog::Age& segment : segments) {

@@ -64,6 +64,24 @@ TEST_P(SegmentBoundaryTest, ASegmentTellsAboutHowManyOfItsBytesAreLive) {
   EXPECT_LT(log().Describe().segments.front().live_bytes, 100u) << "the file's head alone";
 }
 
+TEST_P(SegmentBoundaryTest, TablesThatTakeTurnsAreNotCountedTwice) {
+  for (int i = 0; i < 1000; ++i) Append(1 + i % 5, 1);
+  for (int round = 0; round < 2; ++round) {
+    const RegionDescription description = log().Describe();
+    ASSERT_GT(description.segments.size(), 1u);
+    uint64_t used = 0;
+    uint64_t live = 0;
+    for (const SegmentDescription& segment : description.segments) {
+      EXPECT_EQ(segment.live_bytes, segment.used_bytes) << "nothing is deleted";
+      used += segment.used_bytes;
+      live += segment.live_bytes;
+    }
+    EXPECT_LT(description.live_bytes, used);
+    EXPECT_GT(description.live_bytes, used - used / 100) << "but for the files' heads";
+    RestartEngine();
+  }
+}
+
 TEST_P(SegmentBoundaryTest, ABatchLargerThanASegmentIsRefusedAndLeavesNothingBehind) {
   Append(1, 1);
   EXPECT_ERROR(TryBytes(full_ + 1).status, kInvalidArgument, kLimitExceeded);

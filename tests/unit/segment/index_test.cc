@@ -61,23 +61,44 @@ TEST(SegmentIndexTest, RaisingTheFirstRemovesWhatLiesBelow) {
   EXPECT_THAT(index.ExtentsFrom(1, 1, 10), ElementsAre(IsExtent(5, 40'000, 80'000)));
 }
 
-TEST(SegmentIndexTest, LiveBytesAreThoseOfTheExtentsAndGoWithThem) {
+TEST(SegmentIndexTest, LiveBytesAreThoseOfTheRecordsAndGoWithTheirExtents) {
   SegmentIndex index;
   index.Add({1, 1, 4, 8, 40'000});
   index.Add({1, 5, 9, 40'000, 80'000});
   index.Add({2, 10, 10, 80'000, 80'100});
-  index.Add({2, 11, 11, 80'200, 80'300});  // shares the extent, and the gap before it
-  EXPECT_EQ(index.LiveBytes(), 79'992u + 300u);
+  index.Add({2, 11, 11, 80'200, 80'300});  // shares the extent; the gap is not its own
+  EXPECT_EQ(index.LiveBytes(), 79'992u + 200u);
   EXPECT_EQ(index.LiveRecords(), 11u);
   index.RaiseFirst(1, 6);
-  EXPECT_EQ(index.LiveBytes(), 40'000u + 300u);
+  EXPECT_EQ(index.LiveBytes(), 40'000u + 200u);
   EXPECT_EQ(index.LiveRecords(), 4u + 2u);  // no more than there are numbers
   index.RaiseFirst(1, 10);
-  EXPECT_EQ(index.LiveBytes(), 300u);
+  EXPECT_EQ(index.LiveBytes(), 200u);
   EXPECT_EQ(index.LiveRecords(), 2u);
   index.RaiseFirst(2, 12);
   EXPECT_EQ(index.LiveBytes(), 0u);
   EXPECT_EQ(index.LiveRecords(), 0u);
+}
+
+TEST(SegmentIndexTest, ManySmallTablesInTurnCountNoByteTwice) {
+  constexpr uint32_t kTables = 5;
+  constexpr uint32_t kRecordBytes = 100;  // the others' records between two fit the gap
+  constexpr uint32_t kRecords = 10'000;
+  SegmentIndex index;
+  for (uint32_t i = 0; i < kRecords; ++i) {
+    index.Add({i % kTables, i + 1, i + 1, i * kRecordBytes, (i + 1) * kRecordBytes});
+  }
+  ASSERT_LT(index.ExtentsFrom(1, 1, kRecords).size(), 20u) << "they share extents";
+  EXPECT_EQ(index.LiveBytes(), kRecords * kRecordBytes);
+  EXPECT_EQ(index.LiveBytes(1), kRecords / kTables * kRecordBytes);
+  // Half of one table: what is left of it is about half, to an extent's share.
+  index.RaiseFirst(1, kRecords / 2 + 2);
+  const double left = index.LiveBytes(1);
+  EXPECT_NEAR(left, kRecords / kTables / 2 * kRecordBytes, kMaxRunBytes / kTables);
+  EXPECT_EQ(index.LiveBytes(), kRecords * kRecordBytes * 4 / 5 + index.LiveBytes(1));
+  EXPECT_NEAR(index.LiveRecords(1), left / kRecordBytes, 1);
+  index.RaiseFirst(1, kRecords + 1);
+  EXPECT_EQ(index.LiveBytes(), kRecords * kRecordBytes * 4 / 5);
 }
 
 TEST(SegmentIndexTest, ATableWithoutLiveRecordsIsGone) {

@@ -117,6 +117,33 @@ class RetentionTest : public ::testing::Test {
   TablePosition Position(TableId table = 1) {
     return registry_->OpenActors().at(0)->log().Position(table);
   }
+  // A region without an actor, in segments of 64 KiB.
+  std::unique_ptr<RegionLog> OpenSmallSegments() {
+    if (small_segments_ == nullptr) {
+      auto engine = SegmentEngine::Open({.file_system = &disk_,
+                                         .clock = &clock_,
+                                         .data_directory = "/d",
+                                         .namespace_name = "small",
+                                         .spare_segments = 0});
+      EXPECT_TRUE(engine.ok()) << engine.status();
+      small_segments_ = *std::move(engine);
+    }
+    auto log = small_segments_->OpenRegion(9, {.segment_size_bytes = 64 << 10}, /*create=*/true);
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *std::move(log);
+  }
+
+  // Deletes what is due, and returns what that was.
+  RetentionPlan Retain(RegionLog& log, const RetentionLimits& limits) {
+    auto plan = log.PlanRetention(limits, wall_clock_.now);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    for (const RetentionPlan::Mark& mark : plan->marks) {
+      const auto marked = log.MarkDeleted(mark.table, mark.through, std::nullopt);
+      EXPECT_TRUE(marked.ok()) << marked.status();
+    }
+    return *plan;
+  }
+
   RegionDescription Describe() { return registry_->OpenActors().at(0)->log().Describe(); }
 
   FaultFileSystem disk_;
@@ -125,6 +152,7 @@ class RetentionTest : public ::testing::Test {
   ManualExecutor executor_;
   struct Statistics statistics_;
   RecordingEvents events_;
+  std::unique_ptr<LogEngine> small_segments_;
   std::unique_ptr<RegionRegistry> registry_;
   std::unique_ptr<RetentionKeeper> keeper_;
 };
@@ -180,6 +208,25 @@ TEST_F(RetentionTest, AsManyBytesAsWereAskedForStay) {
   EXPECT_GE(description.live_bytes, 2'100'000u);
   EXPECT_LE(description.live_bytes, 2'100'000u + kMiB);
   EXPECT_EQ(Position().first, 9u);
+}
+
+// Each is so small that one of every other table fits between two of one table.
+TEST_F(RetentionTest, AsManyBytesOfTablesThatTakeTurnsStay) {
+  UseSegments();
+  auto log = OpenSmallSegments();
+  for (int i = 0; i < 6000; ++i) {
+    const testing::Batch batch{.table = 1 + TableId(i % 5), .payloads = {std::string(74, 'x')}};
+    ASSERT_TRUE(testing::CommitOne(*log, batch).status.ok());
+  }
+  const uint64_t before = log->Describe().live_bytes;
+  EXPECT_EQ(before, 600'000u) << "each takes 100 bytes";
+  EXPECT_EQ(Retain(*log, {.bytes = before}).records, 0u);
+  const RetentionPlan plan = Retain(*log, {.bytes = 200'000});
+  const uint64_t after = log->Describe().live_bytes;
+  EXPECT_GE(after, 200'000u);
+  EXPECT_LE(after, 200'000u + (64 << 10));
+  EXPECT_EQ(plan.bytes, before - after);
+  EXPECT_EQ(plan.records, plan.bytes / 100);
 }
 
 TEST_F(RetentionTest, AsManyRecordsAsWereAskedForStay) {
