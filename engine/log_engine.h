@@ -208,7 +208,7 @@ struct VerifyProgress {
 struct RetentionLimits {
   absl::Duration age;    // what was written since
   uint64_t bytes = 0;    // of the newest live records
-  uint64_t records = 0;  // the newest ones
+  uint64_t records = 0;  // the newest ones, live or not
 
   bool none() const { return age <= absl::ZeroDuration() && bytes == 0 && records == 0; }
   bool operator==(const RetentionLimits&) const = default;

@@ -44,6 +44,7 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
       table.last = std::max(table.last, run.last);
       if (segment.first == 0) segment.first = run.first;
       segment.last = run.last;
+      segment.records += run.last - run.first + 1;
     }
     segment.end = group.end;
     segment.expected_at_end = group.expected_at_end;

@@ -31,6 +31,7 @@ struct PublishedSegment {
   SequenceNumber expected_at_end = 1;
   SequenceNumber first = 0;  // of the records; both 0 when there is none
   SequenceNumber last = 0;
+  uint64_t records = 0;        // written, deleted ones too; fewer than numbers, which may jump
   std::vector<Damage> damage;  // ordered by position
   absl::Duration written;      // when it was last written, by the region's clock, or later
 };
@@ -128,7 +129,7 @@ class PublishedLog {
   struct Age {
     uint64_t id = 0;
     std::string path;
-    SequenceNumber last = 0;  // of its records, deleted ones too; 0: it has none
+    uint64_t records = 0;  // deleted ones too
     uint64_t live_bytes = 0;
   };
   std::vector<Age> Ages() const;  // in log order

@@ -234,6 +234,7 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .expected_at_end = scan.next,
                             .first = scan.first,
                             .last = scan.last,
+                            .records = scan.records,
                             .damage = std::move(segment.damage),
                             .written = now - AgeOf(segment)});
   }

@@ -15,7 +15,7 @@ std::vector<PublishedLog::Age> PublishedLog::Ages() const {
   for (const auto& [id, segment] : segments_) {
     ages.push_back({.id = id,
                     .path = segment.file->path(),
-                    .last = segment.last,
+                    .records = segment.records,
                     .live_bytes = segment.index.LiveBytes()});
   }
   return ages;
@@ -42,19 +42,20 @@ RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
 absl::StatusOr<RetentionPlan> SegmentLog::PlanRetention(const RetentionLimits& limits,
                                                         absl::Time now) const {
   const std::vector<PublishedLog::Age> segments = published_->Ages();
-  SequenceNumber newest = 0;
   uint64_t bytes_left = 0;
+  uint64_t records_left = 0;
   for (const PublishedLog::Age& segment : segments) {
-    newest = std::max(newest, segment.last);
     bytes_left += segment.live_bytes;
+    records_left += segment.records;
   }
   std::optional<uint64_t> due;
   // What is not the newest segment was synced when it was closed.
   for (size_t i = 0; i + 1 < segments.size(); ++i) {
     const PublishedLog::Age& segment = segments[i];
     bytes_left -= segment.live_bytes;
+    records_left -= segment.records;
     bool goes = (limits.bytes > 0 && bytes_left >= limits.bytes) ||
-                (limits.records > 0 && newest - segment.last >= limits.records);
+                (limits.records > 0 && records_left >= limits.records);
     if (!goes && limits.age > absl::ZeroDuration()) {
       const absl::StatusOr<absl::Time> written = env_.file_system->LastWritten(segment.path);
       if (absl::IsNotFound(written.status())) continue;  // it went meanwhile

@@ -91,9 +91,11 @@ class RetentionTest : public ::testing::Test {
   void Keep(const RetentionLimits& limits) { keeper_->policies().Set(1, {.regions = limits}); }
 
   // About a quarter of a segment each; returns the number.
-  SequenceNumber Append(TableId table = 1, TableKind kind = TableKind::kLog) {
+  SequenceNumber Append(TableId table = 1, TableKind kind = TableKind::kLog,
+                        Durability durability = Durability::kSync) {
     TestAppend job({std::string(250'000, 'x')}, table);
     job.batch.kind = kind;
+    job.batch.durability = durability;
     registry_->Submit(kRegion, &job);
     executor_.RunAll();
     EXPECT_TRUE(job.result().status.ok()) << job.result().status;
@@ -238,6 +240,42 @@ TEST_F(RetentionTest, AsManyRecordsAsWereAskedForStay) {
   Keep({.records = 5});
   Look();
   EXPECT_EQ(Position().first, 13u) << "the segment with the fifth newest stays whole";
+}
+
+TEST_F(RetentionTest, NumbersThatACrashJumpedOverAreNoRecords) {
+  UseSegments();
+  AppendMany(11);
+  Append(1, TableKind::kLog, Durability::kBuffered);
+  disk_.Kill();
+  keeper_ = nullptr;
+  registry_ = nullptr;
+  disk_.Restart();
+  UseSegments();
+  ASSERT_GT(Append(), 1'000'000u);  // the thirteenth
+  Keep({.records = 8});
+  Look();
+  EXPECT_EQ(Position().first, 5u) << "the newest nine";
+  AppendMany(4);
+  Look();
+  EXPECT_EQ(Position().first, 9u) << "the newest nine";
+}
+
+TEST_F(RetentionTest, NumbersThatARestoreLeftOutAreNoRecords) {
+  UseSegments();
+  auto log = OpenSmallSegments();
+  for (int i = 0; i < 20; ++i) {  // three to a segment
+    const testing::Batch batch{.payloads = {std::string(20'000, 'x')},
+                               .first_sequence = 1 + SequenceNumber(i) * 1000};
+    ASSERT_TRUE(testing::CommitOne(*log, batch).status.ok());
+  }
+  for (const bool reopened : {false, true}) {
+    if (reopened) {
+      log = nullptr;
+      log = OpenSmallSegments();
+    }
+    EXPECT_EQ(Retain(*log, {.records = 20}).records, 0u);
+    EXPECT_EQ(Retain(*log, {.records = reopened ? 8u : 14u}).records, 6u);
+  }
 }
 
 TEST_F(RetentionTest, EveryTableOfASegmentGoesWithIt) {
