@@ -1,11 +1,25 @@
 #include "engine/rocksdb/options.h"
 
+#include <memory>
 #include <utility>
 
 #include "rocksdb/cache.h"
+#include "rocksdb/env.h"
 #include "rocksdb/table.h"
 
 namespace walden::rocks {
+namespace {
+
+// RocksDB's diary is not kept: what writes it aborts the process once it found the disk full. What
+// goes wrong comes back as a status.
+class NoDiary final : public rocksdb::Logger {
+ public:
+  NoDiary() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+}  // namespace
 
 rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
                              std::shared_ptr<rocksdb::EventListener> listener) {
@@ -52,12 +66,10 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
   table.verify_compression = false;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
-  // Files: what is not needed goes at once, and RocksDB's diary stays small.
+  // Files: what is not needed goes at once.
   options.delete_obsolete_files_period_micros = 0;
   options.max_manifest_file_size = 4 << 20;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = 1 << 20;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.info_log = std::make_shared<NoDiary>();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   return options;
