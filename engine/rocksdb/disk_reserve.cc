@@ -22,7 +22,7 @@ void DiskReserve::Make() {
 void DiskReserve::Spend() {
   absl::MutexLock lock(&mutex_);
   // If it stays, what it was spent for fails and says so.
-  if (made_) (void)files_->RemoveFile(path_);
+  (void)files_->RemoveFile(path_);
   made_ = false;
 }
 

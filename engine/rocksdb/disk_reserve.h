@@ -19,7 +19,7 @@ class DiskReserve {
   // next call: a reserve is a help, and no call waits for it or fails by it.
   void Make() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Removes the file.
+  // Removes the file, one that an earlier process made too.
   void Spend() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

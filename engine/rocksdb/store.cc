@@ -1,5 +1,6 @@
 #include "engine/rocksdb/store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,9 @@ namespace {
 constexpr absl::string_view kReserveFile = "walden_reserve";
 constexpr absl::string_view kRepairRemedy =
     "Bring the file back from a copy, or move the namespace's directory away to start empty";
+
+// A logged byte takes at most about so many in a buffer: small records have overhead there.
+constexpr uint64_t kMemoryPerLoggedByte = 4;
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
@@ -119,15 +123,23 @@ absl::Status Store::OpenLocked() {
   const absl::Duration start = env_.clock->Now();
   OpeningReport report;
   closed_ = RepairTail(report);
+  if (HasReason(closed_, ErrorReason::kDiskFull)) {
+    // A log file is made anew without its end.
+    reserve_.Spend();
+    closed_ = RepairTail(report);
+  }
   if (closed_.ok()) closed_ = SyncWals(env_.file_system, env_.directory);
   if (!closed_.ok()) return closed_;
   rocksdb::Options options = MakeOptions(env_.tuning, env_.env, listener_);
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, env_.directory, &opened);
   if (status.IsNoSpace()) {
-    // Without room for new table files what was logged can stay in the log.
+    // Without room for new table files what was logged can stay in the log: all in one buffer, for
+    // RocksDB writes a full one out even then.
     reserve_.Spend();
     options.avoid_flush_during_recovery = true;
+    options.write_buffer_size =
+        std::max<uint64_t>(options.write_buffer_size, kMemoryPerLoggedByte * report.bytes_scanned);
     status = rocksdb::DB::Open(options, env_.directory, &opened);
   }
   if (!status.ok()) {

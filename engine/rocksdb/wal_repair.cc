@@ -108,6 +108,8 @@ absl::Status WriteFile(FileSystem* files, const std::string& path, absl::string_
   absl::Status status = bytes.empty() ? absl::OkStatus() : (*file)->Write(0, {bytes});
   if (status.ok()) status = (*file)->SyncData();
   if (status.ok()) status = (*file)->Close();
+  // A part of it would only fill the disk.
+  if (!status.ok()) (void)files->RemoveFile(path);
   return status;
 }
 

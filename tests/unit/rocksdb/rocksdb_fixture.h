@@ -36,7 +36,7 @@ class RocksdbTest : public ::testing::Test {
 
   absl::Status TryOpenEngine() {
     Stop();
-    env_ = testing::MakeRocksdbEnv(&disk_);
+    env_ = MakeEnv();
     auto engine = RocksdbEngine::Open({.file_system = &disk_,
                                        .clock = Clock::Real(),
                                        .env = env_.get(),
@@ -51,6 +51,8 @@ class RocksdbTest : public ::testing::Test {
     return engine.status();
   }
 
+  virtual std::unique_ptr<rocksdb::Env> MakeEnv() { return testing::MakeRocksdbEnv(&disk_); }
+
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region, bool create = true) {
     return engine_->OpenRegion(region, RegionOptions(), create);
   }
@@ -59,6 +61,16 @@ class RocksdbTest : public ::testing::Test {
     auto log = OpenRegion(region);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
+  }
+
+  // From now on nothing syncs BUFFERED appends but a SYNC one.
+  void ReopenWithoutBufferedSyncs() {
+    log_.reset();
+    RegionOptions options;
+    options.buffered_sync_every_writes = 1'000'000;
+    auto log = engine_->OpenRegion(1, options, /*create=*/false);
+    ASSERT_TRUE(log.ok()) << log.status();
+    log_ = *std::move(log);
   }
 
   AppendResult Append(TableId table, const std::string& payload, RegionLog* log = nullptr) {

@@ -43,13 +43,6 @@ class RocksdbWalTest : public RocksdbTest {
     ASSERT_TRUE(result.status.ok()) << result.status;
   }
 
-  void Rewrite(const std::string& path, const std::string& bytes) {
-    auto file = disk_.CreateFile(path);
-    ASSERT_TRUE(file.ok()) << file.status();
-    ASSERT_TRUE((*file)->Write(0, {bytes}).ok());
-    ASSERT_TRUE((*file)->SyncData().ok());
-  }
-
   std::string PathOf(const std::string& payload, uint64_t* offset) {
     for (const std::string& path : Files(".log")) {
       const size_t at = disk_.ReadWhole(path).find(payload);
@@ -118,12 +111,7 @@ TEST_F(RocksdbWalTest, APowerCutBehindAnOpeningDamagesNothingThatAKilledProcessL
 }
 
 TEST_F(RocksdbWalTest, NoFileIsRemovedBeforeItWasSynced) {
-  log_.reset();
-  RegionOptions options;
-  options.buffered_sync_every_writes = 1'000'000;
-  auto log = engine_->OpenRegion(1, options, /*create=*/false);
-  ASSERT_TRUE(log.ok()) << log.status();
-  log_ = *std::move(log);
+  ReopenWithoutBufferedSyncs();
   absl::Mutex mutex;
   std::map<std::string, std::string> last_change;  // by path
   int synced = 0;
