@@ -1,6 +1,7 @@
 #include "engine/rocksdb/wal_repair.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -25,15 +26,20 @@ class Scanner {
     while (true) {
       switch (parser.Next(record)) {
         case WalOutcome::kEnd:
-          if (!suspect_ && parser.position() < bytes.size()) {
+          if (JudgesMore() && parser.position() < bytes.size()) {
             const uint64_t at = parser.position();
             scan_.zeros.push_back({name, at, bytes.size() - at, "zeros"});
           }
           return true;
         case WalOutcome::kBroken: {
           const WalBreak& broken = parser.broken();
-          Suspect(name, broken.record_begin, broken.end, broken.reason,
-                  broken.cut_short || HasUnwrittenSector(bytes, broken));
+          if (JudgesMore()) {
+            suspects_.push_back(
+                {.place = {name, broken.record_begin, broken.end - broken.record_begin,
+                           broken.reason},
+                 .may_be_torn = broken.cut_short || HasUnwrittenSector(bytes, broken),
+                 .first = next_});
+          }
           if (!parser.SkipBroken()) return true;
           break;
         }
@@ -46,8 +52,8 @@ class Scanner {
 
   WalScan Finish() {
     // What no later note speaks of: a sector that was never written tells a torn write.
-    if (suspect_ && !suspect_->may_be_torn) Convict();
-    if (suspect_) scan_.torn = suspect_->place;
+    if (!suspects_.empty() && !suspects_.front().may_be_torn) Convict();
+    if (!suspects_.empty()) scan_.torn = suspects_.front().place;
     return std::move(scan_);
   }
 
@@ -58,38 +64,62 @@ class Scanner {
     WalPlace place;
     bool may_be_torn = true;
     std::optional<uint64_t> first;  // RocksDB's number of the record that should be there
+    // Numbers are missing between two whole files, in front of this one.
+    std::optional<uint64_t> gap_before;
+    std::vector<WalRecord> behind;  // good ones, until the gap is judged
   };
 
-  void Suspect(const std::string& name, uint64_t begin, uint64_t end, const char* reason,
-               bool may_be_torn) {
-    if (suspect_) return;  // behind a suspicion nothing is judged by itself
-    suspect_ = Suspicion{{name, begin, end - begin, reason}, may_be_torn, next_};
-  }
+  // Behind a broken record nothing is judged by itself; behind a gap between files it is, since the
+  // gap may turn out to be none.
+  bool JudgesMore() const { return suspects_.empty() || suspects_.back().gap_before.has_value(); }
 
   void Convict() {
-    scan_.damage.push_back(std::move(suspect_->place));
-    suspect_.reset();
+    scan_.damage.push_back(std::move(suspects_.front().place));
+    suspects_.clear();
   }
 
   bool Take(const std::string& name, const WalRecord& record) {
-    // An old file may come back when a power cut undoes its removal, while a younger one that was
-    // removed stays away: what that held was durable, in tables. A file that is missed although it
-    // is not in tables, or is too short, RocksDB notices by its manifest.
-    const bool in_tables =
-        record.begin == 0 && record.durable && *record.durable + 1 >= record.first;
-    if (!suspect_ && next_ && record.first > *next_ && !in_tables) {
-      Suspect(name, record.begin, record.begin, "records are missing in front of this place", true);
-    }
-    if (suspect_) {
-      const uint64_t lost = suspect_->first.value_or(record.first - 1);
-      const bool was_durable = record.durable && *record.durable >= lost;
-      if (!was_durable) {
-        next_ = record.first + record.count;
-        return true;  // it may have been written together with what is broken
-      }
-      Convict();
+    if (next_ && record.first > *next_ && JudgesMore()) {
+      suspects_.push_back(
+          {.place = {name, record.begin, 0, "records are missing in front of this place"},
+           .first = next_});
+      if (record.begin == 0) suspects_.back().gap_before = record.first;
     }
     next_ = record.first + record.count;
+    if (record.durable && !Judge(*record.durable, record.first)) return false;
+    if (suspects_.empty()) return Accept(record);
+    // It may have been written together with what is suspicious.
+    if (JudgesMore()) suspects_.back().behind.push_back(record);
+    return true;
+  }
+
+  // A note, of the write numbered `noted_by`, that what was numbered up to `durable` was durable.
+  bool Judge(uint64_t durable, uint64_t noted_by) {
+    while (!suspects_.empty()) {
+      Suspicion& suspect = suspects_.front();
+      const bool was_durable = durable >= suspect.first.value_or(noted_by - 1);
+      if (!suspect.gap_before) {
+        if (!was_durable) return true;
+        Convict();
+      } else if (durable + 1 < *suspect.gap_before) {
+        // What begins with durable records is no write that a crash cut.
+        if (was_durable) suspect.may_be_torn = false;
+        return true;
+      } else {
+        // An old file came back, because a power cut undid its removal, while younger ones that
+        // were removed stay away: what they held was durable, in tables. A file that is missed
+        // although it is not in tables, or is too short, RocksDB notices by its manifest.
+        const std::vector<WalRecord> behind = std::move(suspect.behind);
+        suspects_.pop_front();
+        for (const WalRecord& record : behind) {
+          if (!Accept(record)) return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  bool Accept(const WalRecord& record) {
     ++scan_.records;
     return visit_(record);
   }
@@ -97,7 +127,7 @@ class Scanner {
   const absl::FunctionRef<bool(const WalRecord&)> visit_;
   WalScan scan_;
   std::optional<uint64_t> next_;
-  std::optional<Suspicion> suspect_;
+  std::deque<Suspicion> suspects_;  // in log order
 };
 
 absl::Status WriteFile(FileSystem* files, const std::string& path, absl::string_view bytes) {
