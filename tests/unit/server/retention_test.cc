@@ -7,12 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "engine/error.h"
 #include "engine/segment/segment_engine.h"
 #include "server/retention/retention_keeper.h"
 #include "tests/support/fault_file_system.h"
-#include "tests/support/log_verbs.h"
 #include "tests/support/rocksdb_on_files.h"
 #include "tests/unit/server/jobs.h"
 #include "tests/unit/server/manual_executor.h"
@@ -20,7 +19,6 @@
 namespace walden {
 namespace {
 
-using ::testing::ElementsAre;
 using testing::FaultFileSystem;
 using ::testing::IsEmpty;
 
@@ -119,33 +117,6 @@ class RetentionTest : public ::testing::Test {
   TablePosition Position(TableId table = 1) {
     return registry_->OpenActors().at(0)->log().Position(table);
   }
-  // A region without an actor, in segments of 64 KiB.
-  std::unique_ptr<RegionLog> OpenSmallSegments() {
-    if (small_segments_ == nullptr) {
-      auto engine = SegmentEngine::Open({.file_system = &disk_,
-                                         .clock = &clock_,
-                                         .data_directory = "/d",
-                                         .namespace_name = "small",
-                                         .spare_segments = 0});
-      EXPECT_TRUE(engine.ok()) << engine.status();
-      small_segments_ = *std::move(engine);
-    }
-    auto log = small_segments_->OpenRegion(9, {.segment_size_bytes = 64 << 10}, /*create=*/true);
-    EXPECT_TRUE(log.ok()) << log.status();
-    return *std::move(log);
-  }
-
-  // Deletes what is due, and returns what that was.
-  RetentionPlan Retain(RegionLog& log, const RetentionLimits& limits) {
-    auto plan = log.PlanRetention(limits, wall_clock_.now);
-    EXPECT_TRUE(plan.ok()) << plan.status();
-    for (const RetentionPlan::Mark& mark : plan->marks) {
-      const auto marked = log.MarkDeleted(mark.table, mark.through, std::nullopt);
-      EXPECT_TRUE(marked.ok()) << marked.status();
-    }
-    return *plan;
-  }
-
   RegionDescription Describe() { return registry_->OpenActors().at(0)->log().Describe(); }
 
   FaultFileSystem disk_;
@@ -154,7 +125,6 @@ class RetentionTest : public ::testing::Test {
   ManualExecutor executor_;
   struct Statistics statistics_;
   RecordingEvents events_;
-  std::unique_ptr<LogEngine> small_segments_;
   std::unique_ptr<RegionRegistry> registry_;
   std::unique_ptr<RetentionKeeper> keeper_;
 };
@@ -212,25 +182,6 @@ TEST_F(RetentionTest, AsManyBytesAsWereAskedForStay) {
   EXPECT_EQ(Position().first, 9u);
 }
 
-// Each is so small that one of every other table fits between two of one table.
-TEST_F(RetentionTest, AsManyBytesOfTablesThatTakeTurnsStay) {
-  UseSegments();
-  auto log = OpenSmallSegments();
-  for (int i = 0; i < 6000; ++i) {
-    const testing::Batch batch{.table = 1 + TableId(i % 5), .payloads = {std::string(74, 'x')}};
-    ASSERT_TRUE(testing::CommitOne(*log, batch).status.ok());
-  }
-  const uint64_t before = log->Describe().live_bytes;
-  EXPECT_EQ(before, 600'000u) << "each takes 100 bytes";
-  EXPECT_EQ(Retain(*log, {.bytes = before}).records, 0u);
-  const RetentionPlan plan = Retain(*log, {.bytes = 200'000});
-  const uint64_t after = log->Describe().live_bytes;
-  EXPECT_GE(after, 200'000u);
-  EXPECT_LE(after, 200'000u + (64 << 10));
-  EXPECT_EQ(plan.bytes, before - after);
-  EXPECT_EQ(plan.records, plan.bytes / 100);
-}
-
 TEST_F(RetentionTest, AsManyRecordsAsWereAskedForStay) {
   UseSegments();
   AppendMany(20);
@@ -258,24 +209,6 @@ TEST_F(RetentionTest, NumbersThatACrashJumpedOverAreNoRecords) {
   AppendMany(4);
   Look();
   EXPECT_EQ(Position().first, 9u) << "the newest nine";
-}
-
-TEST_F(RetentionTest, NumbersThatARestoreLeftOutAreNoRecords) {
-  UseSegments();
-  auto log = OpenSmallSegments();
-  for (int i = 0; i < 20; ++i) {  // three to a segment
-    const testing::Batch batch{.payloads = {std::string(20'000, 'x')},
-                               .first_sequence = 1 + SequenceNumber(i) * 1000};
-    ASSERT_TRUE(testing::CommitOne(*log, batch).status.ok());
-  }
-  for (const bool reopened : {false, true}) {
-    if (reopened) {
-      log = nullptr;
-      log = OpenSmallSegments();
-    }
-    EXPECT_EQ(Retain(*log, {.records = 20}).records, 0u);
-    EXPECT_EQ(Retain(*log, {.records = reopened ? 8u : 14u}).records, 6u);
-  }
 }
 
 TEST_F(RetentionTest, EveryTableOfASegmentGoesWithIt) {
@@ -386,48 +319,6 @@ TEST_F(RetentionTest, OnRocksdbWithoutARetentionNothingIsDeleted) {
   AppendMany(10);
   Look();
   EXPECT_EQ(Position().first, 1u);
-}
-
-// Table 1 holds entries, table 2 does not.
-RetentionPlan PlanBesideEntries(LogEngine& engine) {
-  auto log = engine.OpenRegion(9, {.segment_size_bytes = kMiB}, /*create=*/true);
-  EXPECT_TRUE(log.ok()) << log.status();
-  for (int i = 0; i < 12; ++i) {
-    for (const TableId table : {1, 2}) {
-      const testing::Batch batch{.table = table,
-                                 .payloads = {std::string(200'000, 'x')},
-                                 .kind = table == 1 ? TableKind::kEntries : TableKind::kLog};
-      const AppendResult result = testing::CommitOne(**log, batch);
-      EXPECT_TRUE(result.status.ok()) << result.status;
-    }
-  }
-  auto plan = (*log)->PlanRetention({.records = 4}, absl::Now());
-  EXPECT_TRUE(plan.ok()) << plan.status();
-  return plan.ok() ? *plan : RetentionPlan{};
-}
-
-TEST_F(RetentionTest, EntryLogsAreLeftAlone) {
-  UseSegments();
-  auto other = SegmentEngine::Open({.file_system = &disk_,
-                                    .clock = &clock_,
-                                    .data_directory = "/d",
-                                    .namespace_name = "other",
-                                    .spare_segments = 0});
-  ASSERT_TRUE(other.ok()) << other.status();
-  const RetentionPlan plan = PlanBesideEntries(**other);
-  ASSERT_EQ(plan.marks.size(), 1u);
-  EXPECT_EQ(plan.marks[0].table, 2u);
-  EXPECT_EQ(plan.records, 10u) << "of five segments, each with two of either table";
-}
-
-TEST_F(RetentionTest, EntryLogsOnRocksdbAreLeftAlone) {
-  UseSegments();
-  auto other = testing::OpenRocksdbOnFiles(&disk_, "/d/other");
-  ASSERT_TRUE(other.ok()) << other.status();
-  const RetentionPlan plan = PlanBesideEntries(**other);
-  ASSERT_EQ(plan.marks.size(), 1u);
-  EXPECT_EQ(plan.marks[0].table, 2u);
-  EXPECT_EQ(plan.marks[0].through, 8u);
 }
 
 TEST_F(RetentionTest, WhatRocksdbCannotJudgeIsRefusedAndTold) {
