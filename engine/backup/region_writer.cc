@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/backup/backup_format.h"
-#include "engine/backup/checked_json.h"
 #include "engine/checksum.h"
 #include "engine/error.h"
 #include "engine/segment/format.h"
@@ -13,13 +12,6 @@
 
 namespace walden::backup {
 namespace {
-
-absl::Status WrongBackup(const std::string& directory, absl::string_view what) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongBackup,
-                   absl::StrCat(directory, " is a backup of something else: ", what,
-                                ". Back up into another directory"),
-                   {{"directory", directory}});
-}
 
 uint32_t Extend(uint32_t finished_crc, absl::string_view bytes) {
   return Crc32cFinish(Crc32cExtend(~finished_crc, bytes));
@@ -43,158 +35,14 @@ std::string RegionWriter::Path(uint64_t number) const {
   return absl::StrCat(directory_, "/", DataFileName(number));
 }
 
-absl::StatusOr<std::unique_ptr<RegionWriter>> RegionWriter::Open(RegionTarget target) {
-  std::unique_ptr<RegionWriter> writer(new RegionWriter(std::move(target)));
-  const absl::Status status = writer->Prepare();
-  if (!status.ok()) return status;
-  return writer;
-}
-
-absl::Status RegionWriter::Prepare() {
-  absl::Status status = files_->CreateDirectory(directory_);
-  if (status.ok()) status = files_->SyncDirectory(target_.backup_directory);
-  if (!status.ok()) return status;
-  auto manifest = ReadManifest(files_, directory_);
-  has_finished_ = manifest.ok();
-  if (has_finished_) {
-    manifest_ = *std::move(manifest);
-  } else if (!absl::IsNotFound(manifest.status())) {
-    return manifest.status();
-  }
-  status = CheckIdentity();
-  return status.ok() ? FindFiles() : status;
-}
-
-absl::Status RegionWriter::CheckIdentity() const {
-  if (!has_finished_) return absl::OkStatus();
-  if (manifest_.namespace_id == target_.identity.namespace_id &&
-      manifest_.namespace_name == target_.identity.namespace_name &&
-      manifest_.region == target_.region) {
-    return absl::OkStatus();
-  }
-  return WrongBackup(
-      directory_,
-      absl::StrCat("its manifest is of region ", manifest_.region, " of namespace ",
-                   manifest_.namespace_name, " (id ", manifest_.namespace_id, "), not of region ",
-                   target_.region, " of ", target_.identity.namespace_name, " (id ",
-                   target_.identity.namespace_id, ")"));
-}
-
-absl::Status RegionWriter::FindFiles() {
-  const auto names = files_->ListDirectory(directory_);
-  if (!names.ok()) return names.status();
-  std::vector<uint64_t> numbers;
-  for (const std::string& name : *names) {
-    uint64_t number = 0;
-    if (ParseNumbered(name, kDataPrefix, &number)) numbers.push_back(number);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  absl::Status status = CheckFinished(numbers);
-  if (!status.ok()) return status;
-  data_ = manifest_.files;
-  next_file_ = manifest_.next_file;
-  for (const TableCopy& table : manifest_.tables) {
-    copied_[table.table] = {table.copied_through, table.copied_crc};
-  }
-  return ScanUnfinished(numbers);
-}
-
-absl::Status RegionWriter::CheckFinished(const std::vector<uint64_t>& numbers) const {
-  for (const DataFile& file : manifest_.files) {
-    if (!std::binary_search(numbers.begin(), numbers.end(), file.number)) {
-      return Corrupted(Path(file.number), 0, "the last copy consists of it too, and it is gone");
-    }
-    const auto reader = DataReader::Open(files_, Path(file.number), file.bytes);
-    if (!reader.ok()) return reader.status();
-    if ((*reader)->size() < file.bytes) {
-      return Corrupted(
-          Path(file.number), (*reader)->size(),
-          absl::StrCat("it has ", (*reader)->size(), " bytes, and should have ", file.bytes));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status RegionWriter::ScanUnfinished(const std::vector<uint64_t>& numbers) {
-  bool counts = true;
-  if (!data_.empty() && data_.back().number + 1 == next_file_) {
-    const auto whole = ScanFile(data_.back());
-    if (!whole.ok()) return whole.status();
-    counts = *whole;
-    last_is_open_ended_ = true;
-  }
-  for (const uint64_t number : numbers) {
-    const bool finished = std::any_of(data_.begin(), data_.end(),
-                                      [&](const DataFile& f) { return f.number == number; });
-    if (finished) continue;
-    // What an earlier Commit had no time to remove, or what lies behind a cut.
-    if (number < next_file_ || !counts) {
-      const absl::Status status = RemoveFile(number);
-      if (!status.ok()) return status;
-      continue;
-    }
-    DataFile file{.number = number};
-    const auto whole = ScanFile(file);
-    if (!whole.ok()) return whole.status();
-    counts = *whole;
-    if (file.runs.empty()) {
-      const absl::Status status = RemoveFile(number);
-      if (!status.ok()) return status;
-    } else {
-      data_.push_back(std::move(file));
-      next_file_ = number + 1;
-      last_is_open_ended_ = true;
-    }
-  }
-  return files_->SyncDirectory(directory_);
-}
-
-absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
-  const auto reader = DataReader::Open(files_, Path(file.number), UINT64_MAX);
-  if (!reader.ok()) return reader.status();
-  const uint64_t size = (*reader)->size();
-  if (file.bytes == 0) {
-    const auto magic = (*reader)->HasMagic();
-    if (!magic.ok()) return magic.status();
-    if (!*magic) {
-      cut_bytes_ += size;
-      return false;
-    }
-    file.bytes = kMagicBytes;
-    file.crc = Crc32c(kDataMagic);
-  }
-  while (true) {
-    RecordView record;
-    const auto outcome = (*reader)->ReadAt(file.bytes, &record);
-    if (!outcome.ok()) return outcome.status();
-    if (*outcome == DataOutcome::kEnd) return true;
-    if (*outcome == DataOutcome::kInvalid || !Note(record, file)) {
-      const absl::Status status = CutFile(file, size);
-      if (!status.ok()) return status;
-      return false;
-    }
-    file.bytes += (*reader)->encoded().size();
-    file.crc = Extend(file.crc, (*reader)->encoded());
-    ++found_records_;
-  }
-}
-
-// Files do not get shorter, they end where zero bytes begin.
-absl::Status RegionWriter::CutFile(const DataFile& file, uint64_t size) {
-  cut_bytes_ += size - file.bytes;
-  auto opened = files_->OpenFile(Path(file.number), FileSystem::OpenMode::kReadWrite);
-  if (!opened.ok()) return opened.status();
-  const std::string zeros(std::min<uint64_t>(size - file.bytes, 1 << 20), '\0');
-  for (uint64_t at = file.bytes; at < size; at += zeros.size()) {
-    const absl::string_view piece(zeros.data(), std::min<uint64_t>(zeros.size(), size - at));
-    const absl::Status status = (*opened)->Write(at, absl::MakeConstSpan(&piece, 1));
-    if (!status.ok()) return status;
-  }
-  const absl::Status status = (*opened)->SyncData();
-  return status.ok() ? (*opened)->Close() : status;
-}
-
 absl::Status RegionWriter::RemoveFile(uint64_t number) { return files_->RemoveFile(Path(number)); }
+
+absl::Status RegionWriter::WrongBackup(absl::string_view what) const {
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongBackup,
+                   absl::StrCat(directory_, " is a backup of something else: ", what,
+                                ". Back up into another directory"),
+                   {{"directory", directory_}});
+}
 
 // False if the record does not come behind what is here.
 bool RegionWriter::Note(const RecordView& record, DataFile& file) {
@@ -230,15 +78,14 @@ absl::Status RegionWriter::CheckContinues(const Cut& cut) const {
     return found != cut.tables.end() && found->table == table ? &*found : nullptr;
   };
   if (cut.region_version < manifest_.region_version) {
-    return WrongBackup(directory_, absl::StrCat("the region version there is ", cut.region_version,
-                                                ", here ", manifest_.region_version));
+    return WrongBackup(absl::StrCat("the region version there is ", cut.region_version, ", here ",
+                                    manifest_.region_version));
   }
   for (const auto& [table, copied] : copied_) {
     const TableState* const there = state_of(table);
-    if (there == nullptr) return WrongBackup(directory_, absl::StrCat("there is no table ", table));
+    if (there == nullptr) return WrongBackup(absl::StrCat("there is no table ", table));
     if (there->next <= copied.through) {
-      return WrongBackup(directory_,
-                         absl::StrCat("table ", table, " has come to ", there->next - 1,
+      return WrongBackup(absl::StrCat("table ", table, " has come to ", there->next - 1,
                                       " there, and here to ", copied.through,
                                       " (was the region dropped, or did a power cut take BUFFERED "
                                       "records?)"));
@@ -246,14 +93,13 @@ absl::Status RegionWriter::CheckContinues(const Cut& cut) const {
     const TableCopy* const before = manifest_.Find(table);
     if (before == nullptr) continue;
     if (there->next < before->next || there->deleted_through < before->deleted_through) {
-      return WrongBackup(directory_, absl::StrCat("table ", table, " has next number ", there->next,
-                                                  " and is deleted through ",
-                                                  there->deleted_through, " there, and here ",
-                                                  before->next, " and ", before->deleted_through));
+      return WrongBackup(absl::StrCat("table ", table, " has next number ", there->next,
+                                      " and is deleted through ", there->deleted_through,
+                                      " there, and here ", before->next, " and ",
+                                      before->deleted_through));
     }
     if (there->kind != before->kind) {
-      return WrongBackup(directory_,
-                         absl::StrCat("table ", table, " is ", TableKindName(there->kind),
+      return WrongBackup(absl::StrCat("table ", table, " is ", TableKindName(there->kind),
                                       " there, and here ", TableKindName(before->kind)));
     }
   }

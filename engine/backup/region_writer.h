@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/backup/data_reader.h"
 #include "engine/backup/manifest.h"
@@ -94,6 +95,7 @@ class RegionWriter {
   absl::Status CloseFile();
   std::string Path(uint64_t number) const;
   Manifest Describe(const Cut& cut) const;
+  absl::Status WrongBackup(absl::string_view what) const;
 
   const RegionTarget target_;
   const std::string directory_;
