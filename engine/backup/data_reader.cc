@@ -59,4 +59,15 @@ absl::StatusOr<DataOutcome> DataReader::ReadAt(uint64_t offset, RecordView* reco
   }
 }
 
+absl::StatusOr<bool> DataReader::NeverWrittenFrom(uint64_t offset) {
+  while (offset < window_.end()) {
+    const auto bytes = window_.Peek(offset, 1);
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->find_first_not_of('\0') != absl::string_view::npos) return false;
+    if (bytes->empty()) return true;  // the file became shorter while it was read
+    offset += bytes->size();
+  }
+  return true;
+}
+
 }  // namespace walden::backup

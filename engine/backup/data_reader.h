@@ -31,6 +31,9 @@ class DataReader {
   // What lies at `offset`; the payload is valid until the next call.
   absl::StatusOr<DataOutcome> ReadAt(uint64_t offset, RecordView* record);
 
+  // Whether `offset` and all behind it was never written: only zero bytes, or nothing.
+  absl::StatusOr<bool> NeverWrittenFrom(uint64_t offset);
+
   // After kRecord. The record's bytes as they are in the file.
   absl::string_view encoded() const { return encoded_; }
   // After kInvalid.

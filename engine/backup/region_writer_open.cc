@@ -132,8 +132,14 @@ absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
     RecordView record;
     const auto outcome = (*reader)->ReadAt(file.bytes, &record);
     if (!outcome.ok()) return outcome.status();
-    if (*outcome == DataOutcome::kEnd) return true;
-    if (*outcome == DataOutcome::kInvalid || !Note(record, file)) {
+    if (*outcome == DataOutcome::kEnd) {
+      // A power cut may have left zeros where records were, and records behind them. Those lie
+      // behind a gap; what is added up to one of them later would join it, and hide the gap.
+      const auto nothing_behind = (*reader)->NeverWrittenFrom(file.bytes);
+      if (!nothing_behind.ok()) return nothing_behind.status();
+      if (*nothing_behind) return true;
+    }
+    if (*outcome != DataOutcome::kRecord || !Note(record, file)) {
       const absl::Status status = CutFile(file, size);
       if (!status.ok()) return status;
       return false;
