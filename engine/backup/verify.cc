@@ -83,8 +83,18 @@ class RegionVerifier {
     if (result_.findings.size() == findings_before && crc != file.crc) {
       Find(name, 0, file.bytes, 0, 0, "the checksum of the whole file does not match");
     }
-    if (reader.size() > file.bytes) result_.unfinished_bytes += reader.size() - file.bytes;
-    return Report(kStepBytes);
+    const absl::Status status = CountBehind(reader.path(), file.bytes);
+    return status.ok() ? Report(kStepBytes) : status;
+  }
+
+  // Zero bytes are where something was cut off.
+  absl::Status CountBehind(const std::string& path, uint64_t end) {
+    const auto reader = DataReader::Open(files_, path, UINT64_MAX);
+    if (!reader.ok()) return reader.status();
+    const auto nothing_behind = (*reader)->NeverWrittenFrom(end);
+    if (!nothing_behind.ok()) return nothing_behind.status();
+    if (!*nothing_behind) result_.unfinished_bytes += (*reader)->size() - end;
+    return absl::OkStatus();
   }
 
   // `crc` goes on over the run's bytes.

@@ -112,6 +112,14 @@ TEST_F(DamageTest, ARegionsDirectoryUnderAnotherRegionsNameIsNoticed) {
   EXPECT_TRUE(HasReason(refused, ErrorReason::kWrongBackup)) << refused;
 }
 
+TEST_F(DamageTest, WhatWasCutOffIsNoUnfinishedBackup) {
+  auto file = disk_.OpenFile(data_, FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok() && (*file)->Write(disk_.ReadWhole(data_).size(), {"g"}).ok());
+  EXPECT_EQ(VerifyAll(&disk_)->unfinished_bytes, 1u);
+  ASSERT_TRUE(BackUp(&disk_, SmallLog()).ok());
+  EXPECT_EQ(VerifyAll(&disk_)->unfinished_bytes, 0u);
+}
+
 TEST_F(DamageTest, WhatWasLeftOutIsNamedUntilItIsMarkedDeleted) {
   SourceLog log = SmallLog();
   Cut cut = log.TakeCut();
