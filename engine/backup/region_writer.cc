@@ -204,17 +204,6 @@ absl::Status RegionWriter::Commit(const Cut& cut) {
   absl::Status status = CheckContinues(cut);
   if (status.ok()) status = CloseFile();
   if (!status.ok()) return status;
-  // A file that was found, and not opened since, may not be durable yet.
-  for (const DataFile& file : data_) {
-    const bool known = std::any_of(
-        manifest_.files.begin(), manifest_.files.end(),
-        [&](const DataFile& f) { return f.number == file.number && f.bytes == file.bytes; });
-    if (known) continue;
-    const auto opened = files_->OpenFile(Path(file.number), FileSystem::OpenMode::kReadWrite);
-    if (!opened.ok()) return opened.status();
-    status = (*opened)->SyncData();
-    if (!status.ok()) return status;
-  }
   Manifest manifest = Describe(cut);
   status = WriteManifest(files_, directory_, manifest);
   if (!status.ok()) return status;

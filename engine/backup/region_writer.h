@@ -44,7 +44,8 @@ struct Cut {
 class RegionWriter {
  public:
   // Makes the region's directory if there is none. Otherwise finds what it holds: reads what no
-  // finished copy vouches for, and cuts off what a crash left behind the last whole record.
+  // finished copy vouches for, cuts off what a crash left behind the last whole record, and makes
+  // the rest durable, whatever became of the syncs of earlier runs.
   //   FAILED_PRECONDITION  WRONG_BACKUP: the directory is of another namespace or region
   //   DATA_LOSS            a file that the last copy consists of is gone or too short
   static absl::StatusOr<std::unique_ptr<RegionWriter>> Open(RegionTarget target);
@@ -86,9 +87,9 @@ class RegionWriter {
   absl::Status FindFiles();
   absl::Status CheckFinished(const std::vector<uint64_t>& numbers) const;
   absl::Status ScanUnfinished(const std::vector<uint64_t>& numbers);
-  // False: it was cut, and nothing behind it counts.
+  // False: records are missing behind what was read, and nothing behind that counts.
   absl::StatusOr<bool> ScanFile(DataFile& file);
-  absl::Status CutFile(const DataFile& file, uint64_t size);
+  absl::Status WriteLastAgain();
   absl::Status RemoveFile(uint64_t number);
   bool Note(const RecordView& record, DataFile& file);
   absl::Status StartFile();

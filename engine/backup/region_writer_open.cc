@@ -1,4 +1,5 @@
-// Opening a region's part of a backup: find what it holds, cut off what is no record.
+// Opening a region's part of a backup: find what it holds, cut off what does not count, make the
+// rest durable.
 #include <algorithm>
 #include <utility>
 
@@ -7,8 +8,24 @@
 #include "engine/backup/checked_json.h"
 #include "engine/backup/region_writer.h"
 #include "engine/checksum.h"
+#include "engine/error.h"
 
 namespace walden::backup {
+namespace {
+
+constexpr uint64_t kStepBytes = 1 << 20;
+
+absl::Status WriteZeros(File& file, uint64_t begin, uint64_t end) {
+  const std::string zeros(std::min(kStepBytes, end - begin), '\0');
+  for (uint64_t at = begin; at < end; at += zeros.size()) {
+    const uint64_t step = std::min<uint64_t>(zeros.size(), end - at);
+    const absl::Status status = file.Write(at, {absl::string_view(zeros).substr(0, step)});
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<RegionWriter>> RegionWriter::Open(RegionTarget target) {
   std::unique_ptr<RegionWriter> writer(new RegionWriter(std::move(target)));
@@ -92,8 +109,9 @@ absl::Status RegionWriter::ScanUnfinished(const std::vector<uint64_t>& numbers) 
     const bool finished = std::any_of(data_.begin(), data_.end(),
                                       [&](const DataFile& f) { return f.number == number; });
     if (finished) continue;
-    // What an earlier Commit had no time to remove, or what lies behind a cut.
-    if (number < next_file_ || !counts) {
+    // What an earlier Commit had no time to remove, what lies behind a place where records are
+    // missing, and what an earlier Open had no time to remove behind one.
+    if (number != next_file_ || !counts) {
       const absl::Status status = RemoveFile(number);
       if (!status.ok()) return status;
       continue;
@@ -105,13 +123,16 @@ absl::Status RegionWriter::ScanUnfinished(const std::vector<uint64_t>& numbers) 
     if (file.runs.empty()) {
       const absl::Status status = RemoveFile(number);
       if (!status.ok()) return status;
+      counts = false;
     } else {
       data_.push_back(std::move(file));
       next_file_ = number + 1;
       last_is_open_ended_ = true;
     }
   }
-  return files_->SyncDirectory(directory_);
+  // Only when the files behind it are gone for good may the last one look whole.
+  const absl::Status status = files_->SyncDirectory(directory_);
+  return status.ok() && last_is_open_ended_ ? WriteLastAgain() : status;
 }
 
 absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
@@ -140,8 +161,7 @@ absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
       if (*nothing_behind) return true;
     }
     if (*outcome != DataOutcome::kRecord || !Note(record, file)) {
-      const absl::Status status = CutFile(file, size);
-      if (!status.ok()) return status;
+      cut_bytes_ += size - file.bytes;
       return false;
     }
     file.bytes += (*reader)->encoded().size();
@@ -150,19 +170,42 @@ absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
   }
 }
 
-// Files do not get shorter, they end where zero bytes begin.
-absl::Status RegionWriter::CutFile(const DataFile& file, uint64_t size) {
-  cut_bytes_ += size - file.bytes;
-  auto opened = files_->OpenFile(Path(file.number), FileSystem::OpenMode::kReadWrite);
-  if (!opened.ok()) return opened.status();
-  const std::string zeros(std::min<uint64_t>(size - file.bytes, 1 << 20), '\0');
-  for (uint64_t at = file.bytes; at < size; at += zeros.size()) {
-    const absl::string_view piece(zeros.data(), std::min<uint64_t>(zeros.size(), size - at));
-    const absl::Status status = (*opened)->Write(at, absl::MakeConstSpan(&piece, 1));
+// Of what was read the disk may have nothing: after a failed fsync the kernel takes the pages for
+// clean, and another fsync would write nothing. So records are written again, from bytes that are
+// those that were checked, and zeros behind them, whether they were read or are due: files do not
+// get shorter, they end where zero bytes begin. Files before the last one were synced before the
+// next one was begun.
+absl::Status RegionWriter::WriteLastAgain() {
+  const DataFile& last = data_.back();
+  const auto finished = std::find_if(manifest_.files.begin(), manifest_.files.end(),
+                                     [&](const DataFile& f) { return f.number == last.number; });
+  const bool is_new = finished == manifest_.files.end();
+  uint64_t at = is_new ? 0 : finished->bytes;
+  uint32_t crc = is_new ? Crc32c("") : finished->crc;
+  auto file = files_->OpenFile(Path(last.number), FileSystem::OpenMode::kReadWrite);
+  if (!file.ok()) return file.status();
+  const auto size = (*file)->Size();
+  if (!size.ok()) return size.status();
+  if (*size == at) return absl::OkStatus();
+  std::string bytes;
+  while (at < last.bytes) {
+    bytes.resize(std::min(kStepBytes, last.bytes - at));
+    const auto got = (*file)->Read(at, absl::MakeSpan(bytes.data(), bytes.size()));
+    if (!got.ok()) return got.status();
+    if (*got < bytes.size()) break;
+    const absl::Status status = (*file)->Write(at, {bytes});
     if (!status.ok()) return status;
+    crc = Crc32cFinish(Crc32cExtend(~crc, bytes));
+    at += bytes.size();
   }
-  const absl::Status status = (*opened)->SyncData();
-  return status.ok() ? (*opened)->Close() : status;
+  if (at != last.bytes || crc != last.crc) {
+    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                     absl::StrCat((*file)->path(), " changed while it was being read"),
+                     {{"file", (*file)->path()}});
+  }
+  absl::Status status = WriteZeros(**file, last.bytes, *size);
+  if (status.ok()) status = (*file)->SyncData();
+  return status.ok() ? (*file)->Close() : status;
 }
 
 }  // namespace walden::backup
