@@ -24,6 +24,20 @@ bool HoldsLive(const DataFile& file, const Manifest& manifest) {
   });
 }
 
+// A daemon may tell of one damaged place once for each record that it hides: one range names all.
+void NoteDamage(const TableDamage& met, std::vector<TableDamage>& noted) {
+  for (TableDamage& known : noted) {
+    if (known.table == met.table && known.range.file == met.range.file &&
+        known.range.offset == met.range.offset && met.range.first <= known.range.last + 1 &&
+        known.range.first <= met.range.last + 1) {
+      known.range.first = std::min(known.range.first, met.range.first);
+      known.range.last = std::max(known.range.last, met.range.last);
+      return;
+    }
+  }
+  noted.push_back(met);
+}
+
 }  // namespace
 
 RegionWriter::RegionWriter(RegionTarget target)
@@ -184,13 +198,8 @@ Manifest RegionWriter::Describe(const Cut& cut) const {
   for (const auto* damage : {&manifest_.damage, &cut.damage}) {
     for (const TableDamage& range : *damage) {
       const TableCopy* const table = manifest.Find(range.table);
-      const bool noted = std::any_of(
-          manifest.damage.begin(), manifest.damage.end(), [&](const TableDamage& known) {
-            return known.table == range.table && known.range.file == range.range.file &&
-                   known.range.offset == range.range.offset;
-          });
-      if (table != nullptr && !noted && range.range.last > table->deleted_through) {
-        manifest.damage.push_back(range);
+      if (table != nullptr && range.range.last > table->deleted_through) {
+        NoteDamage(range, manifest.damage);
       }
     }
   }

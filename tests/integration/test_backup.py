@@ -320,6 +320,23 @@ class RefusalTest(BackupTestCase):
         self.assertEqual(sorted(records), [1, 2, 3, 4, 6, 7, 8, 9, 10])
         self.assertEqual(len(self.new_client(fresh).read(1, 2).records), 10)
 
+    def test_every_record_that_rot_hides_from_a_running_daemon_is_named(self):
+        self.append_numbered(self.client, 1, 1, 10, "aaaa")
+        (segment,) = self.daemon.segment_files(1)
+        flip_byte(segment, segment.read_bytes().find(b"aaaa-4"))
+        done = run_walden(*self.arguments(self.daemon, "--json", "--skip-damaged"))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        line = json.loads(done.stdout.splitlines()[0])
+        left_out = {
+            sequence for damaged in line["damaged_ranges"]
+            for sequence in range(damaged["first_sequence"], damaged["last_sequence"] + 1)}
+        fresh = self.new_daemon(small_segments())
+        run_walden(*self.restore_arguments(fresh))
+        fresh.start()
+        copied = dict(self.new_client(fresh).read(1, 1).records)
+        self.assertIn(5, left_out)
+        self.assertEqual(left_out | set(copied), set(range(1, 11)), line)
+
     def test_a_full_disk_is_exit_code_6_and_the_same_command_goes_on(self):
         if not can_mount(self.folder):
             self.skipTest("cannot mount a tmpfs here")

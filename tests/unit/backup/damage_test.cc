@@ -120,6 +120,34 @@ TEST_F(DamageTest, WhatWasCutOffIsNoUnfinishedBackup) {
   EXPECT_EQ(VerifyAll(&disk_)->unfinished_bytes, 0u);
 }
 
+TEST_F(DamageTest, EveryRecordThatIsMetAsLeftOutIsNamed) {
+  SourceLog log = SmallLog();
+  log.Append(1, "far behind", /*gap=*/10);
+  Cut cut = log.TakeCut();
+  const auto met = [&](uint64_t offset, SequenceNumber first, SequenceNumber last) {
+    cut.damage.push_back(
+        {1, {.file = "default/7/seg_0", .offset = offset, .first = first, .last = last}});
+  };
+  for (const SequenceNumber sequence : {3, 4, 5}) met(9, sequence, sequence);
+  met(9, 8, 9);
+  met(80, 10, 10);
+  const auto writer = RegionWriter::Open(TargetOn(&disk_));
+  ASSERT_TRUE(writer.ok() && (*writer)->Commit(cut).ok());
+  // The next backup meets what is left of it, and what has come since.
+  cut.damage.clear();
+  met(9, 5, 6);
+  const auto again = RegionWriter::Open(TargetOn(&disk_));
+  ASSERT_TRUE(again.ok() && (*again)->Commit(cut).ok());
+  const auto manifest = ReadManifest(&disk_, region_);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  std::vector<std::string> named;
+  for (const TableDamage& damage : manifest->damage) {
+    named.push_back(
+        absl::StrCat(damage.range.offset, ": ", damage.range.first, "-", damage.range.last));
+  }
+  EXPECT_THAT(named, ::testing::ElementsAre("9: 3-6", "9: 8-9", "80: 10-10"));
+}
+
 TEST_F(DamageTest, WhatWasLeftOutIsNamedUntilItIsMarkedDeleted) {
   SourceLog log = SmallLog();
   Cut cut = log.TakeCut();
