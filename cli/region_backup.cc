@@ -32,6 +32,14 @@ bool MarksRose(const backup::Cut& cut, const backup::Cut& later) {
   });
 }
 
+constexpr absl::string_view kWhatHappened =
+    " (was the region dropped and made again, or did a power cut take BUFFERED records?). ";
+
+absl::Status WrongBackup(TableId table, absl::string_view message) {
+  return Failure(absl::StatusCode::kFailedPrecondition, "WRONG_BACKUP", message,
+                 {{"table_id", absl::StrCat(table)}});
+}
+
 DamagedRange RangeOf(const absl::Status& data_loss) {
   DamagedRange range;
   range.reason = std::string(data_loss.message());
@@ -63,6 +71,8 @@ absl::StatusOr<backup::Cut> RegionBackup::Run() {
     first_round_ = false;
     auto later = TakeCut();
     if (!later.ok()) return later.status();
+    absl::Status whole = CheckWhole(cut, *later);
+    if (!whole.ok()) return whole;
     if (!MarksRose(cut, *later)) break;
     if (round < kMaxRounds) {
       cut = *std::move(later);
@@ -188,13 +198,31 @@ absl::Status RegionBackup::CheckSameLog(const TableState& table) {
   return OtherLog(table, absl::StrCat("record ", through, " is not there"));
 }
 
+// What the cut says is live was copied, passed over as damage, or marked deleted meanwhile.
+// Otherwise the region was another one before the last table was copied.
+absl::Status RegionBackup::CheckWhole(const backup::Cut& cut, const backup::Cut& later) const {
+  absl::Status continues = FromEngine(writer_.CheckContinues(later));
+  if (!continues.ok()) return continues;
+  for (const TableState& table : cut.tables) {
+    const auto passed = passed_.find(table.table);
+    const SequenceNumber through =
+        std::max({writer_.CopiedOf(table.table).through, MarkOf(later, table.table),
+                  passed == passed_.end() ? 0 : passed->second});
+    if (through >= table.last_live) continue;
+    // Nothing that is here is known to be of another log: the next run finds out.
+    return WrongBackup(
+        table.table,
+        absl::StrCat("record ", table.last_live, " of table ", table.table,
+                     " was there when this backup began, and is not any more", kWhatHappened,
+                     "Run the same command again: it goes on if this "
+                     "is still the log that the backup is of"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RegionBackup::OtherLog(const TableState& table, absl::string_view what) const {
-  return Failure(
-      absl::StatusCode::kFailedPrecondition, "WRONG_BACKUP",
-      absl::StrCat("the backup is of another log: ", what,
-                   " (was the region dropped and made again, or did a power cut take BUFFERED "
-                   "records?). Back up into another directory"),
-      {{"table_id", absl::StrCat(table.table)}});
+  return WrongBackup(table.table, absl::StrCat("the backup is of another log: ", what,
+                                               kWhatHappened, "Back up into another directory"));
 }
 
 // Notes the damage and moves `from` behind it.

@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "cli/connection.h"
 #include "cli/json.h"
 #include "engine/backup/region_writer.h"
@@ -37,6 +38,8 @@ class RegionBackup {
   // taken and what has come since is copied, until no mark rises any more. A region in which marks
   // never rest gets, after some rounds, the marks of the end instead (Cut::exact is false): never
   // lower than what was not copied.
+  //   FAILED_PRECONDITION  WRONG_BACKUP: the region is not the one that the writer has a copy of,
+  //                        or has not stayed the one of which the cut was taken
   absl::StatusOr<backup::Cut> Run();
 
  private:
@@ -48,6 +51,7 @@ class RegionBackup {
   absl::Status CheckSameLog(const TableState& table);
   absl::Status PassDamage(const TableState& table, const absl::Status& data_loss,
                           SequenceNumber& from);
+  absl::Status CheckWhole(const backup::Cut& cut, const backup::Cut& later) const;
   absl::Status OtherLog(const TableState& table, absl::string_view what) const;
 
   Connection& connection_;

@@ -153,6 +153,23 @@ void FakeWalden::AddRecords(uint64_t region, uint64_t table,
   (void)Store(request, &response);
 }
 
+uint64_t FakeWalden::MarkDeleted(uint64_t region, uint64_t table, uint64_t through) {
+  absl::MutexLock lock(&mutex_);
+  const uint64_t end = Position({region, table}).next_sequence() - 1;
+  Table& held = tables_[{region, table}];
+  held.deleted_through = std::max(held.deleted_through, std::min(through, end));
+  std::erase_if(held.records, [&held](const v1::Record& record) {
+    return record.sequence() <= held.deleted_through;
+  });
+  return held.deleted_through;
+}
+
+bool FakeWalden::DropRegion(uint64_t region) {
+  absl::MutexLock lock(&mutex_);
+  std::erase_if(tables_, [region](const auto& entry) { return entry.first.first == region; });
+  return next_sequences_.erase(region) == 1;
+}
+
 void FakeWalden::BreakStreamsAfter(int batches, int times) {
   absl::MutexLock lock(&mutex_);
   break_after_ = batches;
@@ -199,6 +216,11 @@ bool FakeWalden::AwaitHealthQuestions(int count) const {
 void FakeWalden::SetRecoverFault(RecoverFault fault) {
   absl::MutexLock lock(&mutex_);
   recover_fault_ = fault;
+}
+
+void FakeWalden::SetBeforeRecover(std::function<void(uint64_t table)> before) {
+  absl::MutexLock lock(&mutex_);
+  before_recover_ = std::move(before);
 }
 
 }  // namespace walden::cli

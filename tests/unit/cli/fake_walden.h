@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -37,6 +38,8 @@ class FakeWalden {
   v1::AppendRequest last_request() const;
   bool HasRegion(uint64_t region) const;
   void AddRecords(uint64_t region, uint64_t table, const std::vector<std::string>& payloads);
+  uint64_t MarkDeleted(uint64_t region, uint64_t table, uint64_t through);  // the mark after it
+  bool DropRegion(uint64_t region);                                         // whether it existed
 
   // --- Faults and answers, set before a test talks to it ---
   // The stream breaks after this many batches were stored in it, the last one without its answer.
@@ -47,6 +50,8 @@ class FakeWalden {
   void DamageRegion(uint64_t region);
   enum class RecoverFault { kNone, kNoSummary, kWrongCount };
   void SetRecoverFault(RecoverFault fault);
+  // Called before a table is recovered, with its id.
+  void SetBeforeRecover(std::function<void(uint64_t table)> before);
   void SetServing(bool serving);
 
   // Until its health was asked for this often; false if that takes a minute.
@@ -87,6 +92,7 @@ class FakeWalden {
   v1::GetStatisticsResponse statistics_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, bool> damaged_ ABSL_GUARDED_BY(mutex_);
   RecoverFault recover_fault_ ABSL_GUARDED_BY(mutex_) = RecoverFault::kNone;
+  std::function<void(uint64_t)> before_recover_ ABSL_GUARDED_BY(mutex_);
   bool serving_ ABSL_GUARDED_BY(mutex_) = true;
   int health_questions_ ABSL_GUARDED_BY(mutex_) = 0;
 };

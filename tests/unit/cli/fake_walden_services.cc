@@ -69,21 +69,19 @@ class FakeWalden::Wal : public v1::WalService::Service {
 
   grpc::Status MarkDeleted(grpc::ServerContext*, const v1::MarkDeletedRequest* request,
                            v1::MarkDeletedResponse* response) override {
-    absl::MutexLock lock(&fake_.mutex_);
-    const TableKey key{request->region_id(), request->table_id()};
-    Table& table = fake_.tables_[key];
-    const uint64_t end = fake_.Position(key).next_sequence() - 1;
-    table.deleted_through =
-        std::max(table.deleted_through, std::min(request->through_sequence(), end));
-    std::erase_if(table.records, [&table](const v1::Record& record) {
-      return record.sequence() <= table.deleted_through;
-    });
-    response->set_deleted_through(table.deleted_through);
+    response->set_deleted_through(
+        fake_.MarkDeleted(request->region_id(), request->table_id(), request->through_sequence()));
     return grpc::Status::OK;
   }
 
   grpc::Status Recover(grpc::ServerContext*, const v1::RecoverRequest* request,
                        grpc::ServerWriter<v1::RecoverResponse>* writer) override {
+    std::function<void(uint64_t)> before;
+    {
+      absl::MutexLock lock(&fake_.mutex_);
+      before = fake_.before_recover_;
+    }
+    if (before) before(request->table_id());
     absl::MutexLock lock(&fake_.mutex_);
     v1::RecoverResponse state;
     state.mutable_state()->set_engine("fake");
@@ -157,12 +155,17 @@ class FakeWalden::Admin : public v1::AdminService::Service {
     response->mutable_state()->mutable_opening()->set_outcome(v1::OpeningReport::OUTCOME_TORN_TAIL);
     response->mutable_state()->mutable_opening()->set_torn_tail_bytes(12);
     response->mutable_state()->mutable_opening()->set_evidence_file("1/torn");
-    v1::TableState& table = *response->mutable_state()->add_tables();
-    table.set_table_id(7);
-    table.set_next_sequence(4);
-    table.set_first_live_sequence(2);
-    table.set_last_live_sequence(3);
-    table.set_deleted_through(1);
+    for (const auto& [key, stored] : fake_.tables_) {
+      if (key.first != request->region_id()) continue;
+      const v1::TablePosition position = fake_.Position(key);
+      v1::TableState& table = *response->mutable_state()->add_tables();
+      table.set_table_id(key.second);
+      table.set_next_sequence(position.next_sequence());
+      table.set_deleted_through(position.deleted_through());
+      if (stored.records.empty()) continue;
+      table.set_first_live_sequence(stored.records.front().sequence());
+      table.set_last_live_sequence(stored.records.back().sequence());
+    }
     v1::SegmentInfo& segment = *response->add_segments();
     segment.set_file("seg_0");
     segment.set_allocated_bytes(64u << 20);
@@ -195,11 +198,7 @@ class FakeWalden::Admin : public v1::AdminService::Service {
     if (request->confirm_region_id() != request->region_id()) {
       return RefusalOf(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD");
     }
-    absl::MutexLock lock(&fake_.mutex_);
-    response->set_existed(fake_.next_sequences_.erase(request->region_id()) == 1);
-    std::erase_if(fake_.tables_, [request](const auto& entry) {
-      return entry.first.first == request->region_id();
-    });
+    response->set_existed(fake_.DropRegion(request->region_id()));
     return grpc::Status::OK;
   }
 

@@ -40,7 +40,8 @@ TEST_F(LookTest, NamespacesAndRegionsAreListed) {
 }
 
 TEST_F(LookTest, ARegionIsDescribed) {
-  daemon_.AddRecords(5, 7, {"x", "y"});
+  daemon_.AddRecords(5, 7, {"x", "y", "z"});
+  ASSERT_EQ(Run({"mark-deleted", "-r", "5", "-t", "7", "--through", "1"}).exit_code, 0);
   const Outcome outcome = Run({"describe", "-r", "5"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   for (const char* part :
