@@ -21,10 +21,10 @@ absl::Status AppendAdmission::Admit(MailboxJob* job) {
   const uint64_t bytes = append->payload_bytes + kAppendOverheadBytes +
                          kPayloadOverheadBytes * append->batch.payloads.size();
   Tenant* const tenant = append->tenant;
-  if (tenant != nullptr && append->was_slowed) {
-    tenant->Acquire(bytes, append->payload_bytes);
-  } else if (tenant != nullptr) {
-    const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
+  if (tenant != nullptr) {
+    const absl::Status status = append->was_slowed
+                                    ? tenant->TryAcquireSlowed(bytes, append->payload_bytes)
+                                    : tenant->TryAcquire(bytes, append->payload_bytes);
     if (!status.ok()) return status;
   }
   if (!mailboxes_.TryAcquire(bytes)) {

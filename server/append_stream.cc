@@ -10,7 +10,7 @@
 
 namespace walden {
 
-// One request on its way through. Reused, so that parsing finds memory that it can fill.
+// One request on its way through. Reused.
 template <typename Rpc>
 class BatchStream<Rpc>::Request final : public AppendJob {
  public:
@@ -20,6 +20,14 @@ class BatchStream<Rpc>::Request final : public AppendJob {
   }
 
   void OnAnswered() override { stream_->OnRequestAnswered(this); }
+
+  // What came in is not needed once it is answered, and its bytes are counted no more; a client may
+  // let the answer lie for as long as it likes.
+  void ForgetBatch() {
+    request.Clear();
+    std::vector<absl::string_view>().swap(batch.payloads);
+    std::string().swap(encoded);
+  }
 
   typename Rpc::StreamRequest request;
   typename Rpc::StreamResponse response;
@@ -171,6 +179,7 @@ void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
     response.mutable_refused()->Clear();
     ToProtoStatus(request->batch.result.status, response.mutable_refused());
   }
+  request->ForgetBatch();
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -237,10 +246,8 @@ template <typename Rpc>
 void BatchStream<Rpc>::Recycle(Request* request) {
   held_bytes_ -= request->held_bytes;
   --held_requests_;
-  // As many as can be in flight at the same size; a client that once sent something large should
-  // not occupy memory for ever.
-  constexpr size_t kMaxKeptBytes = size_t{1} << 20;
-  if (request->held_bytes > kMaxKeptBytes || unused_.size() >= 16) {
+  constexpr size_t kMaxKept = 16;
+  if (unused_.size() >= kMaxKept) {
     delete request;
     return;
   }

@@ -38,8 +38,7 @@ void Tenant::SetLimits(const TenantLimits& limits) {
   }
 }
 
-absl::Status Tenant::EnterCall() {
-  const uint64_t open = calls_.fetch_add(1, std::memory_order_relaxed) + 1;
+absl::Status Tenant::CheckCalls(uint64_t open) {
   const uint64_t most = max_calls_.load(std::memory_order_relaxed);
   if (most == 0 || open <= most) return absl::OkStatus();
   return Refuse("limits.identity_calls", open, most, "calls open at once", 0);
@@ -56,16 +55,26 @@ absl::Status Tenant::TryAcquire(uint64_t held_bytes, uint64_t payload_bytes) {
   // The first one passes whatever its size: a batch that is larger than the limit would never.
   if (most != 0 && held != 0 && held + held_bytes > most) {
     held_.fetch_sub(held_bytes, std::memory_order_relaxed);
-    return Refuse("limits.identity_in_flight_bytes", held + held_bytes, most,
-                  "bytes of appends that wait for their answer", 0);
+    return RefuseHeld(held + held_bytes, most);
   }
   CountInRate(rate, payload_bytes);
   return absl::OkStatus();
 }
 
-void Tenant::Acquire(uint64_t held_bytes, uint64_t payload_bytes) {
-  held_.fetch_add(held_bytes, std::memory_order_relaxed);
+absl::Status Tenant::TryAcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes) {
+  const uint64_t most = max_held_.load(std::memory_order_relaxed);
+  const uint64_t held = held_.fetch_add(held_bytes, std::memory_order_relaxed);
+  if (most != 0 && held >= most) {
+    held_.fetch_sub(held_bytes, std::memory_order_relaxed);
+    return RefuseHeld(held + held_bytes, most);
+  }
   CountInRate(max_rate_.load(std::memory_order_relaxed), payload_bytes);
+  return absl::OkStatus();
+}
+
+absl::Status Tenant::RefuseHeld(uint64_t held, uint64_t limit) {
+  return Refuse("limits.identity_in_flight_bytes", held, limit,
+                "bytes of appends that wait for their answer", 0);
 }
 
 void Tenant::Return(uint64_t payload_bytes) {

@@ -40,15 +40,18 @@ class Tenant {
 
   const std::string& name() const { return name_; }
 
-  // Counts a call in, and refuses it if it is one too many; LeaveCall in either case.
-  absl::Status EnterCall();
+  // Counts a call in. How many there are with it.
+  uint64_t EnterCall() { return calls_.fetch_add(1, std::memory_order_relaxed) + 1; }
+  // Refuses a call that made it so many if that is one too many. LeaveCall in either case.
+  absl::Status CheckCalls(uint64_t open);
   void LeaveCall() { calls_.fetch_sub(1, std::memory_order_relaxed); }
 
   // Takes an append's bytes until Release: those that it holds, and of payload those that count in
   // the rate. Or nothing, if there is no room.
   absl::Status TryAcquire(uint64_t held_bytes, uint64_t payload_bytes);
-  // The same past every limit: for what was read from a stream, which is slowed before it is read.
-  void Acquire(uint64_t held_bytes, uint64_t payload_bytes);
+  // The same for what was read from a stream, which is not read on once a limit is reached: past
+  // the rate, and past the bytes in flight by one append. Many streams may have been read at once.
+  absl::Status TryAcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes);
   void Release(uint64_t held_bytes) { held_.fetch_sub(held_bytes, std::memory_order_relaxed); }
   // Gives the payload's bytes back to the rate: nothing was appended.
   void Return(uint64_t payload_bytes);
@@ -68,6 +71,7 @@ class Tenant {
   // How long until the rate lets something pass; 0: it does.
   int64_t RateWaitNanos(uint64_t rate) const;
   void CountInRate(uint64_t rate, uint64_t payload_bytes);
+  absl::Status RefuseHeld(uint64_t held, uint64_t limit);
   absl::Status Refuse(absl::string_view field, uint64_t value, uint64_t limit,
                       absl::string_view what, int64_t wait_nanos);
 

@@ -27,6 +27,8 @@ class TenantTest : public ::testing::Test {
     EXPECT_EQ(GetErrorInfo(status)->metadata["identity"], "ingest");
   }
 
+  static absl::Status Enter(Tenant& tenant) { return tenant.CheckCalls(tenant.EnterCall()); }
+
   static int64_t RetryAfterMillis(const absl::Status& status) {
     return std::stoll(GetErrorInfo(status)->metadata[std::string(kRetryAfterMillisKey)]);
   }
@@ -38,7 +40,7 @@ class TenantTest : public ::testing::Test {
 TEST_F(TenantTest, WithoutLimitsNothingIsRefused) {
   Tenant& tenant = Limited({});
   for (int i = 0; i < 1000; ++i) {
-    EXPECT_TRUE(tenant.EnterCall().ok());
+    EXPECT_TRUE(Enter(tenant).ok());
     EXPECT_TRUE(tenant.TryAcquire(kMiB, kMiB).ok());
   }
   EXPECT_TRUE(tenant.HasRoom());
@@ -46,14 +48,14 @@ TEST_F(TenantTest, WithoutLimitsNothingIsRefused) {
 
 TEST_F(TenantTest, OneCallTooManyIsRefusedUntilAnotherEnds) {
   Tenant& tenant = Limited({.calls = 2});
-  EXPECT_TRUE(tenant.EnterCall().ok());
-  EXPECT_TRUE(tenant.EnterCall().ok());
-  ExpectRefused(tenant.EnterCall(), "limits.identity_calls");
+  EXPECT_TRUE(Enter(tenant).ok());
+  EXPECT_TRUE(Enter(tenant).ok());
+  ExpectRefused(Enter(tenant), "limits.identity_calls");
   tenant.LeaveCall();  // the refused one
-  ExpectRefused(tenant.EnterCall(), "limits.identity_calls");
+  ExpectRefused(Enter(tenant), "limits.identity_calls");
   tenant.LeaveCall();
   tenant.LeaveCall();
-  EXPECT_TRUE(tenant.EnterCall().ok());
+  EXPECT_TRUE(Enter(tenant).ok());
 }
 
 TEST_F(TenantTest, BytesInFlightAreRefusedUntilOthersAreAnswered) {
@@ -107,16 +109,33 @@ TEST_F(TenantTest, WhatWasNotAppendedIsNotOwed) {
   EXPECT_TRUE(tenant.HasRoom());
 }
 
+TEST_F(TenantTest, StreamsThatWereReadAtOncePassTheLimitByOneAppendAtMost) {
+  Tenant& tenant = Limited({.in_flight_bytes = 100});
+  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
+  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
+  ExpectRefused(tenant.TryAcquireSlowed(90, 90), "limits.identity_in_flight_bytes");
+  EXPECT_EQ(tenant.in_flight_bytes(), 180u);
+  tenant.Release(90);
+  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
+}
+
+TEST_F(TenantTest, ACallThatIsNotCheckedIsNoRefusal) {
+  Tenant& tenant = Limited({.calls = 1});
+  EXPECT_EQ(tenant.EnterCall(), 1u);
+  EXPECT_EQ(tenant.EnterCall(), 2u);
+  EXPECT_EQ(tenant.refusals(), 0u);
+}
+
 TEST_F(TenantTest, EveryIdentityHasLimitsOfItsOwnAndNamedOnesTheirs) {
   tenants_.SetPolicy({.everybody = {.calls = 1}, .named = {{"vip", {.calls = 2}}}});
-  EXPECT_TRUE(tenants_.Of("ingest").EnterCall().ok());
-  EXPECT_FALSE(tenants_.Of("ingest").EnterCall().ok());
-  EXPECT_TRUE(tenants_.Of("other").EnterCall().ok());
-  EXPECT_TRUE(tenants_.Of("vip").EnterCall().ok());
-  EXPECT_TRUE(tenants_.Of("vip").EnterCall().ok());
-  EXPECT_FALSE(tenants_.Of("vip").EnterCall().ok());
-  EXPECT_TRUE(tenants_.anonymous().EnterCall().ok());
-  EXPECT_FALSE(tenants_.anonymous().EnterCall().ok());
+  EXPECT_TRUE(Enter(tenants_.Of("ingest")).ok());
+  EXPECT_FALSE(Enter(tenants_.Of("ingest")).ok());
+  EXPECT_TRUE(Enter(tenants_.Of("other")).ok());
+  EXPECT_TRUE(Enter(tenants_.Of("vip")).ok());
+  EXPECT_TRUE(Enter(tenants_.Of("vip")).ok());
+  EXPECT_FALSE(Enter(tenants_.Of("vip")).ok());
+  EXPECT_TRUE(Enter(tenants_.anonymous()).ok());
+  EXPECT_FALSE(Enter(tenants_.anonymous()).ok());
 }
 
 TEST_F(TenantTest, OnlyWhoIsToldApartIsKeptFromFillingTheMailboxesByDefault) {
