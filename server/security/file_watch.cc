@@ -17,8 +17,10 @@ bool FileWatch::Changed() {
   Signature now = Look();
   const bool settled = now == last_;
   last_ = now;
-  if (!settled || now == known_) return false;
+  const bool again = again_in_ > 0 && --again_in_ == 0;
+  if (!settled || (now == known_ && !again)) return false;
   known_ = std::move(now);
+  again_in_ = 0;
   return true;
 }
 

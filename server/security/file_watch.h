@@ -17,7 +17,11 @@ class FileWatch {
   // belong together are often replaced one after the other.
   bool Changed();
 
+  // What was told could not be read, for a cause that passes: tells it again some looks later.
+  void TellAgain() { again_in_ = kLooksBetween; }
+
  private:
+  static constexpr int kLooksBetween = 5;
   using Signature = std::vector<int64_t>;
 
   Signature Look() const;
@@ -25,6 +29,7 @@ class FileWatch {
   std::vector<std::string> paths_;
   Signature known_;
   Signature last_;
+  int again_in_ = 0;  // looks; 0: never
 };
 
 }  // namespace walden

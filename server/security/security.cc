@@ -13,6 +13,12 @@ namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
+// Whether a load failed for a cause other than what the files hold, or that they are gone.
+bool MayPass(const absl::Status& loaded) {
+  return !loaded.ok() && !absl::IsInvalidArgument(loaded) && !absl::IsNotFound(loaded) &&
+         !absl::IsPermissionDenied(loaded);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Security>> Security::Start(const Config& config) {
@@ -70,9 +76,11 @@ void Security::StopWatching() {
 
 void Security::Look() {
   absl::MutexLock lock(&mutex_);
-  // Errors were logged.
-  if (certificate_files_->Changed()) ReloadCertificates().IgnoreError();
-  if (identities_file_->Changed()) ReloadIdentities().IgnoreError();
+  // Errors were logged. A revocation must not be missed for want of a file descriptor.
+  if (certificate_files_->Changed() && MayPass(ReloadCertificates())) {
+    certificate_files_->TellAgain();
+  }
+  if (identities_file_->Changed() && MayPass(ReloadIdentities())) identities_file_->TellAgain();
 }
 
 absl::Status Security::ReloadCertificates() {

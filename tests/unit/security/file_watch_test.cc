@@ -53,5 +53,18 @@ TEST_F(FileWatchTest, SeesReplacedRemovedAndLinkedFiles) {
   EXPECT_TRUE(watch.Changed());
 }
 
+TEST_F(FileWatchTest, WhatCouldNotBeReadIsToldAgainWithoutAChange) {
+  Write("a", "1");
+  FileWatch watch({Path("a")});
+  Write("a", "22");
+  EXPECT_FALSE(watch.Changed());
+  ASSERT_TRUE(watch.Changed());
+  watch.TellAgain();
+  int looks = 1;
+  while (!watch.Changed()) ASSERT_LT(++looks, 10);
+  EXPECT_GT(looks, 1);
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(watch.Changed());
+}
+
 }  // namespace
 }  // namespace walden
