@@ -84,6 +84,7 @@ struct LimitsConfig {
   uint32_t max_connections = 1024;                 // 0: as many as come
   uint32_t max_streams_per_connection = 4096;      // calls open at once
   uint32_t max_calls = 16384;                      // open at once; 0: as many as come
+  ByteSize receive_bytes = MiB(256);               // of messages that are not whole yet
   // Of each identity.
   ByteSize identity_in_flight_bytes = {0};  // 0: half of mailbox_bytes where callers are told apart
   uint32_t identity_calls = 0;              // 0: as many as the daemon takes

@@ -191,7 +191,13 @@ void AddBounds(std::vector<Field<Config>>& fields) {
                   "Calls that one connection has open at once; more wait in the client."));
   add("limits.max_calls", &LimitsConfig::max_calls, count(1'000'000),
       "Calls open at once, over all connections; more are refused with RESOURCE_EXHAUSTED, except "
-      "those of AdminService. 0: as many as come.");
+      "of AdminService by callers that may administer something. 0: as many as come.");
+  fields.push_back(One<Config>(
+      "limits.receive_bytes", Place(&Config::limits, &LimitsConfig::receive_bytes),
+      ByteSizeRule{MiB(16), GiB(64)},
+      "Memory for messages that are still arriving, over all connections, whoever sends them. Past "
+      "it the daemon reads slower, and breaks off calls with RESOURCE_EXHAUSTED. At least twice "
+      "max_batch_bytes."));
   add("limits.identity_in_flight_bytes", &LimitsConfig::identity_in_flight_bytes,
       ByteSizeRule{{0}, GiB(64)},
       "Bytes of appends of one identity that are accepted and not yet answered. 0: half of "

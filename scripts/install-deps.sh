@@ -21,7 +21,7 @@ packages_of() {
         libgtest-dev libgmock-dev prometheus-cpp-dev libssl-dev
       ;;
     test)
-      echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography \
+      echo python3 python3-grpcio python3-protobuf python3-yaml python3-cryptography python3-h2 \
         protobuf-compiler protobuf-compiler-grpc openssl prometheus
       ;;
     browser) echo chromium python3-websocket fonts-dejavu-core ;;

@@ -25,6 +25,12 @@ std::string Shown(uint32_t namespace_id) {
 
 namespace {
 
+// Who looks after the daemon is let in when it is full, and fills it for nobody.
+bool LooksAfter(Method method, const AccessControl* access, const Identity* caller) {
+  if (!IsAdministrative(method)) return false;
+  return access == nullptr || (caller != nullptr && caller->Administers());
+}
+
 absl::Status TooManyCalls(int64_t limit) {
   return MakeError(
       absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyCalls,
@@ -50,13 +56,13 @@ Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBa
   }
   tenant_ = identity_ == nullptr ? &context.tenants->anonymous()
                                  : &context.tenants->Of(identity_->name());
-  const absl::Status within = tenant_->EnterCall();
+  const uint64_t open = tenant_->EnterCall();
   if (refused_.ok() && context.live_calls->shutting_down()) {
     refused_ = LiveCalls::ShuttingDownError();
   }
-  // Who looks after the daemon is let in when it is full.
-  if (!refused_.ok() || IsAdministrative(method)) return;
-  refused_ = within;
+  if (!refused_.ok() || LooksAfter(method, context.access, identity_.get())) return;
+  count_.Limit();
+  refused_ = tenant_->CheckCalls(open);
   if (refused_.ok() && context.live_calls->TooMany()) {
     refused_ = TooManyCalls(context.live_calls->max_calls());
   }

@@ -71,7 +71,7 @@ class Call {
   void Tell(const absl::Status& status) const;
 
   const RpcContext& context_;
-  const CallCount count_;
+  CallCount count_;
   const Method method_;
   const grpc::ServerContextBase& grpc_context_;
   const absl::Duration arrived_;

@@ -27,7 +27,7 @@ absl::Duration TickInterval(const Config& config) {
 }
 
 void LogRefusedConnections(uint64_t connections, const absl::Status& why) {
-  Log(LogSeverity::kWarning, "connections refused",
+  Log(LogSeverity::kWarning, connections == 0 ? "connections wait" : "connections refused",
       {{"connections", connections}, {"error", why.message()}});
 }
 
@@ -105,6 +105,7 @@ ServerOptions OptionsFrom(const Config& config) {
   options.on_refused_connections = LogRefusedConnections;
   options.max_streams_per_connection = limits.max_streams_per_connection;
   options.max_calls = limits.max_calls;
+  options.receive_bytes = limits.receive_bytes.bytes;
   options.retention_interval = config.retention.check_interval;
   for (const NamespaceConfig& ns : config.namespaces) {
     options.retention[ns.id] = RetentionFrom(ns);

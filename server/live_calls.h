@@ -60,12 +60,14 @@ class LiveCalls {
     for (LiveCall* call : calls_) call->OnAccessChanged();
   }
 
-  // Calls that end by themselves are only counted.
+  // Calls that end by themselves are only counted; some of them in the limit, too.
   void CountIn() { counted_.fetch_add(1); }
+  void LimitIn() { limited_.fetch_add(1, std::memory_order_relaxed); }
+  void LimitOut() { limited_.fetch_sub(1, std::memory_order_relaxed); }
   // Whether more calls than the limit are under way, the caller's included. 0: there is none.
   bool TooMany() const {
     const int64_t limit = max_calls_.load(std::memory_order_relaxed);
-    return limit != 0 && counted_.load(std::memory_order_relaxed) > limit;
+    return limit != 0 && limited_.load(std::memory_order_relaxed) > limit;
   }
   int64_t max_calls() const { return max_calls_.load(std::memory_order_relaxed); }
   void set_max_calls(uint64_t limit) { max_calls_.store(static_cast<int64_t>(limit)); }
@@ -90,6 +92,7 @@ class LiveCalls {
   absl::Mutex mutex_;
   std::atomic<bool> shutting_down_{false};
   std::atomic<int64_t> counted_{0};
+  std::atomic<int64_t> limited_{0};
   std::atomic<int64_t> max_calls_{0};
   absl::flat_hash_set<LiveCall*> calls_ ABSL_GUARDED_BY(mutex_);
 };
@@ -98,12 +101,22 @@ class LiveCalls {
 class CallCount {
  public:
   explicit CallCount(LiveCalls* calls) : calls_(calls) { calls_->CountIn(); }
-  ~CallCount() { calls_->CountOut(); }
+  ~CallCount() {
+    if (limited_) calls_->LimitOut();
+    calls_->CountOut();
+  }
   CallCount(const CallCount&) = delete;
   CallCount& operator=(const CallCount&) = delete;
 
+  // Counts it in the limit, too. Once.
+  void Limit() {
+    limited_ = true;
+    calls_->LimitIn();
+  }
+
  private:
   LiveCalls* const calls_;
+  bool limited_ = false;
 };
 
 }  // namespace walden

@@ -58,6 +58,23 @@ void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& opt
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
+// Messages arrive, and are put together, before anybody looks who sends them.
+void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
+  // gRPC looks at a message's size when it is whole, and makes room for it as soon as it is
+  // announced. Past this it reads slower, and breaks off calls.
+  grpc::ResourceQuota quota("walden");
+  quota.Resize(receive_bytes);
+  // Each stream of the only synchronous service occupies a thread.
+  constexpr int kSyncThreads = 16;
+  quota.SetMaxThreads(kSyncThreads);
+  builder.SetResourceQuota(quota);
+  // And a compressed one is inflated before its size is looked at, to a thousand times as much.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+}
+
 // gRPC tears its whole library down with the last object of it, and then a background poll of its
 // own can hold that up for ten seconds. Nobody gains from that teardown.
 void KeepGrpcInitialised() {
@@ -207,6 +224,7 @@ absl::Status WaldenServer::Listen() {
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ConfigureConnections(builder, options_);
+  BoundWhatArrives(builder, options_.receive_bytes);
   if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.SetMaxReceiveMessageSize(static_cast<int>(
       std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));

@@ -54,7 +54,8 @@ struct ServerOptions {
   uint64_t max_connections = 0;  // as ConnectionAcceptor takes it
   ConnectionAcceptor::OnRefused on_refused_connections;
   uint32_t max_streams_per_connection = 4096;
-  uint64_t max_calls = 0;  // 0: as many as come
+  uint64_t max_calls = 0;                        // 0: as many as come
+  uint64_t receive_bytes = uint64_t{256} << 20;  // of messages that are not whole yet
   Tenants::Policy tenants;
   std::map<NamespaceId, RetentionPolicies::Policy> retention;
   absl::Duration retention_interval = absl::Seconds(30);

@@ -70,8 +70,8 @@ void ConnectionAcceptor::Run() {
   events.push_back({stop_event_, POLLIN, 0});
   while (events.back().revents == 0) {
     if (::poll(events.data(), events.size(), -1) < 0 && errno != EINTR) {
-      Refused(MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
-                        absl::StrCat("poll: ", std::strerror(errno))));
+      Tell(MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                     absl::StrCat("poll: ", std::strerror(errno))));
       WaitFor(kWaitForFiles);
       continue;
     }
@@ -94,14 +94,15 @@ void ConnectionAcceptor::AcceptOne(const Door& door) {
     const int error = errno;
     if (error == EAGAIN || error == EINTR || error == ECONNABORTED) return;
     // Mostly too many open files: the connection waits until some are closed.
-    Refused(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles,
-                      absl::StrCat("connections wait: accept on ", door.socket->address(), ": ",
-                                   std::strerror(error))));
+    Tell(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles,
+                   absl::StrCat("connections wait: accept on ", door.socket->address(), ": ",
+                                std::strerror(error))));
     WaitFor(kWaitForFiles);
     return;
   }
   if (!HasRoom()) {
-    Refused(MakeError(
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    Tell(MakeError(
         absl::StatusCode::kResourceExhausted, ErrorReason::kLimitExceeded,
         absl::StrCat("connections are closed as they come: ", max_connections(), " are open"),
         {{"field", "limits.max_connections"}, {"limit", absl::StrCat(max_connections())}}));
@@ -146,8 +147,8 @@ void ConnectionAcceptor::ForgetClosed() {
                      connections_.end());
 }
 
-void ConnectionAcceptor::Refused(const absl::Status& why) {
-  const uint64_t refused = refused_.fetch_add(1, std::memory_order_relaxed) + 1;
+void ConnectionAcceptor::Tell(const absl::Status& why) {
+  const uint64_t refused = refused_connections();
   const absl::Time now = absl::Now();
   if (on_refused_ == nullptr || now - last_told_ < kTellEvery) return;
   on_refused_(refused - told_refused_, why);

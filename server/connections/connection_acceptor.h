@@ -26,8 +26,8 @@ class ConnectionAcceptor {
  public:
   // Gets the descriptor of a new connection for its own.
   using HandOver = std::function<void(int descriptor)>;
-  // How many connections were turned away since the last time it was called, and why the last one
-  // was: at most once in ten seconds.
+  // How many connections were turned away since the last time it was called (0 if they only wait),
+  // and why the last one was: at most once in ten seconds.
   using OnRefused = std::function<void(uint64_t connections, const absl::Status& why)>;
 
   // `max_connections` 0: no limit.
@@ -66,7 +66,7 @@ class ConnectionAcceptor {
   void AcceptOne(const Door& door);
   bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
   void ForgetClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Refused(const absl::Status& why);
+  void Tell(const absl::Status& why);
   // Returns early when it is stopping.
   void WaitFor(absl::Duration time) const;
 

@@ -52,6 +52,8 @@ class Identity {
   // Whether it has any right on the region, or on any region of the namespace.
   virtual bool KnowsRegion(NamespaceId in, RegionId region) const = 0;
   virtual bool KnowsNamespace(NamespaceId in) const = 0;
+  // Whether it may administer anything.
+  virtual bool Administers() const = 0;
   // For all of these, a namespace that does not exist is 0: only rules for every namespace are for
   // it.
 };

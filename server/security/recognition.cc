@@ -96,6 +96,12 @@ bool ConfiguredIdentity::KnowsNamespace(NamespaceId in) const {
   return false;
 }
 
+bool ConfiguredIdentity::Administers() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
+    return !rule.regions.empty() && rule.rights.Include(Right::kAdmin);
+  });
+}
+
 // ---------------------------------------------------------------------------------------------------
 
 IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) {

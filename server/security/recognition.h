@@ -26,6 +26,7 @@ class ConfiguredIdentity final : public Identity {
   bool Allows(NamespaceId in, RegionId region, Rights rights) const override;
   bool KnowsRegion(NamespaceId in, RegionId region) const override;
   bool KnowsNamespace(NamespaceId in) const override;
+  bool Administers() const override;
 
  private:
   struct Rule {

@@ -312,11 +312,18 @@ class Daemon:
         return {name: float(value) for name, value in samples}
 
     def resident_bytes(self):
+        return self._memory("VmRSS")
+
+    def peak_resident_bytes(self):
+        """The most since it was started."""
+        return self._memory("VmHWM")
+
+    def _memory(self, field):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             for line in status:
-                if line.startswith("VmRSS:"):
+                if line.startswith(field + ":"):
                     return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {field}")
 
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
