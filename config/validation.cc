@@ -41,9 +41,11 @@ class CombinationCheck {
       const auto origin = origins_.find(key);
       if (origin != origins_.end()) return origin->second;
       const size_t cut = key.find_last_of(".[");
-      if (cut == std::string::npos) return "defaults";
+      if (cut == std::string::npos) break;
       key.resize(cut);
     }
+    const auto everything = origins_.find("");
+    return everything == origins_.end() ? "defaults" : everything->second;
   }
 
   void Add(const std::string& key, const std::string& what) {
@@ -209,6 +211,8 @@ class CombinationCheck {
     const LimitsConfig& limits = config_.limits;
     Need("limits.mailbox_bytes", limits.mailbox_bytes, "limits.max_batch_bytes",
          limits.max_batch_bytes, "so that the largest batch can be accepted");
+    Need("limits.receive_bytes", limits.receive_bytes, "twice limits.max_batch_bytes",
+         ByteSize{2 * limits.max_batch_bytes.bytes}, "so that the largest batch can arrive");
     Need("limits.reader_bytes", limits.reader_bytes, "twice limits.read_chunk_bytes",
          ByteSize{2 * limits.read_chunk_bytes.bytes}, "so that one reader can be served");
   }
@@ -281,6 +285,13 @@ class CombinationCheck {
 
 void CheckCombinations(LoadedConfig& loaded, ConfigProblems& problems) {
   CombinationCheck(loaded, problems).Run();
+}
+
+absl::Status CheckCombinations(const Config& config) {
+  LoadedConfig copy{.config = config, .origins = {{"", "beside what needs a restart"}}};
+  ConfigProblems problems;
+  CheckCombinations(copy, problems);
+  return problems.ToStatus();
 }
 
 }  // namespace walden

@@ -1,6 +1,7 @@
 // Checks what no single field can: how settings fit each other.
 #pragma once
 
+#include "absl/status/status.h"
 #include "config/loader.h"
 #include "config/problems.h"
 
@@ -10,5 +11,8 @@ namespace walden {
 // that were not set and do not fit what was set are lowered, and `loaded` says so among its
 // origins.
 void CheckCombinations(LoadedConfig& loaded, ConfigProblems& problems);
+
+// INVALID_ARGUMENT with a line for every contradiction in what a running daemon would come to have.
+absl::Status CheckCombinations(const Config& config);
 
 }  // namespace walden

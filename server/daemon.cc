@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "config/difference.h"
+#include "config/validation.h"
 #include "engine/clock.h"
 #include "engine/error.h"
 #include "engine/rocksdb/rocksdb_engine.h"
@@ -197,10 +198,13 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
   return namespaces;
 }
 
-void Daemon::Reload(const Config& wanted) {
+absl::Status Daemon::Reload(const Config& wanted) {
   const std::vector<ChangedField> changed = Compare(config_, wanted);
   const LogLevel level = config_.log.level;
-  config_ = TakeOver(config_, wanted);
+  Config next = TakeOver(config_, wanted);
+  // Each by itself is sound; what can be taken over of the one may not fit what stays of the other.
+  if (absl::Status fits = CheckCombinations(next); !fits.ok()) return fits;
+  config_ = std::move(next);
   uint64_t taken_over = 0;
   for (const ChangedField& field : changed) {
     taken_over += field.reloads ? 1 : 0;
@@ -213,6 +217,7 @@ void Daemon::Reload(const Config& wanted) {
   Log(LogSeverity::kInfo, "configuration reloaded",
       {{"taken_over", taken_over}, {"need_restart", changed.size() - taken_over}});
   if (config_.log.level != level) SetLogLevel(SeverityOf(config_.log.level));
+  return absl::OkStatus();
 }
 
 void Daemon::ApplyTenants() {

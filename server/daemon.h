@@ -30,8 +30,9 @@ class Daemon {
 
   // Takes over what a running daemon can of a new configuration, and loads certificates and
   // identities again. Logs every field that differs, the old and the new value, and whether it
-  // needs a restart. Not beside Stop or another Reload.
-  void Reload(const Config& wanted);
+  // needs a restart. INVALID_ARGUMENT, and nothing was changed, if what would be taken over does
+  // not fit what stays. Not beside Stop or another Reload.
+  absl::Status Reload(const Config& wanted);
 
   // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
   absl::Status Stop();

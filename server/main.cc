@@ -106,14 +106,10 @@ std::string ServingText(Daemon& daemon) {
 void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
   Told(manager.Reloading());
   const absl::StatusOr<LoadedConfig> loaded = Load(options);
-  if (loaded.ok()) {
-    daemon.Reload(loaded->config);
-  } else {
-    for (const absl::string_view problem :
-         absl::StrSplit(loaded.status().message(), '\n', absl::SkipEmpty())) {
-      Log(LogSeverity::kError, "configuration refused, nothing was changed",
-          {{"problem", problem}});
-    }
+  const absl::Status status = loaded.ok() ? daemon.Reload(loaded->config) : loaded.status();
+  for (const absl::string_view problem :
+       absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
+    Log(LogSeverity::kError, "configuration refused, nothing was changed", {{"problem", problem}});
   }
   Told(manager.Ready(ServingText(daemon)));
 }

@@ -75,6 +75,19 @@ class ReloadTest(WaldenTestCase):
         self.assertNotIn("configuration reloaded", log)
         self.client.append(1, 1, [b"served on"])
 
+    def test_what_does_not_fit_a_setting_that_needs_a_restart_changes_nothing(self):
+        self.end_load()
+        self.daemon.terminate()
+        self.daemon.configure(small_segments(segment_size="4MiB"))
+        self.daemon.start()
+        # As a whole it is sound: but segments stay at 4 MiB until a restart.
+        config = small_segments(segment_size="1MiB", disk_quota="4MiB")
+        log = self.reload(config, "nothing was changed")
+        self.assertIn("disk_quota is 4MiB and must be 0 or at least twice segment_size (8MiB)", log)
+        self.assertNotIn("configuration reloaded", log)
+        self.client.append(1, 1, [b"x"])
+        self.assertEqual(self.client.describe_region(1).namespace_disk_quota_bytes, 0)
+
     def test_reloading_again_and_again_under_load_disturbs_nobody(self):
         for i in range(20):
             config = small_segments(retention_records=1000 + i)

@@ -1,5 +1,6 @@
 #include "config/difference.h"
 
+#include "config/validation.h"
 #include "tests/unit/config/config_testing.h"
 
 namespace walden {
@@ -69,6 +70,19 @@ TEST(Difference, TakingOverChangesWhatReloadsAndNothingElse) {
   EXPECT_EQ(space.SettingsOf(7).disk_quota, MiB(4));
   EXPECT_EQ(space.SettingsOf(7).durability, Durability::kSync);
   for (const ChangedField& left : Compare(result, wanted)) EXPECT_FALSE(left.reloads) << left.key;
+}
+
+TEST(Difference, WhatIsTakenOverMayNotFitWhatStays) {
+  const std::string with_size = "namespaces: [{id: 1, name: default, segment_size: ";
+  const Config running = MustLoad(with_size + "64MiB}]").config;
+  const Config wanted = MustLoad(with_size + "16MiB, disk_quota: 32MiB}]").config;
+  EXPECT_TRUE(CheckCombinations(running).ok()) << CheckCombinations(running);
+  EXPECT_TRUE(CheckCombinations(wanted).ok()) << CheckCombinations(wanted);
+  const absl::Status refused = CheckCombinations(TakeOver(running, wanted));
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(
+      std::string(refused.message()),
+      HasSubstr("disk_quota is 32MiB and must be 0 or at least twice segment_size (128MiB)"));
 }
 
 TEST(Difference, WhatAnEngineCannotDoIsRefused) {
