@@ -12,14 +12,18 @@ constexpr uint64_t kPayloadOverheadBytes = 48;
 
 }  // namespace
 
+uint64_t AppendAdmission::BytesOf(const AppendJob& append) {
+  return append.payload_bytes + kAppendOverheadBytes +
+         kPayloadOverheadBytes * append.batch.payloads.size();
+}
+
 absl::Status AppendAdmission::Admit(MailboxJob* job) {
   if (job->kind() != MailboxJob::Kind::kAppend) return absl::OkStatus();
   if (disk_ != nullptr) {
     if (absl::Status status = disk_->CheckAppends(); !status.ok()) return status;
   }
   const auto* append = static_cast<const AppendJob*>(job);
-  const uint64_t bytes = append->payload_bytes + kAppendOverheadBytes +
-                         kPayloadOverheadBytes * append->batch.payloads.size();
+  const uint64_t bytes = BytesOf(*append);
   Tenant* const tenant = append->tenant;
   if (tenant != nullptr) {
     const absl::Status status = append->was_slowed

@@ -23,6 +23,9 @@ class AppendAdmission {
   // always let in: they free memory and disk, or hold none.
   absl::Status Admit(MailboxJob* job);
 
+  // What it takes for an append.
+  static uint64_t BytesOf(const AppendJob& append);
+
   const MemoryBudget& mailboxes() const { return mailboxes_; }
 
  private:

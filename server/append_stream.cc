@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "server/append_admission.h"
 #include "server/error_mapping.h"
 
 namespace walden {
@@ -87,7 +88,7 @@ bool BatchStream<Rpc>::InFlightFull() const {
 template <typename Rpc>
 void BatchStream<Rpc>::ReadNext() {
   if (no_more_reads_ || reading_ != nullptr || InFlightFull()) return;
-  if (!call_.tenant().HasRoom()) {
+  if (!call_.tenant().HasRoom(yet_to_be_taken_)) {
     if (!waits_for_tenant_) context_.tenants->Wait(this, &call_.tenant());
     waits_for_tenant_ = true;
     return;
@@ -129,11 +130,16 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
         held_bytes_ += request->held_bytes;
         ++held_requests_;
         in_flight_.push_back(request);
+        if (request->refused.ok()) yet_to_be_taken_ = AppendAdmission::BytesOf(*request);
         // Before the append, so that parsing the next one overlaps with writing this one.
         ReadNext();
       }
     }
-    if (request != nullptr) Submit(request, &lead);
+    if (request != nullptr) {
+      Submit(request, &lead);
+      absl::MutexLock lock(&mutex_);
+      yet_to_be_taken_ = 0;
+    }
   }
   FinishIf(should_finish);
   lead.Run(/*max_groups=*/1);

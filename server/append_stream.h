@@ -74,6 +74,7 @@ class BatchStream final
   Request* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;  // given to gRPC
   uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of requests read and not yet recycled
   uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t yet_to_be_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // by the request that is submitted next
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool waits_for_tenant_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down

@@ -82,9 +82,10 @@ void Tenant::Return(uint64_t payload_bytes) {
   if (rate != 0) paid_until_nanos_.fetch_sub(NanosFor(payload_bytes, rate));
 }
 
-bool Tenant::HasRoom() const {
+bool Tenant::HasRoom(uint64_t yet_to_be_taken) const {
   const uint64_t most = max_held_.load(std::memory_order_relaxed);
-  if (most != 0 && held_.load(std::memory_order_relaxed) >= most) return false;
+  const uint64_t held = held_.load(std::memory_order_relaxed) + yet_to_be_taken;
+  if (most != 0 && held >= most) return false;
   return RateWaitNanos(max_rate_.load(std::memory_order_relaxed)) == 0;
 }
 

@@ -56,8 +56,8 @@ class Tenant {
   // Gives the payload's bytes back to the rate: nothing was appended.
   void Return(uint64_t payload_bytes);
 
-  // Whether a stream may be read on.
-  bool HasRoom() const;
+  // Whether a stream may be read on, whose last append has yet to take so many bytes.
+  bool HasRoom(uint64_t yet_to_be_taken = 0) const;
 
   uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
   uint64_t in_flight_bytes() const { return held_.load(std::memory_order_relaxed); }

@@ -249,6 +249,17 @@ class TenantTest(WaldenTestCase):
         # 4 MB at 1 MiB/s, of which a burst of a second and the last one pass at once.
         self.assertGreater(time.monotonic() - began, 2.0)
 
+    def test_bytes_in_flight_slow_a_stream_and_refuse_none_of_it(self):
+        self.start(identity_in_flight_bytes="1MiB")
+        stream = self.client.append_stream()
+        batches = 200
+        for _ in range(batches):
+            stream.send(append_request(1, 1, [bytes(1000)] * 256))
+        stream.half_close()
+        answers = [answer for _, answer in stream.answers()]
+        self.assertEqual([a for a in answers if isinstance(a, WaldenError)][:3], [])
+        self.assertEqual(len(answers), batches)
+
     def test_calls_of_an_identity_are_limited_over_all_its_connections(self):
         self.start(identity_calls=3)
         self.client.append(1, 1, [b"x"])
