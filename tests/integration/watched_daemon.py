@@ -115,7 +115,7 @@ class WatchedDaemon:
 
     def _be_refused(self, client):
         for call in (lambda: client.append(FENCED, 1, [b"x"], region_version=3),
-                     lambda: client.append(BUSY, 1, [b"x"], expected_next=1),
+                     lambda: client.append(BUSY, 1, [b"x"], expected_next=10**15),
                      lambda: client.read(BROKEN, 1)):
             try:
                 call()
