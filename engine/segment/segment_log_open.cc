@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/io/zeros.h"
 #include "engine/segment/format.h"
 #include "engine/segment/record_parser.h"
 #include "engine/segment/segment_log.h"
@@ -55,16 +56,6 @@ absl::Status WriteAgain(File& file, uint64_t begin, uint64_t end) {
   }
   const absl::Status status = file.Write(begin, {bytes});
   return status.ok() ? file.SyncData() : status;
-}
-
-absl::Status WriteZeros(File& file, uint64_t begin, uint64_t end) {
-  const std::string zeros(std::min(kStepBytes, end - begin), '\0');
-  for (uint64_t at = begin; at < end; at += zeros.size()) {
-    const uint64_t step = std::min<uint64_t>(zeros.size(), end - at);
-    const absl::Status status = file.Write(at, {absl::string_view(zeros).substr(0, step)});
-    if (!status.ok()) return status;
-  }
-  return file.SyncData();
 }
 
 }  // namespace
@@ -171,7 +162,8 @@ absl::Status SegmentLog::CutTornTail(ScannedSegment& newest, OpeningReport& repo
   } else if (!absl::IsResourceExhausted(evidence.status())) {
     return evidence.status();
   }  // A full disk: the report says that bytes were cut and names no file.
-  return WriteZeros(*active_, torn.begin, torn.end);
+  const absl::Status zeroed = WriteZeros(*active_, torn.begin, torn.end);
+  return zeroed.ok() ? active_->SyncData() : zeroed;
 }
 
 absl::StatusOr<std::string> SegmentLog::SaveEvidence(const File& file, uint64_t segment,

@@ -11,7 +11,6 @@ class RocksdbFullDiskTest : public RocksdbTest {
  protected:
   void SetUp() override {
     RocksdbTest::SetUp();
-    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     ASSERT_TRUE(Open().ok());
     for (int i = 0; i < 5; ++i) Append(1, "record " + std::to_string(i));
     ASSERT_TRUE(disk_.Exists("/data/default/walden_reserve"));

@@ -20,6 +20,7 @@ class RocksdbTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(disk_.CreateDirectory("/data").ok());
+    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     OpenEngine();
   }
   void TearDown() override { Stop(); }

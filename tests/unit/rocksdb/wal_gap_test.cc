@@ -15,7 +15,6 @@ class RocksdbWalGapTest : public RocksdbTest {
   // Three log files: two closed ones, and the newest, whose first write knows of no sync of theirs.
   void SetUp() override {
     RocksdbTest::SetUp();
-    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     ASSERT_TRUE(Open().ok());
     ReopenWithoutBufferedSyncs();
     jobs_->Hold();

@@ -15,7 +15,6 @@ class RocksdbWalTest : public RocksdbTest {
  protected:
   void SetUp() override {
     RocksdbTest::SetUp();
-    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     ASSERT_TRUE(Open().ok());
     for (int i = 0; i < 5; ++i) Append(1, "record " + std::to_string(i));
   }
