@@ -42,6 +42,14 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "FENCED";
     case ErrorReason::kProducerSequenceReplaced:
       return "PRODUCER_SEQUENCE_REPLACED";
+    case ErrorReason::kProducerOutOfOrder:
+      return "PRODUCER_OUT_OF_ORDER";
+    case ErrorReason::kProducerForgotten:
+      return "PRODUCER_FORGOTTEN";
+    case ErrorReason::kRecordsGone:
+      return "RECORDS_GONE";
+    case ErrorReason::kRecordTooLarge:
+      return "RECORD_TOO_LARGE";
     case ErrorReason::kWrongTableKind:
       return "WRONG_TABLE_KIND";
     case ErrorReason::kRestoreOutOfOrder:
@@ -88,6 +96,10 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "UNSUPPORTED_FORMAT";
     case ErrorReason::kWrongEngine:
       return "WRONG_ENGINE";
+    case ErrorReason::kWrongNamespace:
+      return "WRONG_NAMESPACE";
+    case ErrorReason::kChangedElsewhere:
+      return "CHANGED_ELSEWHERE";
     case ErrorReason::kWrongBackup:
       return "WRONG_BACKUP";
   }

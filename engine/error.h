@@ -28,6 +28,10 @@ enum class ErrorReason {
   kSequenceMismatch,
   kFenced,
   kProducerSequenceReplaced,
+  kProducerOutOfOrder,
+  kProducerForgotten,
+  kRecordsGone,
+  kRecordTooLarge,
   kWrongTableKind,
   kRestoreOutOfOrder,
   kEntryMemoryFull,
@@ -51,6 +55,8 @@ enum class ErrorReason {
   kLocked,
   kUnsupportedFormat,
   kWrongEngine,
+  kWrongNamespace,    // the directory was written under another namespace id or name
+  kChangedElsewhere,  // another program changed the directory: `walden adopt`
   kWrongBackup,
   kLast = kWrongBackup,  // of the list
 };
