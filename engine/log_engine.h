@@ -34,6 +34,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "engine/description.h"
 #include "engine/types.h"
 #include "engine/usage.h"
 
@@ -135,73 +136,6 @@ class LogReader {
 };
 
 // ---------------------------------------------------------------------------------------------------
-// Looking at a region
-
-struct DamagedRange {
-  std::string file;     // relative to the data directory
-  uint64_t offset = 0;  // bytes [offset, offset + length)
-  uint64_t length = 0;
-  SequenceNumber first = 0;  // numbers that the bytes may have held, inclusive
-  SequenceNumber last = 0;
-  std::string reason;
-};
-
-struct OpeningReport {
-  enum class Outcome { kClean, kTornTail, kQuarantined };
-  Outcome outcome = Outcome::kClean;
-  uint64_t torn_tail_bytes = 0;
-  std::string evidence_file;  // relative to the data directory, empty if none
-  std::vector<DamagedRange> damaged;
-  uint64_t records_scanned = 0;
-  uint64_t bytes_scanned = 0;
-  uint64_t duration_micros = 0;
-};
-
-struct TableState {
-  TableId table = 0;
-  SequenceNumber next = 1;
-  SequenceNumber deleted_through = 0;
-  SequenceNumber first_live = 0;  // both 0 when none is live
-  SequenceNumber last_live = 0;
-  TableKind kind = TableKind::kLog;
-};
-
-struct SegmentTableRange {
-  TableId table = 0;
-  SequenceNumber first = 0;
-  SequenceNumber last = 0;
-};
-
-struct SegmentDescription {
-  uint64_t id = 0;
-  std::string file;  // name inside the region's directory
-  uint64_t allocated_bytes = 0;
-  uint64_t used_bytes = 0;
-  // Of the used ones, about: the file's head and live records. The others are deleted, or
-  // remember producers.
-  uint64_t live_bytes = 0;
-  SequenceNumber first = 0;  // both 0 when the segment holds no record
-  SequenceNumber last = 0;
-  std::vector<SegmentTableRange> tables;  // live ones, ordered by table
-};
-
-struct RegionDescription {
-  std::vector<TableState> tables;  // ordered by table
-  OpeningReport opening;
-  uint64_t region_version = 0;
-  std::vector<SegmentDescription> segments;  // in log order; empty for engines without segments
-  uint64_t allocated_bytes = 0;
-  uint64_t live_bytes = 0;
-};
-
-struct VerifyProgress {
-  uint64_t bytes_checked = 0;
-  uint64_t bytes_total = 0;
-  uint64_t records_checked = 0;
-  std::vector<DamagedRange> findings;  // since the last report
-};
-
-// ---------------------------------------------------------------------------------------------------
 // Retention: old records that go although nobody marked them deleted
 
 // What stays; 0: this is no reason to delete anything. A record goes when any of them lets it go.
@@ -244,7 +178,17 @@ class ReadableLog {
 
   virtual absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const = 0;
 
-  virtual RegionDescription Describe() const = 0;
+  // At most `limit` items from `from` on. Items are tables, damaged ranges, and what stands of
+  // segments: their ranges of tables, or the segment itself if it has none. 0: none of them, but
+  // all that is no list. No call holds what a commit needs longer than it takes to copy some
+  // thousand items, however large the region is. The log goes on between two pages.
+  virtual RegionPage DescribePage(const DescribeCursor& from, size_t limit) const = 0;
+
+  // All pages together, for whoever has the memory. Each part is true of its moment.
+  RegionDescription Describe() const;
+
+  // Without lists: opening.damaged, tables and segments are empty.
+  RegionDescription Summary() const { return DescribePage({}, 0).description; }
 };
 
 class RegionLog : public ReadableLog {

@@ -1,8 +1,9 @@
-// Who wants to know what an engine does, as it does it. Engines know nothing of what becomes of it.
+// Callbacks by which an engine reports events. Engines know nothing of what becomes of them.
 #pragma once
 
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 
 namespace walden {
@@ -20,6 +21,10 @@ class EngineObserver {
 
   // A log began a segment that had been prepared (or had to be allocated while it waited).
   virtual void OnSegmentStarted(bool /*was_prepared*/) {}
+
+  // Something is wrong that the engine works around and that an operator should repair: a leftover
+  // that cannot be removed, a directory that everybody may read. Not on the way of appends.
+  virtual void OnProblem(const absl::Status& /*what*/) {}
 
   // Hears of everything and does nothing.
   static EngineObserver* Nobody() {

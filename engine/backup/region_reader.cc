@@ -176,7 +176,7 @@ absl::StatusOr<std::unique_ptr<LogReader>> RegionReader::NewReader(const ReadRan
                                        std::min(range.last, copy->next - 1));
 }
 
-RegionDescription RegionReader::Describe() const {
+RegionPage RegionReader::DescribePage(const DescribeCursor& from, size_t limit) const {
   RegionDescription description{.region_version = manifest_.region_version,
                                 .live_bytes = live_bytes_};
   for (const TableCopy& table : manifest_.tables) {
@@ -188,7 +188,7 @@ RegionDescription RegionReader::Describe() const {
   for (const TableDamage& damage : manifest_.damage) {
     description.opening.damaged.push_back(damage.range);
   }
-  return description;
+  return PageOf(description, from, limit);
 }
 
 }  // namespace walden::backup

@@ -39,7 +39,7 @@ class RegionReader final : public ReadableLog {
   // Of one table: `range.table` is set. DATA_LOSS (CORRUPTION), with file and offset, from a reader
   // that meets bytes which are not what was copied.
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
-  RegionDescription Describe() const override;
+  RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
 
  private:
   RegionReader(FileSystem* files, std::string directory, Manifest manifest);

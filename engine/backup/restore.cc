@@ -205,7 +205,7 @@ absl::Status Restore::CheckRoom() {
     if (!sources_.contains(region)) continue;
     auto log = engine_->OpenRegion(region, Options(), /*create=*/false);
     if (!log.ok()) return log.status();
-    size.there_bytes += (*log)->Describe().allocated_bytes;
+    size.there_bytes += (*log)->Summary().allocated_bytes;
     const absl::Status status = (*log)->Close();
     if (!status.ok()) return status;
   }

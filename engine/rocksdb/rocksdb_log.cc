@@ -167,9 +167,12 @@ RegionUsage RocksdbLog::Usage() const {
   return usage;
 }
 
-RegionDescription RocksdbLog::Describe() const {
+RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) const {
   RegionDescription description;
-  description.tables = units_->States();
+  if (from.part == DescribeCursor::Part::kTables && limit > 0) {
+    // One more than the page takes, so that it is known whether there is one.
+    description.tables = units_->States(from.from, limit == SIZE_MAX ? limit : limit + 1);
+  }
   {
     absl::MutexLock lock(&opening_mutex_);
     description.opening = opening_;
@@ -180,7 +183,7 @@ RegionDescription RocksdbLog::Describe() const {
     return absl::OkStatus();
   });
   description.live_bytes = description.allocated_bytes;
-  return description;
+  return PageOf(description, from, limit);
 }
 
 absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& limits,
@@ -194,7 +197,7 @@ absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& l
   RetentionPlan plan;
   if (limits.records == 0) return plan;
   // A mark is written with a sync, which makes what it deletes durable first.
-  for (const TableState& table : units_->States()) {
+  for (const TableState& table : units_->States(0, SIZE_MAX)) {
     if (table.kind != TableKind::kLog || table.first_live == 0) continue;
     const SequenceNumber last = table.last_live;
     if (last - table.first_live < limits.records) continue;

@@ -45,7 +45,7 @@ class RocksdbLog final : public RegionLog {
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
   TablePosition Position(TableId table) const override { return units_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
-  RegionDescription Describe() const override;
+  RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
   RegionUsage Usage() const override;
   absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
                                               absl::Time now) const override;

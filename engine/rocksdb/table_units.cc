@@ -80,16 +80,25 @@ void TableUnits::AddTo(RegionUsage& usage) const {
   usage.live_records = live_records_;
 }
 
-std::vector<TableState> TableUnits::States() const {
-  absl::ReaderMutexLock lock(&mutex_);
+std::vector<TableState> TableUnits::States(TableId from, size_t limit) const {
+  // Tables that are copied while the mutex is held.
+  constexpr size_t kSlice = 512;
   std::vector<TableState> states;
-  for (const auto& [table, unit] : units_) {
-    states.push_back({.table = table,
-                      .next = unit.last + 1,
-                      .deleted_through = unit.deleted_through,
-                      .first_live = unit.first_live,
-                      .last_live = unit.first_live == 0 ? 0 : unit.last,
-                      .kind = unit.kind});
+  while (states.size() < limit) {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto it = units_.lower_bound(from);
+    const size_t end = std::min(limit, states.size() + kSlice);
+    for (; states.size() < end && it != units_.end(); ++it) {
+      const auto& [table, unit] = *it;
+      states.push_back({.table = table,
+                        .next = unit.last + 1,
+                        .deleted_through = unit.deleted_through,
+                        .first_live = unit.first_live,
+                        .last_live = unit.first_live == 0 ? 0 : unit.last,
+                        .kind = unit.kind});
+    }
+    if (it == units_.end()) break;
+    from = it->first;
   }
   return states;
 }

@@ -59,7 +59,9 @@ class TableUnits {
   uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<TableState> States() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the tables with this id and higher ones, at most `limit`, in slices: each is true of its
+  // moment.
+  std::vector<TableState> States(TableId from, size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sets the numbers of tables and of live records.
   void AddTo(RegionUsage& usage) const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -127,7 +127,7 @@ class Verifier {
   // Each table's newest record is there. Numbers in between may never have been used.
   void CheckEnds() {
     if (units_ == nullptr || stopped_ || damaged_) return;
-    for (const TableState& state : units_->States()) {
+    for (const TableState& state : units_->States(0, SIZE_MAX)) {
       const auto found = last_.find(state.table);
       const SequenceNumber last = found == last_.end() ? 0 : found->second;
       if (state.last_live == 0 || last >= state.last_live) continue;

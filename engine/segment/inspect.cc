@@ -26,7 +26,7 @@ InspectedSegment Describe(const RegionDirectory& directory, const ScannedSegment
                          .used_bytes = scanned.scan.end,
                          .first = scanned.scan.first,
                          .last = scanned.scan.last};
-  for (const TableId table : scanned.scan.index.Tables()) {
+  for (const TableId table : scanned.scan.index.tables()) {
     const SegmentIndex::Range range = *scanned.scan.index.LiveRange(table);
     segment.description.tables.push_back({table, range.first, range.last});
   }

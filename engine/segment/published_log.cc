@@ -25,6 +25,12 @@ DamagedRange ShownDamage(const SegmentFile& file, const Damage& damage) {
 void PublishedLog::AddSegment(PublishedSegment segment) {
   absl::MutexLock lock(&mutex_);
   const uint64_t id = segment.file->id();
+  for (const TableId table : segment.index.tables()) {
+    const SegmentIndex::Range range = *segment.index.LiveRange(table);
+    Table& entry = Of(table);
+    if (entry.first_live == 0) entry.first_live = range.first;
+    entry.last_live = range.last;
+  }
   segments_.emplace(id, std::move(segment));
 }
 
@@ -40,8 +46,10 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
     PublishedSegment& segment = segments_.at(group.segment);
     for (const Run& run : group.runs) {
       segment.index.Add(run);
-      Table& table = tables_[run.table];
+      Table& table = Of(run.table);
       table.last = std::max(table.last, run.last);
+      if (table.first_live == 0) table.first_live = run.first;
+      table.last_live = run.last;
       if (segment.first == 0) segment.first = run.first;
       segment.last = run.last;
       segment.records += run.last - run.first + 1;
@@ -56,19 +64,19 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
 void PublishedLog::RestoreTable(TableId table, SequenceNumber last,
                                 SequenceNumber deleted_through) {
   absl::MutexLock lock(&mutex_);
-  Table& entry = tables_[table];
+  Table& entry = Of(table);
   entry.last = std::max({entry.last, last, deleted_through});
   entry.deleted_through = std::max(entry.deleted_through, deleted_through);
 }
 
 void PublishedLog::SetEntryTable(TableId table) {
   absl::MutexLock lock(&mutex_);
-  tables_[table].kind = TableKind::kEntries;
+  Of(table).kind = TableKind::kEntries;
 }
 
 void PublishedLog::SetOffset(TableId table, uint64_t offset) {
   absl::MutexLock lock(&mutex_);
-  tables_[table].offset = offset;
+  Of(table).offset = offset;
 }
 
 void PublishedLog::SetNext(SequenceNumber next) {
@@ -83,19 +91,26 @@ void PublishedLog::SetRegionVersion(uint64_t version) {
 
 void PublishedLog::SetOpening(OpeningReport report) {
   absl::MutexLock lock(&mutex_);
-  opening_ = std::move(report);
+  opening_ = std::make_shared<const OpeningReport>(std::move(report));
 }
 
 void PublishedLog::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
   absl::MutexLock lock(&mutex_);
   oldest_.reset();
-  Table& entry = tables_[table];
+  ++marks_raised_;
+  Table& entry = Of(table);
   entry.deleted_through = std::max(entry.deleted_through, through);
   entry.last = std::max(entry.last, through);
+  if (entry.last_live <= through) entry.last_live = 0;
+  entry.first_live = 0;
   for (auto& [id, segment] : segments_) {
-    const auto range = segment.index.LiveRange(table);
-    if (!range || range->first > through) continue;
-    segment.index.RaiseFirst(table, range->last <= through ? range->last + 1 : first_live);
+    auto range = segment.index.LiveRange(table);
+    if (!range) continue;
+    if (range->first <= through) {
+      segment.index.RaiseFirst(table, range->last <= through ? range->last + 1 : first_live);
+      range = segment.index.LiveRange(table);
+    }
+    if (range && entry.first_live == 0) entry.first_live = range->first;
   }
 }
 
@@ -108,36 +123,44 @@ bool PublishedLog::Straddles(TableId table, SequenceNumber through) const {
 }
 
 std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  SequenceNumber lowest_mark = kMaxSequenceNumber;
-  for (const auto& [id, table] : tables_) {
-    if (table.last > table.deleted_through)
-      lowest_mark = std::min(lowest_mark, table.deleted_through);
-  }
   std::vector<Emptied> emptied;
-  for (auto it = segments_.begin(); it != segments_.end() && std::next(it) != segments_.end();
-       ++it) {
-    const PublishedSegment& segment = it->second;
-    const bool damage_pins =
-        std::any_of(segment.damage.begin(), segment.damage.end(),
-                    [&](const Damage& damage) { return damage.last > lowest_mark; });
-    if (!segment.index.empty() || damage_pins) continue;
-    emptied.push_back(
-        {it->first, segment.file->path(), segment.file->size(), segment.first, segment.last});
+  bool has_damage = false;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (auto it = segments_.begin(); it != segments_.end() && std::next(it) != segments_.end();
+         ++it) {
+      const PublishedSegment& segment = it->second;
+      if (!segment.index.empty()) continue;
+      Emptied found{it->first, segment.file->path(), segment.file->size(), segment.first,
+                    segment.last};
+      for (const Damage& damage : segment.damage) {
+        found.damaged_through = std::max(found.damaged_through, damage.last);
+      }
+      has_damage |= found.damaged_through > 0;
+      emptied.push_back(std::move(found));
+    }
   }
+  if (!has_damage) return emptied;
+  SequenceNumber lowest_mark = kMaxSequenceNumber;
+  ForEachTable([&](TableId, const Table& table) {
+    if (table.last > table.deleted_through) {
+      lowest_mark = std::min(lowest_mark, table.deleted_through);
+    }
+  });
+  std::erase_if(emptied,
+                [&](const Emptied& segment) { return segment.damaged_through > lowest_mark; });
   return emptied;
+}
+
+PublishedLog::Table& PublishedLog::Of(TableId table) {
+  const auto [it, is_new] = tables_.try_emplace(table);
+  if (is_new) table_ids_.insert(table);
+  return it->second;
 }
 
 void PublishedLog::RemoveSegments(const std::vector<Emptied>& segments) {
   absl::MutexLock lock(&mutex_);
   for (const Emptied& emptied : segments) segments_.erase(emptied.id);
-}
-
-std::optional<SequenceNumber> PublishedLog::FirstLive(TableId table) const {
-  for (const auto& [id, segment] : segments_) {
-    if (const auto range = segment.index.LiveRange(table)) return range->first;
-  }
-  return std::nullopt;
 }
 
 TablePosition PublishedLog::Position(TableId table) const {
@@ -149,8 +172,7 @@ TablePosition PublishedLog::Position(TableId table) const {
   position.next = known.Shown(known.last) + 1;
   position.deleted_through = known.Shown(known.deleted_through);
   position.kind = known.kind;
-  const auto first_live = FirstLive(table);
-  position.first = first_live ? known.Shown(*first_live) : position.next;
+  position.first = known.first_live == 0 ? position.next : known.Shown(known.first_live);
   return position;
 }
 
@@ -183,103 +205,9 @@ uint64_t PublishedLog::Offset(TableId table) const {
   return it == tables_.end() ? 0 : it->second.offset;
 }
 
-absl::flat_hash_map<TableId, uint64_t> PublishedLog::Offsets() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  absl::flat_hash_map<TableId, uint64_t> offsets;
-  for (const auto& [id, table] : tables_) {
-    if (table.offset > 0) offsets[id] = table.offset;
-  }
-  return offsets;
-}
-
-absl::flat_hash_map<TableId, SequenceNumber> PublishedLog::Marks() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  absl::flat_hash_map<TableId, SequenceNumber> marks;
-  for (const auto& [id, table] : tables_) {
-    if (table.deleted_through > 0) marks[id] = table.deleted_through;
-  }
-  return marks;
-}
-
 bool PublishedLog::Lists(uint64_t segment_id) const {
   absl::ReaderMutexLock lock(&mutex_);
   return segments_.contains(segment_id);
-}
-
-RegionDescription PublishedLog::Describe() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  RegionDescription description;
-  description.opening = opening_;
-  description.region_version = region_version_;
-  std::map<TableId, TableState> tables;
-  for (const auto& [id, table] : tables_) {
-    if (table.last == 0) continue;  // its first append failed
-    tables[id] = {.table = id,
-                  .next = table.Shown(table.last) + 1,
-                  .deleted_through = table.Shown(table.deleted_through),
-                  .kind = table.kind};
-  }
-  for (const auto& [id, segment] : segments_) {
-    SegmentDescription shown{.id = id,
-                             .file = SegmentFileName(id),
-                             .allocated_bytes = segment.file->size(),
-                             .used_bytes = segment.end,
-                             .first = segment.first,
-                             .last = segment.last};
-    for (const TableId table : segment.index.Tables()) {
-      const SegmentIndex::Range range = *segment.index.LiveRange(table);
-      const Table& known = tables_.at(table);
-      const SequenceNumber first = known.Shown(range.first);
-      const SequenceNumber last = known.Shown(range.last);
-      shown.tables.push_back({table, first, last});
-      TableState& state = tables[table];
-      if (state.first_live == 0) state.first_live = first;
-      state.last_live = last;
-    }
-    description.allocated_bytes += segment.file->size();
-    const uint64_t live_bytes = segment.index.LiveBytes();
-    shown.live_bytes = std::min(segment.end, kMagicBytes + live_bytes);  // a lost file has no head
-    description.live_bytes += live_bytes;
-    description.segments.push_back(std::move(shown));
-  }
-  for (const auto& [id, state] : tables) description.tables.push_back(state);
-  return description;
-}
-
-RegionUsage PublishedLog::Usage(absl::Duration now) const {
-  absl::MutexLock lock(&mutex_);
-  RegionUsage usage;
-  usage.segments = segments_.size();
-  usage.tables = tables_.size();
-  for (const auto& [id, segment] : segments_) {
-    usage.allocated_bytes += segment.file->size();
-    usage.live_bytes += segment.index.LiveBytes();
-    usage.live_records += segment.index.LiveRecords();
-    usage.damaged_ranges += segment.damage.size();
-  }
-  usage.oldest = Oldest(now);
-  return usage;
-}
-
-std::optional<OldestRecord> PublishedLog::Oldest(absl::Duration now) const {
-  if (!oldest_) {
-    const auto holds_live = [](const auto& entry) { return !entry.second.index.empty(); };
-    const auto first = std::find_if(segments_.begin(), segments_.end(), holds_live);
-    if (first == segments_.end()) return std::nullopt;
-    OldestFound found{.segment = first->first, .sequence = kMaxSequenceNumber};
-    for (const TableId table : first->second.index.Tables()) {
-      const SequenceNumber live = first->second.index.LiveRange(table)->first;
-      if (live <= found.sequence) {
-        found.table = table;
-        found.sequence = live;
-      }
-    }
-    oldest_ = found;
-  }
-  const absl::Duration age = now - segments_.at(oldest_->segment).written;
-  return OldestRecord{.table = oldest_->table,
-                      .sequence = tables_.at(oldest_->table).Shown(oldest_->sequence),
-                      .age = std::max(age, absl::ZeroDuration())};
 }
 
 std::optional<DamagedRange> PublishedLog::DamageFrom(SequenceNumber from) const {

@@ -1,8 +1,9 @@
 // What readers see of a region: its segments, where each table's visible records lie, marks and
 // known damage. The writer changes it when a commit is done; readers ask it where to go next.
 //
-// Any thread. Every call holds one mutex for a short time and never does I/O. It outlives its
-// writer: readers keep it alive.
+// Any thread. Every call holds one mutex for a short time and never does I/O. What walks all tables
+// lets go of the mutex after each slice of them, so that a region of any size does not keep its
+// writer waiting. It outlives its writer: readers keep it alive.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/log_engine.h"
@@ -93,8 +96,9 @@ class PublishedLog {
     uint64_t bytes = 0;  // of the file
     SequenceNumber first = 0;
     SequenceNumber last = 0;
+    SequenceNumber damaged_through = 0;  // highest number that damage in it may have held
   };
-  std::vector<Emptied> EmptiedSegments() const;
+  std::vector<Emptied> EmptiedSegments() const ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveSegments(const std::vector<Emptied>& segments);
 
   // --- Anybody ---
@@ -110,11 +114,13 @@ class PublishedLog {
   SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
   SequenceNumber Mark(TableId table) const;          // deleted through; 0 = nothing
   uint64_t Offset(TableId table) const;
-  absl::flat_hash_map<TableId, uint64_t> Offsets() const;  // those that are not 0
-  RegionDescription Describe() const;
+  absl::flat_hash_map<TableId, uint64_t> Offsets() const
+      ABSL_LOCKS_EXCLUDED(mutex_);  // those that are not 0
+  RegionPage DescribePage(const DescribeCursor& from, size_t limit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // `now`: by the clock that Publish was told the time of.
   RegionUsage Usage(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::flat_hash_map<TableId, SequenceNumber> Marks() const;
+  absl::flat_hash_map<TableId, SequenceNumber> Marks() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool Lists(uint64_t segment_id) const;
 
   // Next place for one table, at records numbered `from` or higher.
@@ -135,7 +141,7 @@ class PublishedLog {
   std::vector<Age> Ages() const;  // in log order
 
   // What deletes the live records of plain tables in the segments through this one.
-  RetentionPlan PlanThrough(uint64_t segment_id) const;
+  RetentionPlan PlanThrough(uint64_t segment_id) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct SegmentExtent {
     std::shared_ptr<const SegmentFile> file;
@@ -150,15 +156,35 @@ class PublishedLog {
   struct Table {
     SequenceNumber last = 0;  // highest number ever assigned, as far as known
     SequenceNumber deleted_through = 0;
+    SequenceNumber first_live = 0;  // both 0 when none is live
+    SequenceNumber last_live = 0;
     TableKind kind = TableKind::kLog;
     uint64_t offset = 0;
 
     SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
-  std::optional<OldestRecord> Oldest(absl::Duration now) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::optional<SequenceNumber> FirstLive(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // The table, which from now on is known.
+  Table& Of(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Visits every table, in order, in slices: each is true of its moment.
+  void ForEachTable(absl::FunctionRef<void(TableId, const Table&)> visit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The tables of one segment, in slices; a segment that is gone has none.
+  void ForEachTableOf(uint64_t segment_id,
+                      absl::FunctionRef<void(TableId, const Table&, const SegmentIndex&)> visit)
+      const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // One slice of a description; `left` sinks by the items on it.
+  RegionPage DescribeSlice(const DescribeCursor& from, size_t& left) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<DescribeCursor> DescribeTables(TableId from, size_t& left,
+                                               RegionDescription& description) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  std::optional<DescribeCursor> DescribeSegments(const DescribeCursor& from, size_t& left,
+                                                 RegionDescription& description) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  std::optional<OldestRecord> Oldest(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The first damage that may have held records of the table numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -166,15 +192,19 @@ class PublishedLog {
   mutable absl::Mutex mutex_;
   std::map<uint64_t, PublishedSegment> segments_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_set<TableId> table_ids_ ABSL_GUARDED_BY(mutex_);  // the keys of tables_
   SequenceNumber next_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t region_version_ ABSL_GUARDED_BY(mutex_) = 0;
-  OpeningReport opening_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const OpeningReport> opening_ ABSL_GUARDED_BY(mutex_) =
+      std::make_shared<const OpeningReport>();
 
+  uint64_t marks_raised_ ABSL_GUARDED_BY(mutex_) = 0;
   // What Oldest found, until a mark may have changed it.
   struct OldestFound {
     uint64_t segment = 0;
     TableId table = 0;
     SequenceNumber sequence = 0;
+    SequenceNumber shown = 0;  // as clients count
   };
   mutable std::optional<OldestFound> oldest_ ABSL_GUARDED_BY(mutex_);
 };

@@ -24,7 +24,10 @@ uint64_t SpannedBytes(std::vector<Extent>::const_iterator begin,
 
 void SegmentIndex::Add(const Run& run) {
   Table& table = tables_[run.table];
-  if (table.live.last == 0) table.live.first = run.first;
+  if (table.live.last == 0) {
+    table.live.first = run.first;
+    ids_.insert(run.table);
+  }
   table.live.last = run.last;
   const uint64_t records = run.last - run.first + 1;
   table.records += records;
@@ -65,6 +68,7 @@ bool SegmentIndex::RaiseFirst(TableId table, SequenceNumber first_live) {
     live_bytes_ -= entry.bytes;
     live_records_ -= entry.records;
     tables_.erase(it);
+    ids_.erase(table);
     return false;
   }
   if (first_live > entry.live.first) CutTo(entry, first_live);
@@ -87,14 +91,6 @@ void SegmentIndex::CutTo(Table& table, SequenceNumber first_live) {
       std::clamp<uint64_t>(estimate, 1, table.live.last - table.live.first + 1);
   live_records_ -= table.records - std::min(records, table.records);
   table.records = std::min(records, table.records);
-}
-
-std::vector<TableId> SegmentIndex::Tables() const {
-  std::vector<TableId> ids;
-  ids.reserve(tables_.size());
-  for (const auto& [id, table] : tables_) ids.push_back(id);
-  std::sort(ids.begin(), ids.end());
-  return ids;
 }
 
 uint64_t SegmentIndex::LiveBytes(TableId table) const {

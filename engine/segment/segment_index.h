@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "engine/types.h"
 
@@ -59,7 +60,8 @@ class SegmentIndex {
   bool RaiseFirst(TableId table, SequenceNumber first_live);
 
   bool empty() const { return tables_.empty(); }
-  std::vector<TableId> Tables() const;  // sorted
+  // That have live records, in order.
+  const absl::btree_set<TableId>& tables() const { return ids_; }
 
   // Bytes of live records with their headers, and of one table's: what lies between the runs of an
   // extent belongs to other tables and is none of them. Live records, and of one table. About,
@@ -83,6 +85,7 @@ class SegmentIndex {
   void CutTo(Table& table, SequenceNumber first_live);
 
   absl::flat_hash_map<TableId, Table> tables_;
+  absl::btree_set<TableId> ids_;  // the keys of tables_, so that they can be walked in parts
   uint64_t live_bytes_ = 0;
   uint64_t live_records_ = 0;
   uint32_t fence_ = 0;

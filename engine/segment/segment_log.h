@@ -58,7 +58,9 @@ class SegmentLog final : public RegionLog {
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
   TablePosition Position(TableId table) const override { return published_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
-  RegionDescription Describe() const override { return published_->Describe(); }
+  RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {
+    return published_->DescribePage(from, limit);
+  }
   RegionUsage Usage() const override { return published_->Usage(env_.clock->Now()); }
   absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
                                               absl::Time now) const override;

@@ -22,18 +22,22 @@ std::vector<PublishedLog::Age> PublishedLog::Ages() const {
 }
 
 RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<uint64_t> ids;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    for (auto it = segments_.begin(); it != segments_.end() && it->first <= segment_id; ++it) {
+      ids.push_back(it->first);
+    }
+  }
   RetentionPlan plan;
   std::map<TableId, SequenceNumber> through;
-  for (const auto& [id, segment] : segments_) {
-    if (id > segment_id) break;
-    for (const TableId table : segment.index.Tables()) {
-      const Table& known = tables_.at(table);
-      if (known.kind != TableKind::kLog) continue;
-      through[table] = known.Shown(segment.index.LiveRange(table)->last);
-      plan.records += segment.index.LiveRecords(table);
-      plan.bytes += segment.index.LiveBytes(table);
-    }
+  for (const uint64_t id : ids) {
+    ForEachTableOf(id, [&](TableId table, const Table& known, const SegmentIndex& index) {
+      if (known.kind != TableKind::kLog) return;
+      through[table] = known.Shown(index.LiveRange(table)->last);
+      plan.records += index.LiveRecords(table);
+      plan.bytes += index.LiveBytes(table);
+    });
   }
   for (const auto& [table, number] : through) plan.marks.push_back({table, number});
   return plan;

@@ -165,7 +165,7 @@ absl::Status Migration::Measure() {
                                                                       : RecoveryPolicy::kRefuse},
                             /*create=*/false);
     if (!log.ok()) return log.status();
-    live_bytes += (*log)->Describe().live_bytes;
+    live_bytes += (*log)->Summary().live_bytes;
     const absl::Status status = (*log)->Close();
     if (!status.ok()) return status;
   }
@@ -177,7 +177,7 @@ absl::Status Migration::Measure() {
     auto log = target_->OpenRegion(region, {.segment_size_bytes = options_.segment_size_bytes},
                                    /*create=*/false);
     if (!log.ok()) return log.status();
-    there_bytes += (*log)->Describe().allocated_bytes;
+    there_bytes += (*log)->Summary().allocated_bytes;
     status = (*log)->Close();
     if (!status.ok()) return status;
   }
@@ -236,7 +236,7 @@ absl::StatusOr<bool> Migration::TryCopy(RegionId region) {
   auto target = target_->OpenRegion(region, {.segment_size_bytes = options_.segment_size_bytes},
                                     /*create=*/true);
   if (!target.ok()) return target.status();
-  const bool begun = !(*target)->Describe().tables.empty();
+  const bool begun = !(*target)->DescribePage({}, 1).description.tables.empty();
   const MigrationProgress before = seen_;
   const auto copied = CopyRegion(**source, **target, {.skip_damaged = options_.skip_damaged},
                                  [&](const RegionCopyProgress& of_region) {

@@ -33,6 +33,7 @@ class RegionCopier {
   absl::StatusOr<RegionCopyResult> Run() {
     const RegionDescription description = source_.Describe();
     result_.damaged = description.opening.damaged;
+    source_is_damaged_ = !result_.damaged.empty();
     absl::Status status = CopyVersion(description.region_version);
     if (status.ok()) status = CheckTables(description.tables);
     for (const TableState& table : description.tables) {
@@ -53,10 +54,11 @@ class RegionCopier {
   }
 
   absl::Status CheckTables(const std::vector<TableState>& tables) const {
+    // Both are ordered by table.
+    auto here = tables.begin();
     for (const TableState& there : target_.Describe().tables) {
-      const bool known = std::any_of(tables.begin(), tables.end(), [&](const TableState& table) {
-        return table.table == there.table;
-      });
+      while (here != tables.end() && here->table < there.table) ++here;
+      const bool known = here != tables.end() && here->table == there.table;
       if (!known) return NotABeginning(there.table, "is not in the source");
     }
     return absl::OkStatus();
@@ -137,7 +139,7 @@ class RegionCopier {
     if (!there.ok()) return there.status();
     const TablePosition from = source_.Position(table);
     const TablePosition to = target_.Position(table);
-    const bool is_damaged = !damaged.empty() || !source_.Describe().opening.damaged.empty();
+    const bool is_damaged = !damaged.empty() || source_is_damaged_;
     // The first and last live numbers are not known exactly where damage may have held them.
     const bool same_position =
         from.deleted_through == to.deleted_through &&
@@ -163,6 +165,7 @@ class RegionCopier {
   absl::FunctionRef<bool(const RegionCopyProgress&)> progress_;
   RegionCopyProgress seen_;
   RegionCopyResult result_;
+  bool source_is_damaged_ = false;  // as its opening found
 };
 
 }  // namespace

@@ -165,7 +165,7 @@ class MemoryLog final : public RegionLog {
     return std::make_unique<MemoryReader>(region_, range);
   }
 
-  RegionDescription Describe() const override {
+  RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {
     absl::MutexLock lock(&region_->mutex);
     RegionDescription description;
     description.region_version = region_->region_version;
@@ -179,7 +179,7 @@ class MemoryLog final : public RegionLog {
                                     .kind = table.kind});
     }
     description.opening.records_scanned = region_->records.size();
-    return description;
+    return PageOf(description, from, limit);
   }
 
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override {
