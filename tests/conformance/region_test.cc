@@ -10,6 +10,47 @@ namespace {
 class RegionTest : public LogTest {};
 INSTANTIATE_TEST_SUITE_P(Engines, RegionTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
+TEST_P(LogTest, PagesOfAnySizeMakeUpTheDescription) {
+  for (TableId table = 1; table <= 7; ++table) Append(table, 3);
+  for (int i = 0; i < 5; ++i) Append(3, 2);
+  MarkDeleted(2, 3);
+  const RegionDescription whole = log().Describe();
+  ASSERT_EQ(whole.tables.size(), 7u);
+  for (size_t limit = 1; limit <= 20; ++limit) {
+    SCOPED_TRACE(limit);
+    RegionDescription together;
+    std::optional<DescribeCursor> from = DescribeCursor{};
+    while (from.has_value()) {
+      RegionPage page = log().DescribePage(*from, limit);
+      size_t items = page.description.tables.size() + page.description.opening.damaged.size();
+      for (const SegmentDescription& segment : page.description.segments) {
+        items += std::max<size_t>(segment.tables.size(), 1);
+      }
+      ASSERT_LE(items, limit);
+      ASSERT_TRUE(!page.next.has_value() || *page.next != *from) << "no progress";
+      from = page.next;
+      AddPage(std::move(page), together);
+    }
+    ASSERT_EQ(together.tables.size(), whole.tables.size());
+    for (size_t i = 0; i < whole.tables.size(); ++i) {
+      EXPECT_EQ(together.tables[i].table, whole.tables[i].table);
+      EXPECT_EQ(together.tables[i].next, whole.tables[i].next);
+      EXPECT_EQ(together.tables[i].first_live, whole.tables[i].first_live);
+      EXPECT_EQ(together.tables[i].last_live, whole.tables[i].last_live);
+    }
+    ASSERT_EQ(together.segments.size(), whole.segments.size());
+    for (size_t i = 0; i < whole.segments.size(); ++i) {
+      EXPECT_EQ(together.segments[i].id, whole.segments[i].id);
+      EXPECT_EQ(together.segments[i].tables.size(), whole.segments[i].tables.size());
+    }
+    EXPECT_EQ(together.allocated_bytes, whole.allocated_bytes);
+  }
+  const RegionDescription summary = log().Summary();
+  EXPECT_TRUE(summary.tables.empty());
+  EXPECT_TRUE(summary.segments.empty());
+  EXPECT_EQ(summary.allocated_bytes, whole.allocated_bytes);
+}
+
 TEST_P(RegionTest, ANewRegionIsEmptyAndListed) {
   const RegionDescription description = log().Describe();
   EXPECT_TRUE(description.tables.empty());

@@ -107,7 +107,7 @@ TEST(SegmentIndexTest, ATableWithoutLiveRecordsIsGone) {
   index.Add({2, 5, 6, 100, 200});
   EXPECT_FALSE(index.RaiseFirst(1, 5));
   EXPECT_FALSE(index.LiveRange(1).has_value());
-  EXPECT_THAT(index.Tables(), ElementsAre(2));
+  EXPECT_THAT(index.tables(), ElementsAre(2));
   EXPECT_FALSE(index.RaiseFirst(2, 7));
   EXPECT_TRUE(index.empty());
 }
