@@ -1,5 +1,8 @@
 // Regions: several at once, opening again, dropping, verifying, the lock.
+#include <algorithm>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "engine/error.h"
 #include "tests/conformance/log_fixture.h"
@@ -10,7 +13,7 @@ namespace {
 class RegionTest : public LogTest {};
 INSTANTIATE_TEST_SUITE_P(Engines, RegionTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
-TEST_P(LogTest, PagesOfAnySizeMakeUpTheDescription) {
+TEST_P(RegionTest, PagesOfAnySizeMakeUpTheDescription) {
   for (TableId table = 1; table <= 7; ++table) Append(table, 3);
   for (int i = 0; i < 5; ++i) Append(3, 2);
   MarkDeleted(2, 3);
