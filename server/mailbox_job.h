@@ -20,7 +20,7 @@ namespace walden {
 // keeps it alive until OnAnswered, which may delete it.
 class MailboxJob {
  public:
-  enum class Kind { kAppend, kMarkDeleted, kSync };
+  enum class Kind { kAppend, kMarkDeleted, kSync, kNoteDurable };
 
   MailboxJob(const MailboxJob&) = delete;
   MailboxJob& operator=(const MailboxJob&) = delete;
@@ -99,6 +99,16 @@ class SyncJob : public MailboxJob {
  private:
   void SetRefused(const absl::Status& status) override { result = status; }
   void SetAbsent() override { result = absl::OkStatus(); }
+};
+
+// Asks for RegionLog::NoteDurable. Nobody waits for it.
+class NoteDurableJob : public MailboxJob {
+ public:
+  NoteDurableJob() : MailboxJob(Kind::kNoteDurable) {}
+
+ private:
+  void SetRefused(const absl::Status&) override {}
+  void SetAbsent() override {}
 };
 
 // Jobs in the order they came. Not synchronised.

@@ -17,6 +17,11 @@ class TimedSync final : public SyncJob {
   void OnAnswered() override { delete this; }
 };
 
+class TimedNote final : public NoteDurableJob {
+ public:
+  void OnAnswered() override { delete this; }
+};
+
 }  // namespace
 
 RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
@@ -74,6 +79,13 @@ void RegionActor::PostTimedSync() {
   if (!Post(job)) delete job;  // closing syncs
 }
 
+void RegionActor::PostNoteDurable() {
+  note_scheduled_.store(false, std::memory_order_seq_cst);
+  if (!log_->HasUnnoted() || !log_->Health().ok()) return;
+  auto* job = new TimedNote;
+  if (!Post(job)) delete job;  // closing notes the end
+}
+
 void RegionActor::PostRun() {
   environment_.executor->Post([self = shared_from_this()] { self->Run(kGroupsPerTurn); });
 }
@@ -115,6 +127,9 @@ bool RegionActor::WorkOnTurn() {
       return true;
     case MailboxJob::Kind::kSync:
       AnswerSync(static_cast<SyncJob*>(turn_.PopFront()));
+      return true;
+    case MailboxJob::Kind::kNoteDurable:
+      NoteDurable(static_cast<NoteDurableJob*>(turn_.PopFront()));
       return true;
   }
   return true;
@@ -197,6 +212,7 @@ void RegionActor::AnswerGroup() {
   if (unsynced && !sync_scheduled_.exchange(true, std::memory_order_seq_cst)) {
     environment_.host->OnUnsynced(shared_from_this());
   }
+  ScheduleNote();
   for (AppendJob* job : group_jobs_) job->Answer();
   group_jobs_.clear();
   group_.clear();
@@ -223,6 +239,7 @@ void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
     job->result = allowed;
   }
   NoteError(job->result.status());
+  ScheduleNote();
   job->Answer();
 }
 
@@ -230,7 +247,21 @@ void RegionActor::AnswerSync(SyncJob* job) {
   job->result = log_->Sync();
   if (job->result.ok()) Statistics::Add(environment_.statistics->syncs, 1);
   NoteError(job->result);
+  ScheduleNote();
   job->Answer();
+}
+
+void RegionActor::NoteDurable(NoteDurableJob* job) {
+  // Without room for it the log is as safe as it was.
+  const absl::Status status = log_->NoteDurable();
+  if (!absl::IsResourceExhausted(status)) NoteError(status);
+  job->Answer();
+}
+
+void RegionActor::ScheduleNote() {
+  activity_.store(activity_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (!log_->HasUnnoted() || note_scheduled_.exchange(true, std::memory_order_seq_cst)) return;
+  environment_.host->OnUnnoted(shared_from_this());
 }
 
 void RegionActor::NoteError(const absl::Status& status) {

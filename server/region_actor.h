@@ -86,6 +86,9 @@ class ActorHost {
   // BUFFERED records were written: PostTimedSync should be called after the region's interval.
   // Not called again before that.
   virtual void OnUnsynced(std::shared_ptr<RegionActor> actor) = 0;
+  // The log has something to note (RegionLog::HasUnnoted): PostNoteDurable should be called once
+  // the region is idle. Not called again before that.
+  virtual void OnUnnoted(std::shared_ptr<RegionActor> /*actor*/) {}
   // The region takes no appends any more. Called once.
   virtual void OnFailed(const RegionKey& key, const absl::Status& why) = 0;
 };
@@ -125,6 +128,12 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Posts a sync if there is something to make durable.
   void PostTimedSync();
 
+  // Posts RegionLog::NoteDurable if there is something to note.
+  void PostNoteDurable();
+
+  // Rises with every job and group that the actor works off.
+  uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
+
   const ActorOptions& options() const { return options_; }
   // Only what RegionLog allows to any thread. Usable after the actor closed.
   const RegionLog& log() const { return *log_; }
@@ -147,6 +156,8 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void AnswerGroup();
   void AnswerMarkDeleted(MarkDeletedJob* job);
   void AnswerSync(SyncJob* job);
+  void NoteDurable(NoteDurableJob* job);
+  void ScheduleNote();
   void CloseLog();
   void NoteError(const absl::Status& status);
 
@@ -157,6 +168,8 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   Visibility visibility_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> sync_scheduled_{false};
+  std::atomic<bool> note_scheduled_{false};
+  std::atomic<uint64_t> activity_{0};
 
   absl::Mutex mutex_;
   JobList mailbox_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,17 @@
 #include "engine/error.h"
 
 namespace walden {
+namespace {
+
+// An append stores records, a mark with a region version fences: both need the region to exist.
+bool CreatesRegion(const MailboxJob& job) {
+  if (job.kind() == MailboxJob::Kind::kAppend) return true;
+  return job.kind() == MailboxJob::Kind::kMarkDeleted &&
+         static_cast<const MarkDeletedJob&>(job).region_version.has_value();
+}
+
+}  // namespace
+
 RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
                                const RegistryEnvironment& environment)
     : options_(options),
@@ -37,7 +48,8 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* 
   }
   job->counted_in_ = &environment_.statistics->waiting_jobs;
   Statistics::Add(*job->counted_in_, 1);
-  const bool creates = job->kind() == MailboxJob::Kind::kAppend;
+  const bool is_append = job->kind() == MailboxJob::Kind::kAppend;
+  const bool creates = CreatesRegion(*job);
   while (true) {
     Way way;
     {
@@ -50,7 +62,7 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* 
       }
     }
     if (way.actor == nullptr) {
-      if (creates) Statistics::Add(environment_.statistics->refused_batches, 1);
+      if (is_append) Statistics::Add(environment_.statistics->refused_batches, 1);
       job->AnswerRefused(way.refused);
       return;
     }

@@ -111,12 +111,12 @@ class RegionRegistry : private ActorHost {
   const NamespaceSet& namespaces() const { return namespaces_; }
   const MemoryBudget& mailbox_budget() const { return admission_.mailboxes(); }
 
-  // Routes the job to the region's actor, which answers it: an append creates the region if need
-  // be, other jobs are answered as by an empty one. Jobs of one thread to one region keep their
-  // order. The bytes of appends count against the mailbox budget until they are answered; if it is
-  // full an append is refused with MAILBOX_FULL, and while the disk is at its reserve with
-  // DISK_RESERVE, past its tenant's limits with TENANT_LIMIT. May answer inside this call. `lead`
-  // as for RegionActor::Post.
+  // Routes the job to the region's actor, which answers it: an append, or a mark with a region
+  // version, creates the region if need be; other jobs are answered as by an empty one. Jobs of one
+  // thread to one region keep their order. The bytes of appends count against the mailbox budget
+  // until they are answered; if it is full an append is refused with MAILBOX_FULL, and while the
+  // disk is at its reserve with DISK_RESERVE, past its tenant's limits with TENANT_LIMIT. May
+  // answer inside this call. `lead` as for RegionActor::Post.
   void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
 
   // The region's actor; null for a region that was never written. Called inside this call if the
@@ -162,6 +162,11 @@ class RegionRegistry : private ActorHost {
   // Posts the syncs of BUFFERED records whose interval has passed. To be called now and then.
   void SyncDue();
 
+  // Posts RegionLog::NoteDurable to regions that were idle for kIdleBeforeNote. To be called now
+  // and then.
+  void NoteIdle();
+  static constexpr absl::Duration kIdleBeforeNote = absl::Milliseconds(20);
+
  private:
   enum class State { kOpening, kOpen, kClosing, kBroken };
 
@@ -188,6 +193,13 @@ class RegionRegistry : private ActorHost {
     absl::Duration due;
   };
 
+  // A region that has something to note once it is idle.
+  struct DueNote {
+    std::shared_ptr<RegionActor> actor;
+    uint64_t activity = 0;
+    absl::Duration due;  // if nothing happens until then
+  };
+
   // What is to be called once the lock is released.
   struct Wakeups {
     JobList jobs;
@@ -198,6 +210,7 @@ class RegionRegistry : private ActorHost {
   struct StartProgress;
 
   void OnUnsynced(std::shared_ptr<RegionActor> actor) override;
+  void OnUnnoted(std::shared_ptr<RegionActor> actor) override;
   void OnFailed(const RegionKey& key, const absl::Status& why) override;
 
   // Begins to open the region if it is closed.
@@ -238,6 +251,7 @@ class RegionRegistry : private ActorHost {
 
   absl::Mutex due_mutex_;
   std::vector<DueSync> due_ ABSL_GUARDED_BY(due_mutex_);
+  std::vector<DueNote> notes_ ABSL_GUARDED_BY(due_mutex_);
 };
 
 }  // namespace walden

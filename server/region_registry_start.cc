@@ -141,4 +141,32 @@ void RegionRegistry::SyncDue() {
   for (const DueSync& sync : now_due) sync.actor->PostTimedSync();
 }
 
+void RegionRegistry::OnUnnoted(std::shared_ptr<RegionActor> actor) {
+  const absl::Duration due = environment_.clock->Now() + kIdleBeforeNote;
+  const uint64_t activity = actor->activity();
+  absl::MutexLock lock(&due_mutex_);
+  notes_.push_back({std::move(actor), activity, due});
+}
+
+void RegionRegistry::NoteIdle() {
+  std::vector<std::shared_ptr<RegionActor>> idle;
+  {
+    absl::MutexLock lock(&due_mutex_);
+    if (notes_.empty()) return;
+    const absl::Duration now = environment_.clock->Now();
+    std::erase_if(notes_, [&](DueNote& note) {
+      if (note.due > now) return false;
+      const uint64_t activity = note.actor->activity();
+      if (activity == note.activity) {
+        idle.push_back(std::move(note.actor));
+        return true;
+      }
+      note.activity = activity;
+      note.due = now + kIdleBeforeNote;
+      return false;
+    });
+  }
+  for (const std::shared_ptr<RegionActor>& actor : idle) actor->PostNoteDurable();
+}
+
 }  // namespace walden

@@ -178,6 +178,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   admin_service_ = std::make_unique<AdminService>(context_);
   ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
     registry_->SyncDue();
+    registry_->NoteIdle();
     context_.reader_budget->RefuseOverdue();
     if (audit_ != nullptr) audit_->Tick();
     tenants_.WakeWaiting();

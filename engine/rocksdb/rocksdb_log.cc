@@ -121,6 +121,12 @@ absl::Status RocksdbLog::Sync() {
   return WriteStaged(/*sync=*/true);
 }
 
+absl::Status RocksdbLog::NoteDurable() {
+  const absl::Status status = space_->store.Health(generation_);
+  if (!status.ok() || HasUnsynced()) return status;
+  return space_->store.NoteAllDurable(generation_);
+}
+
 absl::Status RocksdbLog::Close() {
   absl::Status status = space_->store.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = UndoRefused();

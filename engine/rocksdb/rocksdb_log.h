@@ -42,7 +42,9 @@ class RocksdbLog final : public RegionLog {
   absl::Status Close() override;
 
   absl::Status Health() const override;
+  absl::Status NoteDurable() override;
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
+  bool HasUnnoted() const override { return !HasUnsynced() && space_->store.HasUnnoted(); }
   TablePosition Position(TableId table) const override { return units_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;

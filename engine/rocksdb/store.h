@@ -95,6 +95,11 @@ class Store {
   // Makes all of it durable, and notes so behind it: nothing up to here can pass for a torn tail.
   absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Whether something is durable that NoteAllDurable did not note.
+  bool HasUnnoted() const {
+    return noted_.load(std::memory_order_relaxed) != durable_.load(std::memory_order_relaxed);
+  }
+
   // DISK_FULL if there is no room for `bytes` more in the log.
   absl::Status CheckRoom(uint64_t bytes) const;
 

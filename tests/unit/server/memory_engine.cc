@@ -95,6 +95,7 @@ class MemoryLog final : public RegionLog {
     if (region_version.value_or(region_->region_version) < region_->region_version) {
       return Fenced();
     }
+    region_->region_version = region_version.value_or(region_->region_version);
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return 0;
     SequenceNumber& mark = found->second.deleted_through;
@@ -118,6 +119,18 @@ class MemoryLog final : public RegionLog {
     region_->unsynced = false;
     ++region_->syncs;
     return absl::OkStatus();
+  }
+
+  absl::Status NoteDurable() override {
+    absl::MutexLock lock(&region_->mutex);
+    region_->noted_records = region_->records.size();
+    ++region_->notes;
+    return region_->failed;
+  }
+
+  bool HasUnnoted() const override {
+    absl::MutexLock lock(&region_->mutex);
+    return !region_->unsynced && region_->records.size() != region_->noted_records;
   }
 
   RegionUsage Usage() const override {

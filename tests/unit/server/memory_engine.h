@@ -37,6 +37,8 @@ struct MemoryRegion {
   absl::Status failed ABSL_GUARDED_BY(mutex);
   std::vector<size_t> group_sizes ABSL_GUARDED_BY(mutex);  // batches of each commit
   int syncs ABSL_GUARDED_BY(mutex) = 0;
+  int notes ABSL_GUARDED_BY(mutex) = 0;
+  size_t noted_records ABSL_GUARDED_BY(mutex) = 0;
   int closes ABSL_GUARDED_BY(mutex) = 0;
   int verifications ABSL_GUARDED_BY(mutex) = 0;
 

@@ -107,6 +107,51 @@ TEST_F(RegionRegistryTest, OnlyAppendsCreateARegion) {
   EXPECT_EQ(registry_->open_regions(), 0u);
 }
 
+TEST_F(RegionRegistryTest, AMarkWithARegionVersionCreatesTheRegionThatItFences) {
+  TestMarkDeleted mark(1, 10);
+  mark.region_version = 7;
+  registry_->Submit({1, 5}, &mark);
+  executor_.RunAll();
+  EXPECT_EQ(*mark.result, 0u);
+  EXPECT_EQ(registry_->open_regions(), 1u);
+  TestAppend zombie({"a"});
+  zombie.batch.region_version = 6;
+  registry_->Submit({1, 5}, &zombie);
+  executor_.RunAll();
+  EXPECT_TRUE(HasReason(zombie.result().status, ErrorReason::kFenced)) << zombie.result().status;
+}
+
+TEST_F(RegionRegistryTest, AnIdleRegionNotesWhatIsDurableOnce) {
+  const auto region = engine_->Region(5);
+  TestAppend a({"a"});
+  registry_->Submit({1, 5}, &a);
+  executor_.RunAll();
+  const auto notes = [&] {
+    absl::MutexLock lock(&region->mutex);
+    return region->notes;
+  };
+  // Busy: each look finds that something happened.
+  for (int i = 0; i < 5; ++i) {
+    TestAppend b({"b"});
+    registry_->Submit({1, 5}, &b);
+    executor_.RunAll();
+    clock_.Advance(RegionRegistry::kIdleBeforeNote);
+    registry_->NoteIdle();
+    executor_.RunAll();
+    EXPECT_EQ(notes(), 0);
+  }
+  clock_.Advance(RegionRegistry::kIdleBeforeNote);
+  registry_->NoteIdle();
+  executor_.RunAll();
+  EXPECT_EQ(notes(), 1);
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(RegionRegistry::kIdleBeforeNote);
+    registry_->NoteIdle();
+    executor_.RunAll();
+  }
+  EXPECT_EQ(notes(), 1) << "an idle region is not woken again";
+}
+
 TEST_F(RegionRegistryTest, AnAppendThatComesWhileAReaderLooksStillCreates) {
   FoundActor found = absl::UnknownError("not called");
   registry_->Find({1, 5}, [&found](FoundActor actor) { found = std::move(actor); });
