@@ -26,6 +26,9 @@ DiskSpace::DiskSpace(FileSystem* file_system, std::string directory, uint64_t re
 absl::Status DiskSpace::Sample() {
   const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
   if (!free.ok()) return free.status();
+  const absl::StatusOr<uint64_t> total = file_system_->TotalBytes(directory_);
+  if (!total.ok()) return total.status();
+  total_bytes_.store(*total, std::memory_order_relaxed);
   Note(*free);
   return absl::OkStatus();
 }
@@ -36,28 +39,34 @@ void DiskSpace::Note(uint64_t free) const {
   is_low_.store(free < (is_low() ? ResumeAt(reserve) : reserve), std::memory_order_relaxed);
 }
 
-absl::Status DiskSpace::CheckAllocation(uint64_t bytes) const {
-  const uint64_t reserve = reserve_bytes();
-  if (reserve == 0) return absl::OkStatus();
-  const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory_);
+absl::Status DiskSpace::CheckAllocation(const std::string& directory, uint64_t bytes) const {
+  if (reserve_bytes_.load(std::memory_order_relaxed) == 0) return absl::OkStatus();
+  const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory);
   if (!free.ok()) return free.status();
-  Note(*free);
+  const absl::StatusOr<uint64_t> total = file_system_->TotalBytes(directory);
+  if (!total.ok()) return total.status();
+  const uint64_t reserve = ReserveOn(*total);
   if (*free >= reserve && *free - reserve >= bytes) return absl::OkStatus();
-  return LowError(bytes);
+  return Low(directory, *free, reserve, bytes);
 }
 
-absl::Status DiskSpace::LowError(uint64_t wanted_bytes) const {
+absl::Status DiskSpace::LowError() const {
+  return Low(directory_, free_bytes(), reserve_bytes(), 0);
+}
+
+absl::Status DiskSpace::Low(const std::string& directory, uint64_t free, uint64_t reserve,
+                            uint64_t wanted_bytes) {
   const std::string wanted =
       wanted_bytes == 0 ? "" : absl::StrCat(" and ", wanted_bytes, " more are needed for a file");
   return MakeError(
       absl::StatusCode::kResourceExhausted, ErrorReason::kDiskReserve,
-      absl::StrCat("the disk of ", directory_, " has ", free_bytes(), " bytes left", wanted,
-                   ", and ", reserve_bytes(),
+      absl::StrCat("the disk of ", directory, " has ", free, " bytes left", wanted, ", and ",
+                   reserve,
                    " stay free (limits.disk_reserve): nothing was stored. Mark records deleted or "
                    "free some disk; appends resume by themselves"),
       {{"field", "limits.disk_reserve"},
-       {"value", absl::StrCat(free_bytes())},
-       {"limit", absl::StrCat(reserve_bytes())}});
+       {"value", absl::StrCat(free)},
+       {"limit", absl::StrCat(reserve)}});
 }
 
 }  // namespace walden

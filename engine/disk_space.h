@@ -1,7 +1,9 @@
-// How much of the data directory's disk must stay free: below that nothing new is taken, so that
-// what makes room again (marks, closing, evidence of damage) never meets a full disk.
+// How much of a disk must stay free: below that nothing new is taken, so that what makes room again
+// (marks, closing, evidence of damage) never meets a full disk. One object is of one directory's
+// disk; the same reserve holds on every other disk that a directory inside is mounted from.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -24,27 +26,34 @@ class DiskSpace {
   // Whether appends may be taken, as of the last look: RESOURCE_EXHAUSTED (DISK_RESERVE) from the
   // moment that less than the reserve is free until a little more than it is. Costs one load.
   absl::Status CheckAppends() const {
-    return is_low_.load(std::memory_order_relaxed) ? LowError(0) : absl::OkStatus();
+    return is_low_.load(std::memory_order_relaxed) ? LowError() : absl::OkStatus();
   }
 
-  // Whether a file of `bytes` may be allocated; looks at the disk. DISK_RESERVE if less than the
-  // reserve would stay free.
-  absl::Status CheckAllocation(uint64_t bytes) const;
+  // Whether a file of `bytes` may be allocated in a directory; looks at the disk that it is on,
+  // which need not be that of this object's. DISK_RESERVE if less than the reserve would stay free.
+  absl::Status CheckAllocation(const std::string& directory, uint64_t bytes) const;
 
-  // Holds from the next look on.
+  // What stays free: as configured, but never more than a quarter of the disk, so that small disks
+  // can be used. Holds from the next look on.
   void set_reserve_bytes(uint64_t bytes) { reserve_bytes_.store(bytes); }
-  uint64_t reserve_bytes() const { return reserve_bytes_.load(std::memory_order_relaxed); }
+  uint64_t reserve_bytes() const { return ReserveOn(total_bytes_.load(std::memory_order_relaxed)); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
   bool is_low() const { return is_low_.load(std::memory_order_relaxed); }
 
  private:
   void Note(uint64_t free) const;
-  absl::Status LowError(uint64_t wanted_bytes) const;
+  absl::Status LowError() const;
+  static absl::Status Low(const std::string& directory, uint64_t free, uint64_t reserve,
+                          uint64_t wanted_bytes);
+  uint64_t ReserveOn(uint64_t total_bytes) const {
+    return std::min(reserve_bytes_.load(std::memory_order_relaxed), total_bytes / 4);
+  }
 
   FileSystem* const file_system_;
   const std::string directory_;
-  std::atomic<uint64_t> reserve_bytes_;
-  mutable std::atomic<uint64_t> free_bytes_{UINT64_MAX};  // unknown until the first look
+  std::atomic<uint64_t> reserve_bytes_;                    // as configured
+  mutable std::atomic<uint64_t> total_bytes_{UINT64_MAX};  // unknown until the first look
+  mutable std::atomic<uint64_t> free_bytes_{UINT64_MAX};   // unknown until the first look
   mutable std::atomic<bool> is_low_{false};
 };
 

@@ -25,6 +25,7 @@ struct RegionUsage {
   uint64_t segments = 0;
   uint64_t tables = 0;  // that were ever written
   uint64_t damaged_ranges = 0;
+  uint64_t index_bytes = 0;            // memory of what says where records lie, about
   std::optional<OldestRecord> oldest;  // none: nothing is live
 };
 

@@ -61,7 +61,12 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> OpenForBackup(FileSystem* files,
   }
   auto lock = files->LockDirectory(backup_directory);
   if (!lock.ok()) return lock.status();
-  if (known.ok()) return lock;
+  if (known.ok()) {
+    // Whoever wrote it may have failed to sync its name.
+    status = files->SyncDirectory(backup_directory);
+    if (!status.ok()) return status;
+    return lock;
+  }
   status = WriteIdentity(files, backup_directory, identity);
   if (!status.ok()) return status;
   return lock;

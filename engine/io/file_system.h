@@ -9,6 +9,7 @@
 //   ALREADY_EXISTS        creating a path that does
 //   RESOURCE_EXHAUSTED    DISK_FULL: ENOSPC, EDQUOT. TOO_MANY_FILES: EMFILE, ENFILE
 //   FAILED_PRECONDITION   LOCKED
+//   DATA_LOSS             CORRUPTION: opening what is not a regular file (a FIFO, a directory)
 //   UNAVAILABLE           IO_ERROR: everything else, a bad page under a mapping included
 #pragma once
 
@@ -74,7 +75,12 @@ class File {
   // it again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
   virtual absl::Status SyncData() = 0;
 
+  // IO_ERROR on file systems without shared mappings.
   virtual absl::StatusOr<std::unique_ptr<Mapping>> Map() = 0;
+
+  // OK if `path` still names this file and the file has at least `size` bytes. DATA_LOSS
+  // (CORRUPTION) if somebody cut, removed or replaced it. Costs about a microsecond.
+  virtual absl::Status CheckInPlace(const std::string& path, uint64_t size) const = 0;
 
   virtual absl::Status Close() = 0;
 };
@@ -90,10 +96,19 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  // Read and write; the file must not exist. Durable only after SyncDirectory of its parent.
+  // Read and write; the file must not exist. Durable only after SyncDirectory of its parent. Files
+  // and directories that are made are not for other users.
   virtual absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) = 0;
 
-  enum class OpenMode { kReadOnly, kReadWrite };
+  enum class OpenMode {
+    kReadOnly,
+    kReadWrite,
+    // As kReadOnly, and bytes come from the medium, not from a cache that may still be right where
+    // the medium no longer is. Where the file system cannot do that: from the cache, once what it
+    // holds of the file and is not dirty was dropped.
+    kReadFromMedium
+  };
+  // Never waits for whoever may be at the other end of a FIFO.
   virtual absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path,
                                                          OpenMode mode) = 0;
 
@@ -116,6 +131,10 @@ class FileSystem {
   // with that process in the message.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
 
+  // What the path names; a symbolic link is not followed. NOT_FOUND if nothing.
+  enum class EntryKind { kFile, kDirectory, kSymbolicLink, kOther };
+  virtual absl::StatusOr<EntryKind> KindOf(const std::string& path) = 0;
+
   // Bytes of the file, which is not opened.
   virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
 
@@ -124,6 +143,8 @@ class FileSystem {
 
   // Bytes that an ordinary user can still allocate.
   virtual absl::StatusOr<uint64_t> FreeBytes(const std::string& path) = 0;
+  // Size of the whole file system.
+  virtual absl::StatusOr<uint64_t> TotalBytes(const std::string& path) = 0;
 };
 
 }  // namespace walden

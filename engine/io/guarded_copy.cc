@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include <atomic>
 #include <cstring>
 
 namespace walden {
@@ -46,7 +47,10 @@ bool GuardedCopy(char* to, const char* from, size_t length) {
     return false;
   }
   copying = &point;
+  // The compiler must not copy before or after the handler knows where to return to.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   std::memcpy(to, from, length);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   copying = nullptr;
   return true;
 }

@@ -10,6 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -60,7 +63,7 @@ class PosixMapping final : public Mapping {
   const uint64_t size_;
 };
 
-class PosixFile final : public File {
+class PosixFile : public File {
  public:
   PosixFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
   ~PosixFile() override {
@@ -157,18 +160,99 @@ class PosixFile final : public File {
     return std::make_unique<PosixMapping>(path_, static_cast<const char*>(base), *size);
   }
 
+  absl::Status CheckInPlace(const std::string& path, uint64_t size) const override {
+    struct stat mine = {};
+    if (::fstat(descriptor_, &mine) != 0) return PosixError("fstat", path, errno);
+    if (static_cast<uint64_t>(mine.st_size) < size) {
+      return NotInPlace(path, absl::StrCat("was cut to ", mine.st_size, " bytes, of ", size));
+    }
+    struct stat named = {};
+    if (::stat(path.c_str(), &named) != 0) {
+      if (errno == ENOENT) return NotInPlace(path, "was removed");
+      return PosixError("stat", path, errno);
+    }
+    if (named.st_ino == mine.st_ino && named.st_dev == mine.st_dev) return absl::OkStatus();
+    return NotInPlace(path, "was replaced by another file");
+  }
+
   absl::Status Close() override {
     const int descriptor = std::exchange(descriptor_, -1);
     if (descriptor >= 0 && ::close(descriptor) != 0) return PosixError("close", path_, errno);
     return absl::OkStatus();
   }
 
+ protected:
+  int descriptor() const { return descriptor_; }
+
  private:
+  static absl::Status NotInPlace(const std::string& path, absl::string_view what) {
+    return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                     absl::StrCat(path, " ", what, " while it was open"),
+                     {{"file", path}, {"offset", "0"}});
+  }
+
   const std::string path_;
   int descriptor_;
 };
 
+// Reads around the page cache, in blocks that begin and end where every disk's blocks do.
+class PosixMediumFile final : public PosixFile {
+ public:
+  PosixMediumFile(std::string path, int buffered, int direct)
+      : PosixFile(std::move(path), buffered), direct_(direct) {}
+  ~PosixMediumFile() override {
+    if (direct_ >= 0) ::close(direct_);
+  }
+
+  absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const override {
+    if (direct_ >= 0) {
+      const std::optional<absl::StatusOr<size_t>> read = ReadDirect(offset, out);
+      if (read.has_value()) return *read;
+    }
+    // Clean pages go, so that what is read next comes from the medium. Only a hint.
+    (void)::posix_fadvise(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(out.size()),
+                          POSIX_FADV_DONTNEED);
+    return PosixFile::Read(offset, out);
+  }
+
+ private:
+  static constexpr uint64_t kBlockBytes = 4096;
+  static constexpr uint64_t kStepBytes = 256 << 10;
+
+  // nullopt: this file system does not read so after all.
+  std::optional<absl::StatusOr<size_t>> ReadDirect(uint64_t offset, absl::Span<char> out) const {
+    const std::unique_ptr<char, void (*)(void*)> block(
+        static_cast<char*>(std::aligned_alloc(kBlockBytes, kStepBytes)), &std::free);
+    if (block == nullptr) return std::nullopt;
+    size_t done = 0;
+    while (done < out.size()) {
+      const uint64_t at = offset + done;
+      const uint64_t skip = at % kBlockBytes;
+      const uint64_t wanted = skip + (out.size() - done) + kBlockBytes - 1;
+      const uint64_t step = std::min(wanted / kBlockBytes * kBlockBytes, kStepBytes);
+      const ssize_t got = ::pread(direct_, block.get(), step, static_cast<off_t>(at - skip));
+      if (got < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EINVAL) return std::nullopt;
+        return absl::StatusOr<size_t>(PosixError("pread", path(), errno));
+      }
+      if (static_cast<uint64_t>(got) <= skip) break;
+      const size_t part = std::min<size_t>(static_cast<size_t>(got) - skip, out.size() - done);
+      std::memcpy(out.data() + done, block.get() + skip, part);
+      done += part;
+      if (static_cast<uint64_t>(got) < step) break;
+    }
+    return absl::StatusOr<size_t>(done);
+  }
+
+  const int direct_;
+};
+
 }  // namespace
+
+std::unique_ptr<File> MakePosixMediumFile(std::string path, int buffered, int direct) {
+  return std::make_unique<PosixMediumFile>(std::move(path), buffered, direct);
+}
 
 std::unique_ptr<File> MakePosixFile(std::string path, int descriptor) {
   return std::make_unique<PosixFile>(std::move(path), descriptor);

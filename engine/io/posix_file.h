@@ -11,4 +11,8 @@ namespace walden {
 // Takes over `descriptor`.
 std::unique_ptr<File> MakePosixFile(std::string path, int descriptor);
 
+// To read from the medium (FileSystem::OpenMode). Takes both descriptors of the same file, `direct`
+// opened with O_DIRECT, or -1.
+std::unique_ptr<File> MakePosixMediumFile(std::string path, int buffered, int direct);
+
 }  // namespace walden

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -53,13 +54,40 @@ absl::Status WriteHolder(int descriptor, const std::string& path) {
   return absl::OkStatus();
 }
 
+std::string KindName(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return "a directory";
+    case S_IFIFO:
+      return "a FIFO";
+    case S_IFSOCK:
+      return "a socket";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "a device";
+    default:
+      return absl::StrCat("of kind ", mode & S_IFMT);
+  }
+}
+
+absl::Status NotAFile(const std::string& path, mode_t mode) {
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat(path, " is ", KindName(mode), " where a regular file belongs"),
+                   {{"file", path}, {"offset", "0"}});
+}
+
 class PosixFileSystemImpl final : public FileSystem {
  public:
+  explicit PosixFileSystemImpl(Access access)
+      : file_mode_(access == Access::kOwner ? 0600 : 0640),
+        directory_mode_(access == Access::kOwner ? 0700 : 0750) {}
+
   absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) override {
     return Open(path, O_RDWR | O_CREAT | O_EXCL);
   }
 
   absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path, OpenMode mode) override {
+    if (mode == OpenMode::kReadFromMedium) return OpenFromMedium(path);
     return Open(path, mode == OpenMode::kReadOnly ? O_RDONLY : O_RDWR);
   }
 
@@ -81,7 +109,7 @@ class PosixFileSystemImpl final : public FileSystem {
   }
 
   absl::Status CreateDirectory(const std::string& path) override {
-    if (::mkdir(path.c_str(), 0755) == 0) return absl::OkStatus();
+    if (::mkdir(path.c_str(), directory_mode_) == 0) return absl::OkStatus();
     const int error = errno;
     struct stat info = {};
     if (error == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
@@ -117,8 +145,9 @@ class PosixFileSystemImpl final : public FileSystem {
 
   absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) override {
     const std::string lock_path = absl::StrCat(path, "/LOCK");
-    const int descriptor = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor < 0) return PosixError("open", lock_path, errno);
+    const absl::StatusOr<int> opened = OpenDescriptor(lock_path, O_RDWR | O_CREAT);
+    if (!opened.ok()) return opened.status();
+    const int descriptor = *opened;
     auto lock = std::make_unique<FlockLock>(descriptor);
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return PosixError("flock", lock_path, errno);
@@ -130,6 +159,14 @@ class PosixFileSystemImpl final : public FileSystem {
     const absl::Status named = WriteHolder(descriptor, lock_path);
     if (!named.ok()) return named;
     return std::unique_ptr<DirectoryLock>(std::move(lock));
+  }
+
+  absl::StatusOr<EntryKind> KindOf(const std::string& path) override {
+    struct stat info = {};
+    if (::lstat(path.c_str(), &info) != 0) return PosixError("lstat", path, errno);
+    if (S_ISREG(info.st_mode)) return EntryKind::kFile;
+    if (S_ISDIR(info.st_mode)) return EntryKind::kDirectory;
+    return S_ISLNK(info.st_mode) ? EntryKind::kSymbolicLink : EntryKind::kOther;
   }
 
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override {
@@ -150,19 +187,107 @@ class PosixFileSystemImpl final : public FileSystem {
     return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
   }
 
- private:
-  static absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, int flags) {
-    const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
-    if (descriptor < 0) return PosixError("open", path, errno);
-    return MakePosixFile(path, descriptor);
+  absl::StatusOr<uint64_t> TotalBytes(const std::string& path) override {
+    struct statvfs info = {};
+    if (::statvfs(path.c_str(), &info) != 0) return PosixError("statvfs", path, errno);
+    return static_cast<uint64_t>(info.f_blocks) * info.f_frsize;
   }
+
+ private:
+  // NONBLOCK: opening a FIFO would wait for somebody at its other end. It changes nothing about
+  // regular files.
+  absl::StatusOr<int> OpenDescriptor(const std::string& path, int flags) const {
+    const int descriptor =
+        ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, file_mode_);
+    struct stat info = {};
+    if (descriptor < 0) {
+      const int error = errno;
+      // Some kinds cannot be opened at all, and say so by errors that name no reason.
+      if ((error == EISDIR || error == ENXIO) && ::stat(path.c_str(), &info) == 0) {
+        return NotAFile(path, info.st_mode);
+      }
+      return PosixError("open", path, error);
+    }
+    absl::Status status;
+    if (::fstat(descriptor, &info) != 0) {
+      status = PosixError("fstat", path, errno);
+    } else if (!S_ISREG(info.st_mode)) {
+      status = NotAFile(path, info.st_mode);
+    }
+    if (status.ok()) return descriptor;
+    ::close(descriptor);
+    return status;
+  }
+
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, int flags) const {
+    const absl::StatusOr<int> descriptor = OpenDescriptor(path, flags);
+    if (!descriptor.ok()) return descriptor.status();
+    return MakePosixFile(path, *descriptor);
+  }
+
+  absl::StatusOr<std::unique_ptr<File>> OpenFromMedium(const std::string& path) const {
+    const absl::StatusOr<int> buffered = OpenDescriptor(path, O_RDONLY);
+    if (!buffered.ok()) return buffered.status();
+    // The file is regular, so this opens it, unless its file system knows no direct reads.
+    const int direct = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
+    return MakePosixMediumFile(path, *buffered, direct);
+  }
+
+  const mode_t file_mode_;
+  const mode_t directory_mode_;
 };
 
 }  // namespace
 
-FileSystem* PosixFileSystem() {
-  static auto* const file_system = new PosixFileSystemImpl;
-  return file_system;
+FileSystem* PosixFileSystem(Access access) {
+  static auto* const for_owner = new PosixFileSystemImpl(Access::kOwner);
+  static auto* const for_group = new PosixFileSystemImpl(Access::kGroup);
+  return access == Access::kOwner ? for_owner : for_group;
+}
+
+absl::StatusOr<bool> TightenDirectory(const std::string& path, Access access) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return PosixError("open", path, errno);
+  struct stat info = {};
+  absl::StatusOr<bool> tightened = false;
+  const mode_t unwanted = access == Access::kOwner ? 0077 : 0027;
+  if (::fstat(descriptor, &info) != 0) {
+    tightened = PosixError("fstat", path, errno);
+  } else if ((info.st_mode & unwanted) != 0) {
+    tightened = true;
+    // Not the bits alone: an access list shows its mask where the group's bits stand.
+    if (::fchmod(descriptor, (info.st_mode & 07777) & ~unwanted) != 0) {
+      tightened = PosixError("fchmod", path, errno);
+    }
+  }
+  ::close(descriptor);
+  return tightened;
+}
+
+absl::Status GiveToGroup(const std::string& path, const std::string& group) {
+  std::array<char, 16384> buffer;
+  struct group entry = {};
+  struct group* found = nullptr;
+  const int error = ::getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (error != 0) return PosixError("getgrnam", group, error);
+  if (found == nullptr) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                     absl::StrCat("there is no group ", group),
+                     {{"field", "data_group"}, {"value", group}});
+  }
+  // What is made inside belongs to the group too.
+  constexpr mode_t kInherited = S_ISGID | 0750;
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0) return PosixError("stat", path, errno);
+  const bool was_given = info.st_gid == found->gr_gid;
+  if (!was_given && ::chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0) {
+    return PosixError("chown", path, errno);
+  }
+  if ((!was_given || (info.st_mode & 07777) != kInherited) &&
+      ::chmod(path.c_str(), kInherited) != 0) {
+    return PosixError("chmod", path, errno);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace walden

@@ -11,6 +11,10 @@ namespace {
 // How much a reader learns in one call: about a chunk's worth of single records.
 constexpr size_t kExtentsPerPlan = 256;
 
+// An index over its budget is looked at again when it has grown by so much, or by a sixteenth of
+// the budget.
+constexpr uint64_t kCoarseningStepBytes = 64 << 10;
+
 }  // namespace
 
 DamagedRange ShownDamage(const SegmentFile& file, const Damage& damage) {
@@ -31,7 +35,39 @@ void PublishedLog::AddSegment(PublishedSegment segment) {
     if (entry.first_live == 0) entry.first_live = range.first;
     entry.last_live = range.last;
   }
-  segments_.emplace(id, std::move(segment));
+  const auto added = segments_.emplace(id, std::move(segment)).first;
+  Charge(added->second.index, 0);
+  KeepIndexInBudget();
+}
+
+void PublishedLog::Charge(const SegmentIndex& index, uint64_t before) {
+  const uint64_t now = index.MemoryBytes();
+  index_bytes_ += now - before;  // wraps around where it shrank
+  if (index_budget_ == nullptr) return;
+  if (now >= before) {
+    index_budget_->Acquire(now - before);
+  } else {
+    index_budget_->Release(before - now);
+  }
+}
+
+// The largest index is halved until all are within the budget, or none can be halved any more.
+void PublishedLog::KeepIndexInBudget() {
+  if (index_budget_ == nullptr || index_bytes_ < next_coarsening_at_) return;
+  while (index_budget_->used() > index_budget_->limit()) {
+    SegmentIndex* largest = nullptr;
+    for (auto& [id, segment] : segments_) {
+      if (!segment.damage.empty() || !segment.index.CanCoarsen()) continue;
+      if (largest == nullptr || segment.index.MemoryBytes() > largest->MemoryBytes()) {
+        largest = &segment.index;
+      }
+    }
+    if (largest == nullptr) break;
+    const uint64_t before = largest->MemoryBytes();
+    largest->Coarsen();
+    Charge(*largest, before);
+  }
+  next_coarsening_at_ = index_bytes_ + std::min(kCoarseningStepBytes, index_budget_->limit() / 16);
 }
 
 void PublishedLog::SealNewest() {
@@ -44,6 +80,7 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
   absl::MutexLock lock(&mutex_);
   for (const Group& group : groups) {
     PublishedSegment& segment = segments_.at(group.segment);
+    const uint64_t index_bytes = segment.index.MemoryBytes();
     for (const Run& run : group.runs) {
       segment.index.Add(run);
       Table& table = Of(run.table);
@@ -54,11 +91,13 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
       segment.last = run.last;
       segment.records += run.last - run.first + 1;
     }
+    Charge(segment.index, index_bytes);
     segment.end = group.end;
     segment.expected_at_end = group.expected_at_end;
     segment.written = now;
   }
   next_ = next;
+  KeepIndexInBudget();
 }
 
 void PublishedLog::RestoreTable(TableId table, SequenceNumber last,
@@ -107,7 +146,9 @@ void PublishedLog::RaiseMark(TableId table, SequenceNumber through, SequenceNumb
     auto range = segment.index.LiveRange(table);
     if (!range) continue;
     if (range->first <= through) {
+      const uint64_t index_bytes = segment.index.MemoryBytes();
       segment.index.RaiseFirst(table, range->last <= through ? range->last + 1 : first_live);
+      Charge(segment.index, index_bytes);
       range = segment.index.LiveRange(table);
     }
     if (range && entry.first_live == 0) entry.first_live = range->first;
@@ -160,7 +201,14 @@ PublishedLog::Table& PublishedLog::Of(TableId table) {
 
 void PublishedLog::RemoveSegments(const std::vector<Emptied>& segments) {
   absl::MutexLock lock(&mutex_);
-  for (const Emptied& emptied : segments) segments_.erase(emptied.id);
+  for (const Emptied& emptied : segments) {
+    const auto gone = segments_.find(emptied.id);
+    if (gone == segments_.end()) continue;
+    const uint64_t bytes = gone->second.index.MemoryBytes();
+    index_bytes_ -= bytes;
+    if (index_budget_ != nullptr) index_budget_->Release(bytes);
+    segments_.erase(gone);
+  }
 }
 
 TablePosition PublishedLog::Position(TableId table) const {

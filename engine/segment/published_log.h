@@ -19,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/log_engine.h"
+#include "engine/memory_budget.h"
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_index.h"
 #include "engine/segment/segment_scan.h"
@@ -59,6 +60,13 @@ struct ReadPlan {
 // tables: those, as clients do, without the table's offset (FORMAT.md: restored tables).
 class PublishedLog {
  public:
+  // `index_budget`, which may be null and outlives it: memory of the indexes of many logs. Past its
+  // limit indexes become coarser, and readers of single tables pass over more records of others.
+  explicit PublishedLog(MemoryBudget* index_budget = nullptr) : index_budget_(index_budget) {}
+  ~PublishedLog() {
+    if (index_budget_ != nullptr) index_budget_->Release(index_bytes_);
+  }
+
   // --- Writer ---
 
   void AddSegment(PublishedSegment segment);
@@ -184,12 +192,19 @@ class PublishedLog {
                                                  RegionDescription& description) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
+  // Charges what an index grew or shrank by since it took `before` bytes.
+  void Charge(const SegmentIndex& index, uint64_t before) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void KeepIndexInBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   std::optional<OldestRecord> Oldest(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The first damage that may have held records of the table numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
+  MemoryBudget* const index_budget_;
   mutable absl::Mutex mutex_;
+  uint64_t index_bytes_ ABSL_GUARDED_BY(mutex_) = 0;         // of all segments
+  uint64_t next_coarsening_at_ ABSL_GUARDED_BY(mutex_) = 0;  // index_bytes_, at least
   std::map<uint64_t, PublishedSegment> segments_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
   absl::btree_set<TableId> table_ids_ ABSL_GUARDED_BY(mutex_);  // the keys of tables_

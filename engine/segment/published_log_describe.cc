@@ -160,6 +160,7 @@ RegionUsage PublishedLog::Usage(absl::Duration now) const {
     absl::ReaderMutexLock lock(&mutex_);
     usage.segments = segments_.size();
     usage.tables = tables_.size();
+    usage.index_bytes = index_bytes_;
     for (const auto& [id, segment] : segments_) {
       usage.allocated_bytes += segment.file->size();
       usage.live_bytes += segment.index.LiveBytes();

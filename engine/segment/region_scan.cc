@@ -28,8 +28,8 @@ absl::Status NotALog(const RegionDirectory& directory, const std::string& name,
 
 absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
                                             const RegionDirectory& directory) {
-  auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", kMetadataFileName),
-                                    FileSystem::OpenMode::kReadOnly);
+  auto file =
+      file_system->OpenFile(absl::StrCat(directory.path, "/", kMetadataFileName), directory.mode);
   if (absl::IsNotFound(file.status())) {
     const auto names = file_system->ListDirectory(directory.path);
     if (!names.ok()) return names.status();
@@ -47,8 +47,7 @@ absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
 // was not finished. Neither can hold a record that was acknowledged.
 absl::Status CheckLeftover(FileSystem* file_system, const RegionDirectory& directory,
                            const std::string& name) {
-  auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", name),
-                                    FileSystem::OpenMode::kReadOnly);
+  auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", name), directory.mode);
   if (!file.ok()) return file.status();
   const absl::StatusOr<uint64_t> size = (*file)->Size();
   if (!size.ok()) return size.status();
@@ -125,7 +124,7 @@ class RegionScanner {
                                .known_damage = scanned.damage,
                                .progress = report};
     auto file = file_system_->OpenFile(absl::StrCat(directory_.path, "/", SegmentFileName(id)),
-                                       FileSystem::OpenMode::kReadOnly);
+                                       directory_.mode);
     if (absl::IsNotFound(file.status())) {
       Missing(options, scanned);
     } else if (!file.ok()) {
@@ -142,11 +141,21 @@ class RegionScanner {
     for (const Damage& damage : scanned.scan.damage) scanned.damage.push_back(damage);
     std::sort(scanned.damage.begin(), scanned.damage.end(),
               [](const Damage& a, const Damage& b) { return a.begin < b.begin; });
+    LimitIndex(scanned);
     region_.next = scanned.scan.next;
     region_.records += scanned.scan.records;
     region_.bytes += scanned.scan.end;
     region_.segments.push_back(std::move(scanned));
     return absl::OkStatus();
+  }
+
+  // Each segment's index has its share of the memory, by size.
+  void LimitIndex(ScannedSegment& scanned) const {
+    if (!scanned.damage.empty() || total_ == 0) return;
+    const double share = static_cast<double>(scanned.bytes) / static_cast<double>(total_);
+    const double limit = static_cast<double>(directory_.max_index_bytes) * share;
+    SegmentIndex& index = scanned.scan.index;
+    while (static_cast<double>(index.MemoryBytes()) > limit && index.CanCoarsen()) index.Coarsen();
   }
 
   static void Missing(const SegmentScanOptions& options, ScannedSegment& scanned) {

@@ -19,6 +19,10 @@ namespace walden::segment {
 struct RegionDirectory {
   std::string path;
   std::string shown_path;  // relative to the data directory
+  // How files are opened to be looked at.
+  FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly;
+  // Indexes are made coarser until all together take no more memory, about.
+  uint64_t max_index_bytes = UINT64_MAX;
 };
 
 struct ScannedSegment {

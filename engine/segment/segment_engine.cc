@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/io/remove_tree.h"
 #include "engine/segment/format.h"
 #include "engine/segment/metadata_file.h"
 #include "engine/segment/region_scan.h"
@@ -42,18 +44,36 @@ absl::Status CheckOptions(const RegionOptions& options) {
 
 SegmentEngine::SegmentEngine(SegmentEngineOptions options)
     : options_(std::move(options)),
-      directory_(absl::StrCat(options_.data_directory, "/", options_.namespace_name)) {}
+      directory_(absl::StrCat(options_.data_directory, "/", options_.namespace_name)),
+      names_(std::make_unique<DirectoryNames>(options_.file_system, directory_)),
+      spares_(std::make_unique<segment::SparePool>(
+          options_.file_system, options_.clock, absl::StrCat(directory_, "/spare"),
+          options_.spare_segment_bytes, options_.spare_segments, options_.background, options_.disk,
+          options_.observer)) {}
 
 SegmentEngine::~SegmentEngine() = default;
 
 absl::StatusOr<std::unique_ptr<SegmentEngine>> SegmentEngine::Open(SegmentEngineOptions options) {
   std::unique_ptr<SegmentEngine> engine(new SegmentEngine(std::move(options)));
-  const absl::Status status = engine->Start();
-  if (!status.ok()) return status;
+  // Any other error is what every call answers until it goes well.
+  const absl::Status status = engine->EnsureOpen();
+  if (absl::IsFailedPrecondition(status)) return status;
   return engine;
 }
 
-absl::Status SegmentEngine::Start() {
+absl::Status SegmentEngine::EnsureOpen() const {
+  if (is_open_.load(std::memory_order_acquire)) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  if (is_open_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  const absl::Status status = Start();
+  if (!status.ok()) {
+    return WithContext(status, absl::StrCat("namespace ", options_.namespace_name));
+  }
+  is_open_.store(true, std::memory_order_release);
+  return status;
+}
+
+absl::Status SegmentEngine::Start() const {
   FileSystem* const files = options_.file_system;
   absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
                                           StoredEngine::kSegment);
@@ -61,32 +81,53 @@ absl::Status SegmentEngine::Start() {
   if (status.ok()) status = files->SyncDirectory(options_.data_directory);
   if (!status.ok()) return status;
   if (!options_.caller_holds_lock) {
-    auto lock = files->LockDirectory(directory_);
-    if (!lock.ok()) return lock.status();
-    lock_ = *std::move(lock);
+    if (lock_ == nullptr) {
+      auto lock = files->LockDirectory(directory_);
+      if (!lock.ok()) return lock.status();
+      lock_ = *std::move(lock);
+    }
     status = CheckNotRestoring(files, directory_);
-    if (!status.ok()) return status;
   }
-  const auto names = files->ListDirectory(directory_);
+  if (status.ok()) status = RemoveLeftovers();
+  // What a killed process renamed last may not be durable yet.
+  if (status.ok()) status = names_->MakeDurable();
+  if (status.ok() && options_.quotas != nullptr) status = CountRegions();
+  if (!status.ok()) return status;
+  ReportLackOfRoom();
+  spares_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status SegmentEngine::RemoveLeftovers() const {
+  const auto names = options_.file_system->ListDirectory(directory_);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     if (!absl::StartsWith(name, kCreating) && !absl::StartsWith(name, kDropping)) continue;
-    status = RemoveTree(absl::StrCat(directory_, "/", name));
-    if (!status.ok()) return status;
+    const absl::Status removed =
+        RemoveTree(options_.file_system, absl::StrCat(directory_, "/", name));
+    if (removed.ok()) continue;
+    options_.observer->OnProblem(WithContext(
+        removed, absl::StrCat("what is left of a region that was ",
+                              absl::StartsWith(name, kCreating) ? "not finished" : "dropped",
+                              " takes disk for nothing")));
   }
-  // What a killed process renamed last may not be durable yet.
-  status = files->SyncDirectory(directory_);
-  if (!status.ok()) return status;
-  spares_ = std::make_unique<segment::SparePool>(
-      files, options_.clock, absl::StrCat(directory_, "/spare"), options_.spare_segment_bytes,
-      options_.spare_segments, options_.background, options_.disk);
-  if (options_.quotas != nullptr) status = CountRegions();
-  return status.ok() ? spares_->Start() : status;
+  return absl::OkStatus();
+}
+
+void SegmentEngine::ReportLackOfRoom() const {
+  if (options_.disk == nullptr) return;
+  const absl::Status room =
+      options_.disk->CheckAllocation(directory_, options_.spare_segment_bytes);
+  if (room.ok()) return;
+  options_.observer->OnProblem(
+      WithContext(room, absl::StrCat("namespace ", options_.namespace_name,
+                                     " takes no new region and no new segment (segment_size ",
+                                     options_.spare_segment_bytes, " bytes)")));
 }
 
 // What is there before anybody opens it, and even if nobody can.
-absl::Status SegmentEngine::CountRegions() {
-  const absl::StatusOr<std::vector<RegionId>> regions = ListRegions();
+absl::Status SegmentEngine::CountRegions() const {
+  const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
   if (!regions.ok()) return regions.status();
   FileSystem* const files = options_.file_system;
   for (const RegionId region : *regions) {
@@ -108,12 +149,19 @@ absl::Status SegmentEngine::CountRegions() {
 
 segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
   return {.path = absl::StrCat(directory_, "/", region),
-          .shown_path = absl::StrCat(options_.namespace_name, "/", region)};
+          .shown_path = absl::StrCat(options_.namespace_name, "/", region),
+          .max_index_bytes =
+              options_.index_budget == nullptr ? UINT64_MAX : options_.index_budget->limit()};
 }
 
 EngineUsage SegmentEngine::Usage() const { return {.spare_segments = spares_->ready()}; }
 
 absl::StatusOr<std::vector<RegionId>> SegmentEngine::ListRegions() const {
+  const absl::Status status = EnsureOpen();
+  return status.ok() ? RegionsThere() : status;
+}
+
+absl::StatusOr<std::vector<RegionId>> SegmentEngine::RegionsThere() const {
   const auto names = options_.file_system->ListDirectory(directory_);
   if (!names.ok()) return names.status();
   std::vector<RegionId> regions;
@@ -136,6 +184,9 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                                                      const RegionOptions& options,
                                                                      bool create) {
   absl::Status status = CheckOptions(options);
+  if (status.ok()) status = EnsureOpen();
+  // One that an earlier call renamed into place may not be durable, though it is there.
+  if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
@@ -160,68 +211,87 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                         .spares = spares_.get(),
                                         .observer = options_.observer,
                                         .quota = quota,
+                                        .index_budget = options_.index_budget,
                                         .directory = Directory(region),
                                         .options = options});
   if (!log.ok()) return log.status();
   return std::unique_ptr<RegionLog>(*std::move(log));
 }
 
-absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options) {
-  using segment::MetadataEntry;
+absl::StatusOr<std::string> SegmentEngine::FreeName(absl::string_view prefix,
+                                                    RegionId region) const {
   FileSystem* const files = options_.file_system;
-  const std::string building = absl::StrCat(directory_, "/", kCreating, region);
-  absl::Status status = RemoveTree(building);
-  if (status.ok()) status = files->CreateDirectory(building);
-  if (status.ok()) {
-    status = spares_->Take(options.segment_size_bytes,
-                           absl::StrCat(building, "/", segment::SegmentFileName(0)));
+  const auto names = files->ListDirectory(directory_);
+  if (!names.ok()) return names.status();
+  std::string name = absl::StrCat(prefix, region);
+  for (int attempt = 1; absl::c_linear_search(*names, name); ++attempt) {
+    // One that cannot be removed was reported; it keeps its name.
+    if (RemoveTree(files, absl::StrCat(directory_, "/", name)).ok()) break;
+    name = absl::StrCat(prefix, region, "_", attempt);
   }
+  return absl::StrCat(directory_, "/", name);
+}
+
+absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options) {
+  FileSystem* const files = options_.file_system;
+  const absl::StatusOr<std::string> building = FreeName(kCreating, region);
+  if (!building.ok()) return building.status();
+  absl::Status status = Build(options, *building);
   if (status.ok()) {
-    const auto metadata = segment::MetadataFile::Create(
-        files, building,
-        {MetadataEntry::SegmentCreated(0, 1, options.segment_size_bytes),
-         MetadataEntry::Closed(0, segment::kMagicBytes, 1)});
-    status = metadata.status();
+    status = names_->Change([&] { return files->Rename(*building, Directory(region).path); });
   }
-  if (status.ok()) status = files->SyncDirectory(building);
-  if (status.ok()) status = files->Rename(building, Directory(region).path);
-  if (status.ok()) return files->SyncDirectory(directory_);
+  if (status.ok()) return names_->MakeDurable();
   // Best effort: the next start removes what is left.
-  (void)RemoveTree(building);
+  (void)RemoveTree(files, *building);
   return status;
 }
 
+absl::Status SegmentEngine::Build(const RegionOptions& options, const std::string& directory) {
+  using segment::MetadataEntry;
+  FileSystem* const files = options_.file_system;
+  absl::Status status = files->CreateDirectory(directory);
+  if (status.ok()) {
+    status = spares_->Take(options.segment_size_bytes,
+                           absl::StrCat(directory, "/", segment::SegmentFileName(0)));
+  }
+  if (!status.ok()) return status;
+  const auto metadata = segment::MetadataFile::Create(
+      files, directory,
+      {MetadataEntry::SegmentCreated(0, 1, options.segment_size_bytes),
+       MetadataEntry::Closed(0, segment::kMagicBytes, 1)});
+  return metadata.ok() ? files->SyncDirectory(directory) : metadata.status();
+}
+
 absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
+  absl::Status status = EnsureOpen();
+  // That it is not there must be durable too before it is said.
+  if (status.ok()) status = names_->MakeDurable();
+  if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok() || !*exists) return exists;
   FileSystem* const files = options_.file_system;
-  const std::string dropping = absl::StrCat(directory_, "/", kDropping, region);
-  absl::Status status = RemoveTree(dropping);
-  if (status.ok()) status = files->Rename(Directory(region).path, dropping);
-  if (status.ok()) status = files->SyncDirectory(directory_);
-  if (status.ok()) status = RemoveTree(dropping);
+  const absl::StatusOr<std::string> dropping = FreeName(kDropping, region);
+  if (!dropping.ok()) return dropping.status();
+  status = names_->Change([&] { return files->Rename(Directory(region).path, *dropping); });
+  if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return status;
   if (options_.quotas != nullptr) options_.quotas->OfRegion(region).SetUsed(0);
-  return true;
-}
-
-absl::Status SegmentEngine::RemoveTree(const std::string& path) {
-  FileSystem* const files = options_.file_system;
-  const auto names = files->ListDirectory(path);
-  if (absl::IsNotFound(names.status())) return absl::OkStatus();
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
-    const std::string child = absl::StrCat(path, "/", name);
-    absl::Status status = files->RemoveFile(child);
-    if (!status.ok()) status = RemoveTree(child);  // a directory
-    if (!status.ok()) return status;
+  // It is dropped, whatever is left of its files.
+  const absl::Status removed = RemoveTree(files, *dropping);
+  if (!removed.ok()) {
+    options_.observer->OnProblem(WithContext(
+        removed,
+        absl::StrCat("what is left of dropped region ", region, " takes disk for nothing")));
   }
-  return files->RemoveDirectory(path);
+  return true;
 }
 
 absl::Status SegmentEngine::VerifyClosedRegion(
     RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
-  const segment::RegionDirectory directory = Directory(region);
+  const absl::Status status = EnsureOpen();
+  if (!status.ok()) return status;
+  segment::RegionDirectory directory = Directory(region);
+  directory.mode = FileSystem::OpenMode::kReadFromMedium;
   VerifyProgress progress;
   const auto scan =
       segment::ScanRegion(options_.file_system, directory, [&](uint64_t done, uint64_t total) {

@@ -9,16 +9,22 @@
 // Any thread, as engine/log_engine.h says.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
 #include "engine/clock.h"
 #include "engine/disk_quota.h"
 #include "engine/disk_space.h"
 #include "engine/executor.h"
+#include "engine/io/directory_names.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/memory_budget.h"
 #include "engine/observer.h"
 
 namespace walden {
@@ -44,12 +50,16 @@ struct SegmentEngineOptions {
   // their region is open or not; spare ones are not.
   const DiskSpace* disk = nullptr;
   DiskQuotas* quotas = nullptr;
+  // Memory of the indexes of its regions, and of others who share it; past the limit they become
+  // coarser. May be null, and outlives the engine and its readers otherwise.
+  MemoryBudget* index_budget = nullptr;
 };
 
 class SegmentEngine final : public LogEngine {
  public:
   // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it or a restore into it is not finished.
+  // another engine wrote it or a restore into it is not finished. Any other error is what every
+  // call answers, and each call tries again first.
   static absl::StatusOr<std::unique_ptr<SegmentEngine>> Open(SegmentEngineOptions options);
   ~SegmentEngine() override;
 
@@ -66,17 +76,27 @@ class SegmentEngine final : public LogEngine {
  private:
   explicit SegmentEngine(SegmentEngineOptions options);
 
-  absl::Status Start();
+  // OK once the namespace's directory is there, locked and looked at.
+  absl::Status EnsureOpen() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Start() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RemoveLeftovers() const;
+  void ReportLackOfRoom() const;
+  absl::StatusOr<std::vector<RegionId>> RegionsThere() const;
   absl::StatusOr<bool> Exists(RegionId region) const;
   absl::Status Create(RegionId region, const RegionOptions& options);
-  absl::Status RemoveTree(const std::string& path);
-  absl::Status CountRegions();
+  absl::Status Build(const RegionOptions& options, const std::string& directory);
+  absl::StatusOr<std::string> FreeName(absl::string_view prefix, RegionId region) const;
+  absl::Status CountRegions() const;
   segment::RegionDirectory Directory(RegionId region) const;
 
   const SegmentEngineOptions options_;
   const std::string directory_;
-  std::unique_ptr<DirectoryLock> lock_;
-  std::unique_ptr<segment::SparePool> spares_;
+  const std::unique_ptr<DirectoryNames> names_;  // of the namespace's directory
+  const std::unique_ptr<segment::SparePool> spares_;
+
+  mutable std::atomic<bool> is_open_{false};
+  mutable absl::Mutex mutex_;
+  mutable std::unique_ptr<DirectoryLock> lock_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

@@ -5,6 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "engine/error.h"
 
 namespace walden::segment {
 
@@ -16,24 +17,28 @@ constexpr size_t kMapBytes = 64 << 10;
 }  // namespace
 
 absl::Status OpenSegment::Read(uint64_t offset, absl::Span<char> out) const {
-  if (out.size() < kMapBytes) {
-    const absl::StatusOr<size_t> got = file_->Read(offset, out);
-    if (!got.ok()) return got.status();
-    if (*got == out.size()) return absl::OkStatus();
-    return absl::OutOfRangeError(
-        absl::StrCat(file_->path(), " ends before byte ", offset + out.size()));
+  if (out.size() >= kMapBytes) {
+    const std::shared_ptr<const Mapping> mapping = Map();
+    if (mapping != nullptr && mapping->Copy(offset, out).ok()) return absl::OkStatus();
+    // Here nothing can be mapped, or a page is bad: a call works, or says why not.
   }
-  const Mapping* mapping = nullptr;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (mapping_ == nullptr) {
-      auto mapped = file_->Map();
-      if (!mapped.ok()) return mapped.status();
-      mapping_ = *std::move(mapped);
-    }
-    mapping = mapping_.get();
+  const absl::StatusOr<size_t> got = file_->Read(offset, out);
+  if (!got.ok()) return got.status();
+  if (*got == out.size()) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat(file_->path(), " ends at byte ", offset + *got, ", before byte ",
+                                offset + out.size(), " which was written"),
+                   {{"file", file_->path()}, {"offset", absl::StrCat(offset + *got)}});
+}
+
+std::shared_ptr<const Mapping> OpenSegment::Map() const {
+  absl::MutexLock lock(&mutex_);
+  if (mapping_ == nullptr && !cannot_be_mapped_) {
+    auto mapped = file_->Map();
+    cannot_be_mapped_ = !mapped.ok();
+    if (mapped.ok()) mapping_ = *std::move(mapped);
   }
-  return mapping->Copy(offset, out);
+  return mapping_;
 }
 
 void OpenSegment::Release(uint64_t begin, uint64_t end) const {

@@ -3,7 +3,7 @@
 //
 // Long stretches are read through a shared mapping. Short ones, which lie scattered when many
 // tables share a region, are read by a call: a page fault and its undoing cost several times as
-// much (docs/decisions/0004-reading.md).
+// much (docs/decisions/0004-reading.md). So is everything on file systems without mappings.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ class OpenSegment {
  public:
   OpenSegment(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
 
-  // Fills `out` from `offset`. Past the end of the file is OUT_OF_RANGE.
+  // Fills `out` from `offset`. Past the end of the file is DATA_LOSS: nobody asks for what was not
+  // written.
   absl::Status Read(uint64_t offset, absl::Span<char> out) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // [begin, end) will not be read again soon.
@@ -32,11 +33,15 @@ class OpenSegment {
   uint64_t size() const { return size_; }
 
  private:
+  // Null where it cannot be mapped.
+  std::shared_ptr<const Mapping> Map() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   const std::unique_ptr<File> file_;
   const uint64_t size_;
   mutable absl::Mutex mutex_;
   // Made by the first long read; never changes afterwards.
-  mutable std::unique_ptr<const Mapping> mapping_ ABSL_GUARDED_BY(mutex_);
+  mutable std::shared_ptr<const Mapping> mapping_ ABSL_GUARDED_BY(mutex_);
+  mutable bool cannot_be_mapped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 class SegmentFile {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace walden::segment {
 namespace {
@@ -41,6 +42,7 @@ void SegmentIndex::Add(const Run& run) {
     newest->end = run.end;
   } else {
     table.extents.push_back({run.first, run.begin, run.end});
+    ++extents_;
   }
 }
 
@@ -67,6 +69,7 @@ bool SegmentIndex::RaiseFirst(TableId table, SequenceNumber first_live) {
   if (first_live > entry.live.last) {
     live_bytes_ -= entry.bytes;
     live_records_ -= entry.records;
+    extents_ -= entry.extents.size();
     tables_.erase(it);
     ids_.erase(table);
     return false;
@@ -80,6 +83,7 @@ void SegmentIndex::CutTo(Table& table, SequenceNumber first_live) {
   const double share =
       static_cast<double>(SpannedBytes(kept, table.extents.cend())) /
       static_cast<double>(SpannedBytes(table.extents.cbegin(), table.extents.cend()));
+  extents_ -= static_cast<uint64_t>(kept - table.extents.cbegin());
   table.extents.erase(table.extents.begin(), kept);
   table.live.first = first_live;
   const auto bytes = static_cast<uint64_t>(static_cast<double>(table.bytes) * share);
@@ -101,6 +105,21 @@ uint64_t SegmentIndex::LiveBytes(TableId table) const {
 uint64_t SegmentIndex::LiveRecords(TableId table) const {
   const auto it = tables_.find(table);
   return it == tables_.end() ? 0 : it->second.records;
+}
+
+void SegmentIndex::Coarsen() {
+  for (auto& [id, table] : tables_) {
+    std::vector<Extent>& extents = table.extents;
+    if (extents.size() < 2) continue;
+    std::vector<Extent> coarse;
+    coarse.reserve((extents.size() + 1) / 2);
+    for (size_t i = 0; i < extents.size(); i += 2) {
+      coarse.push_back(extents[i]);
+      if (i + 1 < extents.size()) coarse.back().end = extents[i + 1].end;
+    }
+    extents_ -= extents.size() - coarse.size();
+    extents = std::move(coarse);
+  }
 }
 
 void SegmentIndex::Seal() {

@@ -1,8 +1,9 @@
 // Where each table's records lie in one segment.
 //
 // Memory stays a small share of the segment: runs of one table that lie close together are kept as
-// one extent, which a reader walks, passing over the few records of other tables inside it. Not
-// thread-safe; PublishedLog guards it.
+// one extent, which a reader walks, passing over the few records of other tables inside it. Where
+// small records of many tables alternate it can still be a sixth of the segment; Coarsen() then
+// halves it, and readers pass over more. Not thread-safe; PublishedLog guards it.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +75,18 @@ class SegmentIndex {
   // No more runs will come: gives unused room back.
   void Seal();
 
+  // Bytes of memory, about.
+  uint64_t MemoryBytes() const {
+    return extents_ * sizeof(Extent) + tables_.size() * kTableMemoryBytes;
+  }
+
+  // Whether some table has two extents.
+  bool CanCoarsen() const { return extents_ > tables_.size(); }
+
+  // Joins each two neighbouring extents of a table to one. Not for segments with damage, which no
+  // extent may span.
+  void Coarsen();
+
  private:
   struct Table {
     Range live;
@@ -82,12 +95,16 @@ class SegmentIndex {
     uint64_t records = 0;  // about
   };
 
+  // Of the two containers and their slack, beside extents.
+  static constexpr uint64_t kTableMemoryBytes = 160;
+
   void CutTo(Table& table, SequenceNumber first_live);
 
   absl::flat_hash_map<TableId, Table> tables_;
   absl::btree_set<TableId> ids_;  // the keys of tables_, so that they can be walked in parts
   uint64_t live_bytes_ = 0;
   uint64_t live_records_ = 0;
+  uint64_t extents_ = 0;  // of all tables
   uint32_t fence_ = 0;
 };
 

@@ -9,7 +9,8 @@
 
 namespace walden::segment {
 
-SegmentLog::SegmentLog(Environment environment) : env_(std::move(environment)) {}
+SegmentLog::SegmentLog(Environment environment)
+    : env_(std::move(environment)), published_(std::make_shared<PublishedLog>(env_.index_budget)) {}
 
 std::string SegmentLog::SegmentPath(uint64_t id) const {
   return absl::StrCat(env_.directory.path, "/", SegmentFileName(id));
@@ -101,12 +102,13 @@ absl::Status SegmentLog::RemoveEmptied() {
   published_->RemoveSegments(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {
     const absl::Status removed = env_.file_system->RemoveFile(segment.path);
-    // The mark holds; a file that stays is removed by the next opening.
+    // The mark holds; the next opening tries to remove a file that stays.
     if (!removed.ok() && !absl::IsNotFound(removed)) {
-      status.Update(removed);
-    } else if (env_.quota != nullptr) {
-      env_.quota->GiveBack(segment.bytes);
+      env_.observer->OnProblem(
+          WithContext(removed, "a segment that was deleted takes disk for nothing"));
+      continue;
     }
+    if (env_.quota != nullptr) env_.quota->GiveBack(segment.bytes);
     if (removed.ok()) env_.observer->OnReclaimed(segment.bytes);
   }
   return status;
@@ -158,47 +160,6 @@ absl::Status SegmentLog::Close() {
 
 absl::StatusOr<std::unique_ptr<LogReader>> SegmentLog::NewReader(const ReadRange& range) const {
   return std::make_unique<SegmentReader>(published_, range);
-}
-
-absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
-  VerifyProgress progress;
-  const auto segments = published_->Segments();
-  for (const auto& segment : segments) progress.bytes_total += segment.end;
-  for (const auto& segment : segments) {
-    auto file = env_.file_system->OpenFile(segment.file->path(), FileSystem::OpenMode::kReadOnly);
-    if (!file.ok() && !published_->Lists(segment.file->id())) continue;  // deleted meanwhile
-    if (absl::IsNotFound(file.status())) {
-      progress.findings.push_back(
-          ShownDamage(*segment.file, {0, segment.file->size(), segment.expected,
-                                      segment.expected_at_end - 1, "the file is missing"}));
-      continue;
-    }
-    if (!file.ok()) return file.status();
-    const uint64_t before = progress.bytes_checked;
-    const auto on_progress = [&](uint64_t offset) {
-      progress.bytes_checked = before + std::min(offset, segment.end);
-      const bool go_on = report(progress);
-      progress.findings.clear();
-      return go_on;
-    };
-    const auto scan =
-        ScanSegment(**file, {.size = segment.file->size(),
-                             .expected = segment.expected,
-                             .known_end = KnownEnd{segment.end, segment.expected_at_end},
-                             .known_damage = segment.damage,
-                             .progress = on_progress});
-    if (!scan.ok()) return scan.status();
-    for (const Damage& damage : segment.damage) {
-      progress.findings.push_back(ShownDamage(*segment.file, damage));
-    }
-    for (const Damage& damage : scan->damage) {
-      progress.findings.push_back(ShownDamage(*segment.file, damage));
-    }
-    progress.bytes_checked = before + segment.end;
-    progress.records_checked += scan->records;
-  }
-  report(progress);
-  return absl::OkStatus();
 }
 
 }  // namespace walden::segment

@@ -19,6 +19,7 @@
 #include "engine/disk_quota.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/memory_budget.h"
 #include "engine/observer.h"
 #include "engine/producer_table.h"
 #include "engine/segment/metadata_file.h"
@@ -37,7 +38,8 @@ class SegmentLog final : public RegionLog {
     const WallClock* wall_clock = nullptr;
     SparePool* spares = nullptr;
     EngineObserver* observer = EngineObserver::Nobody();
-    DiskQuota* quota = nullptr;  // may be null
+    DiskQuota* quota = nullptr;            // may be null
+    MemoryBudget* index_budget = nullptr;  // may be null
     RegionDirectory directory;
     RegionOptions options;
   };
@@ -92,6 +94,7 @@ class SegmentLog final : public RegionLog {
   absl::Status WriteStaged();
   absl::Status SyncActive();
   absl::Status Roll();
+  absl::Status CheckActive();
 
   // --- Restoring ---
   // The log's own number for a batch with first_sequence; may give the table its offset.
@@ -106,6 +109,10 @@ class SegmentLog final : public RegionLog {
   // it.
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
 
+  // --- Verifying (segment_log_verify.cc) ---
+  absl::StatusOr<std::optional<DamagedRange>> VerifyMetadata() const;
+  std::optional<std::string> WhatMetadataLacks(const MetadataState& stored) const;
+
   // Appends to the metadata; an error other than DISK_FULL fails the region.
   absl::Status AppendMetadata(absl::Span<const MetadataEntry> entries);
   // The region takes no writes any more. Returns what appends are answered from now on.
@@ -115,7 +122,7 @@ class SegmentLog final : public RegionLog {
   std::shared_ptr<const SegmentFile> MakeSegmentFile(uint64_t id, uint64_t bytes) const;
 
   const Environment env_;
-  const std::shared_ptr<PublishedLog> published_ = std::make_shared<PublishedLog>();
+  const std::shared_ptr<PublishedLog> published_;
 
   // --- The writer's own ---
   std::unique_ptr<MetadataFile> metadata_;

@@ -41,6 +41,7 @@ void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   if (status.ok() && (sync || unsynced_appends_ >= env_.options.buffered_sync_every_writes)) {
     status = SyncActive();
   }
+  if (status.ok() && !staged_.empty()) status = CheckActive();
   if (status.ok()) PublishStaged();
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
@@ -217,8 +218,15 @@ absl::Status SegmentLog::WriteStaged() {
   return status;
 }
 
+// Records in a file that lost its name, or that was cut, are gone with the next opening.
+absl::Status SegmentLog::CheckActive() {
+  const absl::Status in_place = active_->CheckInPlace(SegmentPath(active_id_), active_bytes_);
+  return in_place.ok() ? in_place : Fail(in_place);
+}
+
 absl::Status SegmentLog::Roll() {
   absl::Status status = active_ == nullptr ? absl::OkStatus() : SyncActive();
+  if (status.ok() && active_ != nullptr) status = CheckActive();
   if (!status.ok()) return status;
   const uint64_t id = metadata_->state().next_segment_id;
   const uint64_t bytes = env_.options.segment_size_bytes;

@@ -106,7 +106,9 @@ absl::Status SegmentLog::RemoveLeftovers(const RegionScan& region) {
   for (const std::string& name : region.leftovers) {
     const absl::Status status =
         env_.file_system->RemoveFile(absl::StrCat(env_.directory.path, "/", name));
-    if (!status.ok()) return status;
+    if (status.ok()) continue;
+    env_.observer->OnProblem(
+        WithContext(status, "a segment that was deleted, or not finished, takes disk for nothing"));
   }
   return absl::OkStatus();
 }

@@ -134,7 +134,13 @@ absl::StatusOr<bool> SegmentReader::Read(const ReadPlan& plan, Budget& budget) {
 absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget) {
   // What was buffered of this segment may have been extended since.
   buffer_bytes_ = 0;
-  for (uint64_t position = extent.begin; position < extent.end && !budget.spent();) {
+  uint64_t position = extent.begin;
+  // An extent may hold far more records of other tables than of this one: not twice.
+  if (range_.table && stopped_at_ > position && stopped_at_ < extent.end &&
+      stopped_next_ == next_) {
+    position = stopped_at_;
+  }
+  while (position < extent.end && !budget.spent()) {
     const auto parsed = ParseAt(position, extent.end);
     if (!parsed.ok()) return parsed.status();
     if (parsed->outcome != ParseOutcome::kRecord) {
@@ -146,6 +152,9 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
     if (!range_.table) {
       segment_ = plan.file->id();
       offset_ = position;
+    } else {
+      stopped_at_ = position;
+      stopped_next_ = next_;
     }
     if (passed_ >= plan.last) return absl::OkStatus();
   }
@@ -235,6 +244,7 @@ void SegmentReader::LeaveSegment() {
   file_.reset();
   released_ = 0;
   buffer_bytes_ = 0;
+  stopped_at_ = 0;
 }
 
 }  // namespace walden::segment

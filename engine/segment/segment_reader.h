@@ -63,6 +63,8 @@ class SegmentReader final : public LogReader {
   std::shared_ptr<const SegmentFile> file_;
   std::shared_ptr<const OpenSegment> open_;
   uint64_t released_ = 0;
+  uint64_t stopped_at_ = 0;          // one table: behind the last record passed by
+  SequenceNumber stopped_next_ = 0;  // next_, when it was
   size_t too_large_bytes_ = 0;
   std::vector<char> buffer_;
   uint64_t buffer_offset_ = 0;

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "engine/error.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {
@@ -15,11 +18,15 @@ constexpr uint64_t kFillStepBytes = 1 << 20;
 // the disk's bandwidth than it gains.
 constexpr double kFillBelowBytesPerSecond = 256e6;
 
+constexpr absl::string_view kSparePrefix = "spare_";
+
+std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
 }  // namespace
 
 SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string directory,
                      uint64_t spare_bytes, size_t spare_count, Executor* background,
-                     const DiskSpace* disk)
+                     const DiskSpace* disk, EngineObserver* observer)
     : file_system_(file_system),
       clock_(clock),
       directory_(std::move(directory)),
@@ -27,6 +34,7 @@ SparePool::SparePool(FileSystem* file_system, Clock* clock, std::string director
       spare_count_(background == nullptr ? 0 : spare_count),
       background_(background),
       disk_(disk),
+      observer_(observer),
       last_take_(-absl::InfiniteDuration()) {}
 
 SparePool::~SparePool() {
@@ -36,16 +44,31 @@ SparePool::~SparePool() {
       +[](bool* refilling) { return !*refilling; }, &refilling_));
 }
 
-absl::Status SparePool::Start() {
-  absl::Status status = file_system_->CreateDirectory(directory_);
-  if (!status.ok()) return status;
+void SparePool::Start() {
+  const absl::Status prepared = Prepare();
+  if (!prepared.ok()) {
+    observer_->OnProblem(
+        WithContext(prepared, "segments are made when they are needed, not ahead"));
+  }
+  StartRefill();
+}
+
+absl::Status SparePool::Prepare() {
+  const absl::Status made = file_system_->CreateDirectory(directory_);
+  if (!made.ok()) return made;
   const auto names = file_system_->ListDirectory(directory_);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
-    status = file_system_->RemoveFile(absl::StrCat(directory_, "/", name));
-    if (!status.ok()) return status;
+    const absl::Status removed = file_system_->RemoveFile(absl::StrCat(directory_, "/", name));
+    if (removed.ok() || absl::IsNotFound(removed)) continue;
+    observer_->OnProblem(
+        WithContext(removed, "what an earlier process left takes disk for nothing"));
+    absl::string_view digits = name;
+    uint64_t number = 0;
+    if (!absl::ConsumePrefix(&digits, kSparePrefix) || !absl::SimpleAtoi(digits, &number)) continue;
+    absl::MutexLock lock(&mutex_);
+    made_ = std::max(made_, number + 1);
   }
-  StartRefill();
   return absl::OkStatus();
 }
 
@@ -61,20 +84,28 @@ absl::Status SparePool::Take(uint64_t bytes, const std::string& path, bool* was_
       ready_.pop_back();
     }
   }
-  if (was_prepared != nullptr) *was_prepared = !spare.empty();
-  if (spare.empty()) {
-    spare = NextPath();
-    const absl::Status made = Make(spare, bytes, /*fill=*/false);
-    if (!made.ok()) return made;
+  bool moved = !spare.empty() && file_system_->Rename(spare, path).ok();
+  if (!spare.empty() && !moved) {
+    // The other directory is on another file system, or somebody took the spare away. If it is
+    // still there it is good for somebody else.
+    if (file_system_->KindOf(spare).ok()) {
+      absl::MutexLock lock(&mutex_);
+      ready_.push_back(std::move(spare));
+    }
   }
-  const absl::Status moved = file_system_->Rename(spare, path);
+  if (was_prepared != nullptr) *was_prepared = moved;
+  absl::Status status;
+  if (!moved) {
+    status = file_system_->RemoveFile(path);
+    if (status.ok() || absl::IsNotFound(status)) status = Make(path, bytes, /*fill=*/false);
+  }
   StartRefill();
-  return moved;
+  return status;
 }
 
 std::string SparePool::NextPath() {
   absl::MutexLock lock(&mutex_);
-  return absl::StrCat(directory_, "/spare_", made_++);
+  return absl::StrCat(directory_, "/", kSparePrefix, made_++);
 }
 
 void SparePool::StartRefill() {
@@ -110,7 +141,8 @@ void SparePool::Refill() {
 }
 
 absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill) {
-  absl::Status status = disk_ == nullptr ? absl::OkStatus() : disk_->CheckAllocation(bytes);
+  absl::Status status;
+  if (disk_ != nullptr) status = disk_->CheckAllocation(DirectoryOf(path), bytes);
   if (!status.ok()) return status;
   auto file = file_system_->CreateFile(path);
   if (!file.ok()) return file.status();
@@ -127,7 +159,8 @@ absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill)
   if (status.ok()) status = (*file)->Write(0, {kSegmentMagic});
   if (status.ok()) status = (*file)->SyncData();
   if (!status.ok()) {
-    // Best effort: the next start removes what is left here.
+    // Best effort: the next start removes what is left of a spare, and what is left elsewhere is
+    // replaced.
     (void)file_system_->RemoveFile(path);
   }
   return status;

@@ -4,7 +4,8 @@
 // writing into blocks that were written before syncs faster, since the file system has nothing to
 // note down. At high rates the disk is better left to the log itself
 // (docs/decisions/0003-spare-segments.md). Spares live in their own directory until a region takes
-// one by rename. Any thread.
+// one by rename. They are a help: whatever goes wrong with them is reported, and segments are then
+// made in place, as for a region whose directory is on another file system. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include "engine/disk_space.h"
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
+#include "engine/observer.h"
 
 namespace walden::segment {
 
@@ -28,16 +30,17 @@ class SparePool {
   // `background` may be null: then every segment is made when it is needed, without zeros. So may
   // `disk`: then files are made as long as there is any room.
   SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
-            size_t spare_count, Executor* background, const DiskSpace* disk);
+            size_t spare_count, Executor* background, const DiskSpace* disk,
+            EngineObserver* observer);
   ~SparePool();  // waits for background work
 
   // Creates the directory, removes what an earlier process left, starts making spares.
-  absl::Status Start();
+  void Start();
 
-  // Puts a segment file of `bytes` at `path`, with its magic number. The file is durable, its name
-  // not yet. DISK_FULL if there is no room, DISK_RESERVE if it would take from the reserve; nothing
-  // is left behind then.
-  // `was_prepared`, if given, is set to whether it was a spare one.
+  // Puts a segment file of `bytes` at `path`, in place of any file there, with its magic number.
+  // The file is durable, its name not yet. DISK_FULL if there is no room, DISK_RESERVE if it would
+  // take from the reserve; nothing is left behind then. `was_prepared`, if given, is set to whether
+  // it was a spare one.
   absl::Status Take(uint64_t bytes, const std::string& path, bool* was_prepared = nullptr);
 
   // Any thread. How many are ready.
@@ -50,6 +53,7 @@ class SparePool {
   void Refill() ABSL_LOCKS_EXCLUDED(mutex_);
   void StartRefill() ABSL_LOCKS_EXCLUDED(mutex_);
   std::string NextPath() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Prepare();
   absl::Status Make(const std::string& path, uint64_t bytes, bool fill);
 
   FileSystem* const file_system_;
@@ -59,6 +63,7 @@ class SparePool {
   const size_t spare_count_;
   Executor* const background_;
   const DiskSpace* const disk_;
+  EngineObserver* const observer_;
 
   mutable absl::Mutex mutex_;
   absl::Duration last_take_ ABSL_GUARDED_BY(mutex_);

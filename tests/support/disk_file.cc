@@ -74,6 +74,8 @@ void DiskFile::Write(uint64_t offset, absl::string_view bytes) {
 }
 
 void DiskFile::WriteInSector(uint64_t sector, uint64_t offset, absl::string_view bytes) {
+  under_cache_.erase(under_cache_.lower_bound(sector * kSectorBytes),
+                     under_cache_.lower_bound((sector + 1) * kSectorBytes));
   if (const auto lost = lost_.find(sector); lost != lost_.end()) {
     unsynced_[sector] = lost->second;
     lost_.erase(lost);
@@ -111,6 +113,19 @@ void DiskFile::EvictLost() {
   lost_.clear();
 }
 
+void DiskFile::DropCache() {
+  for (const auto& [offset, value] : under_cache_) Damage(offset, value);
+  under_cache_.clear();
+}
+
+void DiskFile::ReadMedium(uint64_t offset, absl::Span<char> out) const {
+  Read(offset, out);
+  for (auto it = under_cache_.lower_bound(offset);
+       it != under_cache_.end() && it->first < offset + out.size(); ++it) {
+    out[it->first - offset] = it->second;
+  }
+}
+
 void DiskFile::WriteBackSome(Random& random) {
   for (auto it = unsynced_.begin(); it != unsynced_.end();) {
     it = random.Percent(50) ? unsynced_.erase(it) : std::next(it);
@@ -132,6 +147,7 @@ uint64_t DiskFile::SizeAfterPowerLoss(PowerLoss loss, Random& random) const {
 
 void DiskFile::LosePower(PowerLoss loss, Random& random) {
   EvictLost();
+  DropCache();
   uint64_t last_kept_write = 0;  // of kPrefix
   if (loss == PowerLoss::kPrefix && !unsynced_.empty()) {
     std::vector<uint64_t> order;

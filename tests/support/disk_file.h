@@ -61,6 +61,15 @@ class DiskFile {
   // Changes a byte on the medium and in the cache, without any trace.
   void Damage(uint64_t offset, char new_value);
 
+  // Changes a byte on the medium only: programs see the cache's until it is dropped.
+  void DamageUnderCache(uint64_t offset, char new_value) { under_cache_[offset] = new_value; }
+
+  // The cache drops all that is clean, so that programs see the medium's bytes.
+  void DropCache();
+
+  // What is on the medium: as Read, and damage that the cache hides.
+  void ReadMedium(uint64_t offset, absl::Span<char> out) const;
+
   // Cuts the file, on the medium too.
   void Shrink(uint64_t size);
 
@@ -85,7 +94,8 @@ class DiskFile {
   uint64_t durable_size_ = 0;
   uint64_t writes_ = 0;
   OldSectors unsynced_;  // the medium's bytes of sectors that differ from what programs see
-  OldSectors lost_;      // the same, of sectors that a failed sync marked clean
+  std::map<uint64_t, char> under_cache_;  // by offset
+  OldSectors lost_;                       // the same, of sectors that a failed sync marked clean
 };
 
 }  // namespace walden::testing

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "engine/error.h"
@@ -142,7 +143,11 @@ absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::OpenFile(const std::strin
   if (absl::Status status = Begin(file_op::kOpen, path); !status.ok()) return status;
   NodePtr node = Find(path);
   if (node == nullptr) return FileError(ENOENT, "open", path);
-  if (node->is_directory) return FileError(EISDIR, "open", path);
+  if (node->is_directory) {
+    return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                     absl::StrCat(path, " is a directory where a regular file belongs"),
+                     {{"file", path}, {"offset", "0"}});
+  }
   return NewHandle(std::move(node), path, mode);
 }
 
@@ -197,6 +202,7 @@ absl::Status FaultFileSystem::Rename(const std::string& from, const std::string&
   });
   if (!status.ok()) return status;
   if (node == nullptr || new_parent == nullptr) return FileError(ENOENT, "rename", from);
+  if (VolumeOf(from) != VolumeOf(to)) return FileError(EXDEV, "rename", from);
   if (possible) rename();
   return absl::OkStatus();
 }
@@ -280,8 +286,41 @@ void FaultFileSystem::SetTime(absl::Time now) {
 absl::StatusOr<uint64_t> FaultFileSystem::FreeBytes(const std::string& path) {
   absl::MutexLock lock(&mu_);
   if (Find(path) == nullptr) return FileError(ENOENT, "statvfs", path);
+  if (const MountedVolume* volume = VolumeOf(path)) return volume->free_bytes;
   const uint64_t used = UsedLocked();
   return capacity_ > used ? capacity_ - used : 0;
+}
+
+absl::StatusOr<uint64_t> FaultFileSystem::TotalBytes(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  if (Find(path) == nullptr) return FileError(ENOENT, "statvfs", path);
+  const MountedVolume* const volume = VolumeOf(path);
+  return volume == nullptr ? volume_bytes_ : volume->total_bytes;
+}
+
+void FaultFileSystem::Mount(const std::string& directory, uint64_t total_bytes,
+                            uint64_t free_bytes) {
+  absl::MutexLock lock(&mu_);
+  mounted_.push_back({directory, total_bytes, free_bytes});
+}
+
+const FaultFileSystem::MountedVolume* FaultFileSystem::VolumeOf(const std::string& path) const {
+  for (const MountedVolume& volume : mounted_) {
+    if (path == volume.directory || absl::StartsWith(path, volume.directory + "/")) return &volume;
+  }
+  return nullptr;
+}
+
+void FaultFileSystem::SetVolumeBytes(uint64_t bytes) {
+  absl::MutexLock lock(&mu_);
+  volume_bytes_ = bytes;
+}
+
+absl::StatusOr<FileSystem::EntryKind> FaultFileSystem::KindOf(const std::string& path) {
+  absl::MutexLock lock(&mu_);
+  const NodePtr node = Find(path);
+  if (node == nullptr) return FileError(ENOENT, "lstat", path);
+  return node->is_directory ? EntryKind::kDirectory : EntryKind::kFile;
 }
 
 }  // namespace walden::testing

@@ -106,6 +106,13 @@ class FaultFileSystem final : public FileSystem {
   void SetCapacity(uint64_t bytes);
   uint64_t UsedBytes() const;
 
+  // Size of the file system, as programs are told; very large at first.
+  void SetVolumeBytes(uint64_t bytes);
+
+  // The directory becomes the root of another file system, with this size and room. Its room does
+  // not shrink by what is written.
+  void Mount(const std::string& directory, uint64_t total_bytes, uint64_t free_bytes);
+
   // What files that are written from now on were last written at; the epoch at first.
   void SetTime(absl::Time now);
 
@@ -114,6 +121,9 @@ class FaultFileSystem final : public FileSystem {
   void FlipBit(const std::string& path, uint64_t offset, int bit);
   void SetByte(const std::string& path, uint64_t offset, char value);
   void ShrinkSize(const std::string& path, uint64_t bytes);  // by so many
+  // On the medium: programs see what the cache holds until power is cut, but for those that open
+  // the file to read from the medium.
+  void FlipBitUnderCache(const std::string& path, uint64_t offset, int bit);
   std::string ReadWhole(const std::string& path) const;
   bool Exists(const std::string& path) const;
   bool HasUnsynced(const std::string& path) const;
@@ -141,6 +151,8 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<uint64_t> FileSize(const std::string& path) override;
   absl::StatusOr<absl::Time> LastWritten(const std::string& path) override;
   absl::StatusOr<uint64_t> FreeBytes(const std::string& path) override;
+  absl::StatusOr<uint64_t> TotalBytes(const std::string& path) override;
+  absl::StatusOr<EntryKind> KindOf(const std::string& path) override;
 
  private:
   struct Node;
@@ -219,6 +231,15 @@ class FaultFileSystem final : public FileSystem {
   uint64_t changes_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t write_back_percent_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t capacity_ ABSL_GUARDED_BY(mu_) = UINT64_MAX;
+  struct MountedVolume {
+    std::string directory;
+    uint64_t total_bytes = 0;
+    uint64_t free_bytes = 0;
+  };
+  // Null: the path is not on one that was mounted.
+  const MountedVolume* VolumeOf(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<MountedVolume> mounted_ ABSL_GUARDED_BY(mu_);
+  uint64_t volume_bytes_ ABSL_GUARDED_BY(mu_) = uint64_t{1} << 50;
   std::function<void(const std::string&)> trace_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -293,6 +293,14 @@ void FaultFileSystem::SetByte(const std::string& path, uint64_t offset, char val
   MustFind(path).file.Damage(offset, value);
 }
 
+void FaultFileSystem::FlipBitUnderCache(const std::string& path, uint64_t offset, int bit) {
+  absl::MutexLock lock(&mu_);
+  DiskFile& file = MustFind(path).file;
+  char byte;
+  file.ReadMedium(offset, absl::MakeSpan(&byte, 1));
+  file.DamageUnderCache(offset, static_cast<char>(byte ^ (1 << bit)));
+}
+
 void FaultFileSystem::ShrinkSize(const std::string& path, uint64_t bytes) {
   absl::MutexLock lock(&mu_);
   DiskFile& file = MustFind(path).file;

@@ -81,7 +81,11 @@ class FaultFileSystem::OpenedFile final : public File {
     const size_t part = offset >= size ? 0 : std::min<uint64_t>(out.size(), size - offset);
     absl::Status status = disk_->CheckReadable(*node_, path_, offset, part);
     if (!status.ok()) return status;
-    node_->file.Read(offset, out.first(part));
+    if (mode_ == OpenMode::kReadFromMedium) {
+      node_->file.ReadMedium(offset, out.first(part));
+    } else {
+      node_->file.Read(offset, out.first(part));
+    }
     return part;
   }
 
@@ -103,6 +107,15 @@ class FaultFileSystem::OpenedFile final : public File {
 
   absl::StatusOr<std::unique_ptr<Mapping>> Map() override;
 
+  absl::Status CheckInPlace(const std::string& path, uint64_t size) const override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (absl::Status status = CheckAlive(file_op::kRead); !status.ok()) return status;
+    if (disk_->Find(path) == node_ && node_->file.size() >= size) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                     absl::StrCat(path, " was cut, removed or replaced while it was open"),
+                     {{"file", path}, {"offset", "0"}});
+  }
+
   absl::Status Close() override {
     absl::MutexLock lock(&disk_->mu_);
     if (node_ == nullptr) return absl::OkStatus();
@@ -120,7 +133,7 @@ class FaultFileSystem::OpenedFile final : public File {
   }
 
   absl::Status CheckWritable(FileOps operation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(disk_->mu_) {
-    if (mode_ == OpenMode::kReadOnly) return FileError(EBADF, FileOpName(operation), path_);
+    if (mode_ != OpenMode::kReadWrite) return FileError(EBADF, FileOpName(operation), path_);
     return CheckAlive(operation);
   }
 

@@ -104,7 +104,7 @@ TEST_F(DiskBoundsTest, AReserveOfNothingRefusesNothing) {
   LeaveFree(0);
   ASSERT_TRUE(space.Sample().ok());
   EXPECT_TRUE(space.CheckAppends().ok());
-  EXPECT_TRUE(space.CheckAllocation(kMiB).ok()) << "the allocation itself will say so";
+  EXPECT_TRUE(space.CheckAllocation("/d", kMiB).ok()) << "the allocation itself will say so";
 }
 
 TEST_F(DiskBoundsTest, ADiskThatCannotBeLookedAtKeepsWhatWasKnown) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/error.h"
+#include "engine/io/remove_tree.h"
 #include "gtest/gtest.h"
 
 namespace walden {
@@ -144,6 +145,105 @@ TEST_F(PosixFileSystemTest, AllocatedBlocksAreReal) {
   struct stat info = {};
   ASSERT_EQ(stat(Path("f").c_str(), &info), 0);
   EXPECT_GE(info.st_blocks * 512, 1 << 20) << "a sparse file";
+}
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info = {};
+  EXPECT_EQ(stat(path.c_str(), &info), 0);
+  return info.st_mode & 07777;
+}
+
+TEST_F(PosixFileSystemTest, OnlyTheOwnerMayReadWhatIsMade) {
+  const mode_t mask = umask(0);
+  EXPECT_TRUE(PosixFileSystem()->CreateFile(Path("f")).ok());
+  EXPECT_TRUE(PosixFileSystem()->CreateDirectory(Path("d")).ok());
+  EXPECT_TRUE(PosixFileSystem()->LockDirectory(Path("d")).ok());
+  FileSystem* const for_group = PosixFileSystem(Access::kGroup);
+  EXPECT_TRUE(for_group->CreateFile(Path("g")).ok());
+  EXPECT_TRUE(for_group->CreateDirectory(Path("e")).ok());
+  umask(mask);
+  EXPECT_EQ(ModeOf(Path("f")), 0600u);
+  EXPECT_EQ(ModeOf(Path("d")), 0700u);
+  EXPECT_EQ(ModeOf(Path("d/LOCK")), 0600u);
+  EXPECT_EQ(ModeOf(Path("g")), 0640u);
+  EXPECT_EQ(ModeOf(Path("e")) & 0777, 0750u);
+}
+
+TEST_F(PosixFileSystemTest, ADirectoryThatEverybodyMayReadIsTightened) {
+  ASSERT_EQ(chmod(root_.c_str(), 0755), 0);
+  EXPECT_TRUE(*TightenDirectory(root_, Access::kGroup));
+  EXPECT_EQ(ModeOf(root_), 0750u);
+  EXPECT_TRUE(*TightenDirectory(root_, Access::kOwner));
+  EXPECT_EQ(ModeOf(root_), 0700u);
+  EXPECT_FALSE(*TightenDirectory(root_, Access::kOwner));
+  EXPECT_FALSE(TightenDirectory(Path("none"), Access::kOwner).ok());
+}
+
+TEST_F(PosixFileSystemTest, WhatIsNoRegularFileIsRefusedAndNotWaitedFor) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  ASSERT_EQ(mkdir(Path("directory").c_str(), 0700), 0);
+  ASSERT_EQ(symlink("/dev/zero", Path("device").c_str()), 0);
+  for (const std::string name : {"fifo", "directory", "device"}) {
+    for (const auto mode : {FileSystem::OpenMode::kReadOnly, FileSystem::OpenMode::kReadWrite,
+                            FileSystem::OpenMode::kReadFromMedium}) {
+      const auto file = PosixFileSystem()->OpenFile(Path(name), mode);
+      EXPECT_TRUE(absl::IsDataLoss(file.status())) << name << ": " << file.status();
+      EXPECT_NE(file.status().message().find(name), absl::string_view::npos) << file.status();
+    }
+  }
+  ASSERT_TRUE(PosixFileSystem()->CreateFile(Path("file")).ok());
+  ASSERT_EQ(symlink(Path("file").c_str(), Path("link").c_str()), 0);
+  EXPECT_TRUE(PosixFileSystem()->OpenFile(Path("link"), FileSystem::OpenMode::kReadWrite).ok());
+}
+
+TEST_F(PosixFileSystemTest, AFileKnowsWhetherItStillHasItsNameAndItsBytes) {
+  auto file = PosixFileSystem()->CreateFile(Path("f"));
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->Allocate(8192).ok());
+  EXPECT_TRUE((*file)->CheckInPlace(Path("f"), 8192).ok());
+  ASSERT_EQ(truncate(Path("f").c_str(), 4096), 0);
+  EXPECT_TRUE(absl::IsDataLoss((*file)->CheckInPlace(Path("f"), 8192)));
+  EXPECT_TRUE((*file)->CheckInPlace(Path("f"), 4096).ok());
+  ASSERT_EQ(rename(Path("f").c_str(), Path("moved").c_str()), 0);
+  EXPECT_TRUE(absl::IsDataLoss((*file)->CheckInPlace(Path("f"), 4096)));
+  ASSERT_TRUE(PosixFileSystem()->CreateFile(Path("f")).ok());
+  EXPECT_TRUE(absl::IsDataLoss((*file)->CheckInPlace(Path("f"), 0)));
+}
+
+TEST_F(PosixFileSystemTest, ReadingFromTheMediumReturnsWhatWasWritten) {
+  auto file = PosixFileSystem()->CreateFile(Path("f"));
+  ASSERT_TRUE(file.ok());
+  std::string bytes;
+  for (int i = 0; i < 700'001; ++i) bytes.push_back(static_cast<char>(i * 7 + i / 251));
+  ASSERT_TRUE((*file)->Write(0, {bytes}).ok());
+  const auto medium = PosixFileSystem()->OpenFile(Path("f"), FileSystem::OpenMode::kReadFromMedium);
+  ASSERT_TRUE(medium.ok()) << medium.status();
+  for (const uint64_t offset : {0, 1, 4095, 4096, 262'143, 500'000, 700'000, 700'001, 800'000}) {
+    for (const size_t length : {1, 4096, 5000, 300'000, 800'000}) {
+      std::string read(length, '?');
+      const auto got = (*medium)->Read(offset, absl::MakeSpan(read.data(), length));
+      ASSERT_TRUE(got.ok()) << got.status();
+      const std::string expected = offset >= bytes.size() ? "" : bytes.substr(offset, length);
+      ASSERT_EQ(*got, expected.size()) << length << " at " << offset;
+      ASSERT_EQ(read.substr(0, *got), expected) << length << " at " << offset;
+    }
+  }
+}
+
+TEST_F(PosixFileSystemTest, RemovingATreeLeavesAloneWhatLinksInItNameAndEmptiesWhatItIsALinkTo) {
+  namespace fs = std::filesystem;
+  fs::create_directories(Path("elsewhere/inner"));
+  fs::create_directories(Path("kept"));
+  ASSERT_TRUE(PosixFileSystem()->CreateFile(Path("kept/file")).ok());
+  ASSERT_TRUE(PosixFileSystem()->CreateFile(Path("elsewhere/inner/file")).ok());
+  fs::create_directory_symlink(Path("kept"), Path("elsewhere/link"));
+  fs::create_directory_symlink(Path("elsewhere"), Path("tree"));
+  const absl::Status status = RemoveTree(PosixFileSystem(), Path("tree"));
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_FALSE(fs::exists(fs::symlink_status(Path("tree"))));
+  EXPECT_TRUE(fs::is_empty(Path("elsewhere")));
+  EXPECT_TRUE(fs::exists(Path("kept/file")));
+  EXPECT_TRUE(RemoveTree(PosixFileSystem(), Path("tree")).ok()) << "it is gone";
 }
 
 }  // namespace
