@@ -18,7 +18,7 @@ uint64_t ResumeAt(uint64_t reserve_bytes) {
 }  // namespace
 
 DiskSpace::DiskSpace(FileSystem* file_system, std::string directory, uint64_t reserve_bytes)
-    : file_system_(file_system), directory_(std::move(directory)), reserve_bytes_(reserve_bytes) {
+    : file_system_(file_system), directory_(std::move(directory)), configured_(reserve_bytes) {
   // Whoever samples next hears of an error that stays.
   (void)Sample();
 }
@@ -40,7 +40,7 @@ void DiskSpace::Note(uint64_t free) const {
 }
 
 absl::Status DiskSpace::CheckAllocation(const std::string& directory, uint64_t bytes) const {
-  if (reserve_bytes_.load(std::memory_order_relaxed) == 0) return absl::OkStatus();
+  if (configured_.load(std::memory_order_relaxed) == 0) return absl::OkStatus();
   const absl::StatusOr<uint64_t> free = file_system_->FreeBytes(directory);
   if (!free.ok()) return free.status();
   const absl::StatusOr<uint64_t> total = file_system_->TotalBytes(directory);

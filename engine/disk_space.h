@@ -33,9 +33,11 @@ class DiskSpace {
   // which need not be that of this object's. DISK_RESERVE if less than the reserve would stay free.
   absl::Status CheckAllocation(const std::string& directory, uint64_t bytes) const;
 
-  // What stays free: as configured, but never more than a quarter of the disk, so that small disks
-  // can be used. Holds from the next look on.
-  void set_reserve_bytes(uint64_t bytes) { reserve_bytes_.store(bytes); }
+  // Both hold from the next look on.
+  void set_reserve_bytes(uint64_t bytes) { configured_.store(bytes); }
+  // Whether the reserve is at most a quarter of the disk: for one that nobody chose, so that it
+  // leaves a small disk usable.
+  void set_at_most_a_quarter(bool is) { at_most_a_quarter_.store(is); }
   uint64_t reserve_bytes() const { return ReserveOn(total_bytes_.load(std::memory_order_relaxed)); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
   bool is_low() const { return is_low_.load(std::memory_order_relaxed); }
@@ -46,12 +48,15 @@ class DiskSpace {
   static absl::Status Low(const std::string& directory, uint64_t free, uint64_t reserve,
                           uint64_t wanted_bytes);
   uint64_t ReserveOn(uint64_t total_bytes) const {
-    return std::min(reserve_bytes_.load(std::memory_order_relaxed), total_bytes / 4);
+    const uint64_t bytes = configured_.load(std::memory_order_relaxed);
+    return at_most_a_quarter_.load(std::memory_order_relaxed) ? std::min(bytes, total_bytes / 4)
+                                                              : bytes;
   }
 
   FileSystem* const file_system_;
   const std::string directory_;
-  std::atomic<uint64_t> reserve_bytes_;                    // as configured
+  std::atomic<uint64_t> configured_;
+  std::atomic<bool> at_most_a_quarter_{false};
   mutable std::atomic<uint64_t> total_bytes_{UINT64_MAX};  // unknown until the first look
   mutable std::atomic<uint64_t> free_bytes_{UINT64_MAX};   // unknown until the first look
   mutable std::atomic<bool> is_low_{false};

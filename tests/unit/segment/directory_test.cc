@@ -218,9 +218,12 @@ TEST_F(RoomTest, ARegionsOwnDiskIsTheOneWhoseRoomCounts) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("/data/ns/7"));
 }
 
-TEST_F(RoomTest, TheReserveOfASmallDiskIsAQuarterOfIt) {
+TEST_F(RoomTest, TheReserveThatNobodyChoseIsAtMostAQuarterOfTheDisk) {
   disk_.Mount("/data", /*total_bytes=*/64 << 20, /*free_bytes=*/32 << 20);
-  const DiskSpace space(&disk_, "/data", 256 << 20);
+  DiskSpace space(&disk_, "/data", 256 << 20);
+  EXPECT_FALSE(space.CheckAppends().ok()) << "as configured";
+  space.set_at_most_a_quarter(true);
+  ASSERT_TRUE(space.Sample().ok());
   EXPECT_EQ(space.reserve_bytes(), 16u << 20);
   EXPECT_TRUE(space.CheckAppends().ok());
   EXPECT_TRUE(space.CheckAllocation("/data", 16 << 20).ok());
