@@ -26,6 +26,7 @@ void AddDropCommand(CLI::App& app, Program& program);
 void AddStatsCommand(CLI::App& app, Program& program);
 void AddHealthCommand(CLI::App& app, Program& program);
 void AddInspectCommand(CLI::App& app, Program& program);
+void AddAdoptCommand(CLI::App& app, Program& program);
 void AddMigrateCommand(CLI::App& app, Program& program);
 void AddImportCommand(CLI::App& app, Program& program);
 void AddTokenCommand(CLI::App& app, Program& program);

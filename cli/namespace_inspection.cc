@@ -77,7 +77,7 @@ Json FileJson(const CheckedFile& file) {
 size_t DamageCount(const InspectedNamespace& space) {
   size_t count = 0;
   for (const CheckedFile& file : space.files) count += file.damage.size();
-  return count == 0 && !space.opened.ok() ? 1 : count;
+  return count == 0 && !(space.opened.ok() && space.checked.ok()) ? 1 : count;
 }
 
 std::string InspectionText(const InspectedNamespace& space) {
@@ -91,6 +91,9 @@ std::string InspectionText(const InspectedNamespace& space) {
     absl::StrAppend(&text, "RocksDB cannot be opened, what follows comes from single files: ",
                     space.opened.message(), "\n");
   }
+  if (!space.checked.ok()) {
+    absl::StrAppend(&text, "not as Walden left it: ", space.checked.message(), "\n");
+  }
   for (const std::string& part : {TablesText(space), FilesText(space), FindingsText(space)}) {
     if (!part.empty()) absl::StrAppend(&text, "\n", part);
   }
@@ -103,6 +106,7 @@ Json InspectionJson(const InspectedNamespace& space) {
   json["namespace_ids"] = Json::array();
   for (const NamespaceId id : space.namespace_ids) json["namespace_ids"].push_back(int{id});
   if (!space.opened.ok()) json["open_error"] = std::string(space.opened.message());
+  if (!space.checked.ok()) json["check_error"] = std::string(space.checked.message());
   json["tables"] = Json::array();
   for (const InspectedTable& table : space.tables) {
     json["tables"].push_back({{"region_id", table.region},

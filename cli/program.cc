@@ -104,6 +104,7 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddStatsCommand(app, program);
   AddHealthCommand(app, program);
   AddInspectCommand(app, program);
+  AddAdoptCommand(app, program);
   AddMigrateCommand(app, program);
   AddImportCommand(app, program);
   AddTokenCommand(app, program);

@@ -58,12 +58,14 @@ absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::st
   const auto names = files->ListDirectory(directory);
   if (absl::IsNotFound(names.status())) return StoredEngine::kNone;
   if (!names.ok()) return names.status();
-  const bool is_rocksdb = Has(*names, "CURRENT");
+  // A RocksDB that lost its CURRENT is one still.
+  const bool is_rocksdb = Has(*names, "CURRENT") || Has(*names, "walden_files");
   const bool is_segment = std::any_of(names->begin(), names->end(), IsRegionName);
   if (is_rocksdb && is_segment) {
-    return WrongEngine(directory,
-                       "holds both a RocksDB (CURRENT) and directories of regions: move away "
-                       "whichever of the two does not belong there");
+    return WrongEngine(
+        directory,
+        "holds both a RocksDB (CURRENT, walden_files) and directories of regions: move away "
+        "whichever of the two does not belong there");
   }
   return is_rocksdb   ? StoredEngine::kRocksdb
          : is_segment ? StoredEngine::kSegment

@@ -23,8 +23,8 @@ inline constexpr absl::string_view kBeforeMigrationSuffix = ".before-migration";
 // A file in a namespace's directory while a restore into it is not finished.
 inline constexpr absl::string_view kRestoringFile = "RESTORING";
 
-// Segment: has a region's directory. RocksDB: has a CURRENT file. kNone if it has neither or is not
-// there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
+// Segment: has a region's directory. RocksDB: has a CURRENT file or Walden's companion of one.
+// kNone if it has neither or is not there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
 absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::string& directory);
 
 // FAILED_PRECONDITION (WRONG_ENGINE) if a restore into the directory was not finished: nobody but

@@ -10,6 +10,8 @@
 
 namespace walden::rocks {
 
+inline constexpr char kReserveFile[] = "walden_reserve";
+
 class DiskReserve {
  public:
   // Nothing is made yet. `bytes` 0: there is no reserve.

@@ -13,16 +13,30 @@
 namespace walden::rocks {
 namespace {
 
-absl::Status CheckTableFile(const rocksdb::Options& options, const std::string& directory,
-                            const std::string& shown_directory, CheckedFile& file) {
+rocksdb::Status VerifyTable(const rocksdb::Options& options, const std::string& path,
+                            uint64_t& entries) {
   rocksdb::SstFileReader reader(options);
-  rocksdb::Status status = reader.Open(absl::StrCat(directory, "/", file.name));
-  if (status.ok()) {
-    file.entries = reader.GetTableProperties()->num_entries;
-    status = reader.VerifyChecksum();
+  const rocksdb::Status status = reader.Open(path);
+  if (!status.ok()) return status;
+  entries = reader.GetTableProperties()->num_entries;
+  return reader.VerifyChecksum();
+}
+
+}  // namespace
+
+absl::Status CheckTableFile(rocksdb::Env* env, const std::string& directory,
+                            const std::string& shown_directory, CheckedFile& file) {
+  const std::string path = absl::StrCat(directory, "/", file.name);
+  rocksdb::Options options = MakeOptions(RocksdbTuning(), env, nullptr);
+  options.use_direct_reads = true;
+  rocksdb::Status status = VerifyTable(options, path, file.entries);
+  if (!status.ok() && !status.IsCorruption() && !status.IsPathNotFound()) {
+    // A file system without direct reads.
+    options.use_direct_reads = false;
+    status = VerifyTable(options, path, file.entries);
   }
   if (status.ok()) return absl::OkStatus();
-  if (!status.IsCorruption()) return FromRocks(status, "reading " + file.name, shown_directory);
+  if (!IsDamage(status)) return FromRocks(status, "reading " + file.name, shown_directory);
   DamagedRange damage = PlaceOf(status, shown_directory);
   damage.file = absl::StrCat(shown_directory, "/", file.name);
   if (damage.length == 0) damage.length = file.bytes - std::min(file.bytes, damage.offset);
@@ -30,11 +44,10 @@ absl::Status CheckTableFile(const rocksdb::Options& options, const std::string& 
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::StatusOr<std::vector<CheckedFile>> CheckFiles(
     FileSystem* files, rocksdb::Env* env, const std::string& directory,
-    const std::string& shown_directory, absl::FunctionRef<bool(uint64_t, uint64_t)> progress) {
+    const std::string& shown_directory, const KnownLogs& known,
+    absl::FunctionRef<bool(uint64_t, uint64_t)> progress) {
   const auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();
   std::vector<CheckedFile> checked;
@@ -50,13 +63,12 @@ absl::StatusOr<std::vector<CheckedFile>> CheckFiles(
     checked.push_back({.name = name, .bytes = *size});
     total += *size;
   }
-  const auto scan = ScanWals(files, directory, [](const WalRecord&) { return true; });
+  const auto scan = ScanWals(files, directory, known, [](const WalRecord&) { return true; });
   if (!scan.ok()) return scan.status();
-  const rocksdb::Options options = MakeOptions(RocksdbTuning(), env, nullptr);
   uint64_t done = 0;
   for (CheckedFile& file : checked) {
     if (absl::EndsWith(file.name, ".sst")) {
-      const absl::Status status = CheckTableFile(options, directory, shown_directory, file);
+      const absl::Status status = CheckTableFile(env, directory, shown_directory, file);
       if (!status.ok()) return status;
     }
     for (const WalPlace& place : scan->damage) {

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "engine/rocksdb/wal_repair.h"
 
 namespace rocksdb {
 class Env;
@@ -26,10 +27,18 @@ struct CheckedFile {
   uint64_t torn_end = 0;
 };
 
-// All table files and write-ahead logs, by name. `progress` is told the bytes done so far and all
+// Reads a table file from the disk, past RocksDB's cache and, where the file system can, past the
+// operating system's. Sets entries and damage of `file`, whose name and size are known. A file that
+// is missing is damage.
+absl::Status CheckTableFile(rocksdb::Env* env, const std::string& directory,
+                            const std::string& shown_directory, CheckedFile& file);
+
+// All table files and write-ahead logs, by name; what is known of the logs is held against them.
+// `progress` is told the bytes done so far and all
 // bytes, and returns false to stop early. UNAVAILABLE on an I/O error.
 absl::StatusOr<std::vector<CheckedFile>> CheckFiles(
     FileSystem* files, rocksdb::Env* env, const std::string& directory,
-    const std::string& shown_directory, absl::FunctionRef<bool(uint64_t, uint64_t)> progress);
+    const std::string& shown_directory, const KnownLogs& known,
+    absl::FunctionRef<bool(uint64_t, uint64_t)> progress);
 
 }  // namespace walden::rocks

@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/rocksdb/companion_file.h"
+#include "engine/rocksdb/companion_format.h"
+#include "engine/rocksdb/directory_check.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/options.h"
 #include "engine/rocksdb/status.h"
@@ -46,19 +49,45 @@ absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedName
   return status;
 }
 
+// Whether the directory is as its companion file says, whatever namespace that names. OK without
+// one.
+absl::Status CompareWithCompanion(FileSystem* files, const std::string& directory,
+                                  KnownLogs& logs) {
+  const auto companion = ReadCompanion(files, directory, directory);
+  if (!companion.ok() || !*companion) return companion.status();
+  const CheckedPlace place = {.files = files,
+                              .directory = directory,
+                              .shown_directory = directory,
+                              .namespace_id = (*companion)->namespace_id,
+                              .namespace_name = (*companion)->namespace_name};
+  auto checked = CheckDirectory(place);
+  if (!checked.ok()) return checked.status();
+  logs = std::move(checked->logs);
+  if (!checked->companion || checked->companion->state == Companion::State::kTaking) {
+    return absl::OkStatus();
+  }
+  return CheckLogBytes(place, *checked->companion);
+}
+
 }  // namespace
 
 absl::StatusOr<bool> IsRocksdbDirectory(FileSystem* files, const std::string& directory) {
   const auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();
-  return std::find(names->begin(), names->end(), "CURRENT") != names->end();
+  const auto has = [&](absl::string_view name) {
+    return std::find(names->begin(), names->end(), name) != names->end();
+  };
+  return has("CURRENT") || has(kCompanionFile);
 }
 
 absl::StatusOr<InspectedNamespace> InspectNamespace(FileSystem* files, rocksdb::Env* env,
                                                     const std::string& directory) {
   InspectedNamespace inspected;
+  KnownLogs logs;
+  inspected.checked = CompareWithCompanion(files, directory, logs);
+  if (absl::IsUnavailable(inspected.checked)) return inspected.checked;
   auto checked =
-      CheckFiles(files, env, directory, directory, [](uint64_t, uint64_t) { return true; });
+      CheckFiles(files, env, directory, directory, logs, [](uint64_t, uint64_t) { return true; });
   if (!checked.ok()) return checked.status();
   inspected.files = *std::move(checked);
   const auto evidence = files->ListDirectory(absl::StrCat(directory, "/evidence"));

@@ -21,13 +21,15 @@ struct InspectedTable {
 struct InspectedNamespace {
   // Not OK: RocksDB cannot open the directory, and what follows comes from its files one by one.
   absl::Status opened;
+  // Not OK: the directory is not as its companion file says (directory_check.h).
+  absl::Status checked;
   std::vector<NamespaceId> namespace_ids;  // in log keys; more than one in HoraeDB's directories
   std::vector<InspectedTable> tables;      // of all of them, by region and table
   std::vector<CheckedFile> files;
   std::vector<std::string> evidence_files;  // what earlier openings cut off
 };
 
-// Whether it looks like RocksDB's: has a CURRENT file.
+// Whether it looks like RocksDB's: has a CURRENT file or a companion file.
 absl::StatusOr<bool> IsRocksdbDirectory(FileSystem* files, const std::string& directory);
 
 // UNAVAILABLE on an I/O error. `env` null: RocksDB's own, which must see the same files.

@@ -133,6 +133,41 @@ Entry ProducerEntry(RegionId region, const ProducerBatch& batch) {
           Writer().U8(kValueVersion).U64(batch.first).U64(batch.last).Take()};
 }
 
+Entry CompanionEntry(uint64_t salt) {
+  return {Meta(KeyType::kCompanion).U8(kKeyVersion).Take(),
+          Writer().U8(kValueVersion).U64(salt).Take()};
+}
+
+Entry AppendTimeEntry(const AppendTime& time) {
+  return {Meta(KeyType::kAppendTime)
+              .U64(time.region)
+              .U64(time.table)
+              .U64(time.unix_micros)
+              .U8(kKeyVersion)
+              .Take(),
+          Writer().U8(kValueVersion).U64(time.first).Take()};
+}
+
+Entry ProducersIssuedEntry(const ProducersIssued& issued) {
+  return {Meta(KeyType::kProducerIssued).U64(issued.region).U8(kKeyVersion).Take(),
+          Writer().U8(kValueVersion).U64(issued.through).Take()};
+}
+
+Entry ProducerBatchEntry(const StoredProducerBatch& batch) {
+  Writer value;
+  value.U8(kValueVersion).U64(batch.order);
+  for (const StoredProducerBatch::Part& part : batch.parts) {
+    value.U64(part.table).U64(part.first).U64(part.last);
+  }
+  return {Meta(KeyType::kProducerBatch)
+              .U64(batch.region)
+              .U64(batch.producer)
+              .U64(batch.sequence)
+              .U8(kKeyVersion)
+              .Take(),
+          value.Take()};
+}
+
 std::optional<TableNumber> DecodeMaxSeq(absl::string_view key, absl::string_view value) {
   if (!IsMeta(KeyType::kMaxSeq, key, kMaxSeqKeyBytes, value, kMaxSeqValueBytes)) {
     return std::nullopt;
@@ -172,6 +207,51 @@ std::optional<ProducerBatch> DecodeProducer(absl::string_view key, absl::string_
                        .sequence = U64At(key, kMetaPrefixBytes + 3 * kIdBytes),
                        .first = U64At(value, kVersionBytes),
                        .last = U64At(value, kVersionBytes + kSequenceBytes)};
+}
+
+std::optional<uint64_t> DecodeCompanion(absl::string_view key, absl::string_view value) {
+  if (!IsMeta(KeyType::kCompanion, key, kCompanionKeyBytes, value, kCompanionValueBytes)) {
+    return std::nullopt;
+  }
+  return U64At(value, kVersionBytes);
+}
+
+std::optional<AppendTime> DecodeAppendTime(absl::string_view key, absl::string_view value) {
+  if (!IsMeta(KeyType::kAppendTime, key, kAppendTimeKeyBytes, value, kAppendTimeValueBytes)) {
+    return std::nullopt;
+  }
+  return AppendTime{.region = U64At(key, kMetaPrefixBytes),
+                    .table = U64At(key, kMetaPrefixBytes + kIdBytes),
+                    .unix_micros = U64At(key, kMetaPrefixBytes + 2 * kIdBytes),
+                    .first = U64At(value, kVersionBytes)};
+}
+
+std::optional<ProducersIssued> DecodeProducersIssued(absl::string_view key,
+                                                     absl::string_view value) {
+  if (!IsMeta(KeyType::kProducerIssued, key, kProducerIssuedKeyBytes, value,
+              kProducerIssuedValueBytes)) {
+    return std::nullopt;
+  }
+  return ProducersIssued{U64At(key, kMetaPrefixBytes), U64At(value, kVersionBytes)};
+}
+
+std::optional<StoredProducerBatch> DecodeProducerBatch(absl::string_view key,
+                                                       absl::string_view value) {
+  if (value.size() < kProducerBatchFixedBytes ||
+      (value.size() - kProducerBatchFixedBytes) % kProducerBatchTableBytes != 0 ||
+      !IsMeta(KeyType::kProducerBatch, key, kProducerBatchKeyBytes, value, value.size())) {
+    return std::nullopt;
+  }
+  StoredProducerBatch batch{.region = U64At(key, kMetaPrefixBytes),
+                            .producer = U64At(key, kMetaPrefixBytes + kIdBytes),
+                            .sequence = U64At(key, kMetaPrefixBytes + 2 * kIdBytes),
+                            .order = U64At(value, kVersionBytes)};
+  for (size_t at = kProducerBatchFixedBytes; at < value.size(); at += kProducerBatchTableBytes) {
+    batch.parts.push_back({.table = U64At(value, at),
+                           .first = U64At(value, at + kIdBytes),
+                           .last = U64At(value, at + kIdBytes + kSequenceBytes)});
+  }
+  return batch;
 }
 
 std::string MetaBegin(KeyType type) { return Meta(type).Take(); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "engine/producer_table.h"
@@ -54,6 +55,40 @@ Entry TableEntry(const TableMetadata& table);
 Entry ReservedEntry(TableId table, SequenceNumber through);
 Entry ProducerEntry(RegionId region, const ProducerBatch& batch);
 
+Entry CompanionEntry(uint64_t salt);
+
+// The first number of a table that was appended at a time or later.
+struct AppendTime {
+  RegionId region = 0;
+  TableId table = 0;
+  uint64_t unix_micros = 0;
+  SequenceNumber first = 0;
+};
+Entry AppendTimeEntry(const AppendTime& time);
+
+// Producer ids through `through` were issued in a region.
+struct ProducersIssued {
+  RegionId region = 0;
+  uint64_t through = 0;
+};
+Entry ProducersIssuedEntry(const ProducersIssued& issued);
+
+// A producer's batch of a region, as stored. Without tables it is a number that was passed over, or
+// (sequence 0) an id that was issued.
+struct StoredProducerBatch {
+  struct Part {
+    TableId table = 0;
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+  };
+  RegionId region = 0;
+  uint64_t producer = 0;
+  uint64_t sequence = 0;
+  uint64_t order = 0;  // rises with each batch of any producer of the region
+  std::vector<Part> parts;
+};
+Entry ProducerBatchEntry(const StoredProducerBatch& batch);
+
 struct TableNumber {
   TableId table = 0;
   SequenceNumber through = 0;
@@ -67,6 +102,12 @@ std::optional<RegionVersion> DecodeRegion(absl::string_view key, absl::string_vi
 std::optional<TableMetadata> DecodeTable(absl::string_view key, absl::string_view value);
 std::optional<TableNumber> DecodeReserved(absl::string_view key, absl::string_view value);
 std::optional<ProducerBatch> DecodeProducer(absl::string_view key, absl::string_view value);
+std::optional<uint64_t> DecodeCompanion(absl::string_view key, absl::string_view value);
+std::optional<AppendTime> DecodeAppendTime(absl::string_view key, absl::string_view value);
+std::optional<ProducersIssued> DecodeProducersIssued(absl::string_view key,
+                                                     absl::string_view value);
+std::optional<StoredProducerBatch> DecodeProducerBatch(absl::string_view key,
+                                                       absl::string_view value);
 
 // Metadata keys of one type, or of one type and region, are [begin, end).
 std::string MetaBegin(KeyType type);

@@ -25,7 +25,7 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
                              std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::Options options;
   if (env != nullptr) options.env = env;
-  options.create_if_missing = true;
+  options.create_if_missing = false;
   if (listener != nullptr) options.listeners = {std::move(listener)};
 
   // Damage: found early, and never passed over. Tails that a crash cut are judged and cut by

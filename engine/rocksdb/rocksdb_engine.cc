@@ -31,6 +31,7 @@ rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
           .observer = options.observer,
           .directory = DirectoryOf(options),
           .shown_directory = options.namespace_name,
+          .namespace_name = rocks::NamespaceNameOf(options.namespace_name),
           .namespace_id = options.namespace_id,
           .quota = options.quotas == nullptr ? nullptr : &options.quotas->whole(),
           .tuning = options.tuning};
@@ -45,32 +46,39 @@ absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RocksdbEngine>> RocksdbEngine::Open(RocksdbEngineOptions options) {
-  FileSystem* const files = options.file_system;
-  absl::Status status = CheckStoredEngine(files, options.data_directory, options.namespace_name,
-                                          StoredEngine::kRocksdb);
-  if (status.ok()) status = files->CreateDirectory(DirectoryOf(options));
-  if (status.ok()) status = files->SyncDirectory(options.data_directory);
-  if (!status.ok()) return status;
-  std::unique_ptr<DirectoryLock> lock;
-  if (!options.caller_holds_lock) {
-    auto taken = files->LockDirectory(DirectoryOf(options));
-    if (!taken.ok()) return taken.status();
-    lock = *std::move(taken);
-    status = CheckNotRestoring(files, DirectoryOf(options));
-    if (!status.ok()) return status;
-  }
-  std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options), std::move(lock)));
+  std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options)));
   // What goes wrong here is what every call answers until it goes well.
-  (void)engine->EnsureOpen();
+  const absl::Status opened = engine->EnsureOpen();
+  if (HasReason(opened, ErrorReason::kLocked) || HasReason(opened, ErrorReason::kWrongEngine)) {
+    return opened;
+  }
   return engine;
 }
 
-RocksdbEngine::RocksdbEngine(RocksdbEngineOptions options, std::unique_ptr<DirectoryLock> lock)
+RocksdbEngine::RocksdbEngine(RocksdbEngineOptions options)
     : options_(std::move(options)),
-      lock_(std::move(lock)),
       space_(std::make_shared<rocks::NamespaceState>(options_.namespace_id, EnvironmentOf(options_),
                                                      options_.background)),
       opened_(absl::UnavailableError("not opened yet")) {}
+
+absl::Status RocksdbEngine::Enter() {
+  if (entered_) return absl::OkStatus();
+  FileSystem* const files = options_.file_system;
+  absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
+                                          StoredEngine::kRocksdb);
+  if (status.ok()) status = files->CreateDirectory(DirectoryOf(options_));
+  if (status.ok()) status = files->SyncDirectory(options_.data_directory);
+  if (!status.ok()) return status;
+  if (!options_.caller_holds_lock) {
+    auto taken = files->LockDirectory(DirectoryOf(options_));
+    if (!taken.ok()) return taken.status();
+    status = CheckNotRestoring(files, DirectoryOf(options_));
+    if (!status.ok()) return status;
+    lock_ = *std::move(taken);
+  }
+  entered_ = true;
+  return status;
+}
 
 RocksdbEngine::~RocksdbEngine() {
   space_->reclaimer.Stop();
@@ -80,6 +88,8 @@ RocksdbEngine::~RocksdbEngine() {
 absl::Status RocksdbEngine::EnsureOpen() {
   absl::MutexLock lock(&mutex_);
   if (opened_.ok()) return opened_;
+  opened_ = Enter();
+  if (!opened_.ok()) return opened_;
   opened_ = space_->store.Reopen(space_->store.generation());
   if (opened_.ok()) opened_ = LoadNumbers();
   opened_ = WithContext(opened_, absl::StrCat("namespace ", options_.namespace_name));

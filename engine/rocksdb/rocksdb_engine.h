@@ -50,7 +50,8 @@ struct RocksdbEngineOptions {
 class RocksdbEngine final : public LogEngine {
  public:
   // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it or a restore into it is not finished.
+  // another engine wrote it or a restore into it is not finished. Every other error is what each
+  // call answers, until a later one finds it gone.
   static absl::StatusOr<std::unique_ptr<RocksdbEngine>> Open(RocksdbEngineOptions options);
   ~RocksdbEngine() override;
 
@@ -75,8 +76,10 @@ class RocksdbEngine final : public LogEngine {
   absl::Status ReclaimNow();
 
  private:
-  RocksdbEngine(RocksdbEngineOptions options, std::unique_ptr<DirectoryLock> lock);
+  explicit RocksdbEngine(RocksdbEngineOptions options);
 
+  // Makes the directory if it is not there, and locks it.
+  absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status EnsureOpen() ABSL_LOCKS_EXCLUDED(mutex_);
   // Opens RocksDB again if a write failed since.
   absl::Status ReopenFailed();
@@ -85,10 +88,11 @@ class RocksdbEngine final : public LogEngine {
   absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const RocksdbEngineOptions options_;
-  const std::unique_ptr<DirectoryLock> lock_;
   const std::shared_ptr<rocks::NamespaceState> space_;
 
   mutable absl::Mutex mutex_;
+  bool entered_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<DirectoryLock> lock_ ABSL_GUARDED_BY(mutex_);
   absl::Status opened_ ABSL_GUARDED_BY(mutex_);
   std::set<RegionId> regions_ ABSL_GUARDED_BY(mutex_);
   uint64_t keys_read_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -124,7 +124,7 @@ absl::Status RocksdbLog::Sync() {
 absl::Status RocksdbLog::NoteDurable() {
   const absl::Status status = space_->store.Health(generation_);
   if (!status.ok() || HasUnsynced()) return status;
-  return space_->store.NoteAllDurable(generation_);
+  return space_->store.NoteDurable(generation_);
 }
 
 absl::Status RocksdbLog::Close() {

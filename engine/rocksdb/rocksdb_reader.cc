@@ -83,7 +83,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
       }
       const absl::Status status = ReadTable(*at, turn_, named->unit, budget);
       if (!status.ok()) {
-        const bool is_stored_damage = (*at)->status().IsCorruption();
+        const bool is_stored_damage = IsDamage((*at)->status());
         return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->unit) : status;
       }
       continue;

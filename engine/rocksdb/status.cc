@@ -28,6 +28,12 @@ std::string NumberBehind(absl::string_view text, absl::string_view word) {
 
 }  // namespace
 
+bool IsDamage(const rocksdb::Status& status) {
+  // A file that is missing or says what no version of RocksDB wrote is damage as well.
+  return status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
+         status.IsInvalidArgument() || status.IsNotSupported();
+}
+
 DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_directory) {
   DamagedRange place;
   place.reason = status.ToString();
@@ -60,9 +66,7 @@ absl::Status DamageError(const DamagedRange& damage, absl::string_view remedy) {
 absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what,
                        absl::string_view shown_directory) {
   if (status.ok()) return absl::OkStatus();
-  // A file that is missing or says what no version of RocksDB wrote is damage as well.
-  if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
-      status.IsInvalidArgument() || status.IsNotSupported()) {
+  if (IsDamage(status)) {
     return WithContext(DamageError(PlaceOf(status, shown_directory),
                                    "Bring the file back from a copy, or drop what it held"),
                        what);

@@ -16,6 +16,9 @@ namespace walden::rocks {
 absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what,
                        absl::string_view shown_directory);
 
+// Whether stored bytes are damaged, missing or of no known layout.
+bool IsDamage(const rocksdb::Status& status);
+
 // The place in a corruption's message: file (below `shown_directory`), offset and length, as far as
 // RocksDB tells them; the reason is the whole message. No sequence numbers.
 DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_directory);

@@ -1,24 +1,31 @@
 #include "engine/rocksdb/store.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/checksum.h"
 #include "engine/error.h"
+#include "engine/rocksdb/file_names.h"
 #include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/ledger_env.h"
 #include "engine/rocksdb/logged_numbers.h"
 #include "engine/rocksdb/status.h"
-#include "engine/rocksdb/wal_repair.h"
 
 namespace walden::rocks {
 namespace {
 
-constexpr absl::string_view kReserveFile = "walden_reserve";
 constexpr absl::string_view kRepairRemedy =
     "Bring the file back from a copy, or move the namespace's directory away to start empty";
 
 // A logged byte takes at most about so many in a buffer: small records have overhead there.
 constexpr uint64_t kMemoryPerLoggedByte = 4;
+
+uint64_t RandomSalt() {
+  std::random_device source;
+  return uint64_t{source()} << 32 | source();
+}
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
@@ -35,7 +42,6 @@ class Store::Listener final : public rocksdb::EventListener {
 
   // A log file whose writes are in tables is removed, and a power cut may undo that. It must come
   // back whole: a file that lacks its end, with younger ones that were synced, is taken for damage.
-  // (RocksDB's SyncWAL aborts the process when a write to the log has just failed.)
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     const uint64_t generation = store_.generation();
     const absl::Status synced = SyncWals(store_.env_.file_system, store_.env_.directory);
@@ -72,7 +78,7 @@ absl::Status Store::Reopen(uint64_t seen) {
   absl::MutexLock lock(&mutex_);
   if (db_ != nullptr && generation() == seen && Health(seen).ok()) return absl::OkStatus();
   if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // somebody did
-  db_.reset();
+  CloseRocks();
   const bool was_full = absl::IsResourceExhausted(Health(generation()));
   const absl::Status status = OpenLocked();
   if (status.ok() && !was_full) {
@@ -84,31 +90,72 @@ absl::Status Store::Reopen(uint64_t seen) {
 
 void Store::Shut() {
   absl::MutexLock lock(&mutex_);
+  const bool is_healthy = db_ != nullptr && Health(generation()).ok();
   db_.reset();
+  // Without this note the next opening is one after a crash, and finds the same.
+  if (is_healthy) ledger_->NoteClosed().IgnoreError();
+  CloseRocks();
   closed_ = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
                       absl::StrCat(env_.shown_directory, " was closed"));
 }
 
-absl::Status Store::RepairTail(OpeningReport& report) {
+void Store::CloseRocks() {
+  db_.reset();
+  ledger_env_.reset();
+  ledger_.reset();
+}
+
+CheckedPlace Store::Place() const {
+  return {.files = env_.file_system,
+          .directory = env_.directory,
+          .shown_directory = env_.shown_directory,
+          .namespace_id = env_.namespace_id,
+          .namespace_name = env_.namespace_name};
+}
+
+absl::StatusOr<Store::Findings> Store::Look() const {
+  const CheckedPlace place = Place();
+  auto checked = CheckDirectory(place);
+  if (!checked.ok()) return checked.status();
   LoggedNumbers numbers(env_.namespace_id, std::nullopt);
-  const auto scan = ScanWals(env_.file_system, env_.directory,
-                             [&](const WalRecord& record) { return numbers.Take(record); });
+  auto scan = ScanWals(env_.file_system, env_.directory, checked->logs,
+                       [&](const WalRecord& record) { return numbers.Take(record); });
   if (!scan.ok()) return scan.status();
-  report.bytes_scanned = scan->bytes;
   if (!scan->damage.empty()) {
-    const WalPlace& place = scan->damage.front();
-    return DamageError({.file = absl::StrCat(env_.shown_directory, "/", place.file),
-                        .offset = place.offset,
-                        .length = place.length,
+    const WalPlace& damaged = scan->damage.front();
+    return DamageError({.file = absl::StrCat(env_.shown_directory, "/", damaged.file),
+                        .offset = damaged.offset,
+                        .length = damaged.length,
                         .first = numbers.first(),
                         .last = numbers.last(),
-                        .reason = place.reason},
+                        .reason = damaged.reason},
                        kRepairRemedy);
   }
-  const absl::Status trimmed = TrimZeros(env_.file_system, env_.directory, *scan);
+  absl::Status status;
+  if (checked->companion && checked->companion->state != Companion::State::kTaking) {
+    status = CheckLogBytes(place, *checked->companion);
+  } else if (!checked->companion && !checked->is_new) {
+    status = CheckWithoutCompanion(place, env_.env);
+  }
+  if (!status.ok()) return status;
+  return Findings{*std::move(checked), *std::move(scan)};
+}
+
+absl::Status Store::Repair(const Findings& found, OpeningReport& report) {
+  FileSystem* const files = env_.file_system;
+  for (const std::string& name : found.directory.logs.leftovers) {
+    const absl::Status removed = files->RemoveFile(absl::StrCat(env_.directory, "/", name));
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  }
+  if (found.directory.manifest_end) {
+    const auto cut =
+        CutFile(files, env_.directory, found.directory.manifest, *found.directory.manifest_end);
+    if (!cut.ok()) return cut.status();
+  }
+  const absl::Status trimmed = TrimZeros(files, env_.directory, found.scan);
   if (!trimmed.ok()) return trimmed;
-  if (!scan->torn) return absl::OkStatus();
-  const auto cut = CutTornTail(env_.file_system, env_.directory, *scan);
+  if (!found.scan.torn) return absl::OkStatus();
+  const auto cut = CutTornTail(files, env_.directory, found.scan);
   if (!cut.ok()) return cut.status();
   if (cut->bytes == 0) return absl::OkStatus();
   report.outcome = OpeningReport::Outcome::kTornTail;
@@ -119,18 +166,42 @@ absl::Status Store::RepairTail(OpeningReport& report) {
   return absl::OkStatus();
 }
 
-absl::Status Store::OpenLocked() {
-  const absl::Duration start = env_.clock->Now();
-  OpeningReport report;
-  closed_ = RepairTail(report);
-  if (HasReason(closed_, ErrorReason::kDiskFull)) {
-    // A log file is made anew without its end.
-    reserve_.Spend();
-    closed_ = RepairTail(report);
+absl::Status Store::BeginLedger(const Findings& found) {
+  const auto names = env_.file_system->ListDirectory(env_.directory);
+  if (!names.ok()) return names.status();
+  Companion companion = found.directory.companion.value_or(Companion{});
+  if (!found.directory.companion) companion.salt = RandomSalt();
+  companion.namespace_id = env_.namespace_id;
+  companion.namespace_name = env_.namespace_name;
+  if (companion.state == Companion::State::kClosed) companion.state = Companion::State::kOpen;
+  companion.manifest = found.directory.durable_manifest;
+  companion.next = {};
+  companion.logs.clear();
+  companion.numbers_through = 0;
+  for (const std::string& name : *names) {
+    const FileName file = ParseFileName(name);
+    companion.numbers_through = std::max(companion.numbers_through, file.number);
+    if (file.kind != FileKind::kLog) continue;
+    // They were just synced.
+    const auto bytes = ReadWholeFile(env_.file_system, absl::StrCat(env_.directory, "/", name));
+    if (!bytes.ok()) return bytes.status();
+    companion.logs.push_back({.number = file.number, .durable = {bytes->size(), Crc32c(*bytes)}});
   }
-  if (closed_.ok()) closed_ = SyncWals(env_.file_system, env_.directory);
-  if (!closed_.ok()) return closed_;
-  rocksdb::Options options = MakeOptions(env_.tuning, env_.env, listener_);
+  std::sort(companion.logs.begin(), companion.logs.end(),
+            [](const CompanionLog& a, const CompanionLog& b) { return a.number < b.number; });
+  // The names of the logs are durable before the companion file relies on them.
+  const absl::Status synced = env_.file_system->SyncDirectory(env_.directory);
+  if (!synced.ok()) return synced;
+  auto ledger = Ledger::Begin(env_.file_system, env_.directory, std::move(companion));
+  if (!ledger.ok()) return ledger.status();
+  ledger_ = *std::move(ledger);
+  ledger_env_ = MakeLedgerEnv(env_.env, env_.directory, ledger_.get());
+  return absl::OkStatus();
+}
+
+absl::Status Store::OpenRocks(const Findings& found) {
+  rocksdb::Options options = MakeOptions(env_.tuning, ledger_env_.get(), listener_);
+  options.create_if_missing = found.directory.is_new;
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, env_.directory, &opened);
   if (status.IsNoSpace()) {
@@ -139,14 +210,51 @@ absl::Status Store::OpenLocked() {
     reserve_.Spend();
     options.avoid_flush_during_recovery = true;
     options.write_buffer_size =
-        std::max<uint64_t>(options.write_buffer_size, kMemoryPerLoggedByte * report.bytes_scanned);
+        std::max<uint64_t>(options.write_buffer_size, kMemoryPerLoggedByte * found.scan.bytes);
     status = rocksdb::DB::Open(options, env_.directory, &opened);
   }
-  if (!status.ok()) {
-    closed_ = FromRocks(status, "opening RocksDB", env_.shown_directory);
+  if (!status.ok()) return FromRocks(status, "opening RocksDB", env_.shown_directory);
+  db_.reset(opened);
+  return absl::OkStatus();
+}
+
+absl::Status Store::Pair() {
+  std::string value;
+  const Entry entry = CompanionEntry(ledger_->salt());
+  rocksdb::Status status = db_->Get({}, entry.key, &value);
+  if (status.IsNotFound() || (status.ok() && value != entry.value)) {
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    status = db_->Put(options, entry.key, entry.value);
+  }
+  if (!status.ok()) return FromRocks(status, "writing", env_.shown_directory);
+  return ledger_->NoteOpen();
+}
+
+absl::Status Store::OpenLocked() {
+  const absl::Duration start = env_.clock->Now();
+  OpeningReport report;
+  const absl::StatusOr<Findings> found = Look();
+  closed_ = found.status();
+  if (!closed_.ok()) return closed_;
+  report.bytes_scanned = found->scan.bytes;
+  const auto prepare = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    absl::Status status = Repair(*found, report);
+    if (status.ok()) status = SyncWals(env_.file_system, env_.directory);
+    return status.ok() ? BeginLedger(*found) : status;
+  };
+  closed_ = prepare();
+  if (HasReason(closed_, ErrorReason::kDiskFull)) {
+    // A log file is made anew without its end, and the companion file always is.
+    reserve_.Spend();
+    closed_ = prepare();
+  }
+  if (closed_.ok()) closed_ = OpenRocks(*found);
+  if (closed_.ok()) closed_ = Pair();
+  if (!closed_.ok()) {
+    CloseRocks();
     return closed_;
   }
-  db_.reset(opened);
   durable_.store(db_->GetLatestSequenceNumber(), std::memory_order_relaxed);
   noted_.store(durable_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   report.duration_micros =
@@ -234,27 +342,40 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
 }
 
 absl::Status Store::Sync(uint64_t generation) {
-  const absl::Status healthy = Health(generation);
-  if (!healthy.ok()) return healthy;
-  const absl::Duration began = env_.clock->Now();
-  const absl::Status synced = With([&](rocksdb::DB& db) {
-    const uint64_t before = db.GetLatestSequenceNumber();
-    const rocksdb::Status status = db.SyncWAL();
-    if (status.ok()) RaiseDurable(before);
-    return FromRocks(status, "syncing", env_.shown_directory);
+  absl::Status status = Health(generation);
+  if (!status.ok()) return status;
+  bool has_unsynced = false;
+  status = With([&](rocksdb::DB&) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    has_unsynced = ledger_->HasUnsyncedLog();
+    return absl::OkStatus();
   });
-  if (synced.ok()) env_.observer->OnSynced(env_.clock->Now() - began);
-  return synced.ok() ? synced : Fail(generation, synced);
+  if (!status.ok() || !has_unsynced) return status;
+  // Not by SyncWAL, which aborts the process if another thread's write to the log fails meanwhile.
+  rocksdb::WriteBatch nothing = NewBatch();
+  return Write(generation, nothing, /*sync=*/true);
 }
 
 absl::Status Store::NoteAllDurable(uint64_t generation) {
-  absl::Status status = Sync(generation);
+  const absl::Status status = Sync(generation);
+  return status.ok() ? NoteDurable(generation) : status;
+}
+
+absl::Status Store::NoteDurable(uint64_t generation) {
+  absl::Status status = Health(generation);
+  if (!status.ok()) return status;
   const uint64_t durable = durable_.load(std::memory_order_relaxed);
-  if (!status.ok() || noted_.load(std::memory_order_relaxed) == durable) return status;
-  rocksdb::WriteBatch note = NewBatch();
-  status = Write(generation, note, /*sync=*/true);
-  if (status.ok()) noted_.store(durable, std::memory_order_relaxed);
+  status =
+      With([&](rocksdb::DB&) ABSL_NO_THREAD_SAFETY_ANALYSIS { return ledger_->NoteLogEnds(); });
+  if (!status.ok()) return Fail(generation, status);
+  noted_.store(durable, std::memory_order_relaxed);
   return status;
+}
+
+KnownLogs Store::DurableLogs() const {
+  KnownLogs known;
+  absl::ReaderMutexLock lock(&mutex_);
+  if (ledger_ != nullptr) known.durable_ends = ledger_->LogEnds();
+  return known;
 }
 
 absl::Status Store::CheckRoom(uint64_t bytes) const {

@@ -20,9 +20,13 @@
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/observer.h"
+#include "engine/rocksdb/directory_check.h"
 #include "engine/rocksdb/disk_reserve.h"
+#include "engine/rocksdb/ledger.h"
 #include "engine/rocksdb/options.h"
+#include "engine/rocksdb/wal_repair.h"
 #include "rocksdb/db.h"
+#include "rocksdb/env.h"
 #include "rocksdb/write_batch.h"
 
 namespace walden::rocks {
@@ -36,6 +40,7 @@ class Store {
     EngineObserver* observer = EngineObserver::Nobody();
     std::string directory;
     std::string shown_directory;  // in messages and reports
+    std::string namespace_name;
     NamespaceId namespace_id = 1;
     DiskQuota* quota = nullptr;  // may be null
     RocksdbTuning tuning;
@@ -59,8 +64,8 @@ class Store {
   // Opens again if the generation is still `seen` and can take no writes, or if nothing is open.
   absl::Status Reopen(uint64_t seen) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Lets go of RocksDB; readers that are left get UNAVAILABLE. As after a crash, but for what
-  // NoteAllDurable noted.
+  // Lets go of RocksDB; readers that are left get UNAVAILABLE. If all of the log is durable, the
+  // companion file says that nothing follows. Otherwise it is as after a crash.
   void Shut() ABSL_LOCKS_EXCLUDED(mutex_);
 
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -92,13 +97,21 @@ class Store {
   // Makes everything written so far durable.
   absl::Status Sync(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Makes all of it durable, and notes so behind it: nothing up to here can pass for a torn tail.
+  // Makes all of it durable, and notes in the companion file where the log ends: nothing up to here
+  // can pass for a torn tail.
   absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Whether something is durable that NoteAllDurable did not note.
+  // Notes in the companion file how far the log is durable now, and syncs no more of it.
+  absl::Status NoteDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether more is durable than was noted.
   bool HasUnnoted() const {
     return noted_.load(std::memory_order_relaxed) != durable_.load(std::memory_order_relaxed);
   }
+
+  // How far each write-ahead log file is durable, as the companion file says. For a check of the
+  // files while they are in use.
+  KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // DISK_FULL if there is no room for `bytes` more in the log.
   absl::Status CheckRoom(uint64_t bytes) const;
@@ -116,8 +129,22 @@ class Store {
  private:
   class Listener;
 
+  // What a look at the directory found, before anything is changed.
+  struct Findings {
+    CheckedDirectory directory;
+    WalScan scan;
+  };
+
   absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status RepairTail(OpeningReport& report);
+  absl::StatusOr<Findings> Look() const;
+  // Cuts off what a crash left of the last writes.
+  absl::Status Repair(const Findings& found, OpeningReport& report);
+  absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status OpenRocks(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes database and companion file name each other.
+  absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CheckedPlace Place() const;
   absl::Status Fail(uint64_t generation, const absl::Status& cause)
       ABSL_LOCKS_EXCLUDED(state_mutex_);
   void RaiseDurable(uint64_t number);
@@ -128,12 +155,14 @@ class Store {
 
   // Held shared while RocksDB is used, exclusively while it is opened or closed.
   mutable absl::Mutex mutex_;
+  std::unique_ptr<Ledger> ledger_ ABSL_GUARDED_BY(mutex_);  // of this opening
+  std::unique_ptr<rocksdb::Env> ledger_env_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<rocksdb::DB> db_ ABSL_GUARDED_BY(mutex_);
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
 
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
-  std::atomic<uint64_t> noted_{0};    // the same, as of the last NoteAllDurable
+  std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file
 
   mutable absl::Mutex state_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(state_mutex_);

@@ -1,9 +1,13 @@
 // Verifying a region: its table files and what is logged, read again from the medium.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "engine/error.h"
 #include "engine/rocksdb/file_check.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/logged_numbers.h"
@@ -35,9 +39,10 @@ class Verifier {
     bool is_open = false;
     status = space_.store.With([&](rocksdb::DB& db) {
       is_open = true;
-      return CheckStored(db);
+      const absl::Status checked = CheckTables(db);
+      return checked.ok() && !stopped_ ? CheckStored(db) : checked;
     });
-    if (!is_open) status = CheckClosedFiles();
+    if (!is_open) status = CheckClosed(status);
     if (!status.ok() || stopped_) return status;
     progress_.bytes_total = progress_.bytes_checked;
     Tell();
@@ -57,7 +62,7 @@ class Verifier {
   absl::Status CheckLogged() {
     LoggedNumbers numbers(space_.id, region_);
     const Store::Environment& env = space_.store.environment();
-    const auto scan = ScanWals(env.file_system, env.directory,
+    const auto scan = ScanWals(env.file_system, env.directory, space_.store.DurableLogs(),
                                [&](const WalRecord& record) { return numbers.Take(record); });
     if (!scan.ok()) return scan.status();
     if (units_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *units_);
@@ -71,6 +76,48 @@ class Verifier {
     }
     progress_.bytes_checked = scan->bytes;
     return absl::OkStatus();
+  }
+
+  // The table files that hold something of the region, read from the disk: blocks that RocksDB
+  // keeps in memory do not hide that a file is damaged or missing.
+  absl::Status CheckTables(rocksdb::DB& db) {
+    const Store::Environment& env = space_.store.environment();
+    const std::string begin = RegionBegin(space_.id, region_);
+    const std::string end = RegionEnd(space_.id, region_);
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    for (const rocksdb::LiveFileMetaData& live : files) {
+      if (live.largestkey < begin || live.smallestkey >= end || stopped_) continue;
+      CheckedFile file = {.name = live.relative_filename, .bytes = live.size};
+      const absl::Status status = CheckTableFile(env.env, env.directory, shown_, file);
+      if (!status.ok()) return status;
+      if (!file.damage.empty() && IsRemovedSince(db, live)) continue;
+      for (DamagedRange& damage : file.damage) NoteTable(live, std::move(damage));
+    }
+    return absl::OkStatus();
+  }
+
+  // A compaction may have replaced it meanwhile.
+  static bool IsRemovedSince(rocksdb::DB& db, const rocksdb::LiveFileMetaData& live) {
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    return std::none_of(files.begin(), files.end(), [&](const rocksdb::LiveFileMetaData& file) {
+      return file.relative_filename == live.relative_filename;
+    });
+  }
+
+  void NoteTable(const rocksdb::LiveFileMetaData& live, DamagedRange damage) {
+    const auto oldest = DecodeLogKey(live.smallestkey);
+    const auto newest = DecodeLogKey(live.largestkey);
+    damage.first = 1;
+    damage.last = kMaxSequenceNumber;
+    if (oldest && newest && oldest->region == newest->region && oldest->table == newest->table) {
+      damage.first = oldest->sequence;
+      damage.last = newest->sequence;
+    }
+    found_in_.insert(damage.file);
+    progress_.findings.push_back(std::move(damage));
+    damaged_ = true;
   }
 
   absl::Status CheckStored(rocksdb::DB& db) {
@@ -87,7 +134,7 @@ class Verifier {
         if (!status.ok()) return status;
       }
       if (at->status().ok()) break;
-      if (!at->status().IsCorruption()) return FromRocks(at->status(), "verifying", shown_);
+      if (!IsDamage(at->status())) return FromRocks(at->status(), "verifying", shown_);
       begin = PassDamage(db, at->status());
       if (begin.empty()) break;
     }
@@ -119,7 +166,7 @@ class Verifier {
     for (const rocksdb::LiveFileMetaData& file : files) {
       if (absl::StrCat(shown_, file.name) == damage.file) behind = file.largestkey + '\0';
     }
-    progress_.findings.push_back(std::move(damage));
+    if (found_in_.insert(damage.file).second) progress_.findings.push_back(std::move(damage));
     damaged_ = true;
     return behind;
   }
@@ -142,10 +189,25 @@ class Verifier {
     }
   }
 
-  // A namespace that cannot be opened: all of it, file by file.
+  // A namespace that cannot be opened, because of `closed`: all of it, file by file.
+  absl::Status CheckClosed(const absl::Status& closed) {
+    if (!absl::IsDataLoss(closed)) return closed;
+    const absl::Status status = CheckClosedFiles();
+    if (!status.ok() || !progress_.findings.empty()) return status;
+    // No file shows by itself what is wrong: one is missing, or differs from what was durable.
+    const std::optional<ErrorInfo> info = GetErrorInfo(closed);
+    DamagedRange damage{.file = shown_, .reason = std::string(closed.message())};
+    if (info && info->metadata.contains("file")) damage.file = info->metadata.at("file");
+    if (info && info->metadata.contains("offset")) {
+      (void)absl::SimpleAtoi(info->metadata.at("offset"), &damage.offset);
+    }
+    progress_.findings.push_back(std::move(damage));
+    return absl::OkStatus();
+  }
+
   absl::Status CheckClosedFiles() {
     const Store::Environment& env = space_.store.environment();
-    const auto checked = CheckFiles(env.file_system, env.env, env.directory, shown_,
+    const auto checked = CheckFiles(env.file_system, env.env, env.directory, shown_, {},
                                     [](uint64_t, uint64_t) { return true; });
     if (!checked.ok()) return checked.status();
     progress_.bytes_checked = 0;
@@ -165,6 +227,7 @@ class Verifier {
   const std::string shown_;
   VerifyProgress progress_;
   std::map<TableId, SequenceNumber> last_;
+  std::set<std::string> found_in_;  // files with findings
   TableId table_ = 0;
   uint64_t told_at_ = 0;
   bool damaged_ = false;

@@ -105,7 +105,7 @@ WalParser::Fragment WalParser::NextFragment(absl::string_view* payload) {
   }
 }
 
-WalOutcome WalParser::Next(WalRecord& record) {
+WalOutcome WalParser::NextBytes(WalRecord& record) {
   record.batch.clear();
   record_begin_ = position_;
   for (bool inside = false;; inside = true) {
@@ -127,12 +127,18 @@ WalOutcome WalParser::Next(WalRecord& record) {
     record.batch.append(payload.data(), payload.size());
     if (fragment == Fragment::kFull || fragment == Fragment::kLast) break;
   }
+  record.begin = record_begin_;
+  record.end = position_;
+  return WalOutcome::kRecord;
+}
+
+WalOutcome WalParser::Next(WalRecord& record) {
+  const WalOutcome outcome = NextBytes(record);
+  if (outcome != WalOutcome::kRecord) return outcome;
   if (record.batch.size() < kBatchHeaderBytes) {
     Break(record_begin_, position_, "a record too short for a write", false);
     return WalOutcome::kBroken;
   }
-  record.begin = record_begin_;
-  record.end = position_;
   record.first = LittleEndian<uint64_t>(record.batch);
   record.count = LittleEndian<uint32_t>(absl::string_view(record.batch).substr(8));
   record.durable = NoteOf(record.batch);

@@ -42,7 +42,11 @@ class WalParser {
   // `bytes` is the whole file and outlives the parser.
   explicit WalParser(absl::string_view bytes) : bytes_(bytes) {}
 
+  // The next write of a write-ahead log.
   WalOutcome Next(WalRecord& record);
+  // The next record of any file of this layout (a manifest has it too): only `begin`, `end` and
+  // the bytes in `batch` are set.
+  WalOutcome NextBytes(WalRecord& record);
   const WalBreak& broken() const { return broken_; }
   uint64_t position() const { return position_; }  // behind the last record
 

@@ -17,23 +17,33 @@ constexpr absl::string_view kEvidenceDirectory = "evidence";
 // One pass over all files, as one log.
 class Scanner {
  public:
-  explicit Scanner(absl::FunctionRef<bool(const WalRecord&)> visit) : visit_(visit) {}
+  Scanner(const KnownLogs& known, absl::FunctionRef<bool(const WalRecord&)> visit)
+      : known_(known), visit_(visit) {}
 
   // False: the visitor has seen enough.
   bool File(const std::string& name, absl::string_view bytes) {
     WalParser parser(bytes);
+    const uint64_t durable = DurableEnd(name);
     WalRecord record;
     while (true) {
       switch (parser.Next(record)) {
         case WalOutcome::kEnd:
-          if (JudgesMore() && parser.position() < bytes.size()) {
+          if (parser.position() < durable) {
+            const uint64_t at = parser.position();
+            scan_.damage.push_back({name, at, durable - at, "the end that was durable is missing"});
+            next_.reset();
+          } else if (JudgesMore() && parser.position() < bytes.size()) {
             const uint64_t at = parser.position();
             scan_.zeros.push_back({name, at, bytes.size() - at, "zeros"});
           }
           return true;
         case WalOutcome::kBroken: {
           const WalBreak& broken = parser.broken();
-          if (JudgesMore()) {
+          if (broken.record_begin < durable) {
+            scan_.damage.push_back(
+                {name, broken.record_begin, broken.end - broken.record_begin, broken.reason});
+            next_.reset();
+          } else if (JudgesMore()) {
             suspects_.push_back(
                 {.place = {name, broken.record_begin, broken.end - broken.record_begin,
                            broken.reason},
@@ -78,7 +88,17 @@ class Scanner {
     suspects_.clear();
   }
 
+  uint64_t DurableEnd(const std::string& name) const {
+    const auto end = known_.durable_ends.find(name);
+    return end == known_.durable_ends.end() ? 0 : end->second;
+  }
+
   bool Take(const std::string& name, const WalRecord& record) {
+    if (next_ && record.first < *next_ && suspects_.empty()) {
+      scan_.damage.push_back(
+          {name, record.begin, record.end - record.begin, "a write that stands in the log before"});
+      return true;
+    }
     if (next_ && record.first > *next_ && JudgesMore()) {
       suspects_.push_back(
           {.place = {name, record.begin, 0, "records are missing in front of this place"},
@@ -124,6 +144,7 @@ class Scanner {
     return visit_(record);
   }
 
+  const KnownLogs& known_;
   const absl::FunctionRef<bool(const WalRecord&)> visit_;
   WalScan scan_;
   std::optional<uint64_t> next_;
@@ -199,10 +220,15 @@ absl::StatusOr<std::string> ReadWholeFile(FileSystem* files, const std::string& 
 }
 
 absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory,
+                                 const KnownLogs& known,
                                  absl::FunctionRef<bool(const WalRecord&)> visit) {
-  const auto names = files->ListDirectory(directory);
+  auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();
-  Scanner scanner(visit);
+  names->erase(
+      std::remove_if(names->begin(), names->end(),
+                     [&](const std::string& name) { return known.leftovers.contains(name); }),
+      names->end());
+  Scanner scanner(known, visit);
   scanner.scan().files = WalNames(*names);
   const std::vector<std::string> wals = scanner.scan().files;
   for (const std::string& name : wals) {
@@ -247,6 +273,19 @@ absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& direct
   if (status.ok()) status = ReplaceFile(files, directory, torn.file, *kept);
   if (!status.ok()) return status;
   return cut;
+}
+
+absl::StatusOr<CutTail> CutFile(FileSystem* files, const std::string& directory,
+                                const std::string& name, uint64_t end) {
+  auto kept = ReadWholeFile(files, absl::StrCat(directory, "/", name));
+  if (!kept.ok()) return kept.status();
+  const std::string tail = kept->substr(std::min<uint64_t>(end, kept->size()));
+  kept->resize(kept->size() - tail.size());
+  const auto evidence = SaveEvidence(files, directory, {.file = name, .offset = end}, tail);
+  if (!evidence.ok()) return evidence.status();
+  const absl::Status status = ReplaceFile(files, directory, name, *kept);
+  if (!status.ok()) return status;
+  return CutTail{.bytes = tail.size(), .evidence_file = *evidence};
 }
 
 absl::Status SyncWals(FileSystem* files, const std::string& directory) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,9 +33,18 @@ struct WalScan {
   std::vector<WalPlace> zeros;  // files that end in zeros, which were grown and never written
 };
 
-// Reads all of them and changes nothing. `visit` gets every good record up to the torn tail, behind
-// damage too; it returns false to stop early. UNAVAILABLE on an I/O error.
+// What is known of the log files beforehand.
+struct KnownLogs {
+  std::map<std::string, uint64_t> durable_ends;  // by name; what is not there is not known
+  std::set<std::string> leftovers;               // to be left out
+};
+
+// Reads all of them and changes nothing. Whatever is broken or missing below a file's durable end
+// is damage, and so are writes that a file repeats from an earlier one. `visit` gets every good
+// record up to the torn tail, behind damage too; it returns false to stop early. UNAVAILABLE on an
+// I/O error.
 absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory,
+                                 const KnownLogs& known,
                                  absl::FunctionRef<bool(const WalRecord&)> visit);
 
 struct CutTail {
@@ -44,6 +55,10 @@ struct CutTail {
 // Makes the log end in front of what is torn, durably. What is behind goes to evidence/ first.
 absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& directory,
                                     const WalScan& scan);
+
+// Makes a file end at `end`, durably. What is behind goes to evidence/ first.
+absl::StatusOr<CutTail> CutFile(FileSystem* files, const std::string& directory,
+                                const std::string& name, uint64_t end);
 
 // Takes the zeros off the ends of files, which RocksDB would stumble over.
 absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan);

@@ -101,6 +101,53 @@ class RocksdbTest(WaldenTestCase):
         self.assertEqual(shown.returncode, 4, shown.stderr)
         self.assertIn("DAMAGED", shown.stdout)
 
+    def test_a_directory_that_another_program_changed_is_refused_until_it_is_adopted(self):
+        records = self.append_numbered(self.client, 1, 7, 5)
+        directory = self.daemon.data / "default"
+        self.restart(lambda: (directory / "900000.sst").write_bytes(b"of another program"))
+        with self.assert_refused(Code.FAILED_PRECONDITION, "CHANGED_ELSEWHERE"):
+            self.client.read(1, 7)
+        self.assertTrue((directory / "900000.sst").exists())
+        self.assertIn("LOCKED", self.cli("adopt", str(directory)).stderr)
+        with stopped(self.daemon):
+            adopted = self.cli("adopt", str(directory), "--json")
+            self.assertEqual(adopted.returncode, 0, adopted.stderr)
+            self.assertEqual(
+                json.loads(adopted.stdout),
+                {"namespace": "default", "namespace_id": 1, "regions": 1, "tables": 1},
+            )
+        self.client.close()
+        self.client = self.new_client(self.daemon)
+        self.assertEqual(self.client.read(1, 7).records, records)
+        self.assertEqual(self.append_numbered(self.client, 1, 7, 1)[0][0], 6)
+
+    def test_an_id_that_was_edited_is_refused_with_both_values(self):
+        self.append_numbered(self.client, 1, 7, 5)
+        config = small_rocksdb()
+        config["namespaces"][0]["id"] = 9
+        self.restart(lambda: self.daemon.configure(config))
+        with self.assert_refused(
+            Code.FAILED_PRECONDITION, "WRONG_NAMESPACE", stored_id="1", configured_id="9"
+        ):
+            self.client.read(1, 7, namespace=9)
+        with self.assert_refused(Code.FAILED_PRECONDITION, "WRONG_NAMESPACE"):
+            self.client.append(1, 7, [b"refused"], namespace=9)
+
+    def test_a_missing_current_file_is_data_loss(self):
+        self.append_numbered(self.client, 1, 7, 5)
+        directory = self.daemon.data / "default"
+        names = lambda: sorted(path.name for path in directory.iterdir())
+        with stopped(self.daemon):
+            (directory / "CURRENT").unlink()
+            before = names()
+        self.client.close()
+        self.client = self.new_client(self.daemon)
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION", file="default/CURRENT"):
+            self.client.read(1, 7)
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.append(1, 7, [b"refused"])
+        self.assertEqual(names(), before)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -61,8 +61,9 @@ class PlainRocksdb {
  public:
   absl::Status Open(const std::string& directory) {
     rocksdb::DB* db = nullptr;
-    const rocksdb::Status status =
-        rocksdb::DB::Open(rocks::MakeOptions({}, nullptr, nullptr), directory, &db);
+    rocksdb::Options options = rocks::MakeOptions({}, nullptr, nullptr);
+    options.create_if_missing = true;
+    const rocksdb::Status status = rocksdb::DB::Open(options, directory, &db);
     db_.reset(db);
     return Checked(status);
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "engine/rocksdb/companion.h"
 #include "engine/rocksdb/keys.h"
 #include "gtest/gtest.h"
 
@@ -19,7 +20,9 @@ std::vector<std::string> PrintedExamples() {
   std::vector<std::string> examples;
   bool inside = false;
   for (std::string line; std::getline(page, line);) {
-    if (line.rfind("```", 0) == 0) {
+    if (line == "```slot") {
+      while (std::getline(page, line) && line != "```") continue;
+    } else if (line.rfind("```", 0) == 0) {
       inside = !inside;
     } else if (inside && line.find_first_not_of("0123456789abcdef ") == std::string::npos) {
       examples.push_back(absl::StrReplaceAll(line, {{" ", ""}}));
@@ -27,6 +30,9 @@ std::vector<std::string> PrintedExamples() {
   }
   return examples;
 }
+
+constexpr uint64_t kExampleSalt = 0x0123456789abcdef;
+constexpr uint64_t kExampleMicros = uint64_t{1'800'000'000} * 1'000'000;
 
 std::string Bytes(const std::string& hex) { return absl::HexStringToBytes(hex); }
 
@@ -37,7 +43,10 @@ TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsIsWhatTheEncoderWrites) {
   };
   for (const Entry& entry :
        {MaxSeqEntry(7, 41), TableEntry({2, 7, TableKind::kLog, 41}), RegionEntry(2, 5),
-        ReservedEntry(7, 1 << 20), ProducerEntry(2, {9, 7, 3, 40, 41})}) {
+        ReservedEntry(7, 1 << 20), ProducerEntry(2, {9, 7, 3, 40, 41}),
+        CompanionEntry(kExampleSalt), AppendTimeEntry({2, 7, kExampleMicros, 41}),
+        ProducersIssuedEntry({2, 9}),
+        ProducerBatchEntry({2, 9, 3, 12, {{7, 40, 41}, {8, 5, 5}}})}) {
     written.push_back(absl::BytesToHexString(entry.key));
     written.push_back(absl::BytesToHexString(entry.value));
   }
@@ -50,9 +59,56 @@ TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsIsWhatTheEncoderWrites) {
   }());
 }
 
+// The bytes of the example of a companion file's slot.
+std::string PrintedSlot() {
+  std::ifstream page(std::string(WALDEN_SOURCE_DIR) + "/engine/rocksdb/FORMAT.md");
+  std::string hex;
+  bool inside = false;
+  for (std::string line; std::getline(page, line);) {
+    if (line.rfind("```", 0) == 0) {
+      inside = line == "```slot";
+    } else if (inside) {
+      hex += absl::StrReplaceAll(line, {{" ", ""}});
+    }
+  }
+  return absl::HexStringToBytes(hex);
+}
+
+Companion ExampleCompanion() {
+  return {.generation = 17,
+          .salt = kExampleSalt,
+          .namespace_id = 1,
+          .namespace_name = "default",
+          .state = Companion::State::kOpen,
+          .numbers_through = 76,
+          .manifest = {.number = 5, .durable = {300, 0x11223344}},
+          .logs = {{.number = 9, .durable = {4096, 0x55667788}}}};
+}
+
+TEST(RocksdbFormatTest, TheSlotThatThePagePrintsIsWhatTheEncoderWritesAndReadsBack) {
+  EXPECT_EQ(absl::BytesToHexString(PrintedSlot()),
+            absl::BytesToHexString(EncodeSlot(ExampleCompanion())));
+  const auto read = DecodeSlot(PrintedSlot());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, ExampleCompanion());
+}
+
+TEST(RocksdbFormatTest, ASlotWithAnyBitFlippedOrAnyByteMissingIsNotValid) {
+  const std::string slot = EncodeSlot(ExampleCompanion());
+  for (size_t i = 0; i < slot.size(); ++i) {
+    EXPECT_FALSE(DecodeSlot(slot.substr(0, i))) << i;
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string flipped = slot;
+      flipped[i] = static_cast<char>(flipped[i] ^ (1 << bit));
+      EXPECT_FALSE(DecodeSlot(flipped)) << i;
+    }
+  }
+  EXPECT_TRUE(DecodeSlot(slot + std::string(100, '\0')));
+}
+
 TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsReadsBack) {
   const std::vector<std::string> page = PrintedExamples();
-  ASSERT_EQ(page.size(), 13u);
+  ASSERT_EQ(page.size(), 21u);
   const auto log = DecodeLogKey(Bytes(page[0]));
   ASSERT_TRUE(log);
   EXPECT_EQ(log->namespace_id, 1);
@@ -69,7 +125,20 @@ TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsReadsBack) {
   EXPECT_EQ(producer->id, 9u);
   EXPECT_EQ(producer->sequence, 3u);
   EXPECT_EQ(producer->last, 41u);
-  EXPECT_EQ(*DecodeNote(Bytes(page[12])), 41u);
+  EXPECT_EQ(DecodeCompanion(Bytes(page[12]), Bytes(page[13])), kExampleSalt);
+  const auto time = DecodeAppendTime(Bytes(page[14]), Bytes(page[15]));
+  ASSERT_TRUE(time);
+  EXPECT_EQ(time->table, 7u);
+  EXPECT_EQ(time->unix_micros, kExampleMicros);
+  EXPECT_EQ(time->first, 41u);
+  EXPECT_EQ(DecodeProducersIssued(Bytes(page[16]), Bytes(page[17]))->through, 9u);
+  const auto batch = DecodeProducerBatch(Bytes(page[18]), Bytes(page[19]));
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(batch->order, 12u);
+  ASSERT_EQ(batch->parts.size(), 2u);
+  EXPECT_EQ(batch->parts[0].last, 41u);
+  EXPECT_EQ(batch->parts[1].table, 8u);
+  EXPECT_EQ(*DecodeNote(Bytes(page[20])), 41u);
 }
 
 TEST(RocksdbFormatTest, KeysSortByRegionThenTableThenNumber) {
@@ -98,15 +167,26 @@ TEST(RocksdbFormatTest, RangesEndBehindTheirLastKeyAndBeforeTheNext) {
 }
 
 TEST(RocksdbFormatTest, BytesOfAnotherSortOrVersionAreNotTakenForKeys) {
-  const Entry entries[] = {MaxSeqEntry(7, 41), TableEntry({2, 7, TableKind::kEntries, 41}),
-                           RegionEntry(2, 5), ReservedEntry(7, 1 << 20),
-                           ProducerEntry(2, {9, 7, 3, 40, 41})};
+  const Entry entries[] = {MaxSeqEntry(7, 41),
+                           TableEntry({2, 7, TableKind::kEntries, 41}),
+                           RegionEntry(2, 5),
+                           ReservedEntry(7, 1 << 20),
+                           ProducerEntry(2, {9, 7, 3, 40, 41}),
+                           CompanionEntry(kExampleSalt),
+                           AppendTimeEntry({2, 7, kExampleMicros, 41}),
+                           ProducersIssuedEntry({2, 9}),
+                           ProducerBatchEntry({2, 9, 3, 12, {{7, 40, 41}}}),
+                           ProducerBatchEntry({2, 9, 4, 13, {}})};
   for (const Entry& entry : entries) {
     const int readers = int{DecodeMaxSeq(entry.key, entry.value).has_value()} +
                         int{DecodeTable(entry.key, entry.value).has_value()} +
                         int{DecodeRegion(entry.key, entry.value).has_value()} +
                         int{DecodeReserved(entry.key, entry.value).has_value()} +
-                        int{DecodeProducer(entry.key, entry.value).has_value()};
+                        int{DecodeProducer(entry.key, entry.value).has_value()} +
+                        int{DecodeCompanion(entry.key, entry.value).has_value()} +
+                        int{DecodeAppendTime(entry.key, entry.value).has_value()} +
+                        int{DecodeProducersIssued(entry.key, entry.value).has_value()} +
+                        int{DecodeProducerBatch(entry.key, entry.value).has_value()};
     EXPECT_EQ(readers, 1) << absl::BytesToHexString(entry.key);
     EXPECT_FALSE(DecodeLogKey(entry.key));
   }

@@ -43,6 +43,7 @@ class RocksdbTest : public ::testing::Test {
                                        .env = env_.get(),
                                        .data_directory = "/data",
                                        .namespace_name = "default",
+                                       .namespace_id = namespace_id_,
                                        .tuning = {.write_buffer_bytes = write_buffer_bytes_,
                                                   .max_total_wal_bytes = 256 << 10,
                                                   .block_cache_bytes = 64 << 10,
@@ -96,6 +97,7 @@ class RocksdbTest : public ::testing::Test {
   }
 
   uint64_t write_buffer_bytes_ = 64 << 10;
+  NamespaceId namespace_id_ = 1;
   testing::FaultFileSystem disk_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<RocksdbEngine> engine_;

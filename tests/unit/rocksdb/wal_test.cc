@@ -57,13 +57,14 @@ class RocksdbWalTest : public RocksdbTest {
 TEST_F(RocksdbWalTest, EveryWriteIsThereInOrderWithItsNote) {
   std::vector<uint64_t> firsts;
   size_t noted = 0;
-  const auto scan = rocks::ScanWals(&disk_, "/data/default", [&](const rocks::WalRecord& record) {
-    firsts.push_back(record.first);
-    noted += record.durable.has_value() ? 1 : 0;
-    return true;
-  });
+  const auto scan =
+      rocks::ScanWals(&disk_, "/data/default", {}, [&](const rocks::WalRecord& record) {
+        firsts.push_back(record.first);
+        noted += record.durable.has_value() ? 1 : 0;
+        return true;
+      });
   ASSERT_TRUE(scan.ok()) << scan.status();
-  EXPECT_EQ(firsts.size(), 6u) << "the region, and five records";
+  EXPECT_EQ(firsts.size(), 7u) << "the companion key, the region, and five records";
   EXPECT_EQ(noted, 6u);
   EXPECT_TRUE(std::is_sorted(firsts.begin(), firsts.end()));
   EXPECT_FALSE(scan->torn);

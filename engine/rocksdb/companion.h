@@ -1,0 +1,63 @@
+// What the companion file of a RocksDB namespace says (companion_format.h), and its encoding. Any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "engine/types.h"
+
+namespace walden::rocks {
+
+// The beginning of a file, as far as it is durable.
+struct FilePrefix {
+  uint64_t length = 0;
+  uint32_t crc = 0;  // CRC-32C of these bytes
+
+  friend bool operator==(const FilePrefix&, const FilePrefix&) = default;
+};
+
+struct CompanionManifest {
+  uint64_t number = 0;  // 0: none
+  FilePrefix durable;
+
+  friend bool operator==(const CompanionManifest&, const CompanionManifest&) = default;
+};
+
+struct CompanionLog {
+  uint64_t number = 0;
+  FilePrefix durable;  // length 0: a power cut may have undone its creation
+
+  friend bool operator==(const CompanionLog&, const CompanionLog&) = default;
+};
+
+struct Companion {
+  enum class State {
+    kTaking,  // the directory is taken as it is: nothing was relied upon yet
+    kOpen,
+    kClosed,
+  };
+
+  uint64_t generation = 0;
+  uint64_t salt = 0;  // also in the database (KeyType::kCompanion)
+  NamespaceId namespace_id = 0;
+  std::string namespace_name;
+  State state = State::kTaking;
+  uint64_t numbers_through = 0;    // no file of RocksDB's has a higher number
+  CompanionManifest manifest;      // that CURRENT names
+  CompanionManifest next;          // that CURRENT names if its last change is durable
+  std::vector<CompanionLog> logs;  // by number
+
+  friend bool operator==(const Companion&, const Companion&) = default;
+};
+
+// A slot without the bytes that are not used. There are at most kMaxCompanionLogs logs.
+std::string EncodeSlot(const Companion& companion);
+
+// nullopt for bytes that are not a valid slot. `slot` may be longer than what is used.
+std::optional<Companion> DecodeSlot(absl::string_view slot);
+
+}  // namespace walden::rocks
