@@ -29,7 +29,7 @@ void AddTransferOptions(CLI::App& command, TransferOptions& options) {
       ->required();
   command
       .add_option("--namespace-id", options.namespace_id,
-                  "Its id in the configuration, which engine rocksdb stores (default 1)")
+                  "Its id in the configuration, which its files name (default 1)")
       ->transform(Number(1, 255))
       ->type_name("ID");
   command

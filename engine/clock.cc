@@ -14,9 +14,11 @@ class SteadyClock final : public Clock {
 
 class SystemClock final : public WallClock {
  public:
-  int64_t UnixMillis() const override {
-    return absl::ToUnixMillis(absl::FromChrono(std::chrono::system_clock::now()));
-  }
+  int64_t UnixMillis() const override { return absl::ToUnixMillis(Now()); }
+  int64_t UnixMicros() const override { return absl::ToUnixMicros(Now()); }
+
+ private:
+  static absl::Time Now() { return absl::FromChrono(std::chrono::system_clock::now()); }
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ class WallClock {
  public:
   virtual ~WallClock() = default;
   virtual int64_t UnixMillis() const = 0;
+  virtual int64_t UnixMicros() const { return 1000 * UnixMillis(); }
 
   static WallClock* Real();
 };

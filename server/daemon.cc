@@ -151,6 +151,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_s
                                   .observer = observer,
                                   .data_directory = config_.data_dir,
                                   .namespace_name = configured.name,
+                                  .namespace_id = configured.id,
                                   .spare_segment_bytes = configured.settings.segment_size.bytes,
                                   .spare_segments = configured.spare_segments,
                                   .disk = disk_.get(),

@@ -7,7 +7,7 @@
 #include "engine/big_endian.h"
 #include "engine/checksum.h"
 #include "engine/horaedb/local_wal_format.h"
-#include "engine/segment/damage_search.h"
+#include "engine/segment/zero_search.h"
 #include "engine/segment/file_window.h"
 
 namespace walden::horaedb {

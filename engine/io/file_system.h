@@ -56,6 +56,10 @@ class File {
   // When it was last written, in milliseconds of Unix time; nullopt if the system does not tell.
   virtual std::optional<int64_t> LastWrittenUnixMillis() const { return std::nullopt; }
 
+  // Bytes that the disk below writes whole or not at all, and to whose multiples writes that bypass
+  // the cache must be aligned: a power of two. 512 if the system does not tell.
+  virtual uint32_t WriteAlignment() const { return 512; }
+
   // Grows the file to `size` with blocks that are really allocated, reading as zeros: afterwards a
   // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or
   // longer.

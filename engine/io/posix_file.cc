@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -22,6 +24,20 @@
 
 namespace walden {
 namespace {
+
+constexpr uint32_t kSectorBytes = 512;
+
+// What sysfs says of the device, or of the disk that it is a partition of; nullopt where neither is
+// there: network and memory file systems.
+std::optional<uint32_t> LogicalBlockBytes(dev_t device) {
+  const std::string directory =
+      absl::StrCat("/sys/dev/block/", major(device), ":", minor(device), "/");
+  for (const char* const below : {"queue/logical_block_size", "../queue/logical_block_size"}) {
+    std::ifstream file(directory + below);
+    if (uint32_t bytes = 0; file >> bytes) return bytes;
+  }
+  return std::nullopt;
+}
 
 class PosixMapping final : public Mapping {
  public:
@@ -82,6 +98,19 @@ class PosixFile : public File {
     struct stat info = {};
     if (::fstat(descriptor_, &info) != 0) return std::nullopt;
     return int64_t{1000} * info.st_mtim.tv_sec + info.st_mtim.tv_nsec / 1'000'000;
+  }
+
+  uint32_t WriteAlignment() const override {
+    struct stat info = {};
+#ifdef STATX_DIOALIGN
+    struct statx extended = {};
+    if (::statx(descriptor_, "", AT_EMPTY_PATH, STATX_DIOALIGN, &extended) == 0 &&
+        (extended.stx_mask & STATX_DIOALIGN) != 0 && extended.stx_dio_offset_align != 0) {
+      return extended.stx_dio_offset_align;
+    }
+#endif
+    if (::fstat(descriptor_, &info) != 0) return kSectorBytes;
+    return LogicalBlockBytes(info.st_dev).value_or(kSectorBytes);
   }
 
   absl::Status Allocate(uint64_t size) override {

@@ -8,6 +8,7 @@
 #include "engine/error.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"
+#include "engine/segment/group_head.h"
 #include "engine/segment/published_log.h"
 #include "engine/segment/record_parser.h"
 #include "engine/segment/region_scan.h"
@@ -20,9 +21,9 @@ bool Always(uint64_t) { return true; }
 
 InspectedSegment Describe(const RegionDirectory& directory, const ScannedSegment& scanned) {
   InspectedSegment segment;
-  segment.description = {.id = scanned.id,
-                         .file = SegmentFileName(scanned.id),
-                         .allocated_bytes = scanned.bytes,
+  segment.description = {.id = scanned.header.segment,
+                         .file = SegmentFileName(scanned.header.segment),
+                         .allocated_bytes = scanned.header.bytes,
                          .used_bytes = scanned.scan.end,
                          .first = scanned.scan.first,
                          .last = scanned.scan.last};
@@ -32,9 +33,9 @@ InspectedSegment Describe(const RegionDirectory& directory, const ScannedSegment
   }
   segment.records = scanned.scan.records;
   segment.missing = scanned.missing;
-  const SegmentFile file(nullptr, scanned.id, "",
-                         absl::StrCat(directory.shown_path, "/", SegmentFileName(scanned.id)),
-                         scanned.bytes);
+  const SegmentFile file(
+      nullptr, scanned.header, "",
+      absl::StrCat(directory.shown_path, "/", SegmentFileName(scanned.header.segment)));
   for (const Damage& damage : scanned.damage) segment.damage.push_back(ShownDamage(file, damage));
   if (scanned.scan.torn) {
     segment.torn_begin = scanned.scan.torn->begin;
@@ -69,18 +70,37 @@ std::vector<TableState> Tables(const std::vector<InspectedSegment>& segments,
   return sorted;
 }
 
-// Without metadata: a segment starts with whatever its first record says.
-absl::StatusOr<SequenceNumber> FirstSequence(const File& file, uint64_t size) {
+// Without metadata: what the file says of itself, and the number that its first record has.
+struct FileStart {
+  SegmentHeader header;
+  SequenceNumber first = 1;
+};
+
+absl::StatusOr<FileStart> StartOf(const File& file, uint64_t id, uint64_t size) {
   FileWindow window(file, size);
-  auto bytes = window.Peek(kMagicBytes, kHeaderBytes);
+  auto bytes = window.Peek(0, kSegmentHeaderBytes);
   if (!bytes.ok()) return bytes.status();
-  ParseResult parsed = ParseRecord(*bytes, size - std::min<uint64_t>(size, kMagicBytes));
+  FileStart start;
+  if (const auto header = ParseSegmentHeader(*bytes)) {
+    start.header = *header;
+    const uint64_t at = header->GroupBegin(header->first_end());
+    bytes = window.Peek(at, kGroupHeadBytes);
+    if (!bytes.ok()) return bytes.status();
+    if (const auto head = ParseGroupHead(*bytes, *header, at)) start.first = head->sequence;
+    return start;
+  }
+  start.header = {.segment = id, .bytes = size};
+  bytes = window.Peek(kMagicBytes, kHeaderBytes);
+  if (!bytes.ok()) return bytes.status();
+  const uint64_t room = size - std::min<uint64_t>(size, kMagicBytes);
+  ParseResult parsed = ParseRecord(*bytes, room);
   if (parsed.outcome == ParseOutcome::kNeedMore) {
     bytes = window.Peek(kMagicBytes, parsed.needed);
     if (!bytes.ok()) return bytes.status();
-    parsed = ParseRecord(*bytes, size - kMagicBytes);
+    parsed = ParseRecord(*bytes, room);
   }
-  return parsed.outcome == ParseOutcome::kRecord ? parsed.record.sequence : 1;
+  if (parsed.outcome == ParseOutcome::kRecord) start.first = parsed.record.sequence;
+  return start;
 }
 
 absl::Status InspectSegmentsAlone(FileSystem* file_system, const RegionDirectory& directory,
@@ -96,11 +116,14 @@ absl::Status InspectSegmentsAlone(FileSystem* file_system, const RegionDirectory
     if (!file.ok()) return file.status();
     const absl::StatusOr<uint64_t> size = (*file)->Size();
     if (!size.ok()) return size.status();
-    const auto first = FirstSequence(**file, *size);
-    if (!first.ok()) return first.status();
-    auto scan = ScanSegment(**file, {.size = *size, .expected = *first, .progress = Always});
+    const auto start = StartOf(**file, id, *size);
+    if (!start.ok()) return start.status();
+    auto scan = ScanSegment(**file, {.header = start->header,
+                                     .expected = start->first,
+                                     .reach = start->header.bytes,
+                                     .progress = Always});
     if (!scan.ok()) return scan.status();
-    ScannedSegment scanned{.id = id, .bytes = *size, .expected = *first};
+    ScannedSegment scanned{.header = start->header, .expected = start->first};
     scanned.damage = scan->damage;
     scanned.scan = *std::move(scan);
     region.next = std::max(region.next, scanned.scan.next);
@@ -114,7 +137,7 @@ absl::Status InspectSegmentsAlone(FileSystem* file_system, const RegionDirectory
 
 absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system,
                                               const std::string& directory_path) {
-  const RegionDirectory directory{directory_path, directory_path};
+  const RegionDirectory directory{directory_path, directory_path, std::nullopt};
   const auto names = file_system->ListDirectory(directory.path);
   if (!names.ok()) return names.status();
   const bool looks_like_a_region = std::any_of(names->begin(), names->end(), [](const auto& name) {
@@ -151,7 +174,8 @@ absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system,
   }
   region.tables = Tables(region.segments, scan->metadata.state.marks);
   region.leftovers = scan->leftovers;
-  region.next = std::max(scan->next, scan->metadata.state.reserved_through + 1);
+  region.next = std::max(
+      {scan->next, scan->metadata.state.reserved_through + 1, scan->metadata.state.number_floor});
   return region;
 }
 

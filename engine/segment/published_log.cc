@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/segment/format.h"
-
 namespace walden::segment {
 namespace {
 
@@ -95,6 +93,7 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
     segment.end = group.end;
     segment.expected_at_end = group.expected_at_end;
     segment.written = now;
+    segment.written_unix_micros = group.unix_micros;
   }
   next_ = next;
   KeepIndexInBudget();
@@ -121,6 +120,11 @@ void PublishedLog::SetOffset(TableId table, uint64_t offset) {
 void PublishedLog::SetNext(SequenceNumber next) {
   absl::MutexLock lock(&mutex_);
   next_ = next;
+}
+
+void PublishedLog::SetFloor(SequenceNumber floor) {
+  absl::MutexLock lock(&mutex_);
+  floor_ = floor;
 }
 
 void PublishedLog::SetRegionVersion(uint64_t version) {
@@ -211,13 +215,21 @@ void PublishedLog::RemoveSegments(const std::vector<Emptied>& segments) {
   }
 }
 
+SequenceNumber PublishedLog::NextOf(const Table& table) const {
+  const SequenceNumber told = floor_ == 0 ? 0 : floor_ - 1;
+  return table.Shown(std::max(table.last, told)) + 1;
+}
+
 TablePosition PublishedLog::Position(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   TablePosition position;
   const auto it = tables_.find(table);
-  if (it == tables_.end()) return position;
+  if (it == tables_.end()) {
+    position.first = position.next = NextOf(Table{});
+    return position;
+  }
   const Table& known = it->second;
-  position.next = known.Shown(known.last) + 1;
+  position.next = NextOf(known);
   position.deleted_through = known.Shown(known.deleted_through);
   position.kind = known.kind;
   position.first = known.first_live == 0 ? position.next : known.Shown(known.first_live);
@@ -227,9 +239,9 @@ TablePosition PublishedLog::Position(TableId table) const {
 PublishedLog::TableFacts PublishedLog::Facts(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = tables_.find(table);
-  if (it == tables_.end()) return {};
+  if (it == tables_.end()) return {.next = NextOf(Table{})};
   const Table& known = it->second;
-  TableFacts facts{.last = known.last, .offset = known.offset};
+  TableFacts facts{.last = known.last, .next = NextOf(known), .offset = known.offset};
   // A table without records is a plain log by nothing but its default.
   if (known.last != 0 || known.kind != TableKind::kLog) facts.kind = known.kind;
   return facts;
@@ -303,7 +315,7 @@ ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, SequenceNum
   for (auto it = segments_.lower_bound(segment_id); it != segments_.end(); ++it) {
     const PublishedSegment& segment = it->second;
     uint64_t begin = it->first == segment_id ? offset : 0;
-    begin = std::max<uint64_t>(begin, kMagicBytes);
+    begin = std::max<uint64_t>(begin, segment.file->header().first_end());
     uint64_t end = segment.end;
     for (const Damage& damage : segment.damage) {
       if (damage.end <= begin) continue;

@@ -35,9 +35,10 @@ struct PublishedSegment {
   SequenceNumber expected_at_end = 1;
   SequenceNumber first = 0;  // of the records; both 0 when there is none
   SequenceNumber last = 0;
-  uint64_t records = 0;        // written, deleted ones too; fewer than numbers, which may jump
-  std::vector<Damage> damage;  // ordered by position
-  absl::Duration written;      // when it was last written, by the region's clock, or later
+  uint64_t records = 0;             // written, deleted ones too; fewer than numbers, which may jump
+  std::vector<Damage> damage;       // ordered by position
+  absl::Duration written;           // when it was last written, by the region's clock, or later
+  int64_t written_unix_micros = 0;  // the same, by the clock on the wall
 };
 
 // Where a reader goes next.
@@ -77,6 +78,7 @@ class PublishedLog {
     uint64_t segment = 0;
     uint64_t end = 0;
     SequenceNumber expected_at_end = 1;
+    int64_t unix_micros = 0;  // when it was written
     std::vector<Run> runs;
   };
   void Publish(const std::vector<Group>& groups, SequenceNumber next, absl::Duration now);
@@ -86,6 +88,8 @@ class PublishedLog {
   void SetEntryTable(TableId table);
   void SetOffset(TableId table, uint64_t offset);
   void SetNext(SequenceNumber next);
+  // No table's next number is lower: a crash may have taken records whose numbers were told.
+  void SetFloor(SequenceNumber floor);
   void SetRegionVersion(uint64_t version);
   void SetOpening(OpeningReport report);
 
@@ -115,6 +119,7 @@ class PublishedLog {
   // What an append must know of its table.
   struct TableFacts {
     SequenceNumber last = 0;  // assigned or marked; 0 = none
+    SequenceNumber next = 1;  // as clients know it
     uint64_t offset = 0;
     std::optional<TableKind> kind;  // none: not decided yet
   };
@@ -142,7 +147,7 @@ class PublishedLog {
   // A segment as retention sees it.
   struct Age {
     uint64_t id = 0;
-    std::string path;
+    int64_t written_unix_micros = 0;
     uint64_t records = 0;  // deleted ones too
     uint64_t live_bytes = 0;
   };
@@ -201,6 +206,9 @@ class PublishedLog {
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
+  // The table's next number as clients know it.
+  SequenceNumber NextOf(const Table& table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   MemoryBudget* const index_budget_;
   mutable absl::Mutex mutex_;
   uint64_t index_bytes_ ABSL_GUARDED_BY(mutex_) = 0;         // of all segments
@@ -209,6 +217,7 @@ class PublishedLog {
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
   absl::btree_set<TableId> table_ids_ ABSL_GUARDED_BY(mutex_);  // the keys of tables_
   SequenceNumber next_ ABSL_GUARDED_BY(mutex_) = 1;
+  SequenceNumber floor_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t region_version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<const OpeningReport> opening_ ABSL_GUARDED_BY(mutex_) =
       std::make_shared<const OpeningReport>();

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/segment/format.h"
 #include "engine/segment/published_log.h"
 
 namespace walden::segment {
@@ -67,7 +66,7 @@ std::optional<DescribeCursor> PublishedLog::DescribeTables(TableId from, size_t&
     const Table& table = tables_.at(*it);
     if (table.last == 0) continue;  // its first append failed
     description.tables.push_back({.table = *it,
-                                  .next = table.Shown(table.last) + 1,
+                                  .next = NextOf(table),
                                   .deleted_through = table.Shown(table.deleted_through),
                                   .first_live = table.Shown(table.first_live),
                                   .last_live = table.Shown(table.last_live),
@@ -90,7 +89,8 @@ std::optional<DescribeCursor> PublishedLog::DescribeSegments(const DescribeCurso
                              .first = segment.first,
                              .last = segment.last};
     // A lost file has no head.
-    shown.live_bytes = std::min(segment.end, kMagicBytes + segment.index.LiveBytes());
+    shown.live_bytes =
+        std::min(segment.end, segment.file->header().first_end() + segment.index.LiveBytes());
     const auto& tables = segment.index.tables();
     auto table = tables.lower_bound(first_table);
     for (; table != tables.end() && left > 0; ++table, --left) {

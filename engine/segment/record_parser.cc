@@ -7,7 +7,6 @@
 namespace walden::segment {
 
 bool ParsedRecord::more_of_batch() const { return (flags & kMoreOfBatch) != 0; }
-bool ParsedRecord::barrier() const { return (flags & kBarrier) != 0; }
 bool ParsedRecord::control() const { return (flags & kControl) != 0; }
 bool ParsedRecord::jump() const { return (flags & kJump) != 0; }
 
@@ -68,7 +67,7 @@ ParseResult ParseRecord(absl::string_view bytes, uint64_t room) {
 }
 
 std::optional<ProducerControl> ParseProducerControl(const ParsedRecord& record) {
-  if (record.payload.size() != kControlProducerBytes - kValueVersionBytes ||
+  if (!record.control() || record.payload.size() != kControlProducerBytes - kValueVersionBytes ||
       static_cast<uint8_t>(record.payload[0]) != kControlProducer) {
     return std::nullopt;
   }

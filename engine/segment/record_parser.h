@@ -18,7 +18,6 @@ struct ParsedRecord {
   uint64_t encoded_bytes = 0;
 
   bool more_of_batch() const;
-  bool barrier() const;
   bool control() const;
   bool jump() const;
 };

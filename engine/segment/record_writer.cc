@@ -1,5 +1,6 @@
 #include "engine/segment/record_writer.h"
 
+#include <array>
 #include <cstring>
 
 #include "engine/big_endian.h"
@@ -51,6 +52,31 @@ char* RecordWriter::Extend(size_t bytes) {
   return at;
 }
 
+void RecordWriter::BeginGroup() {
+  in_group_ = true;
+  group_records_ = 0;
+  headers_crc_ = kCrc32cStart;
+  Extend(kGroupHeadBytes);
+}
+
+void RecordWriter::CountInGroup(const char* header) {
+  if (!in_group_) return;
+  ++group_records_;
+  headers_crc_ = Crc32cExtend(headers_crc_, absl::string_view(header, kHeaderBytes));
+}
+
+void RecordWriter::FinishGroup(const SegmentHeader& segment, uint64_t offset, GroupHead head) {
+  static constexpr std::array<char, kMaxAlignment> kZeros = {};
+  head.bytes = static_cast<uint32_t>(size_);
+  head.records = group_records_;
+  head.headers_crc = Crc32cFinish(headers_crc_);
+  PutGroupHead(room_.data(), segment, offset, head);
+  in_group_ = false;
+  (void)pieces();  // the last piece of the room comes before the padding
+  const uint64_t padding = segment.GroupBegin(offset + size_) - (offset + size_);
+  if (padding > 0) pieces_.emplace_back(kZeros.data(), padding);
+}
+
 void RecordWriter::AddRecord(const RecordHeader& header, absl::string_view payload) {
   const bool copied = payload.size() < kPointAtBytes;
   char* const record = Extend(kMinRecordBytes + (copied ? payload.size() : 0));
@@ -68,6 +94,7 @@ void RecordWriter::AddRecord(const RecordHeader& header, absl::string_view paylo
     size_ += payload.size();
   }
   PutU32(record + kCrcOffset, Crc32cFinish(crc));
+  CountInGroup(record);
 }
 
 void RecordWriter::AddProducer(const RecordHeader& header, uint64_t producer_id,
@@ -80,6 +107,7 @@ void RecordWriter::AddProducer(const RecordHeader& header, uint64_t producer_id,
   PutU64(record + kHeaderBytes + 10, producer_sequence);
   const uint32_t crc = HeaderCrc(record, kHeaderBytes + kControlProducerBytes - kTableOffset);
   PutU32(record + kCrcOffset, Crc32cFinish(crc));
+  CountInGroup(record);
 }
 
 absl::Span<const absl::string_view> RecordWriter::pieces() {
@@ -94,6 +122,7 @@ void RecordWriter::Clear() {
   used_ = 0;
   piece_begin_ = 0;
   size_ = 0;
+  in_group_ = false;
   pieces_.clear();
 }
 

@@ -1,4 +1,4 @@
-// Turns batches into records (format.h).
+// Turns batches into records, and records into groups (format.h).
 //
 // One thread at a time. Small payloads are copied beside their headers, large ones are pointed at,
 // so that the pieces go to one gathering write; payload bytes must stay valid until then.
@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "engine/segment/group_head.h"
 #include "engine/types.h"
 
 namespace walden::segment {
@@ -28,23 +29,36 @@ class RecordWriter {
   // Before a group: room for `record_bytes` encoded bytes. Pieces point into the room.
   void Reserve(uint64_t record_bytes);
 
+  // Opens a group: leaves room for its head (kGroupHeadBytes, which Reserve was told of).
+  void BeginGroup();
+  // Fills in the head of the group, which begins at `offset` of the segment, and pads the group
+  // with zeros. Its length, count and checksums are set here, the other fields are the caller's.
+  void FinishGroup(const SegmentHeader& segment, uint64_t offset, GroupHead head);
+
   void AddRecord(const RecordHeader& header, absl::string_view payload);
   void AddProducer(const RecordHeader& header, uint64_t producer_id, uint64_t producer_sequence);
 
   // What was added since Clear, in order.
   absl::Span<const absl::string_view> pieces();
   uint64_t size() const { return size_; }
+  bool in_group() const { return in_group_; }
 
   void Clear();
 
  private:
   char* Extend(size_t bytes);
+  void CountInGroup(const char* header);
 
   std::string room_;
   size_t used_ = 0;
   size_t piece_begin_ = 0;  // start in room_ of the piece being filled
   std::vector<absl::string_view> pieces_;
   uint64_t size_ = 0;
+
+  // The group that is open. It begins at the front of room_.
+  bool in_group_ = false;
+  uint32_t group_records_ = 0;
+  uint32_t headers_crc_ = 0;
 };
 
 }  // namespace walden::segment

@@ -5,11 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
-#include "engine/segment/damage_search.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"
+#include "engine/segment/format_v1.h"
+#include "engine/segment/group_reader.h"
 #include "engine/segment/published_log.h"
 #include "engine/segment/record_parser.h"
+#include "engine/segment/record_search_v1.h"
 #include "engine/segment/segment_file.h"
 
 namespace walden::segment {
@@ -26,6 +28,18 @@ absl::Status NotALog(const RegionDirectory& directory, const std::string& name,
       {{"file", file}, {"offset", "0"}});
 }
 
+absl::Status CheckIdentity(const RegionDirectory& directory,
+                           const std::optional<MetadataIdentity>& found) {
+  if (!found || !directory.identity || *found == *directory.identity) return absl::OkStatus();
+  const MetadataIdentity& wanted = *directory.identity;
+  if (found->namespace_id == wanted.namespace_id &&
+      found->namespace_name == wanted.namespace_name) {
+    return NotALog(directory, std::string(kMetadataFileName),
+                   absl::StrCat("is of region ", found->region, ", not of region ", wanted.region));
+  }
+  return WrongNamespace(directory.shown_path, *found, wanted);
+}
+
 absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
                                             const RegionDirectory& directory) {
   auto file =
@@ -37,10 +51,36 @@ absl::StatusOr<LoadedMetadata> ReadMetadata(FileSystem* file_system,
   }
   if (!file.ok()) return file.status();
   auto loaded = LoadMetadata(**file, absl::StrCat(directory.shown_path, "/", kMetadataFileName));
-  if (loaded.ok() && loaded->state.segments.empty()) {
+  if (!loaded.ok()) return loaded;
+  const absl::Status identity = CheckIdentity(directory, loaded->identity);
+  if (!identity.ok()) return identity;
+  if (loaded->state.segments.empty()) {
     return NotALog(directory, std::string(kMetadataFileName), "names no segment");
   }
   return loaded;
+}
+
+absl::StatusOr<bool> HoldsRecords(FileWindow& window) {
+  auto bytes = window.Peek(0, kSegmentHeaderBytes);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->substr(0, kMagicBytes) == v1::kSegmentMagic) {
+    bytes = window.Peek(kMagicBytes, kHeaderBytes);
+    if (!bytes.ok()) return bytes.status();
+    const uint64_t room = window.end() - kMagicBytes;
+    ParseResult parsed = ParseRecord(*bytes, room);
+    if (parsed.outcome == ParseOutcome::kNeedMore) {
+      bytes = window.Peek(kMagicBytes, parsed.needed);
+      if (!bytes.ok()) return bytes.status();
+      parsed = ParseRecord(*bytes, room);
+    }
+    return parsed.outcome == ParseOutcome::kRecord;
+  }
+  const auto header = ParseSegmentHeader(*bytes);
+  if (!header) return false;
+  const uint64_t first = header->GroupBegin(header->first_end());
+  bytes = window.Peek(first, kGroupHeadBytes);
+  if (!bytes.ok()) return bytes.status();
+  return ParseGroupHead(*bytes, *header, first).has_value();
 }
 
 // A segment file that the metadata does not name: the remains of a deletion, or of a creation that
@@ -52,15 +92,9 @@ absl::Status CheckLeftover(FileSystem* file_system, const RegionDirectory& direc
   const absl::StatusOr<uint64_t> size = (*file)->Size();
   if (!size.ok()) return size.status();
   FileWindow window(**file, *size);
-  const auto bytes = window.Peek(kMagicBytes, kHeaderBytes);
-  if (!bytes.ok()) return bytes.status();
-  ParseResult parsed = ParseRecord(*bytes, *size - std::min<uint64_t>(*size, kMagicBytes));
-  if (parsed.outcome == ParseOutcome::kNeedMore) {
-    const auto all = window.Peek(kMagicBytes, parsed.needed);
-    if (!all.ok()) return all.status();
-    parsed = ParseRecord(*all, *size - kMagicBytes);
-  }
-  if (parsed.outcome != ParseOutcome::kRecord) return absl::OkStatus();
+  const auto holds = HoldsRecords(window);
+  if (!holds.ok()) return holds.status();
+  if (!*holds) return absl::OkStatus();
   return NotALog(directory, name, "holds records, but the region's metadata does not know it");
 }
 
@@ -94,35 +128,69 @@ class RegionScanner {
     if (!status.ok()) return status;
     const auto& segments = region_.metadata.state.segments;
     for (const auto& [id, segment] : segments) total_ += segment.bytes;
-    for (auto it = segments.begin(); it != segments.end(); ++it) {
-      std::optional<KnownEnd> end;
-      if (std::next(it) != segments.end()) {
-        end = KnownEnd{std::nullopt, it->second.expected_behind};
-      } else if (region_.metadata.state.closed) {
-        end = KnownEnd{region_.metadata.state.closed->offset, region_.metadata.state.closed->next};
-      }
-      status = ScanOne(it->first, it->second, end);
+    for (const auto& [id, segment] : segments) {
+      status = ScanOne(id, segment);
       if (!status.ok()) return status;
-      done_ += it->second.bytes;
+      done_ += segment.bytes;
     }
+    status = CheckMetadataIsNotOlder();
+    if (!status.ok()) return status;
     return std::move(region_);
   }
 
  private:
-  absl::Status ScanOne(uint64_t id, const MetadataState::Segment& segment,
-                       const std::optional<KnownEnd>& end) {
-    ScannedSegment scanned{.id = id, .bytes = segment.bytes, .expected = segment.expected};
-    for (const MetadataState::Quarantine& q : region_.metadata.state.quarantines) {
+  SegmentHeader HeaderOf(uint64_t id, const MetadataState::Segment& segment) const {
+    SegmentHeader header{.alignment = segment.alignment,
+                         .salt = segment.salt,
+                         .segment = id,
+                         .bytes = segment.bytes};
+    if (region_.metadata.identity) {
+      header.namespace_id = region_.metadata.identity->namespace_id;
+      header.region = region_.metadata.identity->region;
+    }
+    return header;
+  }
+
+  // Where the segment ends, if that is known.
+  std::optional<KnownEnd> EndOf(uint64_t id, const MetadataState::Segment& segment) const {
+    const MetadataState& state = region_.metadata.state;
+    const auto offset = [](uint64_t end) {
+      return end == 0 ? std::nullopt : std::optional<uint64_t>(end);
+    };
+    if (segment.expected_behind != 0) {
+      return KnownEnd{offset(segment.sealed_end), segment.expected_behind};
+    }
+    if (state.closed) return KnownEnd{offset(state.closed->offset), state.closed->next};
+    // Nothing was written to a version 1 segment since version 2 opened it.
+    const bool upgraded = segment.alignment == 0 && !region_.metadata.version_1();
+    if (upgraded && state.watermark && state.watermark->segment == id) {
+      return KnownEnd{offset(state.watermark->end), state.watermark->next};
+    }
+    return std::nullopt;
+  }
+
+  absl::Status ScanOne(uint64_t id, const MetadataState::Segment& segment) {
+    const MetadataState& state = region_.metadata.state;
+    ScannedSegment scanned{.header = HeaderOf(id, segment), .expected = segment.expected};
+    for (const MetadataState::Quarantine& q : state.quarantines) {
       if (q.segment == id)
         scanned.damage.push_back({q.begin, q.end, q.first, q.last, "quarantined before"});
     }
     const auto report = [&](uint64_t offset) { return progress_(done_ + offset, total_); };
-    SegmentScanOptions options{.size = segment.bytes,
+    SegmentScanOptions options{.header = scanned.header,
                                .expected = segment.expected,
-                               .reserved = region_.metadata.state.reserved_through,
-                               .known_end = end,
+                               .reserved = state.reserved_through,
+                               .known_end = EndOf(id, segment),
+                               .durable_end = scanned.header.first_end(),
+                               .durable_next = segment.expected,
+                               .reach = scanned.header.first_end() + kMinReachBytes,
                                .known_damage = scanned.damage,
                                .progress = report};
+    if (state.watermark && state.watermark->segment == id) {
+      options.durable_end = state.watermark->end;
+      options.durable_next = state.watermark->next;
+      options.reach = state.watermark->reach;
+    }
     auto file = file_system_->OpenFile(absl::StrCat(directory_.path, "/", SegmentFileName(id)),
                                        directory_.mode);
     if (absl::IsNotFound(file.status())) {
@@ -130,17 +198,17 @@ class RegionScanner {
     } else if (!file.ok()) {
       return file.status();
     } else {
-      const absl::StatusOr<uint64_t> size = (*file)->Size();
-      if (!size.ok()) return size.status();
-      scanned.short_file = *size < segment.bytes;
-      scanned.written_unix_millis = (*file)->LastWrittenUnixMillis();
       auto scan = ScanSegment(**file, options);
       if (!scan.ok()) return scan.status();
       scanned.scan = *std::move(scan);
+      const absl::StatusOr<uint64_t> size = (*file)->Size();
+      if (!size.ok()) return size.status();
+      if (scanned.header.version_1()) CheckLengthV1(*size, options, scanned);
     }
     for (const Damage& damage : scanned.scan.damage) scanned.damage.push_back(damage);
     std::sort(scanned.damage.begin(), scanned.damage.end(),
               [](const Damage& a, const Damage& b) { return a.begin < b.begin; });
+    scanned.written_unix_micros = scanned.scan.written_unix_micros;
     LimitIndex(scanned);
     region_.next = scanned.scan.next;
     region_.records += scanned.scan.records;
@@ -152,27 +220,59 @@ class RegionScanner {
   // Each segment's index has its share of the memory, by size.
   void LimitIndex(ScannedSegment& scanned) const {
     if (!scanned.damage.empty() || total_ == 0) return;
-    const double share = static_cast<double>(scanned.bytes) / static_cast<double>(total_);
+    const double share = static_cast<double>(scanned.header.bytes) / static_cast<double>(total_);
     const double limit = static_cast<double>(directory_.max_index_bytes) * share;
     SegmentIndex& index = scanned.scan.index;
     while (static_cast<double>(index.MemoryBytes()) > limit && index.CanCoarsen()) index.Coarsen();
   }
 
+  // A file is allocated before it is used: one that is shorter lost what was written last.
+  static void CheckLengthV1(uint64_t size, const SegmentScanOptions& options,
+                            ScannedSegment& scanned) {
+    SegmentScan& scan = scanned.scan;
+    if (options.known_end || size >= scanned.header.bytes || scan.end >= scanned.header.bytes) {
+      return;
+    }
+    const SequenceNumber next =
+        v1::Continuation{scan.end, scan.next, options.reserved}.HighestAt(scanned.header.bytes);
+    scan.torn.reset();
+    scan.damage.push_back(
+        {scan.end, scanned.header.bytes, scan.next, next - 1,
+         absl::StrCat("the file has ", size, " bytes, and was made with ", scanned.header.bytes)});
+    scan.end = scanned.header.bytes;
+    scan.next = next;
+  }
+
   static void Missing(const SegmentScanOptions& options, ScannedSegment& scanned) {
     scanned.missing = true;
+    const uint64_t size = options.header.bytes;
     const bool known = options.known_end && options.known_end->next >= options.expected;
     const SequenceNumber next =
         known ? options.known_end->next
-              : Continuation{0, options.expected, options.reserved}.HighestAt(options.size);
-    scanned.scan.end = options.size;
+              : v1::Continuation{0, options.expected, options.reserved}.HighestAt(size);
+    scanned.scan.end = size;
     scanned.scan.next = next;
     if (!scanned.damage.empty()) return;  // quarantined before
-    Damage damage{0, options.size, 0, 0, "the file is missing"};
+    Damage damage{0, size, 0, 0, "the file is missing"};
     if (next > options.expected) {
       damage.first = options.expected;
       damage.last = next - 1;
     }
     scanned.scan.damage.push_back(damage);
+  }
+
+  // Each group says which write of the metadata was durable before it.
+  absl::Status CheckMetadataIsNotOlder() const {
+    for (const ScannedSegment& segment : region_.segments) {
+      if (segment.scan.metadata_append <= region_.metadata.last_append) continue;
+      return DamagedMetadata(
+          absl::StrCat(directory_.shown_path, "/", kMetadataFileName), region_.metadata.end,
+          absl::StrCat("it ends with write ", region_.metadata.last_append, ", and ",
+                       SegmentFileName(segment.header.segment), " says at byte ",
+                       segment.scan.metadata_append_at, " that there was write ",
+                       segment.scan.metadata_append, " before"));
+    }
+    return absl::OkStatus();
   }
 
   FileSystem* const file_system_;
@@ -185,6 +285,26 @@ class RegionScanner {
 
 }  // namespace
 
+absl::Status WrongNamespace(const std::string& shown_path, const MetadataIdentity& found,
+                            const MetadataIdentity& wanted) {
+  const auto show = [](const MetadataIdentity& identity) {
+    return absl::StrCat(identity.namespace_name, " (id ", identity.namespace_id, ")");
+  };
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongNamespace,
+                   absl::StrCat(shown_path, " was written by namespace ", show(found),
+                                ", and the configuration gives it to namespace ", show(wanted),
+                                ": correct the configuration, or restore the right directory"),
+                   {{"file", shown_path}, {"found", show(found)}, {"configured", show(wanted)}});
+}
+
+int64_t RegionScan::written_unix_micros() const {
+  int64_t latest = 0;
+  for (const ScannedSegment& segment : segments) {
+    latest = std::max(latest, segment.written_unix_micros.value_or(0));
+  }
+  return latest;
+}
+
 bool RegionScan::damaged() const {
   return std::any_of(segments.begin(), segments.end(),
                      [](const ScannedSegment& segment) { return !segment.damage.empty(); });
@@ -193,9 +313,9 @@ bool RegionScan::damaged() const {
 std::vector<DamagedRange> RegionScan::Damaged(const RegionDirectory& directory) const {
   std::vector<DamagedRange> ranges;
   for (const ScannedSegment& segment : segments) {
-    const SegmentFile file(nullptr, segment.id, "",
-                           absl::StrCat(directory.shown_path, "/", SegmentFileName(segment.id)),
-                           segment.bytes);
+    const SegmentFile file(
+        nullptr, segment.header, "",
+        absl::StrCat(directory.shown_path, "/", SegmentFileName(segment.header.segment)));
     for (const Damage& damage : segment.damage) ranges.push_back(ShownDamage(file, damage));
   }
   return ranges;

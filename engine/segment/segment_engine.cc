@@ -1,12 +1,14 @@
 #include "engine/segment/segment_engine.h"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "engine/error.h"
 #include "engine/io/remove_tree.h"
 #include "engine/segment/format.h"
@@ -29,6 +31,16 @@ bool ParseRegionName(absl::string_view name, RegionId* region) {
   return absl::SimpleAtoi(name, region) && absl::StrCat(*region) == name;
 }
 
+SegmentEngineOptions WithRandom(SegmentEngineOptions options) {
+  if (!options.random) {
+    options.random = [] {
+      std::random_device device;
+      return (uint64_t{device()} << 32) | device();
+    };
+  }
+  return options;
+}
+
 absl::Status CheckOptions(const RegionOptions& options) {
   const uint64_t bytes = options.segment_size_bytes;
   if (bytes >= segment::kMinSegmentBytes && bytes <= segment::kMaxSegmentBytes) {
@@ -43,7 +55,7 @@ absl::Status CheckOptions(const RegionOptions& options) {
 }  // namespace
 
 SegmentEngine::SegmentEngine(SegmentEngineOptions options)
-    : options_(std::move(options)),
+    : options_(WithRandom(std::move(options))),
       directory_(absl::StrCat(options_.data_directory, "/", options_.namespace_name)),
       names_(std::make_unique<DirectoryNames>(options_.file_system, directory_)),
       spares_(std::make_unique<segment::SparePool>(
@@ -88,6 +100,7 @@ absl::Status SegmentEngine::Start() const {
     }
     status = CheckNotRestoring(files, directory_);
   }
+  if (status.ok()) status = CheckIdentity();
   if (status.ok()) status = RemoveLeftovers();
   // What a killed process renamed last may not be durable yet.
   if (status.ok()) status = names_->MakeDurable();
@@ -125,6 +138,26 @@ void SegmentEngine::ReportLackOfRoom() const {
                                      options_.spare_segment_bytes, " bytes)")));
 }
 
+// Whose the regions are. A region that does not say so sound and clear says it when it is opened.
+absl::Status SegmentEngine::CheckIdentity() const {
+  const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
+  if (!regions.ok()) return regions.status();
+  for (const RegionId region : *regions) {
+    const segment::RegionDirectory directory = Directory(region);
+    const auto file = options_.file_system->OpenFile(
+        absl::StrCat(directory.path, "/", segment::kMetadataFileName),
+        FileSystem::OpenMode::kReadOnly);
+    if (!file.ok()) continue;
+    const auto found = segment::ReadMetadataIdentity(**file);
+    if (!found.ok() || !found->has_value()) continue;
+    if ((*found)->namespace_id != directory.identity->namespace_id ||
+        (*found)->namespace_name != directory.identity->namespace_name) {
+      return segment::WrongNamespace(directory_, **found, *directory.identity);
+    }
+  }
+  return absl::OkStatus();
+}
+
 // What is there before anybody opens it, and even if nobody can.
 absl::Status SegmentEngine::CountRegions() const {
   const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
@@ -148,8 +181,13 @@ absl::Status SegmentEngine::CountRegions() const {
 }
 
 segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
+  // A namespace that is being built keeps the name that it will have.
+  const absl::string_view name = absl::StripSuffix(options_.namespace_name, kMigratingSuffix);
   return {.path = absl::StrCat(directory_, "/", region),
           .shown_path = absl::StrCat(options_.namespace_name, "/", region),
+          .identity = segment::MetadataIdentity{.namespace_id = options_.namespace_id,
+                                                .namespace_name = std::string(name),
+                                                .region = region},
           .max_index_bytes =
               options_.index_budget == nullptr ? UINT64_MAX : options_.index_budget->limit()};
 }
@@ -213,7 +251,8 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                         .quota = quota,
                                         .index_budget = options_.index_budget,
                                         .directory = Directory(region),
-                                        .options = options});
+                                        .options = options,
+                                        .random = options_.random});
   if (!log.ok()) return log.status();
   return std::unique_ptr<RegionLog>(*std::move(log));
 }
@@ -236,7 +275,7 @@ absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options
   FileSystem* const files = options_.file_system;
   const absl::StatusOr<std::string> building = FreeName(kCreating, region);
   if (!building.ok()) return building.status();
-  absl::Status status = Build(options, *building);
+  absl::Status status = Build(region, options, *building);
   if (status.ok()) {
     status = names_->Change([&] { return files->Rename(*building, Directory(region).path); });
   }
@@ -246,19 +285,23 @@ absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options
   return status;
 }
 
-absl::Status SegmentEngine::Build(const RegionOptions& options, const std::string& directory) {
+absl::Status SegmentEngine::Build(RegionId region, const RegionOptions& options,
+                                  const std::string& directory) {
   using segment::MetadataEntry;
   FileSystem* const files = options_.file_system;
   absl::Status status = files->CreateDirectory(directory);
+  const segment::MetadataIdentity identity = *Directory(region).identity;
+  segment::SegmentHeader header{.salt = options_.random(),
+                                .namespace_id = identity.namespace_id,
+                                .region = identity.region,
+                                .bytes = options.segment_size_bytes};
   if (status.ok()) {
-    status = spares_->Take(options.segment_size_bytes,
-                           absl::StrCat(directory, "/", segment::SegmentFileName(0)));
+    status = spares_->Take(header, absl::StrCat(directory, "/", segment::SegmentFileName(0)));
   }
   if (!status.ok()) return status;
   const auto metadata = segment::MetadataFile::Create(
-      files, directory,
-      {MetadataEntry::SegmentCreated(0, 1, options.segment_size_bytes),
-       MetadataEntry::Closed(0, segment::kMagicBytes, 1)});
+      files, directory, identity,
+      {MetadataEntry::SegmentCreated(1, header), MetadataEntry::Closed(0, header.first_end(), 1)});
   return metadata.ok() ? files->SyncDirectory(directory) : metadata.status();
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,10 @@ struct SegmentEngineOptions {
   EngineObserver* observer = EngineObserver::Nobody();
   std::string data_directory;  // exists
   std::string namespace_name;  // name of a directory, made if it is not there
+  // Stored in every region, and compared with what is stored there. The default namespace's is 1.
+  NamespaceId namespace_id = 1;
+  // Random numbers, for what nobody may guess; null: the system's.
+  std::function<uint64_t()> random;
   uint64_t spare_segment_bytes = uint64_t{64} << 20;
   size_t spare_segments = 1;
   // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
@@ -58,8 +63,9 @@ struct SegmentEngineOptions {
 class SegmentEngine final : public LogEngine {
  public:
   // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it or a restore into it is not finished. Any other error is what every
-  // call answers, and each call tries again first.
+  // another engine wrote it or a restore into it is not finished, WRONG_NAMESPACE if a region was
+  // written under another namespace id or name; then nothing was changed. Any other error is what
+  // every call answers, and each call tries again first.
   static absl::StatusOr<std::unique_ptr<SegmentEngine>> Open(SegmentEngineOptions options);
   ~SegmentEngine() override;
 
@@ -84,9 +90,10 @@ class SegmentEngine final : public LogEngine {
   absl::StatusOr<std::vector<RegionId>> RegionsThere() const;
   absl::StatusOr<bool> Exists(RegionId region) const;
   absl::Status Create(RegionId region, const RegionOptions& options);
-  absl::Status Build(const RegionOptions& options, const std::string& directory);
+  absl::Status Build(RegionId region, const RegionOptions& options, const std::string& directory);
   absl::StatusOr<std::string> FreeName(absl::string_view prefix, RegionId region) const;
   absl::Status CountRegions() const;
+  absl::Status CheckIdentity() const;
   segment::RegionDirectory Directory(RegionId region) const;
 
   const SegmentEngineOptions options_;

@@ -51,7 +51,7 @@ absl::StatusOr<std::shared_ptr<const OpenSegment>> SegmentFile::Open() const {
   if (std::shared_ptr<const OpenSegment> open = open_.lock()) return open;
   auto file = file_system_->OpenFile(path_, FileSystem::OpenMode::kReadOnly);
   if (!file.ok()) return file.status();
-  auto open = std::make_shared<const OpenSegment>(*std::move(file), size_);
+  auto open = std::make_shared<const OpenSegment>(*std::move(file), header_.bytes);
   open_ = open;
   return open;
 }

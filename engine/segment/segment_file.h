@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "engine/io/file_system.h"
+#include "engine/segment/segment_header.h"
 
 namespace walden::segment {
 
@@ -47,16 +48,17 @@ class OpenSegment {
 class SegmentFile {
  public:
   // `shown_path` is relative to the data directory, for reports.
-  SegmentFile(FileSystem* file_system, uint64_t id, std::string path, std::string shown_path,
-              uint64_t size)
+  SegmentFile(FileSystem* file_system, const SegmentHeader& header, std::string path,
+              std::string shown_path)
       : file_system_(file_system),
-        id_(id),
+        header_(header),
         path_(std::move(path)),
-        shown_path_(std::move(shown_path)),
-        size_(size) {}
+        shown_path_(std::move(shown_path)) {}
 
-  uint64_t id() const { return id_; }
-  uint64_t size() const { return size_; }
+  uint64_t id() const { return header_.segment; }
+  uint64_t size() const { return header_.bytes; }
+  // As the metadata has it; its alignment is 0 for a segment of version 1.
+  const SegmentHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
   const std::string& shown_path() const { return shown_path_; }
 
@@ -65,10 +67,9 @@ class SegmentFile {
 
  private:
   FileSystem* const file_system_;
-  const uint64_t id_;
+  const SegmentHeader header_;
   const std::string path_;
   const std::string shown_path_;
-  const uint64_t size_;
   mutable absl::Mutex mutex_;
   mutable std::weak_ptr<const OpenSegment> open_ ABSL_GUARDED_BY(mutex_);
 };

@@ -27,8 +27,9 @@ struct Run {
 
 inline constexpr uint32_t kMaxRunBytes = 64 << 10;
 
-// Runs of a table with at most this many bytes between them share an extent.
-inline constexpr uint32_t kMergeGapBytes = 512;
+// Runs of a table with at most this many bytes between them share an extent: room for the padding
+// and head between two groups, and for a few records of other tables.
+inline constexpr uint32_t kMergeGapBytes = 1152;
 
 struct Extent {
   SequenceNumber first = 0;  // of its table

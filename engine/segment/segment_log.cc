@@ -16,10 +16,10 @@ std::string SegmentLog::SegmentPath(uint64_t id) const {
   return absl::StrCat(env_.directory.path, "/", SegmentFileName(id));
 }
 
-std::shared_ptr<const SegmentFile> SegmentLog::MakeSegmentFile(uint64_t id, uint64_t bytes) const {
+std::shared_ptr<const SegmentFile> SegmentLog::MakeSegmentFile(const SegmentHeader& header) const {
   return std::make_shared<SegmentFile>(
-      env_.file_system, id, SegmentPath(id),
-      absl::StrCat(env_.directory.shown_path, "/", SegmentFileName(id)), bytes);
+      env_.file_system, header, SegmentPath(header.segment),
+      absl::StrCat(env_.directory.shown_path, "/", SegmentFileName(header.segment)));
 }
 
 absl::Status SegmentLog::Health() const {
@@ -53,7 +53,8 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   const uint64_t offset = published_->Offset(table);
   const SequenceNumber mark = published_->Mark(table);
   through = std::min(through, kMaxSequenceNumber - offset) + offset;
-  through = std::min(through, published_->LastAssigned(table));
+  // The end is the last number that may have been told.
+  through = std::min(through, published_->Facts(table).next - 1 + offset);
   if (through <= mark) return mark - std::min(mark, offset);
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
@@ -114,48 +115,19 @@ absl::Status SegmentLog::RemoveEmptied() {
   return status;
 }
 
-absl::Status SegmentLog::Sync() {
-  const absl::Status status = Health();
-  return status.ok() ? SyncActive() : status;
-}
-
 absl::Status SegmentLog::SyncActive() {
-  if (unsynced_bytes_ == 0) return absl::OkStatus();
+  if (active_end_ == durable_end_) return absl::OkStatus();
   const absl::Duration began = env_.clock->Now();
   const absl::Status synced = active_->SyncData();
   // What a failed fsync leaves behind is unknown, and asking again would not tell.
   if (!synced.ok()) return Fail(synced);
   env_.observer->OnSynced(env_.clock->Now() - began);
-  unsynced_bytes_ = 0;
+  durable_end_ = active_end_;
+  durable_next_ = walk_next_;
   unsynced_appends_ = 0;
-  barrier_ = true;
   has_unsynced_.store(false, std::memory_order_relaxed);
+  UpdateUnnoted();
   return absl::OkStatus();
-}
-
-absl::Status SegmentLog::Close() {
-  if (!Health().ok()) {
-    active_.reset();
-    metadata_.reset();
-    return absl::OkStatus();
-  }
-  absl::Status status = SyncActive();
-  if (status.ok() && active_ != nullptr && !metadata_->state().closed) {
-    std::vector<MetadataEntry> entries;
-    // No number beyond next_ was given out, so none needs to be jumped.
-    if (metadata_->state().reserved_through >= next_) {
-      entries.push_back(MetadataEntry::SequenceReserved(next_ - 1));
-    }
-    entries.push_back(MetadataEntry::Closed(active_id_, active_end_, walk_next_));
-    status = AppendMetadata(entries);
-    // Without room for it the log is as after a crash, and all of it durable.
-    if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
-  }
-  if (active_ != nullptr) status.Update(active_->Close());
-  if (metadata_ != nullptr) status.Update(metadata_->Close());
-  active_.reset();
-  metadata_.reset();
-  return status;
 }
 
 absl::StatusOr<std::unique_ptr<LogReader>> SegmentLog::NewReader(const ReadRange& range) const {

@@ -1,12 +1,13 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
-// Opening is in segment_log_open.cc, group commit in segment_log_commit.cc, restoring in
-// segment_log_restore.cc, retention in segment_log_retention.cc, the rest in segment_log.cc.
-// Numbers in here are the log's own; those of a table with an offset (FORMAT.md: restored tables)
-// are lowered where clients see them.
+// Opening is in segment_log_open.cc and segment_log_repair.cc, group commit in
+// segment_log_commit.cc, restoring in segment_log_restore.cc, retention in
+// segment_log_retention.cc, the rest in segment_log.cc. Numbers in here are the log's own; those of
+// a table with an offset (FORMAT.md: restored tables) are lowered where clients see them.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,8 +41,9 @@ class SegmentLog final : public RegionLog {
     EngineObserver* observer = EngineObserver::Nobody();
     DiskQuota* quota = nullptr;            // may be null
     MemoryBudget* index_budget = nullptr;  // may be null
-    RegionDirectory directory;
+    RegionDirectory directory;             // with its identity
     RegionOptions options;
+    std::function<uint64_t()> random;  // for salts
   };
 
   // Scans the directory, repairs what a crash left, applies the recovery policy.
@@ -54,10 +56,12 @@ class SegmentLog final : public RegionLog {
   SequenceNumber NextNumber(TableId table) const override;
   absl::Status RestoreNext(TableId table, SequenceNumber next) override;
   absl::Status Sync() override;
+  absl::Status NoteDurable() override;
   absl::Status Close() override;
 
   absl::Status Health() const override ABSL_LOCKS_EXCLUDED(health_mutex_);
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
+  bool HasUnnoted() const override { return has_unnoted_.load(std::memory_order_relaxed); }
   TablePosition Position(TableId table) const override { return published_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {
@@ -73,28 +77,46 @@ class SegmentLog final : public RegionLog {
 
   // --- Opening ---
   absl::Status Recover();
+  absl::Status ApplyPolicy(const RegionScan& region, OpeningReport& report) const;
+  absl::Status OpenMetadata(RegionScan& region);
   absl::Status Quarantine(RegionScan& region);
-  absl::Status CutTornTail(ScannedSegment& newest, OpeningReport& report);
+  absl::Status OpenNewest(RegionScan& region, OpeningReport& report);
+  absl::Status WriteTailAgain(const ScannedSegment& newest, File& file);
+  absl::Status CutTornTail(const ScannedSegment& newest, File& file, OpeningReport& report);
   absl::StatusOr<std::string> SaveEvidence(const File& file, uint64_t segment,
                                            const TornTail& torn);
-  absl::Status OpenNewest(ScannedSegment& newest, bool clean_end, OpeningReport& report);
+  absl::Status NoteOpened(const RegionScan& region);
   absl::Status RemoveLeftovers(const RegionScan& region);
   absl::Status Publish(RegionScan& region);
-  absl::Duration AgeOf(const ScannedSegment& segment) const;
+  absl::Duration AgeOf(int64_t written_unix_micros) const;
   void RestoreProducers(const RegionScan& region);
 
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status DecideKind(const AppendBatch& batch);
+  absl::Status NoteWriting();
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status Reserve(SequenceNumber through);
   void Encode(const AppendBatch& batch, SequenceNumber first);
   absl::Status WriteStaged();
+  absl::Status WriteGroup(SequenceNumber first);
   absl::Status SyncActive();
   absl::Status Roll();
   absl::Status CheckActive();
+  absl::Status StartSegment(const SegmentHeader& header, std::unique_ptr<File> file);
+  // Position behind the last group at which the next one begins, and may be filled up to.
+  uint64_t group_begin() const { return active_header_.GroupBegin(active_end_); }
+  uint64_t usable_bytes() const;
+
+  // --- The durable position ---
+  // Makes sure that bytes up to `end` may be written: a crash looks no further than the watermark
+  // says.
+  absl::Status ExtendReach(uint64_t end);
+  absl::Status AppendWatermark(uint64_t reach);
+  absl::Status NoteCleanEnd();
+  void UpdateUnnoted();
 
   // --- Restoring ---
   // The log's own number for a batch with first_sequence; may give the table its offset.
@@ -119,7 +141,7 @@ class SegmentLog final : public RegionLog {
   absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(health_mutex_);
 
   std::string SegmentPath(uint64_t id) const;
-  std::shared_ptr<const SegmentFile> MakeSegmentFile(uint64_t id, uint64_t bytes) const;
+  std::shared_ptr<const SegmentFile> MakeSegmentFile(const SegmentHeader& header) const;
 
   const Environment env_;
   const std::shared_ptr<PublishedLog> published_;
@@ -127,22 +149,29 @@ class SegmentLog final : public RegionLog {
   // --- The writer's own ---
   std::unique_ptr<MetadataFile> metadata_;
   std::unique_ptr<File> active_;  // null: the newest segment cannot take records, a new one is due
-  uint64_t active_id_ = 0;
-  uint64_t active_bytes_ = 0;
-  uint64_t active_end_ = 0;
-  SequenceNumber next_ = 1;       // to be assigned
-  SequenceNumber walk_next_ = 1;  // that a scan would expect; lower after an unclean end
-  bool barrier_ = true;           // everything written so far is durable
-  uint64_t unsynced_bytes_ = 0;
+  SegmentHeader active_header_;   // of the newest segment
+  uint64_t active_end_ = 0;       // of its last record
+  uint64_t durable_end_ = 0;      // all before it is durable
+  uint64_t noted_end_ = 0;        // the same, as the metadata knows it
+  uint64_t reach_ = 0;            // nothing is written from here on before the next watermark
+  uint64_t reach_step_ = kMinReachBytes;
+  SequenceNumber next_ = 1;             // to be assigned
+  SequenceNumber floor_ = 0;            // numbers below it may have been told, of whatever table
+  SequenceNumber walk_next_ = 1;        // that a scan would expect; lower after an unclean end
+  SequenceNumber durable_next_ = 1;     // that a scan would expect at durable_end_
+  uint64_t group_metadata_append_ = 0;  // as the last group says
+  int64_t last_unix_micros_ = 0;        // append time of the last group
   uint32_t unsynced_appends_ = 0;
   ProducerTable producers_;
 
   // The group being committed.
   RecordWriter writer_;
   std::vector<PublishedLog::Group> staged_;
+  SequenceNumber group_first_ = 0;  // of the group that writer_ holds
   absl::flat_hash_map<TableId, SequenceNumber> staged_last_;
 
   std::atomic<bool> has_unsynced_{false};
+  std::atomic<bool> has_unnoted_{false};
   mutable absl::Mutex health_mutex_;
   absl::Status health_ ABSL_GUARDED_BY(health_mutex_);
 };

@@ -20,10 +20,20 @@ constexpr SequenceNumber kReserveNumbers = 1 << 20;
 // writing another.
 constexpr uint64_t kPortionBytes = 512 << 10;
 
+// Bytes of records that a new segment of `bytes` takes as one group. One that is like the newest
+// has its alignment; of others the largest is assumed.
+uint64_t EmptySegmentRoom(const SegmentHeader& newest, uint64_t bytes) {
+  const bool alike = !newest.version_1() && newest.bytes == bytes;
+  const SegmentHeader header{.alignment =
+                                 alike ? newest.alignment : AlignmentFor(kMaxAlignment, bytes)};
+  const uint64_t usable = bytes / header.alignment * header.alignment;
+  return usable - header.GroupBegin(header.first_end()) - kGroupHeadBytes;
+}
+
 }  // namespace
 
 void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
-  uint64_t bytes = 0;
+  uint64_t bytes = kGroupHeadBytes;
   for (const AppendBatch* batch : group) {
     bytes += EncodedBatchBytes(batch->payloads, batch->producer.has_value());
   }
@@ -46,7 +56,7 @@ void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
     batch->result.status = status;
-    batch->result.durable = unsynced_bytes_ == 0;
+    batch->result.durable = active_end_ == durable_end_;
   }
   done();
 }
@@ -55,7 +65,7 @@ absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
   const absl::Status status = CheckPayloads(batch);
   if (!status.ok()) return status;
   const uint64_t bytes = EncodedBatchBytes(batch.payloads, batch.producer.has_value());
-  const uint64_t limit = env_.options.segment_size_bytes - kMagicBytes;
+  const uint64_t limit = EmptySegmentRoom(active_header_, env_.options.segment_size_bytes);
   if (bytes > limit) {
     return MakeError(
         absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
@@ -70,6 +80,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   PublishedLog::TableFacts table = published_->Facts(batch.table);
   if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
     table.last = staged->second;
+    table.next = table.last - std::min(table.last, table.offset) + 1;
     if (!table.kind) table.kind = TableKind::kLog;
   }
   absl::Status status = Health();
@@ -84,9 +95,9 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
     return status;
   }
 
-  status = CheckExpectedNext(batch, table.last - std::min(table.last, table.offset) + 1);
+  status = CheckExpectedNext(batch, table.next);
   if (!status.ok()) return status;
-  if (metadata_->state().closed) status = AppendMetadata({MetadataEntry::Opened()});
+  if (metadata_->state().closed) status = NoteWriting();
   SequenceNumber first = next_;
   if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, table, &first);
   if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
@@ -108,7 +119,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
     producers_.Add({batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1});
   }
   if (writer_.size() < kPortionBytes) return absl::OkStatus();
-  const uint64_t begin = active_end_;
+  const uint64_t begin = group_begin();
   status = WriteStaged();
   if (status.ok()) active_->StartWriteBack(begin, active_end_ - begin);
   return status;
@@ -138,21 +149,30 @@ absl::Status SegmentLog::Reserve(SequenceNumber through) {
 }
 
 absl::Status SegmentLog::MakeRoom(uint64_t bytes) {
-  if (active_ != nullptr && active_end_ + writer_.size() + bytes <= active_bytes_) {
-    return absl::OkStatus();
+  const uint64_t before = writer_.in_group() ? writer_.size() : kGroupHeadBytes;
+  absl::Status status;
+  uint64_t end = group_begin() + before + bytes;
+  if (active_ == nullptr || end > usable_bytes()) {
+    status = WriteStaged();
+    if (status.ok()) status = Roll();
+    if (!status.ok()) return status;
+    end = group_begin() + kGroupHeadBytes + bytes;
   }
-  const absl::Status status = WriteStaged();
-  return status.ok() ? Roll() : status;
+  // Before anything is encoded: without room for a watermark the batch is refused.
+  return ExtendReach(active_header_.GroupBegin(end));
 }
 
 void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
-  if (staged_.empty() || staged_.back().segment != active_id_) {
-    staged_.push_back({.segment = active_id_});
+  if (!writer_.in_group()) {
+    writer_.BeginGroup();
+    group_first_ = first;
+  }
+  if (staged_.empty() || staged_.back().segment != active_header_.segment) {
+    staged_.push_back({.segment = active_header_.segment});
   }
   std::vector<Run>& runs = staged_.back().runs;
-  const auto position = [&] { return static_cast<uint32_t>(active_end_ + writer_.size()); };
-  uint8_t flags = (barrier_ ? kBarrier : 0) | (first != walk_next_ ? kJump : 0);
-  barrier_ = false;
+  const auto position = [&] { return static_cast<uint32_t>(group_begin() + writer_.size()); };
+  uint8_t flags = first != walk_next_ ? kJump : 0;
   if (batch.producer) {
     writer_.AddProducer({static_cast<uint8_t>(flags | kControl | kMoreOfBatch), batch.table, first},
                         batch.producer->id, batch.producer->sequence);
@@ -179,63 +199,57 @@ void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
 }
 
 absl::Status SegmentLog::WriteStaged() {
-  if (writer_.size() == 0) return absl::OkStatus();
-  has_unsynced_.store(true, std::memory_order_relaxed);
-  std::vector<absl::string_view> slice;
-  uint64_t slice_bytes = 0;
-  const auto write_slice = [&] {
-    const absl::Status status = active_->Write(active_end_, slice);
-    if (!status.ok()) return Fail(status);
-    active_end_ += slice_bytes;
-    unsynced_bytes_ += slice_bytes;
-    slice.clear();
-    slice_bytes = 0;
-    return absl::OkStatus();
-  };
-  for (absl::string_view piece : writer_.pieces()) {
-    while (!piece.empty()) {
-      if (unsynced_bytes_ + slice_bytes == kMaxUnsyncedBytes) {
-        absl::Status status = write_slice();
-        if (status.ok()) {
-          const uint32_t appends = unsynced_appends_;
-          status = SyncActive();
-          unsynced_appends_ = appends;
-          // The next record was encoded before this sync, without the barrier.
-        }
-        if (!status.ok()) return status;
-      }
-      const uint64_t room = kMaxUnsyncedBytes - unsynced_bytes_ - slice_bytes;
-      const absl::string_view head = piece.substr(0, room);
-      slice.push_back(head);
-      slice_bytes += head.size();
-      piece.remove_prefix(head.size());
-    }
-  }
-  const absl::Status status = write_slice();
-  writer_.Clear();
-  // More was written since the last sync: the next record is none to promise that all is durable.
-  barrier_ = false;
+  if (!writer_.in_group()) return absl::OkStatus();
+  const absl::Status status = WriteGroup(group_first_);
+  if (!staged_.empty()) staged_.back().unix_micros = last_unix_micros_;
   return status;
 }
 
 // Records in a file that lost its name, or that was cut, are gone with the next opening.
 absl::Status SegmentLog::CheckActive() {
-  const absl::Status in_place = active_->CheckInPlace(SegmentPath(active_id_), active_bytes_);
+  const absl::Status in_place =
+      active_->CheckInPlace(SegmentPath(active_header_.segment), active_header_.bytes);
   return in_place.ok() ? in_place : Fail(in_place);
+}
+
+// Writes what writer_ holds as one group.
+absl::Status SegmentLog::WriteGroup(SequenceNumber first) {
+  const uint64_t begin = group_begin();
+  const uint64_t end = begin + writer_.size();
+  absl::Status status = ExtendReach(active_header_.GroupBegin(end));
+  if (!status.ok()) return status;
+  last_unix_micros_ = std::max(last_unix_micros_, env_.wall_clock->UnixMicros());
+  const GroupHead head{.sequence = first,
+                       .previous_end = static_cast<uint32_t>(active_end_),
+                       .durable = {active_header_.segment, static_cast<uint32_t>(durable_end_)},
+                       .metadata_append = metadata_->last_append(),
+                       .unix_micros = last_unix_micros_};
+  writer_.FinishGroup(active_header_, begin, head);
+  has_unsynced_.store(true, std::memory_order_relaxed);
+  status = active_->Write(begin, writer_.pieces());
+  writer_.Clear();
+  if (!status.ok()) return Fail(status);
+  active_end_ = end;
+  group_metadata_append_ = head.metadata_append;
+  UpdateUnnoted();
+  return absl::OkStatus();
 }
 
 absl::Status SegmentLog::Roll() {
   absl::Status status = active_ == nullptr ? absl::OkStatus() : SyncActive();
   if (status.ok() && active_ != nullptr) status = CheckActive();
   if (!status.ok()) return status;
-  const uint64_t id = metadata_->state().next_segment_id;
-  const uint64_t bytes = env_.options.segment_size_bytes;
-  const std::string path = SegmentPath(id);
+  SegmentHeader header{.salt = env_.random(),
+                       .namespace_id = env_.directory.identity->namespace_id,
+                       .region = env_.directory.identity->region,
+                       .segment = metadata_->state().next_segment_id,
+                       .bytes = env_.options.segment_size_bytes};
+  const std::string path = SegmentPath(header.segment);
   // Until the metadata names it the file is nothing: without room the region stays as it was.
-  if (env_.quota != nullptr) status = env_.quota->Take(bytes);
+  if (env_.quota != nullptr) status = env_.quota->Take(header.bytes);
   if (!status.ok()) return status;
   bool was_prepared = false;
-  status = env_.spares->Take(bytes, path, &was_prepared);
+  status = env_.spares->Take(header, path, &was_prepared);
   std::unique_ptr<File> file;
   if (status.ok()) {
     auto opened = env_.file_system->OpenFile(path, FileSystem::OpenMode::kReadWrite);
@@ -243,27 +257,42 @@ absl::Status SegmentLog::Roll() {
     if (opened.ok()) file = *std::move(opened);
   }
   if (status.ok()) status = env_.file_system->SyncDirectory(env_.directory.path);
-  if (status.ok()) {
-    status = metadata_->Append({MetadataEntry::SegmentCreated(id, walk_next_, bytes)});
-  }
-  if (!status.ok() && env_.quota != nullptr) env_.quota->GiveBack(bytes);
+  if (status.ok()) status = StartSegment(header, std::move(file));
+  if (!status.ok() && env_.quota != nullptr) env_.quota->GiveBack(header.bytes);
   if (absl::IsResourceExhausted(status)) {
     // Best effort: if it stays, the next opening finds it unnamed and removes it.
     (void)env_.file_system->RemoveFile(path);
     return status;
   }
   if (!status.ok()) return Fail(status);
-  published_->SealNewest();
-  published_->AddSegment({.file = MakeSegmentFile(id, bytes),
-                          .end = kMagicBytes,
-                          .expected = walk_next_,
-                          .expected_at_end = walk_next_});
   env_.observer->OnSegmentStarted(was_prepared);
+  return absl::OkStatus();
+}
+
+// The segment before ends where it is, the new one is part of the log: one write of the metadata
+// says both.
+absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_ptr<File> file) {
+  const Watermark watermark{.segment = header.segment,
+                            .end = header.first_end(),
+                            .next = walk_next_,
+                            .reach = header.first_end() + reach_step_};
+  const absl::Status status = metadata_->Append(
+      {MetadataEntry::SegmentSealed(active_header_.segment, active_end_, walk_next_),
+       MetadataEntry::SegmentCreated(walk_next_, header), MetadataEntry::Noted(watermark)});
+  if (!status.ok()) return status;
+  published_->SealNewest();
+  published_->AddSegment({.file = MakeSegmentFile(header),
+                          .end = header.first_end(),
+                          .expected = walk_next_,
+                          .expected_at_end = walk_next_,
+                          .written = env_.clock->Now(),
+                          .written_unix_micros = last_unix_micros_});
   active_ = std::move(file);
-  active_id_ = id;
-  active_bytes_ = bytes;
-  active_end_ = kMagicBytes;
-  barrier_ = true;
+  active_header_ = header;
+  active_end_ = durable_end_ = noted_end_ = header.first_end();
+  durable_next_ = walk_next_;
+  reach_ = watermark.reach;
+  UpdateUnnoted();
   return absl::OkStatus();
 }
 

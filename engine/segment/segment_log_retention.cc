@@ -14,7 +14,7 @@ std::vector<PublishedLog::Age> PublishedLog::Ages() const {
   ages.reserve(segments_.size());
   for (const auto& [id, segment] : segments_) {
     ages.push_back({.id = id,
-                    .path = segment.file->path(),
+                    .written_unix_micros = segment.written_unix_micros,
                     .records = segment.records,
                     .live_bytes = segment.index.LiveBytes()});
   }
@@ -60,11 +60,8 @@ absl::StatusOr<RetentionPlan> SegmentLog::PlanRetention(const RetentionLimits& l
     records_left -= segment.records;
     bool goes = (limits.bytes > 0 && bytes_left >= limits.bytes) ||
                 (limits.records > 0 && records_left >= limits.records);
-    if (!goes && limits.age > absl::ZeroDuration()) {
-      const absl::StatusOr<absl::Time> written = env_.file_system->LastWritten(segment.path);
-      if (absl::IsNotFound(written.status())) continue;  // it went meanwhile
-      if (!written.ok()) return written.status();
-      goes = *written < now - limits.age;
+    if (limits.age > absl::ZeroDuration()) {
+      goes |= absl::FromUnixMicros(segment.written_unix_micros) < now - limits.age;
     }
     if (!goes) break;
     due = segment.id;

@@ -98,7 +98,7 @@ absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> r
       return go_on;
     };
     const auto scan =
-        ScanSegment(**file, {.size = segment.file->size(),
+        ScanSegment(**file, {.header = segment.file->header(),
                              .expected = segment.expected,
                              .known_end = KnownEnd{segment.end, segment.expected_at_end},
                              .known_damage = segment.damage,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/segment/format.h"
+#include "engine/segment/group_head.h"
 
 namespace walden::segment {
 namespace {
@@ -143,6 +144,14 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   while (position < extent.end && !budget.spent()) {
     const auto parsed = ParseAt(position, extent.end);
     if (!parsed.ok()) return parsed.status();
+    if (parsed->outcome == ParseOutcome::kNeverWritten) {
+      const auto next = PassPadding(plan, position, extent.end);
+      if (!next.ok()) return next.status();
+      if (*next) {
+        position = **next;
+        continue;
+      }
+    }
     if (parsed->outcome != ParseOutcome::kRecord) {
       return Damaged(plan, position,
                      parsed->outcome == ParseOutcome::kInvalid ? parsed->reason : "record is gone");
@@ -159,6 +168,25 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
     if (passed_ >= plan.last) return absl::OkStatus();
   }
   return absl::OkStatus();
+}
+
+// Zeros follow the last record of a group, up to where the next one begins, whose head says where
+// this one ended. Zeros anywhere else are records that are gone: nullopt.
+absl::StatusOr<std::optional<uint64_t>> SegmentReader::PassPadding(const ReadPlan& plan,
+                                                                   uint64_t position,
+                                                                   uint64_t end) {
+  const SegmentHeader& segment = plan.file->header();
+  const uint64_t begin = segment.GroupBegin(position);
+  if (begin == position || begin + kGroupHeadBytes > end) return std::nullopt;
+  if (begin < buffer_offset_ || begin + kGroupHeadBytes > buffer_offset_ + buffer_bytes_) {
+    const absl::Status filled = Fill(begin, kGroupHeadBytes, end);
+    if (!filled.ok()) return filled;
+  }
+  const auto head =
+      ParseGroupHead(absl::string_view(buffer_.data() + (begin - buffer_offset_), kGroupHeadBytes),
+                     segment, begin);
+  if (!head || head->previous_end != position) return std::nullopt;
+  return begin;
 }
 
 bool SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/log_engine.h"
@@ -34,6 +35,8 @@ class SegmentReader final : public LogReader {
   // Reads what the plan names until the budget is spent. False: the segment was deleted meanwhile.
   absl::StatusOr<bool> Read(const ReadPlan& plan, Budget& budget);
   absl::Status ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget);
+  absl::StatusOr<std::optional<uint64_t>> PassPadding(const ReadPlan& plan, uint64_t position,
+                                                      uint64_t end);
   // False: the record is too large for the budget, and was not visited.
   bool Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget);
   // The whole record at `position`, from the buffer or copied into it.

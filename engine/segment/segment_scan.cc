@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/big_endian.h"
-#include "engine/segment/damage_search.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"
+#include "engine/segment/format_v1.h"
+#include "engine/segment/group_reader.h"
 #include "engine/segment/record_parser.h"
+#include "engine/segment/segment_scan_v1.h"
+#include "engine/segment/zero_search.h"
 
 namespace walden::segment {
 namespace {
@@ -17,274 +19,312 @@ constexpr uint64_t kProgressBytes = 4 << 20;
 
 class Scanner {
  public:
-  Scanner(const File& file, const SegmentScanOptions& options)
-      : options_(options), window_(file, End(options)), expected_(options.expected) {}
+  Scanner(const File& file, uint64_t file_bytes, const SegmentScanOptions& options)
+      : options_(options),
+        segment_(options.header),
+        file_bytes_(std::min(file_bytes, segment_.bytes)),
+        limit_(Limit(options)),
+        window_(file, std::min(limit_, file_bytes_)),
+        expected_(options.expected),
+        durable_end_(options.known_end ? Limit(options) : options.durable_end),
+        durable_next_(options.known_end ? options.known_end->next : options.durable_next) {}
 
   absl::StatusOr<SegmentScan> Scan() {
-    absl::Status status = CheckMagic();
+    absl::Status status = CheckHeader();
     while (status.ok() && !finished_) status = Step();
     if (!status.ok()) return status;
-    scan_.end = position_;
+    CheckLength();
+    scan_.end = end_;
+    scan_.durable_end = durable_end_;
     scan_.next = expected_;
     return std::move(scan_);
   }
 
  private:
-  static uint64_t End(const SegmentScanOptions& options) {
-    if (options.known_end && options.known_end->offset) return *options.known_end->offset;
-    return options.size;
+  // Nothing was written from here on.
+  static uint64_t Limit(const SegmentScanOptions& options) {
+    const uint64_t size = options.header.bytes;
+    return std::min(options.known_end ? options.known_end->offset.value_or(size) : options.reach,
+                    size);
   }
 
-  absl::Status CheckMagic() {
-    const auto bytes = window_.Peek(0, kMagicBytes);
+  absl::Status CheckHeader() {
+    const auto bytes = window_.Peek(0, kSegmentHeaderBytes);
     if (!bytes.ok()) return bytes.status();
-    position_ = kMagicBytes;
-    if (bytes->substr(0, kMagicBytes) != kSegmentMagic) {
-      scan_.damage.push_back({0, kMagicBytes, 0, 0, "magic number does not match"});
+    end_ = kSegmentHeaderBytes;
+    if (PassKnownDamage(0)) return absl::OkStatus();
+    const auto header = ParseSegmentHeader(*bytes);
+    if (!header && bytes->substr(0, kMagicBytes) != v1::kSegmentMagic) {
+      // Groups say themselves whether they belong here.
+      scan_.damage.push_back({0, kSegmentHeaderBytes, 0, 0, "the file's header is broken"});
+    } else if (!header || *header != segment_) {
+      foreign_ = true;
+      finished_ = true;
+      const SequenceNumber next = options_.known_end ? durable_next_ : Highest(limit_);
+      AddDamage(0, segment_.bytes, next,
+                header ? HeaderDifference(*header, segment_) : "it is a segment of version 1");
     }
     return absl::OkStatus();
   }
 
-  absl::Status Step() {
-    if (PassKnownDamage()) return absl::OkStatus();
-    if (position_ - reported_ >= kProgressBytes) {
-      reported_ = position_;
-      if (!options_.progress(position_)) return absl::CancelledError("stopped by the caller");
+  // A file is allocated before it is used and never gets shorter.
+  void CheckLength() {
+    if (file_bytes_ >= segment_.bytes || foreign_) return;
+    for (const Damage& known : options_.known_damage) {
+      if (known.end == segment_.bytes) return;  // found before
     }
-    auto bytes = window_.Peek(position_, kHeaderBytes);
-    if (!bytes.ok()) return bytes.status();
-    const uint64_t room = window_.end() - std::min(position_, window_.end());
-    ParseResult parsed = ParseRecord(*bytes, room);
-    if (parsed.outcome == ParseOutcome::kNeedMore) {
-      bytes = window_.Peek(position_, parsed.needed);
-      if (!bytes.ok()) return bytes.status();
-      if (bytes->size() >= parsed.needed) parsed = ParseRecord(*bytes, room);
+    const std::string reason =
+        absl::StrCat("the file has ", file_bytes_, " bytes, and was made with ", segment_.bytes);
+    const uint64_t end = end_;
+    if (options_.known_end || file_bytes_ >= limit_) {
+      // Nothing was written in the part that is missing.
+      AddDamage(std::max(end_, file_bytes_), segment_.bytes, expected_, reason);
+      end_ = end;
+    } else {
+      scan_.torn.reset();
+      AddDamage(end_, segment_.bytes, Highest(limit_), reason);
     }
-    switch (parsed.outcome) {
-      case ParseOutcome::kRecord: {
-        if (parsed.record.sequence < expected_) {
-          return Stop(What::kLeftover, "leftover with a lower sequence number");
-        }
-        const char* const reason = Accept(parsed.record);
-        return reason == nullptr ? absl::OkStatus() : Stop(What::kInvalid, reason);
-      }
-      case ParseOutcome::kNeverWritten:
-        return Stop(What::kNeverWritten, "never written");
-      case ParseOutcome::kNeedMore:
-        return Stop(What::kInvalid, "the file is cut short");
-      case ParseOutcome::kInvalid:
-        return Stop(What::kInvalid, parsed.reason);
-    }
-    return absl::InternalError("unreachable");
   }
 
-  bool PassKnownDamage() {
+  absl::Status Step() {
+    if (PassKnownDamage(end_) || PassKnownDamage(segment_.GroupBegin(end_))) {
+      return absl::OkStatus();
+    }
+    if (end_ - reported_ >= kProgressBytes) {
+      reported_ = end_;
+      if (!options_.progress(end_)) return absl::CancelledError("stopped by the caller");
+    }
+    if (options_.known_end && end_ >= durable_end_) {
+      finished_ = true;
+      return absl::OkStatus();
+    }
+    const uint64_t begin = segment_.GroupBegin(end_);
+    BeginGroup();
+    const auto group =
+        ReadGroup(window_, segment_, begin,
+                  [this](const ParsedRecord& record, uint64_t at) { return Accept(record, at); });
+    if (!group.ok()) return group.status();
+    const char* broken = group->broken;
+    if (broken == nullptr && group->head->sequence < expected_) {
+      broken = "its numbers were given out before";
+    }
+    if (broken == nullptr) {
+      EndGroup(begin, *group->head);
+      return absl::OkStatus();
+    }
+    return Stop(begin, group->head, broken);
+  }
+
+  bool PassKnownDamage(uint64_t at) {
     for (const Damage& known : options_.known_damage) {
-      if (known.begin != position_ || known.end <= known.begin) continue;
-      EndBatch();
-      position_ = known.end;
-      scan_.index.Fence(static_cast<uint32_t>(position_));
-      if (known.last != 0) expected_ = known.last + 1;
+      if (known.begin != at || known.end <= known.begin) continue;
+      end_ = known.end;
+      scan_.index.Fence(static_cast<uint32_t>(end_));
+      if (known.last != 0) expected_ = std::max(expected_, known.last + 1);
       return true;
     }
     return false;
   }
 
-  // Null, or why the record cannot follow.
-  const char* Accept(const ParsedRecord& record) {
-    if (record.sequence > expected_ && !record.jump())
+  // ---- The group being read: kept only once it is known to be whole. ----
+
+  void BeginGroup() {
+    runs_.clear();
+    producers_.clear();
+    run_ = {};
+    group_expected_ = expected_;
+    group_records_ = 0;
+    batch_begins_ = true;
+  }
+
+  const char* Accept(const ParsedRecord& record, uint64_t at) {
+    if (record.sequence < group_expected_) return "its numbers were given out before";
+    if (record.sequence > group_expected_ && !record.jump()) {
       return "sequence numbers are missing before it";
-    if (in_batch_ && record.table != run_.table) return "a batch mixes tables";
-    if (!in_batch_) BeginBatch(record);
-    if (record.barrier()) scan_.last_barrier = position_;
+    }
+    if (batch_begins_) EndRun();
     if (record.control()) {
       if (const auto producer = ParseProducerControl(record)) {
-        producer_ = {producer->id, producer->sequence, record.table, record.sequence, 0};
+        producers_.push_back({producer->id, producer->sequence, record.table, 0, 0});
+        open_producer_ = true;
       }
-      expected_ = record.sequence;
-      position_ += record.encoded_bytes;
-      run_.begin = run_.end = static_cast<uint32_t>(position_);
-      return nullptr;
+      group_expected_ = record.sequence;
+    } else {
+      AddToRun(record, at);
+      group_expected_ = record.sequence + 1;
     }
-    AddToRun(record);
-    expected_ = record.sequence + 1;
-    position_ += record.encoded_bytes;
-    if (!record.more_of_batch()) EndBatch();
+    batch_begins_ = !record.more_of_batch();
+    if (batch_begins_) open_producer_ = false;
     return nullptr;
   }
 
-  void BeginBatch(const ParsedRecord& record) {
-    in_batch_ = true;
-    batch_begin_ = position_;
-    batch_expected_ = expected_;
-    run_ = {.table = record.table, .begin = static_cast<uint32_t>(position_)};
-    run_.end = run_.begin;
-    batch_first_ = 0;
-    batch_records_ = 0;
-  }
-
-  void AddToRun(const ParsedRecord& record) {
-    const uint64_t record_end = position_ + record.encoded_bytes;
-    if (run_.first != 0 && record_end - run_.begin > kMaxRunBytes) {
-      batch_runs_.push_back(run_);
-      run_.first = 0;
-      run_.begin = static_cast<uint32_t>(position_);
+  void AddToRun(const ParsedRecord& record, uint64_t at) {
+    const uint64_t record_end = at + record.encoded_bytes;
+    if (run_.first != 0 && (run_.table != record.table || record_end - run_.begin > kMaxRunBytes)) {
+      EndRun();
     }
-    if (run_.first == 0) run_.first = record.sequence;
-    if (batch_first_ == 0) batch_first_ = record.sequence;
+    if (run_.first == 0) {
+      run_ = {.table = record.table, .first = record.sequence, .begin = static_cast<uint32_t>(at)};
+    }
     run_.last = record.sequence;
     run_.end = static_cast<uint32_t>(record_end);
-    ++batch_records_;
+    ++group_records_;
+    if (open_producer_) {
+      ScannedProducer& producer = producers_.back();
+      if (producer.first == 0) producer.first = record.sequence;
+      producer.last = record.sequence;
+    }
   }
 
-  // Keeps what was seen of the current batch.
-  void EndBatch() {
-    if (!in_batch_) return;
-    in_batch_ = false;
-    if (run_.first != 0) batch_runs_.push_back(run_);
-    for (const Run& run : batch_runs_) scan_.index.Add(run);
-    batch_runs_.clear();
-    if (batch_records_ > 0) {
-      scan_.records += batch_records_;
-      if (scan_.first == 0) scan_.first = batch_first_;
-      scan_.last = run_.last;
-      scan_.table_last[run_.table] = run_.last;
-      if (producer_.id != 0) {
-        producer_.last = run_.last;
-        scan_.producers.push_back(producer_);
+  void EndRun() {
+    if (run_.first != 0) runs_.push_back(run_);
+    run_ = {};
+  }
+
+  void EndGroup(uint64_t begin, const GroupHead& head) {
+    EndRun();
+    for (const Run& run : runs_) {
+      scan_.index.Add(run);
+      scan_.table_last[run.table] = run.last;
+      if (scan_.first == 0) scan_.first = run.first;
+      scan_.last = run.last;
+    }
+    scan_.records += group_records_;
+    scan_.producers.insert(scan_.producers.end(), producers_.begin(), producers_.end());
+    scan_.written_unix_micros =
+        std::max(head.unix_micros, scan_.written_unix_micros.value_or(INT64_MIN));
+    NoteMetadata(head.metadata_append, begin);
+    if (head.durable.segment == segment_.segment) {
+      durable_end_ = std::max<uint64_t>(durable_end_, head.durable.end);
+    }
+    end_ = begin + head.bytes;
+    expected_ = std::max(group_expected_, head.sequence);
+  }
+
+  void NoteMetadata(uint64_t append, uint64_t at) {
+    if (append <= scan_.metadata_append) return;
+    scan_.metadata_append = append;
+    scan_.metadata_append_at = at;
+  }
+
+  // ---- What stands at `begin` is not the next group: the end, a torn tail, or damage? ----
+
+  absl::Status Stop(uint64_t begin, const std::optional<GroupHead>& head, const char* reason) {
+    const bool all_ends_known = options_.known_end.has_value();
+    const auto search = SearchGroups(window_, segment_, begin + segment_.alignment, limit_,
+                                     expected_, /*stop_at_next=*/all_ends_known || searched_);
+    if (!search.ok()) return search.status();
+    if (!all_ends_known) {
+      if (head) NoteMetadata(head->metadata_append, begin);
+      NoteMetadata(search->metadata_append, search->metadata_append_at);
+      if (search->durable_end > durable_end_) {
+        durable_end_ = search->durable_end;
+        durable_next_ = search->durable_next;
       }
+      if (head && head->durable.segment == segment_.segment && head->durable.end > durable_end_) {
+        durable_end_ = head->durable.end;
+        durable_next_ = head->sequence;
+      }
+      searched_ = true;
     }
-    producer_ = {};
+    if (end_ < durable_end_) return StopBelowDurable(begin, *search, reason);
+    return StopAtEnd(begin, head, *search, reason);
   }
 
-  void DropBatch() {
-    if (in_batch_) {
-      position_ = batch_begin_;
-      expected_ = batch_expected_;
-    }
-    in_batch_ = false;
-    batch_runs_.clear();
-    producer_ = {};
-  }
-
-  // What lies at position_ instead of the next record.
-  enum class What {
-    kNeverWritten,
-    kLeftover,  // a valid record of an earlier use of the file
-    kInvalid,
-  };
-
-  // The end, a torn tail, or damage?
-  absl::Status Stop(What what, const char* reason) {
-    return options_.known_end ? StopBeforeKnownEnd(what, reason) : StopAtUnknownEnd(what, reason);
-  }
-
-  absl::Status StopBeforeKnownEnd(What what, const char* reason) {
-    const KnownEnd& known = *options_.known_end;
-    const bool all_there = !in_batch_ && expected_ >= known.next;
-    if (all_there && (!known.offset || position_ >= *known.offset)) {
-      finished_ = true;
+  absl::Status StopBelowDurable(uint64_t begin, const GroupSearch& search, const char* reason) {
+    if (search.next && search.next->offset < durable_end_) {
+      AddDamage(begin, search.next->offset, search.next->sequence, reason);
       return absl::OkStatus();
     }
-    const auto next = FindRecord(window_, position_ + 1, Here());
-    if (!next.ok()) return next.status();
-    if (next->has_value()) {
-      AddDamage((*next)->offset, (*next)->sequence, reason);
-      return absl::OkStatus();
-    }
-    if (what == What::kNeverWritten && in_batch_) reason = "the rest of a batch is missing";
-    AddDamage(window_.end(), known.next, reason);
-    finished_ = true;
+    SequenceNumber next = durable_next_;
+    if (next == 0 || next < expected_) next = search.next ? search.next->sequence : expected_;
+    AddDamage(begin, durable_end_, next, reason);
     return absl::OkStatus();
   }
 
-  absl::Status StopAtUnknownEnd(What what, const char* reason) {
-    const bool never_written = what == What::kNeverWritten;
-    const uint64_t near = std::min(window_.end(), position_ + kMaxUnsyncedBytes);
-    auto last = LastNonZero(window_, position_, never_written ? near : window_.end());
+  absl::Status StopAtEnd(uint64_t begin, const std::optional<GroupHead>& head,
+                         const GroupSearch& search, const char* reason) {
+    const auto last = LastNonZero(window_, begin, window_.end());
     if (!last.ok()) return last.status();
-    if (never_written && *last == position_) {
-      if (in_batch_)
-        scan_.torn = TornTail{batch_begin_, position_, "the rest of a batch is missing"};
-      DropBatch();
+    if (*last <= begin) {
       finished_ = true;
       return absl::OkStatus();
     }
-    const auto barrier = FindBarrier(window_, position_ + 1, Here());
-    if (!barrier.ok()) return barrier.status();
-    const auto next = FindRecord(window_, position_ + 1, Here());
-    if (!next.ok()) return next.status();
-    if (*barrier) {
-      AddDamage((*next)->offset, (*next)->sequence, reason);
-      return absl::OkStatus();
-    }
-    last = LastNonZero(window_, position_, window_.end());
-    if (!last.ok()) return last.status();
-    const auto torn = LooksTorn(*next, *last);
+    const uint64_t group_end = head ? begin + head->bytes : begin + kGroupHeadBytes;
+    const auto torn = HasUnwrittenSector(window_, begin, std::min(group_end, window_.end()));
     if (!torn.ok()) return torn.status();
-    if (*torn || what == What::kLeftover) {
-      DropBatch();
-      scan_.torn = TornTail{position_, *last, reason};
+    if (*torn || group_end > window_.end()) {
+      scan_.torn = TornTail{begin, *last, reason};
       finished_ = true;
-    } else if (next->has_value()) {
-      AddDamage((*next)->offset, (*next)->sequence, reason);
+      return absl::OkStatus();
+    }
+    // Every sector of the group was written, and yet it is not what was written.
+    if (head) {
+      AddDamage(begin, group_end, Behind(*head, search), reason);
+    } else if (search.next) {
+      AddDamage(begin, search.next->offset, search.next->sequence, reason);
     } else {
-      // No record follows, so how many were lost can only be bounded.
-      AddDamage(*last, Here().HighestAt(*last), reason);
-      finished_ = true;
+      // No group follows, so how many records were lost can only be bounded.
+      AddDamage(begin, *last, Highest(*last), reason);
     }
     return absl::OkStatus();
   }
 
-  Continuation Here() const { return {position_, expected_, options_.reserved}; }
-
-  // A write that a crash cut left at least one sector of the record at position_ unwritten.
-  absl::StatusOr<bool> LooksTorn(const std::optional<FoundRecord>& next, uint64_t last_non_zero) {
-    const auto header = window_.Peek(position_, kHeaderBytes);
-    if (!header.ok()) return header.status();
-    if (header->size() < kHeaderBytes) return true;
-    uint64_t record_end = position_ + kHeaderBytes + GetU32(header->data() + kValueLengthOffset);
-    if (record_end > window_.end()) record_end = last_non_zero;
-    if (next) record_end = std::min(record_end, next->offset);
-    record_end = std::min(std::max(record_end, position_ + kMinRecordBytes), window_.end());
-    return HasUnwrittenSector(window_, position_, record_end);
+  // A number that is behind all of the group's, which may jump.
+  SequenceNumber Behind(const GroupHead& head, const GroupSearch& search) const {
+    if (search.next) return search.next->sequence;
+    return std::max(head.sequence, options_.reserved + 1) + head.records;
   }
 
-  void AddDamage(uint64_t end, SequenceNumber next, const char* reason) {
-    EndBatch();
-    Damage damage{position_, end, 0, 0, reason};
+  // The highest number that can follow if records fill all bytes up to `end`.
+  SequenceNumber Highest(uint64_t end) const {
+    return std::max(expected_, options_.reserved + 1) +
+           (end - std::min(end, end_)) / kMinRecordBytes + 1;
+  }
+
+  void AddDamage(uint64_t begin, uint64_t end, SequenceNumber next, std::string reason) {
+    Damage damage{begin, end, 0, 0, std::move(reason)};
     if (next > expected_) {
       damage.first = expected_;
       damage.last = next - 1;
     }
     scan_.damage.push_back(std::move(damage));
-    position_ = end;
-    scan_.index.Fence(static_cast<uint32_t>(position_));
+    end_ = end;
+    scan_.index.Fence(static_cast<uint32_t>(end_));
     expected_ = std::max(expected_, next);
   }
 
   const SegmentScanOptions& options_;
+  const SegmentHeader& segment_;
+  const uint64_t file_bytes_;
+  const uint64_t limit_;
   FileWindow window_;
   SegmentScan scan_;
-  uint64_t position_ = 0;
+  uint64_t end_ = 0;  // of what was read or is known to be damaged
   uint64_t reported_ = 0;
   SequenceNumber expected_;
+  uint64_t durable_end_;
+  SequenceNumber durable_next_;
+  bool searched_ = false;  // what groups behind the first stop say of the durable position is known
   bool finished_ = false;
+  bool foreign_ = false;  // it is another file
 
-  bool in_batch_ = false;
-  uint64_t batch_begin_ = 0;
-  SequenceNumber batch_expected_ = 0;
-  SequenceNumber batch_first_ = 0;
-  uint64_t batch_records_ = 0;
-  std::vector<Run> batch_runs_;
+  SequenceNumber group_expected_ = 0;
+  uint64_t group_records_ = 0;
+  bool batch_begins_ = true;
+  bool open_producer_ = false;
   Run run_;
-  ScannedProducer producer_;
+  std::vector<Run> runs_;
+  std::vector<ScannedProducer> producers_;
 };
 
 }  // namespace
 
 absl::StatusOr<SegmentScan> ScanSegment(const File& file, const SegmentScanOptions& options) {
-  return Scanner(file, options).Scan();
+  if (options.header.version_1()) return v1::ScanSegment(file, options);
+  const absl::StatusOr<uint64_t> size = file.Size();
+  if (!size.ok()) return size.status();
+  return Scanner(file, *size, options).Scan();
 }
 
 }  // namespace walden::segment

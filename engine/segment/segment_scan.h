@@ -1,6 +1,6 @@
 // Walks one segment file as recovery, `verify` and `inspect` do, and tells a clean end, a torn
 // tail, damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the
-// log".
+// log". Segments of version 1 are walked by segment_scan_v1.h.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "engine/io/file_system.h"
+#include "engine/segment/segment_header.h"
 #include "engine/segment/segment_index.h"
 #include "engine/types.h"
 
@@ -40,6 +41,7 @@ struct KnownEnd {
   SequenceNumber next = 0;         // number behind the last record
 };
 
+// A batch that a producer sent. Both numbers are 0 for one without records.
 struct ScannedProducer {
   uint64_t id = 0;
   uint64_t sequence = 0;
@@ -51,9 +53,8 @@ struct ScannedProducer {
 struct SegmentScan {
   SegmentIndex index;
   std::vector<ScannedProducer> producers;
-  uint64_t end = 0;  // where the next record would go
-  uint64_t last_barrier =
-      0;                     // position of the last record with a barrier: all before it is durable
+  uint64_t end = 0;          // of the last record
+  uint64_t durable_end = 0;  // everything before this was durable, as far as the file tells
   SequenceNumber first = 0;  // of all records; both 0 when there is none
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
@@ -61,15 +62,25 @@ struct SegmentScan {
   std::optional<TornTail> torn;
   uint64_t records = 0;
   absl::flat_hash_map<TableId, SequenceNumber> table_last;
+  // Of the groups (version 2).
+  uint64_t metadata_append = 0;     // the highest number that the metadata must have come to
+  uint64_t metadata_append_at = 0;  // position of the group that says so
+  std::optional<int64_t> written_unix_micros;  // when the last one was written
 };
 
 struct SegmentScanOptions {
-  uint64_t size = 0;                  // of the segment
-  SequenceNumber expected = 1;        // number that its first record should have
-  SequenceNumber reserved = 0;        // numbers through this one may have been jumped over
-  std::optional<KnownEnd> known_end;  // set: anything short of it is damage. Unset: a crash may
-                                      // have cut the last write
-  std::vector<Damage> known_damage;   // to pass over, ordered
+  // As the metadata has it. Its alignment says by which version's rules the segment is read.
+  SegmentHeader header;
+  SequenceNumber expected = 1;  // number that its first record should have
+  SequenceNumber reserved = 0;  // numbers through this one may have been jumped over
+  // Set: anything short of it is damage. Unset: a crash may have cut the last write.
+  std::optional<KnownEnd> known_end;
+  // Of a segment without a known end: all before `durable_end` was durable, the number behind it,
+  // and where nothing was written any more.
+  uint64_t durable_end = 0;
+  SequenceNumber durable_next = 0;
+  uint64_t reach = 0;
+  std::vector<Damage> known_damage;  // to pass over, ordered
   // Called now and then with the position; returns false to stop early (the scan is then cut
   // there).
   absl::FunctionRef<bool(uint64_t offset)> progress;

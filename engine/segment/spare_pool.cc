@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "engine/error.h"
-#include "engine/segment/format.h"
 
 namespace walden::segment {
 namespace {
@@ -72,7 +71,8 @@ absl::Status SparePool::Prepare() {
   return absl::OkStatus();
 }
 
-absl::Status SparePool::Take(uint64_t bytes, const std::string& path, bool* was_prepared) {
+absl::Status SparePool::Take(SegmentHeader& header, const std::string& path, bool* was_prepared) {
+  const uint64_t bytes = header.bytes;
   std::string spare;
   if (bytes == spare_bytes_) {
     absl::MutexLock lock(&mutex_);
@@ -99,8 +99,21 @@ absl::Status SparePool::Take(uint64_t bytes, const std::string& path, bool* was_
     status = file_system_->RemoveFile(path);
     if (status.ok() || absl::IsNotFound(status)) status = Make(path, bytes, /*fill=*/false);
   }
+  if (status.ok()) {
+    status = WriteHeader(path, header);
+    // Best effort: what is left is replaced.
+    if (!status.ok()) (void)file_system_->RemoveFile(path);
+  }
   StartRefill();
   return status;
+}
+
+absl::Status SparePool::WriteHeader(const std::string& path, SegmentHeader& header) {
+  auto file = file_system_->OpenFile(path, FileSystem::OpenMode::kReadWrite);
+  if (!file.ok()) return file.status();
+  header.alignment = AlignmentFor((*file)->WriteAlignment(), header.bytes);
+  const absl::Status status = (*file)->Write(0, {EncodeSegmentHeader(header)});
+  return status.ok() ? (*file)->SyncData() : status;
 }
 
 std::string SparePool::NextPath() {
@@ -156,7 +169,6 @@ absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill)
       if (status.ok()) status = (*file)->SyncData();
     }
   }
-  if (status.ok()) status = (*file)->Write(0, {kSegmentMagic});
   if (status.ok()) status = (*file)->SyncData();
   if (!status.ok()) {
     // Best effort: the next start removes what is left of a spare, and what is left elsewhere is

@@ -22,6 +22,7 @@
 #include "engine/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/observer.h"
+#include "engine/segment/segment_header.h"
 
 namespace walden::segment {
 
@@ -37,11 +38,11 @@ class SparePool {
   // Creates the directory, removes what an earlier process left, starts making spares.
   void Start();
 
-  // Puts a segment file of `bytes` at `path`, in place of any file there, with its magic number.
-  // The file is durable, its name not yet. DISK_FULL if there is no room, DISK_RESERVE if it would
-  // take from the reserve; nothing is left behind then. `was_prepared`, if given, is set to whether
-  // it was a spare one.
-  absl::Status Take(uint64_t bytes, const std::string& path, bool* was_prepared = nullptr);
+  // Puts a segment file of header.bytes at `path`, in place of any file there, with the header,
+  // whose alignment is set to what suits the disk. The file is durable, its name not yet. DISK_FULL
+  // if there is no room, DISK_RESERVE if it would take from the reserve; nothing is left behind
+  // then. `was_prepared`, if given, is set to whether it was a spare one.
+  absl::Status Take(SegmentHeader& header, const std::string& path, bool* was_prepared = nullptr);
 
   // Any thread. How many are ready.
   size_t ready() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -55,6 +56,7 @@ class SparePool {
   std::string NextPath() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Prepare();
   absl::Status Make(const std::string& path, uint64_t bytes, bool fill);
+  absl::Status WriteHeader(const std::string& path, SegmentHeader& header);
 
   FileSystem* const file_system_;
   Clock* const clock_;

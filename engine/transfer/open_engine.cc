@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& w
                                   .clock = Clock::Real(),
                                   .data_directory = where.data_directory,
                                   .namespace_name = namespace_name,
+                                  .namespace_id = where.namespace_id,
                                   .spare_segments = 0,
                                   .caller_holds_lock = caller_holds_lock});
     case StoredEngine::kRocksdb: {

@@ -20,7 +20,7 @@ struct OfflineNamespace {
   FileSystem* file_system = nullptr;  // outlives the engine
   rocksdb::Env* env = nullptr;        // null: RocksDB's own; else one on top of `file_system`
   std::string data_directory;         // exists
-  NamespaceId namespace_id = 1;       // engine rocksdb: in every key
+  NamespaceId namespace_id = 1;       // stored in every region, or in every key
 };
 
 // FAILED_PRECONDITION (INVALID_FIELD) if the RocksDB of the namespace, which nobody has open, holds

@@ -22,15 +22,13 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
        /*serves_around_damage=*/true,
        /*regions_have_own_files=*/true,
        /*numbers_end_with_their_region=*/true,
-       [](uint64_t segment_bytes) {
-         return segment_bytes - segment::kMagicBytes - segment::kMinRecordBytes;
-       }},
+       /*record_overhead=*/segment::kMinRecordBytes},
       {"rocksdb", OpenRocksdbOnFiles,
        /*finds_damage_when_a_region_opens=*/false,
        /*serves_around_damage=*/false,
        /*regions_have_own_files=*/false,
        /*numbers_end_with_their_region=*/false,
-       /*payload_that_fills_segment=*/nullptr},
+       /*record_overhead=*/std::nullopt},
   };
   return *engines;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,9 +38,9 @@ struct EngineUnderTest {
   // Whether the numbers of a dropped region's tables are used again.
   bool numbers_end_with_their_region = true;
 
-  // Engines with segments: the payload bytes that fill an empty segment of `segment_bytes` exactly
-  // as one batch of one record. Null for engines without.
-  std::function<uint64_t(uint64_t segment_bytes)> payload_that_fills_segment;
+  // Engines with segments: what a record takes beside its payload, of the room that LIMIT_EXCEEDED
+  // names. Nullopt for engines without.
+  std::optional<uint64_t> record_overhead;
 };
 
 const std::vector<EngineUnderTest>& EnginesUnderTest();

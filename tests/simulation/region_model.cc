@@ -16,6 +16,11 @@ namespace {
 // More than any engine adds to a payload or a batch.
 constexpr uint64_t kMaxRecordOverhead = 100;
 
+// What a segment has room for, at least: its header and the head of a group take some.
+uint64_t SegmentRoom(uint64_t segment_bytes) {
+  return segment_bytes - std::clamp<uint64_t>(segment_bytes / 8, 512, 4096) - 100;
+}
+
 template <typename... Parts>
 absl::Status Wrong(const Parts&... parts) {
   return absl::InternalError(absl::StrCat(parts...));
@@ -134,7 +139,7 @@ absl::Status RegionModel::CheckDuplicate(const Batch& batch, const AppendResult&
 }
 
 absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
-  Table& table = tables_[batch.table];
+  Table& table = tables_.try_emplace(batch.table, Table{.next = unknown_next_}).first->second;
   if (batch.payloads.empty()) return Wrong("an empty batch was accepted");
   if (IsCertainRetry(batch)) return Wrong("a retry was stored again");
   if (IsOutOfOrderForProducer(batch))
@@ -193,7 +198,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
                                                           : Wrong("mismatch without cause");
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
-    const bool invalid = batch.payloads.empty() || bytes + kMaxRecordOverhead > segment_bytes;
+    const bool invalid = batch.payloads.empty() || bytes > SegmentRoom(segment_bytes);
     return invalid ? absl::OkStatus() : Wrong("invalid without cause");
   }
   if (HasReason(status, ErrorReason::kDiskFull)) {
@@ -212,7 +217,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   unknown.epoch = epoch_;
   unknown.may_be_refused =
       trouble.disk_full || IsKnownRetry(batch) || IsTooOldForProducer(batch) ||
-      bytes + kMaxRecordOverhead > segment_bytes ||
+      bytes > SegmentRoom(segment_bytes) ||
       (batch.expected_next_sequence.has_value() &&
        (!alone || *batch.expected_next_sequence != Next(batch.table))) ||
       (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
@@ -269,7 +274,7 @@ void RegionModel::EverythingIsDurable() {
 
 SequenceNumber RegionModel::Next(TableId table) const {
   const auto entry = tables_.find(table);
-  return entry == tables_.end() ? 1 : entry->second.next;
+  return entry == tables_.end() ? unknown_next_ : entry->second.next;
 }
 
 SequenceNumber RegionModel::HighestAnswered(TableId table) const {

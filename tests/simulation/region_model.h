@@ -117,6 +117,7 @@ class RegionModel {
   uint64_t version_ = 0;
   uint64_t possible_version_ = 0;
   uint64_t epoch_ = 0;
+  SequenceNumber unknown_next_ = 1;  // of tables that were never written
   bool failed_ = false;
 };
 

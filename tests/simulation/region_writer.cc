@@ -25,6 +25,7 @@ class LogWriter final : public RegionWriter {
     return log_->MarkDeleted(table, through, version);
   }
   absl::Status Sync() override { return log_->Sync(); }
+  absl::Status NoteDurable() override { return log_->NoteDurable(); }
   absl::Status Close() override { return log_->Close(); }
 
  private:
@@ -98,6 +99,12 @@ class ActorWriter final : public RegionWriter, private ActorHost {
     executor_->RunAll();
     absl::Status status = job.CheckAnswered();
     return status.ok() ? job.result : status;
+  }
+
+  absl::Status NoteDurable() override {
+    actor_->PostNoteDurable();
+    executor_->RunAll();
+    return absl::OkStatus();
   }
 
   absl::Status Close() override {

@@ -26,6 +26,7 @@ Simulation::Simulation(uint64_t seed, SimulatedEngine engine, bool every_operati
   constexpr uint64_t kWriteBack[] = {0, 0, 10, 60};
   disk_.SetWriteBack(kWriteBack[random_.Below(4)]);
   zeros_in_payloads_ = random_.Percent(30);
+  disk_.SetWriteAlignment(random_.Percent(30) ? 4096 : 512);
   regions_.resize(random_.Between(1, 3));
   for (size_t i = 0; i < regions_.size(); ++i) {
     constexpr uint64_t kSegmentBytes[] = {4 << 10, 8 << 10, 16 << 10, 64 << 10};
@@ -65,7 +66,7 @@ absl::Status Simulation::Step() {
   const uint64_t choice = random_.Below(100);
   if (choice < 52) return Append(region);
   if (choice < 62) return Mark(region);
-  if (choice < 66) return Sync(region);
+  if (choice < 66) return random_.Percent(40) ? NoteDurable(region) : Sync(region);
   if (choice < 74) return Read(region);
   if (choice < 76 && kind_ == SimulatedEngine::kSegment) return ReadWithErrors(region);
   if (choice < 78) return Verify(region);
@@ -156,6 +157,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::TryOpenEngine() {
   options.data_directory = kDirectory;
   options.namespace_name = "default";
   options.spare_segment_bytes = regions_[0].options.segment_size_bytes;
+  options.random = [this] { return random_.Next(); };
   return SegmentEngine::Open(options);
 }
 

@@ -83,6 +83,7 @@ class Simulation {
   // --- What is done (simulation_steps.cc) ---
   absl::Status Append(Region& region);
   absl::Status Mark(Region& region);
+  absl::Status NoteDurable(Region& region);
   absl::Status Sync(Region& region);
   absl::Status Read(Region& region);
   absl::Status ReadWithErrors(Region& region);

@@ -123,6 +123,15 @@ absl::Status Simulation::Mark(Region& region) {
   return region.model.CheckMark(region.log(), table, through, version, answer, TroubleOf(region));
 }
 
+// As when the region has been idle for a while.
+absl::Status Simulation::NoteDurable(Region& region) {
+  const absl::Status status = region.writer->NoteDurable();
+  Note(absl::StrCat("region ", region.id, " notes what is durable -> ", ShowStatus(status)));
+  const Trouble trouble = TroubleOf(region);
+  const bool excused = trouble.failed || (trouble.disk_full && absl::IsResourceExhausted(status));
+  return status.ok() || excused ? absl::OkStatus() : status;
+}
+
 absl::Status Simulation::Sync(Region& region) {
   const absl::Status status = region.writer->Sync();
   Note(absl::StrCat("region ", region.id, " sync -> ", ShowStatus(status)));

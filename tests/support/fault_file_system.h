@@ -116,6 +116,9 @@ class FaultFileSystem final : public FileSystem {
   // What files that are written from now on were last written at; the epoch at first.
   void SetTime(absl::Time now);
 
+  // What files say of the disk below; 512 at first.
+  void SetWriteAlignment(uint32_t bytes);
+
   // --- Damage to stored bytes. The path must be a file. ---
 
   void FlipBit(const std::string& path, uint64_t offset, int bit);
@@ -231,6 +234,7 @@ class FaultFileSystem final : public FileSystem {
   uint64_t changes_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t write_back_percent_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t capacity_ ABSL_GUARDED_BY(mu_) = UINT64_MAX;
+  uint32_t write_alignment_ ABSL_GUARDED_BY(mu_) = 512;
   struct MountedVolume {
     std::string directory;
     uint64_t total_bytes = 0;

@@ -240,6 +240,11 @@ void FaultFileSystem::SetCapacity(uint64_t bytes) {
   capacity_ = bytes;
 }
 
+void FaultFileSystem::SetWriteAlignment(uint32_t bytes) {
+  absl::MutexLock lock(&mu_);
+  write_alignment_ = bytes;
+}
+
 uint64_t FaultFileSystem::UsedBytes() const {
   absl::MutexLock lock(&mu_);
   return UsedLocked();

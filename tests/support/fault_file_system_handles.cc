@@ -39,6 +39,11 @@ class FaultFileSystem::OpenedFile final : public File {
     return node_->file.size();
   }
 
+  uint32_t WriteAlignment() const override {
+    absl::MutexLock lock(&disk_->mu_);
+    return disk_->write_alignment_;
+  }
+
   absl::Status Allocate(uint64_t size) override {
     absl::MutexLock lock(&disk_->mu_);
     if (absl::Status status = CheckWritable(file_op::kAllocate); !status.ok()) return status;

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,12 @@ class InspectTest : public testing::Test {
     stream.seekp(offset);
     stream.put(byte);
   }
+  // Where the payload is stored.
+  std::streamoff PlaceOf(const std::string& file, const std::string& payload) {
+    std::ifstream stream(RegionPath() + "/" + file, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+    return static_cast<std::streamoff>(bytes.find(payload));
+  }
   Outcome Inspect(std::vector<std::string> more = {}) {
     more.insert(more.begin(), {"inspect", RegionPath()});
     return RunWalden(more);
@@ -102,7 +109,7 @@ TEST_F(InspectTest, JsonHasTheSame) {
 
 TEST_F(InspectTest, DamageIsShownWithItsRangeAndIsExitCode4) {
   WriteRegion();
-  FlipByte("seg_0", 100);
+  FlipByte("seg_0", PlaceOf("seg_0", "second payload"));
   const Outcome outcome = Inspect();
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_NE(outcome.out.find("DAMAGED"), std::string::npos) << outcome.out;

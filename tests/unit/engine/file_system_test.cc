@@ -72,6 +72,12 @@ void ExpectError(const absl::Status& status, absl::StatusCode code, ErrorReason 
   EXPECT_NE(status.message().find(path), absl::string_view::npos) << status;
 }
 
+TEST_P(FileSystemTest, AFileSaysHowWritesToItAreAligned) {
+  const uint32_t alignment = Create("file")->WriteAlignment();
+  EXPECT_GE(alignment, 512u);
+  EXPECT_EQ(alignment & (alignment - 1), 0u) << alignment;
+}
+
 TEST_P(FileSystemTest, WhatIsWrittenIsRead) {
   const auto file = Create("f", "0123456789");
   ASSERT_TRUE(file->Write(4, {"ab", "", "cd"}).ok());

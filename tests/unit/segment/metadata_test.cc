@@ -11,13 +11,20 @@ namespace {
 
 using ::testing::HasSubstr;
 
+const MetadataIdentity kIdentity{1, "default", 7};
+constexpr size_t kFirstEntry = kMetadataHeaderBytes + kEntryHeaderBytes + 5 * 8;
+
+MetadataEntry Created(uint64_t id, SequenceNumber expected, uint64_t bytes) {
+  return MetadataEntry::SegmentCreated(
+      expected, {.alignment = 512, .salt = 17, .segment = id, .bytes = bytes});
+}
+
 class MetadataTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(disk_.CreateDirectory("/region").ok());
     ASSERT_TRUE(disk_.SyncDirectory("/").ok());
-    auto made =
-        MetadataFile::Create(&disk_, "/region", {MetadataEntry::SegmentCreated(0, 1, 4096)});
+    auto made = MetadataFile::Create(&disk_, "/region", kIdentity, {Created(0, 1, 4096)});
     ASSERT_TRUE(made.ok()) << made.status();
     metadata_ = *std::move(made);
   }
@@ -48,7 +55,7 @@ TEST_F(MetadataTest, WhatWasAppendedIsThereAfterAPowerCut) {
   Mark(7, 41);
   ASSERT_TRUE(metadata_
                   ->Append({MetadataEntry::RegionVersion(3), MetadataEntry::SequenceReserved(9),
-                            MetadataEntry::SegmentCreated(1, 42, 8192)})
+                            MetadataEntry::SegmentSealed(0, 100, 42), Created(1, 42, 8192)})
                   .ok());
   disk_.PowerCut();
   disk_.Restart();
@@ -64,8 +71,8 @@ TEST_F(MetadataTest, WhatWasAppendedIsThereAfterAPowerCut) {
 
 TEST_F(MetadataTest, ReplacingKeepsEverythingThatMatters) {
   ASSERT_TRUE(metadata_
-                  ->Append({MetadataEntry::SegmentCreated(1, 10, 8192),
-                            MetadataEntry::SegmentCreated(2, 20, 8192),
+                  ->Append({MetadataEntry::SegmentSealed(0, 100, 10), Created(1, 10, 8192),
+                            MetadataEntry::SegmentSealed(1, 100, 20), Created(2, 20, 8192),
                             MetadataEntry::SegmentDeleted(1), MetadataEntry::RegionVersion(5)})
                   .ok());
   // More than the file holds.
@@ -76,7 +83,8 @@ TEST_F(MetadataTest, ReplacingKeepsEverythingThatMatters) {
   EXPECT_EQ(state.marks.at(99), 2999u);
   EXPECT_EQ(state.region_version, 5u);
   EXPECT_EQ(state.segments.size(), 2u);
-  EXPECT_EQ(state.segments.at(0).expected_behind, 10u) << "its deleted successor still says so";
+  EXPECT_EQ(state.segments.at(0).expected_behind, 10u);
+  EXPECT_EQ(state.segments.at(0).sealed_end, 100u);
   EXPECT_EQ(state.next_segment_id, 3u);
 }
 
@@ -98,7 +106,7 @@ TEST_F(MetadataTest, AFlippedBitInAnOldEntryIsDamageWithItsOffset) {
   Mark(1, 1);
   Mark(2, 2);
   Mark(3, 3);
-  const uint64_t second = kMagicBytes + kEntryHeaderBytes + 24 + kEntryHeaderBytes + 16;
+  const uint64_t second = kFirstEntry + kEntryHeaderBytes + 16;
   disk_.FlipBit("/region/metadata", second + kEntryHeaderBytes + 15, 0);
   const auto loaded = Load();
   EXPECT_TRUE(absl::IsDataLoss(loaded.status())) << loaded.status();
@@ -107,9 +115,41 @@ TEST_F(MetadataTest, AFlippedBitInAnOldEntryIsDamageWithItsOffset) {
 
 TEST_F(MetadataTest, AFlippedBitInTheLastEntryIsDamageToo) {
   Mark(0x0101010101010101, 0x0101010101010101);
-  const uint64_t last = kMagicBytes + kEntryHeaderBytes + 24;
+  const uint64_t last = kFirstEntry;
   disk_.FlipBit("/region/metadata", last + kEntryHeaderBytes + 15, 0);
   EXPECT_TRUE(absl::IsDataLoss(Load().status())) << Load().status();
+}
+
+TEST_F(MetadataTest, AShorterFileIsDamageEvenIfItEndsWithAnEntry) {
+  Mark(1, 1);
+  Mark(2, 2);
+  const uint64_t size = disk_.ReadWhole("/region/metadata").size();
+  disk_.ShrinkSize("/region/metadata", size - kFirstEntry - kEntryHeaderBytes - 16);
+  EXPECT_TRUE(absl::IsDataLoss(Load().status())) << Load().status();
+}
+
+TEST_F(MetadataTest, AnEntryThatIsMissingInTheMiddleIsDamage) {
+  for (SequenceNumber n = 1; n <= 3; ++n) Mark(1, n);
+  const uint64_t second = kFirstEntry + kEntryHeaderBytes + 16;
+  for (uint64_t i = 0; i < kEntryHeaderBytes + 16; ++i) {
+    disk_.SetByte("/region/metadata", second + i, 0);
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Load().status())) << Load().status();
+}
+
+TEST_F(MetadataTest, WritesAreNumberedAcrossReplacements) {
+  for (SequenceNumber n = 1; n <= 3000; ++n) Mark(n % 10, n);
+  EXPECT_GT(metadata_->last_append(), 3000u);
+  const uint64_t before = metadata_->last_append();
+  Reopen();
+  EXPECT_EQ(metadata_->last_append(), before);
+}
+
+TEST_F(MetadataTest, TheFileSaysWhoseItIs) {
+  auto file = disk_.OpenFile("/region/metadata", FileSystem::OpenMode::kReadOnly);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(*ReadMetadataIdentity(**file), kIdentity);
+  EXPECT_EQ(Load()->identity, kIdentity);
 }
 
 TEST_F(MetadataTest, MarksFitOnAFullDisk) {

@@ -16,6 +16,10 @@ namespace {
 using testing::CommitOne;
 using ::testing::HasSubstr;
 
+// Three groups of one record of 1000 bytes, and room for the one that closing writes.
+constexpr uint64_t kGroupBytes = 3 * 512;
+constexpr uint64_t kSegmentBytes = 512 + 3 * kGroupBytes + 512;
+
 class SegmentRecoveryTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -35,8 +39,9 @@ class SegmentRecoveryTest : public ::testing::Test {
   }
 
   absl::Status Open() {
-    auto log = engine_->OpenRegion(1, {.recovery_policy = policy_, .segment_size_bytes = 4096},
-                                   /*create=*/true);
+    auto log =
+        engine_->OpenRegion(1, {.recovery_policy = policy_, .segment_size_bytes = kSegmentBytes},
+                            /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -82,7 +87,7 @@ TEST_F(SegmentRecoveryTest, DamageInASegmentWhoseSuccessorIsGoneIsFound) {
   ASSERT_FALSE(disk_.Exists("/data/default/1/seg_1"));
   ASSERT_TRUE(log_->Close().ok());
   // The last record of seg_0 turns to zeros, which would be a fine end for a newest segment.
-  for (uint64_t at = 8 + 2 * 1026; at < 8 + 3 * 1026; ++at)
+  for (uint64_t at = 512 + 2 * kGroupBytes; at < 512 + 3 * kGroupBytes; ++at)
     disk_.SetByte("/data/default/1/seg_0", at, 0);
   EXPECT_TRUE(absl::IsDataLoss(Open()));
 }
@@ -117,14 +122,14 @@ TEST_F(SegmentRecoveryTest, InspectShowsADamagedRegionWithoutOpeningIt) {
   Append(2, 2);
   ASSERT_TRUE(log_->MarkDeleted(1, 2, std::nullopt).ok());
   ASSERT_TRUE(log_->Close().ok());
-  disk_.FlipBit("/data/default/1/seg_0", 8 + 1026 + 100, 0);
+  disk_.FlipBit("/data/default/1/seg_0", 512 + kGroupBytes + 100, 0);
   const auto region = segment::InspectRegion(&disk_, "/data/default/1");
   ASSERT_TRUE(region.ok()) << region.status();
   EXPECT_TRUE(region->metadata.ok());
   EXPECT_TRUE(region->closed_cleanly);
   ASSERT_EQ(region->segments.size(), 2u);
   ASSERT_EQ(region->segments[0].damage.size(), 1u);
-  EXPECT_EQ(region->segments[0].damage[0].offset, 8u + 1026u);
+  EXPECT_EQ(region->segments[0].damage[0].offset, 512 + kGroupBytes);
   EXPECT_EQ(region->segments[0].damage[0].first, 2u);
   EXPECT_EQ(region->segments[0].records, 2u);
   EXPECT_EQ(region->tables[0].deleted_through, 2u);

@@ -1,12 +1,15 @@
-// Where a log ends: FORMAT.md, "The end of the log", rule by rule.
+// Where a log ends: FORMAT.md, "The end of the log", rule by rule, on segments written by hand.
 #include "engine/segment/segment_scan.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "engine/segment/format.h"
+#include "engine/segment/group_head.h"
 #include "engine/segment/record_writer.h"
+#include "engine/segment/segment_header.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
 
@@ -14,204 +17,444 @@ namespace walden::segment {
 namespace {
 
 constexpr uint64_t kSize = 64 << 10;
+constexpr uint64_t kAlignment = 512;
 
-// A segment written by hand. Payloads hold no zero byte, so that only unwritten sectors look so.
+struct TestRecord {
+  TableId table = 1;
+  std::string payload;
+  uint8_t flags = 0;
+};
+
+// Counts what is read of another file.
+class CountingFile final : public File {
+ public:
+  explicit CountingFile(const File& file) : file_(file) {}
+  const std::string& path() const override { return file_.path(); }
+  absl::StatusOr<uint64_t> Size() const override { return file_.Size(); }
+  absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const override {
+    const auto got = file_.Read(offset, out);
+    bytes += got.value_or(0);
+    return got;
+  }
+  absl::Status Allocate(uint64_t) override { return absl::UnimplementedError(""); }
+  absl::Status Write(uint64_t, absl::Span<const absl::string_view>) override {
+    return absl::UnimplementedError("");
+  }
+  absl::Status SyncData() override { return absl::UnimplementedError(""); }
+  absl::StatusOr<std::unique_ptr<Mapping>> Map() override { return absl::UnimplementedError(""); }
+  absl::Status CheckInPlace(const std::string&, uint64_t) const override {
+    return absl::UnimplementedError("");
+  }
+  absl::Status Close() override { return absl::OkStatus(); }
+
+  mutable uint64_t bytes = 0;
+
+ private:
+  const File& file_;
+};
+
+// Payloads hold no zero byte, so that only unwritten sectors look so.
 class SegmentScanTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    auto file = disk_.CreateFile("/seg_0");
+  void SetUp() override { Create("/seg_0", header_); }
+
+  void Create(const std::string& path, const SegmentHeader& header) {
+    auto file = disk_.CreateFile(path);
     ASSERT_TRUE(file.ok());
     file_ = *std::move(file);
-    ASSERT_TRUE(file_->Allocate(kSize).ok());
-    Put(0, std::string(kSegmentMagic));
+    path_ = path;
+    ASSERT_TRUE(file_->Allocate(header.bytes).ok());
+    Put(0, EncodeSegmentHeader(header));
+    end_ = header.first_end();
   }
 
   void Put(uint64_t offset, const std::string& bytes) {
     ASSERT_TRUE(file_->Write(offset, {bytes}).ok());
   }
+  void Zero(uint64_t offset, uint64_t bytes) { Put(offset, std::string(bytes, '\0')); }
 
-  // Appends one record and returns its position.
-  uint64_t Record(uint8_t flags, TableId table, SequenceNumber sequence, size_t bytes = 20) {
-    const std::string payload(bytes, static_cast<char>('a' + sequence % 26));
+  // The bytes of a group at `offset`, without its padding.
+  std::string Group(uint64_t offset, SequenceNumber first, const std::vector<TestRecord>& records,
+                    const SegmentHeader& segment) {
+    uint64_t bytes = kGroupHeadBytes;
+    for (const TestRecord& record : records) bytes += kMinRecordBytes + record.payload.size();
     RecordWriter writer;
-    writer.Reserve(kMinRecordBytes + bytes);
-    writer.AddRecord({flags, table, sequence}, payload);
-    const uint64_t at = end_;
-    for (const absl::string_view piece : writer.pieces()) {
-      Put(end_, std::string(piece));
-      end_ += piece.size();
+    writer.Reserve(bytes);
+    writer.BeginGroup();
+    SequenceNumber next = first;
+    for (const TestRecord& record : records) {
+      writer.AddRecord({record.flags, record.table, next++}, record.payload);
     }
-    return at;
+    writer.FinishGroup(segment, offset,
+                       {.sequence = first,
+                        .previous_end = static_cast<uint32_t>(end_),
+                        .durable = {segment.segment, static_cast<uint32_t>(durable_)},
+                        .metadata_append = metadata_append_,
+                        .unix_micros = 1000});
+    std::string group;
+    for (const absl::string_view piece : writer.pieces()) absl::StrAppend(&group, piece);
+    return group.substr(0, writer.size());
   }
 
-  SegmentScan Scan(std::optional<KnownEnd> known = std::nullopt, SequenceNumber expected = 1) {
-    const auto always = [](uint64_t) { return true; };
-    auto scan = ScanSegment(*file_, {.size = kSize,
-                                     .expected = expected,
-                                     .known_end = known,
-                                     .known_damage = known_damage_,
-                                     .progress = always});
+  // Appends a group of one batch and returns where it begins.
+  uint64_t Append(size_t records, size_t bytes = 20) {
+    std::vector<TestRecord> group;
+    for (size_t i = 0; i < records; ++i) {
+      group.push_back({1, std::string(bytes, static_cast<char>('a' + (next_ + i) % 26)),
+                       i + 1 < records ? kMoreOfBatch : uint8_t{0}});
+    }
+    const uint64_t begin = header_.GroupBegin(end_);
+    const std::string written = Group(begin, next_, group, header_);
+    Put(begin, written);
+    next_ += records;
+    end_ = begin + written.size();
+    return begin;
+  }
+  void Sync() { durable_ = end_; }
+
+  SegmentScanOptions Options() {
+    return {.header = header_,
+            .durable_end = watermark_,
+            .durable_next = watermark_next_,
+            .reach = kSize,
+            .known_damage = known_damage_,
+            .progress = [](uint64_t) { return true; }};
+  }
+  SegmentScan Scan(std::optional<KnownEnd> known = std::nullopt) {
+    SegmentScanOptions options = Options();
+    options.known_end = known;
+    auto scan = ScanSegment(*file_, options);
     EXPECT_TRUE(scan.ok()) << scan.status();
     return *std::move(scan);
   }
 
+  void ExpectTorn(const SegmentScan& scan, uint64_t begin) {
+    EXPECT_TRUE(scan.damage.empty()) << scan.damage.front().reason;
+    ASSERT_TRUE(scan.torn);
+    EXPECT_EQ(scan.torn->begin, begin);
+  }
+  void ExpectDamage(const SegmentScan& scan, uint64_t begin, uint64_t end, SequenceNumber first,
+                    SequenceNumber last) {
+    EXPECT_FALSE(scan.torn);
+    ASSERT_EQ(scan.damage.size(), 1u);
+    EXPECT_EQ(scan.damage[0].begin, begin);
+    EXPECT_EQ(scan.damage[0].end, end);
+    EXPECT_EQ(scan.damage[0].first, first);
+    EXPECT_EQ(scan.damage[0].last, last);
+  }
+
+  const SegmentHeader header_{.alignment = kAlignment,
+                              .salt = 0x1122334455667788,
+                              .namespace_id = 1,
+                              .region = 7,
+                              .segment = 0,
+                              .bytes = kSize};
   testing::FaultFileSystem disk_;
   std::unique_ptr<File> file_;
-  uint64_t end_ = kMagicBytes;
+  std::string path_;
+  uint64_t end_ = 0;
+  uint64_t durable_ = kSegmentHeaderBytes;  // as groups that follow say
+  uint64_t metadata_append_ = 3;
+  SequenceNumber next_ = 1;
+  uint64_t watermark_ = kSegmentHeaderBytes;  // as the metadata says
+  SequenceNumber watermark_next_ = 1;
   std::vector<Damage> known_damage_;
 };
 
 TEST_F(SegmentScanTest, AnEmptySegmentEndsCleanly) {
   const SegmentScan scan = Scan();
-  EXPECT_EQ(scan.end, kMagicBytes);
+  EXPECT_EQ(scan.end, kSegmentHeaderBytes);
   EXPECT_EQ(scan.next, 1u);
   EXPECT_FALSE(scan.torn);
   EXPECT_TRUE(scan.damage.empty());
 }
 
-TEST_F(SegmentScanTest, RecordsThenZerosEndCleanly) {
-  Record(kBarrier, 1, 1);
-  Record(0, 2, 2);
+TEST_F(SegmentScanTest, GroupsThenZerosEndCleanly) {
+  Append(1);
+  Append(3, 700);
   const SegmentScan scan = Scan();
   EXPECT_EQ(scan.end, end_);
-  EXPECT_EQ(scan.records, 2u);
-  EXPECT_EQ(scan.next, 3u);
+  EXPECT_EQ(scan.records, 4u);
+  EXPECT_EQ(scan.next, 5u);
+  EXPECT_EQ(scan.metadata_append, 3u);
+  EXPECT_EQ(scan.written_unix_micros, 1000);
   EXPECT_FALSE(scan.torn);
+  EXPECT_TRUE(scan.damage.empty());
 }
 
-TEST_F(SegmentScanTest, AnOpenBatchAtTheEndIsATornTailFromItsBeginning) {
-  Record(kBarrier, 1, 1);
-  const uint64_t batch = Record(kMoreOfBatch, 1, 2);
-  Record(kMoreOfBatch, 1, 3);
+TEST_F(SegmentScanTest, ABatchMayHaveRecordsOfSeveralTables) {
+  const uint64_t begin = header_.GroupBegin(end_);
+  Put(begin, Group(begin, 1, {{5, "a", kMoreOfBatch}, {6, "b", kMoreOfBatch}, {5, "c"}}, header_));
   const SegmentScan scan = Scan();
-  ASSERT_TRUE(scan.torn);
-  EXPECT_EQ(scan.torn->begin, batch);
-  EXPECT_EQ(scan.end, batch);
-  EXPECT_EQ(scan.next, 2u);
+  EXPECT_EQ(scan.records, 3u);
+  EXPECT_EQ(scan.table_last.at(5), 3u);
+  EXPECT_EQ(scan.table_last.at(6), 2u);
+}
+
+TEST_F(SegmentScanTest, AnUnwrittenSectorOfTheLastGroupIsATornTail) {
+  Append(1);
+  const uint64_t torn = Append(2, 3000);
+  for (const uint64_t sector : {torn, torn + 512, torn + 5 * 512}) {
+    const std::string before = disk_.ReadWhole(path_).substr(sector, 512);
+    Zero(sector, 512);
+    const SegmentScan scan = Scan();
+    ExpectTorn(scan, torn);
+    EXPECT_EQ(scan.torn->end, end_);
+    EXPECT_EQ(scan.next, 2u);
+    Put(sector, before);
+  }
+}
+
+TEST_F(SegmentScanTest, ATornTailTakesLaterGroupsThatWereNotSyncedWithIt) {
+  Append(1);
+  const uint64_t torn = Append(1, 2000);
+  Append(4);
+  Append(4);
+  Zero(torn + 512, 512);
+  const SegmentScan scan = Scan();
+  ExpectTorn(scan, torn);
+  EXPECT_EQ(scan.torn->end, end_);
   EXPECT_EQ(scan.records, 1u);
 }
 
-TEST_F(SegmentScanTest, ARecordWithAnUnwrittenSectorIsATornTail) {
-  Record(kBarrier, 1, 1);
-  const uint64_t torn = Record(0, 1, 2, 3000);
-  Put(1024, std::string(512, '\0'));
+TEST_F(SegmentScanTest, ALaterGroupThatSaysItWasDurableMakesItDamage) {
+  Append(1);
+  const uint64_t bad = Append(2, 2000);
+  Sync();
+  const uint64_t later = Append(4);
+  Zero(bad + 512, 512);
   const SegmentScan scan = Scan();
-  ASSERT_TRUE(scan.torn);
-  EXPECT_EQ(scan.torn->begin, torn);
-  EXPECT_EQ(scan.torn->end, end_);
+  ExpectDamage(scan, bad, later, 2, 3);
+  EXPECT_EQ(scan.next, next_);
 }
 
-TEST_F(SegmentScanTest, AFirstSectorThatIsMissingDoesNotHideWhatFollows) {
-  const uint64_t torn = Record(kBarrier, 1, 1, 3000);
-  Put(kMagicBytes, std::string(512 - kMagicBytes, '\0'));
+TEST_F(SegmentScanTest, EvenALaterGroupThatIsTornItself) {
+  const uint64_t bad = Append(2, 2000);
+  Sync();
+  const uint64_t durable = end_;
+  const uint64_t torn = Append(4, 1000);
+  Zero(bad, 4 * 512);
+  Zero(torn + 512, 512);
   const SegmentScan scan = Scan();
-  ASSERT_TRUE(scan.torn);
-  EXPECT_EQ(scan.torn->begin, torn);
-  EXPECT_EQ(scan.torn->end, end_);
-}
-
-TEST_F(SegmentScanTest, DamageBeforeABarrierIsDamage) {
-  const uint64_t bad = Record(kBarrier, 1, 1, 3000);
-  Put(1024, std::string(512, '\0'));  // looks like an unwritten sector, and yet
-  const uint64_t next = Record(kBarrier, 1, 2);
-  const SegmentScan scan = Scan();
-  EXPECT_FALSE(scan.torn);
   ASSERT_EQ(scan.damage.size(), 1u);
   EXPECT_EQ(scan.damage[0].begin, bad);
-  EXPECT_EQ(scan.damage[0].end, next);
-  EXPECT_EQ(scan.damage[0].first, 1u);
-  EXPECT_EQ(scan.damage[0].last, 1u);
-  EXPECT_EQ(scan.next, 3u);
+  EXPECT_EQ(scan.damage[0].end, durable);
+  EXPECT_EQ(scan.damage[0].last, 2u);
+  ASSERT_TRUE(scan.torn);
+  EXPECT_EQ(scan.torn->begin, torn);
+}
+
+TEST_F(SegmentScanTest, AHoleOfAnyLengthBelowTheWatermarkIsDamage) {
+  Append(1);
+  const uint64_t bad = Append(1);
+  while (end_ < kSize - 2000) Append(3);
+  watermark_ = end_;
+  watermark_next_ = next_;
+  Zero(bad, end_ - bad);
+  ExpectDamage(Scan(), bad, end_, 2, next_ - 1);
+}
+
+TEST_F(SegmentScanTest, AHoleBehindWhichAGroupWasWrittenIsDamage) {
+  Append(1);
+  const uint64_t bad = Append(1);
+  for (int i = 0; i < 20; ++i) Append(3);
+  Sync();
+  const uint64_t last = Append(1);
+  Zero(bad, last - bad);
+  ExpectDamage(Scan(), bad, last, 2, next_ - 2);
 }
 
 TEST_F(SegmentScanTest, AFlippedBitInTheLastGroupIsDamage) {
-  Record(kBarrier, 1, 1);
-  const uint64_t bad = Record(kBarrier, 1, 2, 3000);
-  disk_.FlipBit("/seg_0", bad + 1000, 3);
-  const SegmentScan scan = Scan();
-  EXPECT_FALSE(scan.torn);
-  ASSERT_EQ(scan.damage.size(), 1u);
-  EXPECT_EQ(scan.damage[0].begin, bad);
-  EXPECT_EQ(scan.damage[0].first, 2u);
-  EXPECT_GE(scan.damage[0].last, 2u);
-  EXPECT_GT(scan.next, scan.damage[0].last);
-}
-
-TEST_F(SegmentScanTest, AFlippedVersionByteIsNoCleanEnd) {
-  const uint64_t bad = Record(0, 0x0101010101010101, 1);
-  disk_.SetByte("/seg_0", bad, '\0');
-  const SegmentScan scan = Scan();
-  EXPECT_TRUE(!scan.damage.empty() || scan.torn);
+  Append(1);
+  const uint64_t bad = Append(1, 3000);
+  for (const uint64_t offset : {bad + 3, bad + 30, bad + kGroupHeadBytes + 2, bad + 2000}) {
+    SCOPED_TRACE(offset);
+    disk_.FlipBit(path_, offset, 3);
+    const SegmentScan scan = Scan();
+    EXPECT_FALSE(scan.torn);
+    ASSERT_EQ(scan.damage.size(), 1u);
+    EXPECT_EQ(scan.damage[0].begin, bad);
+    EXPECT_EQ(scan.damage[0].first, 2u);
+    EXPECT_GE(scan.damage[0].last, 2u);
+    EXPECT_GT(scan.next, scan.damage[0].last);
+    disk_.FlipBit(path_, offset, 3);
+  }
 }
 
 TEST_F(SegmentScanTest, BeforeAKnownEndEverythingElseIsDamage) {
-  Record(kBarrier, 1, 1);
-  const uint64_t bad = Record(kBarrier, 1, 2, 3000);
-  Put(bad, std::string(3026, '\0'));
-  const SegmentScan clean_looking = Scan();
-  EXPECT_TRUE(clean_looking.damage.empty()) << "nothing says that there was more";
-  const SegmentScan sealed = Scan(KnownEnd{std::nullopt, 3});
-  ASSERT_EQ(sealed.damage.size(), 1u);
-  EXPECT_EQ(sealed.damage[0].first, 2u);
-  EXPECT_EQ(sealed.damage[0].last, 2u);
-  const SegmentScan closed = Scan(KnownEnd{end_, 3});
-  ASSERT_EQ(closed.damage.size(), 1u);
-  EXPECT_EQ(closed.damage[0].end, end_);
-  EXPECT_EQ(closed.next, 3u);
+  Append(1);
+  const uint64_t bad = Append(2, 3000);
+  const KnownEnd known{end_, next_};
+  EXPECT_TRUE(Scan(known).damage.empty());
+  Zero(bad, end_ - bad);
+  ExpectDamage(Scan(known), bad, end_, 2, 3);
+  EXPECT_EQ(Scan(known).next, next_);
 }
 
-TEST_F(SegmentScanTest, MissingNumbersAreDamageUnlessARecordJumps) {
-  Record(kBarrier, 1, 1);
-  Record(kBarrier | kJump, 1, 10);
-  EXPECT_TRUE(Scan().damage.empty());
-  EXPECT_EQ(Scan().next, 11u);
-  Record(kBarrier, 1, 13);
-  EXPECT_FALSE(Scan().damage.empty());
-}
-
-TEST_F(SegmentScanTest, ALeftoverWithALowerNumberIsNoRecord) {
-  Record(kBarrier, 1, 50);
-  Record(0, 1, 7);
-  const SegmentScan scan = Scan(std::nullopt, 50);
-  EXPECT_EQ(scan.records, 1u);
-  EXPECT_EQ(scan.next, 51u);
+TEST_F(SegmentScanTest, NumbersThatComeBackAreNoGroup) {
+  Append(5);
+  next_ = 2;
+  const uint64_t bad = Append(1);
+  const SegmentScan scan = Scan();
+  ASSERT_EQ(scan.damage.size(), 1u);
+  EXPECT_EQ(scan.damage[0].begin, bad);
 }
 
 TEST_F(SegmentScanTest, KnownDamageIsPassedOver) {
-  Record(kBarrier, 1, 1);
-  const uint64_t bad = Record(kBarrier, 1, 2);
-  const uint64_t after = end_;
-  Record(kBarrier | kJump, 1, 5);
-  disk_.FlipBit("/seg_0", bad + 30, 1);
-  known_damage_ = {{bad, after, 2, 4, "before"}};
+  Append(1);
+  const uint64_t begin = Append(2);
+  const uint64_t after = Append(1);
+  disk_.FlipBit(path_, begin + 30, 1);
+  known_damage_ = {{begin, after, 2, 3, "before"}};
+  watermark_ = end_;
   const SegmentScan scan = Scan();
   EXPECT_TRUE(scan.damage.empty());
   EXPECT_EQ(scan.records, 2u);
-  EXPECT_EQ(scan.next, 6u);
+  EXPECT_EQ(scan.next, 5u);
 }
 
 TEST_F(SegmentScanTest, AnIoErrorIsNeverAnEnd) {
-  Record(kBarrier, 1, 1);
-  disk_.MakeUnreadable("/seg_0", 0, kSize);
-  const auto always = [](uint64_t) { return true; };
-  const auto scan = ScanSegment(*file_, {.size = kSize, .progress = always});
+  Append(1);
+  disk_.MakeUnreadable(path_, 0, kSize);
+  const auto scan = ScanSegment(*file_, Options());
   EXPECT_TRUE(absl::IsUnavailable(scan.status())) << scan.status();
 }
 
-TEST_F(SegmentScanTest, ARecordLargerThanTheReadersWindowIsRead) {
+TEST_F(SegmentScanTest, AFileThatIsShorterThanItWasMadeIsDamage) {
+  Append(1);
+  Append(1);
+  const uint64_t size = header_.GroupBegin(end_) - 512;
+  disk_.ShrinkSize(path_, kSize - size);
+  const SegmentScan scan = Scan();
+  EXPECT_FALSE(scan.torn);
+  ASSERT_EQ(scan.damage.size(), 1u);
+  EXPECT_EQ(scan.damage[0].end, kSize);
+  EXPECT_EQ(scan.damage[0].first, 2u);
+}
+
+TEST_F(SegmentScanTest, AnotherRegionsFileIsDamageFromEndToEnd) {
+  SegmentHeader other = header_;
+  other.region = 8;
+  other.salt = 99;
+  Create("/seg_other", other);
+  const SegmentScan scan = Scan();
+  EXPECT_FALSE(scan.torn);
+  ASSERT_EQ(scan.damage.size(), 1u);
+  EXPECT_EQ(scan.damage[0].begin, 0u);
+  EXPECT_EQ(scan.damage[0].end, kSize);
+  EXPECT_EQ(scan.damage[0].reason, "its header says region 8, it should be 7");
+}
+
+TEST_F(SegmentScanTest, ABrokenHeaderHidesNoGroup) {
+  Append(2);
+  disk_.FlipBit(path_, 20, 1);
+  const SegmentScan scan = Scan();
+  ExpectDamage(scan, 0, kSegmentHeaderBytes, 0, 0);
+  EXPECT_EQ(scan.records, 2u);
+}
+
+// A payload that is the segment's own bytes, laid so that its groups begin where groups could.
+TEST_F(SegmentScanTest, NoPayloadPassesForAGroup) {
+  Append(3, 200);
+  Append(2, 900);
+  Sync();
+  Append(1);
+  const std::string copy = disk_.ReadWhole(path_).substr(512, end_ - 512);
+  const uint64_t begin = header_.GroupBegin(end_);
+  const uint64_t filler = 512 - kGroupHeadBytes - kMinRecordBytes;
+  const std::string group = Group(begin, next_, {{1, std::string(filler, 'x') + copy}}, header_);
+  ASSERT_EQ(group.substr(512, 100), copy.substr(0, 100));
+  Put(begin, group);
+  end_ = begin + group.size();
+  // The group that holds them is torn: what lies in its payload says nothing.
+  Zero(begin, 512);
+  ExpectTorn(Scan(), begin);
+}
+
+// The same of another segment, whose place and salt are others.
+TEST_F(SegmentScanTest, NoCopiedSegmentPassesForGroups) {
+  Append(1);
+  const uint64_t begin = header_.GroupBegin(end_);
+  SegmentHeader other = header_;
+  for (const int field : {0, 1, 2, 3}) {
+    other = header_;
+    if (field == 0) other.salt = 1;
+    if (field == 1) other.region = 1;
+    if (field == 2) other.segment = 1;
+    if (field == 3) other.namespace_id = 2;
+    Put(begin, Group(begin, 2, {{1, std::string(600, 'q')}}, other));
+    const SegmentScan scan = Scan();
+    EXPECT_EQ(scan.records, 1u) << field;
+    EXPECT_EQ(scan.damage.size(), 1u) << "no crash writes that";
+  }
+}
+
+// Opening looks at places where groups can begin, and each look is short.
+TEST_F(SegmentScanTest, ATornGroupOfHeadsIsNotReadOverAndOver) {
+  const uint64_t begin = header_.GroupBegin(end_);
+  std::string payload(512 - kGroupHeadBytes - kMinRecordBytes, 'x');
+  // Heads of groups of the rest of the file, which a client that knew no salt could build.
+  SegmentHeader guessed = header_;
+  guessed.salt = 0;
+  for (uint64_t at = begin + 512; at + 512 < kSize; at += 512) {
+    std::string unit(512, 'x');
+    PutGroupHead(unit.data(), guessed, at,
+                 {.sequence = 2, .bytes = static_cast<uint32_t>(kSize - at), .records = 9});
+    payload += unit;
+  }
+  Put(begin, Group(begin, 1, {{1, payload}}, header_));
+  Zero(begin, 512);
+  const CountingFile counting(*file_);
+  const auto scan = ScanSegment(counting, Options());
+  ASSERT_TRUE(scan.ok());
+  ExpectTorn(*scan, begin);
+  EXPECT_LE(counting.bytes, 3 * kSize);
+}
+
+// Any subset of the sectors of groups that no sync followed: never damage, never a lost group
+// before them.
+TEST_F(SegmentScanTest, AnySubsetOfUnsyncedSectorsIsATornTailOrAnEnd) {
+  Append(2, 300);
+  Append(1);
+  Sync();
+  const uint64_t synced = end_;
+  const std::string durable = disk_.ReadWhole(path_);
+  const uint64_t first = Append(3, 500);
+  Append(1);
+  Append(1, 900);
+  const std::string written = disk_.ReadWhole(path_);
+  const uint64_t sectors = (header_.GroupBegin(end_) - first) / 512;
+  ASSERT_LE(sectors, 12u);
+  for (uint64_t kept = 0; kept < (uint64_t{1} << sectors); ++kept) {
+    for (uint64_t i = 0; i < sectors; ++i) {
+      const std::string& from = (kept >> i & 1) != 0 ? written : durable;
+      Put(first + 512 * i, from.substr(first + 512 * i, 512));
+    }
+    const SegmentScan scan = Scan();
+    ASSERT_TRUE(scan.damage.empty()) << kept << ": " << scan.damage[0].reason;
+    ASSERT_GE(scan.end, synced) << kept;
+    ASSERT_GE(scan.records, 3u) << kept;
+    ASSERT_TRUE(scan.torn || kept == 0 || kept + 1 == uint64_t{1} << sectors || scan.end > synced)
+        << kept;
+  }
+}
+
+TEST_F(SegmentScanTest, AGroupLargerThanTheReadersWindowIsRead) {
   // The window is 256 KiB; this needs a larger segment.
-  auto file = disk_.CreateFile("/seg_1");
-  ASSERT_TRUE(file.ok());
-  file_ = *std::move(file);
-  ASSERT_TRUE(file_->Allocate(1 << 20).ok());
-  Put(0, std::string(kSegmentMagic));
-  Record(kBarrier, 1, 1, 700'000);
-  Record(kBarrier, 1, 2, 10);
-  const auto always = [](uint64_t) { return true; };
-  const auto scan = ScanSegment(*file_, {.size = 1 << 20, .progress = always});
+  SegmentHeader large = header_;
+  large.bytes = 2 << 20;
+  Create("/seg_1", large);
+  const std::string first = Group(512, 1, {{1, std::string(700'000, 'a')}}, large);
+  Put(512, first);
+  end_ = 512 + first.size();
+  const uint64_t second = large.GroupBegin(end_);
+  Put(second, Group(second, 2, {{1, "b"}}, large));
+  SegmentScanOptions options = Options();
+  options.header = large;
+  options.reach = large.bytes;
+  const auto scan = ScanSegment(*file_, options);
   ASSERT_TRUE(scan.ok());
   EXPECT_EQ(scan->records, 2u);
-  EXPECT_EQ(scan->end, end_);
 }
 
 }  // namespace

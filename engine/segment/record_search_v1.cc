@@ -1,12 +1,12 @@
-#include "engine/segment/damage_search.h"
+#include "engine/segment/record_search_v1.h"
 
 #include <algorithm>
 
 #include "engine/big_endian.h"
-#include "engine/segment/format.h"
+#include "engine/segment/format_v1.h"
 #include "engine/segment/record_parser.h"
 
-namespace walden::segment {
+namespace walden::segment::v1 {
 namespace {
 
 constexpr uint64_t kStepBytes = 64 << 10;
@@ -57,7 +57,7 @@ absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64
       if (bytes->size() >= parsed.needed) parsed = ParseRecord(*bytes, room);
     }
     if (parsed.outcome == ParseOutcome::kRecord) {
-      return FoundRecord{at, parsed.record.sequence, parsed.record.barrier()};
+      return FoundRecord{at, parsed.record.sequence, (parsed.record.flags & kBarrier) != 0};
     }
     ++at;
   }
@@ -75,30 +75,4 @@ absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
   }
 }
 
-absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end) {
-  uint64_t last = begin;
-  for (uint64_t at = begin; at < end;) {
-    const auto bytes = window.Peek(at, std::min(kStepBytes, end - at));
-    if (!bytes.ok()) return bytes.status();
-    const absl::string_view step = bytes->substr(0, end - at);
-    if (step.empty()) break;
-    const size_t i = step.find_last_not_of('\0');
-    if (i != absl::string_view::npos) last = at + i + 1;
-    at += step.size();
-  }
-  return last;
-}
-
-absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end) {
-  for (uint64_t at = begin; at < end;) {
-    const uint64_t sector_end = std::min(end, (at / kSectorBytes + 1) * kSectorBytes);
-    const auto bytes = window.Peek(at, sector_end - at);
-    if (!bytes.ok()) return bytes.status();
-    const absl::string_view sector = bytes->substr(0, sector_end - at);
-    if (CountLeadingZeros(sector) == sector.size()) return true;
-    at = sector_end;
-  }
-  return false;
-}
-
-}  // namespace walden::segment
+}  // namespace walden::segment::v1

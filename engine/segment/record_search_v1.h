@@ -1,5 +1,5 @@
-// Looks past bytes that are not a record: for the next record, and for signs of a torn write.
-// The rules are in FORMAT.md, "The end of the log". One thread at a time, as its FileWindow.
+// Looks past bytes of a version 1 segment that are not a record, for the next record. The rules are
+// in FORMAT.md, "Version 1". One thread at a time, as its FileWindow.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "engine/segment/file_window.h"
 #include "engine/types.h"
 
-namespace walden::segment {
+namespace walden::segment::v1 {
 
 struct FoundRecord {
   uint64_t offset = 0;
@@ -35,11 +35,4 @@ absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64
 absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
                                  const Continuation& continuation);
 
-// One past the last byte of [begin, end) that is not zero; `begin` if all are.
-absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end);
-
-// Whether one of the disk sectors that [begin, end) touches holds only zeros there: such a sector
-// was not written.
-absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end);
-
-}  // namespace walden::segment
+}  // namespace walden::segment::v1

@@ -1,0 +1,54 @@
+// Reads and checks whole groups of a version 2 segment (format.h), and finds the next one after
+// damage. One thread at a time, as the FileWindow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "engine/segment/file_window.h"
+#include "engine/segment/group_head.h"
+#include "engine/segment/record_parser.h"
+#include "engine/segment/segment_header.h"
+
+namespace walden::segment {
+
+// What stands where a group could begin.
+struct GroupFound {
+  std::optional<GroupHead> head;  // none: no group was begun here, or its head is broken
+  const char* broken = nullptr;   // why it is not a whole group; null: it is
+
+  bool whole() const { return broken == nullptr; }
+};
+
+// Called with each record behind the head, in order; returns null, or why it cannot be there.
+using GroupVisitor = absl::FunctionRef<const char*(const ParsedRecord& record, uint64_t position)>;
+
+// Reads the group that begins at `offset`. Records are visited before the group is known to be
+// whole. UNAVAILABLE on an I/O error.
+absl::StatusOr<GroupFound> ReadGroup(FileWindow& window, const SegmentHeader& segment,
+                                     uint64_t offset, GroupVisitor visit);
+
+// What the places in [from, end) where groups could begin say.
+struct GroupSearch {
+  // The first whole group whose numbers are not below what is expected.
+  struct Next {
+    uint64_t offset = 0;
+    SequenceNumber sequence = 0;
+  };
+  std::optional<Next> next;
+  // The furthest position of this segment that a head says was durable, and that group's number.
+  uint64_t durable_end = 0;
+  SequenceNumber durable_next = 0;
+  uint64_t metadata_append = 0;
+  uint64_t metadata_append_at = 0;
+};
+
+// Looks at multiples of the alignment only. `stop_at_next`: does not look further than the next
+// whole group.
+absl::StatusOr<GroupSearch> SearchGroups(FileWindow& window, const SegmentHeader& segment,
+                                         uint64_t from, uint64_t end, SequenceNumber expected,
+                                         bool stop_at_next);
+
+}  // namespace walden::segment

@@ -1,0 +1,185 @@
+#include "engine/segment/metadata_state.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace walden::segment {
+
+std::optional<size_t> FieldCount(EntryType type) {
+  switch (type) {
+    case EntryType::kSegmentCreated:
+      return 5;
+    case EntryType::kSegmentDeleted:
+      return 1;
+    case EntryType::kTableMark:
+      return 2;
+    case EntryType::kRegionVersion:
+      return 1;
+    case EntryType::kSequenceReserved:
+      return 1;
+    case EntryType::kProducerBatch:
+      return 5;
+    case EntryType::kQuarantined:
+      return 5;
+    case EntryType::kClosed:
+    case EntryType::kSegmentSealed:
+      return 3;
+    case EntryType::kWatermark:
+      return 4;
+    case EntryType::kNumberFloor:
+    case EntryType::kUpgraded:
+      return 1;
+    case EntryType::kOpened:
+      return 0;
+    case EntryType::kTableKind:
+    case EntryType::kTableOffset:
+      return 2;
+  }
+  return std::nullopt;
+}
+
+MetadataEntry MetadataEntry::SegmentCreated(SequenceNumber expected, const SegmentHeader& header) {
+  return {EntryType::kSegmentCreated,
+          {header.segment, expected, header.bytes, header.alignment, header.salt}};
+}
+MetadataEntry MetadataEntry::SegmentSealed(uint64_t id, uint64_t end, SequenceNumber next) {
+  return {EntryType::kSegmentSealed, {id, end, next}};
+}
+MetadataEntry MetadataEntry::SegmentDeleted(uint64_t id) {
+  return {EntryType::kSegmentDeleted, {id}};
+}
+MetadataEntry MetadataEntry::TableMark(TableId table, SequenceNumber through) {
+  return {EntryType::kTableMark, {table, through}};
+}
+MetadataEntry MetadataEntry::RegionVersion(uint64_t version) {
+  return {EntryType::kRegionVersion, {version}};
+}
+MetadataEntry MetadataEntry::SequenceReserved(SequenceNumber through) {
+  return {EntryType::kSequenceReserved, {through}};
+}
+MetadataEntry MetadataEntry::NumberFloor(SequenceNumber floor) {
+  return {EntryType::kNumberFloor, {floor}};
+}
+MetadataEntry MetadataEntry::Noted(const Watermark& watermark) {
+  return {EntryType::kWatermark,
+          {watermark.segment, watermark.end, watermark.next, watermark.reach}};
+}
+MetadataEntry MetadataEntry::Closed(uint64_t segment, uint64_t offset, SequenceNumber next) {
+  return {EntryType::kClosed, {segment, offset, next}};
+}
+MetadataEntry MetadataEntry::Opened() { return {EntryType::kOpened, {}}; }
+MetadataEntry MetadataEntry::EntryTable(TableId table) {
+  return {EntryType::kTableKind, {table, kEntryTable}};
+}
+
+MetadataEntry MetadataEntry::TableOffset(TableId table, uint64_t offset) {
+  return {EntryType::kTableOffset, {table, offset}};
+}
+
+void MetadataState::Apply(const MetadataEntry& entry) {
+  const std::vector<uint64_t>& f = entry.fields;
+  switch (entry.type) {
+    case EntryType::kSegmentCreated:
+      segments[f[0]] = {
+          .expected = f[1], .bytes = f[2], .alignment = static_cast<uint32_t>(f[3]), .salt = f[4]};
+      watermark.reset();
+      next_segment_id = std::max(next_segment_id, f[0] + 1);
+      break;
+    case EntryType::kSegmentSealed:
+      if (const auto sealed = segments.find(f[0]); sealed != segments.end()) {
+        sealed->second.sealed_end = f[1];
+        sealed->second.expected_behind = f[2];
+      }
+      closed.reset();
+      break;
+    case EntryType::kSegmentDeleted:
+      segments.erase(f[0]);
+      next_segment_id = std::max(next_segment_id, f[0] + 1);
+      std::erase_if(quarantines, [&](const Quarantine& q) { return q.segment == f[0]; });
+      break;
+    case EntryType::kTableMark:
+      marks[f[0]] = f[1];
+      break;
+    case EntryType::kRegionVersion:
+      region_version = f[0];
+      break;
+    case EntryType::kSequenceReserved:
+      reserved_through = f[0];
+      break;
+    case EntryType::kProducerBatch:
+      producers.push_back({f[0], f[1], f[2], f[3], f[4]});
+      break;
+    case EntryType::kQuarantined:
+      quarantines.push_back({f[0], f[1], f[2], f[3], f[4]});
+      break;
+    case EntryType::kClosed:
+      closed = CleanEnd{f[0], f[1], f[2]};
+      break;
+    case EntryType::kOpened:
+      closed.reset();
+      break;
+    case EntryType::kWatermark:
+      watermark = Watermark{f[0], f[1], f[2], f[3]};
+      break;
+    case EntryType::kNumberFloor:
+      number_floor = f[0];
+      break;
+    case EntryType::kUpgraded:
+      upgraded_millis = static_cast<int64_t>(f[0]);
+      break;
+    case EntryType::kTableKind:
+      entry_tables.insert(f[0]);
+      break;
+    case EntryType::kTableOffset:
+      offsets[f[0]] = f[1];
+      break;
+  }
+}
+
+std::vector<MetadataEntry> MetadataState::AsEntries() const {
+  std::vector<MetadataEntry> entries;
+  if (next_segment_id > 0 && !segments.contains(next_segment_id - 1)) {
+    entries.push_back(MetadataEntry::SegmentDeleted(next_segment_id - 1));
+  }
+  for (const auto& [id, segment] : segments) {
+    entries.push_back(
+        MetadataEntry::SegmentCreated(segment.expected, {.alignment = segment.alignment,
+                                                         .salt = segment.salt,
+                                                         .segment = id,
+                                                         .bytes = segment.bytes}));
+    if (segment.expected_behind != 0) {
+      entries.push_back(
+          MetadataEntry::SegmentSealed(id, segment.sealed_end, segment.expected_behind));
+    }
+  }
+  std::map<TableId, SequenceNumber> sorted_marks(marks.begin(), marks.end());
+  for (const auto& [table, through] : sorted_marks) {
+    entries.push_back(MetadataEntry::TableMark(table, through));
+  }
+  const std::set<TableId> sorted_tables(entry_tables.begin(), entry_tables.end());
+  for (const TableId table : sorted_tables) entries.push_back(MetadataEntry::EntryTable(table));
+  const std::map<TableId, uint64_t> sorted_offsets(offsets.begin(), offsets.end());
+  for (const auto& [table, offset] : sorted_offsets) {
+    entries.push_back(MetadataEntry::TableOffset(table, offset));
+  }
+  if (region_version != 0) entries.push_back(MetadataEntry::RegionVersion(region_version));
+  if (reserved_through != 0) entries.push_back(MetadataEntry::SequenceReserved(reserved_through));
+  if (number_floor != 0) entries.push_back(MetadataEntry::NumberFloor(number_floor));
+  if (upgraded_millis) {
+    entries.push_back({EntryType::kUpgraded, {static_cast<uint64_t>(*upgraded_millis)}});
+  }
+  for (const ProducerBatch& p : producers) {
+    entries.push_back({EntryType::kProducerBatch, {p.id, p.table, p.sequence, p.first, p.last}});
+  }
+  for (const Quarantine& q : quarantines) {
+    entries.push_back({EntryType::kQuarantined, {q.segment, q.begin, q.end, q.first, q.last}});
+  }
+  if (watermark) entries.push_back(MetadataEntry::Noted(*watermark));
+  if (closed) {
+    entries.push_back(MetadataEntry::Closed(closed->segment, closed->offset, closed->next));
+  }
+  return entries;
+}
+
+}  // namespace walden::segment

@@ -1,0 +1,101 @@
+// What a region's metadata says: entries (metadata_format.h), and the sum of them. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "engine/producer_table.h"
+#include "engine/segment/metadata_format.h"
+#include "engine/segment/segment_header.h"
+#include "engine/types.h"
+
+namespace walden::segment {
+
+// Which region's file it is.
+struct MetadataIdentity {
+  NamespaceId namespace_id = 0;
+  std::string namespace_name;
+  RegionId region = 0;
+
+  bool operator==(const MetadataIdentity&) const = default;
+};
+
+// Everything before byte `end` of `segment` is durable, `next` is the number behind it, and nothing
+// is written from `reach` on.
+struct Watermark {
+  uint64_t segment = 0;
+  uint64_t end = 0;
+  SequenceNumber next = 0;
+  uint64_t reach = 0;
+};
+
+struct MetadataEntry {
+  EntryType type = EntryType::kOpened;
+  std::vector<uint64_t> fields;
+
+  // Alignment 0: a version 1 segment.
+  static MetadataEntry SegmentCreated(SequenceNumber expected, const SegmentHeader& header);
+  static MetadataEntry SegmentSealed(uint64_t id, uint64_t end, SequenceNumber next);
+  static MetadataEntry SegmentDeleted(uint64_t id);
+  static MetadataEntry TableMark(TableId table, SequenceNumber through);
+  static MetadataEntry RegionVersion(uint64_t version);
+  static MetadataEntry SequenceReserved(SequenceNumber through);
+  static MetadataEntry NumberFloor(SequenceNumber floor);
+  static MetadataEntry Closed(uint64_t segment, uint64_t offset, SequenceNumber next);
+  static MetadataEntry Opened();
+  static MetadataEntry Noted(const Watermark& watermark);
+  static MetadataEntry EntryTable(TableId table);
+  static MetadataEntry TableOffset(TableId table, uint64_t offset);
+};
+
+// Fields of each type's body; nullopt for a type that this version does not know.
+std::optional<size_t> FieldCount(EntryType type);
+
+// Everything the entries say, the latest about each thing.
+struct MetadataState {
+  struct Segment {
+    SequenceNumber expected = 1;  // number of its first record
+    uint64_t bytes = 0;
+    uint32_t alignment = 0;  // 0: version 1
+    uint64_t salt = 0;
+    uint64_t sealed_end = 0;             // end of its records; 0: not known
+    SequenceNumber expected_behind = 0;  // number behind its last record; 0: not sealed, the newest
+  };
+  using ProducerBatch = walden::ProducerBatch;
+  struct Quarantine {
+    uint64_t segment = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+  };
+  struct CleanEnd {
+    uint64_t segment = 0;
+    uint64_t offset = 0;
+    SequenceNumber next = 0;
+  };
+
+  std::map<uint64_t, Segment> segments;  // live ones, by id
+  uint64_t next_segment_id = 0;          // higher than any that ever was
+  absl::flat_hash_map<TableId, SequenceNumber> marks;
+  absl::flat_hash_set<TableId> entry_tables;
+  absl::flat_hash_map<TableId, uint64_t> offsets;
+  uint64_t region_version = 0;
+  SequenceNumber reserved_through = 0;
+  SequenceNumber number_floor = 0;
+  std::vector<ProducerBatch> producers;
+  std::vector<Quarantine> quarantines;
+  std::optional<CleanEnd> closed;
+  std::optional<Watermark> watermark;      // of the newest segment
+  std::optional<int64_t> upgraded_millis;  // when version 1 segments were first opened by version 2
+
+  void Apply(const MetadataEntry& entry);
+  std::vector<MetadataEntry> AsEntries() const;
+};
+
+}  // namespace walden::segment

@@ -1,0 +1,102 @@
+// How far the log is durable, as the metadata knows it: watermarks while it is written, the clean
+// end when it is closed.
+#include <algorithm>
+
+#include "engine/segment/format.h"
+#include "engine/segment/segment_log.h"
+
+namespace walden::segment {
+
+uint64_t SegmentLog::usable_bytes() const {
+  return active_header_.bytes / active_header_.alignment * active_header_.alignment;
+}
+
+void SegmentLog::UpdateUnnoted() {
+  const bool unnoted = durable_end_ == active_end_ && durable_end_ != noted_end_;
+  has_unnoted_.store(unnoted, std::memory_order_relaxed);
+}
+
+absl::Status SegmentLog::AppendWatermark(uint64_t reach) {
+  const absl::Status status = AppendMetadata(
+      {MetadataEntry::Noted({active_header_.segment, durable_end_, durable_next_, reach})});
+  if (!status.ok()) return status;
+  noted_end_ = durable_end_;
+  reach_ = reach;
+  UpdateUnnoted();
+  return absl::OkStatus();
+}
+
+absl::Status SegmentLog::ExtendReach(uint64_t end) {
+  if (end <= reach_) return absl::OkStatus();
+  const uint32_t appends = unsynced_appends_;  // of the group that is about to be written, too
+  absl::Status status = SyncActive();
+  unsynced_appends_ = appends;
+  if (!status.ok()) return status;
+  reach_step_ = std::min(2 * reach_step_, kMaxReachBytes);
+  return AppendWatermark(std::max(durable_end_ + reach_step_, end));
+}
+
+absl::Status SegmentLog::NoteDurable() {
+  absl::Status status = Health();
+  if (!status.ok() || active_ == nullptr || !HasUnnoted()) return status;
+  // What opening has to look through stays short for a log that is seldom written.
+  reach_step_ = kMinReachBytes;
+  return AppendWatermark(durable_end_ + reach_step_);
+}
+
+// The first append since the log was closed: the clean end no longer holds.
+absl::Status SegmentLog::NoteWriting() {
+  const absl::Status status = AppendMetadata(
+      {MetadataEntry::Opened(),
+       MetadataEntry::Noted({active_header_.segment, durable_end_, walk_next_, reach_})});
+  if (status.ok()) noted_end_ = durable_end_;
+  return status;
+}
+
+absl::Status SegmentLog::Sync() {
+  const absl::Status status = Health();
+  return status.ok() ? SyncActive() : status;
+}
+
+absl::Status SegmentLog::Close() {
+  if (!Health().ok()) {
+    active_.reset();
+    metadata_.reset();
+    return absl::OkStatus();
+  }
+  absl::Status status = SyncActive();
+  if (status.ok() && active_ != nullptr) status = NoteCleanEnd();
+  // Without room for it the log is as after a crash, and all of it durable.
+  if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
+  if (active_ != nullptr) status.Update(active_->Close());
+  if (metadata_ != nullptr) status.Update(metadata_->Close());
+  active_.reset();
+  metadata_.reset();
+  return status;
+}
+
+// The metadata says where the log ends, and the log's last group how far the metadata has come: an
+// older copy of one of the two files is found by the other.
+absl::Status SegmentLog::NoteCleanEnd() {
+  const MetadataState& state = metadata_->state();
+  // The entry that closed it was itself one write.
+  const uint64_t told = group_metadata_append_ + 1;
+  if (state.closed && metadata_->last_append() <= told) return absl::OkStatus();
+  absl::Status status;
+  if (state.closed) status = NoteWriting();
+  // No number beyond next_ was given out, so none needs to be jumped.
+  if (status.ok() && state.reserved_through >= next_) {
+    status = AppendMetadata({MetadataEntry::SequenceReserved(next_ - 1)});
+  }
+  const bool has_room = group_begin() + kGroupHeadBytes <= usable_bytes();
+  if (status.ok() && has_room && metadata_->last_append() > group_metadata_append_) {
+    writer_.Reserve(kGroupHeadBytes);
+    writer_.BeginGroup();
+    status = WriteGroup(walk_next_);
+    if (status.ok()) status = SyncActive();
+  }
+  if (!status.ok()) return status;
+  return AppendMetadata({MetadataEntry::Closed(active_header_.segment, active_end_, walk_next_)});
+}
+
+}  // namespace walden::segment
