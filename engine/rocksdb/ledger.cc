@@ -207,7 +207,7 @@ absl::Status Ledger::NoteClosed() {
   Companion next = Now();
   for (const CompanionLog& log : next.logs) {
     const auto watched = logs_.find(log.number);
-    if (watched == logs_.end()) continue;  // from before this opening, and durable
+    if (watched == logs_.end()) return absl::OkStatus();  // from before, and its end is not known
     if (watched->second->written() != log.durable && watched->second->written().length > 0) {
       return absl::OkStatus();
     }

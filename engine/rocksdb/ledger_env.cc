@@ -210,6 +210,14 @@ class LedgerEnv final : public rocksdb::EnvWrapper {
     file_system_ = std::move(files);
   }
   const char* Name() const override { return "WaldenLedgerEnv"; }
+
+  // RocksDB removes obsolete files through its environment.
+  rocksdb::Status DeleteFile(const std::string& path) override {
+    return file_system_->DeleteFile(path, IOOptions(), nullptr);
+  }
+  rocksdb::Status RenameFile(const std::string& from, const std::string& to) override {
+    return file_system_->RenameFile(from, to, IOOptions(), nullptr);
+  }
 };
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/checksum.h"
 #include "engine/error.h"
 #include "engine/rocksdb/file_names.h"
 #include "engine/rocksdb/keys.h"
@@ -176,20 +175,22 @@ absl::Status Store::BeginLedger(const Findings& found) {
   if (companion.state == Companion::State::kClosed) companion.state = Companion::State::kOpen;
   companion.manifest = found.directory.durable_manifest;
   companion.next = {};
-  companion.logs.clear();
+  // Of the logs no more is relied upon than before, although they were just synced: a sync that
+  // failed earlier may have left bytes in the cache that no later sync writes.
+  const std::vector<CompanionLog> known = std::exchange(companion.logs, {});
   companion.numbers_through = 0;
   for (const std::string& name : *names) {
     const FileName file = ParseFileName(name);
     companion.numbers_through = std::max(companion.numbers_through, file.number);
     if (file.kind != FileKind::kLog) continue;
-    // They were just synced.
-    const auto bytes = ReadWholeFile(env_.file_system, absl::StrCat(env_.directory, "/", name));
-    if (!bytes.ok()) return bytes.status();
-    companion.logs.push_back({.number = file.number, .durable = {bytes->size(), Crc32c(*bytes)}});
+    const auto log = std::find_if(known.begin(), known.end(), [&](const CompanionLog& one) {
+      return one.number == file.number;
+    });
+    companion.logs.push_back(log == known.end() ? CompanionLog{.number = file.number} : *log);
   }
   std::sort(companion.logs.begin(), companion.logs.end(),
             [](const CompanionLog& a, const CompanionLog& b) { return a.number < b.number; });
-  // The names of the logs are durable before the companion file relies on them.
+  // What CURRENT says now is durable before the companion file relies on it.
   const absl::Status synced = env_.file_system->SyncDirectory(env_.directory);
   if (!synced.ok()) return synced;
   auto ledger = Ledger::Begin(env_.file_system, env_.directory, std::move(companion));

@@ -61,6 +61,47 @@ TEST_F(RocksdbDamageTest, ABlockOfATableFileThatRotsIsDataLossWithItsFile) {
   Append(1, "goes on");
 }
 
+TEST_F(RocksdbDamageTest, VerifyFindsATableFileThatWasRemovedWhileItsNamespaceIsOpen) {
+  ASSERT_TRUE(OpenAgain().ok());
+  ASSERT_TRUE(ReadTable(*log_, 1).ok());
+  // RocksDB has it open and goes on reading it.
+  const std::string file = Files(".sst").front();
+  ASSERT_TRUE(disk_.RemoveFile(file).ok());
+  std::vector<DamagedRange> findings;
+  ASSERT_TRUE(log_->Verify([&](const VerifyProgress& progress) {
+                    findings.insert(findings.end(), progress.findings.begin(),
+                                    progress.findings.end());
+                    return true;
+                  })
+                  .ok());
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].file, file.substr(6));
+}
+
+TEST_F(RocksdbDamageTest, VerifyFindsTheMissingFileOfANamespaceThatCannotBeOpened) {
+  for (const char* name : {"/CURRENT", ".sst"}) {
+    const std::string file = Files(name).front();
+    const std::string bytes = disk_.ReadWhole(file);
+    ASSERT_TRUE(disk_.RemoveFile(file).ok());
+    OpenEngine();
+    EXPECT_TRUE(absl::IsDataLoss(Open()));
+    std::vector<DamagedRange> findings;
+    const absl::Status verified =
+        engine_->VerifyClosedRegion(1, [&](const VerifyProgress& progress) {
+          findings.insert(findings.end(), progress.findings.begin(), progress.findings.end());
+          return true;
+        });
+    ASSERT_TRUE(verified.ok()) << verified;
+    ASSERT_EQ(findings.size(), 1u) << file;
+    EXPECT_EQ(findings[0].file, file.substr(6));
+    Stop();
+    auto restored = disk_.CreateFile(file);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    ASSERT_TRUE((*restored)->Write(0, {bytes}).ok());
+    ASSERT_TRUE((*restored)->SyncData().ok());
+  }
+}
+
 TEST_F(RocksdbDamageTest, VerifyNamesADamagedTableFileAndGoesOnBehindIt) {
   const std::string file = DamageATableFile();
   ASSERT_TRUE(OpenAgain().ok());
