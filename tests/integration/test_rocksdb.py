@@ -108,7 +108,9 @@ class RocksdbTest(WaldenTestCase):
         with self.assert_refused(Code.FAILED_PRECONDITION, "CHANGED_ELSEWHERE"):
             self.client.read(1, 7)
         self.assertTrue((directory / "900000.sst").exists())
-        self.assertIn("LOCKED", self.cli("adopt", str(directory)).stderr)
+        refused = self.cli("adopt", str(directory), "--json")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertEqual(json.loads(refused.stderr)["error"]["reason"], "LOCKED")
         with stopped(self.daemon):
             adopted = self.cli("adopt", str(directory), "--json")
             self.assertEqual(adopted.returncode, 0, adopted.stderr)
