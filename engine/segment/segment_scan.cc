@@ -1,6 +1,7 @@
 #include "engine/segment/segment_scan.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,7 @@ class Scanner {
  public:
   Scanner(const File& file, uint64_t file_bytes, const SegmentScanOptions& options)
       : options_(options),
+        file_(file),
         segment_(options.header),
         file_bytes_(std::min(file_bytes, segment_.bytes)),
         limit_(Limit(options)),
@@ -32,6 +34,7 @@ class Scanner {
   absl::StatusOr<SegmentScan> Scan() {
     absl::Status status = CheckHeader();
     while (status.ok() && !finished_) status = Step();
+    if (status.ok() && options_.known_end && !foreign_) status = LookBehindKnownEnd();
     if (!status.ok()) return status;
     CheckLength();
     scan_.end = end_;
@@ -64,6 +67,17 @@ class Scanner {
       AddDamage(0, segment_.bytes, next,
                 header ? HeaderDifference(*header, segment_) : "it is a segment of version 1");
     }
+    return absl::OkStatus();
+  }
+
+  // A group behind the end was written after the metadata said where the end is.
+  absl::Status LookBehindKnownEnd() {
+    std::array<char, kGroupHeadBytes> bytes;
+    const uint64_t begin = segment_.GroupBegin(end_);
+    const absl::StatusOr<size_t> got = file_.Read(begin, absl::MakeSpan(bytes));
+    if (!got.ok()) return got.status();
+    const auto head = ParseGroupHead({bytes.data(), *got}, segment_, begin);
+    if (head) NoteMetadata(head->metadata_append, begin);
     return absl::OkStatus();
   }
 
@@ -295,6 +309,7 @@ class Scanner {
   }
 
   const SegmentScanOptions& options_;
+  const File& file_;
   const SegmentHeader& segment_;
   const uint64_t file_bytes_;
   const uint64_t limit_;

@@ -221,10 +221,10 @@ TEST_F(SegmentScanTest, ALaterGroupThatSaysItWasDurableMakesItDamage) {
   Append(1);
   const uint64_t bad = Append(2, 2000);
   Sync();
-  const uint64_t later = Append(4);
+  Append(4);
   Zero(bad + 512, 512);
   const SegmentScan scan = Scan();
-  ExpectDamage(scan, bad, later, 2, 3);
+  ExpectDamage(scan, bad, durable_, 2, 3);
   EXPECT_EQ(scan.next, next_);
 }
 
@@ -261,7 +261,7 @@ TEST_F(SegmentScanTest, AHoleBehindWhichAGroupWasWrittenIsDamage) {
   Sync();
   const uint64_t last = Append(1);
   Zero(bad, last - bad);
-  ExpectDamage(Scan(), bad, last, 2, next_ - 2);
+  ExpectDamage(Scan(), bad, durable_, 2, next_ - 2);
 }
 
 TEST_F(SegmentScanTest, AFlippedBitInTheLastGroupIsDamage) {

@@ -34,6 +34,7 @@ class SegmentTailTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(disk_.CreateDirectory("/data").ok());
+    ASSERT_TRUE(disk_.SyncDirectory("/").ok());
     OpenEngine();
   }
 
