@@ -333,8 +333,7 @@ void AddRocksdbFields(std::vector<Field<NamespaceConfig>>& fields) {
       "engine rocksdb: memory for blocks of table files that readers read.");
   add("rocksdb_reclaim_size", &RocksdbConfig::reclaim_size, MiB(1),
       "engine rocksdb: space is taken back once this much was marked deleted, and at least a "
-      "quarter "
-      "of what is stored.");
+      "quarter of what is stored; less than that, some seconds after the last mark.");
   add("rocksdb_reserve_size", &RocksdbConfig::reserve_size, {0},
       "engine rocksdb: kept free on the disk by a file, so that records can be marked deleted when "
       "it is full. 0: nothing is.");

@@ -83,9 +83,12 @@ struct AppendBatch {
 
 struct TablePosition {
   SequenceNumber first = 1;            // first live record; equals next when none is live
-  SequenceNumber next = 1;             // last assigned number of this table + 1
+  SequenceNumber next = 1;             // what the next append gets, or accepts as expected
   SequenceNumber deleted_through = 0;  // 0 = nothing
   std::optional<TableKind> kind;       // none: not decided yet
+  // The highest number that a record has or had, or that is marked; 0: none. Lower than next - 1 where
+  // numbers were given out to records that a crash took, or to another region's table of this id.
+  SequenceNumber last = 0;
 };
 
 struct ReadRange {
@@ -205,10 +208,10 @@ class RegionLog : public ReadableLog {
   //   ABORTED              SEQUENCE_MISMATCH
   //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
-  //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES; the region
-  //   stays
-  //                        healthy
-  //   UNAVAILABLE          REGION_FAILED, to this and every later batch: a write or sync failed,
+  //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES: the batch is
+  //   not
+  //                        stored, and the region stays healthy
+  //   FAILED_PRECONDITION  REGION_FAILED, to this and every later batch: a write or sync failed,
   //   and
   //                        whether the group is stored is unknown until the region is reopened
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
@@ -301,6 +304,13 @@ class LogEngine {
 
   // Removes a closed region for good. False if there was none.
   virtual absl::StatusOr<bool> DropRegion(RegionId region) = 0;
+
+  // Any thread. What a region that does not exist says of a table: what the first append to it is
+  // given.
+  virtual TablePosition PositionInAbsentRegion(TableId /*table*/) const { return {}; }
+
+  // Any thread, about once a second. Begins housekeeping in the background that is due by now.
+  virtual void KeepHouse() {}
 
   // Any thread, one at a time, now and then. Counts the bytes on disk again, for engines that do
   // not count as they go.

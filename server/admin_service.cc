@@ -146,13 +146,14 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* from,
   const std::optional<RegionKey> key = call->Enter(*request);
   if (!key.has_value()) return call;
   const TableId table = request->table_id();
-  context_.registry->Find(*key, [call, response, table](const FoundActor& actor) {
+  context_.registry->Find(*key, [this, key = *key, call, response, table](const FoundActor& actor) {
     if (!actor.ok()) {
       call->Answer(actor.status());
       return;
     }
-    TablePosition position;
-    if (*actor != nullptr) position = (*actor)->log().Position(table);
+    const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
+    const TablePosition position = *actor != nullptr ? (*actor)->log().Position(table)
+                                                     : in->engine->PositionInAbsentRegion(table);
     response->mutable_position()->set_first_sequence(position.first);
     response->mutable_position()->set_next_sequence(position.next);
     response->mutable_position()->set_deleted_through(position.deleted_through);

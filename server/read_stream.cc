@@ -28,8 +28,11 @@ ReadStream::ReadStream(const RpcContext& context, const grpc::CallbackServerCont
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
                                                       std::unique_ptr<ReadSession>& session) {
-  TablePosition position;
-  if (actor != nullptr) position = actor->log().Position(request_.table_id());
+  const TablePosition position = actor != nullptr
+                                     ? actor->log().Position(request_.table_id())
+                                     : context_.registry->namespaces()
+                                           .Find(request_.namespace_())
+                                           ->engine->PositionInAbsentRegion(request_.table_id());
   absl::Status status = CheckTableKind(request_.table_id(), position.kind, TableKind::kLog);
   if (!status.ok()) return status;
   AddPosition(position);

@@ -174,7 +174,7 @@ class RegionRegistry : private ActorHost {
     State state = State::kOpening;
     std::shared_ptr<RegionActor> actor;  // kOpen, kClosing
     absl::Status broken;                 // kBroken
-    bool create = false;                 // a waiting append wants the region to exist
+    bool create = false;                 // a waiting job wants the region to exist
     int verifying = 0;                   // kBroken: who reads its files
     JobList waiting_jobs;
     std::vector<FindCallback> waiting_finds;

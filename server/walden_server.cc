@@ -193,7 +193,10 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
 void WaldenServer::LookAtDisk() {
   (void)options_.disk->Sample();
   if (disk_looks_++ % kLooksPerCount != 0) return;
-  for (const Namespace* ns : registry_->namespaces().All()) (void)ns->engine->CountDiskUsage();
+  for (const Namespace* ns : registry_->namespaces().All()) {
+    (void)ns->engine->CountDiskUsage();
+    ns->engine->KeepHouse();
+  }
 }
 
 WaldenServer::~WaldenServer() {

@@ -161,7 +161,8 @@ TablePosition RegionReader::Position(TableId table) const {
   return {.first = first == first_live_.end() ? copy->next : first->second,
           .next = copy->next,
           .deleted_through = copy->deleted_through,
-          .kind = copy->kind};
+          .kind = copy->kind,
+          .last = copy->next - 1};
 }
 
 absl::StatusOr<std::unique_ptr<LogReader>> RegionReader::NewReader(const ReadRange& range) const {

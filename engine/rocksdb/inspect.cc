@@ -31,6 +31,7 @@ absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedName
                                      return true;
                                    });
   uint64_t keys_read = 0;
+  std::vector<std::pair<NamespaceId, FoundTable>> marked;
   for (int id = kFirstLogNamespace; id <= UINT8_MAX && status.ok(); ++id) {
     const auto ns = static_cast<NamespaceId>(id);
     bool has_records = false;
@@ -42,8 +43,17 @@ absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedName
                           state.next = std::max(state.next, found.last + 1);
                           state.first_live = found.first;
                           state.last_live = found.last;
+                          // Deleted records may be there until a compaction takes them out.
+                          if (found.first <= state.deleted_through) marked.push_back({ns, found});
                         });
     if (has_records) inspected.namespace_ids.push_back(ns);
+  }
+  for (const auto& [ns, found] : marked) {
+    if (!status.ok()) return status;
+    TableState& state = tables[{found.region, found.table}];
+    status = FirstRecordAbove(db, {ns, found.region, found.table, state.deleted_through}, shown,
+                              &state.first_live);
+    if (state.first_live == 0) state.last_live = 0;
   }
   for (const auto& [key, state] : tables) inspected.tables.push_back({key.first, state});
   return status;

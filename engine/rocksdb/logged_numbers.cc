@@ -26,7 +26,7 @@ rocksdb::Status LoggedNumbers::PutCF(uint32_t, const rocksdb::Slice& key, const 
 void LoggedNumbers::EndsAt(RegionId region, const TableUnits& units) {
   for (const TableState& state : units.States(0, SIZE_MAX)) {
     const auto it = newest_.find({region, state.table});
-    if (it != newest_.end()) Lacks(it->second + 1, state.next - 1);
+    if (it != newest_.end()) Lacks(it->second + 1, state.last_live);
   }
 }
 

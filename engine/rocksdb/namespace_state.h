@@ -1,28 +1,59 @@
 // What the regions of one namespace share. It outlives its engine for as long as a reader needs it.
 #pragma once
 
+#include <memory>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/executor.h"
+#include "engine/rocksdb/deleted_marks.h"
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/mark_filter.h"
 #include "engine/rocksdb/reclaimer.h"
 #include "engine/rocksdb/store.h"
 #include "engine/rocksdb/table_numbers.h"
 #include "engine/types.h"
+#include "rocksdb/write_batch.h"
 
 namespace walden::rocks {
 
 struct NamespaceState {
   NamespaceState(NamespaceId namespace_id, Store::Environment environment, Executor* background)
-      : id(namespace_id), store(std::move(environment)), reclaimer(&store, background) {}
+      : id(namespace_id),
+        store(WithFilter(std::move(environment), MakeMarkFilter(namespace_id, marks))),
+        reclaimer(&store, marks, background) {}
+
+  // Puts the table's MaxSeq, or its reservation, into a write: the highest one that is known, this
+  // one included. It is known from now on, whether the write succeeds or not, so none that is
+  // stored is ever higher than what is put next.
+  void PutMaxSeq(rocksdb::WriteBatch& batch, TableId table, SequenceNumber through)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_keys_mutex) {
+    Put(batch, MaxSeqEntry(table, numbers.RaiseMaxSeq(table, through)));
+  }
+  void PutReserved(rocksdb::WriteBatch& batch, TableId table, SequenceNumber through)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_keys_mutex) {
+    Put(batch, ReservedEntry(table, numbers.RaiseReserved(table, through)));
+  }
 
   const NamespaceId id;
+  const std::shared_ptr<DeletedMarks> marks = std::make_shared<DeletedMarks>();
   Store store;
   TableNumbers numbers;
   Reclaimer reclaimer;
-  // Held over writes of keys that several regions may write: MaxSeq and reservations. So what is
-  // stored never goes back.
+  // Held over writes of keys that several regions may write: MaxSeq and reservations. So they are
+  // written in the order in which they rise.
   absl::Mutex shared_keys_mutex;
+
+ private:
+  static Store::Environment WithFilter(Store::Environment environment,
+                                       std::shared_ptr<rocksdb::CompactionFilterFactory> filter) {
+    environment.filter = std::move(filter);
+    return environment;
+  }
+  static void Put(rocksdb::WriteBatch& batch, const Entry& entry) {
+    batch.Put(entry.key, entry.value);
+  }
 };
 
 }  // namespace walden::rocks

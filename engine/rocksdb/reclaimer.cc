@@ -1,39 +1,19 @@
 #include "engine/rocksdb/reclaimer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/rocksdb/status.h"
-#include "rocksdb/convenience.h"
 
 namespace walden::rocks {
 namespace {
 
-// Ranges that wait are joined past this many, so that they stay a short list; what lies between two
-// joined ones is compacted for nothing.
-constexpr size_t kMaxRanges = 256;
+// Without new marks for so long, what waits is reclaimed even if it is little.
+constexpr absl::Duration kQuiet = absl::Seconds(5);
 
-// A compaction takes about this many table files at once.
-constexpr uint64_t kFilesRewritten = 25;
-
-// Neighbours become one.
-void Join(std::vector<KeyRange>& ranges) {
-  std::sort(ranges.begin(), ranges.end(),
-            [](const KeyRange& a, const KeyRange& b) { return a.begin < b.begin; });
-  std::vector<KeyRange> joined;
-  for (KeyRange& range : ranges) {
-    if (!joined.empty() && range.begin <= joined.back().end) {
-      joined.back().end = std::max(joined.back().end, std::move(range.end));
-    } else {
-      joined.push_back(std::move(range));
-    }
-  }
-  if (joined.size() > kMaxRanges) {
-    joined.front().end = joined.back().end;
-    joined.resize(1);
-  }
-  ranges = std::move(joined);
-}
+// Then it must be this part of what is stored at least: flushing and compacting cost something too.
+constexpr uint64_t kStoredPerQuietReclaim = 8;
 
 uint64_t TableFileBytes(rocksdb::DB& db) {
   uint64_t bytes = 0;
@@ -43,29 +23,70 @@ uint64_t TableFileBytes(rocksdb::DB& db) {
 
 }  // namespace
 
-Reclaimer::Reclaimer(Store* store, Executor* background) : store_(store), background_(background) {}
+struct Reclaimer::Link {
+  absl::Mutex mutex;
+  Reclaimer* reclaimer ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is stopped
+  bool is_running ABSL_GUARDED_BY(mutex) = false;         // a task is
+};
+
+Reclaimer::Reclaimer(Store* store, std::shared_ptr<const DeletedMarks> marks, Executor* background)
+    : store_(store),
+      marks_(std::move(marks)),
+      background_(background),
+      link_(std::make_shared<Link>()) {
+  absl::MutexLock lock(&link_->mutex);
+  link_->reclaimer = this;
+}
 
 Reclaimer::~Reclaimer() { Stop(); }
 
-void Reclaimer::Deleted(KeyRange range, uint64_t bytes) {
-  uint64_t stored = 0;
-  (void)store_->With([&](rocksdb::DB& db) {
-    stored = TableFileBytes(db);
-    return absl::OkStatus();
-  });
+void Reclaimer::Marked(RegionId region, TableId table, uint64_t bytes, bool is_urgent) {
+  const uint64_t stored = StoredBytes();
+  const absl::Duration now = store_->environment().clock->Now();
   absl::MutexLock lock(&mutex_);
-  ranges_.push_back(std::move(range));
-  if (ranges_.size() > 2 * kMaxRanges) Join(ranges_);
+  waiting_.tables.emplace(region, table);
   bytes_ += bytes;
-  const uint64_t worth = std::max(store_->environment().tuning.reclaim_bytes, stored / 4);
-  if (background_ == nullptr || posted_ || stopped_ || bytes_ < worth) return;
-  posted_ = true;
-  background_->Post([this] {
-    // What fails is tried again with the next mark; a write that fails because of it says so.
-    (void)Run();
-    absl::MutexLock done(&mutex_);
-    posted_ = false;
+  is_new_ = true;
+  last_mark_ = now;
+  if (is_urgent || IsWorthIt(stored)) Post();
+}
+
+void Reclaimer::Dropped(RegionId region) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.dropped.insert(region);
+  is_new_ = true;
+  Post();
+}
+
+void Reclaimer::Loaded() {
+  const std::vector<DeletedMark> marks = marks_->All();
+  absl::MutexLock lock(&mutex_);
+  for (const DeletedMark& mark : marks) waiting_.tables.emplace(mark.region, mark.table);
+  has_old_drops_ = true;
+  is_new_ = true;
+  Post();
+}
+
+void Reclaimer::Tick() {
+  const uint64_t stored = StoredBytes();
+  const absl::Duration now = store_->environment().clock->Now();
+  absl::MutexLock lock(&mutex_);
+  if (!is_new_ || now - last_mark_ < kQuiet) return;
+  const bool is_much = bytes_ > 0 && bytes_ >= stored / kStoredPerQuietReclaim;
+  if (is_much || has_old_drops_ || !waiting_.dropped.empty()) Post();
+}
+
+bool Reclaimer::IsWorthIt(uint64_t stored) const {
+  return bytes_ >= std::max(store_->environment().tuning.reclaim_bytes, stored / 4);
+}
+
+uint64_t Reclaimer::StoredBytes() const {
+  uint64_t bytes = 0;
+  store_->TryWith([&](rocksdb::DB& db) {
+    db.GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+    bytes += TableFileBytes(db);
   });
+  return bytes;
 }
 
 uint64_t Reclaimer::waiting_bytes() const {
@@ -73,56 +94,145 @@ uint64_t Reclaimer::waiting_bytes() const {
   return bytes_;
 }
 
-absl::Status Reclaimer::Run() {
-  std::vector<KeyRange> ranges;
+void Reclaimer::Post() {
+  if (background_ == nullptr || is_posted_ || stopped_) return;
+  is_posted_ = true;
+  background_->Post([link = link_] {
+    Reclaimer* reclaimer = nullptr;
+    {
+      absl::MutexLock lock(&link->mutex);
+      if (link->reclaimer == nullptr) return;
+      reclaimer = link->reclaimer;
+      link->is_running = true;
+    }
+    const bool more = reclaimer->Task();
+    {
+      absl::MutexLock lock(&reclaimer->mutex_);
+      reclaimer->is_posted_ = false;
+      // In a task of its own, so that other work gets its turn in between.
+      if (more) reclaimer->Post();
+    }
+    absl::MutexLock lock(&link->mutex);
+    link->is_running = false;
+  });
+}
+
+bool Reclaimer::Task() {
   {
     absl::MutexLock lock(&mutex_);
-    if (stopped_) return absl::OkStatus();
-    ranges.swap(ranges_);
-    bytes_ = 0;
+    if (is_running_ || stopped_) return false;
+    is_running_ = true;
   }
-  if (ranges.empty()) return absl::OkStatus();
-  Join(ranges);
-  bool compacted = false;
-  const absl::Status status = Reclaim(ranges, &compacted);
-  if (status.ok() && compacted) return status;
+  bool more = false;
+  // What fails goes on waiting. If RocksDB takes no more writes because of it, the next write says
+  // so.
+  (void)Step(ReclaimEffort::kWorthIt, &more);
   absl::MutexLock lock(&mutex_);
-  ranges_.insert(ranges_.end(), ranges.begin(), ranges.end());
+  is_running_ = false;
+  return more && !stopped_;
+}
+
+absl::Status Reclaimer::Run(ReclaimEffort effort) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto is_idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !is_running_; };
+    mutex_.Await(absl::Condition(&is_idle));
+    if (stopped_) return absl::OkStatus();
+    is_running_ = true;
+  }
+  absl::Status status;
+  for (bool more = true; more && status.ok();) status = Step(effort, &more);
+  absl::MutexLock lock(&mutex_);
+  is_running_ = false;
   return status;
 }
 
-absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges, bool* compacted) {
+absl::Status Reclaimer::Step(ReclaimEffort effort, bool* more) {
+  *more = false;
+  ReclaimStep step;
+  bool is_planned = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_planned = !steps_.empty();
+    if (is_planned) {
+      step = std::move(steps_.back());
+      steps_.pop_back();
+      bytes_ -= std::min(bytes_, step.deleted_bytes);
+    }
+  }
+  const absl::Status status = is_planned ? Compact(step) : Plan(effort);
+  const absl::Duration now = store_->environment().clock->Now();
+  absl::MutexLock lock(&mutex_);
+  if (is_planned && !status.ok()) {
+    bytes_ += step.deleted_bytes;
+    has_old_drops_ |= step.holds.empty();
+    waiting_.Take(step.holds);
+  }
+  if (!status.ok() && !absl::IsDataLoss(status)) {
+    // There may be room later. Damage waits for the next mark.
+    is_new_ = true;
+    last_mark_ = now;
+  }
+  *more = status.ok() && !steps_.empty();
+  return status;
+}
+
+absl::Status Reclaimer::Plan(ReclaimEffort effort) {
+  Reclaimable what;
+  bool has_old_drops = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    what.Take(waiting_);
+    has_old_drops = std::exchange(has_old_drops_, false);
+    bytes_ = 0;
+    is_new_ = false;
+  }
+  if (what.empty() && !has_old_drops) return absl::OkStatus();
+  // What is marked in memory goes here, and RocksDB lets go of its log.
+  absl::Status status = store_->With([&](rocksdb::DB& db) {
+    return FromRocks(db.Flush(rocksdb::FlushOptions()), "reclaiming", store_->shown_directory());
+  });
+  absl::StatusOr<ReclaimPlan> plan = status.ok() ? PlanReclaim(*store_, *marks_, what, effort)
+                                                 : absl::StatusOr<ReclaimPlan>(status);
+  if (plan.ok() && has_old_drops) {
+    auto old_drops = StepsForOldDrops(*store_);
+    if (!old_drops.ok()) plan = old_drops.status();
+    if (plan.ok()) {
+      plan->steps.insert(plan->steps.end(), std::make_move_iterator(old_drops->begin()),
+                         std::make_move_iterator(old_drops->end()));
+    }
+  }
+  absl::MutexLock lock(&mutex_);
+  if (!plan.ok()) {
+    waiting_.Take(what);
+    has_old_drops_ |= has_old_drops;
+    return plan.status();
+  }
+  waiting_.Take(plan->later);
+  bytes_ += plan->later_bytes;
+  for (const ReclaimStep& step : plan->steps) bytes_ += step.deleted_bytes;
+  steps_ = std::move(plan->steps);
+  std::reverse(steps_.begin(), steps_.end());
+  return absl::OkStatus();
+}
+
+absl::Status Reclaimer::Compact(const ReclaimStep& step) {
   const Store::Environment& env = store_->environment();
   const absl::StatusOr<uint64_t> free = env.file_system->FreeBytes(env.directory);
   if (!free.ok()) return free.status();
+  // A compaction writes what stays before it removes what it read.
+  if (*free < step.live_bytes + env.tuning.write_buffer_bytes / 4) {
+    return absl::ResourceExhaustedError("no room to compact");
+  }
   return store_->With([&](rocksdb::DB& db) {
-    rocksdb::Status status = db.Flush(rocksdb::FlushOptions());
     const uint64_t before = TableFileBytes(db);
-    std::vector<rocksdb::Slice> ends;
-    for (const KeyRange& range : ranges) {
-      ends.emplace_back(range.begin);
-      ends.emplace_back(range.end);
-    }
-    std::vector<rocksdb::RangePtr> whole_files;
-    for (size_t i = 0; i < ends.size(); i += 2) whole_files.emplace_back(&ends[i], &ends[i + 1]);
-    if (status.ok()) {
-      status = rocksdb::DeleteFilesInRanges(&db, db.DefaultColumnFamily(), whole_files.data(),
-                                            whole_files.size(), /*include_end=*/false);
-    }
-    // What it rewrites at a time, before it lets go of what it read.
-    const uint64_t rewritten =
-        std::min(TableFileBytes(db), kFilesRewritten * env.tuning.write_buffer_bytes);
-    if (*free < rewritten + env.tuning.write_buffer_bytes) {
-      return FromRocks(status, "reclaiming", store_->shown_directory());
-    }
-    *compacted = true;
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
-    options.canceled = &canceled_;
+    options.canceled = store_->interrupted();
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    for (size_t i = 0; i < ends.size() && status.ok(); i += 2) {
-      status = db.CompactRange(options, &ends[i], &ends[i + 1]);
-    }
+    const rocksdb::Slice begin(step.begin);
+    const rocksdb::Slice end(step.end);
+    const rocksdb::Status status = db.CompactRange(options, &begin, &end);
     // About: appends go on meanwhile.
     const uint64_t after = TableFileBytes(db);
     if (after < before) env.observer->OnReclaimed(before - after);
@@ -131,11 +241,22 @@ absl::Status Reclaimer::Reclaim(const std::vector<KeyRange>& ranges, bool* compa
 }
 
 void Reclaimer::Stop() {
-  canceled_.store(true);
+  {
+    absl::MutexLock lock(&mutex_);
+    stopped_ = true;
+  }
+  store_->Interrupt();
+  {
+    absl::MutexLock lock(&link_->mutex);
+    link_->reclaimer = nullptr;
+    const auto is_idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(link_->mutex) {
+      return !link_->is_running;
+    };
+    link_->mutex.Await(absl::Condition(&is_idle));
+  }
   absl::MutexLock lock(&mutex_);
-  stopped_ = true;
-  const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !posted_; };
-  mutex_.Await(absl::Condition(&idle));
+  const auto is_idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !is_running_; };
+  mutex_.Await(absl::Condition(&is_idle));
 }
 
 }  // namespace walden::rocks

@@ -1,56 +1,86 @@
-// Takes back the space of what was marked deleted, while the namespace is in use. Any thread.
+// Takes back the space of what was marked deleted or dropped, while the namespace is in use. Any
+// thread.
+//
+// It only decides when and where RocksDB compacts. What a compaction takes out is decided by the
+// durable marks (mark_filter.h) and, for a dropped region, by the drop's own place in RocksDB's
+// order of writes.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "engine/executor.h"
+#include "engine/rocksdb/deleted_marks.h"
+#include "engine/rocksdb/reclaim_plan.h"
 #include "engine/rocksdb/store.h"
 
 namespace walden::rocks {
 
-// Keys [begin, end).
-struct KeyRange {
-  std::string begin;
-  std::string end;
-};
-
-// Waits until enough was deleted to be worth rewriting what lies around it, then drops files that
-// hold nothing else, and compacts the rest.
+// In the background it works in short tasks, one compaction each: at once when enough was deleted
+// to be worth it, otherwise when nothing was marked for a while (Tick).
 class Reclaimer {
  public:
   // `background` null: only Run() reclaims.
-  Reclaimer(Store* store, Executor* background);
+  Reclaimer(Store* store, std::shared_ptr<const DeletedMarks> marks, Executor* background);
   ~Reclaimer();
 
-  // `bytes`: about how much the range holds.
-  void Deleted(KeyRange range, uint64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A durable mark covers about `bytes` more of the table. `is_urgent`: somebody waits for the
+  // room.
+  void Marked(RegionId region, TableId table, uint64_t bytes, bool is_urgent)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The drop of the region is durable.
+  void Dropped(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The marks were read: what still takes space of them, and of regions that were dropped, is found
+  // out in the background.
+  void Loaded() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Now and then. Begins what is not urgent once nothing was marked for some seconds.
+  void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool has_background() const { return background_ != nullptr; }
   uint64_t waiting_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Reclaims everything that waits, in this thread. Compaction needs room for what it rewrites:
-  // without it only what takes none is done, and the rest goes on waiting.
-  absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Reclaims everything that waits, in this thread. A step without room for what it rewrites goes
+  // on waiting.
+  absl::Status Run(ReclaimEffort effort) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits for work in the background to end; none is begun any more.
+  // Ends a compaction under way and waits for it. Nothing is begun any more.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status Reclaim(const std::vector<KeyRange>& ranges, bool* compacted);
+  // What a posted task has of its reclaimer, which may be gone when the task runs.
+  struct Link;
+
+  bool IsWorthIt(uint64_t stored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Post() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True: there is more to do now.
+  bool Task() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // One plan or one compaction; *more: call again. One thread at a time.
+  absl::Status Step(ReclaimEffort effort, bool* more) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Plan(ReclaimEffort effort) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Compact(const ReclaimStep& step) ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t StoredBytes() const;  // in table files and in memory
 
   Store* const store_;
+  const std::shared_ptr<const DeletedMarks> marks_;
   Executor* const background_;
-  std::atomic<bool> canceled_{false};  // a compaction under way ends soon
+  const std::shared_ptr<Link> link_;
+
   mutable absl::Mutex mutex_;
-  std::vector<KeyRange> ranges_ ABSL_GUARDED_BY(mutex_);
-  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool posted_ ABSL_GUARDED_BY(mutex_) = false;
+  Reclaimable waiting_ ABSL_GUARDED_BY(mutex_);
+  uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;              // of it and of steps_, about
+  std::vector<ReclaimStep> steps_ ABSL_GUARDED_BY(mutex_);  // planned, the next one last
+  absl::Duration last_mark_ ABSL_GUARDED_BY(mutex_);        // when it was made
+  bool has_old_drops_ ABSL_GUARDED_BY(mutex_) = false;      // perhaps
+  bool is_new_ ABSL_GUARDED_BY(mutex_) = false;  // something waits that no plan has looked at
+  bool is_posted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_running_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,6 +1,5 @@
 #include "engine/rocksdb/rocksdb_engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -87,26 +86,27 @@ RocksdbEngine::~RocksdbEngine() {
 
 absl::Status RocksdbEngine::EnsureOpen() {
   absl::MutexLock lock(&mutex_);
-  if (opened_.ok()) return opened_;
-  opened_ = Enter();
-  if (!opened_.ok()) return opened_;
-  opened_ = space_->store.Reopen(space_->store.generation());
-  if (opened_.ok()) opened_ = LoadNumbers();
-  opened_ = WithContext(opened_, absl::StrCat("namespace ", options_.namespace_name));
-  return opened_;
-}
-
-absl::Status RocksdbEngine::ReopenFailed() {
   const uint64_t generation = space_->store.generation();
   // Only then: reopening waits for every write under way, and lets everybody wait for it.
-  if (space_->store.Health(generation).ok()) return absl::OkStatus();
-  return space_->store.Reopen(generation);
+  if (opened_.ok() && space_->store.Health(generation).ok()) return opened_;
+  opened_ = Enter();
+  if (!opened_.ok()) return opened_;
+  opened_ = space_->store.Reopen(generation);
+  if (opened_.ok()) opened_ = LoadNumbers();
+  if (opened_.ok()) {
+    // A process that begins does not know which of the reserved numbers were given out.
+    if (!was_loaded_) space_->numbers.TakeReservedForUsed();
+    space_->numbers.TakeAssignedForUsed();
+    was_loaded_ = true;
+    space_->reclaimer.Loaded();
+  }
+  opened_ = WithContext(opened_, absl::StrCat("namespace ", options_.namespace_name));
+  return opened_;
 }
 
 absl::Status RocksdbEngine::LoadNumbers() {
   rocks::TableNumbers& numbers = space_->numbers;
   const std::string& shown = space_->store.shown_directory();
-  numbers.Clear();
   regions_.clear();
   keys_read_ = 0;
   const absl::Status status =
@@ -134,9 +134,11 @@ absl::Status RocksdbEngine::LoadNumbers() {
         if (!read.ok()) return read;
         read = each(KeyType::kTable, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
           const auto table = rocks::DecodeTable(key, value);
-          if (table) numbers.RaiseLast(table->table, table->deleted_through);
-          if (table) regions_.insert(table->region);
-          return table.has_value();
+          if (!table) return false;
+          numbers.RaiseUsed(table->table, table->deleted_through);
+          space_->marks->Raise({table->region, table->table, table->deleted_through});
+          regions_.insert(table->region);
+          return true;
         });
         if (!read.ok()) return read;
         const NamespaceId id = options_.namespace_id;
@@ -144,10 +146,9 @@ absl::Status RocksdbEngine::LoadNumbers() {
             db, id, rocks::NamespaceBegin(id), rocks::NamespaceEnd(id), shown, &keys_read_,
             [&](const rocks::FoundTable& found) ABSL_NO_THREAD_SAFETY_ANALYSIS {
               regions_.insert(found.region);
-              numbers.RaiseLast(found.table, found.last);
+              numbers.RaiseUsed(found.table, found.last);
             });
       });
-  numbers.TakeReservedForUsed();
   return status;
 }
 
@@ -187,13 +188,14 @@ absl::Status RocksdbEngine::CountDiskUsage() {
   return absl::OkStatus();
 }
 
-absl::Status RocksdbEngine::ReclaimNow() { return space_->reclaimer.Run(); }
+absl::Status RocksdbEngine::ReclaimNow() {
+  return space_->reclaimer.Run(rocks::ReclaimEffort::kEverything);
+}
 
 absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegion(RegionId region,
                                                                      const RegionOptions& options,
                                                                      bool create) {
   absl::Status status = EnsureOpen();
-  if (status.ok()) status = ReopenFailed();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
@@ -220,33 +222,55 @@ absl::Status RocksdbEngine::Create(RegionId region) {
   return status;
 }
 
+absl::StatusOr<std::set<TableId>> RocksdbEngine::TablesOf(RegionId region) const {
+  std::set<TableId> tables;
+  const std::string& shown = space_->store.shown_directory();
+  const NamespaceId id = options_.namespace_id;
+  uint64_t keys_read = 0;
+  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+    const absl::Status read = rocks::ForEachKey(
+        db, rocks::MetaBegin(KeyType::kTable, region), rocks::MetaEnd(KeyType::kTable, region),
+        shown, [&](absl::string_view key, absl::string_view value) {
+          const auto table = rocks::DecodeTable(key, value);
+          if (table) tables.insert(table->table);
+          return table.has_value();
+        });
+    if (!read.ok()) return read;
+    return rocks::SeekTables(db, id, rocks::RegionBegin(id, region), rocks::RegionEnd(id, region),
+                             shown, &keys_read, [&](const rocks::FoundTable& found) {
+                               space_->numbers.RaiseUsed(found.table, found.last);
+                               tables.insert(found.table);
+                             });
+  });
+  if (!status.ok()) return status;
+  return tables;
+}
+
 absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   absl::Status status = EnsureOpen();
-  if (status.ok()) status = ReopenFailed();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok() || !*exists) return exists;
-  const std::string begin = rocks::RegionBegin(options_.namespace_id, region);
-  const std::string end = rocks::RegionEnd(options_.namespace_id, region);
+  const absl::StatusOr<std::set<TableId>> tables = TablesOf(region);
+  if (!tables.ok()) return tables.status();
   rocksdb::WriteBatch batch = space_->store.NewBatch();
-  batch.DeleteRange(begin, end);
+  // It hides what was written before it, and nothing that a region of the same id gets later.
+  batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
+                    rocks::RegionEnd(options_.namespace_id, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
   for (const KeyType type : {KeyType::kTable, KeyType::kProducer}) {
     batch.DeleteRange(rocks::MetaBegin(type, region), rocks::MetaEnd(type, region));
   }
-  absl::MutexLock keys_lock(&space_->shared_keys_mutex);
-  // Its tables' numbers stay used: another region may have tables of the same ids.
-  uint64_t keys_read = 0;
-  status = space_->store.With([&](rocksdb::DB& db) {
-    return rocks::SeekTables(db, options_.namespace_id, begin, end, space_->store.shown_directory(),
-                             &keys_read, [&](const rocks::FoundTable& found) {
-                               const Entry entry = rocks::MaxSeqEntry(
-                                   found.table,
-                                   std::max(found.last, space_->numbers.MaxSeq(found.table)));
-                               batch.Put(entry.key, entry.value);
-                             });
-  });
-  if (status.ok()) {
+  space_->marks->Forget(region);
+  {
+    absl::MutexLock keys_lock(&space_->shared_keys_mutex);
+    // Its tables' numbers stay used: another region may have tables of the same ids, and HoraeDB
+    // goes on from MaxSeq. The reservation says that it was Walden who wrote them.
+    for (const TableId table : *tables) {
+      const SequenceNumber last = space_->numbers.Next(table) - 1;
+      space_->PutMaxSeq(batch, table, last);
+      space_->PutReserved(batch, table, last);
+    }
     status = space_->store.Write(space_->store.generation(), batch, /*sync=*/true);
   }
   if (!status.ok()) return status;
@@ -254,9 +278,15 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
     absl::MutexLock lock(&mutex_);
     regions_.erase(region);
   }
-  space_->reclaimer.Deleted({begin, end}, options_.tuning.reclaim_bytes);
+  space_->reclaimer.Dropped(region);
   return true;
 }
+
+TablePosition RocksdbEngine::PositionInAbsentRegion(TableId table) const {
+  return rocks::TableUnits(&space_->numbers).Position(table);
+}
+
+void RocksdbEngine::KeepHouse() { space_->reclaimer.Tick(); }
 
 absl::Status RocksdbEngine::VerifyClosedRegion(
     RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {

@@ -68,6 +68,8 @@ class RocksdbEngine final : public LogEngine {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::Status CountDiskUsage() override;
+  TablePosition PositionInAbsentRegion(TableId table) const override;
+  void KeepHouse() override;
 
   // Keys that finding the namespace's tables read when it was opened.
   uint64_t keys_read_at_opening() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -80,12 +82,13 @@ class RocksdbEngine final : public LogEngine {
 
   // Makes the directory if it is not there, and locks it.
   absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Opens RocksDB if it is not open, and again if a write failed since.
   absl::Status EnsureOpen() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Opens RocksDB again if a write failed since.
-  absl::Status ReopenFailed();
   absl::Status LoadNumbers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Create(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tables with records or a mark. Their numbers count as used from then on.
+  absl::StatusOr<std::set<TableId>> TablesOf(RegionId region) const;
 
   const RocksdbEngineOptions options_;
   const std::shared_ptr<rocks::NamespaceState> space_;
@@ -95,6 +98,7 @@ class RocksdbEngine final : public LogEngine {
   std::unique_ptr<DirectoryLock> lock_ ABSL_GUARDED_BY(mutex_);
   absl::Status opened_ ABSL_GUARDED_BY(mutex_);
   std::set<RegionId> regions_ ABSL_GUARDED_BY(mutex_);
+  bool was_loaded_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t keys_read_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/rocksdb_reader.h"
@@ -24,66 +25,51 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->store.CheckRoom(0));
   if (is_short) space_->store.SpendReserve();
   absl::Status status = space_->store.Health(generation_);
-  if (absl::IsResourceExhausted(status) || undo_) status = UndoRefused();
+  if (absl::IsResourceExhausted(status)) status = Resume();
+  if (status.ok()) {
+    status = CheckFence(region_version, region_version_.load(std::memory_order_relaxed));
+  }
   if (!status.ok()) return status;
-  BeginGroup();
-  status = Fence(region_version);
-  if (!status.ok()) return status;
+  const TablePosition position = units_->Position(table);
   const std::optional<TableUnit> unit = units_->Find(table);
-  const SequenceNumber mark = unit ? unit->deleted_through : 0;
   through = unit ? std::min(through, unit->last) : 0;
-  if (through <= mark) {
-    if (fence_staged_) status = WriteStaged(/*sync=*/true);
-    if (!status.ok()) return status;
-    return mark;
-  }
-  status = WriteMark(table, mark, through);
-  if (absl::IsResourceExhausted(status)) {
-    space_->store.SpendReserve();
-    status = UndoRefused();
+  if (through <= position.deleted_through) {
     BeginGroup();
-    if (status.ok()) status = Fence(region_version);
-    if (status.ok()) status = WriteMark(table, mark, through);
+    status = Fence(region_version);
+    if (status.ok() && fence_staged_) status = WriteStaged(/*sync=*/true);
+    if (!status.ok()) return status;
+    return position.deleted_through;
   }
-  if (!status.ok()) return status;
+  // Everything that may fail without a trace comes before the write.
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
-  units_->RaiseMark(table, through, *first_live);
+  BeginGroup();
+  status = Fence(region_version);
+  if (status.ok()) status = WriteMark(table, through);
+  if (!status.ok()) return status;
+  // In this order: no compaction takes a record out that a reader does not know to be deleted.
+  const uint64_t bytes = units_->RaiseMark(table, through, *first_live);
+  space_->marks->Raise({region_, table, through});
   is_short |= !space_->store.CheckQuota().ok();
-  Reclaim(table, mark, through, is_short);
+  Reclaim(table, bytes, is_short);
   return through;
 }
 
-absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber mark, SequenceNumber through) {
-  // From the last mark on: deleting from 0 each time would pile up ranges that overlap.
-  const SequenceNumber from = mark == 0 ? 0 : mark + 1;
-  batch_.DeleteRange(EncodeLogKey({space_->id, region_, table, from}),
-                     LogKeyBehind({space_->id, region_, table, through}));
+absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through) {
   const Entry own = TableEntry({region_, table, units_->Find(table)->kind, through});
   batch_.Put(own.key, own.value);
   absl::MutexLock lock(&space_->shared_keys_mutex);
-  const SequenceNumber highest = std::max(through, space_->numbers.MaxSeq(table));
-  const Entry max_seq = MaxSeqEntry(table, highest);
-  batch_.Put(max_seq.key, max_seq.value);
-  const absl::Status status = WriteStaged(/*sync=*/true);
-  if (status.ok()) space_->numbers.RaiseMaxSeq(table, highest);
-  return status;
+  space_->PutMaxSeq(batch_, table, through);
+  return WriteStaged(/*sync=*/true);
 }
 
 absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
                                                           SequenceNumber through) const {
   SequenceNumber first_live = 0;
   if (units_->Find(table)->last <= through) return first_live;
-  const std::string begin = EncodeLogKey({space_->id, region_, table, through + 1});
   const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
-    BoundedIterator at(db, begin, TableEnd(space_->id, region_, table));
-    at->Seek(begin);
-    if (at->Valid()) {
-      const auto key = DecodeLogKey(at.key());
-      if (!key) return UnknownBytes(at.key(), space_->store.shown_directory());
-      first_live = key->sequence;
-    }
-    return FromRocks(at->status(), "looking for the first record", space_->store.shown_directory());
+    return FirstRecordAbove(db, {space_->id, region_, table, through},
+                            space_->store.shown_directory(), &first_live);
   });
   if (status.ok()) return first_live;
   // Damage is told to whoever reads these records; the mark does not depend on it.
@@ -91,26 +77,14 @@ absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
   return status;
 }
 
-void RocksdbLog::Reclaim(TableId table, SequenceNumber mark, SequenceNumber through,
-                         bool is_short) {
-  KeyRange range{EncodeLogKey({space_->id, region_, table, mark + 1}),
-                 LogKeyBehind({space_->id, region_, table, through})};
-  uint64_t bytes = 0;
-  (void)space_->store.With([&](rocksdb::DB& db) {
-    const rocksdb::Range keys(range.begin, range.end);
-    rocksdb::SizeApproximationOptions options;
-    options.include_memtables = true;
-    db.GetApproximateSizes(options, db.DefaultColumnFamily(), &keys, 1, &bytes);
-    return absl::OkStatus();
-  });
+void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
   Reclaimer& reclaimer = space_->reclaimer;
-  reclaimer.Deleted(std::move(range), std::max(bytes, (through - mark) * kLogKeyBytes));
   const RocksdbTuning& tuning = space_->store.environment().tuning;
   const uint64_t worth = std::min(tuning.write_buffer_bytes, tuning.reserve_bytes) / 4;
-  if (is_short && reclaimer.waiting_bytes() >= worth) {
-    // Somebody waits for the room. The mark holds; what fails here is tried again with the next.
-    (void)reclaimer.Run();
-  }
+  const bool is_urgent = is_short && reclaimer.waiting_bytes() + bytes >= worth;
+  reclaimer.Marked(region_, table, bytes, is_urgent);
+  // The mark holds; what fails here is tried again with the next.
+  if (is_urgent && !reclaimer.has_background()) (void)reclaimer.Run(ReclaimEffort::kWorthIt);
   space_->store.RestoreReserve();
 }
 
@@ -129,7 +103,7 @@ absl::Status RocksdbLog::NoteDurable() {
 
 absl::Status RocksdbLog::Close() {
   absl::Status status = space_->store.Health(generation_);
-  if (absl::IsResourceExhausted(status) && has_unsynced_) status = UndoRefused();
+  if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (absl::IsResourceExhausted(status) && has_unsynced_) return status;
   if (!status.ok()) return absl::OkStatus();
   if (!reserved_tables_.empty()) {

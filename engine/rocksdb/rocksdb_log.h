@@ -61,14 +61,16 @@ class RocksdbLog final : public RegionLog {
   absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units, bool* is_foreign);
   // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
   absl::Status Adopt(std::map<TableId, TableUnit>& units);
-  // What was marked before the last restart and still takes space waits for being reclaimed again.
-  void ReclaimMarked(const std::map<TableId, TableUnit>& units) const;
+  // Sets first_live and bytes where there are records.
+  absl::Status LookAtRecords(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+                             uint64_t* keys_read);
 
   // --- Committing ---
-  // After the disk was full: opens the namespace again if there is room, and undoes what the last
-  // group may have left. DISK_FULL until then.
+  // OK if `bytes` may be written. DISK_FULL or QUOTA_EXCEEDED, and then nothing was; or Health().
   absl::Status ReadyForWrites(uint64_t bytes);
-  absl::Status UndoRefused();
+  // Goes on in a new opening of the namespace, after RocksDB found no room for a table file. Every
+  // write of this one either succeeded or was never begun, so nothing is to be judged.
+  absl::Status Resume();
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status CheckPosition(const AppendBatch& batch) const;
@@ -77,9 +79,9 @@ class RocksdbLog final : public RegionLog {
   void Encode(AppendBatch& batch, SequenceNumber first);
   void Remember(const ProducerBatch& batch);
   void BeginGroup();
-  // Writes what is staged, or syncs what was written before.
+  // Writes what is staged, or syncs what was written before. After an error nobody knows what is
+  // stored: the region has failed.
   absl::Status WriteStaged(bool sync);
-  absl::Status NoteError(const absl::Status& status);
 
   // --- Restoring (rocksdb_log_restore.cc) ---
   absl::Status AssignRestored(const AppendBatch& batch);
@@ -87,27 +89,25 @@ class RocksdbLog final : public RegionLog {
   uint64_t StoredBytes(rocksdb::DB& db) const;
 
   // --- Marking ---
-  absl::Status WriteMark(TableId table, SequenceNumber mark, SequenceNumber through);
+  absl::Status WriteMark(TableId table, SequenceNumber through);
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
   // `is_short`: the disk is full, and somebody waits for the room.
-  void Reclaim(TableId table, SequenceNumber mark, SequenceNumber through, bool is_short);
+  void Reclaim(TableId table, uint64_t bytes, bool is_short);
 
   const std::shared_ptr<NamespaceState> space_;
   const RegionId region_;
   const RegionOptions options_;
-  const std::shared_ptr<TableUnits> units_ = std::make_shared<TableUnits>();
+  const std::shared_ptr<TableUnits> units_ = std::make_shared<TableUnits>(&space_->numbers);
 
   // --- The writer's own ---
   ProducerTable producers_;
   std::set<TableId> reserved_tables_;  // since the region was opened
   uint32_t unsynced_appends_ = 0;
   bool refused_for_room_ = false;  // the last append that came so far
-  bool undo_ = false;              // the last group met a full disk, and may be stored or not
 
   // The group being committed.
   rocksdb::WriteBatch batch_;
   std::vector<TableUnits::Appended> staged_;
-  std::vector<ProducerBatch> staged_producers_;
   absl::flat_hash_map<TableId, TableUnits::Appended> staged_last_;
   std::optional<absl::Status> room_;  // for the group, asked for once
   absl::Status group_error_;

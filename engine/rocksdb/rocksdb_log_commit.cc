@@ -32,7 +32,6 @@ uint64_t EncodedBytes(const AppendBatch& batch) {
 void RocksdbLog::BeginGroup() {
   batch_ = space_->store.NewBatch();
   staged_.clear();
-  staged_producers_.clear();
   staged_last_.clear();
   room_.reset();
   group_error_ = absl::OkStatus();
@@ -57,9 +56,9 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   }
   if (status.ok()) {
     units_->Publish(staged_);
-    // Stored for good: nothing of it is to be undone.
-    staged_.clear();
-    staged_producers_.clear();
+    for (const TableUnits::Appended& batch : staged_) {
+      space_->numbers.RaiseUsed(batch.table, batch.last);
+    }
   }
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
@@ -84,16 +83,13 @@ absl::Status RocksdbLog::CheckBatch(const AppendBatch& batch) const {
 }
 
 absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
-  SequenceNumber last = 0;
   std::optional<TableKind> kind;
   if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
-    last = staged->second.last;
     kind = staged->second.kind;
   } else if (const auto unit = units_->Find(batch.table)) {
-    last = unit->last;
     kind = unit->kind;
   }
-  const absl::Status status = CheckExpectedNext(batch, last + 1);
+  const absl::Status status = space_->numbers.CheckNext(batch);
   return status.ok() ? CheckTableKind(batch.table, kind, batch.kind) : status;
 }
 
@@ -116,9 +112,9 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
     status = AssignRestored(batch);
     if (!status.ok()) return status;
   } else {
-    status = CheckNumbersLeft(space_->numbers.Last(batch.table) + 1, count);
-    if (!status.ok()) return status;
-    first = space_->numbers.Assign(batch.table, count);
+    const absl::StatusOr<SequenceNumber> assigned = space_->numbers.Assign(batch);
+    if (!assigned.ok()) return assigned.status();
+    first = *assigned;
   }
   if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
   if (!status.ok()) return status;
@@ -142,12 +138,10 @@ absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
   if (through <= space_->numbers.Reserved(table)) return absl::OkStatus();
   absl::MutexLock lock(&space_->shared_keys_mutex);
   const SequenceNumber reserved = through + std::min(kReserveNumbers, kMaxSequenceNumber - through);
-  const Entry entry = ReservedEntry(table, reserved);
   rocksdb::WriteBatch batch = space_->store.NewBatch();
-  batch.Put(entry.key, entry.value);
-  const absl::Status status = NoteError(space_->store.Write(generation_, batch, /*sync=*/true));
+  space_->PutReserved(batch, table, reserved);
+  const absl::Status status = space_->store.Write(generation_, batch, /*sync=*/true);
   if (!status.ok()) return status;
-  space_->numbers.RaiseReserved(table, reserved);
   reserved_tables_.insert(table);
   return absl::OkStatus();
 }
@@ -164,8 +158,9 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
   const bool is_new = !staged_last_.contains(batch.table) && !units_->Find(batch.table);
-  if (is_new && batch.kind != TableKind::kLog) {
-    const Entry entry = TableEntry({region_, batch.table, batch.kind, 0});
+  const SequenceNumber mark = is_new ? space_->numbers.ForeignMark(batch.table) : 0;
+  if (is_new && (batch.kind != TableKind::kLog || mark > 0)) {
+    const Entry entry = TableEntry({region_, batch.table, batch.kind, mark});
     batch_.Put(entry.key, entry.value);
   }
   if (batch.producer) {
@@ -173,7 +168,7 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
   }
   batch.result.first = first;
   batch.result.last = last;
-  staged_.push_back({batch.table, first, last, batch.kind});
+  staged_.push_back({batch.table, first, last, batch.kind, EncodedBytes(batch), mark});
   staged_last_[batch.table] = staged_.back();
 }
 
@@ -183,7 +178,6 @@ void RocksdbLog::Remember(const ProducerBatch& batch) {
   for (const ProducerBatch& forgotten : producers_.Add(batch)) {
     batch_.Delete(ProducerEntry(region_, forgotten).key);
   }
-  staged_producers_.push_back(batch);
 }
 
 absl::Status RocksdbLog::WriteStaged(bool sync) {
@@ -197,7 +191,7 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
     status = space_->store.Sync(generation_);
   }
   group_error_ = status;
-  if (!status.ok()) return NoteError(status);
+  if (!status.ok()) return status;
   if (sync || unsynced_appends_ == 0) {
     unsynced_appends_ = 0;
     has_unsynced_.store(false, std::memory_order_relaxed);
@@ -205,38 +199,22 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
   return status;
 }
 
-absl::Status RocksdbLog::NoteError(const absl::Status& status) {
-  // Whether what was being written is stored is unknown; nobody was told that it is.
-  if (absl::IsResourceExhausted(status)) undo_ = true;
-  return status;
-}
-
 absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   const absl::Status health = space_->store.Health(generation_);
-  if (absl::IsResourceExhausted(health)) undo_ = true;
+  if (!health.ok() && !absl::IsResourceExhausted(health)) return health;
   if (const absl::Status quota = space_->store.CheckQuota(); !quota.ok()) return quota;
-  if (!undo_) return health;
+  if (health.ok()) return health;
   const absl::Status room = space_->store.CheckRoom(bytes);
-  return room.ok() ? UndoRefused() : room;
+  return room.ok() ? Resume() : room;
 }
 
-absl::Status RocksdbLog::UndoRefused() {
+absl::Status RocksdbLog::Resume() {
   absl::Status status = space_->store.Reopen(generation_);
   if (!status.ok()) return status;
   generation_ = space_->store.generation();
-  // What readers saw stays; what the refused group may have left goes.
-  rocksdb::WriteBatch undo = space_->store.NewBatch();
-  for (const TableUnits::Appended& batch : staged_) {
-    undo.DeleteRange(EncodeLogKey({space_->id, region_, batch.table, batch.first}),
-                     LogKeyBehind({space_->id, region_, batch.table, batch.last}));
-  }
-  for (const ProducerBatch& batch : staged_producers_) {
-    undo.Delete(ProducerEntry(region_, batch).key);
-  }
-  status = space_->store.Write(generation_, undo, /*sync=*/true);
-  if (status.ok()) status = Load();
+  status = Load();
   if (!status.ok()) return status;
-  undo_ = false;
+  // What was written is in the log, and an opening makes that durable.
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
   return absl::OkStatus();

@@ -34,35 +34,16 @@ absl::Status RocksdbLog::Load() {
   const Clock& clock = *space_->store.environment().clock;
   const absl::Duration start = clock.Now();
   OpeningReport report = space_->store.opening();
-  const std::string& shown = space_->store.shown_directory();
   std::map<TableId, TableUnit> units;
   bool is_foreign = true;
   absl::Status status = space_->store.With([&](rocksdb::DB& db) {
     absl::Status read = LoadKeys(db, units, &is_foreign);
     if (!read.ok()) return read;
-    return SeekTables(db, space_->id, RegionBegin(space_->id, region_),
-                      RegionEnd(space_->id, region_), shown, &report.records_scanned,
-                      [&](const FoundTable& found) {
-                        TableUnit& unit = units[found.table];
-                        unit.last = std::max(unit.last, found.last);
-                        unit.first_live = found.first;
-                      });
+    return LookAtRecords(db, units, &report.records_scanned);
   });
   if (status.ok() && is_foreign) status = Adopt(units);
   if (!status.ok()) return status;
-  for (auto& [table, unit] : units) {
-    space_->numbers.RaiseLast(table, unit.last);
-    if (unit.first_live > 0 && unit.first_live <= unit.deleted_through) {
-      return DamageError(
-          {.file = shown,
-           .first = unit.first_live,
-           .last = unit.deleted_through,
-           .reason = absl::StrCat("table ", table, " holds records that were deleted through ",
-                                  unit.deleted_through)},
-          "Something else wrote to the directory");
-    }
-  }
-  ReclaimMarked(units);
+  for (auto& [table, unit] : units) space_->numbers.RaiseUsed(table, unit.last);
   units_->Replace(std::move(units));
   report.duration_micros += static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
   absl::MutexLock lock(&opening_mutex_);
@@ -70,27 +51,43 @@ absl::Status RocksdbLog::Load() {
   return absl::OkStatus();
 }
 
-void RocksdbLog::ReclaimMarked(const std::map<TableId, TableUnit>& units) const {
-  std::vector<KeyRange> marked;
-  for (const auto& [table, unit] : units) {
-    if (unit.deleted_through == 0) continue;
-    marked.push_back({TableBegin(space_->id, region_, table),
-                      LogKeyBehind({space_->id, region_, table, unit.deleted_through})});
+absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+                                       uint64_t* keys_read) {
+  const std::string& shown = space_->store.shown_directory();
+  absl::Status status =
+      SeekTables(db, space_->id, RegionBegin(space_->id, region_), RegionEnd(space_->id, region_),
+                 shown, keys_read, [&](const FoundTable& found) {
+                   TableUnit& unit = units[found.table];
+                   unit.last = std::max(unit.last, found.last);
+                   unit.first_live = found.first;
+                 });
+  if (!status.ok()) return status;
+  std::vector<std::string> keys;  // of each table, the first live one and the end
+  for (auto& [table, unit] : units) {
+    // Records that are marked deleted may be there until a compaction takes them out.
+    if (unit.first_live > 0 && unit.first_live <= unit.deleted_through) {
+      status = FirstRecordAbove(db, {space_->id, region_, table, unit.deleted_through}, shown,
+                                &unit.first_live);
+      if (!status.ok()) return status;
+    }
+    keys.push_back(EncodeLogKey({space_->id, region_, table, unit.first_live}));
+    keys.push_back(TableEnd(space_->id, region_, table));
   }
-  if (marked.empty()) return;
   std::vector<rocksdb::Range> ranges;
-  for (const KeyRange& range : marked) ranges.emplace_back(range.begin, range.end);
-  std::vector<uint64_t> bytes(marked.size());
-  const absl::Status sized = space_->store.With([&](rocksdb::DB& db) {
-    const rocksdb::Status status =
-        db.GetApproximateSizes(ranges.data(), static_cast<int>(ranges.size()), bytes.data());
-    return FromRocks(status, "sizing", space_->store.shown_directory());
-  });
-  // Not knowing costs space for a while, and nothing else.
-  if (!sized.ok()) return;
-  for (size_t i = 0; i < marked.size(); ++i) {
-    if (bytes[i] > 0) space_->reclaimer.Deleted(std::move(marked[i]), bytes[i]);
+  for (size_t i = 0; i < keys.size(); i += 2) ranges.emplace_back(keys[i], keys[i + 1]);
+  std::vector<uint64_t> bytes(ranges.size());
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  const rocksdb::Status sized =
+      db.GetApproximateSizes(options, db.DefaultColumnFamily(), ranges.data(),
+                             static_cast<int>(ranges.size()), bytes.data());
+  size_t at = 0;
+  for (auto& [table, unit] : units) {
+    // Not knowing how many they are lets space be reclaimed later, and nothing else.
+    unit.bytes = sized.ok() && unit.first_live > 0 ? bytes[at] : 0;
+    ++at;
   }
+  return absl::OkStatus();
 }
 
 absl::Status RocksdbLog::Adopt(std::map<TableId, TableUnit>& units) {

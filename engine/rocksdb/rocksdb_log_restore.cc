@@ -1,6 +1,4 @@
 // Taking in a log that was kept elsewhere, with its numbers.
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "engine/append_checks.h"
 #include "engine/error.h"
@@ -21,7 +19,7 @@ absl::Status RocksdbLog::AssignRestored(const AppendBatch& batch) {
   }
   absl::Status status = CheckFirstSequence(batch, last + 1);
   if (status.ok()) status = CheckNumbersLeft(first, count);
-  if (status.ok()) space_->numbers.RaiseLast(batch.table, first + count - 1);
+  if (status.ok()) space_->numbers.RaiseAssigned(batch.table, first + count - 1);
   return status;
 }
 
@@ -45,21 +43,16 @@ absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   const Entry own = TableEntry({region_, table, kind, deleted_through});
   batch_.Put(own.key, own.value);
   absl::MutexLock lock(&space_->shared_keys_mutex);
-  const SequenceNumber highest = std::max(deleted_through, space_->numbers.MaxSeq(table));
-  if (highest > 0) {
-    const Entry max_seq = MaxSeqEntry(table, highest);
-    batch_.Put(max_seq.key, max_seq.value);
-  }
+  if (deleted_through > 0) space_->PutMaxSeq(batch_, table, deleted_through);
   status = WriteStaged(/*sync=*/true);
   if (!status.ok()) return status;
-  if (highest > 0) space_->numbers.RaiseMaxSeq(table, highest);
+  space_->numbers.RaiseUsed(table, deleted_through);
+  space_->marks->Raise({region_, table, deleted_through});
   units_->Add(table, {.last = deleted_through, .deleted_through = deleted_through, .kind = kind});
   return status;
 }
 
-SequenceNumber RocksdbLog::NextNumber(TableId table) const {
-  return space_->numbers.Last(table) + 1;
-}
+SequenceNumber RocksdbLog::NextNumber(TableId table) const { return space_->numbers.Next(table); }
 
 absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
   absl::Status status = space_->store.Health(generation_);
@@ -68,13 +61,9 @@ absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
   if (!status.ok()) return status;
   BeginGroup();
   absl::MutexLock lock(&space_->shared_keys_mutex);
-  const Entry entry = ReservedEntry(table, std::max(next - 1, space_->numbers.Reserved(table)));
-  batch_.Put(entry.key, entry.value);
+  space_->PutReserved(batch_, table, next - 1);
   status = WriteStaged(/*sync=*/true);
-  if (status.ok()) {
-    space_->numbers.RaiseReserved(table, next - 1);
-    space_->numbers.RaiseLast(table, next - 1);
-  }
+  if (status.ok()) space_->numbers.RaiseUsed(table, next - 1);
   return status;
 }
 

@@ -27,7 +27,7 @@ uint64_t RandomSalt() {
 }
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
                    absl::StrCat("regions in ", directory, " take no more writes since one failed: ",
                                 cause, ". Close the region; it reopens at the next call"),
                    {{"cause", std::string(cause)}});
@@ -45,6 +45,14 @@ class Store::Listener final : public rocksdb::EventListener {
     const uint64_t generation = store_.generation();
     const absl::Status synced = SyncWals(store_.env_.file_system, store_.env_.directory);
     if (!synced.ok()) store_.Fail(generation, synced).IgnoreError();  // the next write tells it
+  }
+
+  // No room for a table file: what was to be in it is still in RocksDB's log, and every write so
+  // far either succeeded or says itself that it failed.
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    using Reason = rocksdb::BackgroundErrorReason;
+    if (!error->IsNoSpace() || (reason != Reason::kFlush && reason != Reason::kCompaction)) return;
+    store_.FailForRoom(store_.generation());
   }
 
   // RocksDB must not bring itself back after an error: what a failed write left is judged when it
@@ -74,7 +82,9 @@ absl::Status Store::Open() {
 }
 
 absl::Status Store::Reopen(uint64_t seen) {
+  Interrupt();
   absl::MutexLock lock(&mutex_);
+  interrupted_.store(false);
   if (db_ != nullptr && generation() == seen && Health(seen).ok()) return absl::OkStatus();
   if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // somebody did
   CloseRocks();
@@ -88,6 +98,7 @@ absl::Status Store::Reopen(uint64_t seen) {
 }
 
 void Store::Shut() {
+  Interrupt();
   absl::MutexLock lock(&mutex_);
   const bool is_healthy = db_ != nullptr && Health(generation()).ok();
   db_.reset();
@@ -203,6 +214,7 @@ absl::Status Store::BeginLedger(const Findings& found) {
 absl::Status Store::OpenRocks(const Findings& found) {
   rocksdb::Options options = MakeOptions(env_.tuning, ledger_env_.get(), listener_);
   options.create_if_missing = found.directory.is_new;
+  options.compaction_filter_factory = env_.filter;
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, env_.directory, &opened);
   if (status.IsNoSpace()) {
@@ -304,12 +316,21 @@ absl::Status Store::Health(uint64_t generation) const {
 absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {
   absl::MutexLock lock(&state_mutex_);
   if (generation != this->generation()) return cause;
-  // A write that failed for good outweighs one that found the disk full.
-  if (failure_.ok() || (absl::IsResourceExhausted(failure_) && !absl::IsResourceExhausted(cause))) {
-    failure_ =
-        absl::IsResourceExhausted(cause) ? cause : Failed(env_.shown_directory, cause.message());
+  // It outweighs a full disk that only table files met.
+  if (failure_.ok() || absl::IsResourceExhausted(failure_)) {
+    failure_ = Failed(env_.shown_directory, cause.message());
   }
   return failure_;
+}
+
+void Store::FailForRoom(uint64_t generation) {
+  absl::MutexLock lock(&state_mutex_);
+  if (generation != this->generation() || !failure_.ok()) return;
+  failure_ = MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
+                       absl::StrCat("the disk of ", env_.shown_directory,
+                                    " has no room for RocksDB's table files: free some, or mark "
+                                    "records deleted. Appends go on by themselves"),
+                       {{"directory", env_.shown_directory}});
 }
 
 void Store::RaiseDurable(uint64_t number) {
@@ -367,6 +388,10 @@ absl::Status Store::NoteDurable(uint64_t generation) {
   const uint64_t durable = durable_.load(std::memory_order_relaxed);
   status =
       With([&](rocksdb::DB&) ABSL_NO_THREAD_SAFETY_ANALYSIS { return ledger_->NoteLogEnds(); });
+  if (absl::IsResourceExhausted(status)) {
+    FailForRoom(generation);  // every write before it succeeded
+    return status;
+  }
   if (!status.ok()) return Fail(generation, status);
   noted_.store(durable, std::memory_order_relaxed);
   return status;

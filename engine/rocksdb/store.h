@@ -42,7 +42,8 @@ class Store {
     std::string shown_directory;  // in messages and reports
     std::string namespace_name;
     NamespaceId namespace_id = 1;
-    DiskQuota* quota = nullptr;  // may be null
+    DiskQuota* quota = nullptr;                                // may be null
+    std::shared_ptr<rocksdb::CompactionFilterFactory> filter;  // may be null
     RocksdbTuning tuning;
   };
 
@@ -82,15 +83,17 @@ class Store {
   // The same, but never waits for an opening. False, and nothing runs, if RocksDB is not open.
   bool TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const;
 
-  // OK, or why this generation takes no writes: REGION_FAILED, or DISK_FULL (its regions go on in
-  // the generation that Reopen begins).
+  // OK, or why this generation takes no writes: REGION_FAILED after a write or sync that failed,
+  // whose outcome is unknown; DISK_FULL if RocksDB found no room for a table file, while every
+  // write succeeded (its regions go on in the generation that Reopen begins).
   absl::Status Health(uint64_t generation) const ABSL_LOCKS_EXCLUDED(state_mutex_);
 
   // An empty batch that begins with a note of what is durable. Every write starts as one.
   rocksdb::WriteBatch NewBatch() const;
 
-  // One atomic write; `sync` makes it and everything before it durable. An error is the
-  // generation's end: REGION_FAILED, or DISK_FULL. Concurrent writes share their sync.
+  // One atomic write; `sync` makes it and everything before it durable. An error, a full disk too,
+  // is the generation's end: REGION_FAILED, because whether it is stored is unknown. Concurrent
+  // writes share their sync.
   absl::Status Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -112,6 +115,10 @@ class Store {
   // How far each write-ahead log file is durable, as the companion file says. For a check of the
   // files while they are in use.
   KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Set while the namespace is to be opened again or let go of: long work under With ends soon.
+  std::atomic<bool>* interrupted() { return &interrupted_; }
+  void Interrupt() { interrupted_.store(true); }
 
   // DISK_FULL if there is no room for `bytes` more in the log.
   absl::Status CheckRoom(uint64_t bytes) const;
@@ -145,8 +152,11 @@ class Store {
   absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CheckedPlace Place() const;
+  // The generation's end. Returns what its writes answer from now on.
   absl::Status Fail(uint64_t generation, const absl::Status& cause)
       ABSL_LOCKS_EXCLUDED(state_mutex_);
+  // The same, after RocksDB failed to write a table file for lack of room.
+  void FailForRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(state_mutex_);
   void RaiseDurable(uint64_t number);
 
   const Environment env_;
@@ -160,6 +170,7 @@ class Store {
   std::unique_ptr<rocksdb::DB> db_ ABSL_GUARDED_BY(mutex_);
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
 
+  std::atomic<bool> interrupted_{false};
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
   std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file

@@ -2,67 +2,105 @@
 
 #include <algorithm>
 
+#include "engine/append_checks.h"
+
 namespace walden::rocks {
 
-void TableNumbers::Clear() {
-  absl::MutexLock lock(&mutex_);
-  tables_.clear();
+void TableNumbers::Use(Table& table, SequenceNumber last) {
+  table.used = std::max(table.used, last);
+  table.assigned = std::max(table.assigned, last);
 }
 
-void TableNumbers::RaiseLast(TableId table, SequenceNumber last) {
-  absl::MutexLock lock(&mutex_);
-  SequenceNumber& known = tables_[table].last;
-  known = std::max(known, last);
+const TableNumbers::Table* TableNumbers::Find(TableId table) const {
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? nullptr : &it->second;
 }
 
-void TableNumbers::RaiseReserved(TableId table, SequenceNumber through) {
+void TableNumbers::RaiseUsed(TableId table, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
-  SequenceNumber& known = tables_[table].reserved;
-  known = std::max(known, through);
+  Table& known = tables_[table];
+  known.is_known = true;
+  Use(known, last);
 }
 
-void TableNumbers::RaiseMaxSeq(TableId table, SequenceNumber through) {
+SequenceNumber TableNumbers::RaiseMaxSeq(TableId table, SequenceNumber through) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.max_seq = std::max(known.max_seq, through);
-  known.last = std::max(known.last, through);
+  Use(known, through);
+  return known.max_seq;
+}
+
+SequenceNumber TableNumbers::RaiseReserved(TableId table, SequenceNumber through) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.is_known = true;
+  known.reserved = std::max(known.reserved, through);
+  return known.reserved;
 }
 
 void TableNumbers::TakeReservedForUsed() {
   absl::MutexLock lock(&mutex_);
-  for (auto& [id, table] : tables_) table.last = std::max(table.last, table.reserved);
+  for (auto& [id, table] : tables_) Use(table, table.reserved);
+}
+
+void TableNumbers::TakeAssignedForUsed() {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [id, table] : tables_) table.used = table.assigned;
 }
 
 SequenceNumber TableNumbers::ReturnReserved(TableId table) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.reserved = 0;
-  return known.last;
+  return known.assigned;
 }
 
-SequenceNumber TableNumbers::Assign(TableId table, uint64_t count) {
-  absl::MutexLock lock(&mutex_);
-  SequenceNumber& last = tables_[table].last;
-  last += count;
-  return last - count + 1;
+absl::Status TableNumbers::CheckNext(const AppendBatch& batch) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(batch.table);
+  return CheckExpectedNext(batch, known == nullptr ? 1 : known->assigned + 1);
 }
 
-SequenceNumber TableNumbers::Last(TableId table) const {
+absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch) {
   absl::MutexLock lock(&mutex_);
-  const auto it = tables_.find(table);
-  return it == tables_.end() ? 0 : it->second.last;
+  Table& known = tables_[batch.table];
+  const SequenceNumber first = known.assigned + 1;
+  absl::Status status = CheckExpectedNext(batch, first);
+  if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
+  if (!status.ok()) return status;
+  known.assigned += batch.payloads.size();
+  return first;
 }
 
-SequenceNumber TableNumbers::Reserved(TableId table) const {
+void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
-  const auto it = tables_.find(table);
-  return it == tables_.end() ? 0 : it->second.reserved;
+  Table& known = tables_[table];
+  known.assigned = std::max(known.assigned, last);
+}
+
+SequenceNumber TableNumbers::Next(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 1 : known->used + 1;
 }
 
 SequenceNumber TableNumbers::MaxSeq(TableId table) const {
-  absl::MutexLock lock(&mutex_);
-  const auto it = tables_.find(table);
-  return it == tables_.end() ? 0 : it->second.max_seq;
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->max_seq;
+}
+
+SequenceNumber TableNumbers::Reserved(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->reserved;
+}
+
+SequenceNumber TableNumbers::ForeignMark(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr || known->is_known ? 0 : known->max_seq;
 }
 
 }  // namespace walden::rocks

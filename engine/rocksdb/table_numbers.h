@@ -1,43 +1,67 @@
 // The numbers of a namespace's tables: one row for each table id, whatever regions have a table of
-// that id (FORMAT.md). Any thread.
+// that id (FORMAT.md). It alone decides which number comes next, for everybody who says it,
+// compares it or assigns it. Any thread.
 #pragma once
 
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
 #include "engine/types.h"
 
 namespace walden::rocks {
 
 class TableNumbers {
  public:
-  // Forgets everything.
-  void Clear() ABSL_LOCKS_EXCLUDED(mutex_);
+  // --- What is stored ---
 
-  // Numbers through this one are used, or may be.
-  void RaiseLast(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RaiseReserved(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RaiseMaxSeq(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Numbers through this one are used by records or marks of the namespace.
+  void RaiseUsed(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The highest MaxSeq that is known, this one included: what may be stored. It counts as used.
+  SequenceNumber RaiseMaxSeq(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same for the reservation, whose numbers are not used yet.
+  SequenceNumber RaiseReserved(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After a crash: what was reserved counts as used.
   void TakeReservedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
-  // What is reserved and not used goes back. Returns the highest used number.
+  // Nothing is being written any more: numbers that were assigned are used, written or not.
+  void TakeAssignedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What is reserved and not assigned goes back. Returns the highest assigned number.
   SequenceNumber ReturnReserved(TableId table) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The next `count` numbers; the first of them.
-  SequenceNumber Assign(TableId table, uint64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
-  SequenceNumber Last(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
-  SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // --- Appending ---
+
+  // ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than it would be assigned.
+  absl::Status CheckNext(const AppendBatch& batch) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Checks that again, and that there are numbers left; assigns them; returns the first.
+  absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For restored records, which bring their numbers along: these are assigned.
+  void RaiseAssigned(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- Asking ---
+
+  // What the next append is assigned once those under way are done.
+  SequenceNumber Next(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber MaxSeq(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Through which number a table that Walden never wrote is deleted: HoraeDB leaves nothing but a
+  // MaxSeq of a table whose records are all deleted. 0 for every other table.
+  SequenceNumber ForeignMark(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Table {
-    SequenceNumber last = 0;
+    SequenceNumber assigned = 0;  // at least `used`; more while a write is under way
+    SequenceNumber used = 0;
     SequenceNumber reserved = 0;
-    SequenceNumber max_seq = 0;  // as stored
+    SequenceNumber max_seq = 0;
+    bool is_known = false;  // something besides a MaxSeq is stored
   };
+  void Use(Table& table, SequenceNumber last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const Table* Find(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
 };

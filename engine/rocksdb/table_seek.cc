@@ -4,7 +4,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/status.h"
 
 namespace walden::rocks {
@@ -44,6 +43,20 @@ absl::Status SeekTables(rocksdb::DB& db, NamespaceId id, const std::string& begi
     at->Seek(behind);
   }
   return FromRocks(at->status(), "looking for tables", shown_directory);
+}
+
+absl::Status FirstRecordAbove(rocksdb::DB& db, const LogKey& key, absl::string_view shown_directory,
+                              SequenceNumber* first) {
+  *first = 0;
+  const std::string begin = LogKeyBehind(key);
+  BoundedIterator at(db, begin, TableEnd(key.namespace_id, key.region, key.table));
+  at->Seek(begin);
+  if (at->Valid()) {
+    const auto found = DecodeLogKey(at.key());
+    if (!found) return UnknownBytes(at.key(), shown_directory);
+    *first = found->sequence;
+  }
+  return FromRocks(at->status(), "looking for the first record", shown_directory);
 }
 
 absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::string& end,

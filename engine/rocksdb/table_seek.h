@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "engine/rocksdb/keys.h"
 #include "engine/types.h"
 #include "rocksdb/db.h"
 
@@ -42,6 +43,10 @@ struct FoundTable {
 absl::Status SeekTables(rocksdb::DB& db, NamespaceId id, const std::string& begin,
                         const std::string& end, absl::string_view shown_directory,
                         uint64_t* keys_read, absl::FunctionRef<void(const FoundTable&)> visit);
+
+// Sets *first to the number of the first record of the table behind this key, 0 if there is none.
+absl::Status FirstRecordAbove(rocksdb::DB& db, const LogKey& key, absl::string_view shown_directory,
+                              SequenceNumber* first);
 
 // Visits every key in [begin, end) with its value; false if it is not what it should be.
 absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::string& end,

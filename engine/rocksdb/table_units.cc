@@ -13,20 +13,28 @@ void TableUnits::Publish(const std::vector<Appended>& appended) {
     live_records_ -= LiveRecords(unit);
     unit.last = std::max(unit.last, batch.last);
     unit.kind = batch.kind;
+    unit.bytes += batch.bytes;
+    unit.deleted_through = std::max(unit.deleted_through, batch.deleted_through);
     unit.published = publications_;
     if (unit.first_live == 0) unit.first_live = batch.first;
     live_records_ += LiveRecords(unit);
   }
 }
 
-void TableUnits::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
+uint64_t TableUnits::RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live) {
   absl::MutexLock lock(&mutex_);
   TableUnit& unit = units_[table];
-  live_records_ -= LiveRecords(unit);
+  const uint64_t live = LiveRecords(unit);
+  live_records_ -= live;
   unit.deleted_through = std::max(unit.deleted_through, through);
   unit.last = std::max(unit.last, through);
   unit.first_live = first_live;
-  live_records_ += LiveRecords(unit);
+  const uint64_t left = LiveRecords(unit);
+  live_records_ += left;
+  const double share = live == 0 ? 0 : static_cast<double>(std::min(left, live)) / live;
+  const uint64_t deleted = unit.bytes - static_cast<uint64_t>(unit.bytes * share);
+  unit.bytes -= deleted;
+  return deleted;
 }
 
 void TableUnits::Add(TableId table, const TableUnit& unit) {
@@ -63,14 +71,28 @@ uint64_t TableUnits::publications() const {
   return publications_;
 }
 
+// A record is published here before its number counts as used: under the lock the two agree.
+SequenceNumber TableUnits::NextOf(TableId table, const TableUnit& unit) const {
+  return std::max(numbers_.Next(table), unit.last + 1);
+}
+
 TablePosition TableUnits::Position(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
   TablePosition position;
-  const std::optional<TableUnit> unit = Find(table);
-  if (!unit) return position;
-  position.next = unit->last + 1;
-  position.first = unit->first_live == 0 ? position.next : unit->first_live;
-  position.deleted_through = unit->deleted_through;
-  position.kind = unit->kind;
+  const auto it = units_.find(table);
+  if (it == units_.end()) {
+    position.next = numbers_.Next(table);
+    position.first = position.next;
+    position.deleted_through = numbers_.ForeignMark(table);
+    position.last = position.deleted_through;
+    return position;
+  }
+  const TableUnit& unit = it->second;
+  position.next = NextOf(table, unit);
+  position.first = unit.first_live == 0 ? position.next : unit.first_live;
+  position.deleted_through = unit.deleted_through;
+  position.kind = unit.kind;
+  position.last = unit.last;
   return position;
 }
 
@@ -91,7 +113,7 @@ std::vector<TableState> TableUnits::States(TableId from, size_t limit) const {
     for (; states.size() < end && it != units_.end(); ++it) {
       const auto& [table, unit] = *it;
       states.push_back({.table = table,
-                        .next = unit.last + 1,
+                        .next = NextOf(table, unit),
                         .deleted_through = unit.deleted_through,
                         .first_live = unit.first_live,
                         .last_live = unit.first_live == 0 ? 0 : unit.last,

@@ -11,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
+#include "engine/rocksdb/table_numbers.h"
 #include "engine/types.h"
 
 namespace walden::rocks {
@@ -20,11 +21,15 @@ struct TableUnit {
   SequenceNumber deleted_through = 0;  // 0 = nothing
   SequenceNumber first_live = 0;       // 0 = none is live
   TableKind kind = TableKind::kLog;
+  uint64_t bytes = 0;      // of what is live, about
   uint64_t published = 0;  // TableUnits::publications() as of its newest record
 };
 
 class TableUnits {
  public:
+  // `numbers` outlives it.
+  explicit TableUnits(const TableNumbers* numbers) : numbers_(*numbers) {}
+
   // --- Writer ---
 
   struct Appended {
@@ -32,11 +37,13 @@ class TableUnits {
     SequenceNumber first = 0;
     SequenceNumber last = 0;
     TableKind kind = TableKind::kLog;
+    uint64_t bytes = 0;
+    SequenceNumber deleted_through = 0;  // of a table that is new here
   };
   void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // `first_live` 0: none above the mark.
-  void RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
+  // `first_live` 0: none above the mark. Returns about how many bytes are deleted.
+  uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   void Add(TableId table, const TableUnit& unit) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -58,6 +65,7 @@ class TableUnits {
   // iterator that is made afterwards.
   uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // What comes next is said by the numbers of the namespace.
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the tables with this id and higher ones, at most `limit`, in slices: each is true of its
   // moment.
@@ -71,6 +79,10 @@ class TableUnits {
     return unit.first_live == 0 ? 0 : unit.last - unit.first_live + 1;
   }
 
+  SequenceNumber NextOf(TableId table, const TableUnit& unit) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  const TableNumbers& numbers_;
   mutable absl::Mutex mutex_;
   std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -233,6 +233,7 @@ TablePosition PublishedLog::Position(TableId table) const {
   position.deleted_through = known.Shown(known.deleted_through);
   position.kind = known.kind;
   position.first = known.first_live == 0 ? position.next : known.Shown(known.first_live);
+  position.last = known.Shown(known.last);
   return position;
 }
 

@@ -30,7 +30,7 @@ absl::Status SegmentLog::Health() const {
 absl::Status SegmentLog::Fail(const absl::Status& cause) {
   absl::MutexLock lock(&health_mutex_);
   if (health_.ok()) {
-    health_ = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+    health_ = MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
                         absl::StrCat("region ", env_.directory.shown_path,
                                      " takes no more writes since one failed: ", cause.message(),
                                      ". Close the region; it reopens at the next call"),

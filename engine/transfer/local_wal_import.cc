@@ -145,7 +145,9 @@ class LocalWalImport {
     auto segments = FindSegments(files_, directory_);
     if (!segments.ok()) return segments.status();
     segments_ = *std::move(segments);
-    for (const TableState& table : target_.Describe().tables) there_[table.table] = table.next;
+    for (const TableState& table : target_.Describe().tables) {
+      there_[table.table] = target_.Position(table.table).last + 1;
+    }
     absl::Status status = there_.empty() ? absl::OkStatus() : CheckBeginning();
     if (status.ok()) status = Import();
     if (!status.ok()) return status;

@@ -71,7 +71,7 @@ class RegionCopier {
   absl::Status CopyTable(const TableState& table) {
     const TablePosition there = target_.Position(table.table);
     const SequenceNumber mark = table.deleted_through;
-    if (there.next == 1) {
+    if (there.last == 0) {
       const absl::Status status = target_.RestoreMark(table.table, mark, table.kind);
       if (!status.ok()) return status;
     } else if (there.deleted_through != mark) {
@@ -81,11 +81,11 @@ class RegionCopier {
       return NotABeginning(table.table,
                            absl::StrCat("is ", TableKindName(*there.kind), " there, and ",
                                         TableKindName(table.kind), " here"));
-    } else if (there.next > table.next) {
-      return NotABeginning(
-          table.table, absl::StrCat("has come to ", there.next, ", the source to ", table.next));
+    } else if (there.last >= table.next) {
+      return NotABeginning(table.table, absl::StrCat("has come to ", there.last + 1,
+                                                     ", the source to ", table.next));
     }
-    const absl::Status status = CopyRecords(table, std::max(there.next, mark + 1));
+    const absl::Status status = CopyRecords(table, std::max(there.last, mark) + 1);
     return status.ok() ? target_.RestoreNext(table.table, source_.NextNumber(table.table)) : status;
   }
 
@@ -140,10 +140,11 @@ class RegionCopier {
     const TablePosition from = source_.Position(table);
     const TablePosition to = target_.Position(table);
     const bool is_damaged = !damaged.empty() || source_is_damaged_;
-    // The first and last live numbers are not known exactly where damage may have held them.
-    const bool same_position =
-        from.deleted_through == to.deleted_through &&
-        (is_damaged ? to.next <= from.next : from.next == to.next && from.first == to.first);
+    // The first live number is not known exactly where damage may have held it.
+    const bool same_first = from.first == from.next ? to.first == to.next : from.first == to.first;
+    const bool same_position = from.deleted_through == to.deleted_through &&
+                               target_.NextNumber(table) >= source_.NextNumber(table) &&
+                               (is_damaged ? to.last < from.next : same_first);
     if (!same_position || *here != *there) {
       return MakeError(
           absl::StatusCode::kInternal, ErrorReason::kRestoreOutOfOrder,

@@ -174,7 +174,8 @@ void AddFollowers(const RegionRegistry& registry, const std::vector<Followers::L
     if (found == actors.end() || found->second == nullptr) continue;
     const TablePosition position = found->second->log().Position(follower.table);
     const SequenceNumber reads = std::max(follower.next, position.first);
-    if (position.next > reads) space.behind = std::max(space.behind, position.next - reads);
+    const SequenceNumber end = position.last + 1;
+    if (end > reads) space.behind = std::max(space.behind, end - reads);
   }
   for (const auto& [id, space] : spaces) {
     const MetricLabels labels = {{"namespace", registry.namespaces().Find(id)->name}};

@@ -267,13 +267,18 @@ void LogTest::ExpectLogHoldsLedger(RegionLog& log, const Ledger& ledger) {
     EXPECT_EQ(by_table[table], live) << "read of all tables";
 
     const TablePosition position = log.Position(table);
-    EXPECT_EQ(position.next, ledger.Next(table));
-    EXPECT_EQ(position.first, live.empty() ? ledger.Next(table) : live.front().sequence);
+    EXPECT_EQ(position.last, ledger.Next(table) - 1);
+    if (GetParam().engine->numbers_end_with_their_region) {
+      EXPECT_EQ(position.next, ledger.Next(table));
+    } else {  // another region's table of this id, and a crash, raise it
+      EXPECT_GE(position.next, ledger.Next(table));
+    }
+    EXPECT_EQ(position.first, live.empty() ? position.next : live.front().sequence);
     EXPECT_EQ(position.deleted_through, ledger.Mark(table));
 
     ASSERT_EQ(states.count(table), ledger.Next(table) > 1 ? 1u : 0u);
     if (ledger.Next(table) == 1) continue;
-    EXPECT_EQ(states[table].next, ledger.Next(table));
+    EXPECT_EQ(states[table].next, position.next);
     EXPECT_EQ(states[table].deleted_through, ledger.Mark(table));
     EXPECT_EQ(states[table].first_live, live.empty() ? 0 : live.front().sequence);
     EXPECT_EQ(states[table].last_live, live.empty() ? 0 : live.back().sequence);

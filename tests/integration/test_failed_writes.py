@@ -40,9 +40,9 @@ class FailedWriteTest(WaldenTestCase):
         return info.state
 
     def test_the_region_refuses_appends_for_good_though_the_disk_is_well_again(self):
-        self.check_refusal(self.fail_a_write(), Code.UNAVAILABLE, "REGION_FAILED")
+        self.check_refusal(self.fail_a_write(), Code.FAILED_PRECONDITION, "REGION_FAILED")
         for _ in range(5):
-            with self.assert_refused(Code.UNAVAILABLE, "REGION_FAILED"):
+            with self.assert_refused(Code.FAILED_PRECONDITION, "REGION_FAILED"):
                 self.client.append(FAILED, 1, [b"x"])
         self.assertEqual(self.state_of(FAILED), admin_pb2.RegionInfo.STATE_FAILED)
         self.assertEqual(self.state_of(HEALTHY), admin_pb2.RegionInfo.STATE_OPEN)
@@ -65,7 +65,7 @@ class FailedWriteTest(WaldenTestCase):
         good = stream.send(append_request(HEALTHY, 1, [b"y"]))
         stream.half_close()
         answers = dict(stream.answers())
-        self.check_refusal(answers[refused], Code.UNAVAILABLE, "REGION_FAILED")
+        self.check_refusal(answers[refused], Code.FAILED_PRECONDITION, "REGION_FAILED")
         self.assertTrue(answers[good].durable)
 
     def assert_batch_is_whole_or_absent(self, client):

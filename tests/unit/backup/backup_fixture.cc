@@ -97,7 +97,7 @@ std::string ShowLog(const ReadableLog& log) {
   std::string text;
   for (const TableState& table : log.Describe().tables) {
     const TablePosition position = log.Position(table.table);
-    text += ShowTable(table.table, position.kind.value_or(TableKind::kLog), position.next,
+    text += ShowTable(table.table, position.kind.value_or(TableKind::kLog), position.last + 1,
                       position.deleted_through);
     const auto reader = log.NewReader({.table = table.table});
     if (!reader.ok()) return reader.status().ToString();

@@ -54,7 +54,12 @@ TEST_F(RocksdbTest, ATableIdInTwoRegionsNeverUsesANumberTwice) {
   EXPECT_EQ(Append(7, "b", other->get()).first, 2u);
   EXPECT_EQ(Append(7, "c").first, 3u);
   EXPECT_EQ(log_->Position(7).next, 4u);
-  EXPECT_EQ((*other)->Position(7).next, 3u) << "a table's own end is in its own region";
+  EXPECT_EQ((*other)->Position(7).next, 4u) << "what its next append gets";
+  EXPECT_EQ((*other)->NextNumber(7), 4u);
+  EXPECT_EQ((*other)->Position(7).last, 2u) << "a table's own end is in its own region";
+  const testing::Batch too_low{.table = 7, .payloads = {"x"}, .expected_next_sequence = 3};
+  EXPECT_TRUE(
+      HasReason(testing::CommitOne(**other, too_low).status, ErrorReason::kSequenceMismatch));
   ASSERT_TRUE((*other)->MarkDeleted(7, 100, std::nullopt).ok());
   EXPECT_EQ(ReadTable(*log_, 7)->size(), 2u) << "deleted in one region, not in the other";
   ASSERT_TRUE((*other)->Close().ok());
@@ -114,50 +119,6 @@ TEST_F(RocksdbTest, AFailedSyncFailsEveryRegionAndEachComesBackWhenItIsReopened)
   ASSERT_TRUE(other.ok()) << other.status();
   Append(1, "again", other->get());
   EXPECT_EQ(ReadTable(**other, 1)->size(), 2u);
-}
-
-// The disk fills up inside a write, which RocksDB takes for the end of the world.
-TEST_F(RocksdbTest, AppendsResumeByThemselvesAfterAWriteThatFoundTheDiskFull) {
-  ASSERT_TRUE(Open().ok());
-  Append(1, "before");
-  disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
-  const testing::Batch batch{.payloads = {"refused"}, .producer = ProducerTag{5, 1}};
-  EXPECT_TRUE(HasReason(testing::CommitOne(*log_, batch).status, ErrorReason::kDiskFull));
-  EXPECT_TRUE(log_->Health().ok());
-  EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
-  disk_.ClearFaults();
-  const auto again = testing::CommitOne(*log_, batch);
-  ASSERT_TRUE(again.status.ok()) << again.status;
-  EXPECT_FALSE(again.duplicate) << "the refused one was never stored";
-  const auto records = ReadTable(*log_, 1);
-  ASSERT_EQ(records->size(), 2u);
-  EXPECT_EQ((*records)[1].payload, "refused");
-}
-
-TEST_F(RocksdbTest, AFullDiskThatOneRegionMetCostsTheOthersNothing) {
-  ASSERT_TRUE(Open().ok());
-  auto other = OpenRegion(2);
-  ASSERT_TRUE(other.ok()) << other.status();
-  for (int i = 0; i < 3; ++i) Append(1, "other's", other->get());
-  Append(1, "kept");
-  disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
-  EXPECT_FALSE(testing::CommitOne(*log_, {.payloads = {"refused"}}).status.ok());
-  EXPECT_TRUE((*other)->Health().ok());
-  Append(1, "other's", other->get());
-  Append(1, "again");
-  for (const bool restarted : {false, true}) {
-    if (restarted) {
-      other->reset();
-      OpenEngine();
-      ASSERT_TRUE(Open().ok());
-      other = OpenRegion(2);
-      ASSERT_TRUE(other.ok()) << other.status();
-    }
-    EXPECT_EQ(ReadTable(**other, 1)->size(), 4u);
-    const auto records = ReadTable(*log_, 1);
-    ASSERT_EQ(records->size(), 2u);
-    EXPECT_EQ((*records)[1].payload, "again");
-  }
 }
 
 TEST_F(RocksdbTest, ABatchThatRocksdbCannotHoldInOneWriteIsRefused) {

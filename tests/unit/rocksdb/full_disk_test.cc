@@ -95,5 +95,100 @@ TEST_F(RocksdbFullDiskTest, WhatATornTailFindsNoRoomForLeavesNothingBehind) {
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 4u);
 }
 
+class RocksdbRunningFullTest : public RocksdbTest {};
+
+// The disk fills up inside a write: whether the write is stored, nobody knows.
+TEST_F(RocksdbRunningFullTest, AWriteThatMetAFullDiskFailsTheNamespaceUntilItIsReopened) {
+  ASSERT_TRUE(Open().ok());
+  auto other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  Append(1, "before");
+  Append(1, "other's", other->get());
+  disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
+  const testing::Batch batch{.payloads = {"unknown"}, .producer = ProducerTag{5, 1}};
+  const absl::Status failed = testing::CommitOne(*log_, batch).status;
+  EXPECT_TRUE(HasReason(failed, ErrorReason::kRegionFailed)) << failed;
+  EXPECT_TRUE(absl::IsFailedPrecondition(failed)) << failed;
+  EXPECT_TRUE(HasReason((*other)->Health(), ErrorReason::kRegionFailed));
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u) << "reads work";
+  disk_.ClearFaults();
+  EXPECT_TRUE(HasReason(testing::CommitOne(*log_, batch).status, ErrorReason::kRegionFailed));
+  log_.reset();
+  other->reset();
+  ASSERT_TRUE(Open().ok());
+  other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(testing::CommitOne(*log_, batch).status.ok());
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 2u) << "stored once, by the first attempt or the second";
+  EXPECT_EQ(ReadTable(**other, 1)->size(), 1u);
+  Append(1, "other's", other->get());
+}
+
+// "Not stored" is said of nothing that can be there after a crash.
+TEST_F(RocksdbRunningFullTest, NoAppendThatIsThereAfterACrashWasAnsweredWithDiskFull) {
+  // What a failed sync leaves in the file is chance.
+  for (int attempt = 0; attempt < 30; ++attempt) {
+    ASSERT_TRUE(Open().ok());
+    const size_t before = ReadTable(*log_, 1)->size();
+    disk_.FailNth(1, attempt % 5 == 0 ? testing::file_op::kWrite : testing::file_op::kSync, ENOSPC);
+    const absl::Status failed = testing::CommitOne(*log_, {.payloads = {"unknown"}}).status;
+    ASSERT_FALSE(failed.ok());
+    disk_.ClearFaults();
+    disk_.Kill();
+    Stop();
+    disk_.Restart();
+    OpenEngine();
+    ASSERT_TRUE(Open().ok());
+    const bool is_stored = ReadTable(*log_, 1)->size() > before;
+    ASSERT_FALSE(is_stored && HasReason(failed, ErrorReason::kDiskFull)) << failed;
+    Append(1, "goes on");
+  }
+}
+
+TEST_F(RocksdbRunningFullTest, AppendsAndMarksGoOnByThemselvesAfterNoTableFileCouldBeWritten) {
+  ASSERT_TRUE(Open().ok());
+  size_t appended = 0;
+  disk_.FailAll(testing::file_op::kCreate, ENOSPC);
+  absl::Status refused;
+  // RocksDB meets it in the background, when a buffer is full.
+  for (; refused.ok() && appended < 1000; ++appended) {
+    refused = testing::CommitOne(*log_, {.payloads = {std::string(1000, 'x')}}).status;
+  }
+  --appended;
+  ASSERT_FALSE(refused.ok());
+  disk_.ClearFaults();
+  if (HasReason(refused, ErrorReason::kRegionFailed)) {  // the write itself needed a file
+    log_.reset();
+    ASSERT_TRUE(Open().ok());
+    appended = ReadTable(*log_, 1)->size();
+  }
+  ASSERT_TRUE(log_->MarkDeleted(1, 3, std::nullopt).ok());
+  Append(1, "goes on");
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), appended - 3 + 1);
+}
+
+TEST_F(RocksdbRunningFullTest, AMarkThatCannotReadWhatFollowsItChangesNothing) {
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 200; ++i) Append(1, std::string(1000, 'x'));
+  ASSERT_TRUE(log_->Close().ok());
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  disk_.FailAll(testing::file_op::kRead | testing::file_op::kMap, EIO);
+  const auto failed = log_->MarkDeleted(1, 60, 9);
+  EXPECT_TRUE(absl::IsUnavailable(failed.status())) << failed.status();
+  disk_.ClearFaults();
+  for (const bool again : {false, true}) {
+    if (again) {
+      log_.reset();
+      OpenEngine();
+      ASSERT_TRUE(Open().ok());
+    }
+    EXPECT_EQ(log_->Position(1).deleted_through, 0u);
+    EXPECT_EQ(log_->Describe().region_version, 0u);
+    EXPECT_EQ(ReadTable(*log_, 1)->size(), 200u);
+  }
+  EXPECT_EQ(*log_->MarkDeleted(1, 60, 9), 60u);
+}
+
 }  // namespace
 }  // namespace walden

@@ -77,9 +77,62 @@ TEST_F(HoraedbTest, WhatWaldenWritesThereIsWhatHoraedbReads) {
   std::string value;
   ASSERT_TRUE(db->Get({}, '\1' + U64(3) + U64(7) + U64(16) + '\0', &value).ok());
   EXPECT_EQ(value, '\0' + std::string("Walden's"));
-  EXPECT_TRUE(db->Get({}, '\1' + U64(3) + U64(7) + U64(12) + '\0', &value).IsNotFound());
   ASSERT_TRUE(db->Get({}, std::string(2, '\0') + U64(7) + '\0', &value).ok());
   EXPECT_EQ(value, '\0' + U64(12));
+}
+
+// HoraeDB knows no marks but the numbers that its own manifest says were flushed: it finds what no
+// compaction has taken out yet, and nothing of it later.
+TEST_F(HoraedbTest, MarkedRecordsAreThereForHoraedbUntilTheirSpaceIsReclaimed) {
+  const auto find = [&](uint64_t number) {
+    rocksdb::Options options;
+    options.env = env_.get();
+    rocksdb::DB* opened = nullptr;
+    EXPECT_TRUE(rocksdb::DB::OpenForReadOnly(options, "/data/default", &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    std::string value;
+    return db->Get({}, '\1' + U64(3) + U64(7) + U64(number) + '\0', &value).ok();
+  };
+  for (const bool reclaim : {false, true}) {
+    OpenEngine();
+    ASSERT_TRUE(Open(3).ok());
+    ASSERT_TRUE(log_->MarkDeleted(7, 12, std::nullopt).ok());
+    if (reclaim) {
+      ASSERT_TRUE(engine_->ReclaimNow().ok());
+    }
+    ASSERT_TRUE(log_->Close().ok());
+    Stop();
+    EXPECT_EQ(find(12), !reclaim);
+    EXPECT_TRUE(find(13));
+  }
+}
+
+TEST_F(HoraedbTest, WhatIsSaidOfATableWhoseRecordsAreAllGoneIsWhatTheNextAppendGets) {
+  OpenEngine();
+  const TablePosition absent = engine_->PositionInAbsentRegion(8);
+  EXPECT_EQ(absent.next, 91u);
+  EXPECT_EQ(absent.deleted_through, 90u);
+  ASSERT_TRUE(Open(3).ok());
+  EXPECT_EQ(log_->Position(8).next, 91u);
+  EXPECT_EQ(log_->Position(8).first, 91u);
+  EXPECT_EQ(log_->Position(8).deleted_through, 90u);
+  EXPECT_EQ(log_->NextNumber(8), 91u);
+  EXPECT_EQ(*log_->MarkDeleted(8, 50, std::nullopt), 90u);
+  const testing::Batch batch{.table = 8, .payloads = {"again"}, .expected_next_sequence = 91};
+  const AppendResult result = testing::CommitOne(*log_, batch);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.first, 91u);
+  for (const bool again : {false, true}) {
+    if (again) {
+      OpenEngine();
+      ASSERT_TRUE(Open(3).ok());
+    }
+    EXPECT_EQ(log_->Position(8).deleted_through, 90u);
+    EXPECT_EQ(log_->Position(8).first, 91u);
+    EXPECT_EQ(log_->Position(8).next, 92u);
+  }
+  EXPECT_EQ(log_->Position(9).next, 1u);
+  EXPECT_EQ(log_->Position(9).deleted_through, 0u) << "no table of HoraeDB's";
 }
 
 }  // namespace

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "engine/clock.h"
 #include "engine/error.h"
+#include "engine/executor.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -39,7 +41,8 @@ class RocksdbTest : public ::testing::Test {
     Stop();
     env_ = MakeEnv();
     auto engine = RocksdbEngine::Open({.file_system = &disk_,
-                                       .clock = Clock::Real(),
+                                       .clock = clock_,
+                                       .background = background_,
                                        .env = env_.get(),
                                        .data_directory = "/data",
                                        .namespace_name = "default",
@@ -98,6 +101,8 @@ class RocksdbTest : public ::testing::Test {
 
   uint64_t write_buffer_bytes_ = 64 << 10;
   NamespaceId namespace_id_ = 1;
+  Clock* clock_ = Clock::Real();
+  Executor* background_ = nullptr;
   testing::FaultFileSystem disk_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<RocksdbEngine> engine_;

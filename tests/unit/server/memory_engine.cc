@@ -9,7 +9,7 @@ namespace walden {
 namespace {
 
 absl::Status RegionFailed() {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
                    "a write failed; close the region");
 }
 
@@ -171,7 +171,7 @@ class MemoryLog final : public RegionLog {
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return {};
     return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through,
-            found->second.kind};
+            found->second.kind, found->second.next - 1};
   }
 
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {

@@ -41,8 +41,10 @@ std::string Show(const Contents& contents) {
     for (const auto& [table, held] : stored.tables) {
       const TablePosition& at = held.position;
       const bool entries = at.kind == TableKind::kEntries;
-      out << " table " << table << (entries ? " entries" : " log") << " " << at.first << " "
-          << at.next << " " << at.deleted_through << "\n";
+      // Not what comes next: a copy may leave out numbers that the source gave out elsewhere.
+      out << " table " << table << (entries ? " entries" : " log") << " "
+          << (at.first == at.next ? at.last + 1 : at.first) << " " << at.last + 1 << " "
+          << at.deleted_through << "\n";
       for (const StoredRecord& record : held.records) out << "  " << record << "\n";
     }
   }

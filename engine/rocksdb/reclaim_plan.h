@@ -1,0 +1,58 @@
+// Which key ranges of a namespace are worth compacting, to take back what was marked deleted or
+// dropped.
+//
+// A plan only says where to compact. What goes is decided by the marks (mark_filter.h) and by
+// RocksDB's own order of writes, so a plan that is out of date costs work and never a record.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/rocksdb/deleted_marks.h"
+#include "engine/rocksdb/store.h"
+#include "engine/types.h"
+
+namespace walden::rocks {
+
+// What was marked deleted or dropped since it was last compacted.
+struct Reclaimable {
+  std::set<std::pair<RegionId, TableId>> tables;
+  std::set<RegionId> dropped;
+
+  bool empty() const { return tables.empty() && dropped.empty(); }
+  void Take(Reclaimable& other);  // leaves `other` empty
+};
+
+// One compaction: keys [begin, end).
+struct ReclaimStep {
+  std::string begin;
+  std::string end;
+  Reclaimable holds;
+  uint64_t deleted_bytes = 0;  // about, in table files
+  uint64_t live_bytes = 0;     // about, rewritten together with them
+};
+
+struct ReclaimPlan {
+  std::vector<ReclaimStep> steps;  // in key order
+  Reclaimable later;               // would rewrite too much for what it gives back
+  uint64_t later_bytes = 0;
+};
+
+// One step for each table file that holds a drop whose compaction an earlier process did not
+// finish.
+absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Store& store);
+
+enum class ReclaimEffort {
+  kWorthIt,     // what rewrites too much for what it gives back waits
+  kEverything,  // whatever it costs
+};
+
+// Neighbouring ranges become one step where little that is live lies between them.
+absl::StatusOr<ReclaimPlan> PlanReclaim(const Store& store, const DeletedMarks& marks,
+                                        Reclaimable what, ReclaimEffort effort);
+
+}  // namespace walden::rocks

@@ -1,0 +1,125 @@
+// Which number a table says is next, and which one an append gets.
+#include "tests/unit/rocksdb/rocksdb_fixture.h"
+
+namespace walden {
+namespace {
+
+using testing::CommitOne;
+
+class RocksdbNumbersTest : public RocksdbTest {
+ protected:
+  // What is said of the next number is what an append gets, and what it accepts as expected.
+  void ExpectNextIsWhatItSays(TableId table, SequenceNumber next) {
+    EXPECT_EQ(log_->Position(table).next, next);
+    EXPECT_EQ(log_->NextNumber(table), next);
+    for (const TableState& state : log_->Describe().tables) {
+      if (state.table == table) {
+        EXPECT_EQ(state.next, next);
+      }
+    }
+    testing::Batch batch{.table = table, .payloads = {"x"}};
+    for (const SequenceNumber wrong : {next - 1, next + 1}) {
+      batch.expected_next_sequence = wrong;
+      const absl::Status refused = CommitOne(*log_, batch).status;
+      EXPECT_TRUE(HasReason(refused, ErrorReason::kSequenceMismatch)) << refused;
+      EXPECT_EQ(testing::ErrorValue(refused, "actual_next_sequence"), std::to_string(next));
+    }
+    batch.expected_next_sequence = next;
+    const AppendResult result = CommitOne(*log_, batch);
+    EXPECT_TRUE(result.status.ok()) << result.status;
+    EXPECT_EQ(result.first, next);
+  }
+};
+
+TEST_F(RocksdbNumbersTest, AfterACrashThatBufferedAppendsCameBefore) {
+  ASSERT_TRUE(Open().ok());
+  SequenceNumber last = 0;
+  for (int i = 0; i < 5; ++i) {
+    last =
+        CommitOne(*log_, {.table = 7, .payloads = {"x"}, .durability = Durability::kBuffered}).last;
+  }
+  disk_.Kill();
+  Stop();
+  disk_.Restart();
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  const SequenceNumber next = log_->Position(7).next;
+  EXPECT_GT(next, last + 1) << "numbers were reserved";
+  EXPECT_EQ(log_->Position(7).last, last);
+  ExpectNextIsWhatItSays(7, next);
+}
+
+TEST_F(RocksdbNumbersTest, OfATableIdThatTwoRegionsHave) {
+  auto other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(Open().ok());
+  Append(7, "a");
+  Append(7, "b", other->get());
+  Append(7, "c", other->get());
+  ExpectNextIsWhatItSays(7, 4);
+  Append(7, "d", other->get());
+  ExpectNextIsWhatItSays(7, 6);
+}
+
+TEST_F(RocksdbNumbersTest, OfATableThatOnlyAnotherRegionHas) {
+  auto other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 3; ++i) Append(7, "x", other->get());
+  ASSERT_TRUE((*other)->MarkDeleted(7, 2, std::nullopt).ok());
+  EXPECT_EQ(engine_->PositionInAbsentRegion(7).next, 4u);
+  EXPECT_EQ(log_->Position(7).deleted_through, 0u) << "nothing of this region's";
+  ExpectNextIsWhatItSays(7, 4);
+}
+
+TEST_F(RocksdbNumbersTest, OfADroppedRegionsTables) {
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 3; ++i) Append(7, "x");
+  ASSERT_TRUE(log_->MarkDeleted(7, 1, std::nullopt).ok());
+  ASSERT_TRUE(log_->Close().ok());
+  log_.reset();
+  ASSERT_TRUE(*engine_->DropRegion(1));
+  EXPECT_EQ(engine_->PositionInAbsentRegion(7).next, 4u);
+  for (const bool restarted : {false, true}) {
+    if (restarted) OpenEngine();
+    ASSERT_TRUE(Open().ok());
+    EXPECT_EQ(log_->Position(7).deleted_through, 0u) << "the new region has deleted nothing";
+    if (!restarted) log_.reset();
+  }
+  ExpectNextIsWhatItSays(7, 4);
+}
+
+// The stored MaxSeq of a table id that two regions have, and so what HoraeDB goes on from.
+TEST_F(RocksdbNumbersTest, AMarkNeverLowersAMaxSeqThatADropWrote) {
+  ASSERT_TRUE(Open().ok());
+  auto other = OpenRegion(2);
+  ASSERT_TRUE(other.ok()) << other.status();
+  Append(7, "1");
+  Append(7, "2", other->get());
+  EXPECT_EQ(Append(7, "3").first, 3u);
+  ASSERT_TRUE(log_->Close().ok());
+  log_.reset();
+  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE((*other)->MarkDeleted(7, 100, std::nullopt).ok());
+  EXPECT_EQ((*other)->NextNumber(7), 4u);
+  ASSERT_TRUE((*other)->Close().ok());
+  other->reset();
+  OpenEngine();
+  ASSERT_TRUE(Open(2).ok());
+  ExpectNextIsWhatItSays(7, 4);
+}
+
+TEST_F(RocksdbNumbersTest, AfterAFailedWrite) {
+  ASSERT_TRUE(Open().ok());
+  Append(7, "x");
+  disk_.FailNth(1, testing::file_op::kSync, EIO);
+  EXPECT_FALSE(CommitOne(*log_, {.table = 7, .payloads = {"unknown"}}).status.ok());
+  disk_.ClearFaults();
+  log_.reset();
+  ASSERT_TRUE(Open().ok());
+  ExpectNextIsWhatItSays(7, log_->Position(7).next);
+  EXPECT_LE(log_->Position(7).next, 4u);
+}
+
+}  // namespace
+}  // namespace walden
