@@ -48,6 +48,29 @@ class RocksdbTest(WaldenTestCase):
         self.restart()
         self.assertEqual(self.client.read(1, 7).records, first[30:] + more)
 
+    def test_what_is_said_of_the_next_number_is_what_an_append_gets(self):
+        self.append_numbered(self.client, 1, 7, 3)
+        self.append_numbered(self.client, 2, 7, 2)
+        self.append_numbered(self.client, 1, 8, 2, durability=BUFFERED)
+        self.assertEqual(self.client.next_sequence(1, 7), 6)
+        self.kill()
+        for region, table in ((1, 7), (1, 8), (9, 7)):
+            said = self.client.next_sequence(region, table)
+            answer = self.client.append(region, table, [b"x"])
+            self.assertEqual(answer.first_sequence, said)
+        self.client.close_region(1)
+        self.assertTrue(self.client.drop_region(1))
+        said = self.client.next_sequence(1, 7)
+        self.assertGreater(said, 6)
+        self.assertEqual(self.client.append(1, 7, [b"again"]).first_sequence, said)
+
+    def test_a_mark_with_a_version_fences_a_region_without_records(self):
+        self.assertEqual(self.client.mark_deleted(5, 1, 10, region_version=3), 0)
+        self.kill()
+        with self.assert_refused(Code.FAILED_PRECONDITION, "FENCED"):
+            self.client.append(5, 1, [b"old"], region_version=2)
+        self.client.append(5, 1, [b"new"], region_version=3)
+
     def test_what_it_is_is_told(self):
         self.append_numbered(self.client, 1, 1, 1)
         (namespace,) = self.client.list_namespaces()
