@@ -241,18 +241,19 @@ class Scanner {
       }
       searched_ = true;
     }
-    if (end_ < durable_end_) return StopBelowDurable(begin, *search, reason);
+    if (end_ < durable_end_) return StopBelowDurable(*search, reason);
     return StopAtEnd(begin, head, *search, reason);
   }
 
-  absl::Status StopBelowDurable(uint64_t begin, const GroupSearch& search, const char* reason) {
+  // Damage begins where the last good record ends, so that readers stop there.
+  absl::Status StopBelowDurable(const GroupSearch& search, const char* reason) {
     if (search.next && search.next->offset < durable_end_) {
-      AddDamage(begin, search.next->offset, search.next->sequence, reason);
+      AddDamage(end_, search.next->offset, search.next->sequence, reason);
       return absl::OkStatus();
     }
     SequenceNumber next = durable_next_;
     if (next == 0 || next < expected_) next = search.next ? search.next->sequence : expected_;
-    AddDamage(begin, durable_end_, next, reason);
+    AddDamage(end_, durable_end_, next, reason);
     return absl::OkStatus();
   }
 
@@ -274,12 +275,12 @@ class Scanner {
     }
     // Every sector of the group was written, and yet it is not what was written.
     if (head) {
-      AddDamage(begin, group_end, Behind(*head, search), reason);
+      AddDamage(end_, group_end, Behind(*head, search), reason);
     } else if (search.next) {
-      AddDamage(begin, search.next->offset, search.next->sequence, reason);
+      AddDamage(end_, search.next->offset, search.next->sequence, reason);
     } else {
       // No group follows, so how many records were lost can only be bounded.
-      AddDamage(begin, *last, Highest(*last), reason);
+      AddDamage(end_, *last, Highest(*last), reason);
     }
     return absl::OkStatus();
   }

@@ -137,7 +137,7 @@ class SegmentScanTest : public ::testing::Test {
                     SequenceNumber last) {
     EXPECT_FALSE(scan.torn);
     ASSERT_EQ(scan.damage.size(), 1u);
-    EXPECT_EQ(scan.damage[0].begin, begin);
+    EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), begin);
     EXPECT_EQ(scan.damage[0].end, end);
     EXPECT_EQ(scan.damage[0].first, first);
     EXPECT_EQ(scan.damage[0].last, last);
@@ -237,7 +237,7 @@ TEST_F(SegmentScanTest, EvenALaterGroupThatIsTornItself) {
   Zero(torn + 512, 512);
   const SegmentScan scan = Scan();
   ASSERT_EQ(scan.damage.size(), 1u);
-  EXPECT_EQ(scan.damage[0].begin, bad);
+  EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), bad);
   EXPECT_EQ(scan.damage[0].end, durable);
   EXPECT_EQ(scan.damage[0].last, 2u);
   ASSERT_TRUE(scan.torn);
@@ -273,7 +273,7 @@ TEST_F(SegmentScanTest, AFlippedBitInTheLastGroupIsDamage) {
     const SegmentScan scan = Scan();
     EXPECT_FALSE(scan.torn);
     ASSERT_EQ(scan.damage.size(), 1u);
-    EXPECT_EQ(scan.damage[0].begin, bad);
+    EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), bad);
     EXPECT_EQ(scan.damage[0].first, 2u);
     EXPECT_GE(scan.damage[0].last, 2u);
     EXPECT_GT(scan.next, scan.damage[0].last);
@@ -297,7 +297,7 @@ TEST_F(SegmentScanTest, NumbersThatComeBackAreNoGroup) {
   const uint64_t bad = Append(1);
   const SegmentScan scan = Scan();
   ASSERT_EQ(scan.damage.size(), 1u);
-  EXPECT_EQ(scan.damage[0].begin, bad);
+  EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), bad);
 }
 
 TEST_F(SegmentScanTest, KnownDamageIsPassedOver) {
