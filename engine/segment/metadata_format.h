@@ -46,7 +46,8 @@ static_assert(kEntryHeaderBytes % kEntryAlignment == 0);
 
 // Bodies, all fields u64.
 enum class EntryType : uint8_t {
-  kSegmentCreated = 1,    // id, first sequence number expected in it, bytes, alignment, salt
+  // id, first sequence number expected in it, bytes, alignment, salt, end of the segment before
+  kSegmentCreated = 1,
   kSegmentDeleted = 2,    // id
   kTableMark = 3,         // table, deleted through
   kRegionVersion = 4,     // highest version seen

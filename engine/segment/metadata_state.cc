@@ -9,7 +9,7 @@ namespace walden::segment {
 std::optional<size_t> FieldCount(EntryType type) {
   switch (type) {
     case EntryType::kSegmentCreated:
-      return 5;
+      return 6;
     case EntryType::kSegmentDeleted:
       return 1;
     case EntryType::kTableMark:
@@ -39,9 +39,10 @@ std::optional<size_t> FieldCount(EntryType type) {
   return std::nullopt;
 }
 
-MetadataEntry MetadataEntry::SegmentCreated(SequenceNumber expected, const SegmentHeader& header) {
+MetadataEntry MetadataEntry::SegmentCreated(SequenceNumber expected, const SegmentHeader& header,
+                                            uint64_t previous_end) {
   return {EntryType::kSegmentCreated,
-          {header.segment, expected, header.bytes, header.alignment, header.salt}};
+          {header.segment, expected, header.bytes, header.alignment, header.salt, previous_end}};
 }
 MetadataEntry MetadataEntry::SegmentSealed(uint64_t id, uint64_t end, SequenceNumber next) {
   return {EntryType::kSegmentSealed, {id, end, next}};
@@ -77,6 +78,14 @@ MetadataEntry MetadataEntry::TableOffset(TableId table, uint64_t offset) {
   return {EntryType::kTableOffset, {table, offset}};
 }
 
+void MetadataState::Seal(uint64_t id, uint64_t end, SequenceNumber next) {
+  closed.reset();
+  const auto sealed = segments.find(id);
+  if (sealed == segments.end()) return;
+  sealed->second.sealed_end = end;
+  sealed->second.expected_behind = next;
+}
+
 void MetadataState::Apply(const MetadataEntry& entry) {
   const std::vector<uint64_t>& f = entry.fields;
   switch (entry.type) {
@@ -84,14 +93,11 @@ void MetadataState::Apply(const MetadataEntry& entry) {
       segments[f[0]] = {
           .expected = f[1], .bytes = f[2], .alignment = static_cast<uint32_t>(f[3]), .salt = f[4]};
       watermark.reset();
+      if (f[5] != 0 && f[0] > 0) Seal(f[0] - 1, f[5], f[1]);
       next_segment_id = std::max(next_segment_id, f[0] + 1);
       break;
     case EntryType::kSegmentSealed:
-      if (const auto sealed = segments.find(f[0]); sealed != segments.end()) {
-        sealed->second.sealed_end = f[1];
-        sealed->second.expected_behind = f[2];
-      }
-      closed.reset();
+      Seal(f[0], f[1], f[2]);
       break;
     case EntryType::kSegmentDeleted:
       segments.erase(f[0]);

@@ -38,8 +38,11 @@ struct MetadataEntry {
   EntryType type = EntryType::kOpened;
   std::vector<uint64_t> fields;
 
-  // Alignment 0: a version 1 segment.
-  static MetadataEntry SegmentCreated(SequenceNumber expected, const SegmentHeader& header);
+  // Alignment 0: a version 1 segment. `previous_end`: the segment before it ends there, and with
+  // the number before `expected`; one entry says both, so that no crash comes between. 0: says
+  // nothing.
+  static MetadataEntry SegmentCreated(SequenceNumber expected, const SegmentHeader& header,
+                                      uint64_t previous_end = 0);
   static MetadataEntry SegmentSealed(uint64_t id, uint64_t end, SequenceNumber next);
   static MetadataEntry SegmentDeleted(uint64_t id);
   static MetadataEntry TableMark(TableId table, SequenceNumber through);
@@ -96,6 +99,9 @@ struct MetadataState {
 
   void Apply(const MetadataEntry& entry);
   std::vector<MetadataEntry> AsEntries() const;
+
+  // The segment ends there.
+  void Seal(uint64_t id, uint64_t end, SequenceNumber next);
 };
 
 }  // namespace walden::segment

@@ -276,9 +276,9 @@ absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_p
                             .end = header.first_end(),
                             .next = walk_next_,
                             .reach = header.first_end() + reach_step_};
-  const absl::Status status = metadata_->Append(
-      {MetadataEntry::SegmentSealed(active_header_.segment, active_end_, walk_next_),
-       MetadataEntry::SegmentCreated(walk_next_, header), MetadataEntry::Noted(watermark)});
+  const absl::Status status =
+      metadata_->Append({MetadataEntry::SegmentCreated(walk_next_, header, active_end_),
+                         MetadataEntry::Noted(watermark)});
   if (!status.ok()) return status;
   published_->SealNewest();
   published_->AddSegment({.file = MakeSegmentFile(header),

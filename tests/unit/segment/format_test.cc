@@ -164,7 +164,7 @@ TEST(FormatTest, TheMetadataEntryThatThePagePrintsIsWhatIsWritten) {
   ASSERT_TRUE(metadata.ok()) << metadata.status();
   ASSERT_TRUE((*metadata)->Append({MetadataEntry::TableMark(7, 41)}).ok());
   const std::string bytes = disk.ReadWhole("/region/metadata");
-  const size_t begin = kMetadataHeaderBytes + kEntryHeaderBytes + 5 * 8;
+  const size_t begin = kMetadataHeaderBytes + kEntryHeaderBytes + 6 * 8;
   EXPECT_EQ(absl::BytesToHexString(bytes.substr(begin, printed.size())),
             absl::BytesToHexString(printed));
 }

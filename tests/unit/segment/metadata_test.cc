@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 
 const MetadataIdentity kIdentity{1, "default", 7};
-constexpr size_t kFirstEntry = kMetadataHeaderBytes + kEntryHeaderBytes + 5 * 8;
+constexpr size_t kFirstEntry = kMetadataHeaderBytes + kEntryHeaderBytes + 6 * 8;
 
 MetadataEntry Created(uint64_t id, SequenceNumber expected, uint64_t bytes) {
   return MetadataEntry::SegmentCreated(
