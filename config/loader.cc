@@ -11,6 +11,7 @@
 #include "config/fields.h"
 #include "config/nearest_name.h"
 #include "config/problems.h"
+#include "config/service_links.h"
 #include "config/text_file.h"
 #include "config/validation.h"
 #include "config/yaml_reader.h"
@@ -21,10 +22,8 @@ namespace {
 constexpr absl::string_view kVariablePrefix = "WALDEN_";
 
 bool IsOtherwiseUsed(absl::string_view variable) {
-  return variable == "WALDEN_ADDRESS" || variable == "WALDEN_CONFIG" || variable == "WALDEN_PORT" ||
+  return variable == "WALDEN_ADDRESS" || variable == "WALDEN_CONFIG" ||
          variable == "WALDEN_TOKEN_FILE" || absl::StartsWith(variable, "WALDEN_TLS_") ||
-         absl::StartsWith(variable, "WALDEN_PORT_") ||
-         absl::StartsWith(variable, "WALDEN_SERVICE_") ||
          absl::StartsWith(variable, "WALDEN_TEST_");
 }
 
@@ -94,7 +93,8 @@ Environment WaldenEnvironment() {
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::pair<std::string, std::string> variable =
         absl::StrSplit(*entry, absl::MaxSplits('=', 1));
-    if (absl::StartsWith(variable.first, kVariablePrefix) && !IsOtherwiseUsed(variable.first)) {
+    if (absl::StartsWith(variable.first, kVariablePrefix) && !IsOtherwiseUsed(variable.first) &&
+        !IsServiceLink(variable.first, variable.second)) {
       environment.insert(variable);
     }
   }

@@ -39,9 +39,9 @@ using Environment = std::map<std::string, std::string>;
 // The process's variables whose names begin with WALDEN_. A field's variable is its path in
 // capitals: limits.max_batch_bytes is WALDEN_LIMITS_MAX_BATCH_BYTES; a list's items are separated
 // by commas. Namespaces are set in a file only. Left out: WALDEN_ADDRESS, WALDEN_CONFIG,
-// WALDEN_TLS_* and WALDEN_TOKEN_FILE (read by programs themselves), WALDEN_TEST_*, and
-// WALDEN_SERVICE_*, WALDEN_PORT and WALDEN_PORT_*, which Kubernetes sets in every pod beside a
-// service named walden.
+// WALDEN_TLS_* and WALDEN_TOKEN_FILE (read by programs themselves), WALDEN_TEST_*, and the service
+// links that Kubernetes sets in every pod beside services named walden or walden-... (see
+// service_links.h).
 Environment WaldenEnvironment();
 
 // Without a file: the embedded default under the other settings.

@@ -58,7 +58,7 @@ int PortOf(int descriptor) {
 }
 
 // A socket of the family, bound: none with `error` and `operation`.
-Descriptor OpenTcp(const addrinfo& info, int* error, absl::string_view* operation) {
+Descriptor BindTcp(const addrinfo& info, int* error, absl::string_view* operation) {
   Descriptor socket(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   *operation = "socket";
   *error = socket.get() < 0 ? errno : 0;
@@ -75,6 +75,19 @@ Descriptor OpenTcp(const addrinfo& info, int* error, absl::string_view* operatio
   return *error == 0 ? std::move(socket) : Descriptor();
 }
 
+// The name of an address that begins with unix:.
+absl::StatusOr<sockaddr_un> UnixName(const Wish& wish) {
+  absl::string_view path = absl::StripPrefix(wish.address, "unix:");
+  if (absl::StartsWith(path, "//")) path.remove_prefix(2);
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
+    return ListenError(wish, "bind", std::strerror(ENAMETOOLONG));
+  }
+  std::memcpy(name.sun_path, path.data(), path.size());
+  return name;
+}
+
 // Whether a unix socket's name is left of somebody who is gone.
 bool IsAbandoned(const sockaddr_un& name) {
   struct stat info = {};
@@ -88,21 +101,22 @@ bool IsAbandoned(const sockaddr_un& name) {
 }  // namespace
 
 ListeningSocket::~ListeningSocket() {
-  // A name that stays is replaced by whoever listens there next.
-  if (!path_.empty()) (void)::unlink(path_.c_str());
+  // A name that stays is replaced by the next socket that is opened there.
+  if (file_.has_value() && IdentityOf(path_) == file_) (void)::unlink(path_.c_str());
+}
+
+std::optional<ListeningSocket::FileIdentity> ListeningSocket::IdentityOf(const std::string& path) {
+  struct stat info = {};
+  if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
+  return FileIdentity{info.st_dev, info.st_ino};
 }
 
 absl::StatusOr<std::unique_ptr<ListeningSocket>> ListeningSocket::OpenUnix(
     const std::string& address, absl::string_view field) {
   const Wish wish{address, field};
-  absl::string_view path = absl::StripPrefix(address, "unix:");
-  if (absl::StartsWith(path, "//")) path.remove_prefix(2);
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
-    return ListenError(wish, "bind", std::strerror(ENAMETOOLONG));
-  }
-  std::memcpy(name.sun_path, path.data(), path.size());
+  const absl::StatusOr<sockaddr_un> parsed = UnixName(wish);
+  if (!parsed.ok()) return parsed.status();
+  const sockaddr_un name = *parsed;
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return ListenError(wish, "socket", std::strerror(errno));
   if (IsAbandoned(name)) (void)::unlink(name.sun_path);  // otherwise bind says so
@@ -110,20 +124,52 @@ absl::StatusOr<std::unique_ptr<ListeningSocket>> ListeningSocket::OpenUnix(
   const int error = BindAndListen(socket.get(), reinterpret_cast<const sockaddr*>(&name),
                                   sizeof(name), &operation);
   if (error != 0) return ListenError(wish, operation, std::strerror(error));
+  std::string bound = name.sun_path;
+  const auto file = IdentityOf(bound);
   return std::unique_ptr<ListeningSocket>(
-      new ListeningSocket(std::move(socket), address, std::string(path)));
+      new ListeningSocket(std::move(socket), address, std::move(bound), file));
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::Open(
     const std::string& address, absl::string_view field) {
-  const Wish wish{address, field};
-  std::vector<std::unique_ptr<ListeningSocket>> sockets;
   if (absl::StartsWith(address, "unix:")) {
     auto socket = OpenUnix(address, field);
     if (!socket.ok()) return socket.status();
+    Sockets sockets;
     sockets.push_back(*std::move(socket));
     return sockets;
   }
+  int error = 0;
+  return OpenTcp(address, field, &error);
+}
+
+absl::Status ListeningSocket::Check(const std::string& address, absl::string_view field) {
+  if (!absl::StartsWith(address, "unix:")) {
+    int error = 0;
+    const absl::Status status = OpenTcp(address, field, &error).status();
+    return error == EADDRINUSE ? absl::OkStatus() : status;
+  }
+  const Wish wish{address, field};
+  const absl::StatusOr<sockaddr_un> name = UnixName(wish);
+  if (!name.ok()) return name.status();
+  struct stat info = {};
+  if (::lstat(name->sun_path, &info) == 0) {
+    return S_ISSOCK(info.st_mode) ? absl::OkStatus()
+                                  : ListenError(wish, "bind", std::strerror(EADDRINUSE));
+  }
+  if (errno != ENOENT) return ListenError(wish, "bind", std::strerror(errno));
+  const std::string path = name->sun_path;
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return ListenError(wish, "bind", std::strerror(errno));
+}
+
+absl::StatusOr<ListeningSocket::Sockets> ListeningSocket::OpenTcp(const std::string& address,
+                                                                  absl::string_view field,
+                                                                  int* error) {
+  const Wish wish{address, field};
+  Sockets sockets;
   const size_t colon = address.rfind(':');
   if (colon == std::string::npos) return ListenError(wish, "address", "it has no port");
   const std::string port = address.substr(colon + 1);
@@ -139,18 +185,17 @@ absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> ListeningSocket::O
     if (!sockets.empty() && port == "0") {
       SetPort(*info, static_cast<uint16_t>(PortOf(sockets.front()->descriptor())));
     }
-    int error = 0;
     absl::string_view operation;
-    Descriptor descriptor = OpenTcp(*info, &error, &operation);
+    Descriptor descriptor = BindTcp(*info, error, &operation);
     if (descriptor.get() >= 0) {
       std::string shown = absl::StrCat(address.substr(0, colon + 1), PortOf(descriptor.get()));
       sockets.push_back(std::unique_ptr<ListeningSocket>(
-          new ListeningSocket(std::move(descriptor), std::move(shown), "")));
+          new ListeningSocket(std::move(descriptor), std::move(shown), "", std::nullopt)));
       continue;
     }
-    status = ListenError(wish, operation, std::strerror(error));
+    status = ListenError(wish, operation, std::strerror(*error));
     // Of a name's addresses this machine may lack one; anything else is nobody's wish.
-    if (error != EADDRNOTAVAIL && error != EAFNOSUPPORT) return status;
+    if (*error != EADDRNOTAVAIL && *error != EAFNOSUPPORT) return status;
   }
   if (sockets.empty()) return status;
   return sockets;

@@ -1,7 +1,10 @@
 // A socket that connections come in at.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +25,12 @@ class ListeningSocket {
   static absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> Open(
       const std::string& address, absl::string_view field = "listen");
 
-  ~ListeningSocket();  // a unix socket's name goes with it
+  // Whether Open could open the address, but for another process that has it now, which may be the
+  // daemon that is to be replaced: the error that Open would return. Leaves nothing behind.
+  static absl::Status Check(const std::string& address, absl::string_view field = "listen");
+
+  // Removes a unix socket's name, unless another socket has it by now.
+  ~ListeningSocket();
   ListeningSocket(const ListeningSocket&) = delete;
   ListeningSocket& operator=(const ListeningSocket&) = delete;
 
@@ -32,15 +40,34 @@ class ListeningSocket {
   const std::string& address() const { return address_; }
 
  private:
-  ListeningSocket(Descriptor descriptor, std::string address, std::string path)
-      : descriptor_(std::move(descriptor)), address_(std::move(address)), path_(std::move(path)) {}
+  // Which file a unix socket's name was when it was bound.
+  struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const FileIdentity&) const = default;
+  };
+
+  ListeningSocket(Descriptor descriptor, std::string address, std::string path,
+                  std::optional<FileIdentity> file)
+      : descriptor_(std::move(descriptor)),
+        address_(std::move(address)),
+        path_(std::move(path)),
+        file_(file) {}
+
+  static std::optional<FileIdentity> IdentityOf(const std::string& path);
+
+  using Sockets = std::vector<std::unique_ptr<ListeningSocket>>;
 
   static absl::StatusOr<std::unique_ptr<ListeningSocket>> OpenUnix(const std::string& address,
                                                                    absl::string_view field);
+  // `error` is the errno of an address that could not be taken, otherwise 0.
+  static absl::StatusOr<Sockets> OpenTcp(const std::string& address, absl::string_view field,
+                                         int* error);
 
   const Descriptor descriptor_;
   const std::string address_;
   const std::string path_;  // of a unix socket
+  const std::optional<FileIdentity> file_;
 };
 
 }  // namespace walden

@@ -98,6 +98,38 @@ TEST_F(ConnectionsTest, AUnixSocketGoesWithItsListener) {
   EXPECT_FALSE(std::filesystem::exists(UnixPath()));
 }
 
+TEST_F(ConnectionsTest, AListenerThatEndsLeavesTheSocketOfAnotherThatTookItsName) {
+  auto first = MustOpen(UnixAddress());
+  std::filesystem::remove(UnixPath());
+  const auto second = MustOpen(UnixAddress());
+  first = nullptr;
+  EXPECT_EQ(Connect(), 0);
+}
+
+TEST_F(ConnectionsTest, ACheckFindsWhatOpeningWouldRefuseAndLeavesNothingBehind) {
+  EXPECT_TRUE(ListeningSocket::Check(UnixAddress()).ok());
+  EXPECT_FALSE(std::filesystem::exists(UnixPath()));
+  EXPECT_TRUE(ListeningSocket::Check("127.0.0.1:0").ok());
+  for (const std::string address :
+       {"unix:" + folder_ + "/missing/socket", std::string("unix:/dev/null/socket"),
+        std::string("192.0.2.1:0"), std::string("no-such-name.invalid:0")}) {
+    const absl::Status opened = ListeningSocket::Open(address).status();
+    ASSERT_FALSE(opened.ok()) << address;
+    EXPECT_EQ(ListeningSocket::Check(address).message(), opened.message());
+  }
+  std::ofstream(UnixPath()) << "precious";
+  EXPECT_THAT(std::string(ListeningSocket::Check(UnixAddress()).message()),
+              HasSubstr("Address already in use"));
+}
+
+TEST_F(ConnectionsTest, ACheckPassesAnAddressThatARunningDaemonHas) {
+  const auto tcp = MustOpen("127.0.0.1:0");
+  EXPECT_TRUE(ListeningSocket::Check(tcp->address()).ok());
+  const auto unix_socket = MustOpen(UnixAddress());
+  EXPECT_TRUE(ListeningSocket::Check(UnixAddress()).ok());
+  EXPECT_EQ(Connect(), 0);
+}
+
 TEST_F(ConnectionsTest, AUnixSocketThatNobodyListensAtIsReplaced) {
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
