@@ -20,6 +20,7 @@ class BatchCall final : public grpc::ServerUnaryReactor, private AppendJob {
             const typename Rpc::Request& request, typename Rpc::Response* response);
 
  private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
   void OnAnswered() override;
   void OnDone() override { delete this; }
 

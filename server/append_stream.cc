@@ -20,6 +20,7 @@ class BatchStream<Rpc>::Request final : public AppendJob {
     was_slowed = true;
   }
 
+  absl::Status Abandoned() const override { return stream_->call_.Abandoned(); }
   void OnAnswered() override { stream_->OnRequestAnswered(this); }
 
   // What came in is not needed once it is answered, and its bytes are counted no more; a client may

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "engine/error.h"
 #include "server/error_mapping.h"
 #include "server/validation.h"
@@ -75,8 +76,27 @@ Call::~Call() {
 
 absl::StatusOr<std::shared_ptr<const Identity>> Call::Caller() const {
   if (!refused_.ok()) return refused_;
-  if (identity_ == nullptr || context_.access->generation() == generation_) return identity_;
-  return context_.access->Recognise(grpc_context_);
+  if (identity_ == nullptr) return identity_;
+  const uint64_t generation = context_.access->generation();
+  if (generation == generation_) return identity_;
+  absl::MutexLock lock(&again_mutex_);
+  if (again_identity_ != nullptr && again_generation_ == generation) return again_identity_;
+  absl::StatusOr<std::shared_ptr<const Identity>> identity =
+      context_.access->Recognise(grpc_context_);
+  if (identity.ok()) {
+    again_identity_ = *identity;
+    again_generation_ = generation;
+  }
+  return identity;
+}
+
+absl::Status Call::Abandoned() const {
+  if (absl::FromChrono(grpc_context_.deadline()) <= absl::Now()) {
+    return absl::DeadlineExceededError(
+        "the call's deadline passed while it waited; nothing was stored");
+  }
+  if (!grpc_context_.IsCancelled()) return absl::OkStatus();
+  return absl::CancelledError("the call was cancelled while it waited; nothing was stored");
 }
 
 absl::Status Call::Denied(const Identity& caller, uint32_t namespace_id,

@@ -7,8 +7,10 @@
 #include <memory>
 #include <optional>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/live_calls.h"
 #include "server/method.h"
@@ -19,8 +21,9 @@
 
 namespace walden {
 
-// A member of the reactor that answers the call. Any thread; Begin before all else, End once. Who
-// was recognised before rights changed is recognised again at each check.
+// A member of the reactor that answers the call. Any thread; Begin before all else, End once. A
+// caller that was recognised before rights changed is recognised again at the next check, once for
+// each change.
 class Call {
  public:
   Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context);
@@ -57,6 +60,9 @@ class Call {
   // Whose limits the call counts in. Outlives it.
   Tenant& tenant() const { return *tenant_; }
 
+  // OK, or why the caller does not wait for an answer any more: DEADLINE_EXCEEDED or CANCELLED.
+  absl::Status Abandoned() const;
+
   // Counts a request in a stream that is refused while the stream goes on, and tells the audit.
   void CountRefusal(const absl::Status& status) const;
 
@@ -65,7 +71,7 @@ class Call {
 
  private:
   // Null if callers are not told apart.
-  absl::StatusOr<std::shared_ptr<const Identity>> Caller() const;
+  absl::StatusOr<std::shared_ptr<const Identity>> Caller() const ABSL_LOCKS_EXCLUDED(again_mutex_);
   absl::Status Denied(const Identity& caller, uint32_t namespace_id,
                       std::optional<uint64_t> region_id) const;
   void Tell(const absl::Status& status) const;
@@ -79,6 +85,10 @@ class Call {
   std::shared_ptr<const Identity> identity_;
   Tenant* tenant_ = nullptr;
   absl::Status refused_;
+  // Of the last time that the caller was recognised again, by newer rights.
+  mutable absl::Mutex again_mutex_;
+  mutable uint64_t again_generation_ ABSL_GUARDED_BY(again_mutex_) = 0;
+  mutable std::shared_ptr<const Identity> again_identity_ ABSL_GUARDED_BY(again_mutex_);
   // What an administrative call entered, for the audit: it enters once, before anything else.
   mutable std::optional<RegionKey> administered_;
 };

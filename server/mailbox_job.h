@@ -62,6 +62,11 @@ class AppendJob : public MailboxJob {
  public:
   AppendJob() : MailboxJob(Kind::kAppend) {}
 
+  // OK, or why nobody waits for the answer any more: CANCELLED or DEADLINE_EXCEEDED. Asked when the
+  // append's turn to be written has come; it is then answered with that error and not written. Any
+  // thread; must not block.
+  virtual absl::Status Abandoned() const { return absl::OkStatus(); }
+
   AppendBatch batch;           // batch.result is the answer
   uint64_t payload_bytes = 0;  // of all payloads; set by the poster
   Tenant* tenant = nullptr;    // whose it is; null: nobody's limits apply

@@ -163,10 +163,14 @@ bool RegionActor::CommitGroup() {
 
 // False if the job is answered without the log.
 bool RegionActor::Admit(AppendJob* job) {
-  if (job->batch.kind != TableKind::kEntries) return true;
   job->batch.result = AppendResult{};
-  job->batch.result.status = entries_.Admit(job->batch, &job->entry_memory);
-  return job->batch.result.status.ok();
+  job->entry_memory = 0;
+  absl::Status& status = job->batch.result.status;
+  status = job->Abandoned();
+  if (status.ok() && job->batch.kind == TableKind::kEntries) {
+    status = entries_.Admit(job->batch, &job->entry_memory);
+  }
+  return status.ok();
 }
 
 void RegionActor::OnCommitDone() {
@@ -192,7 +196,7 @@ void RegionActor::AnswerGroup() {
   for (const AppendJob* job : group_jobs_) {
     const AppendResult& result = job->batch.result;
     if (!result.status.ok()) {
-      if (absl::IsUnavailable(result.status)) NoteError(result.status);
+      if (HasReason(result.status, ErrorReason::kRegionFailed)) NoteError(result.status);
       continue;
     }
     ++batches;

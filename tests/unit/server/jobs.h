@@ -23,10 +23,12 @@ struct TestAppend final : AppendJob {
     ++answers;
     if (on_answered) on_answered();
   }
+  absl::Status Abandoned() const override { return abandoned; }
   const AppendResult& result() const { return batch.result; }
 
   std::vector<std::string> kept;
   int answers = 0;
+  absl::Status abandoned;
   std::function<void()> on_answered;
 };
 

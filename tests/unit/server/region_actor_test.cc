@@ -64,6 +64,23 @@ TEST_F(RegionActorTest, AppendsThatWaitTogetherAreOneCommit) {
   EXPECT_EQ(statistics_.commits, 1u);
 }
 
+TEST_F(RegionActorTest, AnAppendThatNobodyWaitsForAnyMoreIsNotWritten) {
+  TestAppend a({"a"}), cancelled({"b"}), late({"c"}), d({"d"}), alone({"e"});
+  for (TestAppend* job : {&a, &cancelled, &late, &d}) ASSERT_TRUE(actor_->Post(job));
+  cancelled.abandoned = absl::CancelledError("while it waited");
+  late.abandoned = absl::DeadlineExceededError("while it waited");
+  executor_.RunAll();
+  EXPECT_THAT(region_->Payloads(1), ElementsAre("a", "d"));
+  EXPECT_TRUE(absl::IsCancelled(cancelled.result().status));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.result().status));
+  EXPECT_EQ(d.result().first, 2u);
+  alone.abandoned = absl::CancelledError("while it waited");
+  ASSERT_TRUE(actor_->Post(&alone));
+  executor_.RunAll();
+  EXPECT_EQ(alone.answers, 1);
+  EXPECT_THAT(region_->GroupSizes(), ElementsAre(2)) << "nothing was left to commit";
+}
+
 TEST_F(RegionActorTest, AGroupIsClosedWhenItHasEnoughBytes) {
   options_.max_group_bytes = 4;
   Open();
