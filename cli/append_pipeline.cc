@@ -15,7 +15,7 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackoff = absl::Seconds(1);
 
 bool IsWorthRetrying(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable ||
+  return status.code() == absl::StatusCode::kUnavailable || HasReason(status, "REGION_FAILED") ||
          status.code() == absl::StatusCode::kResourceExhausted;
 }
 

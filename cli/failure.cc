@@ -64,9 +64,9 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
     return "`walden describe` shows what each table is";
   }
   if (reason == "REGION_FAILED") {
-    return "a write failed and the region takes no more; after mending the disk, `walden close` "
-           "it: "
-           "the next call opens it again";
+    return "a write failed and the region takes no more until the daemon has opened it again, "
+           "which "
+           "it tries by itself after a growing wait; `walden close` opens it at the next call";
   }
   if (reason == "SHUTTING_DOWN") return "the daemon is stopping; try again when it is back";
   if (reason == "CORRUPTION") {

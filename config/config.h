@@ -79,12 +79,14 @@ struct LimitsConfig {
   ByteSize reader_bytes = MiB(64);           // chunks read and not yet sent, all readers
   ByteSize read_chunk_bytes = KiB(256);      // of payload in one message to a reader
   ByteSize stream_in_flight_bytes = MiB(8);  // of one AppendStream; past it the stream is not read
-  absl::Duration reader_wait = absl::Seconds(10);  // for reader_bytes, before it is refused
-  ByteSize disk_reserve = MiB(256);                // stays free; 0: none
-  uint32_t max_connections = 1024;                 // 0: as many as come
-  uint32_t max_streams_per_connection = 4096;      // calls open at once
-  uint32_t max_calls = 16384;                      // open at once; 0: as many as come
-  ByteSize receive_bytes = MiB(256);               // of messages that are not whole yet
+  ByteSize index_bytes = MiB(256);           // of what says where records lie, all regions
+  absl::Duration reader_wait = absl::Seconds(10);       // for reader_bytes, before it is refused
+  ByteSize disk_reserve = MiB(256);                     // stays free; 0: none
+  uint32_t max_connections = 1024;                      // 0: as many as come
+  uint32_t max_streams_per_connection = 4096;           // calls open at once
+  absl::Duration min_ping_interval = absl::Seconds(1);  // of clients' HTTP/2 pings
+  uint32_t max_calls = 16384;                           // open at once; 0: as many as come
+  ByteSize receive_bytes = MiB(256);                    // of messages that are not whole yet
   // Of each identity.
   ByteSize identity_in_flight_bytes = {0};  // 0: half of mailbox_bytes where callers are told apart
   uint32_t identity_calls = 0;              // 0: as many as the daemon takes
@@ -101,6 +103,14 @@ struct EntriesConfig {
   uint32_t max_key_bytes = 4096;
 
   bool operator==(const EntriesConfig&) const = default;
+};
+
+// What failed is opened again by itself.
+struct RecoveryConfig {
+  uint32_t reopen_attempts = 10;  // of a region, in a row; 0: never
+  absl::Duration reopen_backoff = absl::Seconds(1);
+
+  bool operator==(const RecoveryConfig&) const = default;
 };
 
 struct ThreadsConfig {
@@ -157,6 +167,7 @@ struct SecurityConfig {
 
 struct MetricsConfig {
   std::vector<std::string> listen = {"127.0.0.1:7071"};  // host:port or [v6]:port; none: off
+  std::vector<std::string> hosts;                        // by which it may be asked, too
   uint32_t max_regions = 200;                            // with metrics of their own
 
   bool operator==(const MetricsConfig&) const = default;
@@ -169,6 +180,7 @@ struct Config {
   LimitsConfig limits;
   EntriesConfig entries;
   ThreadsConfig threads;
+  RecoveryConfig recovery;
   RetentionConfig retention;
   ShutdownConfig shutdown;
   LogConfig log;

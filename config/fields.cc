@@ -189,6 +189,12 @@ void AddBounds(std::vector<Field<Config>>& fields) {
                   Place(&Config::limits, &LimitsConfig::max_streams_per_connection),
                   IntegerRule<uint32_t>{1, 1'000'000},
                   "Calls that one connection has open at once; more wait in the client."));
+  fields.push_back(One<Config>(
+      "limits.min_ping_interval", Place(&Config::limits, &LimitsConfig::min_ping_interval),
+      DurationRule{absl::Milliseconds(1), absl::Minutes(10)},
+      "How often a client may send HTTP/2 pings (keepalives) on a connection. A connection on "
+      "which "
+      "pings come more often is closed with ENHANCE_YOUR_CALM (too_many_pings)."));
   add("limits.max_calls", &LimitsConfig::max_calls, count(1'000'000),
       "Calls open at once, over all connections; more are refused with RESOURCE_EXHAUSTED, except "
       "of AdminService by callers that may administer something. 0: as many as come.");
@@ -255,6 +261,10 @@ std::vector<Field<Config>> MakeRootFields() {
       Place(&Config::limits, &LimitsConfig::stream_in_flight_bytes), KiB(64), GiB(1),
       "Payload bytes of one AppendStream that wait for their answer; past it the daemon stops "
       "reading the stream until answers went out.");
+  add_bytes("limits.index_bytes", Place(&Config::limits, &LimitsConfig::index_bytes), MiB(1),
+            GiB(64),
+            "engine segment: memory of the indexes that say where records lie, over all regions. "
+            "Past it they become coarser, and reading one table passes over records of others.");
   fields.push_back(One<Config>("limits.reader_wait",
                                Place(&Config::limits, &LimitsConfig::reader_wait),
                                DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
@@ -282,6 +292,17 @@ std::vector<Field<Config>> MakeRootFields() {
       "threads.workers", Place(&Config::threads, &ThreadsConfig::workers),
       IntegerRule<uint32_t>{0, 256},
       "Threads that write and read logs. 0 means one per processor, and two at least."));
+  fields.push_back(One<Config>(
+      "recovery.reopen_attempts", Place(&Config::recovery, &RecoveryConfig::reopen_attempts),
+      IntegerRule<uint32_t>{0, 1'000'000},
+      "How often in a row a region that failed, or that an error other than damage kept from "
+      "opening, is opened again by itself. Afterwards it stays as it is until it is closed. 0: "
+      "never."));
+  fields.push_back(One<Config>(
+      "recovery.reopen_backoff", Place(&Config::recovery, &RecoveryConfig::reopen_backoff),
+      DurationRule{absl::Milliseconds(1), absl::Minutes(1)},
+      "The wait before a region, or a namespace that cannot be opened, is opened again. It doubles "
+      "with each attempt, up to a minute."));
   fields.push_back(Reloads(One<Config>("retention.check_interval",
                                        Place(&Config::retention, &RetentionConfig::check_interval),
                                        DurationRule{absl::Milliseconds(10), absl::Hours(1)},
@@ -307,6 +328,13 @@ std::vector<Field<Config>> MakeRootFields() {
                                 "Where HTTP serves /metrics for Prometheus, /healthz and /readyz. "
                                 "Port 0 takes a free one; an "
                                 "empty list turns it off."));
+  fields.push_back(Many<Config>(
+      "metrics.hosts", Place(&Config::metrics, &MetricsConfig::hosts), HostNameRule{},
+      "Names by which HTTP requests may address metrics.listen, beside every IP address, "
+      "localhost, "
+      "this machine's host name and the hosts of metrics.listen. Requests with another Host header "
+      "are refused with 421, so that no web page can read the daemon through its visitor's "
+      "browser."));
   fields.push_back(One<Config>(
       "metrics.max_regions", Place(&Config::metrics, &MetricsConfig::max_regions),
       IntegerRule<uint32_t>{0, 10'000},

@@ -63,7 +63,9 @@ void AppendField(const Field<Owner>& field, const Owner& defaults, absl::string_
       indent, absl::StrCat("Allowed: ", AllowedText(field), field.is_required ? "; required" : ""),
       out);
   absl::StrAppend(&out, start, name, ":");
-  for (const std::string& value : field.get(defaults)) {
+  const std::vector<std::string> values = field.get(defaults);
+  if (values.empty()) absl::StrAppend(&out, " []");
+  for (const std::string& value : values) {
     absl::StrAppend(&out, field.is_list ? absl::StrCat("\n", indent, "  - ") : " ",
                     value.empty() ? "\"\"" : value);
   }

@@ -106,6 +106,16 @@ absl::StatusOr<std::string> AddressRule::Parse(absl::string_view text) const {
   return std::string(text);
 }
 
+absl::StatusOr<std::string> HostNameRule::Parse(absl::string_view text) const {
+  if (text.empty()) return absl::InvalidArgumentError("is empty");
+  for (const char c : text) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '-' && c != '_') {
+      return absl::InvalidArgumentError(absl::StrCat("contains '", absl::string_view(&c, 1), "'"));
+    }
+  }
+  return std::string(text);
+}
+
 absl::StatusOr<std::string> TcpAddressRule::Parse(absl::string_view text) const {
   if (absl::StartsWith(text, "unix:")) {
     return absl::InvalidArgumentError("is a unix socket, which HTTP is not served on");

@@ -120,6 +120,13 @@ struct AddressRule {
   std::string Allowed() const { return "host:port, [IPv6 address]:port or unix:/path"; }
 };
 
+// The name of a host, without a port.
+struct HostNameRule {
+  absl::StatusOr<std::string> Parse(absl::string_view text) const;
+  std::string Format(const std::string& value) const { return value; }
+  std::string Allowed() const { return "host name without a port"; }
+};
+
 // host:port or [IPv6 address]:port.
 struct TcpAddressRule {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;

@@ -38,6 +38,7 @@ class DiskSpace {
   // Whether the reserve is at most a quarter of the disk: for one that nobody chose, so that it
   // leaves a small disk usable.
   void set_at_most_a_quarter(bool is) { at_most_a_quarter_.store(is); }
+  const std::string& directory() const { return directory_; }
   uint64_t reserve_bytes() const { return ReserveOn(total_bytes_.load(std::memory_order_relaxed)); }
   uint64_t free_bytes() const { return free_bytes_.load(std::memory_order_relaxed); }
   bool is_low() const { return is_low_.load(std::memory_order_relaxed); }

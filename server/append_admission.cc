@@ -17,10 +17,10 @@ uint64_t AppendAdmission::BytesOf(const AppendJob& append) {
          kPayloadOverheadBytes * append.batch.payloads.size();
 }
 
-absl::Status AppendAdmission::Admit(MailboxJob* job) {
+absl::Status AppendAdmission::Admit(MailboxJob* job, const DiskSpace* disk) {
   if (job->kind() != MailboxJob::Kind::kAppend) return absl::OkStatus();
-  if (disk_ != nullptr) {
-    if (absl::Status status = disk_->CheckAppends(); !status.ok()) return status;
+  if (disk != nullptr) {
+    if (absl::Status status = disk->CheckAppends(); !status.ok()) return status;
   }
   const auto* append = static_cast<const AppendJob*>(job);
   const uint64_t bytes = BytesOf(*append);

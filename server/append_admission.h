@@ -14,14 +14,13 @@ namespace walden {
 // Any thread may use it.
 class AppendAdmission {
  public:
-  // `disk` outlives it; null: appends are taken however full it is.
-  AppendAdmission(uint64_t mailbox_bytes, const DiskSpace* disk)
-      : mailboxes_(mailbox_bytes), disk_(disk) {}
+  explicit AppendAdmission(uint64_t mailbox_bytes) : mailboxes_(mailbox_bytes) {}
 
   // Takes the job's bytes, which it gives back when it is answered. RESOURCE_EXHAUSTED with
   // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL: then it holds none. Jobs that are no appends are
   // always let in: they free memory and disk, or hold none.
-  absl::Status Admit(MailboxJob* job);
+  // `disk` is what the job's namespace is on; null: appends are taken however full it is.
+  absl::Status Admit(MailboxJob* job, const DiskSpace* disk);
 
   // What it takes for an append.
   static uint64_t BytesOf(const AppendJob& append);
@@ -30,7 +29,6 @@ class AppendAdmission {
 
  private:
   MemoryBudget mailboxes_;
-  const DiskSpace* const disk_;
 };
 
 }  // namespace walden

@@ -1,12 +1,12 @@
 #include "server/daemon.h"
 
 #include <grpc/support/log.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "config/difference.h"
@@ -15,6 +15,7 @@
 #include "engine/error.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/stored_engine.h"
 #include "server/from_config.h"
 #include "server/logged_events.h"
 #include "server/logging.h"
@@ -34,19 +35,63 @@ absl::Status CreateDirectories(FileSystem* file_system, const std::string& path)
   return file_system->CreateDirectory(path);
 }
 
-// A segment engine's region keeps this many files open.
-constexpr uint64_t kFilesPerRegion = 3;
+FileBudget WantedFiles(const LimitsConfig& limits) {
+  return {.max_open_regions = limits.max_open_regions, .max_connections = limits.max_connections};
+}
 
-void WarnIfTooFewFiles(const Config& config) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  const uint64_t needed =
-      kFilesPerRegion * config.limits.max_open_regions + config.limits.max_connections;
-  if (needed <= limit.rlim_cur) return;
-  Log(LogSeverity::kWarning, "fewer regions can be open than configured: too few files may be open",
-      {{"limits.max_open_regions", config.limits.max_open_regions},
-       {"files_needed", needed},
-       {"files_permitted", static_cast<uint64_t>(limit.rlim_cur)}});
+void LogRegionsScanned(const StartSummary& summary) {
+  Log(LogSeverity::kInfo, "every region was scanned",
+      {{"regions", summary.regions},
+       {"records", summary.records},
+       {"bytes", summary.bytes},
+       {"torn_tails", summary.torn_tails},
+       {"quarantined_regions", summary.quarantined},
+       {"broken_regions", summary.broken},
+       {"unopened_regions", summary.not_opened}});
+}
+
+std::string EngineName(EngineKind kind) {
+  return std::string(StoredEngineName(kind == EngineKind::kRocksdb ? StoredEngine::kRocksdb
+                                                                   : StoredEngine::kSegment));
+}
+
+void WarnIfTooFewFiles(const FileBudget& wanted, const FileBudget& given) {
+  if (given.max_open_regions == wanted.max_open_regions &&
+      given.max_connections == wanted.max_connections) {
+    return;
+  }
+  Log(LogSeverity::kWarning, "fewer files may be open than the limits need: they are lowered",
+      {{"files_permitted", PermittedOpenFiles()},
+       {"limits.max_open_regions", wanted.max_open_regions},
+       {"max_open_regions", given.max_open_regions},
+       {"limits.max_connections", wanted.max_connections},
+       {"max_connections", given.max_connections}});
+}
+
+constexpr absl::Duration kMetricsRetry = absl::Seconds(2);
+constexpr absl::Duration kTellProgress = absl::Seconds(10);
+
+// Directories below the data directory with data of an engine and the name of no namespace, but for
+// what migrations and restores leave.
+std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const Config& config) {
+  std::vector<std::string> unconfigured;
+  const auto names = file_system->ListDirectory(config.data_dir);
+  if (!names.ok()) return unconfigured;
+  for (const std::string& name : *names) {
+    const bool known = std::any_of(config.namespaces.begin(), config.namespaces.end(),
+                                   [&name](const NamespaceConfig& ns) { return ns.name == name; });
+    if (known || absl::EndsWith(name, kMigratingSuffix) ||
+        absl::EndsWith(name, kBeforeMigrationSuffix)) {
+      continue;
+    }
+    const auto stored = DetectStoredEngine(file_system, absl::StrCat(config.data_dir, "/", name));
+    // Both engines' data is data; what cannot be listed is no directory, or nobody's to judge.
+    if (stored.ok() ? *stored != StoredEngine::kNone
+                    : HasReason(stored.status(), ErrorReason::kWrongEngine)) {
+      unconfigured.push_back(name);
+    }
+  }
+  return unconfigured;
 }
 
 // What gRPC itself has to say, which is only of interest when looking for an error in it.
@@ -62,8 +107,10 @@ void LogGrpcMessage(gpr_log_func_args* message) {
 
 Daemon::Daemon(const Config& config)
     : config_(config),
+      began_(Clock::Real()->Now()),
       events_(std::make_unique<LoggedEvents>()),
       limits_(config.limits),
+      index_budget_(config.limits.index_bytes.bytes),
       background_("background", 1) {}
 
 Daemon::~Daemon() {
@@ -73,31 +120,42 @@ Daemon::~Daemon() {
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
                                                       FileSystem* file_system) {
-  const absl::Duration began = Clock::Real()->Now();
   gpr_set_log_function(LogGrpcMessage);
   std::unique_ptr<Daemon> daemon(new Daemon(config));
+  const FileBudget wanted = WantedFiles(config.limits);
+  const absl::StatusOr<FileBudget> files = DivideFiles(PermittedOpenFiles(), wanted);
+  if (!files.ok()) return files.status();
+  daemon->files_ = *files;
+  WarnIfTooFewFiles(wanted, *files);
   absl::StatusOr<std::unique_ptr<Security>> security = Security::Start(config);
   if (!security.ok()) return security.status();
   daemon->security_ = *std::move(security);
   // Before anything that may take long, so that a daemon that opens a large log does not look dead.
-  absl::StatusOr<std::unique_ptr<Monitor>> monitor = Monitor::Start(MonitorFrom(config));
-  if (!monitor.ok()) {
-    // Mostly another daemon has the port; if it has the data directory too, that says more.
-    const absl::Status data = daemon->OpenNamespaces(file_system).status();
-    return HasReason(data, ErrorReason::kLocked) ? data
-                                                 : WithContext(monitor.status(), "metrics.listen");
-  }
-  daemon->monitor_ = *std::move(monitor);
+  daemon->ServeMetrics();
   if (absl::Status status = daemon->Serve(file_system); !status.ok()) return status;
-  WarnIfTooFewFiles(config);
-  daemon->LogStarted(Clock::Real()->Now() - began);
   return daemon;
 }
 
+void Daemon::ServeMetrics() {
+  monitor_ = std::make_unique<Monitor>(MonitorFrom(config_));
+  const absl::Status status = monitor_->Listen();
+  if (status.ok()) return;
+  Log(LogSeverity::kError, "metrics and health are not served over HTTP; this is tried again",
+      {{"field", "metrics.listen"}, {"error", status.message()}});
+  monitor_ticker_ = std::make_unique<Ticker>(kMetricsRetry, [this] {
+    if (!monitor_->addresses().empty() || !monitor_->Listen().ok()) return;
+    Log(LogSeverity::kInfo, "metrics and health are served over HTTP now",
+        {{"metrics", absl::StrJoin(monitor_->addresses(), ",")}});
+  });
+}
+
 absl::Status Daemon::Serve(FileSystem* file_system) {
-  absl::StatusOr<NamespaceSet> namespaces = OpenNamespaces(file_system);
+  absl::StatusOr<NamespaceSet> namespaces = MakeNamespaces(file_system);
   if (!namespaces.ok()) return namespaces.status();
   ServerOptions options = OptionsFrom(config_);
+  options.registry.max_open_regions = files_.max_open_regions;
+  options.max_connections = files_.max_connections;
+  options.on_regions_scanned = LogRegionsScanned;
   options.access = security_->access();
   options.tls = security_->tls();
   options.audit = &audit_;
@@ -105,21 +163,45 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.tenants = TenantsFrom(config_.limits, security_->limits());
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
   monitor_->Attach({server_.get(), disk_.get(), &security_->state()});
-  if (absl::Status status = server_->Serve(); !status.ok()) return status;
+  const absl::Status status = server_->Serve([this] { decided_.Notify(); });
+  if (!status.ok()) return status;
   security_->Watch([this] {
     ApplyTenants();
     server_->AccessChanged();
   });
-  monitor_->readiness().Set(Readiness::State::kServing);
   return absl::OkStatus();
 }
 
-void Daemon::LogStarted(absl::Duration took) const {
+absl::Status Daemon::FinishStart() {
+  const RegionRegistry& registry = server_->registry();
+  const auto failures = registry.NamespaceFailures();
+  if (failures.size() == registry.namespaces().All().size()) {
+    for (const auto& [id, why] : failures) {
+      if (HasReason(why, ErrorReason::kLocked)) return why;
+    }
+  }
+  monitor_->readiness().Set(Readiness::State::kServing);
+  LogStarted();
+  WarnAboutDisks();
+  progress_ticker_ = std::make_unique<Ticker>(kTellProgress, [&registry] {
+    const StartProgress progress = registry.start_progress();
+    if (progress.regions_to_scan == 0) return;
+    Log(LogSeverity::kInfo, "scanning regions",
+        {{"to_scan", progress.regions_to_scan}, {"scanned", progress.summary.regions}});
+  });
+  return absl::OkStatus();
+}
+
+void Daemon::LogStarted() const {
   std::vector<std::string> engines;
-  for (const Namespace* ns : server_->registry().namespaces().All()) {
+  const NamespaceSet& namespaces = server_->registry().namespaces();
+  for (const Namespace* ns : namespaces.All()) {
     engines.push_back(absl::StrCat(ns->name, ":", ns->engine->name()));
   }
-  const StartSummary& summary = server_->start_summary();
+  for (const std::string& name : namespaces.unconfigured()) {
+    Log(LogSeverity::kWarning, "a directory holds data of a namespace that is not configured",
+        {{"directory", absl::StrCat(config_.data_dir, "/", name)}});
+  }
   const std::vector<std::string> metrics = monitor_->addresses();
   Log(LogSeverity::kInfo, "waldend is serving",
       {{"version", kVersion},
@@ -129,48 +211,87 @@ void Daemon::LogStarted(absl::Duration took) const {
        {"metrics", metrics.empty() ? "off" : absl::StrJoin(metrics, ",")},
        {"data_dir", config_.data_dir},
        {"engines", absl::StrJoin(engines, ",")},
-       {"regions", summary.regions},
-       {"records", summary.records},
-       {"bytes", summary.bytes},
-       {"torn_tails", summary.torn_tails},
-       {"quarantined_regions", summary.quarantined},
-       {"broken_regions", summary.broken},
-       {"unopened_regions", summary.not_opened},
-       {"seconds", absl::ToDoubleSeconds(took)}});
+       {"failed_namespaces", server_->registry().NamespaceFailures().size()},
+       {"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began_)}});
+}
+
+// Engines report a disk on which no new file fits.
+void Daemon::WarnAboutDisks() const {
+  for (const Namespace* ns : server_->registry().namespaces().All()) {
+    if (ns->disk == nullptr || !ns->disk->Sample().ok() || !ns->disk->is_low()) continue;
+    Log(LogSeverity::kWarning, "no append is taken: the disk has less free than its reserve",
+        {{"namespace", ns->name},
+         {"directory", ns->disk->directory()},
+         {"free_bytes", ns->disk->free_bytes()},
+         {"reserve_bytes", ns->disk->reserve_bytes()}});
+  }
 }
 
 absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_system,
+                                                              const std::string& data_directory,
                                                               const NamespaceConfig& configured,
-                                                              EngineObserver* observer,
-                                                              DiskQuotas* quotas) {
+                                                              const Namespace& ns) {
   switch (configured.engine) {
     case EngineKind::kSegment:
       return SegmentEngine::Open({.file_system = file_system,
                                   .clock = Clock::Real(),
                                   .background = &background_,
-                                  .observer = observer,
-                                  .data_directory = config_.data_dir,
+                                  .observer = ns.statistics.get(),
+                                  .data_directory = data_directory,
                                   .namespace_name = configured.name,
                                   .namespace_id = configured.id,
                                   .spare_segment_bytes = configured.settings.segment_size.bytes,
                                   .spare_segments = configured.spare_segments,
-                                  .disk = disk_.get(),
-                                  .quotas = quotas});
+                                  .disk = ns.disk.get(),
+                                  .quotas = ns.quotas.get(),
+                                  .index_budget = &index_budget_});
     case EngineKind::kRocksdb:
       return RocksdbEngine::Open({.file_system = file_system,
                                   .clock = Clock::Real(),
-                                  .observer = observer,
+                                  .observer = ns.statistics.get(),
                                   .background = &background_,
-                                  .data_directory = config_.data_dir,
+                                  .data_directory = data_directory,
                                   .namespace_name = configured.name,
                                   .namespace_id = configured.id,
                                   .tuning = TuningFrom(configured.rocksdb),
-                                  .quotas = quotas});
+                                  .quotas = ns.quotas.get()});
   }
   return absl::InternalError("an engine of unknown kind");
 }
 
-absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
+std::unique_ptr<Namespace> Daemon::MakeNamespace(FileSystem* file_system,
+                                                 const NamespaceConfig& configured) {
+  auto ns = std::make_unique<Namespace>();
+  ns->id = configured.id;
+  ns->name = configured.name;
+  ns->regions = PolicyFrom(configured.settings);
+  for (const RegionConfig& region : configured.regions) {
+    ns->overrides[region.id] = PolicyFrom(region.settings);
+  }
+  ns->quotas = std::make_unique<DiskQuotas>(configured.name);
+  ns->quotas->SetLimits(QuotasFrom(configured));
+  ns->statistics->on_problem = [id = configured.id](const absl::Status& what) {
+    Log(LogSeverity::kWarning, "something needs a look, and is worked around",
+        {{"namespace", id}, {"error", what.message()}});
+  };
+  // A namespace's directory may be on a disk of its own; then it is there before the daemon.
+  const std::string directory = absl::StrCat(config_.data_dir, "/", configured.name);
+  const bool is_there = file_system->ListDirectory(directory).ok();
+  ns->disk = std::make_unique<DiskSpace>(file_system, is_there ? directory : config_.data_dir,
+                                         config_.limits.disk_reserve.bytes);
+  auto engine = std::make_unique<LateEngine>(EngineName(configured.engine));
+  ns->late = engine.get();
+  ns->engine = std::move(engine);
+  ns->open = [this, file_system, configured, data_directory = config_.data_dir,
+              of = ns.get()]() -> absl::StatusOr<std::unique_ptr<LogEngine>> {
+    auto opened = OpenEngine(file_system, data_directory, configured, *of);
+    if (opened.ok()) return opened;
+    return WithContext(opened.status(), absl::StrCat("namespace ", configured.name));
+  };
+  return ns;
+}
+
+absl::StatusOr<NamespaceSet> Daemon::MakeNamespaces(FileSystem* file_system) {
   if (absl::Status status = CreateDirectories(file_system, config_.data_dir); !status.ok()) {
     return WithContext(status, "data_dir");
   }
@@ -178,24 +299,10 @@ absl::StatusOr<NamespaceSet> Daemon::OpenNamespaces(FileSystem* file_system) {
       std::make_unique<DiskSpace>(file_system, config_.data_dir, config_.limits.disk_reserve.bytes);
   NamespaceSet namespaces;
   for (const NamespaceConfig& configured : config_.namespaces) {
-    auto ns = std::make_unique<Namespace>();
-    ns->id = configured.id;
-    ns->name = configured.name;
-    ns->regions = PolicyFrom(configured.settings);
-    for (const RegionConfig& region : configured.regions) {
-      ns->overrides[region.id] = PolicyFrom(region.settings);
-    }
-    ns->quotas = std::make_unique<DiskQuotas>(configured.name);
-    ns->quotas->SetLimits(QuotasFrom(configured));
-    absl::StatusOr<std::unique_ptr<LogEngine>> engine =
-        OpenEngine(file_system, configured, ns->statistics.get(), ns->quotas.get());
-    if (!engine.ok()) {
-      return WithContext(engine.status(), absl::StrCat("namespace ", configured.name));
-    }
-    ns->engine = *std::move(engine);
-    namespaces.Add(std::move(ns));
+    namespaces.Add(MakeNamespace(file_system, configured));
   }
   namespaces.SetDefault(config_.DefaultNamespace()->id);
+  namespaces.SetUnconfigured(UnconfiguredNamespaces(file_system, config_));
   return namespaces;
 }
 
@@ -229,7 +336,10 @@ void Daemon::ApplyTenants() {
 void Daemon::ApplyLimits() {
   const LimitsConfig& limits = config_.limits;
   disk_->set_reserve_bytes(limits.disk_reserve.bytes);
-  server_->connections().set_max_connections(limits.max_connections);
+  // Regions keep what they were given: that limit needs a restart.
+  const absl::StatusOr<FileBudget> files = DivideFiles(PermittedOpenFiles(), WantedFiles(limits));
+  server_->connections().set_max_connections(files.ok() ? files->max_connections
+                                                        : files_.max_connections);
   server_->live_calls().set_max_calls(limits.max_calls);
   {
     absl::MutexLock lock(&limits_mutex_);
@@ -240,7 +350,9 @@ void Daemon::ApplyLimits() {
   for (const NamespaceConfig& configured : config_.namespaces) {
     server_->retention().policies().Set(configured.id, RetentionFrom(configured));
     const Namespace* const ns = server_->registry().namespaces().Find(configured.id);
-    if (ns != nullptr) ns->quotas->SetLimits(QuotasFrom(configured));
+    if (ns == nullptr) continue;
+    ns->quotas->SetLimits(QuotasFrom(configured));
+    ns->disk->set_reserve_bytes(limits.disk_reserve.bytes);
   }
 }
 
@@ -248,6 +360,8 @@ absl::Status Daemon::Stop() {
   const absl::Duration began = Clock::Real()->Now();
   Log(LogSeverity::kInfo, "shutting down");
   security_->StopWatching();
+  monitor_ticker_ = nullptr;
+  progress_ticker_ = nullptr;
   monitor_->readiness().Set(Readiness::State::kShuttingDown);
   const absl::Status status = server_->Stop(config_.shutdown.drain_timeout);
   Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kError, "waldend has stopped",

@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "engine/observer.h"
 #include "server/histogram.h"
@@ -18,6 +20,8 @@ struct EngineStatistics final : public EngineObserver {
   Counter reclaimed_bytes{0};
   Counter prepared_segments{0};  // begun by logs
   Counter fresh_segments{0};
+  // What becomes of OnProblem; set before the engine is there. May be null.
+  std::function<void(const absl::Status&)> on_problem;
 
   void OnSynced(absl::Duration took) override {
     sync_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(took)));
@@ -27,6 +31,9 @@ struct EngineStatistics final : public EngineObserver {
   }
   void OnSegmentStarted(bool was_prepared) override {
     (was_prepared ? prepared_segments : fresh_segments).fetch_add(1, std::memory_order_relaxed);
+  }
+  void OnProblem(const absl::Status& what) override {
+    if (on_problem) on_problem(what);
   }
 };
 

@@ -98,12 +98,15 @@ ServerOptions OptionsFrom(const Config& config) {
                      .table_bytes = config.entries.table_memory.bytes,
                      .page_bytes = config.entries.page_size.bytes};
   options.registry.max_open_regions = limits.max_open_regions;
+  options.registry.reopen.attempts = config.recovery.reopen_attempts;
+  options.registry.reopen.backoff = config.recovery.reopen_backoff;
   options.registry.mailbox_bytes = limits.mailbox_bytes.bytes;
   options.reader_bytes = limits.reader_bytes.bytes;
   options.reader_wait = limits.reader_wait;
   options.max_connections = limits.max_connections;
   options.on_refused_connections = LogRefusedConnections;
   options.max_streams_per_connection = limits.max_streams_per_connection;
+  options.min_ping_interval = limits.min_ping_interval;
   options.max_calls = limits.max_calls;
   options.receive_bytes = limits.receive_bytes.bytes;
   options.retention_interval = config.retention.check_interval;
@@ -120,7 +123,7 @@ ServerOptions OptionsFrom(const Config& config) {
 }
 
 MonitorOptions MonitorFrom(const Config& config) {
-  return {.http = {.listen = config.metrics.listen},
+  return {.http = {.listen = config.metrics.listen, .hosts = config.metrics.hosts},
           .collector = {.version = kVersion,
                         .data_directory = config.data_dir,
                         .max_regions = config.metrics.max_regions}};

@@ -59,7 +59,22 @@ void LoggedEvents::OnBroken(const RegionKey& key, const absl::Status& why) {
 }
 
 void LoggedEvents::OnFailed(const RegionKey& key, const absl::Status& why) {
-  LogError("region failed; close it to bring it back", key, why);
+  LogError("region failed", key, why);
+}
+
+void LoggedEvents::OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint32_t attempts,
+                                   absl::Duration wait) {
+  Log(LogSeverity::kWarning, "region will be reopened",
+      {{"namespace", key.namespace_id},
+       {"region", key.region},
+       {"seconds", absl::ToDoubleSeconds(wait)},
+       {"attempt", attempt},
+       {"attempts", attempts}});
+}
+
+void LoggedEvents::OnReopenGivenUp(const RegionKey& key, uint32_t attempts) {
+  Log(LogSeverity::kError, "region is not reopened any more; close it to try again",
+      {{"namespace", key.namespace_id}, {"region", key.region}, {"attempts", attempts}});
 }
 
 void LoggedEvents::OnClosed(const RegionKey& key, const absl::Status& status) {

@@ -10,6 +10,9 @@ class LoggedEvents final : public RegionEvents {
   void OnOpened(const RegionKey& key, const OpeningReport& report) override;
   void OnBroken(const RegionKey& key, const absl::Status& why) override;
   void OnFailed(const RegionKey& key, const absl::Status& why) override;
+  void OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint32_t attempts,
+                       absl::Duration wait) override;
+  void OnReopenGivenUp(const RegionKey& key, uint32_t attempts) override;
   void OnClosed(const RegionKey& key, const absl::Status& status) override;
   void OnDropped(const RegionKey& key) override;
   void OnRetained(const RegionKey& key, const RetentionPlan& plan,

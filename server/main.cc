@@ -19,6 +19,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "config/loader.h"
 #include "config/print.h"
 #include "engine/io/posix_file_system.h"
@@ -27,6 +29,7 @@
 #include "server/lifecycle/service_manager.h"
 #include "server/logging.h"
 #include "server/security/exposure.h"
+#include "server/start_check.h"
 #include "server/ticker.h"
 #include "server/version.h"
 
@@ -52,7 +55,7 @@ constexpr char kFooter[] =
     "  1  could not start: data directory in use or unusable, address in use\n"
     "  2  wrong use of the command line\n"
     "  3  the configuration is wrong\n"
-    "  4  stopped, but a region could not be synced while closing\n"
+    "  4  stopped, but a region could not be synced while closing, or it took too long\n"
     "  128+n  ended at once by a second signal n\n";
 
 struct Options {
@@ -139,16 +142,61 @@ void StopLookingForDeadlocks() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
-// While it opens regions, which can take long.
-constexpr absl::Duration kStartStep = absl::Seconds(5);
-constexpr absl::Duration kStartGrace = absl::Seconds(30);
 // Beyond the drain: syncing and closing every region.
 constexpr absl::Duration kCloseGrace = absl::Seconds(60);
 
-absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config, const ServiceManager& manager) {
-  const Ticker telling(kStartStep,
-                       [&manager] { Told(manager.ExtendTimeout(kStartGrace, "opening regions")); });
-  return Daemon::Start(config, PosixFileSystem());
+// Ends the process at a second signal, or when stopping takes too long. Its thread is there from
+// the start: when the process stops, the system may have none to give.
+class Stopper {
+ public:
+  Stopper() : thread_([this] { Run(); }) { thread_.detach(); }
+
+  // The process has this long to stop.
+  void Begin(absl::Duration longest) {
+    longest_ = longest;
+    begun_.Notify();
+  }
+
+ private:
+  void Run() {
+    begun_.WaitForNotification();
+    const timespec longest = absl::ToTimespec(longest_);
+    const sigset_t stop = StopSignals();
+    const int again = sigtimedwait(&stop, nullptr, &longest);
+    if (again > 0) _exit(128 + again);
+    std::cerr << "waldend: did not stop within " << absl::FormatDuration(longest_)
+              << ": ending without having closed every region\n";
+    _exit(kExitStopFailed);
+  }
+
+  absl::Duration longest_;
+  absl::Notification begun_;
+  std::thread thread_;
+};
+
+// While it opens namespaces, which can take long.
+constexpr absl::Duration kStartStep = absl::Seconds(5);
+constexpr absl::Duration kStartGrace = absl::Seconds(30);
+constexpr absl::Duration kStartPoll = absl::Milliseconds(20);
+
+// Until every namespace is open or has failed: the stop signal that came meanwhile, or 0.
+int AwaitStart(const Options& options, const ServiceManager& manager, Daemon& daemon) {
+  const Ticker telling(
+      kStartStep, [&manager] { Told(manager.ExtendTimeout(kStartGrace, "opening namespaces")); });
+  const sigset_t signals = AllSignals();
+  constexpr timespec kNow{};
+  while (!daemon.AwaitNamespaces(kStartPoll)) {
+    const int received = sigtimedwait(&signals, nullptr, &kNow);
+    if (received == SIGHUP) Reload(options, manager, daemon);
+    if (received > 0 && received != SIGHUP) return received;
+  }
+  return 0;
+}
+
+[[noreturn]] void FailStart(const absl::Status& why) {
+  std::cerr << "waldend: cannot start: " << why.message() << "\n";
+  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  _exit(kExitStartFailed);
 }
 
 int Serve(const Options& options, const Config& config) {
@@ -163,29 +211,42 @@ int Serve(const Options& options, const Config& config) {
                config.log.format == LogFormat::kJson ? LogStyle::kJson : LogStyle::kText);
 
   const ServiceManager manager = ServiceManager::FromEnvironment();
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Start(config, manager);
-  if (!daemon.ok()) {
-    std::cerr << "waldend: cannot start: " << daemon.status().message() << "\n";
-    return kExitStartFailed;
-  }
-  Told(manager.Ready(ServingText(**daemon)));
-  int received = 0;
-  while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
-    Reload(options, manager, **daemon);
+  Stopper stopper;
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, PosixFileSystem());
+  if (!daemon.ok()) FailStart(daemon.status());
+  int received = AwaitStart(options, manager, **daemon);
+  if (received == 0) {
+    if (absl::Status status = (*daemon)->FinishStart(); !status.ok()) {
+      daemon->reset();
+      FailStart(status);
+    }
+    Told(manager.Ready(ServingText(**daemon)));
+    while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
+      Reload(options, manager, **daemon);
+    }
   }
   Told(manager.Stopping("answering what is under way"));
   Told(manager.ExtendTimeout((*daemon)->config().shutdown.drain_timeout + kCloseGrace,
                              "answering what is under way"));
-  std::thread([] {
-    const sigset_t stop = StopSignals();
-    int again = 0;
-    sigwait(&stop, &again);
-    _exit(128 + again);
-  }).detach();
-  const int code = (*daemon)->Stop().ok() ? kExitOk : kExitStopFailed;
-  daemon->reset();
+  stopper.Begin((*daemon)->config().shutdown.drain_timeout + kCloseGrace);
+  const absl::Status stopped = (*daemon)->Stop();
+  const int code = stopped.ok() ? kExitOk : kExitStopFailed;
+  // What did not end in time would not now.
+  if (!absl::IsDeadlineExceeded(stopped)) daemon->reset();
   // Past the destructors of globals, which threads that gRPC keeps may still be using.
   _exit(code);
+}
+
+int Check(const Config& config) {
+  StartLogging(LogSeverity::kError, LogStyle::kText);
+  const StartCheck found = CheckStart(config);
+  for (const std::string& problem : found.refused) std::cerr << "waldend: " << problem << "\n";
+  for (const std::string& problem : found.worked_around) {
+    std::cerr << "waldend: warning: " << problem << "\n";
+  }
+  if (!found.refused.empty()) return kExitBadConfig;
+  std::cout << "The configuration is good.\n";
+  return kExitOk;
 }
 
 int Main(int argc, char** argv) {
@@ -197,7 +258,8 @@ int Main(int argc, char** argv) {
                  "Address to serve on: host:port, [v6]:port or unix:/path; may be repeated")
       ->type_name("ADDR")
       ->allow_extra_args(false);
-  app.add_flag("--check-config", options.check_config, "Check the configuration and exit");
+  app.add_flag("--check-config", options.check_config,
+               "Check the configuration, and that this machine can serve it, and exit");
   app.add_flag("--print-config", options.print_config,
                "Print the effective configuration, with where each setting came from, and exit");
   app.set_version_flag("--version", std::string("waldend ") + kVersion);
@@ -217,13 +279,10 @@ int Main(int argc, char** argv) {
     std::cout << PrintConfig(*loaded);
     return kExitOk;
   }
+  if (options.check_config) return Check(loaded->config);
   if (const absl::Status exposure = CheckExposure(loaded->config); !exposure.ok()) {
     std::cerr << "waldend: " << exposure.message() << "\n";
     return kExitBadConfig;
-  }
-  if (options.check_config) {
-    std::cout << "The configuration is good.\n";
-    return kExitOk;
   }
   return Serve(options, loaded->config);
 }

@@ -3,16 +3,20 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/disk_quota.h"
+#include "engine/disk_space.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
 #include "server/engine_statistics.h"
+#include "server/late_engine.h"
 
 namespace walden {
 
@@ -24,12 +28,18 @@ struct RegionPolicy {
 };
 
 struct Namespace {
+  using OpenEngine = std::function<absl::StatusOr<std::unique_ptr<LogEngine>>()>;
+
   NamespaceId id = 0;
   std::string name;
   // For the engine, if it is to tell anybody. Outlives it.
   std::unique_ptr<EngineStatistics> statistics = std::make_unique<EngineStatistics>();
   std::unique_ptr<DiskQuotas> quotas;  // may be null; outlives the engine
+  std::unique_ptr<DiskSpace> disk;     // the disk that it is on; may be null; outlives the engine
   std::unique_ptr<LogEngine> engine;
+  // Both are set, or neither: `engine` is opened by `open` while the daemon serves, and is `late`.
+  LateEngine* late = nullptr;
+  OpenEngine open;
   RegionPolicy regions;
   absl::flat_hash_map<RegionId, RegionPolicy> overrides;
 
@@ -52,6 +62,10 @@ class NamespaceSet {
   }
   void SetDefault(NamespaceId id) { default_id_ = id; }
 
+  // Directories that hold data and belong to none of the namespaces.
+  void SetUnconfigured(std::vector<std::string> names) { unconfigured_ = std::move(names); }
+  const std::vector<std::string>& unconfigured() const { return unconfigured_; }
+
   // 0 is the default one. Null if there is none.
   const Namespace* Find(uint32_t id) const {
     if (id >= by_id_.size()) return nullptr;
@@ -71,6 +85,7 @@ class NamespaceSet {
  private:
   std::array<std::unique_ptr<Namespace>, 256> by_id_;
   NamespaceId default_id_ = 0;
+  std::vector<std::string> unconfigured_;
 };
 
 }  // namespace walden

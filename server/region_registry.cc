@@ -22,7 +22,7 @@ RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet name
                                const RegistryEnvironment& environment)
     : options_(options),
       environment_(environment),
-      admission_(options.mailbox_bytes, environment.disk),
+      admission_(options.mailbox_bytes),
       leaders_(options.leader_slots),
       actor_environment_{environment.actors,     this,
                          environment.statistics, &leaders_,
@@ -41,7 +41,8 @@ const Namespace& RegionRegistry::NamespaceOf(const RegionKey& key) const {
 }
 
 void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
-  if (const absl::Status admitted = admission_.Admit(job); !admitted.ok()) {
+  const absl::Status admitted = admission_.Admit(job, NamespaceOf(key).disk.get());
+  if (!admitted.ok()) {
     Statistics::Add(environment_.statistics->refused_batches, 1);
     job->AnswerRefused(admitted);
     return;
@@ -92,12 +93,16 @@ RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
   if (shutting_down_) return {.refused = ShuttingDown()};
   const auto found = entries_.find(key);
   if (found == entries_.end()) {
-    const absl::StatusOr<Entry*> opening = BeginOpening(key);
-    if (!opening.ok()) return {.refused = opening.status()};
-    return {.waits_at = *opening};
+    std::unique_ptr<Entry>& entry = entries_[key];
+    entry = std::make_unique<Entry>();
+    OpenOnceThereIsRoom(key, *entry);
+    return {.waits_at = entry.get()};
   }
   Entry& entry = *found->second;
-  if (entry.state == State::kOpen) return {.actor = entry.actor};
+  if (entry.state == State::kOpen) {
+    entry.last_use = ++uses_;
+    return {.actor = entry.actor};
+  }
   if (entry.state == State::kBroken) return {.refused = entry.broken};
   return {.waits_at = &entry};
 }
@@ -105,34 +110,36 @@ RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
 // ---------------------------------------------------------------------------------------------------
 // Opening
 
-absl::StatusOr<RegionRegistry::Entry*> RegionRegistry::BeginOpening(const RegionKey& key) {
-  if (not_broken_ >= options_.max_open_regions) {
-    return MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyRegions,
-                     absl::StrCat("region ", key.region, " cannot be opened: ", not_broken_,
-                                  " regions are open; close some, or raise the limit"),
-                     {{"field", "limits.max_open_regions"},
-                      {"value", absl::StrCat(not_broken_ + 1)},
-                      {"limit", absl::StrCat(options_.max_open_regions)}});
-  }
-  ++not_broken_;
-  std::unique_ptr<Entry>& entry = entries_[key];
-  entry = std::make_unique<Entry>();
-  PostOpen(key);
-  return entry.get();
-}
-
 void RegionRegistry::PostOpen(const RegionKey& key) {
   environment_.background->Post([this, key] { Open(key); });
 }
 
+// Whether the opening goes on later, when the namespace is open or has failed.
+bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& in) {
+  if (in.late == nullptr || in.late->is_open() || in.late->is_decided()) return false;
+  in.late->WhenDecided([this, key] {
+    absl::MutexLock lock(&mutex_);
+    // A daemon that is shutting down refused its calls meanwhile.
+    if (entries_.contains(key)) PostOpen(key);
+  });
+  return true;
+}
+
 void RegionRegistry::Open(const RegionKey& key) {
   const Namespace& in = NamespaceOf(key);
-  const RegionPolicy& policy = in.PolicyOf(key.region);
+  if (WaitsForNamespace(key, in)) return;
   bool create = false;
   {
     absl::MutexLock lock(&mutex_);
-    create = entries_.at(key)->create;
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return;  // it waited for its namespace when the daemon shut down
+    create = found->second->create;
   }
+  if (in.late != nullptr && !in.late->is_open()) {
+    FinishOpenFailed(key, in.late->Failure(), /*remember=*/false);
+    return;
+  }
+  const RegionPolicy& policy = in.PolicyOf(key.region);
   absl::StatusOr<std::unique_ptr<RegionLog>> log =
       in.engine->OpenRegion(key.region, policy.engine, create);
   if (log.ok()) {
@@ -142,12 +149,14 @@ void RegionRegistry::Open(const RegionKey& key) {
     const ActorOptions options{.key = key,
                                .buffered_sync_interval = policy.buffered_sync_interval,
                                .max_group_bytes = options_.max_group_bytes};
-    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), actor_environment_));
+    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), actor_environment_),
+               report);
   } else if (!create && absl::IsNotFound(log.status())) {
     FinishOpenAbsent(key);
   } else {
     CountNotOpened(log.status());
-    FinishOpenFailed(key, log.status());
+    // A full disk or too few file descriptors pass by themselves: the next call tries again.
+    FinishOpenFailed(key, log.status(), !absl::IsResourceExhausted(log.status()));
   }
 }
 
@@ -165,7 +174,8 @@ void RegionRegistry::CountNotOpened(const absl::Status& why) {
   if (absl::IsDataLoss(why)) Statistics::Add(statistics.damaged_ranges, 1);
 }
 
-void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor) {
+void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor,
+                                const OpeningReport& report) {
   Wakeups wakeups;
   {
     absl::MutexLock lock(&mutex_);
@@ -173,6 +183,12 @@ void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<Regi
     entry.actor = actor;
     entry.state = State::kOpen;
     entry.create = false;
+    entry.last_use = ++uses_;
+    entry.opened_at = environment_.clock->Now();
+    entry.records_scanned = report.records_scanned;
+    entry.bytes_scanned = report.bytes_scanned;
+    entry.had_torn_tail = report.torn_tail_bytes > 0;
+    entry.was_quarantined = !report.damaged.empty();
     // Under the lock, so that no later job overtakes them.
     while (MailboxJob* job = entry.waiting_jobs.PopFront()) {
       actor->Post(job);
@@ -183,25 +199,29 @@ void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<Regi
   Wake(std::move(wakeups), actor);
 }
 
-void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& why) {
+void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& why,
+                                      bool remember) {
   const absl::Status told = WithContext(why, absl::StrCat("region ", key.region));
-  // A full disk or too few file descriptors pass by themselves; anything else needs somebody to
-  // look.
-  const bool remember = !absl::IsResourceExhausted(why);
   if (remember) environment_.events->OnBroken(key, why);
   Wakeups wakeups;
+  Planned planned = Planned::kNot;
+  uint32_t attempt = 0;
   {
     absl::MutexLock lock(&mutex_);
     Entry& entry = *entries_.at(key);
     wakeups = TakeWaiting(entry);
-    --not_broken_;
+    GiveBackPlace(entry);
     if (remember) {
       entry.state = State::kBroken;
       entry.broken = told;
+      entry.create = false;
+      if (MayPassByItself(why)) planned = PlanReopening(key, entry);
+      attempt = entry.failures;
     } else {
       entries_.erase(key);
     }
   }
+  TellPlanned(key, planned, attempt);
   Wake(std::move(wakeups), told);
 }
 
@@ -215,7 +235,7 @@ void RegionRegistry::FinishOpenAbsent(const RegionKey& key) {
       return;
     }
     wakeups = TakeWaiting(entry);
-    --not_broken_;
+    GiveBackPlace(entry);
     entries_.erase(key);
   }
   Wake(std::move(wakeups), std::shared_ptr<RegionActor>());
@@ -303,7 +323,7 @@ std::vector<std::shared_ptr<RegionActor>> RegionRegistry::OpenActors() const {
 
 uint64_t RegionRegistry::open_regions() const {
   absl::MutexLock lock(&mutex_);
-  return not_broken_;
+  return places_;
 }
 
 }  // namespace walden

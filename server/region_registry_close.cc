@@ -31,29 +31,30 @@ void RegionRegistry::Close(const RegionKey& key, CloseCallback closed) {
 }
 
 void RegionRegistry::CloseUnlessClosed(const RegionKey& key, CloseCallback closed) {
-  std::shared_ptr<RegionActor> actor;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(key);
     if (found != entries_.end()) {
       Entry& entry = *found->second;
       if (entry.state == State::kOpen) {
-        entry.state = State::kClosing;
-        actor = entry.actor;
-      } else if (entry.state == State::kBroken && entry.verifying == 0) {
-        entries_.erase(found);
-      } else {
+        CloseOpen(key, entry, std::move(closed));
+        return;
+      }
+      if (entry.state != State::kBroken || entry.verifying > 0) {
         entry.waiting_closes.push_back(
             [this, key, closed = std::move(closed)] { CloseUnlessClosed(key, closed); });
         return;
       }
+      entries_.erase(found);
     }
   }
-  if (actor == nullptr) {
-    closed(false);
-    return;
-  }
-  actor->Close([this, key, closed = std::move(closed)](const absl::Status& status) {
+  closed(false);
+}
+
+void RegionRegistry::CloseOpen(const RegionKey& key, Entry& entry, CloseCallback closed) {
+  entry.state = State::kClosing;
+  // It only posts what it does to the executor.
+  entry.actor->Close([this, key, closed = std::move(closed)](const absl::Status& status) {
     environment_.events->OnClosed(key, status);
     FinishClosing(key);
     if (status.ok()) {
@@ -72,13 +73,25 @@ void RegionRegistry::FinishClosing(const RegionKey& key) {
     Entry& entry = *entries_.at(key);
     actor = std::move(entry.actor);
     entry.actor = nullptr;
-    if (!shutting_down_ && (!entry.waiting_jobs.empty() || !entry.waiting_finds.empty())) {
+    if (!entry.reopens) entry.failures = 0;
+    entry.reopen_planned = false;
+    const bool opens_again = !shutting_down_ && (entry.reopens || entry.HasWaitingCalls());
+    entry.reopens = false;
+    if (std::exchange(entry.closes_for_room, false)) {
+      --closing_for_room_;
+      GiveBackPlace(entry);  // to the region that waits for it
+    }
+    if (opens_again) {
       entry.state = State::kOpening;
-      PostOpen(key);
+      if (entry.has_place) {
+        PostOpen(key);
+      } else {
+        OpenOnceThereIsRoom(key, entry);
+      }
       return;
     }
     wakeups = TakeWaiting(entry);
-    --not_broken_;
+    GiveBackPlace(entry);
     entries_.erase(key);
   }
   Wake(std::move(wakeups), ShuttingDown());
@@ -93,14 +106,16 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
     if (shutting_down_) {
       refused = true;
     } else if (found == entries_.end()) {
-      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing});
-      ++not_broken_;
+      // Dropping takes a place, and waits for none.
+      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing, .has_place = true});
+      ++places_;
     } else if (Entry& entry = *found->second; entry.state == State::kOpen) {
       entry.state = State::kClosing;
       actor = entry.actor;
     } else if (entry.state == State::kBroken && entry.verifying == 0) {
       entry.state = State::kClosing;
-      ++not_broken_;
+      entry.has_place = true;
+      ++places_;
     } else {
       entry.waiting_closes.push_back(
           [this, key, dropped = std::move(dropped)] { Drop(key, dropped); });
@@ -135,7 +150,7 @@ absl::Status RegionRegistry::VerifyBroken(const RegionKey& key,
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(key);
     if (found == entries_.end() || found->second->state != State::kBroken) {
-      return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionFailed,
+      return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
                        absl::StrCat("region ", key.region,
                                     " was closed while it was to be verified; try again"));
     }

@@ -1,6 +1,5 @@
 // RegionRegistry's start, end and timed work.
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "engine/error.h"
@@ -8,87 +7,177 @@
 
 namespace walden {
 
-// Shared by the openings of one OpenAll; the last one to finish tells.
-struct RegionRegistry::StartProgress {
-  absl::Mutex mutex;
-  uint64_t pending ABSL_GUARDED_BY(mutex) = 1;  // the listing itself
-  StartSummary summary ABSL_GUARDED_BY(mutex);
-  absl::Status error ABSL_GUARDED_BY(mutex);
-  std::function<void(absl::StatusOr<StartSummary>)> done;
+// ---------------------------------------------------------------------------------------------------
+// The start
 
-  void FinishOne() ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::StatusOr<StartSummary> result = absl::UnknownError("");
-    {
-      absl::MutexLock lock(&mutex);
-      if (--pending > 0) return;
-      if (error.ok()) {
-        result = summary;
-      } else {
-        result = error;
-      }
-    }
-    done(std::move(result));
-  }
-};
-
-void RegionRegistry::OpenAll(std::function<void(absl::StatusOr<StartSummary>)> done) {
-  auto progress = std::make_shared<StartProgress>();
-  progress->done = std::move(done);
-  environment_.background->Post([this, progress] {
+void RegionRegistry::OpenAll(std::function<void(const StartSummary&)> done) {
+  std::vector<const Namespace*> open;
+  {
+    absl::MutexLock lock(&mutex_);
+    on_started_ = std::move(done);
     for (const Namespace* ns : namespaces_.All()) {
-      const absl::StatusOr<std::vector<RegionId>> regions = ns->engine->ListRegions();
-      if (regions.ok()) {
-        OpenListed(*ns, *regions, progress);
-      } else if (absl::IsDataLoss(regions.status()) ||
-                 absl::IsResourceExhausted(regions.status())) {
-        // It is broken alone: every call on it says so.
-        environment_.events->OnNamespaceBroken(*ns, regions.status());
-      } else {
-        absl::MutexLock lock(&progress->mutex);
-        progress->error.Update(
-            WithContext(regions.status(), "listing the regions of namespace " + ns->name));
-      }
+      undecided_.insert(ns->id);
+      if (ns->late == nullptr) open.push_back(ns);
     }
-    progress->FinishOne();
-  });
+  }
+  for (const Namespace* ns : open) NamespaceOpened(*ns);
 }
 
-void RegionRegistry::OpenListed(const Namespace& of, const std::vector<RegionId>& regions,
-                                const std::shared_ptr<StartProgress>& progress) {
-  for (const RegionId region : regions) {
-    {
-      absl::MutexLock lock(&progress->mutex);
-      ++progress->pending;
-    }
-    Find({of.id, region}, [progress](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
-      OpeningReport report;
-      if (actor.ok() && *actor != nullptr) report = (*actor)->log().Describe().opening;
-      {
-        absl::MutexLock lock(&progress->mutex);
-        StartSummary& summary = progress->summary;
-        if (!actor.ok()) {
-          const bool limited = HasReason(actor.status(), ErrorReason::kTooManyRegions);
-          ++(limited ? summary.not_opened : summary.broken);
-        } else if (*actor != nullptr) {
-          ++summary.regions;
-          summary.records += report.records_scanned;
-          summary.bytes += report.bytes_scanned;
-          summary.torn_tails += report.torn_tail_bytes > 0;
-          summary.quarantined += !report.damaged.empty();
-        }
+void RegionRegistry::NamespaceOpened(const Namespace& opened) {
+  environment_.background->Post([this, of = &opened] { ListRegionsOf(*of); });
+}
+
+void RegionRegistry::NamespaceFailed(const Namespace& failed, const absl::Status& why) {
+  environment_.events->OnNamespaceBroken(failed, why);
+  {
+    absl::MutexLock lock(&mutex_);
+    undecided_.erase(failed.id);
+  }
+  TellStarted();
+}
+
+void RegionRegistry::ListRegionsOf(const Namespace& of) {
+  const absl::StatusOr<std::vector<RegionId>> regions = of.engine->ListRegions();
+  // It is broken alone. Calls that name a region may well be served.
+  if (!regions.ok()) environment_.events->OnNamespaceBroken(of, regions.status());
+  {
+    absl::MutexLock lock(&mutex_);
+    undecided_.erase(of.id);
+    if (shutting_down_) return;
+    unlisted_.erase(of.id);
+    if (regions.ok()) {
+      for (const RegionId region : *regions) scan_queue_.push_back({of.id, region});
+      ScanNext();
+    } else {
+      unlisted_[of.id] = WithContext(regions.status(), "its regions cannot be listed");
+      if (MayPassByItself(regions.status())) {
+        const absl::Duration wait = options_.reopen.WaitAfter(relistings_of_[of.id]++);
+        relistings_.push_back({&of, environment_.clock->Now() + wait});
       }
-      progress->FinishOne();
+    }
+  }
+  TellStarted();
+}
+
+void RegionRegistry::RelistDue() {
+  std::vector<const Namespace*> due;
+  {
+    absl::MutexLock lock(&mutex_);
+    const absl::Duration now = environment_.clock->Now();
+    std::erase_if(relistings_, [&due, now](const Relisting& one) {
+      if (one.at <= now) due.push_back(one.of);
+      return one.at <= now;
     });
   }
+  for (const Namespace* of : due) NamespaceOpened(*of);
 }
+
+void RegionRegistry::ScanNext() {
+  while (scanning_ < options_.start_parallelism && !scan_queue_.empty()) {
+    const RegionKey key = scan_queue_.front();
+    scan_queue_.pop_front();
+    std::unique_ptr<Entry>& entry = entries_[key];
+    if (entry == nullptr && !HasFreePlace()) {
+      entries_.erase(key);
+      ++summary_.not_opened;
+      continue;
+    }
+    const bool is_new = entry == nullptr;
+    if (is_new) {
+      entry = std::make_unique<Entry>();
+      OpenInPlace(key, *entry);
+    }
+    if (entry->state == State::kOpen || entry->state == State::kBroken) {
+      AddToSummary(key);  // a call was faster
+      continue;
+    }
+    ++scanning_;
+    entry->waiting_finds.push_back(
+        [this, key](const absl::StatusOr<std::shared_ptr<RegionActor>>&) { FinishScan(key); });
+  }
+}
+
+void RegionRegistry::AddToSummary(const RegionKey& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;  // it went away again, or only its disk is full
+  const Entry& entry = *found->second;
+  if (entry.state == State::kBroken) {
+    ++summary_.broken;
+    return;
+  }
+  ++summary_.regions;
+  summary_.records += entry.records_scanned;
+  summary_.bytes += entry.bytes_scanned;
+  summary_.torn_tails += entry.had_torn_tail ? 1 : 0;
+  summary_.quarantined += entry.was_quarantined ? 1 : 0;
+}
+
+void RegionRegistry::FinishScan(const RegionKey& key) {
+  {
+    absl::MutexLock lock(&mutex_);
+    --scanning_;
+    AddToSummary(key);
+    if (!shutting_down_) ScanNext();
+  }
+  TellStarted();
+}
+
+void RegionRegistry::TellStarted() {
+  std::function<void(const StartSummary&)> done;
+  StartSummary summary;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (shutting_down_ || !undecided_.empty() || scanning_ > 0 || !scan_queue_.empty()) return;
+    done = std::exchange(on_started_, nullptr);
+    summary = summary_;
+  }
+  if (done) done(summary);
+}
+
+StartProgress RegionRegistry::start_progress() const {
+  absl::MutexLock lock(&mutex_);
+  return {.namespaces_to_open = undecided_.size(),
+          .regions_to_scan = scan_queue_.size() + static_cast<uint64_t>(scanning_),
+          .summary = summary_};
+}
+
+std::vector<std::pair<NamespaceId, absl::Status>> RegionRegistry::NamespaceFailures() const {
+  std::vector<std::pair<NamespaceId, absl::Status>> failures;
+  for (const Namespace* ns : namespaces_.All()) {
+    if (ns->late == nullptr || !ns->late->is_decided()) continue;
+    const absl::Status failure = ns->late->Failure();
+    if (!failure.ok()) failures.emplace_back(ns->id, failure);
+  }
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, status] : unlisted_) failures.emplace_back(id, status);
+  return failures;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The end
 
 void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
   std::vector<RegionKey> keys;
+  std::vector<Wakeups> unopened;
   {
     absl::MutexLock lock(&mutex_);
     shutting_down_ = true;
-    for (const auto& [key, entry] : entries_) keys.push_back(key);
+    scan_queue_.clear();
+    wants_place_.clear();
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      const auto current = it++;
+      const Namespace& in = NamespaceOf(current->first);
+      const bool waits_for_namespace =
+          current->second->state == State::kOpening && in.late != nullptr && !in.late->is_decided();
+      if (waits_for_namespace || current->second->waits_for_place) {
+        unopened.push_back(TakeWaiting(*current->second));
+        entries_.erase(current);
+      } else {
+        keys.push_back(current->first);
+      }
+    }
   }
+  for (Wakeups& wakeups : unopened) Wake(std::move(wakeups), ShuttingDown());
   struct Progress {
     absl::Mutex mutex;
     uint64_t pending ABSL_GUARDED_BY(mutex) = 0;
@@ -116,15 +205,20 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
   finish_one(absl::OkStatus());
 }
 
-void RegionRegistry::OnFailed(const RegionKey& key, const absl::Status& why) {
-  Statistics::Add(environment_.statistics->failed_regions, 1);
-  environment_.events->OnFailed(key, why);
+// ---------------------------------------------------------------------------------------------------
+// The clock
+
+void RegionRegistry::Tick() {
+  SyncDue();
+  RefuseWhatFoundNoRoom();
+  ReopenDue();
+  RelistDue();
 }
 
 void RegionRegistry::OnUnsynced(std::shared_ptr<RegionActor> actor) {
   const absl::Duration due = environment_.clock->Now() + actor->options().buffered_sync_interval;
   absl::MutexLock lock(&due_mutex_);
-  due_.push_back({std::move(actor), due});
+  due_.push_back({actor, due});
 }
 
 void RegionRegistry::SyncDue() {
@@ -138,14 +232,16 @@ void RegionRegistry::SyncDue() {
     now_due.assign(std::make_move_iterator(later), std::make_move_iterator(due_.end()));
     due_.erase(later, due_.end());
   }
-  for (const DueSync& sync : now_due) sync.actor->PostTimedSync();
+  for (const DueSync& sync : now_due) {
+    if (const auto actor = sync.actor.lock(); actor != nullptr) actor->PostTimedSync();
+  }
 }
 
 void RegionRegistry::OnUnnoted(std::shared_ptr<RegionActor> actor) {
   const absl::Duration due = environment_.clock->Now() + kIdleBeforeNote;
   const uint64_t activity = actor->activity();
   absl::MutexLock lock(&due_mutex_);
-  notes_.push_back({std::move(actor), activity, due});
+  notes_.push_back({actor, activity, due});
 }
 
 void RegionRegistry::NoteIdle() {
@@ -156,9 +252,11 @@ void RegionRegistry::NoteIdle() {
     const absl::Duration now = environment_.clock->Now();
     std::erase_if(notes_, [&](DueNote& note) {
       if (note.due > now) return false;
-      const uint64_t activity = note.actor->activity();
+      std::shared_ptr<RegionActor> actor = note.actor.lock();
+      if (actor == nullptr) return true;
+      const uint64_t activity = actor->activity();
       if (activity == note.activity) {
-        idle.push_back(std::move(note.actor));
+        idle.push_back(std::move(actor));
         return true;
       }
       note.activity = activity;

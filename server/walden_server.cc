@@ -2,7 +2,6 @@
 
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include <algorithm>
 #include <chrono>
@@ -30,6 +29,16 @@ int Workers(const ServerOptions& options) {
   return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+// Threads that open regions which calls wait for, while all others open regions for the start.
+constexpr int kOpenersForCalls = 2;
+
+// One for each namespace that is opened late, so that a slow one holds up no other.
+int NamespaceThreads(const NamespaceSet& namespaces) {
+  int late = 0;
+  for (const Namespace* ns : namespaces.All()) late += ns->late != nullptr ? 1 : 0;
+  return std::clamp(late, 1, 8);
+}
+
 // Of an append or put besides its payloads, at most: what each adds, and the other fields.
 uint64_t MaxRequestBytes(const ServiceLimits& limits) {
   constexpr uint64_t kPerPayload = 16;
@@ -50,8 +59,10 @@ void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& opt
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // Clients may ping as often as every ten seconds, to find out the same about us.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  // Clients ping to find out the same about the daemon.
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      static_cast<int>(absl::ToInt64Milliseconds(options.min_ping_interval)));
   // Reflection is the only synchronous service.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
@@ -115,10 +126,10 @@ std::unique_ptr<WaldenServer> WaldenServer::Make(const ServerOptions& options,
   return std::unique_ptr<WaldenServer>(new WaldenServer(options, std::move(namespaces), events));
 }
 
-absl::Status WaldenServer::Serve() {
-  absl::Status status = OpenRegions();
-  if (status.ok()) status = Listen();
-  return status;
+absl::Status WaldenServer::Serve(std::function<void()> ready) {
+  if (absl::Status status = Listen(); !status.ok()) return status;
+  OpenNamespaces(std::move(ready));
+  return absl::OkStatus();
 }
 
 WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
@@ -128,8 +139,10 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
       entry_memory_(options.entries),
       actor_threads_("actor", 2 * Workers(options)),
       reader_threads_("reader", Workers(options)),
-      background_threads_("opener", Workers(options)),
+      background_threads_("opener", Workers(options) + kOpenersForCalls),
       maintenance_thread_("verify", 1),
+      namespace_threads_("namespace", NamespaceThreads(namespaces)),
+      ending_thread_("ending", 1),
       connections_(options.max_connections, options.on_refused_connections) {
   live_calls_.set_max_calls(options.max_calls);
   tenants_.SetPolicy(options.tenants);
@@ -138,10 +151,15 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
                                         .background = &background_threads_,
                                         .statistics = &statistics_,
                                         .events = events == nullptr ? &no_events_ : events,
-                                        .entries = {&entry_memory_, &reader_threads_},
-                                        .disk = options.disk};
-  registry_ =
-      std::make_unique<RegionRegistry>(options.registry, std::move(namespaces), environment);
+                                        .entries = {&entry_memory_, &reader_threads_}};
+  RegistryOptions registry = options.registry;
+  registry.start_parallelism = Workers(options);
+  registry_ = std::make_unique<RegionRegistry>(registry, std::move(namespaces), environment);
+  opener_ = std::make_unique<NamespaceOpener>(
+      NamespaceOpener::Environment{.registry = registry_.get(),
+                                   .clock = Clock::Real(),
+                                   .executor = &namespace_threads_,
+                                   .policy = options.registry.reopen});
   retention_ = std::make_unique<RetentionKeeper>(
       RetentionKeeper::Environment{.registry = registry_.get(),
                                    .clock = Clock::Real(),
@@ -177,21 +195,23 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   entry_service_ = std::make_unique<EntryService>(context_);
   admin_service_ = std::make_unique<AdminService>(context_);
   ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
-    registry_->SyncDue();
+    registry_->Tick();
     registry_->NoteIdle();
+    opener_->Tick();
     context_.reader_budget->RefuseOverdue();
     if (audit_ != nullptr) audit_->Tick();
     tenants_.WakeWaiting();
     retention_->LookIfDue();
   });
-  if (options.disk != nullptr) {
-    disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
-  }
+  disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
 }
 
 // An error leaves what the last look found: whoever writes meets it, and tells it.
 void WaldenServer::LookAtDisk() {
-  (void)options_.disk->Sample();
+  if (options_.disk != nullptr) (void)options_.disk->Sample();
+  for (const Namespace* ns : registry_->namespaces().All()) {
+    if (ns->disk != nullptr) (void)ns->disk->Sample();
+  }
   if (disk_looks_++ % kLooksPerCount != 0) return;
   for (const Namespace* ns : registry_->namespaces().All()) {
     (void)ns->engine->CountDiskUsage();
@@ -201,16 +221,31 @@ void WaldenServer::LookAtDisk() {
 
 WaldenServer::~WaldenServer() {
   if (!stopped_) Stop(absl::ZeroDuration()).IgnoreError();
+  // What did not end in time ends now.
+  ending_.calls_gone.WaitForNotification();
+  ending_.closed.WaitForNotification();
+  if (registry_ != nullptr) Finish();
 }
 
-absl::Status WaldenServer::OpenRegions() {
-  std::promise<absl::StatusOr<StartSummary>> opened;
-  registry_->OpenAll(
-      [&opened](absl::StatusOr<StartSummary> summary) { opened.set_value(std::move(summary)); });
-  absl::StatusOr<StartSummary> summary = opened.get_future().get();
-  if (!summary.ok()) return summary.status();
-  start_summary_ = *summary;
-  return absl::OkStatus();
+void WaldenServer::OpenNamespaces(std::function<void()> ready) {
+  registry_->OpenAll([this](const StartSummary& summary) {
+    if (options_.on_regions_scanned) options_.on_regions_scanned(summary);
+  });
+  opener_->Start([this, ready = std::move(ready)] {
+    SetServing();
+    ready();
+  });
+}
+
+// Health is asked for the daemon as a whole (""), or by service.
+void WaldenServer::SetServing() {
+  absl::MutexLock lock(&health_mutex_);
+  if (health_ == nullptr) return;  // it is stopping
+  for (const char* const service :
+       {"", v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
+        v1::AdminService::service_full_name()}) {
+    health_->SetServingStatus(service, true);
+  }
 }
 
 // A unix socket stays plain: who may open its file is the file system's to say.
@@ -241,11 +276,10 @@ absl::Status WaldenServer::Listen() {
   }
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr) return StartError();
-  // Health is asked for the daemon as a whole (""), or by service.
-  for (const char* const service :
-       {v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
-        v1::AdminService::service_full_name()}) {
-    grpc_server_->GetHealthCheckService()->SetServingStatus(service, true);
+  {
+    absl::MutexLock lock(&health_mutex_);
+    health_ = grpc_server_->GetHealthCheckService();
+    health_->SetServingStatus(false);
   }
   return connections_.Start();
 }
@@ -272,34 +306,62 @@ absl::Status WaldenServer::Open(const std::string& address, grpc::ServerBuilder&
 
 absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   stopped_ = true;
-  if (grpc_server_ != nullptr) {
-    grpc_server_->GetHealthCheckService()->SetServingStatus(false);
-    absl::Time deadline = absl::Now() + drain_timeout;
-    live_calls_.Shutdown();
-    // gRPC closes a connection as soon as its last call has ended, and a client that is just
-    // sending then finds it broken before it has read what was answered. So answers get a moment's
-    // start. Afterwards gRPC would wait for idle clients to acknowledge the end: they get a moment,
-    // too.
-    if (live_calls_.AwaitNone(drain_timeout)) {
-      absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
-      deadline = std::min(deadline, absl::Now() + kGoodbye);
-    }
-    connections_.Stop();
-    grpc_server_->Shutdown(absl::ToChronoTime(deadline));
-    grpc_server_ = nullptr;  // waits for every call to be gone
+  opener_->Stop();
+  {
+    absl::MutexLock lock(&health_mutex_);
+    if (health_ != nullptr) health_->SetServingStatus(false);
+    health_ = nullptr;
+  }
+  if (grpc_server_ == nullptr) {
+    ending_.calls_gone.Notify();
+  } else {
+    EndCalls(drain_timeout);
   }
   ticker_ = nullptr;
   disk_ticker_ = nullptr;
-  std::promise<absl::Status> closed;
-  registry_->CloseAll([&closed](const absl::Status& status) { closed.set_value(status); });
-  const absl::Status status = closed.get_future().get();
+  // Whatever calls do: what was answered is synced.
+  registry_->CloseAll([this](const absl::Status& status) {
+    ending_.status = status;
+    ending_.closed.Notify();
+  });
+  if (!ending_.closed.WaitForNotificationWithTimeout(options_.stop_grace)) {
+    return absl::DeadlineExceededError("a region could not be closed in time");
+  }
+  if (!ending_.calls_gone.HasBeenNotified()) {
+    return absl::DeadlineExceededError("every region was closed, but calls did not end in time");
+  }
+  Finish();
+  return ending_.status;
+}
+
+void WaldenServer::EndCalls(absl::Duration drain_timeout) {
+  absl::Time deadline = absl::Now() + drain_timeout;
+  live_calls_.Shutdown();
+  // gRPC closes a connection as soon as its last call has ended, and a client that is just
+  // sending then finds it broken before it has read what was answered. So answers get a moment's
+  // start. Afterwards gRPC would wait for idle clients to acknowledge the end: they get a moment,
+  // too.
+  if (live_calls_.AwaitNone(drain_timeout)) {
+    absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
+    deadline = std::min(deadline, absl::Now() + kGoodbye);
+  }
+  // gRPC waits for every call to be gone, without end where it lacks threads or where one hangs.
+  ending_thread_.Post([this, deadline] {
+    connections_.Stop();
+    grpc_server_->Shutdown(absl::ToChronoTime(deadline));
+    grpc_server_ = nullptr;
+    ending_.calls_gone.Notify();
+  });
+  ending_.calls_gone.WaitForNotificationWithDeadline(deadline + options_.stop_grace);
+}
+
+void WaldenServer::Finish() {
   // What they run last may still look at the registry.
-  for (ThreadPool* pool :
-       {&maintenance_thread_, &reader_threads_, &actor_threads_, &background_threads_}) {
+  for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_,
+                           &actor_threads_, &background_threads_}) {
     pool->Stop();
   }
   LetGoOfRegions();
-  return status;
 }
 
 void WaldenServer::LetGoOfRegions() {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,11 +17,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "engine/disk_space.h"
 #include "server/connections/connection_acceptor.h"
 #include "server/followers.h"
 #include "server/live_calls.h"
+#include "server/namespace_opener.h"
 #include "server/namespaces.h"
 #include "server/region_registry.h"
 #include "server/retention/retention_keeper.h"
@@ -50,12 +54,15 @@ struct ServerOptions {
   TlsCertificates* tls = nullptr;         // null: TCP addresses do not speak TLS, like unix sockets
   AuditSink* audit = nullptr;
   bool reflection = true;
-  DiskSpace* disk = nullptr;     // outlives the server; null: no reserve
-  uint64_t max_connections = 0;  // as ConnectionAcceptor takes it
+  DiskSpace* disk = nullptr;  // of the data directory; outlives the server; null: not looked at
+  std::function<void(const StartSummary&)> on_regions_scanned;  // once; may be null
+  uint64_t max_connections = 0;                                 // as ConnectionAcceptor takes it
   ConnectionAcceptor::OnRefused on_refused_connections;
+  absl::Duration stop_grace = absl::Seconds(20);  // see Stop
   uint32_t max_streams_per_connection = 4096;
-  uint64_t max_calls = 0;                        // 0: as many as come
-  uint64_t receive_bytes = uint64_t{256} << 20;  // of messages that are not whole yet
+  absl::Duration min_ping_interval = absl::Seconds(1);  // of clients
+  uint64_t max_calls = 0;                               // 0: as many as come
+  uint64_t receive_bytes = uint64_t{256} << 20;         // of messages that are not whole yet
   Tenants::Policy tenants;
   std::map<NamespaceId, RetentionPolicies::Policy> retention;
   absl::Duration retention_interval = absl::Seconds(30);
@@ -72,21 +79,23 @@ class WaldenServer {
   static std::unique_ptr<WaldenServer> Make(const ServerOptions& options, NamespaceSet namespaces,
                                             RegionEvents* events);
 
-  // Opens every region of every namespace, then listens. Once, whoever looks meanwhile. Errors: a
-  // namespace cannot be listed; an address cannot be listened on.
-  absl::Status Serve();
+  // Listens, then opens namespaces and their regions behind the back of the calls. Once, whoever
+  // looks meanwhile. An error: an address cannot be listened on. `ready` is called once, on any
+  // thread, when every namespace is open or has failed; health says SERVING from then on.
+  absl::Status Serve(std::function<void()> ready = [] {});
 
   ~WaldenServer();  // stops at once if Stop was not called
 
   // Takes no new calls, answers what is under way, ends streams that would stay with SHUTTING_DOWN,
-  // cancels what is not done after `drain_timeout`; then syncs and closes every region. Returns the
-  // first error of a region's closing. At most once.
+  // cancels what is not done after `drain_timeout`; then syncs and closes every region, whether
+  // calls have ended or not. Returns the first error of a region's closing; DEADLINE_EXCEEDED if
+  // calls or regions have not ended `stop_grace` later, and then the destructor waits for them. At
+  // most once.
   absl::Status Stop(absl::Duration drain_timeout);
 
   // Identities or rights changed: ends what goes on without them. Any thread, until Stop.
   void AccessChanged() { live_calls_.AccessChanged(); }
 
-  const StartSummary& start_summary() const { return start_summary_; }
   // As in the options, with the ports that were found for port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }
   const Statistics& statistics() const { return statistics_; }
@@ -110,10 +119,13 @@ class WaldenServer {
  private:
   WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
 
-  absl::Status OpenRegions();
+  void OpenNamespaces(std::function<void()> ready);
+  void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
   void LookAtDisk();
   absl::Status Listen();
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
+  void EndCalls(absl::Duration drain_timeout);
+  void Finish();
   void LetGoOfRegions() ABSL_LOCKS_EXCLUDED(registry_mutex_);
   // Opens an address and lets connections to it come to gRPC once Listen starts that.
   absl::Status Open(const std::string& address, grpc::ServerBuilder& builder);
@@ -131,22 +143,34 @@ class WaldenServer {
   ThreadPool reader_threads_;
   ThreadPool background_threads_;
   ThreadPool maintenance_thread_;
+  ThreadPool namespace_threads_;
+  ThreadPool ending_thread_;  // there from the start: at the end the system may have none to give
   // Held, shared, by who looks from outside of calls.
   mutable absl::Mutex registry_mutex_;
   std::unique_ptr<RegionRegistry> registry_;
   std::unique_ptr<RetentionKeeper> retention_;
+  std::unique_ptr<NamespaceOpener> opener_;
   RpcContext context_;
-  StartSummary start_summary_;
   uint64_t disk_looks_ = 0;  // the disk ticker's
   std::unique_ptr<grpc::Service> wal_service_;
   std::unique_ptr<grpc::Service> entry_service_;
   std::unique_ptr<grpc::Service> admin_service_;
   ConnectionAcceptor connections_;
   std::unique_ptr<grpc::Server> grpc_server_;
+  absl::Mutex health_mutex_;
+  grpc::HealthCheckServiceInterface* health_ ABSL_GUARDED_BY(health_mutex_) = nullptr;
   std::vector<std::string> addresses_;
   std::unique_ptr<Ticker> ticker_;
   std::unique_ptr<Ticker> disk_ticker_;
   bool stopped_ = false;
+
+  // How far Stop has come.
+  struct Ending {
+    absl::Notification calls_gone;
+    absl::Status status;  // of closing the regions; set before `closed`
+    absl::Notification closed;
+  };
+  Ending ending_;
 };
 
 }  // namespace walden

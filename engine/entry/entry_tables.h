@@ -40,6 +40,12 @@ class EntryTables {
   // log.
   absl::StatusOr<std::shared_ptr<EntryTable>> Find(TableId table);
 
+  // Whether anything is held in memory that closing the region would lose.
+  bool HasTables() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return !tables_.empty();
+  }
+
   // Readers stop; nothing is loaded any more.
   void Abandon();
 
@@ -49,7 +55,7 @@ class EntryTables {
 
   const std::shared_ptr<const RegionLog> log_;
   const EntryEnvironment environment_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   absl::flat_hash_map<TableId, std::shared_ptr<EntryTable>> tables_ ABSL_GUARDED_BY(mutex_);
 };
 

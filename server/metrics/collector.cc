@@ -42,6 +42,7 @@ void Collector::AddServer(WaldenServer& server, MetricFamilies& families) const 
   AddBudgets(server, families);
   AddCallers(server, families);
   server.WithRegistry([&](const RegionRegistry& registry) {
+    AddStart(registry, families);
     AddRegions(registry, options_.max_regions, families);
     AddFollowers(registry, server.followers().All(), families);
     AddEngines(registry.namespaces(), families);

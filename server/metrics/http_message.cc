@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -19,6 +20,8 @@ absl::string_view ReasonPhrase(int code) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 421:
+      return "Misdirected Request";
     case 431:
       return "Request Header Fields Too Large";
     case 503:
@@ -28,6 +31,19 @@ absl::string_view ReasonPhrase(int code) {
     default:
       return "Internal Server Error";
   }
+}
+
+// The values of all Host headers.
+std::vector<absl::string_view> HostsOf(absl::string_view header) {
+  std::vector<absl::string_view> hosts;
+  for (absl::string_view line : absl::StrSplit(header, '\n')) {
+    const std::pair<absl::string_view, absl::string_view> field =
+        absl::StrSplit(line, absl::MaxSplits(':', 1));
+    if (absl::EqualsIgnoreCase(field.first, "host")) {
+      hosts.push_back(absl::StripAsciiWhitespace(field.second));
+    }
+  }
+  return hosts;
 }
 
 }  // namespace
@@ -55,11 +71,14 @@ std::optional<HttpRequest> ParseHttpRequest(absl::string_view header, HttpRespon
     return refuse(405, "only GET and HEAD are answered here");
   }
   if (!absl::StartsWith(words[1], "/")) return refuse(400, "the path must begin with a slash");
+  const std::vector<absl::string_view> hosts = HostsOf(header);
+  if (hosts.size() > 1) return refuse(400, "there is more than one Host header");
   const std::pair<absl::string_view, absl::string_view> target =
       absl::StrSplit(words[1], absl::MaxSplits('?', 1));
   return HttpRequest{.path = std::string(target.first),
                      .query = std::string(target.second),
-                     .head = words[0] == "HEAD"};
+                     .head = words[0] == "HEAD",
+                     .host = hosts.empty() ? "" : std::string(hosts[0])};
 }
 
 std::string FormatHttpResponse(const HttpResponse& response, bool head) {

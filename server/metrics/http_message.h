@@ -13,6 +13,7 @@ struct HttpRequest {
   std::string path;   // as it was sent: "/status.json"
   std::string query;  // what follows the question mark, as it was sent
   bool head = false;  // only the answer's headers are wanted
+  std::string host;   // of the Host header; empty without one
 };
 
 struct HttpResponse {
@@ -26,9 +27,9 @@ struct HttpResponse {
 // Whether `received` holds all of a request's header.
 bool IsWholeRequest(absl::string_view received);
 
-// Reads the header's first line; the other lines do not matter here. Nothing if that is refused:
-// then `refused` says with what, because it is no HTTP/1 request for a path (400), has another
-// method (405) or speaks another version (505).
+// Reads the header's first line and its Host; the other lines do not matter here. Nothing if the
+// request is refused: then `refused` says with what, because it is no HTTP/1 request for a path or
+// has several Hosts (400), has another method (405) or speaks another version (505).
 std::optional<HttpRequest> ParseHttpRequest(absl::string_view header, HttpResponse* refused);
 
 // As it is sent. The connection ends with it.

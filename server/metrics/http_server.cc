@@ -59,7 +59,9 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerOptions 
 }
 
 HttpServer::HttpServer(HttpServerOptions options, Routes routes)
-    : options_(std::move(options)), routes_(std::move(routes)) {}
+    : options_(std::move(options)),
+      host_names_(options_.listen, options_.hosts),
+      routes_(std::move(routes)) {}
 
 HttpServer::~HttpServer() {
   {
@@ -227,6 +229,13 @@ bool HttpServer::Handle(uint64_t id, Connection& connection) {
   HttpResponse refused;
   std::optional<HttpRequest> request = ParseHttpRequest(connection.received, &refused);
   if (!request.has_value()) return Respond(connection, FormatHttpResponse(refused, /*head=*/false));
+  if (!host_names_.Allows(request->host)) {
+    return Respond(connection,
+                   FormatHttpResponse(Plain(421,
+                                            "this name is not one of this daemon's: ask by IP "
+                                            "address, or add the name to metrics.hosts"),
+                                      request->head));
+  }
   const auto route = routes_.find(request->path);
   if (route == routes_.end()) {
     return Respond(connection,

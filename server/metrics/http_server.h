@@ -21,12 +21,14 @@
 #include "absl/time/time.h"
 #include "server/connections/descriptor.h"
 #include "server/connections/listening_socket.h"
+#include "server/metrics/host_names.h"
 #include "server/metrics/http_message.h"
 
 namespace walden {
 
 struct HttpServerOptions {
   std::vector<std::string> listen;  // host:port or [v6]:port; port 0 takes a free one
+  std::vector<std::string> hosts;   // names that requests may use, beside those of HostNames
   size_t max_connections = 64;
   size_t max_request_bytes = size_t{8} << 10;           // beyond it: 431
   absl::Duration request_timeout = absl::Seconds(5);    // from connecting to the whole request
@@ -102,6 +104,7 @@ class HttpServer {
   void Wake();
 
   const HttpServerOptions options_;
+  const HostNames host_names_;
   const Routes routes_;
   std::vector<std::unique_ptr<ListeningSocket>> listeners_;
   std::vector<std::string> addresses_;

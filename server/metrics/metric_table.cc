@@ -11,8 +11,16 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
     {Metric::kBuildInfo, "walden_build_info", Kind::kGauge, "version, compiler",
      "Always 1; what was built is in the labels."},
     {Metric::kReady, "walden_ready", Kind::kGauge, "",
-     "1 while calls are served, 0 while regions are opened or the daemon shuts down: what /readyz "
-     "says."},
+     "1 while calls are served, 0 while namespaces are opened or the daemon shuts down: what "
+     "/readyz says."},
+    {Metric::kNamespaceOpen, "walden_namespace_open", Kind::kGauge, "namespace",
+     "1 if the namespace is served; 0 while it is being opened, or if it cannot be opened or its "
+     "regions cannot be listed: /readyz says why."},
+    {Metric::kUnconfiguredNamespaces, "walden_unconfigured_namespaces", Kind::kGauge, "",
+     "Directories below data_dir that hold data and belong to no namespace of the configuration."},
+    {Metric::kRegionsToScan, "walden_regions_to_scan", Kind::kGauge, "",
+     "Regions that were found at the start and are still to be opened. A call that names one opens "
+     "it at once."},
     {Metric::kProcessCpu, "process_cpu_seconds_total", Kind::kCounter, "",
      "Processor time, user and system."},
     {Metric::kProcessResident, "process_resident_memory_bytes", Kind::kGauge, "",

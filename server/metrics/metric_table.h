@@ -17,6 +17,9 @@ enum class Metric {
   // The daemon
   kBuildInfo,
   kReady,
+  kNamespaceOpen,
+  kUnconfiguredNamespaces,
+  kRegionsToScan,
   kProcessCpu,
   kProcessResident,
   kProcessVirtual,

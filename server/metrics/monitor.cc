@@ -9,17 +9,56 @@
 namespace walden {
 
 Monitor::Monitor(const MonitorOptions& options)
-    : collector_(options.collector, &readiness_),
+    : http_options_(options.http),
+      collector_(options.collector, &readiness_),
       pages_(options.collector.data_directory, &readiness_) {}
 
-absl::StatusOr<std::unique_ptr<Monitor>> Monitor::Start(const MonitorOptions& options) {
-  std::unique_ptr<Monitor> monitor(new Monitor(options));
-  if (options.http.listen.empty()) return monitor;
-  absl::StatusOr<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(options.http, monitor->Routes());
+absl::Status Monitor::Listen() {
+  if (http_options_.listen.empty() || !addresses().empty()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<HttpServer>> http = HttpServer::Start(http_options_, Routes());
   if (!http.ok()) return http.status();
-  monitor->http_ = *std::move(http);
-  return monitor;
+  absl::MutexLock lock(&mutex_);
+  http_ = *std::move(http);
+  return absl::OkStatus();
+}
+
+void Monitor::Attach(const Collector::Sources& sources) {
+  collector_.Attach(sources);
+  pages_.Attach(sources.server, sources.disk);
+  absl::MutexLock lock(&mutex_);
+  server_ = sources.server;
+}
+
+HttpResponse Monitor::Ready() const {
+  HttpResponse response{.code = readiness_.ready() ? 200 : 503,
+                        .body = absl::StrCat(readiness_.text(), "\n")};
+  const WaldenServer* server = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    server = server_;
+  }
+  if (server == nullptr) return response;
+  server->WithRegistry([&response](const RegionRegistry& registry) {
+    const NamespaceSet& namespaces = registry.namespaces();
+    for (const auto& [id, why] : registry.NamespaceFailures()) {
+      absl::StrAppend(&response.body, "namespace ", namespaces.Find(id)->name,
+                      " is not served: ", why.message(), "\n");
+    }
+    const StartProgress progress = registry.start_progress();
+    if (progress.namespaces_to_open > 0) {
+      absl::StrAppend(&response.body, progress.namespaces_to_open,
+                      " namespaces are still being opened\n");
+    }
+    if (progress.regions_to_scan > 0) {
+      absl::StrAppend(&response.body, progress.regions_to_scan,
+                      " regions are still to be scanned\n");
+    }
+    for (const std::string& name : namespaces.unconfigured()) {
+      absl::StrAppend(&response.body, "directory ", name,
+                      " holds data of a namespace that is not configured\n");
+    }
+  });
+  return response;
 }
 
 HttpServer::Routes Monitor::Routes() {
@@ -35,13 +74,11 @@ HttpServer::Routes Monitor::Routes() {
             },
             HttpServer::Speed::kSlow}},
           {"/healthz", {[](const HttpRequest&) { return HttpResponse{.body = "alive\n"}; }}},
-          {"/readyz", {[this](const HttpRequest&) {
-             return HttpResponse{.code = readiness_.ready() ? 200 : 503,
-                                 .body = absl::StrCat(readiness_.text(), "\n")};
-           }}}};
+          {"/readyz", {[this](const HttpRequest&) { return Ready(); }}}};
 }
 
 std::vector<std::string> Monitor::addresses() const {
+  absl::MutexLock lock(&mutex_);
   return http_ == nullptr ? std::vector<std::string>() : http_->addresses();
 }
 

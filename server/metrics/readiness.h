@@ -19,7 +19,7 @@ class Readiness {
   absl::string_view text() const {
     switch (state()) {
       case State::kOpening:
-        return "opening regions";
+        return "opening namespaces";
       case State::kServing:
         return "ready";
       case State::kShuttingDown:

@@ -205,6 +205,20 @@ void AddRocksdb(absl::string_view space, const RocksdbUsage& usage, MetricFamili
 
 }  // namespace
 
+void AddStart(const RegionRegistry& registry, MetricFamilies& families) {
+  const NamespaceSet& namespaces = registry.namespaces();
+  const auto failures = registry.NamespaceFailures();
+  for (const Namespace* space : namespaces.All()) {
+    const bool failed = std::any_of(failures.begin(), failures.end(), [space](const auto& failure) {
+      return failure.first == space->id;
+    });
+    const bool open = !failed && (space->late == nullptr || space->late->is_open());
+    families.Add(Metric::kNamespaceOpen, {{"namespace", space->name}}, open ? 1 : 0);
+  }
+  families.Add(Metric::kUnconfiguredNamespaces, Number(namespaces.unconfigured().size()));
+  families.Add(Metric::kRegionsToScan, Number(registry.start_progress().regions_to_scan));
+}
+
 void AddEngines(const NamespaceSet& namespaces, MetricFamilies& families) {
   for (const Namespace* space : namespaces.All()) {
     const EngineStatistics& statistics = *space->statistics;

@@ -17,6 +17,9 @@ void AddRegions(const RegionRegistry& registry, size_t max_regions, MetricFamili
 void AddFollowers(const RegionRegistry& registry, const std::vector<Followers::Look>& followers,
                   MetricFamilies& families);
 
+// How far the start has come: namespaces that are open, regions to scan.
+void AddStart(const RegionRegistry& registry, MetricFamilies& families);
+
 // What each namespace's engine did and holds beside its regions.
 void AddEngines(const NamespaceSet& namespaces, MetricFamilies& families);
 

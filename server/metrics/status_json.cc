@@ -164,6 +164,13 @@ Json LatencyJson(const Statistics& statistics) {
   return {{"bounds_seconds", std::move(bounds)}, {"counts", nanos.counts}};
 }
 
+Json StartJson(const RegionRegistry& registry) {
+  const StartProgress progress = registry.start_progress();
+  return {{"namespaces_to_open", progress.namespaces_to_open},
+          {"regions_to_scan", progress.regions_to_scan},
+          {"unconfigured", registry.namespaces().unconfigured()}};
+}
+
 Json LevelsJson(const RpcContext& context) {
   const MemoryBudget& mailbox = context.registry->mailbox_budget();
   const MemoryBudget& entries = context.entry_memory->pages();
@@ -269,6 +276,7 @@ std::string StatusJson::Make(const std::optional<RegionKey>& selected) {
                {"uptime_seconds", absl::ToDoubleSeconds(now - context_.started)},
                {"ready", ready.ok()},
                {"not_ready_because", std::string(ready.message())},
+               {"start", StartJson(*context_.registry)},
                {"counters", CountersJson(*context_.statistics)},
                {"append_latency", LatencyJson(*context_.statistics)},
                {"levels", LevelsJson(context_)},

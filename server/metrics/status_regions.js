@@ -254,7 +254,8 @@ function show(answer) {
   data = answer;
   setText($('version'), data.version);
   setText($('uptime'), duration(data.uptime_seconds));
-  setText($('ready'), data.ready ? 'ready' : 'not ready' + (data.not_ready_because ? ': ' + data.not_ready_because : ''));
+  const left = data.start.regions_to_scan;
+  setText($('ready'), data.ready ? (left ? 'ready, ' + left + ' regions to scan' : 'ready') : 'not ready' + (data.not_ready_because ? ': ' + data.not_ready_because : ''));
   setClass($('ready'), 'pill ' + (data.ready ? 'good' : 'bad'));
   showTraffic(data);
   showGauges(data);

@@ -38,7 +38,8 @@ def status(**changes):
                 "syncs", "read_records", "read_bytes")
     return {
         "format": 1, "version": "0.1.0", "time_unix_millis": 1790000000000, "uptime_seconds": 100.0,
-        "ready": True, "not_ready_because": "", "counters": dict.fromkeys(counters, 0),
+        "ready": True, "not_ready_because": "",
+        "start": {"namespaces_to_open": 0, "regions_to_scan": 0, "unconfigured": []}, "counters": dict.fromkeys(counters, 0),
         "append_latency": {"bounds_seconds": [0.001, 0.01, 0.1], "counts": [0, 0, 0, 0]},
         "levels": {"mailbox": level, "readers": {**level, "open": 0}, "entries": level,
                    "regions": {"used": 0, "limit": 4096}},

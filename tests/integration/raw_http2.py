@@ -48,6 +48,10 @@ class RawHttp2:
         self._flush()
         return stream
 
+    def ping(self):
+        self.connection.ping(b"walden..")
+        self._flush()
+
     def send_empty_message(self, stream):
         """A whole message without a field, and the end of the stream."""
         self.connection.send_data(stream, framed(b""), end_stream=True)

@@ -1,6 +1,7 @@
 """Configuration from outside: what is refused, how the refusal reads, and what is in force."""
 
 import pathlib
+import socket
 import tempfile
 import unittest
 
@@ -39,6 +40,34 @@ class CheckConfigTest(ConfigurationTestCase):
     def test_no_file_at_all_is_accepted(self):
         self.assertEqual(run_waldend("--check-config", cwd=self.folder).returncode, 0)
         self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_what_a_start_on_this_machine_would_refuse_is_refused(self):
+        missing = self.folder / "missing"
+        for text, *expected in (
+            (f"listen: ['unix:{missing}/walden.sock']", "listen[0]", "No such file or directory"),
+            ("listen: ['no-such-name.invalid:7070']\nsecurity: {allow_insecure_network: true}",
+             "listen[0]", "no-such-name.invalid"),
+            ("listen: ['192.0.2.1:7070']\nsecurity: {allow_insecure_network: true}",
+             "listen[0]", "Cannot assign requested address"),
+            (f"data_dir: {self.file}/data", "data_dir", "Not a directory"),
+            (f"security: {{tls: {{certificate_file: {missing}, key_file: {missing}}}}}",
+             "certificate_file", str(missing)),
+            (f"security: {{identities_file: {missing}}}", "identities_file", str(missing)),
+        ):
+            with self.subTest(text):
+                self.assert_refused_config(text + "\n", *expected)
+
+    def test_a_metrics_address_that_a_start_would_go_on_without_is_a_warning(self):
+        result = self.check("metrics: {listen: ['no-such-name.invalid:7071']}\n")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("metrics.listen[0]", result.stderr.decode())
+
+    def test_the_address_of_a_running_daemon_is_accepted(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            self.assertEqual(self.check(f"listen: ['127.0.0.1:{port}']\n").returncode, 0)
 
     def test_an_unknown_key_names_file_line_and_the_nearest_known_one(self):
         self.assert_refused_config(

@@ -108,11 +108,18 @@ class ConfigurationTest(WaldenTestCase):
         self.secrets = Secrets(self.folder)
 
     def check(self, config, environment=None):
-        """What `waldend --check-config` says of it."""
+        """What `waldend --check-config` says of it, with this test's folder for the directories of
+        sockets and data."""
         file = self.folder / "waldend.yaml"
-        file.write_text(yaml.safe_dump(self.secrets.in_place_of(config)))
+        file.write_text(self._here(yaml.safe_dump(self.secrets.in_place_of(config))))
+        variables = self.secrets.in_place_of(environment or {})
         return run_waldend("--check-config", "--config", file,
-                           environment=self.secrets.in_place_of(environment or {}))
+                           environment={name: self._here(value) for name, value in variables.items()})
+
+    def _here(self, text):
+        for elsewhere in ("/run/walden", "/var/lib/walden"):
+            text = text.replace(elsewhere, str(self.folder))
+        return text
 
     def assert_good(self, config, environment=None):
         checked = self.check(config, environment)

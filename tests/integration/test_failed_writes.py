@@ -1,4 +1,5 @@
-"""A write that fails: the region stops acknowledging for good, until it is reopened; nothing else does.
+"""A write that fails: the region stops acknowledging until it is reopened, by somebody or by itself; nothing
+else does.
 
 The daemon runs under a file size limit that is lowered to where its log has arrived: the next write is
 cut there and fails with EFBIG, as one to a bad disk fails with EIO.
@@ -15,9 +16,11 @@ FAILED, HEALTHY = 1, 2
 BATCH = [b"record %d of the batch that fails " % i + bytes([i]) * 500 for i in range(10)]
 
 
-class FailedWriteTest(WaldenTestCase):
+class FailedWriteTestCase(WaldenTestCase):
+    RECOVERY = {"reopen_attempts": 0}
+
     def setUp(self):
-        self.daemon = self.new_daemon(small_segments())
+        self.daemon = self.new_daemon({**small_segments(), "recovery": self.RECOVERY})
         self.daemon.fails_past_file_size = True
         self.daemon.start()
         self.client = self.new_client(self.daemon)
@@ -39,6 +42,31 @@ class FailedWriteTest(WaldenTestCase):
         (info,) = [r for r in self.client.list_regions() if r.region_id == region]
         return info.state
 
+    def assert_batch_is_whole_or_absent(self, client):
+        rest = client.read(FAILED, 1).records[len(self.records) :]
+        self.assertIn([payload for _, payload in rest], ([], BATCH))
+
+
+class ReopenTest(FailedWriteTestCase):
+    RECOVERY = {"reopen_backoff": "20ms"}
+
+    def test_the_region_comes_back_by_itself_with_everything_acknowledged(self):
+        self.check_refusal(self.fail_a_write(), Code.FAILED_PRECONDITION, "REGION_FAILED")
+
+        def is_served():
+            try:
+                return self.client.append(FAILED, 1, [b"after"])
+            except WaldenError as error:
+                self.check_refusal(error, Code.FAILED_PRECONDITION, "REGION_FAILED")
+
+        self.eventually(is_served, "the region is opened again")
+        records = self.client.read(FAILED, 1).records
+        self.assertEqual(records[: len(self.records)], self.records)
+        self.assertEqual(records[-1][1], b"after")
+        self.assertIn("region will be reopened", self.daemon.log_text())
+
+
+class FailedWriteTest(FailedWriteTestCase):
     def test_the_region_refuses_appends_for_good_though_the_disk_is_well_again(self):
         self.check_refusal(self.fail_a_write(), Code.FAILED_PRECONDITION, "REGION_FAILED")
         for _ in range(5):
@@ -67,10 +95,6 @@ class FailedWriteTest(WaldenTestCase):
         answers = dict(stream.answers())
         self.check_refusal(answers[refused], Code.FAILED_PRECONDITION, "REGION_FAILED")
         self.assertTrue(answers[good].durable)
-
-    def assert_batch_is_whole_or_absent(self, client):
-        rest = client.read(FAILED, 1).records[len(self.records) :]
-        self.assertIn([payload for _, payload in rest], ([], BATCH))
 
     def test_closing_brings_the_region_back_with_everything_acknowledged(self):
         self.fail_a_write()

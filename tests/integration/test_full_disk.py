@@ -209,6 +209,20 @@ class DiskReserveTest(SmallDiskTestCase):
         self.assertEqual(self.client.read(1, 1).records, [])
 
 
+class SmallerThanTheDefaultsTest(SmallDiskTestCase):
+    """The segments of the defaults, 64 MiB, on a disk of 12 MiB."""
+
+    config = {}
+
+    def test_the_start_says_that_no_segment_fits_with_the_numbers(self):
+        self.eventually(lambda: "takes no new region" in self.daemon.log_text(), "it is said")
+        line = next(l for l in self.daemon.log_text().splitlines() if "takes no new region" in l)
+        self.assertIn(str(64 << 20), line)
+        with self.assertRaises(WaldenError) as refused:
+            self.client.append(1, 1, [b"x"])
+        self.assertEqual(refused.exception.code, Code.RESOURCE_EXHAUSTED)
+
+
 class StartOnFullDiskTest(SmallDiskTestCase):
     """Without a reserve the disk fills to its last byte, and the next start finds it so."""
 

@@ -44,6 +44,28 @@ class HostileHttp2Test(GuardedTestCase):
         self.assertLess(daemon.peak_resident_bytes(), 200 * MIB)
         self.assert_served(daemon)
 
+    def ping_while_following(self, daemon, interval, pings):
+        """Whether a connection with an idle follower outlives that many pings."""
+        self.client_with(daemon).append(1, 1, [b"x"])
+        peer = self.connect(daemon)
+        stream = peer.call("WalService/Read")
+        request = wal_pb2.ReadRequest(region_id=1, table_id=1, follow=True)
+        peer.connection.send_data(stream, framed(request.SerializeToString()), end_stream=True)
+        for _ in range(pings):
+            if not peer.closed:
+                peer.ping()
+                peer.pump(interval)
+        return not peer.closed and stream not in peer.ended
+
+    def test_a_client_may_ping_every_second(self):
+        daemon = self.start()
+        self.assertTrue(self.ping_while_following(daemon, interval=1.2, pings=6))
+
+    def test_a_client_that_pings_more_often_than_is_configured_loses_its_connection(self):
+        daemon = self.start(min_ping_interval="1m")
+        self.assertFalse(self.ping_while_following(daemon, interval=0.1, pings=20))
+        self.assert_served(daemon)
+
     def test_messages_that_never_end_fill_no_memory(self):
         token = self.token()
         daemon = self.guarded_daemon(

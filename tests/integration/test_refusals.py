@@ -230,18 +230,39 @@ class ConditionTest(SharedDaemonTestCase):
 
 
 class RegionLimitTest(WaldenTestCase):
-    def test_too_many_open_regions_are_refused_until_one_is_closed(self):
-        daemon = self.new_daemon({"limits": {"max_open_regions": 4}})
-        daemon.start()
-        client = self.new_client(daemon)
+    def setUp(self):
+        self.daemon = self.new_daemon({"limits": {"max_open_regions": 4}})
+        self.daemon.start()
+        self.client = self.new_client(self.daemon)
+
+    def test_idle_regions_are_closed_for_those_that_are_wanted(self):
+        for turn in range(1, 4):
+            for region in range(1, 11):
+                self.client.append(region, 1, [b"of turn %d" % turn])
+        self.assertEqual(self.daemon.metrics()['walden_regions{namespace="default",state="open"}'], 4)
+        for region in range(1, 11):
+            self.assertEqual(len(self.client.read(region, 1).records), 3)
+
+    def test_regions_that_are_followed_are_not_closed_and_more_are_refused(self):
+        followers = []
         for region in range(1, 5):
-            client.append(region, 1, [b"x"])
+            self.client.append(region, 1, [b"x"])
+            followers.append(self.client.open_read(region, 1, follow=True))
+            next(iter(followers[-1]))
         with self.assert_refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_REGIONS", limit=4):
-            client.append(5, 1, [b"x"])
-        client.append(1, 1, [b"y"])
-        client.close_region(1)
-        client.append(5, 1, [b"x"])
-        self.assertEqual(client.read(5, 1).records, [(1, b"x")])
+            self.client.append(5, 1, [b"x"])
+        self.client.append(1, 1, [b"y"])
+        followers[1].cancel()
+
+        def is_served():
+            try:
+                return self.client.append(5, 1, [b"x"])
+            except WaldenError:
+                return None
+
+        self.eventually(is_served, "the region that nobody follows any more makes room")
+        for follower in followers:
+            follower.cancel()
 
 
 class MailboxTest(WaldenTestCase):

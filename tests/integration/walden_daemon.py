@@ -185,12 +185,24 @@ class Daemon:
                 restore_signals=not self.fails_past_file_size,
             )
 
-    def start(self):
-        """Starts the daemon and waits until it serves. Returns the seconds that took."""
+    def start(self, scanned=True):
+        """Starts the daemon and waits until it serves and, unless `scanned` is False, has looked at
+        every region. Returns the seconds that took."""
         begin = time.monotonic()
+        self._log_begin = self.log.stat().st_size if self.log.exists() else 0
         self.spawn()
         self.wait_ready()
+        if scanned:
+            self._wait_scanned()
         return time.monotonic() - begin
+
+    def _wait_scanned(self, timeout=START_TIMEOUT_SECONDS):
+        deadline = time.monotonic() + timeout
+        while b"every region was scanned" not in self.log.read_bytes()[self._log_begin :]:
+            self._check_alive()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"regions are not scanned after {timeout} s\n{self.log_text()}")
+            time.sleep(_POLL_SECONDS)
 
     def wait_ready(self, timeout=START_TIMEOUT_SECONDS):
         """Waits until grpc.health.v1 says SERVING."""

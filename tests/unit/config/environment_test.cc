@@ -1,8 +1,10 @@
 #include <cstdlib>
 #include <set>
 
+#include "absl/strings/str_join.h"
 #include "config/fields.h"
 #include "config/print.h"
+#include "config/service_links.h"
 #include "tests/unit/config/config_testing.h"
 
 namespace walden {
@@ -39,7 +41,7 @@ TEST(Environment, SetsEveryFieldOutsideOfNamespaces) {
   for (const Field<Config>& field : RootFields()) {
     const std::string name = EnvironmentName(field.key);
     EXPECT_TRUE(names.insert(name).second) << name << " stands for two fields";
-    const std::string value = field.get(Config{}).front();
+    const std::string value = absl::StrJoin(field.get(Config{}), ",");
     const LoadedConfig loaded = MustLoad("", {{name, value}});
     EXPECT_EQ(loaded.config, Config{}) << name;
     EXPECT_EQ(loaded.origins.at(field.key), name);
@@ -81,9 +83,8 @@ TEST(Environment, UnknownVariablesAreRefused) {
 
 TEST(Environment, OfTheProcessLeavesOutWhatOthersUse) {
   const std::vector<std::string> others = {
-      "WALDEN_ADDRESS",      "WALDEN_CONFIG",        "WALDEN_PORT",   "WALDEN_PORT_7070_TCP_ADDR",
-      "WALDEN_SERVICE_HOST", "WALDEN_TEST_BINARIES", "WALDEN_TLS_CA", "WALDEN_TLS_SERVER_NAME",
-      "WALDEN_TOKEN_FILE"};
+      "WALDEN_ADDRESS",       "WALDEN_CONFIG", "WALDEN_PORT_7070_TCP_ADDR", "WALDEN_SERVICE_HOST",
+      "WALDEN_TEST_BINARIES", "WALDEN_TLS_CA", "WALDEN_TLS_SERVER_NAME",    "WALDEN_TOKEN_FILE"};
   for (const std::string& name : others) setenv(name.c_str(), "x", 1);
   setenv("WALDEN_DATA_DIR", "/a=b", 1);
   setenv("WALDEN_UNKNOWN", "x", 1);
@@ -97,6 +98,40 @@ TEST(Environment, OfTheProcessLeavesOutWhatOthersUse) {
   EXPECT_EQ(environment.at("WALDEN_DATA_DIR"), "/a=b");
   EXPECT_THAT(environment, Contains(Key("WALDEN_UNKNOWN")));
   EXPECT_THAT(environment, Not(Contains(Key("PATH"))));
+}
+
+// What Kubernetes sets for one service with one port.
+Environment ServiceLinks(const std::string& service) {
+  const std::string port = service + "_PORT_7071_TCP";
+  return {{service + "_SERVICE_HOST", "10.96.0.1"},
+          {service + "_SERVICE_PORT", "7071"},
+          {service + "_SERVICE_PORT_HTTP", "7071"},
+          {service + "_PORT", "tcp://10.96.0.1:7071"},
+          {port, "tcp://10.96.0.1:7071"},
+          {port + "_PROTO", "tcp"},
+          {port + "_PORT", "7071"},
+          {port + "_ADDR", "10.96.0.1"}};
+}
+
+TEST(Environment, OfTheProcessLeavesOutTheServiceLinksOfKubernetesWhateverTheServiceIsCalled) {
+  for (const std::string service :
+       {"WALDEN", "WALDEN_METRICS", "WALDEN_HEADLESS", "WALDEN_0", "WALDEN_MY_LOG"}) {
+    const Environment links = ServiceLinks(service);
+    for (const auto& [name, value] : links) setenv(name.c_str(), value.c_str(), 1);
+    const Environment environment = WaldenEnvironment();
+    for (const auto& [name, value] : links) {
+      unsetenv(name.c_str());
+      EXPECT_THAT(environment, Not(Contains(Key(name))));
+    }
+  }
+}
+
+TEST(Environment, NoSettingHasTheShapeOfAServiceLink) {
+  for (const Field<Config>& field : RootFields()) {
+    EXPECT_FALSE(IsServiceLink(EnvironmentName(field.key), "7071")) << field.key;
+  }
+  EXPECT_FALSE(IsServiceLink("WALDEN_METRICS_PORT", "7071")) << "somebody meant a setting";
+  EXPECT_FALSE(IsServiceLink("WALDEN_PORT_LISTEN_TCP", "7071"));
 }
 
 }  // namespace

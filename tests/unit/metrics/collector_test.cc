@@ -171,29 +171,29 @@ TEST_F(CollectorTest, AfterTheServersStopItsCountersStayAndItsRegionsAreGone) {
 TEST_F(CollectorTest, TheMonitorServesMetricsHealthAndReadiness) {
   MonitorOptions options;
   options.http.listen = {"127.0.0.1:0"};
-  auto monitor = Monitor::Start(options);
-  ASSERT_TRUE(monitor.ok()) << monitor.status();
-  const std::string at = (*monitor)->addresses()[0];
+  auto monitor = std::make_unique<Monitor>(options);
+  ASSERT_TRUE(monitor->Listen().ok());
+  const std::string at = monitor->addresses()[0];
   EXPECT_THAT(HttpGet(at, "/healthz"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(HttpGet(at, "/readyz"),
-              AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\nopening regions\n")));
+              AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\nopening namespaces\n")));
   EXPECT_THAT(HttpGet(at, "/metrics"), HasSubstr("\nwalden_ready 0\n"));
-  (*monitor)->Attach({.server = server_.get()});
-  (*monitor)->readiness().Set(Readiness::State::kServing);
+  monitor->Attach({.server = server_.get()});
+  monitor->readiness().Set(Readiness::State::kServing);
   EXPECT_THAT(HttpGet(at, "/readyz"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(HttpGet(at, "/metrics"),
               AllOf(HasSubstr("\nwalden_ready 1\n"), HasSubstr("\nwalden_open_readers 0\n"),
                     HasSubstr("Content-Type: text/plain; version=0.0.4")));
-  (*monitor)->readiness().Set(Readiness::State::kShuttingDown);
+  monitor->readiness().Set(Readiness::State::kShuttingDown);
   EXPECT_THAT(HttpGet(at, "/healthz"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(HttpGet(at, "/readyz"),
               AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\nshutting down\n")));
 }
 
 TEST(Monitor, WithoutAnAddressNothingIsServed) {
-  const auto monitor = Monitor::Start({});
-  ASSERT_TRUE(monitor.ok()) << monitor.status();
-  EXPECT_TRUE((*monitor)->addresses().empty());
+  const auto monitor = std::make_unique<Monitor>(MonitorOptions{});
+  ASSERT_TRUE(monitor->Listen().ok());
+  EXPECT_TRUE(monitor->addresses().empty());
 }
 
 TEST(Histogram, ABoundCountsWhatIsAtMostItself) {

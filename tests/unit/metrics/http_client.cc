@@ -50,7 +50,7 @@ std::string HttpClient::ReadAll() {
 
 std::string HttpGet(const std::string& address, absl::string_view path) {
   HttpClient client(address);
-  client.Send(absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: walden\r\n\r\n"));
+  client.Send(absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
   return client.ReadAll();
 }
 

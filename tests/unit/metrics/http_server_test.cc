@@ -97,6 +97,26 @@ TEST_F(HttpServerTest, WhatIsNoRequestIsRefused) {
   EXPECT_THAT(Answer("\x16\x03\x01\x02\n\n"), StartsWith("HTTP/1.1 400 "));
 }
 
+TEST_F(HttpServerTest, OnlyNamesOfThisDaemonAreAnswered) {
+  options_.hosts = {"walden.example"};
+  Start();
+  const auto ask = [this](absl::string_view host) {
+    return Answer(absl::StrCat("GET /quick HTTP/1.1\r\nHost: ", host, "\r\n\r\n"));
+  };
+  for (const char* const host :
+       {"127.0.0.1:7071", "10.1.2.3:7071", "192.0.2.7", "[::1]:7071", "[2001:db8::1]", "localhost",
+        "LocalHost:80", "walden.localhost", "walden.example:7071", "Walden.Example."}) {
+    EXPECT_THAT(ask(host), StartsWith("HTTP/1.1 200 ")) << host;
+  }
+  for (const char* const host : {"attacker.example", "attacker.example:7071", "127.0.0.1.nip.io",
+                                 "localhost.attacker.example", "xwalden.example", "-"}) {
+    EXPECT_THAT(ask(host), AllOf(StartsWith("HTTP/1.1 421 "), HasSubstr("metrics.hosts"))) << host;
+  }
+  EXPECT_THAT(Answer("GET /quick HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Answer("GET /quick HTTP/1.1\r\nHost: 127.0.0.1\r\nhost: attacker.example\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
+}
+
 TEST_F(HttpServerTest, ARequestMayComeInPieces) {
   Start();
   HttpClient client(address());

@@ -110,7 +110,7 @@ TEST_F(ConnectionsTest, ACheckFindsWhatOpeningWouldRefuseAndLeavesNothingBehind)
   EXPECT_TRUE(ListeningSocket::Check(UnixAddress()).ok());
   EXPECT_FALSE(std::filesystem::exists(UnixPath()));
   EXPECT_TRUE(ListeningSocket::Check("127.0.0.1:0").ok());
-  for (const std::string address :
+  for (const std::string& address :
        {"unix:" + folder_ + "/missing/socket", std::string("unix:/dev/null/socket"),
         std::string("192.0.2.1:0"), std::string("no-such-name.invalid:0")}) {
     const absl::Status opened = ListeningSocket::Open(address).status();

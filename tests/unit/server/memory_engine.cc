@@ -294,6 +294,11 @@ void MemoryEngine::FailOpening(RegionId region, absl::Status status) {
   failing_[region] = std::move(status);
 }
 
+void MemoryEngine::FailListing(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  listing_ = std::move(status);
+}
+
 void MemoryEngine::SetInOpening(std::function<void(RegionId)> in_opening) {
   absl::MutexLock lock(&mutex_);
   in_opening_ = std::move(in_opening);
@@ -306,6 +311,7 @@ int MemoryEngine::openings() const {
 
 absl::StatusOr<std::vector<RegionId>> MemoryEngine::ListRegions() const {
   absl::MutexLock lock(&mutex_);
+  if (!listing_.ok()) return listing_;
   std::vector<RegionId> ids;
   for (const auto& [id, region] : regions_) ids.push_back(id);
   return ids;

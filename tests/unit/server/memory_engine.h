@@ -64,6 +64,8 @@ class MemoryEngine final : public LogEngine {
 
   // Every opening of this region fails with `status` until it is OK again.
   void FailOpening(RegionId region, absl::Status status);
+  // Every listing fails with `status` until it is OK again.
+  void FailListing(absl::Status status);
   // Runs inside each opening: to hold it up.
   void SetInOpening(std::function<void(RegionId)> in_opening);
   int openings() const;
@@ -81,6 +83,7 @@ class MemoryEngine final : public LogEngine {
   mutable absl::Mutex mutex_;
   std::map<RegionId, std::shared_ptr<MemoryRegion>> regions_ ABSL_GUARDED_BY(mutex_);
   std::map<RegionId, absl::Status> failing_ ABSL_GUARDED_BY(mutex_);
+  absl::Status listing_ ABSL_GUARDED_BY(mutex_);
   std::function<void(RegionId)> in_opening_ ABSL_GUARDED_BY(mutex_);
   int openings_ ABSL_GUARDED_BY(mutex_) = 0;
 };

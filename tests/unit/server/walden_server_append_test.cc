@@ -1,9 +1,11 @@
 // Append, AppendStream and MarkDeleted over a real socket.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "engine/error.h"
 #include "tests/unit/server/walden_server_fixture.h"
 
@@ -88,6 +90,132 @@ TEST_F(AppendTest, AFullMailboxRefusesAndRecovers) {
   gate->Open();
   held.join();
   EXPECT_TRUE(Append(1, 1, {std::string(2000, 'y')}).ok());
+}
+
+TEST_F(AppendTest, StoppingIsBoundedAndSyncsThoughACallHangs) {
+  options_.stop_grace = absl::Milliseconds(200);
+  options_.tick_interval = absl::Hours(1);
+  Start();
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  v1::AppendRequest buffered = Request(1, 2, "not synced yet").append();
+  buffered.set_durability(v1::DURABILITY_BUFFERED);
+  v1::AppendResponse response;
+  grpc::ClientContext call;
+  ASSERT_TRUE(wal_->Append(&call, buffered, &response).ok());
+  auto gate = std::make_shared<Gate>();
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
+  }
+  std::thread held([this] { (void)Append(1, 1, {"held"}); });
+  gate->AwaitArrival();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(server_->Stop(absl::Milliseconds(1))));
+  {
+    absl::MutexLock lock(&engine_->Region(2)->mutex);
+    EXPECT_FALSE(engine_->Region(2)->unsynced);
+    EXPECT_EQ(engine_->Region(2)->closes, 1);
+  }
+  gate->Open();
+  held.join();
+  server_ = nullptr;
+}
+
+TEST_F(AppendTest, WhatIsOverdueWhenItsTurnComesIsNotStored) {
+  auto gate = std::make_shared<Gate>();
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
+  }
+  std::thread held([this] { EXPECT_TRUE(Append(1, 1, {"held"}).ok()); });
+  gate->AwaitArrival();
+  constexpr absl::Duration kPatience = absl::Milliseconds(300);
+  const auto deadline = absl::ToChronoTime(absl::Now() + kPatience);
+  grpc::ClientContext stream_call;
+  stream_call.set_deadline(deadline);
+  const auto stream = wal_->AppendStream(&stream_call);
+  ASSERT_TRUE(stream->Write(Request(1, 1, "late in a stream")));
+  std::thread late([this, deadline] {
+    grpc::ClientContext call;
+    call.set_deadline(deadline);
+    v1::AppendResponse response;
+    EXPECT_EQ(wal_->Append(&call, Request(2, 1, "late").append(), &response).error_code(),
+              grpc::StatusCode::DEADLINE_EXCEEDED);
+  });
+  // Both wait in the mailbox now, so the daemon's own idea of their deadlines ends in kPatience.
+  while (server_->statistics().waiting_jobs < 3) absl::SleepFor(absl::Milliseconds(1));
+  absl::SleepFor(kPatience);
+  late.join();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  gate->Open();
+  held.join();
+  ASSERT_TRUE(Append(1, 1, {"after"}).ok());
+  EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("first", "held", "after"));
+  ExpectNoBytesHeld();
+}
+
+TEST_F(AppendTest, WhatIsOverdueWhenItsRegionIsOpenIsNotStored) {
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  auto gate = std::make_shared<Gate>();
+  engine_->Region(2);
+  engine_->SetInOpening([gate](RegionId) { gate->Pass(); });
+  grpc::ClientContext call;
+  call.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(200)));
+  v1::AppendResponse response;
+  EXPECT_EQ(wal_->Append(&call, Request(1, 2, "late").append(), &response).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  gate->AwaitArrival();
+  absl::SleepFor(absl::Milliseconds(200));
+  engine_->SetInOpening(nullptr);
+  gate->Open();
+  ASSERT_TRUE(Append(2, 1, {"after"}).ok());
+  EXPECT_THAT(engine_->Region(2)->Payloads(1), ElementsAre("after"));
+}
+
+// Knows everybody, and counts how often it looked.
+class CountingAccess final : public AccessControl {
+ public:
+  absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
+      const grpc::ServerContextBase&) const override {
+    class Somebody final : public Identity {
+      absl::string_view name() const override { return "somebody"; }
+      bool Allows(NamespaceId, RegionId, Rights) const override { return true; }
+      bool KnowsRegion(NamespaceId, RegionId) const override { return true; }
+      bool KnowsNamespace(NamespaceId) const override { return true; }
+      bool Administers() const override { return false; }
+    };
+    ++recognitions;
+    return std::make_shared<Somebody>();
+  }
+  uint64_t generation() const override { return reloads; }
+
+  mutable std::atomic<int> recognitions{0};
+  std::atomic<uint64_t> reloads{1};
+};
+
+TEST_F(AppendTest, ALongStreamIsRecognisedOnceForEachChangeOfRights) {
+  CountingAccess access;
+  options_.access = &access;
+  Start();
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  v1::AppendStreamResponse response;
+  const auto append = [&](uint64_t id) {
+    ASSERT_TRUE(stream->Write(Request(id, 1, "x")));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(response.has_appended());
+  };
+  append(0);
+  const int at_first = access.recognitions;
+  ++access.reloads;
+  for (uint64_t id = 1; id <= 100; ++id) append(id);
+  EXPECT_EQ(access.recognitions, at_first + 1);
+  ++access.reloads;
+  append(101);
+  EXPECT_EQ(access.recognitions, at_first + 2);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  server_ = nullptr;
 }
 
 TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {

@@ -1,0 +1,66 @@
+// The engine of a namespace that may not be open: it is opened while the daemon already serves, and
+// an opening that failed is tried again.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+
+namespace walden {
+
+// Passes every call on to the engine once that is open. Until then calls answer why not:
+// UNAVAILABLE while the first attempt is under way, afterwards what the last attempt ended with.
+// Any thread.
+class LateEngine final : public LogEngine {
+ public:
+  // `kind` is what name() says: "segment", "rocksdb".
+  explicit LateEngine(std::string kind) : kind_(std::move(kind)) {}
+
+  // The result of an attempt to open it. An engine that was opened stays.
+  void SetOpen(std::unique_ptr<LogEngine> engine) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetFailed(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Calls `decided` once the first attempt has ended; inside this call if it has.
+  void WhenDecided(std::function<void()> decided) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  bool is_decided() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return decided_;
+  }
+  bool is_open() const { return open_.load(std::memory_order_acquire) != nullptr; }
+  // Why it is not open; OK if it is.
+  absl::Status Failure() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  absl::string_view name() const override { return kind_; }
+  EngineUsage Usage() const override;
+  absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
+                                                        const RegionOptions& options,
+                                                        bool create) override;
+  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  absl::Status CountDiskUsage() override;
+  absl::Status VerifyClosedRegion(
+      RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
+
+ private:
+  LogEngine* engine() const { return open_.load(std::memory_order_acquire); }
+  std::vector<std::function<void()>> Decide() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string kind_;
+  std::unique_ptr<LogEngine> owned_;  // set once, before open_
+  std::atomic<LogEngine*> open_{nullptr};
+
+  mutable absl::Mutex mutex_;
+  bool decided_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden
