@@ -176,6 +176,7 @@ struct MetricsConfig {
 struct Config {
   std::vector<std::string> listen = {"127.0.0.1:7070"};  // host:port, [v6]:port or unix:/path
   std::string data_dir = "./data";
+  std::string data_group;  // that may read data_dir; empty: none
   std::string default_namespace = "default";
   LimitsConfig limits;
   EntriesConfig entries;

@@ -224,6 +224,11 @@ std::vector<Field<Config>> MakeRootFields() {
   fields.push_back(One<Config>(
       "data_dir", Place(&Config::data_dir), PathRule{},
       "Where the logs are kept. A relative path starts at the daemon's working directory."));
+  fields.push_back(One<Config>(
+      "data_group", Place(&Config::data_group), OptionalGroupRule{},
+      "The group that may read data_dir: directories are made with mode 02750 and files with 0640. "
+      "The daemon must be a member of it. Empty: 0700 and 0600. Directories that are there are "
+      "tightened when the daemon starts."));
   fields.push_back(One<Config>("default_namespace", Place(&Config::default_namespace), NameRule{},
                                "The namespace of requests that name none."));
   const auto add_bytes = [&fields](absl::string_view key, auto member, ByteSize minimum,

@@ -113,6 +113,13 @@ struct NameRule {
   std::string Allowed() const { return "1 to 64 of a-z, 0-9, _ and -"; }
 };
 
+// The name of a group of users, or nothing.
+struct OptionalGroupRule {
+  absl::StatusOr<std::string> Parse(absl::string_view text) const { return std::string(text); }
+  std::string Format(const std::string& value) const { return value; }
+  std::string Allowed() const { return "the name of a group, or nothing"; }
+};
+
 // host:port, [IPv6 address]:port or unix:path.
 struct AddressRule {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;

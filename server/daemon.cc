@@ -16,6 +16,7 @@
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 #include "engine/stored_engine.h"
+#include "server/data_directory.h"
 #include "server/from_config.h"
 #include "server/logged_events.h"
 #include "server/logging.h"
@@ -23,17 +24,6 @@
 
 namespace walden {
 namespace {
-
-// Also the directories above it.
-absl::Status CreateDirectories(FileSystem* file_system, const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    const std::string parent = path.substr(0, slash);
-    if (parent == "." || parent == "..") continue;
-    if (absl::Status status = file_system->CreateDirectory(parent); !status.ok()) return status;
-  }
-  return file_system->CreateDirectory(path);
-}
 
 FileBudget WantedFiles(const LimitsConfig& limits) {
   return {.max_open_regions = limits.max_open_regions, .max_connections = limits.max_connections};
@@ -292,8 +282,12 @@ std::unique_ptr<Namespace> Daemon::MakeNamespace(FileSystem* file_system,
 }
 
 absl::StatusOr<NamespaceSet> Daemon::MakeNamespaces(FileSystem* file_system) {
-  if (absl::Status status = CreateDirectories(file_system, config_.data_dir); !status.ok()) {
-    return WithContext(status, "data_dir");
+  DataDirectoryOptions directory{.path = config_.data_dir, .group = config_.data_group};
+  for (const NamespaceConfig& configured : config_.namespaces) {
+    directory.namespaces.push_back(configured.name);
+  }
+  if (absl::Status status = PrepareDataDirectory(file_system, directory); !status.ok()) {
+    return status;
   }
   disk_ =
       std::make_unique<DiskSpace>(file_system, config_.data_dir, config_.limits.disk_reserve.bytes);

@@ -25,6 +25,7 @@
 #include "config/print.h"
 #include "engine/io/posix_file_system.h"
 #include "server/daemon.h"
+#include "server/data_directory.h"
 #include "server/from_config.h"
 #include "server/lifecycle/service_manager.h"
 #include "server/logging.h"
@@ -212,7 +213,8 @@ int Serve(const Options& options, const Config& config) {
 
   const ServiceManager manager = ServiceManager::FromEnvironment();
   Stopper stopper;
-  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(config, PosixFileSystem());
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon =
+      Daemon::Start(config, PosixFileSystem(AccessFor(config.data_group)));
   if (!daemon.ok()) FailStart(daemon.status());
   int received = AwaitStart(options, manager, **daemon);
   if (received == 0) {

@@ -72,6 +72,7 @@ enum class Metric {
   kRegionRecords,
   kRegionSegments,
   kRegionTables,
+  kRegionIndex,
   kRegionOldestSequence,
   kRegionOldestAge,
   kRegionDamagedRanges,

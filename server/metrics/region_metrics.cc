@@ -53,6 +53,7 @@ void Sum(const RegionUsage& one, RegionUsage& all) {
   all.live_records += one.live_records;
   all.segments += one.segments;
   all.tables += one.tables;
+  all.index_bytes += one.index_bytes;
   all.damaged_ranges += one.damaged_ranges;
   if (!one.oldest.has_value() || !one.oldest->age.has_value()) return;
   const bool is_older = !all.oldest.has_value() || *one.oldest->age > *all.oldest->age;
@@ -67,6 +68,7 @@ void AddUsage(absl::string_view space, absl::string_view region, const RegionUsa
   families.Add(Metric::kRegionRecords, labels, Number(usage.live_records));
   families.Add(Metric::kRegionSegments, labels, Number(usage.segments));
   families.Add(Metric::kRegionTables, labels, Number(usage.tables));
+  families.Add(Metric::kRegionIndex, labels, Number(usage.index_bytes));
   families.Add(Metric::kRegionDamagedRanges, labels, Number(usage.damaged_ranges));
   if (!usage.oldest.has_value()) return;
   if (region != kOther) {

@@ -1,0 +1,28 @@
+// The directory that the daemon keeps its logs in: there durably, and closed to other users.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/io/posix_file_system.h"
+
+namespace walden {
+
+struct DataDirectoryOptions {
+  std::string path;
+  std::string group;                    // that may read what is in it; empty: none may
+  std::vector<std::string> namespaces;  // names of directories in it
+};
+
+// Who may read what the daemon writes, by its configuration.
+inline Access AccessFor(const std::string& group) {
+  return group.empty() ? Access::kOwner : Access::kGroup;
+}
+
+// Makes the directory and those above it, durably, gives it to the group, and takes away what
+// others may do in directories that are there already. What cannot be taken away is logged: the
+// directory may belong to somebody else.
+absl::Status PrepareDataDirectory(FileSystem* file_system, const DataDirectoryOptions& options);
+
+}  // namespace walden
