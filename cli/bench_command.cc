@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/admin_pages.h"
 #include "cli/bench_load.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
@@ -77,19 +78,14 @@ absl::Status BenchCommand::Run() {
 // One that nobody has: a random id beyond those that people choose.
 absl::StatusOr<uint64_t> BenchCommand::ChooseRegion() {
   if (options_.region.has_value()) return *options_.region;
-  Connection& connection = session_.connection();
-  v1::ListRegionsRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  v1::ListRegionsResponse answer;
-  absl::Status asked =
-      connection.Unary(&v1::AdminService::Stub::ListRegions, connection.admin(), request, &answer);
-  if (!asked.ok()) return asked;
+  const auto answer = ListRegions(session_.connection(), session_.common().namespace_id);
+  if (!answer.ok()) return answer.status();
   std::random_device entropy;
   for (;;) {
     const uint64_t region =
         uint64_t{1} << 62 | (static_cast<uint64_t>(entropy()) << 16) | (entropy() & 0xFFFF);
     const bool taken =
-        std::any_of(answer.regions().begin(), answer.regions().end(),
+        std::any_of(answer->regions().begin(), answer->regions().end(),
                     [region](const v1::RegionInfo& info) { return info.region_id() == region; });
     if (!taken) return region;
   }

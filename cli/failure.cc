@@ -68,6 +68,10 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
            "which "
            "it tries by itself after a growing wait; `walden close` opens it at the next call";
   }
+  if (reason == "RECORDS_GONE") {
+    return absl::StrCat("go on with --from ", MetadataOr(info, "first_sequence", "FIRST"),
+                        ", or say --skip-deleted to be told of the gap and go on");
+  }
   if (reason == "SHUTTING_DOWN") return "the daemon is stopping; try again when it is back";
   if (reason == "CORRUPTION") {
     return "`walden verify` lists every damaged range, `walden inspect` shows the files offline";

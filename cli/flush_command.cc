@@ -132,6 +132,7 @@ absl::Status StreamFlush(Session& session, const FlushOptions& options, Output& 
   request.set_namespace_(session.common().namespace_id);
   request.set_region_id(options.region);
   request.set_table_id(options.table);
+  request.set_max_message_bytes(kMaxMessageBytes);
   if (options.region_version) request.set_region_version(*options.region_version);
   const EntryFormat format = session.json() ? EntryFormat::kJson : EntryFormat::kVersions;
   const absl::Status streamed = RunStream<v1::FlushResponse>(

@@ -35,6 +35,7 @@ absl::Status Get(Session& session, const GetOptions& options) {
   request.set_namespace_(session.common().namespace_id);
   request.set_region_id(options.region);
   request.set_table_id(options.table);
+  request.set_max_message_bytes(kMaxMessageBytes);
   for (const std::string& key : options.keys) request.add_keys(key);
   v1::GetResponse answer;
   const absl::Status got =
@@ -61,6 +62,7 @@ absl::Status Scan(Session& session, const ScanOptions& options) {
   request.set_namespace_(session.common().namespace_id);
   request.set_region_id(options.region);
   request.set_table_id(options.table);
+  request.set_max_message_bytes(kMaxMessageBytes);
   request.set_start_key(options.from);
   if (options.before) request.set_end_key(*options.before);
   request.set_max_entries(options.limit);

@@ -21,6 +21,7 @@ struct ReadOptions {
   uint64_t limit = 0;
   uint64_t max_bytes = 0;
   bool follow = false;
+  bool skip_deleted = false;
   PrintOptions print;
 };
 
@@ -36,17 +37,17 @@ v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
   request.set_max_records(options.limit);
   request.set_max_bytes(options.max_bytes);
   request.set_follow(options.follow);
+  request.set_skip_deleted(options.skip_deleted);
+  request.set_max_message_bytes(kMaxMessageBytes);
   return request;
 }
 
-// Somebody who asks from N on wants to know that N is gone.
-void NoteDeleted(Session& session, const ReadOptions& options, const v1::TablePosition& position) {
-  const uint64_t wanted = options.from.has_value()    ? *options.from
-                          : options.after.has_value() ? *options.after + 1
-                                                      : 0;
+// With --skip-deleted: what was passed over, at the beginning or on the way. `wanted`: the number
+// that should come next, 0 for any.
+void NoteDeleted(Session& session, uint64_t wanted, const v1::TablePosition& position) {
   if (wanted == 0 || wanted > position.deleted_through()) return;
   session.Note(absl::StrCat("note: records through ", position.deleted_through(),
-                            " are deleted; the log begins at ", position.first_sequence()));
+                            " are deleted; the log goes on at ", position.first_sequence()));
 }
 
 absl::Status Run(Session& session, const ReadOptions& options) {
@@ -55,12 +56,17 @@ absl::Status Run(Session& session, const ReadOptions& options) {
   // On a terminal the records themselves show the progress.
   const bool show_progress = !session.out().is_terminal() && !options.follow;
   ProgressNumbers numbers;
+  uint64_t wanted = options.from.value_or(0);
+  if (options.after.has_value()) wanted = *options.after + 1;
   return RunRead(
       session.connection(), RequestFor(session, options), [&](const v1::ReadResponse& message) {
-        if (message.has_position()) NoteDeleted(session, options, message.position());
+        if (message.has_position() && options.skip_deleted) {
+          NoteDeleted(session, wanted, message.position());
+        }
         for (const v1::Record& record : message.records()) {
           absl::Status written = writer.Write(options.table, record.sequence(), record.payload());
           if (!written.ok()) return written;
+          wanted = record.sequence() + 1;
           ++numbers.records;
           numbers.bytes += record.payload().size();
         }
@@ -102,6 +108,7 @@ void AddReadCommand(CLI::App& app, Program& program) {
       ->transform(ByteSize(1, UINT64_MAX))
       ->type_name("SIZE");
   command.add_flag("--follow", options->follow, "Stay and print new records as they come");
+  AddSkipDeleted(command, options->skip_deleted);
   AddPrintOptions(command, options->print);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return Run(session, *options); };

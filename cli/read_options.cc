@@ -11,6 +11,12 @@ void AddPrintOptions(CLI::App& command, PrintOptions& options) {
       ->excludes(sequence);
 }
 
+void AddSkipDeleted(CLI::App& command, bool& skip_deleted) {
+  command.add_flag("--skip-deleted", skip_deleted,
+                   "Go on behind records that were marked deleted before they were read\n"
+                   "(otherwise that is an error that names the first number left)");
+}
+
 RecordFormatting FormattingFor(const Session& session, const PrintOptions& options) {
   RecordFormatting formatting;
   formatting.format = session.common().json      ? RecordFormat::kJson

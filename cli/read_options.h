@@ -15,6 +15,7 @@ struct PrintOptions {
 };
 
 void AddPrintOptions(CLI::App& command, PrintOptions& options);
+void AddSkipDeleted(CLI::App& command, bool& skip_deleted);
 
 RecordFormatting FormattingFor(const Session& session, const PrintOptions& options);
 

@@ -31,7 +31,8 @@ class RecoverCommand {
  private:
   absl::Status Stream();
   absl::Status TakeMessage(const v1::RecoverResponse& message);
-  absl::Status TakeState(const v1::RegionState& state);
+  void TakeState(const v1::RegionState& part);
+  absl::Status TellState();
   absl::Status TakeRecords(const v1::RecoveredRecords& records);
   absl::Status Report();
 
@@ -41,6 +42,7 @@ class RecoverCommand {
   RecordWriter writer_;
   RecoveredFiles files_;
   RecoveryCheck check_;
+  std::optional<v1::RegionState> state_;  // to be told
   Progress progress_;
 };
 
@@ -77,6 +79,7 @@ absl::Status RecoverCommand::Stream() {
   request.set_namespace_(session_.common().namespace_id);
   request.set_region_id(options_.region);
   if (options_.table.has_value()) request.set_table_id(*options_.table);
+  request.set_max_message_bytes(kMaxMessageBytes);
 
   Connection& connection = session_.connection();
   grpc::ClientContext context;
@@ -93,12 +96,28 @@ absl::Status RecoverCommand::Stream() {
 
 absl::Status RecoverCommand::TakeMessage(const v1::RecoverResponse& message) {
   if (absl::Status sound = check_.Take(message); !sound.ok()) return sound;
-  if (message.has_state()) return TakeState(message.state());
-  if (message.has_records()) return TakeRecords(message.records());
-  return absl::OkStatus();
+  if (message.has_state()) {
+    TakeState(message.state());
+    return absl::OkStatus();
+  }
+  absl::Status told = TellState();
+  return told.ok() && message.has_records() ? TakeRecords(message.records()) : told;
 }
 
-absl::Status RecoverCommand::TakeState(const v1::RegionState& state) {
+void RecoverCommand::TakeState(const v1::RegionState& part) {
+  if (!state_.has_value()) {
+    state_ = part;
+    return;
+  }
+  state_->mutable_tables()->MergeFrom(part.tables());
+  state_->mutable_opening()->mutable_damaged_ranges()->MergeFrom(part.opening().damaged_ranges());
+}
+
+// Once its parts are there.
+absl::Status RecoverCommand::TellState() {
+  if (!state_.has_value()) return absl::OkStatus();
+  const v1::RegionState state = *std::move(state_);
+  state_.reset();
   if (session_.json()) {
     Json line;
     line["state"] = ToJson(state);

@@ -15,7 +15,7 @@ absl::Status Incomplete(absl::string_view message) {
 absl::Status RecoveryCheck::Take(const v1::RecoverResponse& message) {
   if (has_summary_) return Incomplete("the stream went on after its summary");
   if (message.has_state()) {
-    if (has_state_) return Incomplete("the stream told the region's state twice");
+    if (has_records_) return Incomplete("the stream told of the region's state after its records");
     has_state_ = true;
     return absl::OkStatus();
   }
@@ -29,6 +29,7 @@ absl::Status RecoveryCheck::Take(const v1::RecoverResponse& message) {
 }
 
 absl::Status RecoveryCheck::TakeRecords(const v1::RecoveredRecords& records) {
+  has_records_ = true;
   for (const v1::TableRecord& record : records.records()) {
     uint64_t& last = last_sequences_[record.table_id()];
     if (record.sequence() <= last) {

@@ -9,8 +9,9 @@
 
 namespace walden::cli {
 
-// State first, then records with rising sequence numbers per table, then a summary with the right
-// counts, and nothing after it. Everything else is DATA_LOSS. One thread at a time.
+// State first, in any number of parts, then records with rising sequence numbers per table, then a
+// summary with the right counts, and nothing after it. Everything else is DATA_LOSS. One thread at
+// a time.
 class RecoveryCheck {
  public:
   absl::Status Take(const v1::RecoverResponse& message);
@@ -27,6 +28,7 @@ class RecoveryCheck {
   absl::Status CompareSummary(const v1::RecoverSummary& told) const;
 
   bool has_state_ = false;
+  bool has_records_ = false;
   bool has_summary_ = false;
   absl::flat_hash_map<uint64_t, uint64_t> last_sequences_;  // by table
   v1::RecoverSummary counted_;

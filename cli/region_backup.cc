@@ -1,4 +1,5 @@
 #include "cli/region_backup.h"
+#include "cli/admin_pages.h"
 
 #include <algorithm>
 #include <utility>
@@ -89,15 +90,10 @@ absl::StatusOr<backup::Cut> RegionBackup::Run() {
 }
 
 absl::StatusOr<backup::Cut> RegionBackup::TakeCut() {
-  v1::DescribeRegionRequest request;
-  request.set_namespace_(options_.namespace_id);
-  request.set_region_id(options_.region);
-  v1::DescribeRegionResponse answer;
   const absl::Time now = absl::Now();
-  absl::Status asked = connection_.Unary(&v1::AdminService::Stub::DescribeRegion,
-                                         connection_.admin(), request, &answer);
-  if (!asked.ok()) return asked;
-  const v1::RegionState& state = answer.state();
+  const auto answer = DescribeRegion(connection_, options_.namespace_id, options_.region);
+  if (!answer.ok()) return answer.status();
+  const v1::RegionState& state = answer->state();
   backup::Cut cut{.engine = state.engine(),
                   .taken_at = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone()),
                   .region_version = state.region_version()};
@@ -138,6 +134,8 @@ absl::Status RegionBackup::CopyTable(const TableState& table) {
   while (from < table.next) {
     absl::Status streamed = Stream(table, from);
     if (streamed.ok()) return CheckSameLog(table);
+    // What was marked deleted meanwhile need not be copied; what is left follows.
+    if (HasReason(streamed, "RECORDS_GONE")) continue;
     if (!absl::IsDataLoss(streamed) || !options_.skip_damaged) return streamed;
     absl::Status passed_over = PassDamage(table, streamed, from);
     if (!passed_over.ok()) return passed_over;
@@ -151,6 +149,7 @@ absl::Status RegionBackup::Stream(const TableState& table, SequenceNumber from) 
   request.set_region_id(options_.region);
   request.set_table_id(table.table);
   request.set_first_sequence(from);
+  request.set_max_message_bytes(kMaxMessageBytes);
   RecoveryCheck check;
   absl::Status streamed = RunStream<v1::RecoverResponse>(
       connection_,

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "cli/admin_pages.h"
 #include "cli/commands.h"
 #include "cli/region_text.h"
 #include "cli/text_table.h"
@@ -59,20 +60,16 @@ absl::Status Namespaces(Session& session) {
 }
 
 absl::Status Regions(Session& session) {
-  Connection& connection = session.connection();
-  v1::ListRegionsRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  v1::ListRegionsResponse answer;
-  absl::Status asked = connection.Unary(&Admin::ListRegions, connection.admin(), request, &answer);
-  if (!asked.ok()) return asked;
+  const auto answer = ListRegions(session.connection(), session.common().namespace_id);
+  if (!answer.ok()) return answer.status();
   TextTable table({">region", "state", "error"});
-  for (const v1::RegionInfo& info : answer.regions()) {
+  for (const v1::RegionInfo& info : answer->regions()) {
     if (session.json()) {
       if (absl::Status printed = session.PrintJson(ToJson(info)); !printed.ok()) return printed;
     }
     table.AddRow({absl::StrCat(info.region_id()), StateText(info.state()), info.error()});
   }
-  if (answer.regions().empty()) session.Note("no regions yet");
+  if (answer->regions().empty()) session.Note("no regions yet");
   return session.json() ? absl::OkStatus() : session.out().Write(table.ToString());
 }
 
@@ -93,12 +90,10 @@ absl::Status DescribeTable(Session& session, const RegionOptions& options) {
 
 absl::Status Describe(Session& session, const RegionOptions& options) {
   if (options.table.has_value()) return DescribeTable(session, options);
-  Connection& connection = session.connection();
-  v1::DescribeRegionResponse answer;
-  absl::Status asked =
-      connection.Unary(&Admin::DescribeRegion, connection.admin(),
-                       About<v1::DescribeRegionRequest>(session, options.region), &answer);
-  return asked.ok() ? PrintAnswer(session, answer, DescriptionText(answer)) : asked;
+  const auto answer =
+      DescribeRegion(session.connection(), session.common().namespace_id, options.region);
+  if (!answer.ok()) return answer.status();
+  return PrintAnswer(session, *answer, DescriptionText(*answer));
 }
 
 absl::Status Stats(Session& session) {

@@ -20,6 +20,7 @@ struct TailOptions {
   uint64_t table = 0;
   uint64_t last_records = 10;
   bool no_follow = false;
+  bool skip_deleted = false;
   PrintOptions print;
 };
 
@@ -56,6 +57,7 @@ absl::Status TailCommand::Run() {
 
   v1::ReadRequest request = ReadFrom(position->next_sequence());
   request.set_follow(true);
+  request.set_skip_deleted(options_.skip_deleted);
   absl::Status ended =
       RunRead(session_.connection(), request, [this](const v1::ReadResponse& message) {
         for (const v1::Record& record : message.records()) {
@@ -91,6 +93,7 @@ absl::StatusOr<std::deque<v1::Record>> TailCommand::LastRecords(const v1::TableP
     const bool everything = next - first <= window;
     v1::ReadRequest request = ReadFrom(everything ? first : next - window);
     request.mutable_end()->set_exclusive(next);
+    request.set_skip_deleted(true);  // the last ones are those that are left
     last.clear();
     absl::Status read =
         RunRead(session_.connection(), request, [&](const v1::ReadResponse& message) {
@@ -111,6 +114,7 @@ v1::ReadRequest TailCommand::ReadFrom(uint64_t sequence) const {
   request.set_region_id(options_.region);
   request.set_table_id(options_.table);
   request.mutable_start()->set_inclusive(sequence);
+  request.set_max_message_bytes(kMaxMessageBytes);
   return request;
 }
 
@@ -133,6 +137,7 @@ void AddTailCommand(CLI::App& app, Program& program) {
       ->transform(Number(0, kMaxLastRecords))
       ->type_name("N");
   command.add_flag("--no-follow", options->no_follow, "End after the last records");
+  AddSkipDeleted(command, options->skip_deleted);
   AddPrintOptions(command, options->print);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return TailCommand(session, *options).Run(); };

@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "cli/admin_pages.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
@@ -62,16 +63,8 @@ absl::Status VerifyCommand::Run() {
 
 absl::StatusOr<std::vector<uint64_t>> VerifyCommand::Regions() {
   if (options_.region.has_value()) return std::vector<uint64_t>{*options_.region};
-  Connection& connection = session_.connection();
-  v1::ListRegionsRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  v1::ListRegionsResponse answer;
-  absl::Status asked =
-      connection.Unary(&v1::AdminService::Stub::ListRegions, connection.admin(), request, &answer);
-  if (!asked.ok()) return asked;
-  std::vector<uint64_t> regions;
-  for (const v1::RegionInfo& info : answer.regions()) regions.push_back(info.region_id());
-  if (regions.empty()) session_.Note("no regions yet");
+  auto regions = RegionIds(session_.connection(), session_.common().namespace_id);
+  if (regions.ok() && regions->empty()) session_.Note("no regions yet");
   return regions;
 }
 

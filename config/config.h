@@ -73,17 +73,18 @@ struct NamespaceConfig {
 struct LimitsConfig {
   ByteSize max_batch_bytes = MiB(16);  // payload bytes of one append
   uint32_t max_batch_records = 65536;
-  ByteSize max_payload_bytes = MiB(16);
+  ByteSize max_payload_bytes = KiB(4095);  // with its framing it fits the 4 MiB that clients take
   uint32_t max_open_regions = 4096;
   ByteSize mailbox_bytes = MiB(64);          // appends accepted and not yet answered, all regions
   ByteSize reader_bytes = MiB(64);           // chunks read and not yet sent, all readers
   ByteSize read_chunk_bytes = KiB(256);      // of payload in one message to a reader
   ByteSize stream_in_flight_bytes = MiB(8);  // of one AppendStream; past it the stream is not read
   ByteSize index_bytes = MiB(256);           // of what says where records lie, all regions
-  absl::Duration reader_wait = absl::Seconds(10);       // for reader_bytes, before it is refused
-  ByteSize disk_reserve = MiB(256);                     // stays free; 0: none
-  uint32_t max_connections = 1024;                      // 0: as many as come
-  uint32_t max_streams_per_connection = 4096;           // calls open at once
+  absl::Duration reader_wait = absl::Seconds(10);   // for reader_bytes, before it is refused
+  absl::Duration reader_stall = absl::Seconds(30);  // without taking a message, while others wait
+  ByteSize disk_reserve = MiB(256);                 // stays free; 0: none
+  uint32_t max_connections = 1024;                  // 0: as many as come
+  uint32_t max_streams_per_connection = 4096;       // calls open at once
   absl::Duration min_ping_interval = absl::Seconds(1);  // of clients' HTTP/2 pings
   uint32_t max_calls = 16384;                           // open at once; 0: as many as come
   ByteSize receive_bytes = MiB(256);                    // of messages that are not whole yet

@@ -242,9 +242,12 @@ std::vector<Field<Config>> MakeRootFields() {
   fields.push_back(One<Config>("limits.max_batch_records",
                                Place(&Config::limits, &LimitsConfig::max_batch_records),
                                IntegerRule<uint32_t>{1, 10'000'000}, "Records of one append."));
-  add_bytes("limits.max_payload_bytes", Place(&Config::limits, &LimitsConfig::max_payload_bytes),
-            {1}, MiB(256),
-            "Bytes of one record. At most max_batch_bytes; when not set, lowered to that.");
+  add_bytes(
+      "limits.max_payload_bytes", Place(&Config::limits, &LimitsConfig::max_payload_bytes), {1},
+      MiB(256),
+      "Bytes of one record. At most max_batch_bytes; when not set, lowered to that. Records above "
+      "4095KiB are for clients that take messages of more than 4 MiB and say so "
+      "(max_message_bytes).");
   fields.push_back(One<Config>(
       "limits.max_open_regions", Place(&Config::limits, &LimitsConfig::max_open_regions),
       IntegerRule<uint32_t>{1, 1'000'000}, "Regions open at once, over all namespaces."));
@@ -275,6 +278,11 @@ std::vector<Field<Config>> MakeRootFields() {
                                DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
                                "How long a reader waits for its share of reader_bytes before it is "
                                "refused with RESOURCE_EXHAUSTED."));
+  fields.push_back(
+      One<Config>("limits.reader_stall", Place(&Config::limits, &LimitsConfig::reader_stall),
+                  DurationRule{absl::Seconds(1), absl::Hours(24)},
+                  "How long a client may take nothing of what it reads while others wait "
+                  "for reader_bytes; then its call ends with RESOURCE_EXHAUSTED."));
   AddBounds(fields);
   add_bytes(
       "entries.total_memory", Place(&Config::entries, &EntriesConfig::total_memory), MiB(1),

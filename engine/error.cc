@@ -102,6 +102,12 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "CHANGED_ELSEWHERE";
     case ErrorReason::kWrongBackup:
       return "WRONG_BACKUP";
+    case ErrorReason::kCancelled:
+      return "CANCELLED";
+    case ErrorReason::kDeadlineExceeded:
+      return "DEADLINE_EXCEEDED";
+    case ErrorReason::kInternal:
+      return "INTERNAL";
   }
   return "UNKNOWN";
 }

@@ -58,7 +58,10 @@ enum class ErrorReason {
   kWrongNamespace,    // the directory was written under another namespace id or name
   kChangedElsewhere,  // another program changed the directory: `walden adopt`
   kWrongBackup,
-  kLast = kWrongBackup,  // of the list
+  kCancelled,
+  kDeadlineExceeded,
+  kInternal,
+  kLast = kInternal,  // of the list
 };
 inline constexpr size_t kErrorReasons = static_cast<size_t>(ErrorReason::kLast) + 1;
 

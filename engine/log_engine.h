@@ -82,22 +82,31 @@ struct AppendBatch {
 // Reading
 
 struct TablePosition {
-  SequenceNumber first = 1;            // first live record; equals next when none is live
-  SequenceNumber next = 1;             // what the next append gets, or accepts as expected
+  // The first live record, or damage in front of it that may have held one; equals next when there
+  // is neither.
+  SequenceNumber first = 1;
+  // What the next append gets, or accepts as expected. Numbers in damaged ranges count as given
+  // out, since they may have been the table's.
+  SequenceNumber next = 1;
   SequenceNumber deleted_through = 0;  // 0 = nothing
   std::optional<TableKind> kind;       // none: not decided yet
-  // The highest number that a record has or had, or that is marked; 0: none. Lower than next - 1 where
-  // numbers were given out to records that a crash took, or to another region's table of this id.
+  // The highest number that a record has or had, or that is marked; 0: none. Lower than next - 1
+  // where numbers were given out to records that a crash took or damage hides, or to another
+  // region's table of this id.
   SequenceNumber last = 0;
+  bool damaged = false;  // a damaged range may have held records that are not marked deleted
 };
 
 struct ReadRange {
   std::optional<TableId> table;              // none: all tables, in the engine's order
-  SequenceNumber first = 1;                  // inclusive
+  SequenceNumber first = 0;                  // inclusive; 0: from the first one that is left
   SequenceNumber last = kMaxSequenceNumber;  // inclusive
   // Pass over damaged ranges that the region's OpeningReport names, instead of DATA_LOSS: for
   // callers who pass that report on. Damage that was not known before is DATA_LOSS all the same.
   bool pass_known_damage = false;
+  // Go on behind records that were marked deleted before they were visited (kSkipped), instead of
+  // OUT_OF_RANGE (RECORDS_GONE).
+  bool skip_deleted = false;
 };
 
 struct RecordView {
@@ -118,7 +127,8 @@ enum class ReadProgress {
   kMore,      // stopped at a limit; call again
   kAtEnd,     // nothing more is visible now; later calls return what becomes visible until then
   kFinished,  // the range's last number was passed; nothing will ever follow
-  kTooLarge   // the next record's payload exceeds max_record_bytes: call again with more
+  kTooLarge,  // the next record's payload exceeds max_record_bytes: call again with more
+  kSkipped    // skip_deleted: nothing was visited, deleted numbers were passed over; call again
 };
 
 // Walks the visible records of a range. A record is visible once its append has been answered,
@@ -129,13 +139,22 @@ class LogReader {
   virtual ~LogReader() = default;
 
   // Visits records from where the last call stopped. Every checksum is checked before its record is
-  // visited. DATA_LOSS at a damaged range that may have held records of the range; calling again
-  // says the same. UNAVAILABLE after an I/O error.
+  // visited. DATA_LOSS at a damaged range that may have held records of the range, or where a file
+  // is missing; calling again says the same. OUT_OF_RANGE (RECORDS_GONE, "first_sequence": the
+  // first number that is left) when the next numbers of the range were marked deleted: judged by
+  // the table's mark, since a gap in the numbers alone says nothing. Over all tables, a reader
+  // visits what was live when it was made, or ends with RECORDS_GONE. UNAVAILABLE after an I/O
+  // error.
   virtual absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                             absl::FunctionRef<void(const RecordView&)> visit) = 0;
 
-  // After kTooLarge: payload bytes of the record that comes next.
+  // After kTooLarge: payload bytes and number of the record that comes next.
   virtual size_t too_large_bytes() const = 0;
+  virtual SequenceNumber too_large_sequence() const = 0;
+
+  // From now on the range ends with what is visible now. Readers whose range cannot grow do
+  // nothing.
+  virtual void EndHere() {}
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -217,7 +236,8 @@ class RegionLog : public ReadableLog {
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
 
   // Marks everything of the table through `through` (clamped to its end) deleted, durably, and
-  // frees what that makes free. Returns the table's mark. Works on a full disk.
+  // frees what that makes free. Returns the table's mark. Works on a full disk. Damaged ranges that
+  // are marked count as acknowledged for this table and are no DATA_LOSS to it any more.
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> region_version) = 0;
 

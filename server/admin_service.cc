@@ -8,6 +8,8 @@
 #include "engine/error.h"
 #include "server/call.h"
 #include "server/describe.h"
+#include "server/error_mapping.h"
+#include "server/page_token.h"
 #include "server/verify_call.h"
 
 namespace walden {
@@ -53,6 +55,29 @@ class SyncCall final : public SyncJob {
   AdminCall* const call_;
 };
 
+constexpr size_t kMaxDamagedItems = 2'000;
+
+// Texts of errors make a page of regions larger than its items tell.
+constexpr size_t kMaxRegionsBytes = size_t{1} << 20;
+
+// The regions of a page that the caller knows, behind region `behind`.
+void FillRegions(const std::vector<RegionListing>& listings, const Call& call, NamespaceId in,
+                 std::optional<RegionId> behind, size_t items, v1::ListRegionsResponse* response) {
+  size_t bytes = 0;
+  for (const RegionListing& listing : listings) {
+    if (behind && listing.region <= *behind) continue;
+    if (!call.KnowsRegion({in, listing.region})) continue;
+    if (static_cast<size_t>(response->regions_size()) == items || bytes > kMaxRegionsBytes) {
+      const RegionId last = response->regions(response->regions_size() - 1).region_id();
+      response->set_next_page_token(RegionsToken(in, last));
+      return;
+    }
+    v1::RegionInfo* const info = response->add_regions();
+    FillRegionInfo(listing, info);
+    bytes += info->ByteSizeLong();
+  }
+}
+
 absl::Status NeverWritten(const RegionKey& key) {
   return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
                    absl::StrCat("region ", key.region, " was never written"),
@@ -83,7 +108,7 @@ AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::Lis
           return call->call().KnowsRegion({ns->id, region});
         }));
       } else {
-        info->set_error(regions.status().ToString(absl::StatusToStringMode::kWithNoExtraData));
+        info->set_error(ShownError(regions.status()));
       }
     }
     call->Answer(absl::OkStatus());
@@ -100,13 +125,16 @@ AdminService::Reactor* AdminService::ListRegions(Context* from,
     call->Answer(in.status());
     return call;
   }
-  context_.background->Post([this, call, response, in = *in] {
+  const auto behind = ParseRegionsToken(request->page_token(), (*in)->id);
+  if (!behind.ok()) {
+    call->Answer(behind.status());
+    return call;
+  }
+  context_.background->Post([this, call, request, response, in = *in, behind = *behind] {
     const auto listings = context_.registry->List(*in);
     if (listings.ok()) {
-      for (const RegionListing& listing : *listings) {
-        if (!call->call().KnowsRegion({in->id, listing.region})) continue;
-        FillRegionInfo(listing, response->add_regions());
-      }
+      FillRegions(*listings, call->call(), in->id, behind, PageItems(request->page_size()),
+                  response);
     }
     call->Answer(listings.status());
   });
@@ -119,24 +147,42 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
   auto* const call = new AdminCall(context_, Method::kDescribeRegion, *from);
   const std::optional<RegionKey> key = call->Enter(*request);
   if (!key.has_value()) return call;
-  context_.registry->Find(*key, [this, key = *key, call, response](const FoundActor& actor) {
-    if (!actor.ok() || *actor == nullptr) {
-      call->Answer(actor.ok() ? NeverWritten(key) : actor.status());
-      return;
-    }
-    const RegionDescription description = (*actor)->log().Describe();
-    const absl::Status health = (*actor)->log().Health();
-    FillRegionInfo(
-        {key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
-         health},
-        response->mutable_info());
-    const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
-    FillRegionState(description, in->engine->name(), response->mutable_state());
-    FillSegments(description, response);
-    FillBounds(*in, key.region, context_.retention->Of(key), response);
-    call->Answer(absl::OkStatus());
-  });
+  const auto begin = ParseDescribeToken(request->page_token(), *key);
+  if (!begin.ok()) {
+    call->Answer(begin.status());
+    return call;
+  }
+  context_.registry->Find(
+      *key, [this, key = *key, begin = *begin, call, request, response](const FoundActor& actor) {
+        if (!actor.ok() || *actor == nullptr) {
+          call->Answer(actor.ok() ? NeverWritten(key) : actor.status());
+          return;
+        }
+        // Not here: this may be a thread of gRPC's.
+        context_.readers->Post([this, key, begin, call, request, response, actor = *actor] {
+          Describe(key, actor->log(), begin, PageItems(request->page_size()), response);
+          call->Answer(absl::OkStatus());
+        });
+      });
   return call;
+}
+
+void AdminService::Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+                            size_t items, v1::DescribeRegionResponse* response) const {
+  const absl::Status health = log.Health();
+  FillRegionInfo(
+      {key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
+       health},
+      response->mutable_info());
+  // Damaged ranges carry texts.
+  const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
+  if (damaged) items = std::min(items, kMaxDamagedItems);
+  const RegionPage page = log.DescribePage(from, items);
+  const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
+  FillRegionState(page.description, in->engine->name(), response->mutable_state());
+  FillSegments(page.description, response);
+  FillBounds(*in, key.region, context_.retention->Of(key), response);
+  if (page.next) response->set_next_page_token(DescribeToken(key, *page.next));
 }
 
 AdminService::Reactor* AdminService::GetNextSequence(Context* from,

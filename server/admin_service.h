@@ -35,6 +35,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
                          v1::GetStatisticsResponse* response) override;
 
+  // One page.
+  void Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+                size_t items, v1::DescribeRegionResponse* response) const;
+
   const RpcContext& context_;
 };
 

@@ -177,7 +177,8 @@ void Call::Tell(const absl::Status& status) const {
   }
 }
 
-grpc::Status Call::End(const absl::Status& status) const {
+grpc::Status Call::End(const absl::Status& how) const {
+  const absl::Status status = Outward(how);
   Statistics::Calls& calls = context_.statistics->Of(method_);
   Statistics::Add(calls.ended[static_cast<size_t>(status.code())], 1);
   calls.duration_nanos.Observe(

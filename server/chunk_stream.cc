@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "server/break_off.h"
+#include "server/validation.h"
 
 namespace walden {
 namespace {
@@ -22,19 +24,25 @@ grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk, size_t begin) {
 // record of up to a quarter of it, and what encoding adds: to the tiniest records, of which
 // ReadSession puts no more than one per 64 bytes of the limit in, at most 34 bytes each.
 size_t ChunkCapacity(size_t payload_limit) { return 2 * payload_limit + 128; }
+size_t MaxPayloadBytes(size_t capacity) { return (capacity - 128) / 2; }
 size_t MaxRecordBytes(size_t payload_limit) { return payload_limit / 4; }
 
 absl::Status Cancelled() { return absl::CancelledError("the client cancelled the call"); }
 
 }  // namespace
 
-void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow) {
+void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
+                        uint64_t max_message_bytes) {
   absl::Status refused = key.status();
+  const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(max_message_bytes);
+  if (refused.ok()) refused = message_bytes.status();
   if (refused.ok()) {
     key_ = *key;
     follow_ = follow;
-    chunk_capacity_ = ChunkCapacity(context_.limits.read_chunk_bytes);
-    max_record_bytes_ = MaxRecordBytes(context_.limits.read_chunk_bytes);
+    message_bytes_ = *message_bytes;
+    chunk_payload_bytes_ =
+        std::min<size_t>(context_.limits.read_chunk_bytes, MaxPayloadBytes(message_bytes_));
+    ExpectRecord(0);
     live_ = context_.live_calls->Add(this);
     if (!live_) refused = LiveCalls::ShuttingDownError();
   }
@@ -54,6 +62,13 @@ void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<Tabl
 void ChunkStream::AddMessage(const google::protobuf::Message& message) {
   const grpc::Slice slice(message.SerializeAsString());
   made_.emplace_back(&slice, 1);
+}
+
+void ChunkStream::EncodeMessage(const google::protobuf::Message& message, Chunk& chunk) {
+  const size_t bytes = message.ByteSizeLong();
+  char* const begin = chunk.Reserve(bytes);
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(begin));
+  chunk.Commit(begin + bytes);
 }
 
 void ChunkStream::TakeMade() {
@@ -150,17 +165,17 @@ void ChunkStream::AfterBudgetWait(bool granted) {
 // The bytes of one chunk have been acquired.
 void ChunkStream::Produce() {
   auto chunk = std::make_unique<Chunk>(context_.reader_budget, chunk_capacity_);
+  if (HasPreface()) {
+    FillPreface(*chunk);
+    chunk->Trim();
+    made_.push_back(ToByteBuffer(std::move(chunk), 0));
+    AfterChunk(ReadProgress::kMore, 0);
+    return;
+  }
   const uint64_t seen_version = session_->actor()->visibility().version();
   BeginChunk(*chunk);
   const size_t empty_size = chunk->size();
-  const absl::StatusOr<ReadProgress> progress =
-      session_->Fill(max_record_bytes_,
-                     [this, &chunk](const RecordView& record) { EncodeRecord(record, *chunk); });
-  if (progress.ok() && *progress == ReadProgress::kTooLarge) {
-    // For this record, and others like it behind it.
-    max_record_bytes_ = session_->too_large_bytes();
-    chunk_capacity_ = ChunkCapacity(context_.limits.read_chunk_bytes) + max_record_bytes_;
-  }
+  const absl::StatusOr<ReadProgress> progress = FillChunk(*chunk);
   if (chunk->size() > empty_size) {
     const size_t begin = FinishChunk(*chunk);
     chunk->Trim();
@@ -171,11 +186,43 @@ void ChunkStream::Produce() {
   AfterChunk(progress, seen_version);
 }
 
+absl::StatusOr<ReadProgress> ChunkStream::FillChunk(Chunk& chunk) {
+  const size_t shared = MaxRecordBytes(chunk_payload_bytes_);
+  const bool alone = max_record_bytes_ > shared;
+  size_t largest = 0;
+  absl::StatusOr<ReadProgress> progress = session_->Fill(
+      max_record_bytes_,
+      [&](const RecordView& record) {
+        largest = std::max(largest, record.payload.size());
+        EncodeRecord(record, chunk);
+      },
+      alone ? 1 : UINT64_MAX);
+  if (!progress.ok()) return progress;
+  if (*progress == ReadProgress::kTooLarge) {
+    const size_t needed = session_->too_large_bytes() + kMessageOverheadBytes;
+    if (needed > message_bytes_) {
+      return RecordTooLarge(session_->too_large_sequence(), needed, message_bytes_);
+    }
+    ExpectRecord(session_->too_large_bytes());
+  } else if (alone && largest <= shared) {
+    ExpectRecord(0);  // the large ones are over
+  }
+  if (*progress == ReadProgress::kSkipped) OnSkipped(*session_);
+  return progress;
+}
+
+void ChunkStream::ExpectRecord(size_t payload_bytes) {
+  max_record_bytes_ = std::max(MaxRecordBytes(chunk_payload_bytes_), payload_bytes);
+  chunk_capacity_ =
+      std::max(ChunkCapacity(chunk_payload_bytes_), payload_bytes + kMessageOverheadBytes);
+}
+
 void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version) {
   const bool more =
-      progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge);
+      progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge ||
+                        *progress == ReadProgress::kSkipped);
   const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
-  absl::Status end = progress.status();
+  absl::Status end = EndOf(progress.status());
   if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
   if (stay) session_->Rest();
   {
@@ -241,6 +288,7 @@ bool ChunkStream::Advance() {
   if (producer_ == Producer::kIdle && !Stopped().ok()) End(Stopped());
   if (!writing_ && !messages_.empty()) {
     writing_ = true;
+    context_.reader_budget->WriteBegan(this);
     StartWrite(&messages_.front());
   }
   if (producer_ == Producer::kIdle && messages_.size() == (writing_ ? 1 : 0)) StartProducing();
@@ -264,7 +312,19 @@ void ChunkStream::End(const absl::Status& status) {
   end_ = status;
 }
 
-absl::Status ChunkStream::Stopped() const { return cancelled_ ? Cancelled() : denied_; }
+absl::Status ChunkStream::Stopped() const {
+  if (stalled_) return StallError();
+  return cancelled_ ? Cancelled() : denied_;
+}
+
+absl::Status ChunkStream::StallError() const {
+  return ReaderStalled(context_.reader_budget->longest_stall());
+}
+
+std::function<void()> ChunkStream::OnStall() {
+  stalled_ = true;
+  return BreakOff(grpc_call_, StallError());
+}
 
 // A wait that cannot be called off any more goes on with a task, which then looks why.
 void ChunkStream::StopWaiting() {
@@ -276,6 +336,7 @@ void ChunkStream::StopWaiting() {
 }
 
 void ChunkStream::OnWriteDone(bool ok) {
+  context_.reader_budget->WriteEnded(this);
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
@@ -320,6 +381,7 @@ void ChunkStream::OnAccessChanged() {
 }
 
 void ChunkStream::OnDone() {
+  context_.reader_budget->WriteEnded(this);
   if (live_) context_.live_calls->Remove(this);
   delete this;
 }

@@ -9,8 +9,10 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,6 +37,7 @@ namespace walden {
 class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                     private LiveCall,
                     private BudgetWaiter,
+                    private StandingWrite,
                     private VisibilityWaiter {
  public:
   ~ChunkStream() override = default;
@@ -48,20 +51,36 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   };
 
   ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
-      : context_(context), call_(context, method, call) {}
+      : context_(context), call_(context, method, call), grpc_call_(call) {}
 
   // To be called once, at the end of the subclass's constructor: with the region to read and, to
-  // stay at the end of the log, the table to wait for; or with an error.
-  void Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow);
+  // stay at the end of the log, the table to wait for; or with an error. `max_message_bytes`: as
+  // the request says it.
+  void Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
+             uint64_t max_message_bytes);
 
   // Adds the first message and sets `session`. `actor` is null for a region that does not exist.
   virtual absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
                                        std::unique_ptr<ReadSession>& session) = 0;
 
+  // For the session's limits: payload bytes that one message holds.
+  size_t chunk_payload_bytes() const { return chunk_payload_bytes_; }
+  size_t message_bytes() const { return message_bytes_; }
+
+  // What comes before the session's records, in messages of its own: FillPreface encodes the next.
+  virtual bool HasPreface() const { return false; }
+  virtual void FillPreface(Chunk&) {}
+
   // Encoding of one chunk. FinishChunk tells where in it the message begins.
   virtual void BeginChunk(Chunk&) {}
   virtual void EncodeRecord(const RecordView& record, Chunk& chunk) = 0;
   virtual size_t FinishChunk(Chunk&) { return 0; }
+
+  // Deleted records were passed over (ReadRange::skip_deleted); what is visited next lies behind.
+  virtual void OnSkipped(const ReadSession&) {}
+
+  // What the stream ends with when reading failed with `status`.
+  virtual absl::Status EndOf(const absl::Status& status) const { return status; }
 
   // Everything was read (`session` is null if nothing was): adds the last message, if there is one.
   // Or says what is wrong, and the stream ends with that.
@@ -72,11 +91,14 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   // To be called from what subclasses override.
   void AddMessage(const google::protobuf::Message& message);
+  static void EncodeMessage(const google::protobuf::Message& message, Chunk& chunk);
 
   const RpcContext& context_;
   const Call call_;
 
  private:
+  const grpc::CallbackServerContext& grpc_call_;
+
   // Who makes the next chunk.
   enum class Producer {
     kIdle,            // nobody: there is a chunk to be written first
@@ -92,6 +114,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnShutdown() override;
   void OnAccessChanged() override;
   void OnBudget(bool granted) override;
+  std::function<void()> OnStall() override;
   void OnVisible() override;
 
   void FindRegion();
@@ -99,6 +122,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void StartProducing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterBudgetWait(bool granted);
   void Produce();
+  absl::StatusOr<ReadProgress> FillChunk(Chunk& chunk);
+  void ExpectRecord(size_t payload_bytes);
+  absl::Status StallError() const;
   void AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version);
   void WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -120,8 +146,13 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Belongs to the producer.
   std::unique_ptr<ReadSession> session_;
   std::vector<grpc::ByteBuffer> made_;  // messages on their way to messages_
-  size_t chunk_capacity_ = 0;           // bytes of the next chunk
-  size_t max_record_bytes_ = 0;         // payload of the largest record that is sure to fit in
+  size_t message_bytes_ = 0;            // no message is larger
+  size_t chunk_payload_bytes_ = 0;
+  size_t chunk_capacity_ = 0;  // bytes of the next chunk
+  // Payload of the largest record that the next chunk takes. One above what fits beside others is
+  // a chunk of its own.
+  size_t max_record_bytes_ = 0;
+  std::atomic<bool> stalled_{false};  // broken off: the client took nothing
 
   absl::Mutex mutex_;
   Producer producer_ ABSL_GUARDED_BY(mutex_) = Producer::kWorking;

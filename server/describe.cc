@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "server/error_mapping.h"
+
 namespace walden {
 namespace {
 
@@ -56,6 +58,18 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
                      v1::RegionState* proto) {
   proto->set_engine(std::string(engine));
   proto->set_region_version(description.region_version);
+  const OpeningReport& opening = description.opening;
+  v1::OpeningReport* const report = proto->mutable_opening();
+  report->set_outcome(OutcomeOf(opening.outcome));
+  report->set_torn_tail_bytes(opening.torn_tail_bytes);
+  report->set_evidence_file(opening.evidence_file);
+  report->set_records_scanned(opening.records_scanned);
+  report->set_bytes_scanned(opening.bytes_scanned);
+  report->set_duration_micros(opening.duration_micros);
+  FillRegionLists(description, proto);
+}
+
+void FillRegionLists(const RegionDescription& description, v1::RegionState* proto) {
   for (const TableState& table : description.tables) {
     v1::TableState* const state = proto->add_tables();
     state->set_table_id(table.table);
@@ -65,17 +79,9 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
     state->set_last_live_sequence(table.last_live);
     state->set_kind(KindOf(table.kind));
   }
-  const OpeningReport& opening = description.opening;
-  v1::OpeningReport* const report = proto->mutable_opening();
-  report->set_outcome(OutcomeOf(opening.outcome));
-  report->set_torn_tail_bytes(opening.torn_tail_bytes);
-  report->set_evidence_file(opening.evidence_file);
-  for (const DamagedRange& range : opening.damaged) {
-    FillDamagedRange(range, report->add_damaged_ranges());
+  for (const DamagedRange& range : description.opening.damaged) {
+    FillDamagedRange(range, proto->mutable_opening()->add_damaged_ranges());
   }
-  report->set_records_scanned(opening.records_scanned);
-  report->set_bytes_scanned(opening.bytes_scanned);
-  report->set_duration_micros(opening.duration_micros);
 }
 
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto) {
@@ -115,7 +121,7 @@ void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& ret
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {
   proto->set_region_id(listing.region);
   proto->set_state(StateOf(listing.state));
-  if (!listing.error.ok()) proto->set_error(listing.error.ToString());
+  if (!listing.error.ok()) proto->set_error(ShownError(listing.error));
 }
 
 }  // namespace walden

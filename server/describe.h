@@ -12,6 +12,8 @@ namespace walden {
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
 void FillRegionState(const RegionDescription& description, absl::string_view engine,
                      v1::RegionState* proto);
+// The tables and damaged ranges alone.
+void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
 // How long the region keeps what, and how much of the disk it and its namespace may take.
 void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,

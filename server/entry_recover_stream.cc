@@ -20,7 +20,7 @@ EntryRecoverStream::EntryRecoverStream(const RpcContext& context,
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
-  Begin(key, std::nullopt);
+  Begin(key, std::nullopt, request_.max_message_bytes());
 }
 
 ChunkStream::Opening EntryRecoverStream::OpenNothing() {
@@ -44,7 +44,7 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTabl
   header_.set_spilled_entries(state->spilled_entries);
   const Opening nothing = OpenNothing();
   if (state->through <= state->finalized_through) return nothing;
-  const SessionLimits limits{.chunk_payload_bytes = context_.limits.read_chunk_bytes};
+  const SessionLimits limits{.chunk_payload_bytes = chunk_payload_bytes()};
   auto opened = ReadSession::Open(
       actor,
       {.table = request_.table_id(), .first = state->finalized_through + 1, .last = state->through},

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "engine/entry/entry_cursor.h"
+#include "engine/error.h"
 #include "server/chunk_stream.h"
 #include "server/entry_encoder.h"
 
@@ -52,10 +54,19 @@ class EntryStream : public ChunkStream {
                                     entry::PageView view, entry::CursorRange range,
                                     uint64_t max_entries = UINT64_MAX) {
     const SessionLimits limits{.max_records = max_entries,
-                               .chunk_payload_bytes = context_.limits.read_chunk_bytes};
+                               .chunk_payload_bytes = chunk_payload_bytes()};
     return ReadSession::Over(
         actor, std::make_unique<entry::EntryCursor>(table, std::move(view), std::move(range)),
         limits, context_.statistics);
+  }
+
+  // The log's records of entries go with a Finalize alone.
+  absl::Status EndOf(const absl::Status& status) const final {
+    if (!HasReason(status, ErrorReason::kRecordsGone)) return status;
+    return MakeError(absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
+                     absl::StrCat("entries of table ", TableOf(),
+                                  " were finalized while they were streamed: begin again"),
+                     {{"field", "table_id"}, {"value", absl::StrCat(TableOf())}});
   }
 
   void EncodeRecord(const RecordView& record, Chunk& chunk) final {

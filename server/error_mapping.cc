@@ -4,8 +4,10 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "engine/error.h"
+#include "engine/log_errors.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace walden {
@@ -44,7 +46,67 @@ std::optional<absl::Duration> RetryDelay(const absl::Status& status, const Error
 
 }  // namespace
 
-void ToProtoStatus(const absl::Status& status, google::rpc::Status* proto) {
+namespace {
+
+struct Told {
+  absl::StatusCode code;
+  ErrorReason reason;
+};
+
+// What an error is told as that nobody gave a reason.
+Told Unexplained(absl::StatusCode code) {
+  using Code = absl::StatusCode;
+  switch (code) {
+    case Code::kCancelled:
+      return {code, ErrorReason::kCancelled};
+    case Code::kDeadlineExceeded:
+      return {code, ErrorReason::kDeadlineExceeded};
+    case Code::kInvalidArgument:
+      return {code, ErrorReason::kInvalidField};
+    case Code::kUnauthenticated:
+      return {code, ErrorReason::kUnauthenticated};
+    case Code::kDataLoss:
+      return {code, ErrorReason::kCorruption};
+    case Code::kUnavailable:
+    case Code::kAborted:
+      return {Code::kUnavailable, ErrorReason::kIoError};
+    case Code::kResourceExhausted:
+      return {code, ErrorReason::kTooManyCalls};
+    default:
+      return {Code::kInternal, ErrorReason::kInternal};
+  }
+}
+
+// Whether it is the file system's, which names the operation.
+bool IsOfAFile(const ErrorInfo& info) { return info.metadata.contains("errno"); }
+
+}  // namespace
+
+absl::Status Outward(const absl::Status& status) {
+  if (status.ok()) return status;
+  const std::optional<ErrorReason> reason = ErrorReasonOf(status);
+  if (!reason) {
+    const Told told = Unexplained(status.code());
+    return MakeError(told.code, told.reason, status.message());
+  }
+  if (IsOfAFile(*GetErrorInfo(status))) {
+    if (absl::IsNotFound(status)) return MissingFile(status);
+    if (absl::IsAlreadyExists(status)) {
+      return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, status.message());
+    }
+  }
+  return status;
+}
+
+std::string ShownError(const absl::Status& status) {
+  const absl::Status shown = Outward(status);
+  const auto info = GetErrorInfo(shown);
+  return absl::StrCat(absl::StatusCodeToString(shown.code()), " (",
+                      info.has_value() ? info->reason : "", "): ", shown.message());
+}
+
+void ToProtoStatus(const absl::Status& inner, google::rpc::Status* proto) {
+  const absl::Status status = Outward(inner);
   proto->set_code(static_cast<int>(status.code()));  // absl's codes have gRPC's values
   proto->set_message(Cut(status.message(), kMaxMessageBytes));
   const auto info = GetErrorInfo(status);

@@ -18,7 +18,7 @@ FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerCo
   } else {
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
-  Begin(key, std::nullopt);
+  Begin(key, std::nullopt, request_.max_message_bytes());
 }
 
 ChunkStream::Opening FlushStream::OpenNothing() {

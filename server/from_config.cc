@@ -103,6 +103,7 @@ ServerOptions OptionsFrom(const Config& config) {
   options.registry.mailbox_bytes = limits.mailbox_bytes.bytes;
   options.reader_bytes = limits.reader_bytes.bytes;
   options.reader_wait = limits.reader_wait;
+  options.reader_stall = limits.reader_stall;
   options.max_connections = limits.max_connections;
   options.on_refused_connections = LogRefusedConnections;
   options.max_streams_per_connection = limits.max_streams_per_connection;

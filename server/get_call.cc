@@ -5,8 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "engine/entry/entry_codec.h"
 #include "engine/error.h"
+#include "server/break_off.h"
 #include "server/entry_validation.h"
 #include "server/read_session.h"
+#include "server/validation.h"
 
 namespace walden {
 
@@ -14,12 +16,16 @@ GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& c
                  const v1::GetRequest& request, v1::GetResponse* response)
     : context_(context),
       call_(context, Method::kGet, call),
+      grpc_call_(call),
       request_(request),
       response_(response) {
   const absl::StatusOr<RegionKey> key =
       call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = key.status();
   if (status.ok()) status = CheckKeys(request, context.limits);
+  const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(request.max_message_bytes());
+  if (status.ok()) status = message_bytes.status();
+  if (status.ok()) message_bytes_ = *message_bytes;
   if (!status.ok()) {
     End(status);
     return;
@@ -76,6 +82,7 @@ void GetCall::LookIntoLog() {
     // The pages are being made again: everything once more.
     for (v1::GetResult& result : *response_->mutable_results()) result.Clear();
     bytes_ = 0;
+    too_large_ = absl::OkStatus();
     WaitThenLook();
     return;
   }
@@ -88,8 +95,10 @@ void GetCall::Found(size_t index, const RecordView& record) {
     response_->mutable_results(static_cast<int>(index))->set_hidden(true);
     return;
   }
-  bytes_ += record.payload.size();
-  if (bytes_ > context_.limits.max_batch_bytes) return;  // is refused
+  const size_t needed = record.payload.size() + kMessageOverheadBytes;
+  bytes_ += needed;
+  if (needed > message_bytes_) too_large_ = RecordTooLarge(record.sequence, needed, message_bytes_);
+  if (bytes_ > message_bytes_) return;  // is refused
   v1::Entry* const found = response_->mutable_results(static_cast<int>(index))->mutable_entry();
   found->set_key(entry.key.data(), entry.key.size());
   found->set_value(entry.value.data(), entry.value.size());
@@ -100,14 +109,15 @@ void GetCall::Found(size_t index, const RecordView& record) {
 
 void GetCall::End(const absl::Status& status) {
   absl::Status end = status;
-  if (end.ok() && bytes_ > context_.limits.max_batch_bytes) {
-    end = MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
-                    absl::StrCat("the entries of these keys have ", bytes_,
-                                 " bytes, and limits.max_batch_bytes is ",
-                                 context_.limits.max_batch_bytes, ": ask for fewer keys at once"),
-                    {{"field", "keys"},
-                     {"value", absl::StrCat(bytes_)},
-                     {"limit", absl::StrCat(context_.limits.max_batch_bytes)}});
+  if (end.ok()) end = too_large_;
+  if (end.ok() && bytes_ > message_bytes_) {
+    end = MakeError(
+        absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+        absl::StrCat("the entries of these keys take ", bytes_, " bytes, and max_message_bytes is ",
+                     message_bytes_, ": ask for fewer keys at once"),
+        {{"field", "keys"},
+         {"value", absl::StrCat(bytes_)},
+         {"limit", absl::StrCat(message_bytes_)}});
   }
   if (end.ok() && bytes_ > 0) {
     if (context_.reader_budget->TryAcquire(bytes_)) {
@@ -120,10 +130,16 @@ void GetCall::End(const absl::Status& status) {
                        {"limit", absl::StrCat(context_.reader_budget->limit())}});
     }
   }
+  if (held_bytes_ > 0) context_.reader_budget->WriteBegan(this);
   Finish(call_.End(end));
 }
 
+std::function<void()> GetCall::OnStall() {
+  return BreakOff(grpc_call_, ReaderStalled(context_.reader_budget->longest_stall()));
+}
+
 void GetCall::OnDone() {
+  context_.reader_budget->WriteEnded(this);
   if (held_bytes_ > 0) context_.reader_budget->Release(held_bytes_);
   delete this;
 }

@@ -55,7 +55,8 @@ absl::Status ReadSession::ClosedError(const RegionActor& actor) {
 void ReadSession::Rest() { reader_ = nullptr; }
 
 absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
-                                               absl::FunctionRef<void(const RecordView&)> visit) {
+                                               absl::FunctionRef<void(const RecordView&)> visit,
+                                               uint64_t max_records) {
   if (!error_.ok()) return error_;
   if (actor_->closed()) return ClosedError(*actor_);
   if (range_.table.has_value() && limits_.table_kind.has_value()) {
@@ -69,8 +70,9 @@ absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
     reader_ = *std::move(reader);
   }
   const ReadLimits step{
-      .max_records = std::min<uint64_t>(limits_.max_records - records_,
-                                        limits_.chunk_payload_bytes / kSmallestCountedPayload + 1),
+      .max_records =
+          std::min({limits_.max_records - records_, max_records,
+                    uint64_t{limits_.chunk_payload_bytes / kSmallestCountedPayload + 1}}),
       .max_payload_bytes = std::min<uint64_t>(limits_.max_payload_bytes - payload_bytes_,
                                               limits_.chunk_payload_bytes),
       .max_record_bytes = max_record_bytes};
@@ -91,6 +93,10 @@ absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
     if (records == 0) return progress.status();
     error_ = progress.status();
     return ReadProgress::kMore;
+  }
+  if (*progress == ReadProgress::kSkipped && range_.table.has_value()) {
+    range_.first =
+        std::max(range_.first, actor_->log().Position(*range_.table).deleted_through + 1);
   }
   const bool limit_reached =
       records_ >= limits_.max_records || payload_bytes_ >= limits_.max_payload_bytes;

@@ -41,13 +41,18 @@ class ReadSession {
   static absl::Status ClosedError(const RegionActor& actor);
 
   // Visits about one chunk's worth of records, and stops in front of one with a larger payload than
-  // `max_record_bytes` (kTooLarge). kFinished also when a limit was reached. Records in front of a
-  // damaged range are visited first, the error comes with the next call. UNAVAILABLE once the
-  // region was closed.
+  // `max_record_bytes` (kTooLarge), or after `max_records`. kFinished also when a limit was
+  // reached. Records in front of a damaged range, or of deleted ones, are visited first; the error
+  // comes with the next call. UNAVAILABLE once the region was closed.
   absl::StatusOr<ReadProgress> Fill(size_t max_record_bytes,
-                                    absl::FunctionRef<void(const RecordView&)> visit);
+                                    absl::FunctionRef<void(const RecordView&)> visit,
+                                    uint64_t max_records = UINT64_MAX);
+
+  // From now on the range ends with what is visible now.
+  void EndHere() { reader_->EndHere(); }
   // After kTooLarge: payload bytes of the next record.
   size_t too_large_bytes() const { return reader_->too_large_bytes(); }
+  SequenceNumber too_large_sequence() const { return reader_->too_large_sequence(); }
 
   // Lets go of what the reader holds in memory and files, until the next Fill. For one table only.
   void Rest();

@@ -18,6 +18,7 @@ class ReadStream final : public ChunkStream {
   absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
                                std::unique_ptr<ReadSession>& session) override;
   void EncodeRecord(const RecordView& record, Chunk& chunk) override;
+  void OnSkipped(const ReadSession& session) override;
   void AddPosition(const TablePosition& position);
 
   v1::ReadRequest request_;

@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "engine/clock.h"
@@ -21,12 +24,27 @@ class BudgetWaiter {
   virtual void OnBudget(bool granted) = 0;
 };
 
+// A message on its way to a client that may not take it.
+class StandingWrite {
+ public:
+  virtual ~StandingWrite() = default;
+
+  // It has stood for too long while others wait. Called at most once per WriteBegan, on any thread,
+  // with a lock held: must not block and not touch the budget. Returns what breaks the call off,
+  // which runs without the lock and may outlive this object.
+  virtual std::function<void()> OnStall() = 0;
+};
+
 // Any thread may use it. First come, first served: while somebody waits, nobody overtakes.
 class ReaderBudget {
  public:
-  // `clock` outlives it.
-  ReaderBudget(uint64_t limit_bytes, absl::Duration longest_wait, const Clock* clock)
-      : limit_(limit_bytes), longest_wait_(longest_wait), clock_(clock) {}
+  // `clock` outlives it. `longest_stall`: how long a write may stand while somebody waits.
+  ReaderBudget(uint64_t limit_bytes, absl::Duration longest_wait, const Clock* clock,
+               absl::Duration longest_stall = absl::InfiniteDuration())
+      : limit_(limit_bytes),
+        longest_wait_(longest_wait),
+        longest_stall_(longest_stall),
+        clock_(clock) {}
   ReaderBudget(const ReaderBudget&) = delete;
   ReaderBudget& operator=(const ReaderBudget&) = delete;
 
@@ -46,9 +64,15 @@ class ReaderBudget {
 
   void Release(uint64_t bytes);
 
-  // Refuses those that waited longer than allowed. To be called now and then.
+  // A client is sent bytes of the budget; it took them. WriteEnded may be called again.
+  void WriteBegan(StandingWrite* write);
+  void WriteEnded(StandingWrite* write);
+
+  // Breaks off writes that stood too long while somebody waits, and refuses those that waited
+  // longer than allowed. To be called now and then.
   void RefuseOverdue();
 
+  absl::Duration longest_stall() const { return longest_stall_; }
   uint64_t used() const;
   uint64_t limit() const { return limit_; }
 
@@ -63,12 +87,20 @@ class ReaderBudget {
     return used_ + bytes <= limit_ || used_ == 0;
   }
 
+  void GrantWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RefuseWaiting(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::function<void()>> TakeStalled(absl::Duration now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const uint64_t limit_;
   const absl::Duration longest_wait_;
+  const absl::Duration longest_stall_;
   const Clock* const clock_;
   mutable absl::Mutex mutex_;
   uint64_t used_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<StandingWrite*, absl::Duration> writes_
+      ABSL_GUARDED_BY(mutex_);  // since when
 };
 
 }  // namespace walden

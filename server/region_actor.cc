@@ -232,12 +232,15 @@ void RegionActor::CountGroup(uint64_t payload_bytes) {
 }
 
 void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
-  const bool entries = job->table_kind == TableKind::kEntries;
-  absl::Status allowed =
-      CheckTableKind(job->table, log_->Position(job->table).kind, job->table_kind);
-  if (allowed.ok() && entries) allowed = entries_.CheckFinalize(job->table, job->through);
+  const bool finalize = job->table_kind == TableKind::kEntries;
+  const TablePosition position = log_->Position(job->table);
+  absl::Status allowed = CheckTableKind(job->table, position.kind, job->table_kind);
+  // An entry log with damage has no flush to finalize: a mark acknowledges what is lost.
+  if (!allowed.ok() && !finalize && position.damaged) allowed = absl::OkStatus();
+  if (allowed.ok() && finalize) allowed = entries_.CheckFinalize(job->table, job->through);
   if (allowed.ok()) {
     job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+    const bool entries = position.kind == TableKind::kEntries;
     if (entries && job->result.ok()) entries_.Finalized(job->table, *job->result);
   } else {
     job->result = allowed;

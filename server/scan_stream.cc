@@ -21,7 +21,7 @@ ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerCont
     range_ = *std::move(range);
     key = call_.EnterRegion(request_.namespace_(), request_.region_id());
   }
-  Begin(key, std::nullopt);
+  Begin(key, std::nullopt, request_.max_message_bytes());
 }
 
 absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(

@@ -117,6 +117,29 @@ absl::Status CheckProducer(const v1::Producer& producer) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes) {
+  if (max_message_bytes == 0) return kDefaultMessageBytes;
+  if (max_message_bytes >= kMinMessageBytes) return max_message_bytes;
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+      absl::StrCat("max_message_bytes is ", max_message_bytes, ", and must be 0 (the default, ",
+                   kDefaultMessageBytes, ") or ", kMinMessageBytes, " at least"),
+      {{"field", "max_message_bytes"},
+       {"value", absl::StrCat(max_message_bytes)},
+       {"limit", absl::StrCat(kMinMessageBytes)}});
+}
+
+absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t message_bytes) {
+  return MakeError(absl::StatusCode::kOutOfRange, ErrorReason::kRecordTooLarge,
+                   absl::StrCat("record ", sequence, " needs a message of ", needed_bytes,
+                                " bytes, and max_message_bytes is ", message_bytes,
+                                ": ask with a higher one, from a client that takes it"),
+                   {{"sequence", absl::StrCat(sequence)},
+                    {"needed_bytes", absl::StrCat(needed_bytes)},
+                    {"field", "max_message_bytes"},
+                    {"limit", absl::StrCat(message_bytes)}});
+}
+
 absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end) {
   const BoundValue from = ValueOf(start);
   const BoundValue to = ValueOf(end);
@@ -137,7 +160,7 @@ absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bou
     if (to.value == 0) return kNothing;
     bounds.last = std::min(kMaxSequenceNumber, to.value - (to.exclusive ? 1 : 0));
   }
-  return bounds.empty() ? kNothing : bounds;
+  return std::max<SequenceNumber>(1, bounds.first) > bounds.last ? kNothing : bounds;
 }
 
 }  // namespace walden

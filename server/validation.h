@@ -60,9 +60,23 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RpcContext& context, AppendJob& job);
 
+// What gRPC clients take unless told otherwise.
+inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;
+inline constexpr size_t kMinMessageBytes = size_t{4} << 10;
+
+// The largest message that a client takes, by its request's max_message_bytes: 0 is the default.
+// INVALID_FIELD below the least.
+absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes);
+
+// What a record takes in a message beside its payload, at most: framing, ids, an entry's fields.
+inline constexpr size_t kMessageOverheadBytes = 128;
+
+// OUT_OF_RANGE (RECORD_TOO_LARGE): a record does not fit one message.
+absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t message_bytes);
+
 // Both inclusive. Empty when first > last.
 struct SequenceBounds {
-  SequenceNumber first = 1;
+  SequenceNumber first = 0;  // 0: no start was given
   SequenceNumber last = kMaxSequenceNumber;
   bool empty() const { return first > last; }
 };

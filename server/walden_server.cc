@@ -172,8 +172,8 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
   context_.limits = options.limits;
   context_.registry = registry_.get();
   context_.statistics = &statistics_;
-  context_.reader_budget =
-      std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait, Clock::Real());
+  context_.reader_budget = std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait,
+                                                          Clock::Real(), options.reader_stall);
   context_.live_calls = &live_calls_;
   context_.access = options.access;
   if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());

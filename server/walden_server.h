@@ -44,6 +44,7 @@ struct ServerOptions {
   uint64_t reader_bytes = uint64_t{64} << 20;  // of chunks on their way to readers
   entry::EntryLimits entries;
   absl::Duration reader_wait = absl::Seconds(10);         // for reader_bytes
+  absl::Duration reader_stall = absl::Seconds(30);        // without taking a message, then
   absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts
   int workers = 0;                                        // 0: one per processor, at least two
   bool unary_may_lead = true;

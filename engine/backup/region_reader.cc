@@ -47,6 +47,7 @@ class TableReader final : public LogReader {
       if (record.sequence > last_) break;
       if (record.sequence >= first_ && record.payload.size() > limits.max_record_bytes) {
         too_large_bytes_ = record.payload.size();
+        too_large_sequence_ = record.sequence;
         return ReadProgress::kTooLarge;
       }
       offset_ += reader_->encoded().size();
@@ -61,6 +62,7 @@ class TableReader final : public LogReader {
   }
 
   size_t too_large_bytes() const override { return too_large_bytes_; }
+  SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
 
  private:
   absl::Status ReadRecord(RecordView* record) {
@@ -99,6 +101,7 @@ class TableReader final : public LogReader {
   uint64_t file_ = 0;
   std::unique_ptr<DataReader> reader_;
   size_t too_large_bytes_ = 0;
+  SequenceNumber too_large_sequence_ = 0;
 };
 
 RunsByTable PlaceRuns(const Manifest& manifest) {

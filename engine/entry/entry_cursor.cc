@@ -137,7 +137,10 @@ EntryCursor::EntryCursor(std::shared_ptr<const EntryTable> table, PageView view,
 EntryCursor::~EntryCursor() { table_->memory().passes().Release(pass_charged_); }
 
 absl::Status EntryCursor::CheckStillThere() const {
-  if (table_->finalized_through() < view_.gone_at) return absl::OkStatus();
+  return table_->finalized_through() < view_.gone_at ? absl::OkStatus() : FinalizedMeanwhile();
+}
+
+absl::Status EntryCursor::FinalizedMeanwhile() const {
   return MakeError(absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
                    absl::StrCat("table ", table_->table(), " was finalized through ",
                                 table_->finalized_through(),
@@ -198,6 +201,7 @@ EntryCursor::Step EntryCursor::Walk(const ReadLimits& limits,
         counts && (!range_.newest_at_unix_ms || (decided != slot->key() && Shown(*slot)));
     if (wanted && slot->payload().size() > limits.max_record_bytes) {
       too_large_bytes_ = slot->payload().size();
+      too_large_sequence_ = slot->sequence();
       step = Step::kTooLarge;
       break;
     }
@@ -246,6 +250,7 @@ absl::Status EntryCursor::ReadPass() {
           const bool ahead = begun_ ? after < position : !(entry.key < range_.first_key);
           if (ahead && BeforeEnd(entry.key)) gathering.Add(position, record.payload);
         });
+    if (HasReason(status, ErrorReason::kRecordsGone)) return FinalizedMeanwhile();
     if (!status.ok()) return status;
   }
   pass_is_last_ = !gathering.dropped();

@@ -37,12 +37,14 @@ class EntryCursor final : public LogReader {
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
   size_t too_large_bytes() const override { return too_large_bytes_; }
+  SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
 
  private:
   enum class Step { kMore, kFinished, kTooLarge, kNeedsPass };
   class Merge;
 
   absl::Status CheckStillThere() const;
+  absl::Status FinalizedMeanwhile() const;
   Step Walk(const ReadLimits& limits, absl::FunctionRef<void(const RecordView&)> visit);
   bool Shown(const Slot& newest) const;
   absl::Status ReadPass();
@@ -52,6 +54,7 @@ class EntryCursor final : public LogReader {
   const PageView view_;
   const CursorRange range_;
   size_t too_large_bytes_ = 0;
+  SequenceNumber too_large_sequence_ = 0;
 
   // Everything through here was visited or passed over.
   bool begun_ = false;

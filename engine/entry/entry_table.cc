@@ -60,7 +60,8 @@ void EntryTable::Load() {
   uint64_t number = 0;
   {
     absl::MutexLock lock(&mutex_);
-    range.first = finalized_through() + 1;
+    // The log's mark is ahead of finalized_through() until the writer says so here.
+    range.first = std::max(finalized_through(), log_->Position(table_).deleted_through) + 1;
     range.last = load_through_;
     number = load_number_;
   }
@@ -75,7 +76,8 @@ void EntryTable::Load() {
   std::vector<std::function<void(const absl::Status&)>> waiting;
   {
     absl::MutexLock lock(&mutex_);
-    if (number != load_number_) {  // something was finalized meanwhile
+    // Something was finalized meanwhile.
+    if (number != load_number_ || HasReason(loaded.status(), ErrorReason::kRecordsGone)) {
       environment_.loader->Post([self = shared_from_this()] { self->Load(); });
       return;
     }
@@ -220,8 +222,8 @@ void EntryTable::Finalized(SequenceNumber through) {
   finalized_.store(through, std::memory_order_release);
   flushes_.erase(flushes_.begin(), flushes_.upper_bound(through));
   ++load_number_;
-  if (HasSpilled()) {
-    // Perhaps the rest fits now.
+  if (HasSpilled() || state_ == State::kFailed) {
+    // Perhaps the rest fits now, or what could not be read is no longer part of it.
     ForgetPages();
     state_ = State::kCold;
     return;

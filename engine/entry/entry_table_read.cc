@@ -60,6 +60,8 @@ absl::StatusOr<bool> EntryTable::GetFromLog(
             if (key == wanted.end()) return;
             found[key->first] = {record.sequence, std::string(record.payload)};
           });
+      // Finalized meanwhile: the pages are made again.
+      if (HasReason(status, ErrorReason::kRecordsGone)) return false;
       if (!status.ok()) return status;
     } else if (!view.has_active || page != view.pages.rbegin()) {
       for (const auto& [key, indexes] : wanted) {

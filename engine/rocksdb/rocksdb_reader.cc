@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "engine/error.h"
+#include "engine/log_errors.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/status.h"
 
@@ -35,10 +37,58 @@ void AddLostRecords(rocksdb::DB& db, NamespaceId id, RegionId region, TableId ta
 
 RocksdbReader::RocksdbReader(std::shared_ptr<const NamespaceState> space, RegionId region,
                              std::shared_ptr<const TableUnits> units, const ReadRange& range)
-    : space_(std::move(space)), region_(region), units_(std::move(units)), range_(range) {}
+    : space_(std::move(space)), region_(region), units_(std::move(units)), range_(range) {
+  if (range_.table) {
+    const SequenceNumber left = units_->Position(*range_.table).deleted_through + 1;
+    wanted_[*range_.table] = range_.first == 0 ? left : range_.first;
+    return;
+  }
+  units_->ForEach([this](TableId table, const TableUnit& unit) {
+    if (unit.deleted_through > 0) marks_[table] = unit.deleted_through;
+  });
+}
+
+void RocksdbReader::EndHere() {
+  ends_.emplace();
+  units_->ForEach([this](TableId table, const TableUnit& unit) {
+    if (!range_.table || table == *range_.table) (*ends_)[table] = unit.last;
+  });
+}
 
 SequenceNumber& RocksdbReader::Wanted(TableId table) {
-  return wanted_.emplace(table, std::max<SequenceNumber>(range_.first, 1)).first->second;
+  const auto known = wanted_.find(table);
+  if (known != wanted_.end()) return known->second;
+  const auto mark = marks_.find(table);
+  const SequenceNumber left = mark == marks_.end() ? 1 : mark->second + 1;
+  return wanted_.emplace(table, std::max(range_.first, left)).first->second;
+}
+
+SequenceNumber RocksdbReader::LastOf(TableId table, const TableUnit& unit) const {
+  SequenceNumber last = std::min(range_.last, unit.last);
+  if (!ends_) return last;
+  const auto end = ends_->find(table);
+  return end == ends_->end() ? 0 : std::min(last, end->second);
+}
+
+absl::StatusOr<ReadProgress> RocksdbReader::Gone(TableId table, SequenceNumber through,
+                                                 const Budget& budget) {
+  if (!range_.skip_deleted) {
+    return RecordsGone(table, std::max(units_->Position(table).first, through + 1));
+  }
+  if (budget.visited) return ReadProgress::kMore;
+  Wanted(table) = through + 1;
+  return ReadProgress::kSkipped;
+}
+
+absl::StatusOr<SequenceNumber> RocksdbReader::StoredMark(rocksdb::DB& db, TableId table) const {
+  const std::string key = TableEntry({.region = region_, .table = table}).key;
+  std::string value;
+  const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), key, &value);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) return FromRocks(status, "reading", space_->store.shown_directory());
+  const auto stored = DecodeTable(key, value);
+  if (!stored) return UnknownBytes(key, space_->store.shown_directory());
+  return stored->deleted_through;
 }
 
 absl::StatusOr<ReadProgress> RocksdbReader::Next(const ReadLimits& limits,
@@ -69,9 +119,14 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     }
     if (wrapped && named->table >= begin) break;
     SequenceNumber& wanted = Wanted(named->table);
-    wanted = std::max(wanted, named->unit.deleted_through + 1);
     turn_ = named->table;
-    if (wanted <= std::min(range_.last, named->unit.last)) {
+    const SequenceNumber last = LastOf(turn_, named->unit);
+    // Of one table all that it asks for counts, of all tables what is there.
+    const SequenceNumber asked = range_.table && !ends_ ? range_.last : last;
+    if (wanted <= std::min(named->unit.deleted_through, asked)) {
+      return Gone(turn_, named->unit.deleted_through, budget);
+    }
+    if (wanted <= last) {
       if (budget.spent()) return ReadProgress::kMore;
       if (!at || named->unit.published > at_publication) {
         at_publication = units_->publications();
@@ -81,15 +136,19 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
                          : RegionBegin(space_->id, region_),
             range_.table ? TableEnd(space_->id, region_, turn_) : RegionEnd(space_->id, region_));
       }
-      const absl::Status status = ReadTable(*at, turn_, named->unit, budget);
+      const absl::Status status = ReadTable(db, *at, turn_, last, budget);
       if (!status.ok()) {
         const bool is_stored_damage = IsDamage((*at)->status());
         return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->unit) : status;
       }
+      if (budget.gone) {
+        const auto mark = StoredMark(db, turn_);
+        return mark.ok() ? Gone(turn_, *mark, budget) : mark.status();
+      }
       continue;
     }
     if (range_.table) {
-      return wanted > range_.last ? ReadProgress::kFinished : ReadProgress::kAtEnd;
+      return wanted > range_.last || ends_ ? ReadProgress::kFinished : ReadProgress::kAtEnd;
     }
     if (turn_ == UINT64_MAX) {
       if (wrapped || begin == 0) break;
@@ -100,13 +159,21 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     ++turn_;
   }
   if (!range_.table) turn_ = 0;
-  return ReadProgress::kAtEnd;
+  return ends_ ? ReadProgress::kFinished : ReadProgress::kAtEnd;
 }
 
-absl::Status RocksdbReader::ReadTable(BoundedIterator& at, TableId table, const TableUnit& unit,
-                                      Budget& budget) {
+absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, TableId table,
+                                      SequenceNumber last, Budget& budget) {
   SequenceNumber& wanted = Wanted(table);
-  const SequenceNumber last = std::min(range_.last, unit.last);
+  // Numbers that are not there were never used, or their records were deleted after this table's
+  // unit was looked at: the mark in the store tells.
+  const auto passes = [&](SequenceNumber to) -> absl::Status {
+    if (to == wanted) return absl::OkStatus();
+    const auto mark = StoredMark(db, table);
+    if (!mark.ok()) return mark.status();
+    budget.gone = *mark >= wanted;
+    return absl::OkStatus();
+  };
   const std::string begin = EncodeLogKey({space_->id, region_, table, wanted});
   for (at->Seek(begin); at->Valid(); at->Next()) {
     const auto key = DecodeLogKey(at.key());
@@ -115,26 +182,30 @@ absl::Status RocksdbReader::ReadTable(BoundedIterator& at, TableId table, const 
     const auto payload = DecodeLogValue(at.value());
     if (!payload) return UnknownBytes(at.key(), space_->store.shown_directory());
     if (budget.spent()) return absl::OkStatus();
+    const absl::Status passed = passes(key->sequence);
+    if (!passed.ok() || budget.gone) return passed;
     if (payload->size() > budget.largest_record) {
       budget.too_large = true;
       too_large_bytes_ = payload->size();
+      too_large_sequence_ = key->sequence;
       return absl::OkStatus();
     }
+    budget.visited = true;
     budget.visit({table, key->sequence, *payload});
     wanted = key->sequence + 1;
     --budget.records;
     budget.bytes -= std::min(budget.bytes, payload->size());
   }
-  const absl::Status status = FromRocks(at->status(), "reading", space_->store.shown_directory());
-  // Nothing more up to `last`: numbers in between were never used, or are deleted by now.
-  if (status.ok()) wanted = std::max(wanted, last + 1);
+  absl::Status status = FromRocks(at->status(), "reading", space_->store.shown_directory());
+  if (status.ok()) status = passes(std::max(wanted, last + 1));
+  if (status.ok() && !budget.gone) wanted = std::max(wanted, last + 1);
   return status;
 }
 
 absl::Status RocksdbReader::Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
                                     const TableUnit& unit) const {
   DamagedRange damage = PlaceOf(status, space_->store.shown_directory());
-  damage.first = wanted_.at(table);
+  damage.first = wanted_.at(table);  // what was read before is not lost
   damage.last = unit.last;
   AddLostRecords(db, space_->id, region_, table, damage);
   return DamageError(damage, kRemedy);

@@ -4,6 +4,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
 
 #include "engine/log_engine.h"
 #include "engine/rocksdb/namespace_state.h"
@@ -20,6 +23,8 @@ class RocksdbReader final : public LogReader {
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
   size_t too_large_bytes() const override { return too_large_bytes_; }
+  SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
+  void EndHere() override;
 
  private:
   struct Budget {
@@ -27,13 +32,22 @@ class RocksdbReader final : public LogReader {
     size_t bytes;
     size_t largest_record;
     absl::FunctionRef<void(const RecordView&)> visit;
+    bool visited = false;
     bool too_large = false;  // the next record is
+    bool gone = false;       // what should come next was deleted from the store
     bool spent() const { return records == 0 || bytes == 0 || too_large; }
   };
 
   absl::StatusOr<ReadProgress> Walk(rocksdb::DB& db, Budget& budget);
   // Reads what is visible of the table until the budget is spent.
-  absl::Status ReadTable(BoundedIterator& at, TableId table, const TableUnit& unit, Budget& budget);
+  absl::Status ReadTable(rocksdb::DB& db, BoundedIterator& at, TableId table, SequenceNumber last,
+                         Budget& budget);
+  // The table's mark in the store, which may be ahead of its unit's. At least that of any iterator
+  // that was made before.
+  absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, TableId table) const;
+  // The records through this mark were deleted before they were read.
+  absl::StatusOr<ReadProgress> Gone(TableId table, SequenceNumber through, const Budget& budget);
+  SequenceNumber LastOf(TableId table, const TableUnit& unit) const;
   SequenceNumber& Wanted(TableId table);
   absl::Status Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
                        const TableUnit& unit) const;
@@ -43,9 +57,13 @@ class RocksdbReader final : public LogReader {
   const std::shared_ptr<const TableUnits> units_;
   const ReadRange range_;
 
-  std::map<TableId, SequenceNumber> wanted_;  // lowest number still wanted of each table
-  TableId turn_ = 0;                          // all tables: whose turn it is
+  std::map<TableId, SequenceNumber> wanted_;            // lowest number still wanted of each table
+  absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
+  // EndHere: the last record of each table.
+  std::optional<absl::flat_hash_map<TableId, SequenceNumber>> ends_;
+  TableId turn_ = 0;  // all tables: whose turn it is
   size_t too_large_bytes_ = 0;
+  SequenceNumber too_large_sequence_ = 0;
 };
 
 // The records of a table that a damaged table file may hold, as RocksDB's list of files tells.

@@ -66,6 +66,17 @@ std::optional<TableUnits::Named> TableUnits::AtOrBehind(TableId table) const {
   return Named{it->first, it->second};
 }
 
+void TableUnits::ForEach(absl::FunctionRef<void(TableId, const TableUnit&)> visit) const {
+  constexpr int kTablesPerStep = 1024;
+  for (std::optional<TableId> at = 0; at;) {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto it = units_.lower_bound(*at);
+    for (int i = 0; i < kTablesPerStep && it != units_.end(); ++i, ++it)
+      visit(it->first, it->second);
+    at = it == units_.end() ? std::nullopt : std::optional<TableId>(it->first);
+  }
+}
+
 uint64_t TableUnits::publications() const {
   absl::ReaderMutexLock lock(&mutex_);
   return publications_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
 #include "engine/rocksdb/table_numbers.h"
@@ -60,6 +61,10 @@ class TableUnits {
   };
   // The first table at or behind this id.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Visits every table, in order, in steps between which the writer may go on.
+  void ForEach(absl::FunctionRef<void(TableId, const TableUnit&)> visit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Rises with every Publish. What was published up to a number that this returned is in every
   // iterator that is made afterwards.

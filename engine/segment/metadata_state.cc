@@ -102,7 +102,10 @@ void MetadataState::Apply(const MetadataEntry& entry) {
     case EntryType::kSegmentDeleted:
       segments.erase(f[0]);
       next_segment_id = std::max(next_segment_id, f[0] + 1);
-      std::erase_if(quarantines, [&](const Quarantine& q) { return q.segment == f[0]; });
+      // What records they may have held outlives the bytes: a table that was not marked deleted
+      // through them may have lost some.
+      std::erase_if(quarantines,
+                    [&](const Quarantine& q) { return q.segment == f[0] && q.last == 0; });
       break;
     case EntryType::kTableMark:
       marks[f[0]] = f[1];

@@ -33,6 +33,9 @@ void PublishedLog::AddSegment(PublishedSegment segment) {
     if (entry.first_live == 0) entry.first_live = range.first;
     entry.last_live = range.last;
   }
+  for (const Damage& damage : segment.damage) {
+    damaged_through_ = std::max(damaged_through_, damage.last);
+  }
   const auto added = segments_.emplace(id, std::move(segment)).first;
   Charge(added->second.index, 0);
   KeepIndexInBudget();
@@ -167,6 +170,15 @@ bool PublishedLog::Straddles(TableId table, SequenceNumber through) const {
   });
 }
 
+void PublishedLog::AddLost(DamagedRange range) {
+  absl::MutexLock lock(&mutex_);
+  damaged_through_ = std::max(damaged_through_, range.last);
+  const auto behind = std::upper_bound(
+      lost_.begin(), lost_.end(), range.first,
+      [](SequenceNumber first, const DamagedRange& other) { return first < other.first; });
+  lost_.insert(behind, std::move(range));
+}
+
 std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
   std::vector<Emptied> emptied;
   bool has_damage = false;
@@ -186,12 +198,7 @@ std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
     }
   }
   if (!has_damage) return emptied;
-  SequenceNumber lowest_mark = kMaxSequenceNumber;
-  ForEachTable([&](TableId, const Table& table) {
-    if (table.last > table.deleted_through) {
-      lowest_mark = std::min(lowest_mark, table.deleted_through);
-    }
-  });
+  const SequenceNumber lowest_mark = LowestMark();
   std::erase_if(emptied,
                 [&](const Emptied& segment) { return segment.damaged_through > lowest_mark; });
   return emptied;
@@ -208,32 +215,46 @@ void PublishedLog::RemoveSegments(const std::vector<Emptied>& segments) {
   for (const Emptied& emptied : segments) {
     const auto gone = segments_.find(emptied.id);
     if (gone == segments_.end()) continue;
+    for (const Damage& damage : gone->second.damage) {
+      if (damage.last > 0) lost_.push_back(ShownDamage(*gone->second.file, damage));
+    }
     const uint64_t bytes = gone->second.index.MemoryBytes();
     index_bytes_ -= bytes;
     if (index_budget_ != nullptr) index_budget_->Release(bytes);
     segments_.erase(gone);
   }
+  std::stable_sort(lost_.begin(), lost_.end(),
+                   [](const DamagedRange& a, const DamagedRange& b) { return a.first < b.first; });
 }
 
 SequenceNumber PublishedLog::NextOf(const Table& table) const {
   const SequenceNumber told = floor_ == 0 ? 0 : floor_ - 1;
-  return table.Shown(std::max(table.last, told)) + 1;
+  return table.Shown(std::max({table.last, told, damaged_through_})) + 1;
 }
 
 TablePosition PublishedLog::Position(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
+  return PositionOf(table);
+}
+
+TablePosition PublishedLog::PositionOf(TableId table) const {
   TablePosition position;
   const auto it = tables_.find(table);
-  if (it == tables_.end()) {
-    position.first = position.next = NextOf(Table{});
-    return position;
+  Table known;
+  if (it != tables_.end()) {
+    known = it->second;
+    position.kind = known.kind;
   }
-  const Table& known = it->second;
   position.next = NextOf(known);
   position.deleted_through = known.Shown(known.deleted_through);
-  position.kind = known.kind;
   position.first = known.first_live == 0 ? position.next : known.Shown(known.first_live);
   position.last = known.Shown(known.last);
+  // Damage in front of the first live record may have held an earlier one.
+  if (const auto damage = DamageFrom(known.deleted_through + 1)) {
+    const SequenceNumber first = std::max(damage->first, known.deleted_through + 1);
+    position.first = std::min(position.first, known.Shown(first));
+    position.damaged = true;
+  }
   return position;
 }
 
@@ -254,6 +275,15 @@ SequenceNumber PublishedLog::LastAssigned(TableId table) const {
   return it == tables_.end() ? 0 : it->second.last;
 }
 
+SequenceNumber PublishedLog::LastKnown(TableId table) const {
+  return std::max(LastAssigned(table), DamagedThrough());
+}
+
+SequenceNumber PublishedLog::DamagedThrough() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return damaged_through_;
+}
+
 SequenceNumber PublishedLog::Mark(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const auto it = tables_.find(table);
@@ -272,6 +302,10 @@ bool PublishedLog::Lists(uint64_t segment_id) const {
 }
 
 std::optional<DamagedRange> PublishedLog::DamageFrom(SequenceNumber from) const {
+  if (damaged_through_ < from) return std::nullopt;
+  for (const DamagedRange& range : lost_) {
+    if (range.last >= from) return range;
+  }
   for (const auto& [id, segment] : segments_) {
     for (const Damage& damage : segment.damage) {
       if (damage.last >= from) return ShownDamage(*segment.file, damage);
@@ -284,8 +318,12 @@ ReadPlan PublishedLog::PlanTable(TableId table, SequenceNumber from, bool pass_d
   absl::ReaderMutexLock lock(&mutex_);
   ReadPlan plan;
   plan.next_visible = next_;
-  if (const auto it = tables_.find(table); it != tables_.end()) {
-    from = std::max(from, it->second.deleted_through + 1);
+  if (const auto it = tables_.find(table);
+      it != tables_.end() && it->second.deleted_through >= from) {
+    plan.kind = ReadPlan::Kind::kGone;
+    plan.gone_through = it->second.deleted_through;
+    plan.first_left = PositionOf(table).first;
+    return plan;
   }
   plan.first = from;
   plan.last = kMaxSequenceNumber;
@@ -296,6 +334,9 @@ ReadPlan PublishedLog::PlanTable(TableId table, SequenceNumber from, bool pass_d
     if (damage && damage->first <= std::max(range->first, from)) break;
     plan.kind = ReadPlan::Kind::kRead;
     plan.file = segment.file;
+    plan.segment = id;
+    plan.segment_first = range->first;
+    plan.segment_last = range->last;
     plan.extents = segment.index.ExtentsFrom(table, from, kExtentsPerPlan);
     if (damage) plan.last = damage->first - 1;
     return plan;
@@ -313,8 +354,12 @@ ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, SequenceNum
   ReadPlan plan;
   plan.next_visible = next_;
   plan.last = kMaxSequenceNumber;
+  plan.segment_first = next_;
   for (auto it = segments_.lower_bound(segment_id); it != segments_.end(); ++it) {
     const PublishedSegment& segment = it->second;
+    plan.segment = it->first;
+    plan.segment_first = segment.first;
+    plan.segment_last = segment.last;
     uint64_t begin = it->first == segment_id ? offset : 0;
     begin = std::max<uint64_t>(begin, segment.file->header().first_end());
     uint64_t end = segment.end;
@@ -338,6 +383,16 @@ ReadPlan PublishedLog::PlanAll(uint64_t segment_id, uint64_t offset, SequenceNum
     return plan;
   }
   return plan;
+}
+
+std::vector<PublishedLog::End> PublishedLog::Ends() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  std::vector<End> ends;
+  for (auto it = segments_.begin(); it != segments_.end(); ++it) {
+    const bool newest = std::next(it) == segments_.end();
+    if (newest || !it->second.index.empty()) ends.push_back({it->first, it->second.end});
+  }
+  return ends;
 }
 
 std::vector<PublishedLog::SegmentExtent> PublishedLog::Segments() const {

@@ -46,15 +46,21 @@ struct ReadPlan {
   enum class Kind {
     kRead,     // `file`, `extents`
     kDamaged,  // `damage` stands before the next record
+    kGone,     // one table: everything through `gone_through` was deleted
     kAtEnd,    // nothing more is visible
   };
   Kind kind = Kind::kAtEnd;
   std::shared_ptr<const SegmentFile> file;
+  uint64_t segment = 0;              // where it is, or the damage is
+  SequenceNumber segment_first = 0;  // the segment's first and last record
+  SequenceNumber segment_last = 0;
   std::vector<Extent> extents;
   SequenceNumber first = 0;  // read nothing numbered lower
   SequenceNumber last = 0;   // nor higher
   std::optional<DamagedRange> damage;
   SequenceNumber next_visible = 1;  // what is published later has at least this number
+  SequenceNumber gone_through = 0;
+  SequenceNumber first_left = 0;  // kGone: of the table, as clients know it
 };
 
 // Everything in here counts in the log's own numbers, but for what Position and Describe say of
@@ -100,8 +106,12 @@ class PublishedLog {
   // Whether one segment holds records of the table on both sides of `through`.
   bool Straddles(TableId table, SequenceNumber through) const;
 
-  // Segments that hold nothing live and may go: never the newest, and none with damage that some
-  // table has not marked deleted.
+  // A quarantined range of a segment that is gone. What it may have held of a table stays lost
+  // until the table is marked deleted through it.
+  void AddLost(DamagedRange range);
+
+  // Segments that hold nothing live and may go: never the newest, and none with damage that a known
+  // table has not marked deleted. Their damage is remembered as lost.
   struct Emptied {
     uint64_t id = 0;
     std::string path;
@@ -125,7 +135,12 @@ class PublishedLog {
   };
   TableFacts Facts(TableId table) const;
   SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
-  SequenceNumber Mark(TableId table) const;          // deleted through; 0 = nothing
+  // The highest number that may have been given out to the table: LastAssigned, or one in a damaged
+  // range, which may have held records of any table.
+  SequenceNumber LastKnown(TableId table) const;
+  // The highest number that a damaged range may have held; 0 = there is none.
+  SequenceNumber DamagedThrough() const;
+  SequenceNumber Mark(TableId table) const;  // deleted through; 0 = nothing
   uint64_t Offset(TableId table) const;
   absl::flat_hash_map<TableId, uint64_t> Offsets() const
       ABSL_LOCKS_EXCLUDED(mutex_);  // those that are not 0
@@ -135,6 +150,18 @@ class PublishedLog {
   RegionUsage Usage(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::flat_hash_map<TableId, SequenceNumber> Marks() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool Lists(uint64_t segment_id) const;
+
+  // The lowest mark of all known tables; 0 if none is known. What damage may have held through here
+  // is acknowledged to be lost.
+  SequenceNumber LowestMark() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Where the visible records of a segment end.
+  struct End {
+    uint64_t segment = 0;
+    uint64_t offset = 0;
+  };
+  // Of the segments that hold live records, in log order; the newest one always.
+  std::vector<End> Ends() const;
 
   // Next place for one table, at records numbered `from` or higher.
   ReadPlan PlanTable(TableId table, SequenceNumber from, bool pass_damage) const;
@@ -174,6 +201,8 @@ class PublishedLog {
     TableKind kind = TableKind::kLog;
     uint64_t offset = 0;
 
+    // Otherwise all that is known is that its first append failed.
+    bool known() const { return last > 0 || kind == TableKind::kEntries; }
     SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
@@ -202,9 +231,10 @@ class PublishedLog {
   void KeepIndexInBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::optional<OldestRecord> Oldest(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // The first damage that may have held records of the table numbered `from` or higher.
+  // The first damage that may have held records numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  TablePosition PositionOf(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // The table's next number as clients know it.
   SequenceNumber NextOf(const Table& table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -216,6 +246,8 @@ class PublishedLog {
   std::map<uint64_t, PublishedSegment> segments_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
   absl::btree_set<TableId> table_ids_ ABSL_GUARDED_BY(mutex_);  // the keys of tables_
+  std::vector<DamagedRange> lost_ ABSL_GUARDED_BY(mutex_);  // of segments that are gone, by number
+  SequenceNumber damaged_through_ ABSL_GUARDED_BY(mutex_) = 0;
   SequenceNumber next_ ABSL_GUARDED_BY(mutex_) = 1;
   SequenceNumber floor_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t region_version_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -43,6 +43,15 @@ void PublishedLog::ForEachTableOf(
   }
 }
 
+SequenceNumber PublishedLog::LowestMark() const {
+  std::optional<SequenceNumber> lowest;
+  ForEachTable([&](TableId, const Table& table) {
+    if (!table.known()) return;
+    lowest = std::min(lowest.value_or(kMaxSequenceNumber), table.deleted_through);
+  });
+  return lowest.value_or(0);
+}
+
 absl::flat_hash_map<TableId, uint64_t> PublishedLog::Offsets() const {
   absl::flat_hash_map<TableId, uint64_t> offsets;
   ForEachTable([&](TableId id, const Table& table) {
@@ -64,7 +73,7 @@ std::optional<DescribeCursor> PublishedLog::DescribeTables(TableId from, size_t&
   for (auto it = table_ids_.lower_bound(from); it != table_ids_.end(); ++it, --left) {
     if (left == 0) return DescribeCursor{Part::kTables, *it, 0};
     const Table& table = tables_.at(*it);
-    if (table.last == 0) continue;  // its first append failed
+    if (table.last == 0 && damaged_through_ == 0) continue;  // its first append failed
     description.tables.push_back({.table = *it,
                                   .next = NextOf(table),
                                   .deleted_through = table.Shown(table.deleted_through),

@@ -321,6 +321,20 @@ std::vector<DamagedRange> RegionScan::Damaged(const RegionDirectory& directory) 
   return ranges;
 }
 
+std::vector<DamagedRange> RegionScan::Lost(const RegionDirectory& directory) const {
+  std::vector<DamagedRange> ranges;
+  for (const MetadataState::Quarantine& q : metadata.state.quarantines) {
+    if (metadata.state.segments.contains(q.segment)) continue;
+    ranges.push_back({.file = absl::StrCat(directory.shown_path, "/", SegmentFileName(q.segment)),
+                      .offset = q.begin,
+                      .length = q.end - q.begin,
+                      .first = q.first,
+                      .last = q.last,
+                      .reason = "quarantined; its segment is gone"});
+  }
+  return ranges;
+}
+
 absl::StatusOr<RegionScan> ScanRegion(
     FileSystem* file_system, const RegionDirectory& directory,
     absl::FunctionRef<bool(uint64_t done, uint64_t total)> progress) {

@@ -53,6 +53,9 @@ struct RegionScan {
   int64_t written_unix_micros() const;
   bool damaged() const;
   std::vector<DamagedRange> Damaged(const RegionDirectory& directory) const;
+  // Quarantined ranges of segments that are gone: what they may have held of a table stays lost
+  // until it is marked deleted through them.
+  std::vector<DamagedRange> Lost(const RegionDirectory& directory) const;
 };
 
 // FAILED_PRECONDITION (WRONG_NAMESPACE), with both identities.

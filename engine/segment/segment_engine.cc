@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "engine/error.h"
 #include "engine/io/remove_tree.h"
+#include "engine/log_errors.h"
 #include "engine/segment/format.h"
 #include "engine/segment/metadata_file.h"
 #include "engine/segment/region_scan.h"
@@ -202,8 +203,11 @@ absl::StatusOr<std::vector<RegionId>> SegmentEngine::RegionsThere() const {
 absl::StatusOr<bool> SegmentEngine::Exists(RegionId region) const {
   const auto names = options_.file_system->ListDirectory(Directory(region).path);
   if (names.ok()) return true;
-  if (absl::IsNotFound(names.status())) return false;
-  return names.status();
+  if (!absl::IsNotFound(names.status())) return names.status();
+  // Without the namespace's directory nobody knows what it held.
+  const auto regions = options_.file_system->ListDirectory(directory_);
+  if (!regions.ok()) return MissingFile(regions.status());
+  return false;
 }
 
 absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId region,
@@ -213,7 +217,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
   if (status.ok()) status = EnsureOpen();
   // One that an earlier call renamed into place may not be durable, though it is there.
   if (status.ok()) status = names_->MakeDurable();
-  if (!status.ok()) return status;
+  if (!status.ok()) return MissingFile(status);
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
   if (!*exists && !create) {
@@ -227,7 +231,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
   if (!*exists) {
     if (quota != nullptr) status = quota->Take(options.segment_size_bytes);
     if (!status.ok()) return status;
-    status = Create(region, options);
+    status = MissingFile(Create(region, options));
     if (!status.ok() && quota != nullptr) quota->GiveBack(options.segment_size_bytes);
     if (!status.ok()) return status;
   }
@@ -241,7 +245,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                         .directory = Directory(region),
                                         .options = options,
                                         .random = options_.random});
-  if (!log.ok()) return log.status();
+  if (!log.ok()) return MissingFile(log.status());
   return std::unique_ptr<RegionLog>(*std::move(log));
 }
 
@@ -297,7 +301,7 @@ absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
   absl::Status status = EnsureOpen();
   // That it is not there must be durable too before it is said.
   if (status.ok()) status = names_->MakeDurable();
-  if (!status.ok()) return status;
+  if (!status.ok()) return MissingFile(status);
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok() || !*exists) return exists;
   FileSystem* const files = options_.file_system;

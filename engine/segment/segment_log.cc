@@ -53,7 +53,8 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   const uint64_t offset = published_->Offset(table);
   const SequenceNumber mark = published_->Mark(table);
   through = std::min(through, kMaxSequenceNumber - offset) + offset;
-  // The end is the last number that may have been told.
+  // The end is the last number that may have been told. Damage may have held records of the table:
+  // marking them deleted acknowledges that they are lost.
   through = std::min(through, published_->Facts(table).next - 1 + offset);
   if (through <= mark) return mark - std::min(mark, offset);
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);

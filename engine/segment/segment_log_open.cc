@@ -25,6 +25,10 @@ absl::Status SegmentLog::Recover() {
   RegionScan& region = *scanned;
   OpeningReport report;
   absl::Status status = ApplyPolicy(region, report);
+  for (DamagedRange& lost : region.Lost(env_.directory)) {
+    report.outcome = OpeningReport::Outcome::kQuarantined;
+    report.damaged.push_back(std::move(lost));
+  }
   // A version 1 tail is repaired before its metadata is replaced, so that until then version 1's
   // rules hold for both.
   const bool upgrade = region.metadata.version_1();
@@ -204,6 +208,10 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .damage = std::move(segment.damage),
                             .written = now - AgeOf(written),
                             .written_unix_micros = written});
+  }
+  for (DamagedRange& lost : region.Lost(env_.directory)) {
+    next_ = std::max(next_, lost.last + 1);
+    published_->AddLost(std::move(lost));
   }
   next_ = std::max(next_, floor_);
   for (const TableId table : state.entry_tables) published_->SetEntryTable(table);

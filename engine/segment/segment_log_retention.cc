@@ -1,4 +1,5 @@
 // What retention deletes: whole segments, the oldest first, never the newest one.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <vector>
@@ -23,10 +24,13 @@ std::vector<PublishedLog::Age> PublishedLog::Ages() const {
 
 RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
   std::vector<uint64_t> ids;
+  SequenceNumber damaged_through = 0;
   {
     absl::ReaderMutexLock lock(&mutex_);
     for (auto it = segments_.begin(); it != segments_.end() && it->first <= segment_id; ++it) {
       ids.push_back(it->first);
+      for (const Damage& damage : it->second.damage)
+        damaged_through = std::max(damaged_through, damage.last);
     }
   }
   RetentionPlan plan;
@@ -37,6 +41,15 @@ RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
       through[table] = known.Shown(index.LiveRange(table)->last);
       plan.records += index.LiveRecords(table);
       plan.bytes += index.LiveBytes(table);
+    });
+  }
+  // What damage in these segments may have held is as old as they are.
+  if (damaged_through > 0) {
+    ForEachTable([&](TableId table, const Table& known) {
+      if (known.kind != TableKind::kLog || !known.known()) return;
+      if (known.deleted_through >= damaged_through) return;
+      SequenceNumber& mark = through[table];
+      mark = std::max(mark, known.Shown(damaged_through));
     });
   }
   for (const auto& [table, number] : through) plan.marks.push_back({table, number});

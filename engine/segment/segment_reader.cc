@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/log_errors.h"
 #include "engine/segment/format.h"
 #include "engine/segment/group_head.h"
 
@@ -25,7 +26,7 @@ SequenceNumber Raised(SequenceNumber sequence, uint64_t offset) {
 
 // Tables with offsets of their own have no bounds in common, so that each record is compared.
 ReadRange InLogNumbers(ReadRange range, uint64_t offset, bool common_bounds) {
-  range.first = common_bounds ? Raised(range.first, offset) : 1;
+  range.first = common_bounds && range.first > 0 ? Raised(range.first, offset) : 1;
   range.last = common_bounds ? Raised(range.last, offset) : kMaxSequenceNumber;
   return range;
 }
@@ -53,8 +54,21 @@ SegmentReader::SegmentReader(std::shared_ptr<const PublishedLog> log, const Read
       offset_of_table_(range.table ? log_->Offset(*range.table) : 0),
       range_(InLogNumbers(range, offset_of_table_, offsets_.empty())),
       wanted_(range),
-      next_(std::max<SequenceNumber>(range_.first, 1)) {
-  if (!range_.table) marks_ = log_->Marks();
+      next_(range_.first) {
+  if (!range_.table) {
+    marks_ = log_->Marks();
+    ends_ = log_->Ends();  // after the marks: a segment that went in between held nothing live
+  } else if (range.first == 0) {
+    next_ = log_->Mark(*range_.table) + 1;
+  }
+}
+
+void SegmentReader::EndHere() {
+  if (range_.table) {
+    range_.last = std::min(range_.last, log_->LastKnown(*range_.table));
+  } else if (const auto ends = log_->Ends(); !ends.empty()) {
+    until_ = ends.back();
+  }
 }
 
 uint64_t SegmentReader::OffsetOf(TableId table) const {
@@ -70,11 +84,51 @@ absl::Status SegmentReader::ShownDamageError(DamagedRange damage) const {
 }
 
 ReadPlan SegmentReader::Plan() {
-  ReadPlan plan = range_.table ? log_->PlanTable(*range_.table, next_, range_.pass_known_damage)
-                               : log_->PlanAll(segment_, offset_, next_, range_.pass_known_damage);
+  ReadPlan plan = range_.table
+                      ? log_->PlanTable(*range_.table, next_, range_.pass_known_damage)
+                      : log_->PlanAll(segment_, offset_, std::max(next_, acknowledged_through_ + 1),
+                                      range_.pass_known_damage);
   plan.first = std::max(plan.first, range_.first);
   plan.last = std::min(plan.last, range_.last);
+  if (!range_.table) CutAtEnd(plan);
   return plan;
+}
+
+void SegmentReader::CutAtEnd(ReadPlan& plan) const {
+  if (!until_ || plan.kind == ReadPlan::Kind::kAtEnd) return;
+  Extent* const extent = plan.extents.empty() ? nullptr : &plan.extents.back();
+  const bool beyond =
+      plan.segment > until_->segment ||
+      (plan.segment == until_->segment && extent != nullptr && extent->begin >= until_->offset);
+  if (beyond) {
+    plan.kind = ReadPlan::Kind::kAtEnd;
+  } else if (plan.segment == until_->segment && extent != nullptr) {
+    extent->end = static_cast<uint32_t>(std::min<uint64_t>(extent->end, until_->offset));
+  }
+}
+
+bool SegmentReader::Acknowledged(SequenceNumber damaged_through) {
+  acknowledged_through_ = log_->LowestMark();
+  return damaged_through <= acknowledged_through_;
+}
+
+void SegmentReader::LookForLostSegments(const ReadPlan& plan) {
+  const bool at_end = plan.kind == ReadPlan::Kind::kAtEnd;
+  auto left = ends_.begin();
+  for (; left != ends_.end() && (at_end || left->segment < plan.segment); ++left) {
+    const bool read =
+        left->segment < segment_ || (left->segment == segment_ && offset_ >= left->offset);
+    lost_segment_ |= !read && !log_->Lists(left->segment);
+  }
+  ends_.erase(ends_.begin(), left);
+}
+
+absl::Status SegmentReader::MissingFile(const ReadPlan& plan) const {
+  return ShownDamageError({.file = plan.file->shown_path(),
+                           .length = plan.file->size(),
+                           .first = std::max(next_, plan.first),
+                           .last = std::max({next_, plan.first, plan.segment_last}),
+                           .reason = "the file is missing"});
 }
 
 absl::StatusOr<ReadProgress> SegmentReader::Next(const ReadLimits& limits,
@@ -94,11 +148,22 @@ absl::StatusOr<ReadProgress> SegmentReader::Walk(const ReadLimits& limits,
     if (budget.too_large) return ReadProgress::kTooLarge;
     if (next_ > range_.last || passed_ >= range_.last) return ReadProgress::kFinished;
     const ReadPlan plan = Plan();
-    switch (plan.kind) {
+    if (!range_.table) LookForLostSegments(plan);
+    switch (lost_segment_ ? ReadPlan::Kind::kGone : plan.kind) {
+      case ReadPlan::Kind::kGone:
+        if (!range_.skip_deleted) {
+          return RecordsGone(range_.table, range_.table ? plan.first_left : plan.segment_first);
+        }
+        if (budget.visited) return ReadProgress::kMore;
+        if (range_.table) next_ = plan.gone_through + 1;
+        lost_segment_ = false;
+        return ReadProgress::kSkipped;
       case ReadPlan::Kind::kDamaged:
         if (plan.damage->first > range_.last) return ReadProgress::kFinished;
+        if (!range_.table && Acknowledged(plan.damage->last)) continue;
         return ShownDamageError(*plan.damage);
       case ReadPlan::Kind::kAtEnd:
+        if (until_) return ReadProgress::kFinished;
         return plan.next_visible > range_.last ? ReadProgress::kFinished : ReadProgress::kAtEnd;
       case ReadPlan::Kind::kRead:
         break;
@@ -113,7 +178,10 @@ absl::StatusOr<bool> SegmentReader::Read(const ReadPlan& plan, Budget& budget) {
   if (file_ != plan.file) {
     LeaveSegment();
     auto open = plan.file->Open();
-    if (absl::IsNotFound(open.status()) && !log_->Lists(plan.file->id())) return false;
+    if (absl::IsNotFound(open.status())) {
+      if (!log_->Lists(plan.file->id())) return false;
+      return MissingFile(plan);
+    }
     if (!open.ok()) return open.status();
     open_ = *std::move(open);
     file_ = plan.file;
@@ -143,6 +211,9 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   }
   while (position < extent.end && !budget.spent()) {
     const auto parsed = ParseAt(position, extent.end);
+    if (absl::IsOutOfRange(parsed.status())) {
+      return Damaged(plan, position, "the file ends before it");
+    }
     if (!parsed.ok()) return parsed.status();
     if (parsed->outcome == ParseOutcome::kNeverWritten) {
       const auto next = PassPadding(plan, position, extent.end);
@@ -207,11 +278,13 @@ bool SegmentReader::Visit(const ParsedRecord& record, const ReadPlan& plan, Budg
   if (wanted && record.payload.size() > budget.largest_record) {
     budget.too_large = true;
     too_large_bytes_ = record.payload.size();
+    too_large_sequence_ = shown;
     return false;
   }
   passed_ = record.sequence;
   if (!wanted) return true;
   if (range_.table) next_ = record.sequence + 1;
+  budget.visited = true;
   budget.visit({record.table, shown, record.payload});
   --budget.records;
   budget.bytes -= std::min(budget.bytes, record.payload.size());

@@ -18,6 +18,8 @@ class SegmentReader final : public LogReader {
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
   size_t too_large_bytes() const override { return too_large_bytes_; }
+  SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
+  void EndHere() override;
 
  private:
   struct Budget {
@@ -25,6 +27,7 @@ class SegmentReader final : public LogReader {
     size_t bytes;
     size_t largest_record;
     absl::FunctionRef<void(const RecordView&)> visit;
+    bool visited = false;
     bool too_large = false;  // the next record is
     bool spent() const { return records == 0 || bytes == 0 || too_large; }
   };
@@ -32,6 +35,14 @@ class SegmentReader final : public LogReader {
   absl::StatusOr<ReadProgress> Walk(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit);
   ReadPlan Plan();
+  // All tables: a plan that begins behind EndHere becomes kAtEnd, one that crosses it is cut.
+  void CutAtEnd(ReadPlan& plan) const;
+  // All tables: whether every known table was marked deleted through here.
+  bool Acknowledged(SequenceNumber damaged_through);
+  // All tables: notes whether a segment that held live records at the start, and was not read to
+  // where it ended then, is gone before `plan`.
+  void LookForLostSegments(const ReadPlan& plan);
+  absl::Status MissingFile(const ReadPlan& plan) const;
   // Reads what the plan names until the budget is spent. False: the segment was deleted meanwhile.
   absl::StatusOr<bool> Read(const ReadPlan& plan, Budget& budget);
   absl::Status ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget);
@@ -53,14 +64,18 @@ class SegmentReader final : public LogReader {
   // Of all tables; of one, it is in the bounds of range_ already.
   const absl::flat_hash_map<TableId, uint64_t> offsets_;
   const uint64_t offset_of_table_;
-  const ReadRange range_;                               // in the log's own numbers
+  ReadRange range_;                                     // in the log's own numbers
   const ReadRange wanted_;                              // as asked for
   absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
 
   SequenceNumber next_;   // one table: lowest number still wanted
   uint64_t segment_ = 0;  // all tables: where to go on
   uint64_t offset_ = 0;
-  SequenceNumber passed_ = 0;  // highest number passed by
+  std::vector<PublishedLog::End> ends_;  // all tables: what is still to be read, as of the start
+  bool lost_segment_ = false;
+  std::optional<PublishedLog::End> until_;   // EndHere, all tables
+  SequenceNumber passed_ = 0;                // highest number passed by
+  SequenceNumber acknowledged_through_ = 0;  // all tables: damage through here is no news
 
   // The segment being read.
   std::shared_ptr<const SegmentFile> file_;
@@ -69,6 +84,7 @@ class SegmentReader final : public LogReader {
   uint64_t stopped_at_ = 0;          // one table: behind the last record passed by
   SequenceNumber stopped_next_ = 0;  // next_, when it was
   size_t too_large_bytes_ = 0;
+  SequenceNumber too_large_sequence_ = 0;
   std::vector<char> buffer_;
   uint64_t buffer_offset_ = 0;
   uint64_t buffer_bytes_ = 0;

@@ -114,7 +114,7 @@ class RegionCopier {
   absl::StatusOr<TableDigest> Digest(const ReadableLog& log, TableId table,
                                      std::vector<DamagedRange>* damaged) {
     TableDigest digest;
-    TableWalker walker(log, table, 1, options_.skip_damaged && damaged != nullptr);
+    TableWalker walker(log, table, 0, options_.skip_damaged && damaged != nullptr);
     for (bool more = true; more;) {
       const auto step = walker.Next([&](const RecordView& record) {
         digest.Add(record.sequence, record.payload);

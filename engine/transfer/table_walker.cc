@@ -60,8 +60,7 @@ absl::StatusOr<bool> TableWalker::Next(absl::FunctionRef<void(const RecordView&)
 
 absl::Status TableWalker::PassDamage(const absl::Status& data_loss) {
   DamagedRange range = RangeOf(data_loss);
-  if (range.first == 0) range.first = next_;
-  range.first = std::max(range.first, next_);
+  range.first = std::max({range.first, next_, SequenceNumber{1}});
   range.last = std::max(range.last, range.first);
   next_ = range.last >= kMaxSequenceNumber ? kMaxSequenceNumber + 1 : range.last + 1;
   damaged_.push_back(std::move(range));

@@ -12,8 +12,8 @@ namespace walden {
 
 class TableWalker {
  public:
-  // From the number `first` on. `log` outlives it. `skip_damaged`: damage is passed over and noted,
-  // otherwise it is DATA_LOSS.
+  // From the number `first` on; 0: from the first one that is left. `log` outlives it.
+  // `skip_damaged`: damage is passed over and noted, otherwise it is DATA_LOSS.
   TableWalker(const ReadableLog& log, TableId table, SequenceNumber first, bool skip_damaged)
       : log_(log), table_(table), next_(first), skip_damaged_(skip_damaged) {}
 

@@ -185,7 +185,11 @@ class Run:
 
     def _follow(self, table):
         stream = self._client.open_read(
-            table.region.region_id, table.table_id, after=table.highest, follow=True
+            table.region.region_id,
+            table.table_id,
+            after=table.highest,
+            follow=True,
+            skip_deleted=True,
         )
         for sequence, payload in stream:
             table.saw(sequence, payload)

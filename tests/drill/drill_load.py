@@ -54,7 +54,10 @@ class Tenant:
 
     def read(self, region, table, first=1):
         request = wal_pb2.ReadRequest(
-            region_id=region, table_id=table, start=common_pb2.Bound(inclusive=first)
+            region_id=region,
+            table_id=table,
+            start=common_pb2.Bound(inclusive=first),
+            skip_deleted=True,
         )
         for response in self.wal.Read(request, timeout=60):
             for record in response.records:

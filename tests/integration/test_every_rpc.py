@@ -167,7 +167,7 @@ class WalServiceTest(SharedDaemonTestCase):
         records = self.append_numbered(self.client, region, 1, 10)
         mark = records[3][0]
         self.client.mark_deleted(region, 1, mark)
-        position = self.client.read(region, 1, start=1).position
+        position = self.client.read(region, 1, start=1, skip_deleted=True).position
         self.assertEqual(position.first_sequence, records[4][0])
         self.assertEqual(position.next_sequence, records[-1][0] + 1)
         self.assertEqual(position.deleted_through, mark)

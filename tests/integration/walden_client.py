@@ -91,10 +91,15 @@ class Recovery:
 
 
 class ReadStream:
-    """A running Read: iterate it for records as (sequence, payload). One thread at a time."""
+    """A running Read: iterate it for records as (sequence, payload). One thread at a time.
 
-    def __init__(self, call):
+    `skips` has the later positions of a read that skips deleted records.
+    """
+
+    def __init__(self, call, may_skip=False):
         self._call = call
+        self._may_skip = may_skip
+        self.skips = []
         try:
             first = next(call)
         except grpc.RpcError as error:
@@ -109,7 +114,9 @@ class ReadStream:
         try:
             for response in self._call:
                 if response.HasField("position"):
-                    raise AssertionError("a later message of a Read has a position")
+                    if not self._may_skip:
+                        raise AssertionError("a later message of a Read has a position")
+                    self.skips.append(response.position)
                 for record in response.records:
                     yield record.sequence, record.payload
         except grpc.RpcError as error:
@@ -302,6 +309,7 @@ class Client:
         max_records=0,
         max_bytes=0,
         follow=False,
+        skip_deleted=False,
         namespace=0,
     ):
         request = wal_pb2.ReadRequest(
@@ -311,9 +319,11 @@ class Client:
             max_records=max_records,
             max_bytes=max_bytes,
             follow=follow,
+            skip_deleted=skip_deleted,
             **_bounds(start, after, end, before),
         )
-        return ReadStream(self.wal.Read(request, timeout=None if follow else self.timeout))
+        call = self.wal.Read(request, timeout=None if follow else self.timeout)
+        return ReadStream(call, may_skip=skip_deleted)
 
     def read(self, region, table, **options):
         stream = self.open_read(region, table, **options)
@@ -341,10 +351,14 @@ class Client:
                 if summary is not None:
                     raise AssertionError("Recover streamed something after its summary")
                 part = response.WhichOneof("part")
-                if (part == "state") != (state is None):
-                    raise AssertionError(f"Recover streamed {part} where state was due, or twice")
-                if part == "state":
+                if part == "state" and records or part != "state" and state is None:
+                    raise AssertionError(f"Recover streamed {part} where it was not due")
+                if part == "state" and state is None:
                     state = response.state
+                elif part == "state":
+                    state.tables.extend(response.state.tables)
+                    damaged = response.state.opening.damaged_ranges
+                    state.opening.damaged_ranges.extend(damaged)
                 elif part == "records":
                     records.extend(
                         (r.table_id, r.sequence, r.payload) for r in response.records.records

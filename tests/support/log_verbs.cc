@@ -69,7 +69,7 @@ absl::StatusOr<std::vector<StoredRecord>> ReadAll(const RegionLog& log, const Re
   while (true) {
     const auto progress = NextInto(**reader, limits, records);
     if (!progress.ok()) return progress.status();
-    if (*progress != ReadProgress::kMore) return records;
+    if (*progress != ReadProgress::kMore && *progress != ReadProgress::kSkipped) return records;
   }
 }
 

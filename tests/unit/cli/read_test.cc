@@ -54,13 +54,13 @@ TEST_F(ReadTest, EveryFormatIsOffered) {
             "{\"table\":2,\"sequence\":2,\"payload\":\"t\\\"o\"}\n");
 }
 
-TEST_F(ReadTest, AStartThatWasDeletedIsToldOnStandardError) {
+TEST_F(ReadTest, AStartThatIsSkippedIsToldOnStandardError) {
   daemon_.AddRecords(1, 2, {"1", "2", "3"});
   EXPECT_EQ(MarkDeleted("2").out, "deleted through 2\n");
-  const Outcome outcome = Read({"--from", "1"});
+  const Outcome outcome = Read({"--from", "1", "--skip-deleted"});
   EXPECT_EQ(outcome.out, "3\n");
-  EXPECT_EQ(outcome.err, "note: records through 2 are deleted; the log begins at 3\n");
-  EXPECT_EQ(Read({"--from", "3"}).err, "");
+  EXPECT_EQ(outcome.err, "note: records through 2 are deleted; the log goes on at 3\n");
+  EXPECT_EQ(Read({"--from", "3", "--skip-deleted"}).err, "");
 }
 
 TEST_F(ReadTest, MarkingBeyondTheEndTellsTheClampedPosition) {

@@ -67,9 +67,10 @@ TEST(RecoveryCheck, RepeatedOrFallingSequenceNumbersAreRefused) {
   ExpectRefused(Check({State(), Records(1, {2}), Records(1, {1}), Summary(2, 6, 1)}));
 }
 
-TEST(RecoveryCheck, StateComesFirstAndOnce) {
+TEST(RecoveryCheck, StateComesFirstInAnyNumberOfParts) {
+  EXPECT_EQ(Check({State(), State(), Records(1, {1}), Summary(1, 3, 1)}), absl::OkStatus());
   ExpectRefused(Check({Records(1, {1}), Summary(1, 3, 1)}));
-  ExpectRefused(Check({State(), State(), Summary(0, 0, 0)}));
+  ExpectRefused(Check({State(), Records(1, {1}), State(), Summary(1, 3, 1)}));
 }
 
 TEST(RecoveryCheck, NothingMayFollowTheSummary) {

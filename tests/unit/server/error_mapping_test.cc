@@ -2,7 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "engine/error.h"
+#include "engine/io/posix_error.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace walden {
@@ -32,10 +38,47 @@ TEST(ErrorMappingTest, CarriesCodeMessageReasonAndMetadata) {
 
 TEST(ErrorMappingTest, OkIsOk) { EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok()); }
 
-TEST(ErrorMappingTest, AnErrorWithoutReasonKeepsItsCode) {
-  const grpc::Status status = ToGrpcStatus(absl::DataLossError("lost"));
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::ErrorInfo info;
+  for (const google::protobuf::Any& detail : DetailsOf(status).details()) {
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
+std::string ApiText() {
+  std::ifstream file(WALDEN_SOURCE_DIR "/proto/walden/v1/common.proto");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(ErrorMappingTest, EveryErrorLeavesWithAReasonThatTheApiNames) {
+  const std::string api = ApiText();
+  for (int code = 1; code <= 16; ++code) {
+    const grpc::Status status =
+        ToGrpcStatus(absl::Status(static_cast<absl::StatusCode>(code), "made by anybody"));
+    const std::string reason = ReasonOf(status);
+    EXPECT_NE(reason, "") << code;
+    EXPECT_NE(api.find(reason), std::string::npos) << reason;
+    EXPECT_EQ(status.error_message(), "made by anybody");
+  }
+  EXPECT_EQ(ToGrpcStatus(absl::DataLossError("lost")).error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(ToGrpcStatus(absl::NotFoundError("gone")).error_code(), grpc::StatusCode::INTERNAL);
+}
+
+TEST(ErrorMappingTest, AFileThatIsNotFoundIsLostDataAndNamesTheFile) {
+  const grpc::Status status = ToGrpcStatus(PosixError("open", "/data/7/seg_1", ENOENT));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(DetailsOf(status).details_size(), 0);
+  EXPECT_EQ(ReasonOf(status), "CORRUPTION");
+  EXPECT_NE(status.error_message().find("/data/7/seg_1"), std::string::npos);
+  const grpc::Status region = ToGrpcStatus(
+      MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound, "there is no region 7"));
+  EXPECT_EQ(region.error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(ErrorMappingTest, AnErrorIsShownWithoutWhatProgramsRead) {
+  const absl::Status status = MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                                        "bytes are damaged", {{"file", "7/seg_1"}});
+  EXPECT_EQ(ShownError(status), "DATA_LOSS (CORRUPTION): bytes are damaged");
 }
 
 absl::Duration RetryDelayOf(const absl::Status& status) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/error.h"
+#include "engine/log_errors.h"
 #include "engine/table_kind.h"
 
 namespace walden {
@@ -16,14 +17,26 @@ absl::Status RegionFailed() {
 class MemoryReader final : public LogReader {
  public:
   MemoryReader(std::shared_ptr<MemoryRegion> region, const ReadRange& range)
-      : region_(std::move(region)), range_(range) {}
+      : region_(std::move(region)), range_(range) {
+    absl::MutexLock lock(&region_->mutex);
+    for (const auto& [id, table] : region_->tables) marks_[id] = table.deleted_through;
+    if (range_.table.has_value() && range_.first == 0) range_.first = marks_[*range_.table] + 1;
+  }
 
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override {
     absl::MutexLock lock(&region_->mutex);
+    if (range_.table.has_value()) {
+      const SequenceNumber mark = region_->tables[*range_.table].deleted_through;
+      if (mark >= range_.first && range_.first <= range_.last) {
+        if (!range_.skip_deleted) return RecordsGone(range_.table, mark + 1);
+        range_.first = mark + 1;
+        return ReadProgress::kSkipped;
+      }
+    }
     size_t records = 0;
     size_t bytes = 0;
-    for (; position_ < region_->records.size(); ++position_) {
+    for (; position_ < std::min(end_, region_->records.size()); ++position_) {
       const MemoryRegion::Record& record = region_->records[position_];
       if (range_.table.has_value() && record.table != *range_.table) continue;
       if (record.sequence < range_.first) continue;
@@ -31,12 +44,13 @@ class MemoryReader final : public LogReader {
         if (range_.table.has_value()) return ReadProgress::kFinished;
         continue;
       }
-      if (record.sequence <= region_->tables[record.table].deleted_through) continue;
+      if (record.sequence <= marks_[record.table]) continue;
       if (record.sequence == region_->damaged_at) {
         return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption, "damaged");
       }
       if (record.payload.size() > limits.max_record_bytes) {
         too_large_bytes_ = record.payload.size();
+        too_large_sequence_ = record.sequence;
         return ReadProgress::kTooLarge;
       }
       if (records == limits.max_records || bytes >= limits.max_payload_bytes) {
@@ -45,20 +59,29 @@ class MemoryReader final : public LogReader {
       visit({record.table, record.sequence, record.payload});
       ++records;
       bytes += record.payload.size();
-      if (range_.table.has_value() && record.sequence == range_.last) {
-        return ReadProgress::kFinished;
-      }
+      if (!range_.table.has_value()) continue;
+      range_.first = record.sequence + 1;
+      if (record.sequence == range_.last) return ReadProgress::kFinished;
     }
     return ReadProgress::kAtEnd;
   }
 
   size_t too_large_bytes() const override { return too_large_bytes_; }
+  SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
+
+  void EndHere() override {
+    absl::MutexLock lock(&region_->mutex);
+    end_ = region_->records.size();
+  }
 
  private:
   const std::shared_ptr<MemoryRegion> region_;
-  const ReadRange range_;
+  ReadRange range_;
+  std::map<TableId, SequenceNumber> marks_;  // as of the start
   size_t position_ = 0;
+  size_t end_ = SIZE_MAX;
   size_t too_large_bytes_ = 0;
+  SequenceNumber too_large_sequence_ = 0;
 };
 
 class MemoryLog final : public RegionLog {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -49,6 +50,57 @@ TEST_F(ReaderBudgetTest, WhoWaitsTooLongIsRefused) {
   budget_->Release(100);
   EXPECT_EQ(late.granted, true);
   EXPECT_EQ(budget_->used(), 10u);
+}
+
+TEST_F(ReaderBudgetTest, ThoseThatFitAreServedOnceTheOneInFrontOfThemGivesUp) {
+  RecordingWaiter large, small;
+  ASSERT_TRUE(budget_->TryAcquire(60));
+  EXPECT_FALSE(budget_->AcquireOrWait(90, &large));
+  EXPECT_FALSE(budget_->AcquireOrWait(30, &small));
+  EXPECT_TRUE(budget_->Cancel(&large));
+  EXPECT_EQ(small.granted, true);
+  EXPECT_EQ(budget_->used(), 90u);
+}
+
+TEST_F(ReaderBudgetTest, ThoseThatFitAreServedOnceTheOneInFrontOfThemIsRefused) {
+  RecordingWaiter large, small;
+  ASSERT_TRUE(budget_->TryAcquire(60));
+  EXPECT_FALSE(budget_->AcquireOrWait(90, &large));
+  clock_.Advance(absl::Seconds(6));
+  EXPECT_FALSE(budget_->AcquireOrWait(30, &small));
+  clock_.Advance(absl::Seconds(6));
+  budget_->RefuseOverdue();
+  EXPECT_EQ(large.granted, false);
+  EXPECT_EQ(small.granted, true);
+}
+
+struct Standing final : StandingWrite {
+  std::function<void()> OnStall() override {
+    return [this] { ++broken_off; };
+  }
+  int broken_off = 0;
+};
+
+TEST_F(ReaderBudgetTest, AWriteThatStandsTooLongIsBrokenOffOnlyWhileSomebodyWaits) {
+  budget_ = std::make_shared<ReaderBudget>(100, absl::Minutes(10), &clock_, absl::Seconds(30));
+  Standing old, taken, fresh;
+  ASSERT_TRUE(budget_->TryAcquire(100));
+  budget_->WriteBegan(&old);
+  budget_->WriteBegan(&taken);
+  clock_.Advance(absl::Seconds(31));
+  budget_->WriteEnded(&taken);
+  budget_->WriteBegan(&fresh);
+  budget_->RefuseOverdue();
+  EXPECT_EQ(old.broken_off, 0) << "nobody needs what it holds";
+  RecordingWaiter waiter;
+  EXPECT_FALSE(budget_->AcquireOrWait(10, &waiter));
+  for (int i = 0; i < 2; ++i) budget_->RefuseOverdue();
+  EXPECT_EQ(old.broken_off, 1);
+  EXPECT_EQ(taken.broken_off, 0);
+  EXPECT_EQ(fresh.broken_off, 0);
+  EXPECT_FALSE(waiter.granted.has_value()) << "what was broken off gives back its bytes";
+  budget_->Release(100);
+  EXPECT_EQ(waiter.granted, true);
 }
 
 TEST_F(ReaderBudgetTest, AWaitCanBeCalledOff) {

@@ -173,13 +173,13 @@ TEST(CheckBoundsTest, EveryKindOfBound) {
     SequenceNumber first, last;
   };
   const Case cases[] = {
-      {v1::Bound(), v1::Bound(), 1, kMaxSequenceNumber},
+      {v1::Bound(), v1::Bound(), 0, kMaxSequenceNumber},
       {Inclusive(5), Inclusive(7), 5, 7},
       {Exclusive(5), Exclusive(7), 6, 6},
       {Inclusive(0), Inclusive(3), 1, 3},
       {Inclusive(5), Inclusive(5), 5, 5},
       {Inclusive(kMaxSequenceNumber), v1::Bound(), kMaxSequenceNumber, kMaxSequenceNumber},
-      {v1::Bound(), Inclusive(UINT64_MAX), 1, kMaxSequenceNumber},
+      {v1::Bound(), Inclusive(UINT64_MAX), 0, kMaxSequenceNumber},
   };
   for (const Case& c : cases) {
     const absl::StatusOr<SequenceBounds> bounds = CheckBounds(c.start, c.end);

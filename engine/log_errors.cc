@@ -1,0 +1,30 @@
+#include "engine/log_errors.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "engine/error.h"
+
+namespace walden {
+
+absl::Status RecordsGone(std::optional<TableId> table, SequenceNumber first_left) {
+  std::string whose = "records of the region";
+  if (table) whose = absl::StrCat("records of table ", *table);
+  return MakeError(absl::StatusCode::kOutOfRange, ErrorReason::kRecordsGone,
+                   absl::StrCat(whose,
+                                " were marked deleted before they were read; the first number "
+                                "that is left is ",
+                                first_left),
+                   {{"first_sequence", absl::StrCat(first_left)}});
+}
+
+absl::Status MissingFile(const absl::Status& status) {
+  const auto info = GetErrorInfo(status);
+  if (!absl::IsNotFound(status) || !info || !info->metadata.contains("errno")) return status;
+  const std::string& file = info->metadata.at("file");
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat("a file of the log is missing: ", status.message()),
+                   {{"file", file}});
+}
+
+}  // namespace walden
