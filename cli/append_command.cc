@@ -37,8 +37,16 @@ struct AppendOptions {
   std::optional<uint64_t> region_version;
   std::optional<uint64_t> producer;
   uint64_t producer_start = 1;
-  uint64_t retry_for_millis = 60'000;
+  std::optional<uint64_t> retry_for_millis;
+
+  bool retries() const { return producer.has_value() || retry_for_millis.has_value(); }
+  absl::Duration retry_for() const {
+    return absl::Milliseconds(static_cast<int64_t>(retry_for_millis.value_or(60'000)));
+  }
 };
+
+// The daemon recognises this many batches of a producer.
+constexpr uint64_t kProducerWindowBatches = 128;
 
 // What the daemon has confirmed. Any thread.
 class Confirmed {
@@ -82,6 +90,11 @@ class AppendCommand {
 
  private:
   absl::Status LearnLimits();
+  absl::Status OpenProducer();
+  // While the daemon cannot be reached, tries again for as long as appends may be retried.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                   Stub& stub, const Request& request, Response* response);
   absl::Status AppendArguments();
   absl::Status AppendInput();
   absl::Status AppendRecords(RecordReader& reader, uint64_t input_bytes);
@@ -92,6 +105,7 @@ class AppendCommand {
 
   Session& session_;
   const AppendOptions& options_;
+  std::optional<uint64_t> producer_;
   v1::GetStatisticsResponse limits_;
   uint64_t batch_records_ = 0;
   uint64_t batch_bytes_ = 0;
@@ -110,10 +124,12 @@ class AppendCommand {
 absl::Status AppendCommand::Run() {
   AppendPipeline::Options pipeline;
   pipeline.max_in_flight = options_.expect_next.has_value() ? 1 : options_.in_flight;
-  if (options_.producer.has_value()) {
-    pipeline.retry_for = absl::Milliseconds(static_cast<int64_t>(options_.retry_for_millis));
+  if (options_.retries()) {
+    pipeline.retry_for = options_.retry_for();
+    pipeline.max_in_flight = std::min(pipeline.max_in_flight, kProducerWindowBatches);
   }
   if (absl::Status known = LearnLimits(); !known.ok()) return known;
+  if (absl::Status opened = OpenProducer(); !opened.ok()) return opened;
   pipeline_ = std::make_unique<AppendPipeline>(
       session_.connection(), pipeline,
       [this](const v1::AppendRequest& request, const v1::AppendResponse& response) {
@@ -128,22 +144,41 @@ absl::Status AppendCommand::Run() {
   return Report(status);
 }
 
-// Batches are cut to what the daemon accepts.
-absl::Status AppendCommand::LearnLimits() {
+template <typename Stub, typename Request, typename Response>
+absl::Status AppendCommand::Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                Stub& stub, const Request& request, Response* response) {
   Connection& connection = session_.connection();
   const absl::Time give_up =
-      options_.producer.has_value()
-          ? absl::Now() + absl::Milliseconds(static_cast<int64_t>(options_.retry_for_millis))
-          : absl::InfinitePast();
+      options_.retries() ? absl::Now() + options_.retry_for() : absl::InfinitePast();
   for (;;) {
-    absl::Status status =
-        connection.Unary(&v1::AdminService::Stub::GetStatistics, connection.admin(),
-                         v1::GetStatisticsRequest(), &limits_);
-    if (status.ok()) break;
+    absl::Status status = connection.Unary(method, stub, request, response);
     if (status.code() != absl::StatusCode::kUnavailable || absl::Now() >= give_up) return status;
     if (!session_.interrupt().Sleep(absl::Milliseconds(20))) return status;
     (void)connection.WaitUntilReachable(give_up - absl::Now());
   }
+}
+
+// An id whose answer was lost is never used.
+absl::Status AppendCommand::OpenProducer() {
+  producer_ = options_.producer;
+  if (producer_.has_value() || !options_.retries()) return absl::OkStatus();
+  v1::OpenProducerRequest request;
+  request.set_namespace_(session_.common().namespace_id);
+  request.set_region_id(options_.region);
+  if (options_.region_version.has_value()) request.set_region_version(*options_.region_version);
+  v1::OpenProducerResponse response;
+  absl::Status status =
+      Ask(&v1::WalService::Stub::OpenProducer, session_.connection().wal(), request, &response);
+  if (status.ok()) producer_ = response.producer_id();
+  return status;
+}
+
+// Batches are cut to what the daemon accepts.
+absl::Status AppendCommand::LearnLimits() {
+  absl::Status status = Ask(&v1::AdminService::Stub::GetStatistics, session_.connection().admin(),
+                            v1::GetStatisticsRequest(), &limits_);
+  if (!status.ok()) return status;
   const auto at_most = [](uint64_t wanted, uint64_t limit) {
     return limit == 0 ? wanted : std::min(wanted, limit);
   };
@@ -218,8 +253,8 @@ absl::Status AppendCommand::SendBatch() {
   if (options_.sync) batch_.set_durability(v1::DURABILITY_SYNC);
   if (options_.buffered) batch_.set_durability(v1::DURABILITY_BUFFERED);
   if (options_.region_version.has_value()) batch_.set_region_version(*options_.region_version);
-  if (options_.producer.has_value()) {
-    batch_.mutable_producer()->set_id(*options_.producer);
+  if (producer_.has_value()) {
+    batch_.mutable_producer()->set_id(*producer_);
     batch_.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
   }
   if (options_.expect_next.has_value()) {
@@ -284,7 +319,8 @@ void AddAppendCommand(CLI::App& app, Program& program) {
       {"walden append --region 1 --table 1 hello world",
        "walden append -r 1 -t 1 --file access.log",
        "tail -f app.log | walden append -r 1 -t 1 --buffered",
-       "walden append -r 1 -t 1 --file big.bin --length-delimited --producer 77 --retry-for 5m"});
+       "walden append -r 1 -t 1 --file big.bin --length-delimited --retry-for 5m",
+       "walden append -r 1 -t 1 --file log --producer $(walden open-producer -r 1)"});
   AddRegion(command, options->region).required();
   AddTable(command, options->table).required();
   auto* payloads = command.add_option("payloads", options->payloads, "A record per argument");
@@ -330,23 +366,24 @@ void AddAppendCommand(CLI::App& app, Program& program) {
       command
           .add_option(
               "--producer", options->producer,
-              "Tag each batch with this producer and a number, so that it can be sent again:\n"
-              "a lost connection is then retried, and nothing is stored twice")
+              "Number the batches of this producer (`walden open-producer`): running the same\n"
+              "command on the same file again makes the same batches, and stores nothing twice")
           ->transform(Number(1))
           ->type_name("ID");
   command
       .add_option(
           "--producer-start", options->producer_start,
-          "Number of the first batch (default 1). Running the same command on the same file\n"
-          "again makes the same batches")
+          "Number of the first batch (default 1): one above the last that the producer stored")
       ->transform(Number(1))
       ->needs(producer)
       ->type_name("N");
   command
-      .add_option("--retry-for", options->retry_for_millis,
-                  "Give up after this long without progress (default 1m)")
+      .add_option(
+          "--retry-for", options->retry_for_millis,
+          "Send batches again, without storing any twice, after a lost connection or while\n"
+          "the daemon has no room; give up after this long without progress (with\n"
+          "--producer: default 1m). Opens a producer unless --producer names one")
       ->transform(Millis())
-      ->needs(producer)
       ->type_name("DURATION");
   command.callback([&program, options] {
     program.command = [options](Session& session) {

@@ -83,7 +83,6 @@ void AppendPipeline::Open() {
     stream_ended_ = false;
     refusal_ = absl::OkStatus();
     refused_batches_ = 0;
-    stored_after_refusal_ = false;
     progressed_ = false;
   }
   session_ = std::make_unique<Session>();
@@ -130,7 +129,6 @@ bool AppendPipeline::TakeAnswer(const v1::AppendStreamResponse& answer) {
     return true;
   }
   unanswered_.erase(std::find(unanswered_.begin(), unanswered_.end(), batch));
-  if (!refusal_.ok()) stored_after_refusal_ = true;
   progressed_ = true;
   return true;
 }
@@ -177,7 +175,7 @@ absl::Status AppendPipeline::Reopen() {
 bool AppendPipeline::MayRetry(const absl::Status& cause) {
   {
     absl::MutexLock lock(&mutex_);
-    if (!IsWorthRetrying(cause) || stored_after_refusal_) return false;
+    if (!IsWorthRetrying(cause)) return false;
     if (progressed_) {
       failing_since_.reset();
       backoff_ = kFirstBackoff;

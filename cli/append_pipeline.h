@@ -21,16 +21,17 @@
 
 namespace walden::cli {
 
-// The batches must all go to one table. Send, WaitForAnswers and Finish: one thread.
+// The batches must all go to one region, and their producer numbers rise by one. Send,
+// WaitForAnswers and Finish: one thread.
 //
-// Guarantees: batches are stored in the order of Send, each at most once. When a call fails,
-// nothing was stored out of order; which batches are stored for sure is what `on_appended` was
-// told. A batch that was refused or lost its connection is only sent again when it carries a
-// producer tag and no later batch was stored.
+// Guarantees: batches are stored in the order of Send, each at most once: the daemon refuses the
+// successors of a refused batch until it is stored. When a call fails, which batches are stored for
+// sure is what `on_appended` was told.
 class AppendPipeline {
  public:
   struct Options {
-    size_t max_in_flight = 16;  // batches sent and not answered
+    // Batches sent and not answered. With retries at most as many as the daemon recognises.
+    size_t max_in_flight = 16;
     // For how long UNAVAILABLE and RESOURCE_EXHAUSTED are retried without any progress. Zero =
     // never. Give it only if every batch carries a producer tag.
     absl::Duration retry_for = absl::ZeroDuration();
@@ -105,8 +106,7 @@ class AppendPipeline {
   bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);        // the first one of this session
   size_t refused_batches_ ABSL_GUARDED_BY(mutex_) = 0;  // in this session
-  bool stored_after_refusal_ ABSL_GUARDED_BY(mutex_) = false;
-  bool progressed_ ABSL_GUARDED_BY(mutex_) = false;  // a batch was stored in this session
+  bool progressed_ ABSL_GUARDED_BY(mutex_) = false;     // a batch was stored in this session
 };
 
 }  // namespace walden::cli

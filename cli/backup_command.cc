@@ -232,8 +232,7 @@ absl::Status BackupCommand::PrintSummary() {
       "namespace ", identity_.namespace_name, ": ", FormatCount(total_.regions),
       " regions backed up into ", options_.directory, ", ", FormatBytes(total_.new_payload_bytes),
       " new in ", FormatTime(absl::Seconds(seconds)),
-      "\nProducers' retry windows are not part of a backup: after a restore an old append that is "
-      "sent again is stored again.\n"));
+      "\nProducers are not part of a backup: after a restore ids from before are refused.\n"));
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ void AddDescribeCommand(CLI::App& app, Program& program);
 void AddVerifyCommand(CLI::App& app, Program& program);
 void AddSyncCommand(CLI::App& app, Program& program);
 void AddCloseCommand(CLI::App& app, Program& program);
+void AddOpenProducerCommand(CLI::App& app, Program& program);
 void AddDropCommand(CLI::App& app, Program& program);
 void AddStatsCommand(CLI::App& app, Program& program);
 void AddHealthCommand(CLI::App& app, Program& program);

@@ -45,8 +45,13 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
                         MetadataOr(info, "actual_next_sequence", "another"),
                         "; read what was appended meanwhile, then expect that");
   }
-  if (reason == "PRODUCER_SEQUENCE_REPLACED") {
-    return "this producer has gone further already; continue with a higher --producer-start";
+  if (reason == "PRODUCER_OUT_OF_ORDER") {
+    return absl::StrCat("the producer's next batch is number ",
+                        MetadataOr(info, "expected_producer_sequence", "unknown"),
+                        "; send what is missing, or go on with --producer-start");
+  }
+  if (reason == "PRODUCER_FORGOTTEN") {
+    return "`walden open-producer` issues a new one; look first whether the batch is stored";
   }
   if (reason == "UNAUTHENTICATED") {
     return "say who calls with --token-file or WALDEN_TOKEN_FILE, or with --tls-cert and --tls-key";

@@ -41,14 +41,13 @@ absl::Status Print(Session& session, const MigrateOptions& options, const Migrat
                     FormatCount(result.tables), " tables, ", FormatCount(result.records),
                     " records, ", FormatBytes(result.bytes), "\n");
   }
-  absl::StrAppend(&text, "Now set `engine: ", transfer.engine, "` for namespace ",
-                  transfer.namespace_name,
-                  " in the configuration and start waldend.\n"
-                  "Retries of appends that were made before the migration are not recognised: a "
-                  "producer that still waits\nfor an answer must look at what is there before it "
-                  "sends again.\n"
-                  "The old log is in ",
-                  result.old_directory, "; remove it once you are content.\n");
+  absl::StrAppend(
+      &text, "Now set `engine: ", transfer.engine, "` for namespace ", transfer.namespace_name,
+      " in the configuration and start waldend.\n"
+      "Producers are not carried over, and their ids are refused: one that still waits "
+      "for an answer must look\nat what is there before it sends again under a new id.\n"
+      "The old log is in ",
+      result.old_directory, "; remove it once you are content.\n");
   return session.out().Write(text);
 }
 
@@ -84,7 +83,7 @@ void AddMigrateCommand(CLI::App& app, Program& program) {
       "Move a namespace to the other engine, offline, with its numbers and marks.\n"
       "Copies into DIR/NAME.migrating, compares, then swaps directories; the old one stays as\n"
       "DIR/NAME.before-migration. Needs room for a second copy. Interrupted or killed, the same\n"
-      "command again goes on. Retries of producers are not carried over.\n"
+      "command again goes on. Producers are not carried over.\n"
       "Exit code 4 and nothing swapped if the namespace is damaged; with --skip-damaged exit code "
       "4\nand what is left is migrated.",
       {"walden migrate --data-dir /var/lib/walden --namespace default --to rocksdb",

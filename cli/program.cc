@@ -85,6 +85,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
 
 void DefineCommands(CLI::App& app, Program& program) {
   AddAppendCommand(app, program);
+  AddOpenProducerCommand(app, program);
   AddReadCommand(app, program);
   AddTailCommand(app, program);
   AddMarkDeletedCommand(app, program);

@@ -112,8 +112,8 @@ std::string RestoreCommand::Advice() const {
       transfer.namespace_name, " in the configuration, data_dir ", transfer.data_directory,
       ", and start waldend.\n"
       "What was appended after the backup is not there, and its numbers are given out again. "
-      "Producers' retry windows\nare not part of a backup: an old append that is sent again is "
-      "stored again.\n");
+      "Producers are not\npart of a backup: ids from before are refused, and are not issued "
+      "again.\n");
 }
 
 absl::Status RestoreCommand::Print(const std::vector<backup::RestoredRegion>& regions) {

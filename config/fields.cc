@@ -254,7 +254,8 @@ std::vector<Field<Config>> MakeRootFields() {
   add_bytes("limits.mailbox_bytes", Place(&Config::limits, &LimitsConfig::mailbox_bytes), MiB(1),
             GiB(64),
             "Memory for appends that are accepted and not yet answered, over all regions. Past it "
-            "appends are refused with RESOURCE_EXHAUSTED. At least max_batch_bytes.");
+            "appends are refused with RESOURCE_EXHAUSTED, and streams are not read. At least "
+            "max_batch_bytes.");
   add_bytes("limits.reader_bytes", Place(&Config::limits, &LimitsConfig::reader_bytes), MiB(1),
             GiB(64),
             "Memory for records that are read and not yet sent, over all readers. At least twice "

@@ -11,7 +11,7 @@
 
 namespace walden {
 
-// INVALID_ARGUMENT if there is no payload.
+// INVALID_ARGUMENT if there is no payload and no producer that passes over its number.
 absl::Status CheckPayloads(const AppendBatch& batch);
 
 // ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than the table's next.
@@ -27,8 +27,9 @@ absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_n
 // FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
 
-// True if the batch was sent before. Then its result has the original numbers, or `refused` says
-// that they are not known any more (PRODUCER_SEQUENCE_REPLACED).
+// True if the batch needs nothing more: it was stored before, and its result has the original
+// numbers, or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER,
+// PRODUCER_FORGOTTEN; or INVALID_ARGUMENT for a retry that differs from what was stored).
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
 
 }  // namespace walden

@@ -40,8 +40,6 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "SEQUENCE_MISMATCH";
     case ErrorReason::kFenced:
       return "FENCED";
-    case ErrorReason::kProducerSequenceReplaced:
-      return "PRODUCER_SEQUENCE_REPLACED";
     case ErrorReason::kProducerOutOfOrder:
       return "PRODUCER_OUT_OF_ORDER";
     case ErrorReason::kProducerForgotten:

@@ -27,7 +27,6 @@ enum class ErrorReason {
   kPermissionDenied,
   kSequenceMismatch,
   kFenced,
-  kProducerSequenceReplaced,
   kProducerOutOfOrder,
   kProducerForgotten,
   kRecordsGone,

@@ -45,17 +45,17 @@ namespace walden {
 
 // Identifies a batch across retries (proto/walden/v1/wal.proto: Producer).
 struct ProducerTag {
-  uint64_t id = 0;        // not 0
-  uint64_t sequence = 0;  // strictly increasing per producer and table
+  uint64_t id = 0;        // from RegionLog::OpenProducer
+  uint64_t sequence = 0;  // from 1 without gaps, over all tables of the region together
 };
 
 // How far back retries are recognised.
-inline constexpr size_t kProducerWindowBatches = 128;   // per producer and table
-inline constexpr size_t kMaxProducersPerRegion = 1024;  // (producer, table) pairs, most recent ones
+inline constexpr size_t kProducerWindowBatches = 128;   // per producer
+inline constexpr size_t kMaxProducersPerRegion = 1024;  // the most recently active ones
 
 struct AppendResult {
   absl::Status status;
-  SequenceNumber first = 0;
+  SequenceNumber first = 0;  // both 0 for a number passed over
   SequenceNumber last = 0;
   bool durable = false;
   bool duplicate = false;  // a retry, answered with its original numbers
@@ -64,7 +64,8 @@ struct AppendResult {
 // The records of one append: one table, contiguous numbers, all or nothing.
 struct AppendBatch {
   TableId table = 0;
-  // At least one. The bytes must stay valid until the commit is done.
+  // At least one, or none to pass over the producer's number; then only `region_version` is looked
+  // at beside it. The bytes must stay valid until the commit is done.
   std::vector<absl::string_view> payloads;
   Durability durability = Durability::kSync;
   std::optional<SequenceNumber> expected_next_sequence;
@@ -223,9 +224,10 @@ class RegionLog : public ReadableLog {
   // one sync, after which all of them are durable. Sets each batch's `result`, makes what was
   // accepted visible to readers, then calls `done`, in this thread or another. Refusals are per
   // batch:
-  //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED)
+  //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED); a retry
+  //                        that differs from what was stored
   //   ABORTED              SEQUENCE_MISMATCH
-  //   FAILED_PRECONDITION  FENCED, PRODUCER_SEQUENCE_REPLACED, WRONG_TABLE_KIND,
+  //   FAILED_PRECONDITION  FENCED, PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
   //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES: the batch is
   //   not
@@ -234,6 +236,11 @@ class RegionLog : public ReadableLog {
   //   and
   //                        whether the group is stored is unknown until the region is reopened
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
+
+  // Issues a producer id, durably: higher than every one before, also after marks, restarts and
+  // power cuts. Forgets the least recently active id if there are kMaxProducersPerRegion. FENCED
+  // and RESOURCE_EXHAUSTED as for an append.
+  virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) = 0;
 
   // Marks everything of the table through `through` (clamped to its end) deleted, durably, and
   // frees what that makes free. Returns the table's mark. Works on a full disk. Damaged ranges that

@@ -27,6 +27,9 @@ class MemoryBudget {
 
   void Release(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
+  // Whether less than the limit would be used, with `more` bytes.
+  bool HasRoom(uint64_t more = 0) const { return used() + more < limit_; }
+
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t limit() const { return limit_; }
 

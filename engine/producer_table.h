@@ -1,18 +1,21 @@
-// What a region remembers of its producers' batches, so that a retry is answered with the original
-// numbers. Bounded: kProducerWindowBatches per producer and table, kMaxProducersPerRegion of those,
-// the most recent by sequence number (so that a reopened region remembers the same).
-// One thread at a time.
+// The producers that a region remembers and their last batches, so that a retry is answered with
+// the original numbers and nothing is stored twice (proto/walden/v1/wal.proto: Producer).
+//
+// An id is remembered from when it is issued until it is forgotten, and never again afterwards. The
+// least recently active id is forgotten when one more than kMaxProducersPerRegion is issued. The
+// engine stores what is issued and forgotten; a reopened region replays that and its batches, and
+// so remembers the same. One thread at a time.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "engine/types.h"
 
 namespace walden {
@@ -23,7 +26,10 @@ struct ProducerBatch {
   TableId table = 0;
   uint64_t sequence = 0;
   SequenceNumber first = 0;
-  SequenceNumber last = 0;
+  SequenceNumber last = 0;  // first - 1: the producer passed over the number
+  uint64_t order = 0;       // of activity in the region; engines choose what they count with
+
+  uint64_t records() const { return last + 1 - first; }
 };
 
 class ProducerTable {
@@ -31,28 +37,57 @@ class ProducerTable {
   using Batch = ProducerBatch;
 
   enum class Verdict {
-    kNew,       // append it
-    kRetry,     // `original` has its numbers
-    kReplaced,  // older than what is remembered, or never sent: refuse
+    kNew,         // the next one: append it
+    kRetry,       // `original` has its numbers
+    kDiffers,     // `original` has the same number, and another table or number of records
+    kOutOfOrder,  // earlier ones are missing: `expected` is the next
+    kForgotten,   // the id is not remembered, or the batch is older than what is
   };
   struct Answer {
-    Verdict verdict = Verdict::kNew;
+    Verdict verdict = Verdict::kForgotten;
     Batch original;
-    uint64_t highest_sequence = 0;
+    uint64_t expected = 0;  // 0: the id is not remembered
   };
-  Answer Look(uint64_t producer, TableId table, uint64_t sequence) const;
+  // `records` 0: the batch passes over its number, whatever its table.
+  Answer Look(uint64_t id, uint64_t sequence, TableId table, uint64_t records) const;
 
-  // Batches of one producer and table come in order of their sequence. Returns what is forgotten to
-  // make room.
-  std::vector<Batch> Add(const Batch& batch);
+  // The id to issue next: above every one that was issued, and not below the clock, so that a
+  // region that lost its past (dropped, restored) does not repeat ids.
+  uint64_t NextId(int64_t unix_micros) const;
+  // The id to be forgotten before another one is issued; nullopt while there is room.
+  std::optional<uint64_t> NextToForget() const;
+  void Issue(uint64_t id, uint64_t order);
+  // Ids through this one were issued, whether they are remembered or not.
+  void RaiseIssuedThrough(uint64_t id);
+  void Forget(uint64_t id);
+  // The batches of the id that are remembered, rising.
+  std::vector<Batch> BatchesOf(uint64_t id) const;
 
-  // Batches with records in [first, last].
-  std::vector<Batch> InRange(SequenceNumber first, SequenceNumber last) const;
+  // Adds a batch of an id that is remembered; others are ignored, and so are batches that were
+  // added before.
+  void Add(const Batch& batch);
+
+  // Whether a retry of the batch would be refused, now and later.
+  bool IsPast(const Batch& batch) const;
+
+  // Remembered batches with records in one of the ranges (both inclusive, rising, not overlapping).
+  using Range = std::pair<SequenceNumber, SequenceNumber>;
+  std::vector<Batch> InRanges(absl::Span<const Range> ranges) const;
+
+  size_t size() const { return producers_.size(); }
 
  private:
-  using Key = std::pair<uint64_t, TableId>;
-  absl::flat_hash_map<Key, std::deque<Batch>> batches_;
-  std::set<std::pair<SequenceNumber, Key>> by_recency_;
+  struct Producer {
+    uint64_t highest = 0;  // batch that was stored or passed over
+    uint64_t order = 0;
+    std::deque<Batch> batches;  // the last ones, without gaps
+  };
+
+  void Touch(uint64_t id, Producer& producer, uint64_t order);
+
+  absl::flat_hash_map<uint64_t, Producer> producers_;
+  std::set<std::pair<uint64_t, uint64_t>> by_recency_;  // order, id
+  uint64_t issued_through_ = 0;
 };
 
 }  // namespace walden

@@ -25,10 +25,13 @@ absl::Status AppendAdmission::Admit(MailboxJob* job, const DiskSpace* disk) {
   const auto* append = static_cast<const AppendJob*>(job);
   const uint64_t bytes = BytesOf(*append);
   Tenant* const tenant = append->tenant;
+  if (append->was_slowed) {
+    if (tenant != nullptr) tenant->AcquireSlowed(bytes, append->payload_bytes);
+    mailboxes_.Acquire(bytes);
+    return Charge(job, tenant, bytes);
+  }
   if (tenant != nullptr) {
-    const absl::Status status = append->was_slowed
-                                    ? tenant->TryAcquireSlowed(bytes, append->payload_bytes)
-                                    : tenant->TryAcquire(bytes, append->payload_bytes);
+    const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
     if (!status.ok()) return status;
   }
   if (!mailboxes_.TryAcquire(bytes)) {
@@ -43,6 +46,10 @@ absl::Status AppendAdmission::Admit(MailboxJob* job, const DiskSpace* disk) {
          {"value", absl::StrCat(mailboxes_.used())},
          {"limit", absl::StrCat(mailboxes_.limit())}});
   }
+  return Charge(job, tenant, bytes);
+}
+
+absl::Status AppendAdmission::Charge(MailboxJob* job, Tenant* tenant, uint64_t bytes) {
   job->charged_to_ = &mailboxes_;
   job->charged_tenant_ = tenant;
   job->charged_bytes_ = bytes;

@@ -17,8 +17,9 @@ class AppendAdmission {
   explicit AppendAdmission(uint64_t mailbox_bytes) : mailboxes_(mailbox_bytes) {}
 
   // Takes the job's bytes, which it gives back when it is answered. RESOURCE_EXHAUSTED with
-  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL: then it holds none. Jobs that are no appends are
-  // always let in: they free memory and disk, or hold none.
+  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL: then it holds none. Jobs of a stream (was_slowed)
+  // are let in past the bounds on bytes: their stream is not read on until there is room again.
+  // Jobs that are no appends are always let in: they free memory and disk, or hold none.
   // `disk` is what the job's namespace is on; null: appends are taken however full it is.
   absl::Status Admit(MailboxJob* job, const DiskSpace* disk);
 
@@ -28,6 +29,8 @@ class AppendAdmission {
   const MemoryBudget& mailboxes() const { return mailboxes_; }
 
  private:
+  absl::Status Charge(MailboxJob* job, Tenant* tenant, uint64_t bytes);
+
   MemoryBudget mailboxes_;
 };
 

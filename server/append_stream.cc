@@ -89,9 +89,10 @@ bool BatchStream<Rpc>::InFlightFull() const {
 template <typename Rpc>
 void BatchStream<Rpc>::ReadNext() {
   if (no_more_reads_ || reading_ != nullptr || InFlightFull()) return;
-  if (!call_.tenant().HasRoom(yet_to_be_taken_)) {
-    if (!waits_for_tenant_) context_.tenants->Wait(this, &call_.tenant());
-    waits_for_tenant_ = true;
+  if (!call_.tenant().HasRoom(yet_to_be_taken_) ||
+      !context_.registry->mailbox_budget().HasRoom(yet_to_be_taken_)) {
+    if (!waits_for_room_) context_.tenants->Wait(this);
+    waits_for_room_ = true;
     return;
   }
   if (unused_.empty()) {
@@ -104,9 +105,14 @@ void BatchStream<Rpc>::ReadNext() {
 }
 
 template <typename Rpc>
-void BatchStream<Rpc>::OnTenantRoom() {
+bool BatchStream<Rpc>::HasRoom() const {
+  return call_.tenant().HasRoom() && context_.registry->mailbox_budget().HasRoom();
+}
+
+template <typename Rpc>
+void BatchStream<Rpc>::OnRoom() {
   absl::MutexLock lock(&mutex_);
-  waits_for_tenant_ = false;
+  waits_for_room_ = false;
   if (!finished_) ReadNext();
 }
 

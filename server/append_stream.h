@@ -21,8 +21,9 @@
 namespace walden {
 
 // While one request waits for its sync the next ones are read, up to a number of bytes and
-// requests; past it, or past what its tenant may take, the stream is not read, and HTTP/2 makes the
-// client wait.
+// requests; past it, or while its tenant or all mailboxes together hold as much as they may, the
+// stream is not read, and HTTP/2 makes the client wait. So nothing of a stream is refused for these
+// bounds.
 //
 // Answers of one region leave in the order of its requests, refusals included. Deletes itself when
 // gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
@@ -30,7 +31,7 @@ template <typename Rpc>
 class BatchStream final
     : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
       private LiveCall,
-      private TenantWaiter {
+      private RoomWaiter {
  public:
   BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call);
   ~BatchStream() override;
@@ -46,7 +47,8 @@ class BatchStream final
 
   void OnShutdown() override;
   void OnAccessChanged() override;
-  void OnTenantRoom() override;
+  bool HasRoom() const override;
+  void OnRoom() override;
   void OnRequestAnswered(Request* request);
 
   void Prepare(Request* request);
@@ -76,7 +78,7 @@ class BatchStream final
   uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t yet_to_be_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // by the request that is submitted next
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool waits_for_tenant_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waits_for_room_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down
   bool no_more_writes_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

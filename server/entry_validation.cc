@@ -48,7 +48,9 @@ entry::EntryView ViewOf(const v1::Entry& entry) {
 // Bytes of all entries, encoded.
 absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const ServiceLimits& limits) {
   const uint64_t count = request.entries_size();
-  if (count == 0) return InvalidField("entries", "0", "must hold at least one entry");
+  if (count == 0 && !request.has_producer()) {
+    return InvalidField("entries", "0", "must hold at least one entry");
+  }
   if (count > limits.max_batch_records) {
     return OverLimit("entries", "limits.max_batch_records", count, limits.max_batch_records);
   }

@@ -3,6 +3,14 @@
 #include "engine/error.h"
 
 namespace walden {
+namespace {
+
+absl::Status NotCreated() {
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                   "the region does not exist and could not be created");
+}
+
+}  // namespace
 
 void MailboxJob::Answer() {
   if (charged_to_ != nullptr) charged_to_->Release(charged_bytes_);
@@ -29,9 +37,8 @@ void AppendJob::SetRefused(const absl::Status& status) {
   batch.result.status = status;
 }
 
-void AppendJob::SetAbsent() {
-  SetRefused(MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
-                       "the region does not exist and could not be created"));
-}
+void AppendJob::SetAbsent() { SetRefused(NotCreated()); }
+
+void OpenProducerJob::SetAbsent() { result = NotCreated(); }
 
 }  // namespace walden

@@ -20,7 +20,7 @@ namespace walden {
 // keeps it alive until OnAnswered, which may delete it.
 class MailboxJob {
  public:
-  enum class Kind { kAppend, kMarkDeleted, kSync, kNoteDurable };
+  enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kSync, kNoteDurable };
 
   MailboxJob(const MailboxJob&) = delete;
   MailboxJob& operator=(const MailboxJob&) = delete;
@@ -70,12 +70,24 @@ class AppendJob : public MailboxJob {
   AppendBatch batch;           // batch.result is the answer
   uint64_t payload_bytes = 0;  // of all payloads; set by the poster
   Tenant* tenant = nullptr;    // whose it is; null: nobody's limits apply
-  bool was_slowed = false;     // it comes of a stream that is not read past its tenant's limits
+  bool was_slowed = false;     // it comes of a stream that is not read while a bound is reached
   std::string encoded;         // what the payloads point into if that is not the request
   uint64_t entry_memory = 0;   // taken for a batch of entries; the actor's
 
  private:
   void SetRefused(const absl::Status& status) override;
+  void SetAbsent() override;
+};
+
+class OpenProducerJob : public MailboxJob {
+ public:
+  OpenProducerJob() : MailboxJob(Kind::kOpenProducer) {}
+
+  std::optional<uint64_t> region_version;
+  absl::StatusOr<uint64_t> result = 0;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
   void SetAbsent() override;
 };
 

@@ -12,6 +12,7 @@ const MethodInfo& InfoOf(Method method) {
   static const auto& methods = *new std::array<MethodInfo, kMethods>{{
       {kWal, "Append", Right::kAppend},
       {kWal, "AppendStream", Right::kAppend},
+      {kWal, "OpenProducer", Right::kAppend},
       {kWal, "Read", Right::kRead},
       {kWal, "MarkDeleted", Right::kDelete},
       {kWal, "Recover", Right::kRead},

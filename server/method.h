@@ -12,6 +12,7 @@ enum class Method {
   // WalService
   kAppend,
   kAppendStream,
+  kOpenProducer,
   kRead,
   kMarkDeleted,
   kRecover,

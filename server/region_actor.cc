@@ -17,6 +17,11 @@ class TimedSync final : public SyncJob {
   void OnAnswered() override { delete this; }
 };
 
+// A producer passes over a number without any.
+bool HasEntries(const AppendBatch& batch) {
+  return batch.kind == TableKind::kEntries && !batch.payloads.empty();
+}
+
 class TimedNote final : public NoteDurableJob {
  public:
   void OnAnswered() override { delete this; }
@@ -122,6 +127,9 @@ bool RegionActor::WorkOnTurn() {
   switch (turn_.front()->kind()) {
     case MailboxJob::Kind::kAppend:
       return CommitGroup();
+    case MailboxJob::Kind::kOpenProducer:
+      AnswerOpenProducer(static_cast<OpenProducerJob*>(turn_.PopFront()));
+      return true;
     case MailboxJob::Kind::kMarkDeleted:
       AnswerMarkDeleted(static_cast<MarkDeletedJob*>(turn_.PopFront()));
       return true;
@@ -167,7 +175,7 @@ bool RegionActor::Admit(AppendJob* job) {
   job->entry_memory = 0;
   absl::Status& status = job->batch.result.status;
   status = job->Abandoned();
-  if (status.ok() && job->batch.kind == TableKind::kEntries) {
+  if (status.ok() && HasEntries(job->batch)) {
     status = entries_.Admit(job->batch, &job->entry_memory);
   }
   return status.ok();
@@ -183,7 +191,7 @@ void RegionActor::OnCommitDone() {
 
 void RegionActor::AnswerGroup() {
   for (const AppendJob* job : group_jobs_) {
-    if (job->batch.kind == TableKind::kEntries) entries_.Applied(job->batch, job->entry_memory);
+    if (HasEntries(job->batch)) entries_.Applied(job->batch, job->entry_memory);
   }
   visibility_.Publish(group_);
   Statistics& statistics = *environment_.statistics;
@@ -229,6 +237,13 @@ void RegionActor::CountGroup(uint64_t payload_bytes) {
   statistics.commit_payload_bytes.Observe(payload_bytes);
   const absl::Duration took = environment_.clock->Now() - group_began_;
   statistics.commit_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(took)));
+}
+
+void RegionActor::AnswerOpenProducer(OpenProducerJob* job) {
+  job->result = log_->OpenProducer(job->region_version);
+  NoteError(job->result.status());
+  ScheduleNote();
+  job->Answer();
 }
 
 void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {

@@ -154,6 +154,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void OnCommitDone();
   void CountGroup(uint64_t payload_bytes);
   void AnswerGroup();
+  void AnswerOpenProducer(OpenProducerJob* job);
   void AnswerMarkDeleted(MarkDeletedJob* job);
   void AnswerSync(SyncJob* job);
   void NoteDurable(NoteDurableJob* job);

@@ -9,9 +9,12 @@
 namespace walden {
 namespace {
 
-// An append stores records, a mark with a region version fences: both need the region to exist.
+// An append stores records, a producer is issued in a region, a mark with a region version fences:
+// all need the region to exist.
 bool CreatesRegion(const MailboxJob& job) {
-  if (job.kind() == MailboxJob::Kind::kAppend) return true;
+  if (job.kind() == MailboxJob::Kind::kAppend || job.kind() == MailboxJob::Kind::kOpenProducer) {
+    return true;
+  }
   return job.kind() == MailboxJob::Kind::kMarkDeleted &&
          static_cast<const MarkDeletedJob&>(job).region_version.has_value();
 }

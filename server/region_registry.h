@@ -138,12 +138,12 @@ class RegionRegistry : private ActorHost {
   const NamespaceSet& namespaces() const { return namespaces_; }
   const MemoryBudget& mailbox_budget() const { return admission_.mailboxes(); }
 
-  // Routes the job to the region's actor, which answers it: an append, or a mark with a region
-  // version, creates the region if need be; other jobs are answered as by an empty one. Jobs of one
-  // thread to one region keep their order. The bytes of appends count against the mailbox budget
-  // until they are answered; if it is full an append is refused with MAILBOX_FULL, and while the
-  // disk is at its reserve with DISK_RESERVE, past its tenant's limits with TENANT_LIMIT. May
-  // answer inside this call. `lead` as for RegionActor::Post.
+  // Routes the job to the region's actor, which answers it: an append, an opened producer, or a
+  // mark with a region version, creates the region if need be; other jobs are answered as by an
+  // empty one. Jobs of one thread to one region keep their order. The bytes of appends count
+  // against the mailbox budget until they are answered; if it is full an append is refused with
+  // MAILBOX_FULL, and while the disk is at its reserve with DISK_RESERVE, past its tenant's limits
+  // with TENANT_LIMIT. May answer inside this call. `lead` as for RegionActor::Post.
   void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
 
   // The region's actor; null for a region that was never written. Called inside this call if the

@@ -28,7 +28,7 @@ namespace {
 absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
                                        const ServiceLimits& limits) {
   const uint64_t count = request.payloads_size();
-  if (count == 0) {
+  if (count == 0 && !request.has_producer()) {
     return InvalidField("payloads", "0", "must hold at least one record");
   }
   if (count > limits.max_batch_records) {
@@ -109,7 +109,7 @@ absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability
 
 absl::Status CheckProducer(const v1::Producer& producer) {
   if (producer.id() == 0) {
-    return InvalidField("producer.id", "0", "must not be 0; any random number will do");
+    return InvalidField("producer.id", "0", "must not be 0; OpenProducer issues ids");
   }
   if (producer.sequence() == 0) {
     return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");

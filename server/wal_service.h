@@ -6,6 +6,7 @@
 #include "server/append_call.h"
 #include "server/append_stream.h"
 #include "server/mark_deleted_call.h"
+#include "server/open_producer_call.h"
 #include "server/read_stream.h"
 #include "server/recover_stream.h"
 #include "server/rpc_context.h"
@@ -15,10 +16,10 @@ namespace walden {
 
 // Read and Recover encode their answers themselves (record_encoder.h), so gRPC hands them raw
 // bytes.
-using WalServiceMethods =
-    v1::WalService::WithCallbackMethod_Append<v1::WalService::WithCallbackMethod_AppendStream<
+using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
+    v1::WalService::WithCallbackMethod_AppendStream<v1::WalService::WithCallbackMethod_OpenProducer<
         v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<
-            v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>;
+            v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>;
 
 class WalService final : public WalServiceMethods {
  public:
@@ -34,6 +35,12 @@ class WalService final : public WalServiceMethods {
   grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
       grpc::CallbackServerContext* call) override {
     return new walden::AppendStream(context_, *call);
+  }
+
+  grpc::ServerUnaryReactor* OpenProducer(grpc::CallbackServerContext* call,
+                                         const v1::OpenProducerRequest* request,
+                                         v1::OpenProducerResponse* response) override {
+    return new OpenProducerCall(context_, *call, *request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* call,

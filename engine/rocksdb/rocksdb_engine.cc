@@ -27,6 +27,7 @@ rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
   return {.file_system = options.file_system,
           .env = options.env,
           .clock = options.clock,
+          .wall_clock = options.wall_clock,
           .observer = options.observer,
           .directory = DirectoryOf(options),
           .shown_directory = options.namespace_name,
@@ -258,7 +259,7 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
                     rocks::RegionEnd(options_.namespace_id, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
-  for (const KeyType type : {KeyType::kTable, KeyType::kProducer}) {
+  for (const KeyType type : {KeyType::kTable, KeyType::kProducer, KeyType::kProducerBatch}) {
     batch.DeleteRange(rocks::MetaBegin(type, region), rocks::MetaEnd(type, region));
   }
   space_->marks->Forget(region);

@@ -35,6 +35,7 @@ struct NamespaceState;
 struct RocksdbEngineOptions {
   FileSystem* file_system = nullptr;  // all that are given outlive the engine and its readers
   Clock* clock = nullptr;
+  const WallClock* wall_clock = WallClock::Real();
   EngineObserver* observer = EngineObserver::Nobody();
   Executor* background = nullptr;  // takes back space; null: only a full disk makes that happen
   rocksdb::Env* env = nullptr;     // null: RocksDB's own; else one on top of `file_system`

@@ -1,7 +1,8 @@
 // A region's log in its namespace's RocksDB: the writer (engine/log_engine.h: RegionLog).
 //
-// Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, restoring in
-// rocksdb_log_restore.cc, verifying in verify.cc, the rest in rocksdb_log.cc.
+// Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, producers in
+// rocksdb_log_producers.cc, restoring in rocksdb_log_restore.cc, verifying in verify.cc, the rest
+// in rocksdb_log.cc.
 #pragma once
 
 #include <atomic>
@@ -33,6 +34,7 @@ class RocksdbLog final : public RegionLog {
                                                           const RegionOptions& options);
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
+  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) override;
   absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
@@ -59,6 +61,7 @@ class RocksdbLog final : public RegionLog {
   // --- Opening ---
   absl::Status Load();
   absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units, bool* is_foreign);
+  absl::Status LoadProducers(rocksdb::DB& db);
   // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
   absl::Status Adopt(std::map<TableId, TableUnit>& units);
   // Sets first_live and bytes where there are records.
@@ -72,12 +75,13 @@ class RocksdbLog final : public RegionLog {
   // write of this one either succeeded or was never begun, so nothing is to be judged.
   absl::Status Resume();
   absl::Status Stage(AppendBatch& batch);
+  absl::Status CheckRoom();
   absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status CheckPosition(const AppendBatch& batch) const;
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
-  void Remember(const ProducerBatch& batch);
+  void Remember(ProducerBatch batch);
   void BeginGroup();
   // Writes what is staged, or syncs what was written before. After an error nobody knows what is
   // stored: the region has failed.
@@ -101,6 +105,7 @@ class RocksdbLog final : public RegionLog {
 
   // --- The writer's own ---
   ProducerTable producers_;
+  uint64_t producer_order_ = 0;        // of the last batch, number passed over or id issued
   std::set<TableId> reserved_tables_;  // since the region was opened
   uint32_t unsynced_appends_ = 0;
   bool refused_for_room_ = false;  // the last append that came so far

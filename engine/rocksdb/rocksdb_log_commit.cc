@@ -6,6 +6,7 @@
 #include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/producer_keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/table_kind.h"
 
@@ -99,13 +100,16 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(producers_, batch, &status)) return status;
-  status = CheckPosition(batch);
-  if (!status.ok()) return status;
-  if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
-  refused_for_room_ = absl::IsResourceExhausted(*room_);
-  if (!room_->ok()) return *room_;
-
   const uint64_t count = batch.payloads.size();
+  if (count > 0) status = CheckPosition(batch);
+  if (status.ok()) status = CheckRoom();
+  if (!status.ok()) return status;
+  if (count == 0) {
+    Remember(PassedOver(batch));
+    ++unsynced_appends_;
+    return absl::OkStatus();
+  }
+
   SequenceNumber first = 0;
   if (batch.first_sequence) {
     first = *batch.first_sequence;
@@ -121,6 +125,12 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   Encode(batch, first);
   ++unsynced_appends_;
   return batch_.GetDataSize() < kPortionBytes ? absl::OkStatus() : WriteStaged(/*sync=*/false);
+}
+
+absl::Status RocksdbLog::CheckRoom() {
+  if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
+  refused_for_room_ = absl::IsResourceExhausted(*room_);
+  return *room_;
 }
 
 absl::Status RocksdbLog::Fence(std::optional<uint64_t> version) {
@@ -164,20 +174,16 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
     batch_.Put(entry.key, entry.value);
   }
   if (batch.producer) {
-    Remember({batch.producer->id, batch.table, batch.producer->sequence, first, last});
+    Remember({.id = batch.producer->id,
+              .table = batch.table,
+              .sequence = batch.producer->sequence,
+              .first = first,
+              .last = last});
   }
   batch.result.first = first;
   batch.result.last = last;
   staged_.push_back({batch.table, first, last, batch.kind, EncodedBytes(batch), mark});
   staged_last_[batch.table] = staged_.back();
-}
-
-void RocksdbLog::Remember(const ProducerBatch& batch) {
-  const Entry entry = ProducerEntry(region_, batch);
-  batch_.Put(entry.key, entry.value);
-  for (const ProducerBatch& forgotten : producers_.Add(batch)) {
-    batch_.Delete(ProducerEntry(region_, forgotten).key);
-  }
 }
 
 absl::Status RocksdbLog::WriteStaged(bool sync) {

@@ -128,21 +128,7 @@ absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>&
                         return true;
                       });
   if (!status.ok()) return status;
-  std::vector<ProducerBatch> batches;
-  status =
-      ForEachKey(db, MetaBegin(KeyType::kProducer, region_), MetaEnd(KeyType::kProducer, region_),
-                 shown, [&](absl::string_view key, absl::string_view value) {
-                   const auto batch = DecodeProducer(key, value);
-                   if (batch) batches.push_back(*batch);
-                   return batch.has_value();
-                 });
-  if (!status.ok()) return status;
-  std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first, a.sequence) < std::pair(b.first, b.sequence);
-  });
-  producers_ = ProducerTable();
-  for (const ProducerBatch& batch : batches) (void)producers_.Add(batch);
-  return absl::OkStatus();
+  return LoadProducers(db);
 }
 
 }  // namespace walden::rocks

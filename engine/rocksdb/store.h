@@ -37,6 +37,7 @@ class Store {
     FileSystem* file_system = nullptr;
     rocksdb::Env* env = nullptr;  // null: RocksDB's own
     Clock* clock = nullptr;
+    const WallClock* wall_clock = WallClock::Real();
     EngineObserver* observer = EngineObserver::Nobody();
     std::string directory;
     std::string shown_directory;  // in messages and reports

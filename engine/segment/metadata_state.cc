@@ -34,6 +34,8 @@ std::optional<size_t> FieldCount(EntryType type) {
       return 0;
     case EntryType::kTableKind:
     case EntryType::kTableOffset:
+    case EntryType::kProducerIssued:
+    case EntryType::kProducersForgotten:
       return 2;
   }
   return std::nullopt;
@@ -78,6 +80,19 @@ MetadataEntry MetadataEntry::TableOffset(TableId table, uint64_t offset) {
   return {EntryType::kTableOffset, {table, offset}};
 }
 
+MetadataEntry MetadataEntry::ProducerBatch(const walden::ProducerBatch& batch) {
+  return {EntryType::kProducerBatch,
+          {batch.id, batch.table, batch.sequence, batch.first, batch.last}};
+}
+
+MetadataEntry MetadataEntry::ProducerIssued(uint64_t id, SequenceNumber next) {
+  return {EntryType::kProducerIssued, {id, next}};
+}
+
+MetadataEntry MetadataEntry::ProducersForgotten(uint64_t first, uint64_t last) {
+  return {EntryType::kProducersForgotten, {first, last}};
+}
+
 void MetadataState::Seal(uint64_t id, uint64_t end, SequenceNumber next) {
   closed.reset();
   const auto sealed = segments.find(id);
@@ -117,7 +132,7 @@ void MetadataState::Apply(const MetadataEntry& entry) {
       reserved_through = f[0];
       break;
     case EntryType::kProducerBatch:
-      producers.push_back({f[0], f[1], f[2], f[3], f[4]});
+      producers.push_back({f[0], f[1], f[2], f[3], f[4], f[4]});
       break;
     case EntryType::kQuarantined:
       quarantines.push_back({f[0], f[1], f[2], f[3], f[4]});
@@ -142,6 +157,15 @@ void MetadataState::Apply(const MetadataEntry& entry) {
       break;
     case EntryType::kTableOffset:
       offsets[f[0]] = f[1];
+      break;
+    case EntryType::kProducerIssued:
+      producers_issued[f[0]] = f[1];
+      producers_issued_through = std::max(producers_issued_through, f[0]);
+      break;
+    case EntryType::kProducersForgotten:
+      producers_issued.erase(producers_issued.lower_bound(f[0]),
+                             producers_issued.upper_bound(f[1]));
+      producers_issued_through = std::max(producers_issued_through, f[1]);
       break;
   }
 }
@@ -178,8 +202,16 @@ std::vector<MetadataEntry> MetadataState::AsEntries() const {
   if (upgraded_millis) {
     entries.push_back({EntryType::kUpgraded, {static_cast<uint64_t>(*upgraded_millis)}});
   }
-  for (const ProducerBatch& p : producers) {
-    entries.push_back({EntryType::kProducerBatch, {p.id, p.table, p.sequence, p.first, p.last}});
+  if (producers_issued_through != 0) {
+    entries.push_back(MetadataEntry::ProducersForgotten(1, producers_issued_through));
+  }
+  for (const auto& [id, next] : producers_issued) {
+    entries.push_back(MetadataEntry::ProducerIssued(id, next));
+  }
+  for (const ProducerBatch& batch : producers) {
+    if (producers_issued.contains(batch.id)) {
+      entries.push_back(MetadataEntry::ProducerBatch(batch));
+    }
   }
   for (const Quarantine& q : quarantines) {
     entries.push_back({EntryType::kQuarantined, {q.segment, q.begin, q.end, q.first, q.last}});

@@ -54,6 +54,9 @@ struct MetadataEntry {
   static MetadataEntry Noted(const Watermark& watermark);
   static MetadataEntry EntryTable(TableId table);
   static MetadataEntry TableOffset(TableId table, uint64_t offset);
+  static MetadataEntry ProducerBatch(const walden::ProducerBatch& batch);
+  static MetadataEntry ProducerIssued(uint64_t id, SequenceNumber next);
+  static MetadataEntry ProducersForgotten(uint64_t first, uint64_t last);
 };
 
 // Fields of each type's body; nullopt for a type that this version does not know.
@@ -91,6 +94,8 @@ struct MetadataState {
   uint64_t region_version = 0;
   SequenceNumber reserved_through = 0;
   SequenceNumber number_floor = 0;
+  std::map<uint64_t, SequenceNumber> producers_issued;  // remembered ids, and when they were issued
+  uint64_t producers_issued_through = 0;                // forgotten ones too
   std::vector<ProducerBatch> producers;
   std::vector<Quarantine> quarantines;
   std::optional<CleanEnd> closed;

@@ -86,17 +86,8 @@ absl::Status SegmentLog::RemoveEmptied() {
   const std::vector<PublishedLog::Emptied> emptied = published_->EmptiedSegments();
   if (emptied.empty()) return absl::OkStatus();
   // The log is about to forget these segments' producers; the metadata takes them over.
-  std::vector<MetadataState::ProducerBatch> known;
-  for (const MetadataState::ProducerBatch& batch : metadata_->state().producers) {
-    const auto answer = producers_.Look(batch.id, batch.table, batch.sequence);
-    if (answer.verdict == ProducerTable::Verdict::kRetry) known.push_back(batch);
-  }
-  metadata_->SetProducers(std::move(known));
-  std::vector<MetadataEntry> entries;
+  std::vector<MetadataEntry> entries = ProducersIn(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {
-    for (const ProducerTable::Batch& b : producers_.InRange(segment.first, segment.last)) {
-      entries.push_back({EntryType::kProducerBatch, {b.id, b.table, b.sequence, b.first, b.last}});
-    }
     entries.push_back(MetadataEntry::SegmentDeleted(segment.id));
   }
   absl::Status status = AppendMetadata(entries);

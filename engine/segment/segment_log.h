@@ -1,9 +1,10 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
 // Opening is in segment_log_open.cc and segment_log_repair.cc, group commit in
-// segment_log_commit.cc, restoring in segment_log_restore.cc, retention in
-// segment_log_retention.cc, the rest in segment_log.cc. Numbers in here are the log's own; those of
-// a table with an offset (FORMAT.md: restored tables) are lowered where clients see them.
+// segment_log_commit.cc, producers in segment_log_producers.cc, restoring in
+// segment_log_restore.cc, retention in segment_log_retention.cc, the rest in segment_log.cc.
+// Numbers in here are the log's own; those of a table with an offset (FORMAT.md: restored tables)
+// are lowered where clients see them.
 #pragma once
 
 #include <atomic>
@@ -50,6 +51,7 @@ class SegmentLog final : public RegionLog {
   static absl::StatusOr<std::unique_ptr<SegmentLog>> Open(Environment environment);
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
+  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) override;
   absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
@@ -89,10 +91,15 @@ class SegmentLog final : public RegionLog {
   absl::Status RemoveLeftovers(const RegionScan& region);
   absl::Status Publish(RegionScan& region);
   absl::Duration AgeOf(int64_t written_unix_micros) const;
+  // Adds entries: damage may have held batches of producers that were issued before its end, so
+  // that a retry of theirs could be stored twice.
+  void ForgetProducersBefore(SequenceNumber lost_through,
+                             std::vector<MetadataEntry>& entries) const;
   void RestoreProducers(const RegionScan& region);
 
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
+  absl::Status PassOver(const AppendBatch& batch);
   absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status DecideKind(const AppendBatch& batch);
   absl::Status NoteWriting();
@@ -127,6 +134,8 @@ class SegmentLog final : public RegionLog {
 
   // --- Marking ---
   absl::Status RemoveEmptied();
+  // The remembered batches whose records the segments hold.
+  std::vector<MetadataEntry> ProducersIn(absl::Span<const PublishedLog::Emptied> segments) const;
   // The table's first record above the mark, exactly if one segment holds records on both sides of
   // it.
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
@@ -162,7 +171,7 @@ class SegmentLog final : public RegionLog {
   uint64_t group_metadata_append_ = 0;  // as the last group says
   int64_t last_unix_micros_ = 0;        // append time of the last group
   uint32_t unsynced_appends_ = 0;
-  ProducerTable producers_;
+  ProducerTable producers_;  // a batch's order is its last number
 
   // The group being committed.
   RecordWriter writer_;

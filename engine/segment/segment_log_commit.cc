@@ -85,16 +85,17 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   }
   absl::Status status = Health();
   if (status.ok()) status = CheckBatch(batch);
-  if (status.ok()) status = CheckTableKind(batch.table, table.kind, batch.kind);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(producers_, batch, &status)) {
-    if (!status.ok()) return status;
+    if (!status.ok() || batch.payloads.empty()) return status;
     batch.result.first -= table.offset;
     batch.result.last -= table.offset;
     return status;
   }
-
+  if (batch.payloads.empty()) return PassOver(batch);
+  status = CheckTableKind(batch.table, table.kind, batch.kind);
+  if (!status.ok()) return status;
   status = CheckExpectedNext(batch, table.next);
   if (!status.ok()) return status;
   if (metadata_->state().closed) status = NoteWriting();
@@ -116,7 +117,8 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   staged_last_[batch.table] = next_ - 1;
   ++unsynced_appends_;
   if (batch.producer) {
-    producers_.Add({batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1});
+    producers_.Add(
+        {batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1, next_ - 1});
   }
   if (writer_.size() < kPortionBytes) return absl::OkStatus();
   const uint64_t begin = group_begin();

@@ -101,14 +101,18 @@ absl::Status SegmentLog::RemoveLeftovers(const RegionScan& region) {
 
 absl::Status SegmentLog::Quarantine(RegionScan& region) {
   std::vector<MetadataEntry> entries;
+  SequenceNumber lost_through = 0;
   for (const ScannedSegment& segment : region.segments) {
     for (const Damage& damage : segment.scan.damage) {
       entries.push_back(
           {EntryType::kQuarantined,
            {segment.header.segment, damage.begin, damage.end, damage.first, damage.last}});
+      lost_through = std::max(lost_through, damage.last);
     }
   }
-  return entries.empty() ? absl::OkStatus() : AppendMetadata(entries);
+  if (entries.empty()) return absl::OkStatus();
+  ForgetProducersBefore(lost_through, entries);
+  return AppendMetadata(entries);
 }
 
 absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
@@ -160,22 +164,6 @@ absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
 absl::Duration SegmentLog::AgeOf(int64_t written_unix_micros) const {
   const int64_t micros = env_.wall_clock->UnixMicros() - written_unix_micros;
   return absl::Microseconds(std::max<int64_t>(micros, 0));
-}
-
-void SegmentLog::RestoreProducers(const RegionScan& region) {
-  // In order of producer sequence, whether the metadata or the log remembers.
-  std::vector<ProducerTable::Batch> batches = region.metadata.state.producers;
-  for (const ScannedSegment& segment : region.segments) {
-    // The daemon did not issue the ids that version 1 took.
-    if (segment.header.version_1()) continue;
-    for (const ScannedProducer& p : segment.scan.producers) {
-      batches.push_back({p.id, p.table, p.sequence, p.first, p.last});
-    }
-  }
-  std::stable_sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first, a.sequence) < std::pair(b.first, b.sequence);
-  });
-  for (const ProducerTable::Batch& batch : batches) producers_.Add(batch);
 }
 
 absl::Status SegmentLog::Publish(RegionScan& region) {

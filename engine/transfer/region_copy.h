@@ -1,5 +1,5 @@
 // Copies a region's log into another engine's, numbers, marks, kinds and region version included,
-// by the engine interface alone. Retries of producers are not carried over: the interface has no
+// by the engine interface alone. Producers are not carried over: the interface has no
 // way to ask for them.
 //
 // It may be stopped or killed anywhere and started again: a table goes on behind what the target

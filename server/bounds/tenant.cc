@@ -55,26 +55,16 @@ absl::Status Tenant::TryAcquire(uint64_t held_bytes, uint64_t payload_bytes) {
   // The first one passes whatever its size: a batch that is larger than the limit would never.
   if (most != 0 && held != 0 && held + held_bytes > most) {
     held_.fetch_sub(held_bytes, std::memory_order_relaxed);
-    return RefuseHeld(held + held_bytes, most);
+    return Refuse("limits.identity_in_flight_bytes", held + held_bytes, most,
+                  "bytes of appends that wait for their answer", 0);
   }
   CountInRate(rate, payload_bytes);
   return absl::OkStatus();
 }
 
-absl::Status Tenant::TryAcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes) {
-  const uint64_t most = max_held_.load(std::memory_order_relaxed);
-  const uint64_t held = held_.fetch_add(held_bytes, std::memory_order_relaxed);
-  if (most != 0 && held >= most) {
-    held_.fetch_sub(held_bytes, std::memory_order_relaxed);
-    return RefuseHeld(held + held_bytes, most);
-  }
+void Tenant::AcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes) {
+  held_.fetch_add(held_bytes, std::memory_order_relaxed);
   CountInRate(max_rate_.load(std::memory_order_relaxed), payload_bytes);
-  return absl::OkStatus();
-}
-
-absl::Status Tenant::RefuseHeld(uint64_t held, uint64_t limit) {
-  return Refuse("limits.identity_in_flight_bytes", held, limit,
-                "bytes of appends that wait for their answer", 0);
 }
 
 void Tenant::Return(uint64_t payload_bytes) {
@@ -158,33 +148,30 @@ std::vector<const Tenant*> Tenants::All() const {
   return all;
 }
 
-void Tenants::Wait(TenantWaiter* waiter, const Tenant* tenant) {
+void Tenants::Wait(RoomWaiter* waiter) {
   absl::MutexLock lock(&waiting_mutex_);
-  waiting_.push_back({waiter, tenant});
+  waiting_.push_back(waiter);
 }
 
-void Tenants::Forget(TenantWaiter* waiter) {
+void Tenants::Forget(RoomWaiter* waiter) {
   absl::MutexLock waking(&waking_mutex_);
   absl::MutexLock lock(&waiting_mutex_);
-  waiting_.erase(
-      std::remove_if(waiting_.begin(), waiting_.end(),
-                     [waiter](const Waiting& waiting) { return waiting.waiter == waiter; }),
-      waiting_.end());
+  std::erase(waiting_, waiter);
 }
 
 void Tenants::WakeWaiting() {
   absl::MutexLock waking(&waking_mutex_);
-  std::vector<Waiting> ready;
+  std::vector<RoomWaiter*> ready;
   {
     absl::MutexLock lock(&waiting_mutex_);
     if (waiting_.empty()) return;
     const auto rest =
         std::stable_partition(waiting_.begin(), waiting_.end(),
-                              [](const Waiting& waiting) { return !waiting.tenant->HasRoom(); });
+                              [](const RoomWaiter* waiter) { return !waiter->HasRoom(); });
     ready.assign(rest, waiting_.end());
     waiting_.erase(rest, waiting_.end());
   }
-  for (const Waiting& waiting : ready) waiting.waiter->OnTenantRoom();
+  for (RoomWaiter* const waiter : ready) waiter->OnRoom();
 }
 
 }  // namespace walden

@@ -49,9 +49,9 @@ class Tenant {
   // Takes an append's bytes until Release: those that it holds, and of payload those that count in
   // the rate. Or nothing, if there is no room.
   absl::Status TryAcquire(uint64_t held_bytes, uint64_t payload_bytes);
-  // The same for what was read from a stream, which is not read on once a limit is reached: past
-  // the rate, and past the bytes in flight by one append. Many streams may have been read at once.
-  absl::Status TryAcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes);
+  // The same for what was read from a stream, which is not read on once a limit is reached: goes
+  // past the limits, by one append of each stream at most.
+  void AcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes);
   void Release(uint64_t held_bytes) { held_.fetch_sub(held_bytes, std::memory_order_relaxed); }
   // Gives the payload's bytes back to the rate: nothing was appended.
   void Return(uint64_t payload_bytes);
@@ -71,7 +71,6 @@ class Tenant {
   // How long until the rate lets something pass; 0: it does.
   int64_t RateWaitNanos(uint64_t rate) const;
   void CountInRate(uint64_t rate, uint64_t payload_bytes);
-  absl::Status RefuseHeld(uint64_t held, uint64_t limit);
   absl::Status Refuse(absl::string_view field, uint64_t value, uint64_t limit,
                       absl::string_view what, int64_t wait_nanos);
 
@@ -87,12 +86,14 @@ class Tenant {
   std::atomic<int64_t> paid_until_nanos_{kNothingOwed};
 };
 
-// Waits for its tenant to have room.
-class TenantWaiter {
+// Waits for room: of its tenant, and whatever else it needs.
+class RoomWaiter {
  public:
-  virtual ~TenantWaiter() = default;
+  virtual ~RoomWaiter() = default;
+  // On any thread; must not lock anything.
+  virtual bool HasRoom() const = 0;
   // On the thread of WakeWaiting.
-  virtual void OnTenantRoom() = 0;
+  virtual void OnRoom() = 0;
 };
 
 // All of a daemon. Any thread.
@@ -118,20 +119,14 @@ class Tenants {
   // Everybody who ever called, by name.
   std::vector<const Tenant*> All() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Calls the waiter once its tenant has room. `waiter` may hold locks of its own that OnTenantRoom
-  // takes.
-  void Wait(TenantWaiter* waiter, const Tenant* tenant) ABSL_LOCKS_EXCLUDED(waiting_mutex_);
+  // Calls OnRoom once there is room. The caller may hold locks that OnRoom takes.
+  void Wait(RoomWaiter* waiter) ABSL_LOCKS_EXCLUDED(waiting_mutex_);
   // After this the waiter is not called and not being called.
-  void Forget(TenantWaiter* waiter) ABSL_LOCKS_EXCLUDED(waking_mutex_, waiting_mutex_);
+  void Forget(RoomWaiter* waiter) ABSL_LOCKS_EXCLUDED(waking_mutex_, waiting_mutex_);
   // To be called now and then.
   void WakeWaiting() ABSL_LOCKS_EXCLUDED(waking_mutex_, waiting_mutex_);
 
  private:
-  struct Waiting {
-    TenantWaiter* waiter;
-    const Tenant* tenant;
-  };
-
   TenantLimits LimitsOf(absl::string_view name) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const Clock* const clock_;
@@ -143,7 +138,7 @@ class Tenants {
 
   absl::Mutex waking_mutex_ ABSL_ACQUIRED_BEFORE(waiting_mutex_);  // held while calling
   absl::Mutex waiting_mutex_;
-  std::vector<Waiting> waiting_ ABSL_GUARDED_BY(waiting_mutex_);
+  std::vector<RoomWaiter*> waiting_ ABSL_GUARDED_BY(waiting_mutex_);
 };
 
 }  // namespace walden

@@ -105,7 +105,7 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
     {Metric::kMailboxBytes, "walden_mailbox_bytes", Kind::kGauge, "",
      "Memory of appends that are not answered yet."},
     {Metric::kMailboxLimit, "walden_mailbox_limit_bytes", Kind::kGauge, "",
-     "limits.mailbox_bytes: past it appends are refused with MAILBOX_FULL."},
+     "limits.mailbox_bytes: past it appends are refused, and streams of them wait."},
     {Metric::kReaderBytes, "walden_reader_bytes", Kind::kGauge, "",
      "Memory of records that were read and are not sent yet."},
     {Metric::kReaderLimit, "walden_reader_limit_bytes", Kind::kGauge, "",

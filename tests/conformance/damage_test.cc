@@ -125,6 +125,37 @@ INSTANTIATE_TEST_SUITE_P(Engines, OwnFilesDamageTest,
                                                           })),
                          SettingName);
 
+// A batch that may have been there could otherwise be stored twice.
+TEST_P(OwnFilesDamageTest, ProducersIssuedBeforeTheEndOfDamageAreForgotten) {
+  set_recovery_policy(RecoveryPolicy::kQuarantine);
+  const auto tagged = [&](uint64_t producer, uint64_t sequence) {
+    Batch batch;
+    batch.payloads = Payloads(1);
+    batch.producer = ProducerTag{producer, sequence};
+    return batch;
+  };
+  const uint64_t forgotten = OpenProducer();
+  const Batch lost = tagged(forgotten, 1);
+  ASSERT_STATUS_OK(Try(lost).status);
+  const StoredRecord victim = ledger().Live(1).back();
+  Append(2, 3);
+  const uint64_t kept = OpenProducer();
+  ASSERT_STATUS_OK(Try(tagged(kept, 1)).status);
+  CloseLog();
+  const Place place = PlaceOf(victim);
+  disk().FlipBit(place.path, place.offset + victim.payload.size() / 2, 3);
+  if (IsRefusedWhole()) return;
+  ASSERT_STATUS_OK(OpenDamaged());
+  for (const bool again : {false, true}) {
+    if (again) ReopenLog();
+    for (const Batch& batch : {lost, tagged(forgotten, 2)}) {
+      EXPECT_ERROR(CommitOne(log(), batch).status, kFailedPrecondition, kProducerForgotten);
+    }
+    ASSERT_STATUS_OK(CommitOne(log(), tagged(kept, again ? 3 : 2)).status);
+  }
+  EXPECT_GT(OpenProducer(), kept);
+}
+
 TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
   CloseLog();
   const StoredRecord victim = DamageOneRecord();
@@ -299,7 +330,7 @@ TEST_P(DamageTest, NoFlippedBitIsEverSilent) {
   Batch batch;
   batch.payloads = Payloads(2);
   batch.region_version = kVersion;
-  batch.producer = ProducerTag{4, 1};
+  batch.producer = ProducerTag{OpenProducer(), 1};
   ASSERT_STATUS_OK(Try(batch).status);
   MarkDeleted(2, 5);
   CloseLog();

@@ -219,7 +219,7 @@ std::vector<std::string> LogTest::Payloads(size_t count) {
 
 AppendResult LogTest::Try(const Batch& batch) {
   AppendResult result = CommitOne(*log_, batch);
-  if (result.status.ok() && !result.duplicate) {
+  if (result.status.ok() && !result.duplicate && !batch.payloads.empty()) {
     ledger_.Appended(batch.table, result, batch.payloads);
   }
   return result;
@@ -245,6 +245,12 @@ SequenceNumber LogTest::MarkDeleted(TableId table, SequenceNumber through) {
   if (!mark.ok()) return 0;
   ledger_.MarkedDeleted(table, *mark);
   return *mark;
+}
+
+uint64_t LogTest::OpenProducer() {
+  const auto id = log_->OpenProducer(std::nullopt);
+  EXPECT_TRUE(id.ok()) << id.status();
+  return id.value_or(0);
 }
 
 void LogTest::ExpectLogHoldsLedger() { ExpectLogHoldsLedger(*log_, ledger_); }

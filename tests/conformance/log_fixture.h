@@ -82,6 +82,9 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   RegionOptions options() const { return options_; }
   void set_recovery_policy(RecoveryPolicy policy) { options_.recovery_policy = policy; }
   void set_segment_size(uint64_t bytes) { options_.segment_size_bytes = bytes; }
+  void set_buffered_sync_every_writes(uint32_t writes) {
+    options_.buffered_sync_every_writes = writes;
+  }
 
   // --- The region `kRegion` ---
 
@@ -106,6 +109,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   // Appends a batch and notes it in the ledger if it is accepted.
   AppendResult Try(const Batch& batch);
   SequenceNumber MarkDeleted(TableId table, SequenceNumber through);
+  uint64_t OpenProducer();
 
   // Every table of the ledger reads as the ledger says, in every way of looking at it.
   void ExpectLogHoldsLedger();

@@ -1,4 +1,5 @@
-// Retries of batches whose answer was lost, and fencing of old writers.
+// Producers: ids, retries of batches whose answer was lost, the order of batches, what is
+// forgotten. And fencing of old writers.
 #include "engine/error.h"
 #include "tests/conformance/log_fixture.h"
 
@@ -15,6 +16,17 @@ class ProducerTest : public LogTest {
     return batch;
   }
 
+  Batch Buffered(Batch batch) {
+    batch.durability = Durability::kBuffered;
+    return batch;
+  }
+
+  Batch PassingOver(uint64_t producer, uint64_t sequence) {
+    Batch batch;
+    batch.producer = ProducerTag{producer, sequence};
+    return batch;
+  }
+
   void ExpectRetryAnswers(const Batch& batch, const AppendResult& original) {
     const AppendResult retry = Try(batch);
     ASSERT_STATUS_OK(retry.status);
@@ -23,11 +35,76 @@ class ProducerTest : public LogTest {
     EXPECT_EQ(retry.first, original.first);
     EXPECT_EQ(retry.last, original.last);
   }
+
+  void ExpectOutOfOrder(const absl::Status& status, uint64_t expected) {
+    EXPECT_ERROR(status, kFailedPrecondition, kProducerOutOfOrder);
+    EXPECT_EQ(ErrorValue(status, "expected_producer_sequence"), std::to_string(expected));
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Engines, ProducerTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
+// --- Ids ---
+
+TEST_P(ProducerTest, IdsRiseOverRestarts) {
+  uint64_t last = 0;
+  for (int i = 0; i < 6; ++i) {
+    const uint64_t id = OpenProducer();
+    EXPECT_GT(id, last);
+    last = id;
+    if (i % 2 == 1) RestartEngine();
+  }
+}
+
+TEST_P(ProducerTest, IdsRiseThoughEveryRecordWasDeleted) {
+  const uint64_t first = OpenProducer();
+  for (uint64_t i = 1; i <= 60; ++i) ASSERT_STATUS_OK(Try(Tagged(first, i, 4)).status);
+  MarkDeleted(1, kMaxSequenceNumber);
+  RestartEngine();
+  EXPECT_GT(OpenProducer(), first);
+}
+
+TEST_P(ProducerTest, IdsOfADroppedRegionAreNotIssuedAgain) {
+  const uint64_t before = OpenProducer();
+  ASSERT_STATUS_OK(Try(Tagged(before, 1)).status);
+  CloseLog();
+  ASSERT_STATUS_OK(engine().DropRegion(kRegion).status());
+  OpenLog();
+  EXPECT_ERROR(CommitOne(log(), Tagged(before, 1)).status, kFailedPrecondition, kProducerForgotten);
+  EXPECT_GT(OpenProducer(), before);
+}
+
+TEST_P(ProducerTest, AnIdThatWasNeverIssuedIsRefused) {
+  const uint64_t id = OpenProducer();
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    for (const uint64_t other : {id - 1, id + 1, uint64_t{1}}) {
+      for (const uint64_t sequence : {1, 2}) {
+        EXPECT_ERROR(Try(Tagged(other, sequence)).status, kFailedPrecondition, kProducerForgotten);
+      }
+    }
+  }
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, AnIdThatSentNothingIsRememberedOverARestart) {
+  const uint64_t id = OpenProducer();
+  RestartEngine();
+  ASSERT_STATUS_OK(Try(Tagged(id, 1)).status);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, OpeningAProducerIsFencedAndRemembersTheVersion) {
+  ASSERT_STATUS_OK(log().OpenProducer(5).status());
+  EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+  RestartEngine();
+  EXPECT_EQ(log().Describe().region_version, 5u);
+  EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+}
+
+// --- Retries ---
+
 TEST_P(ProducerTest, ARetryIsAnsweredWithTheOriginalNumbersAndStoresNothing) {
-  const Batch batch = Tagged(5, 1);
+  const Batch batch = Tagged(OpenProducer(), 1);
   const AppendResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   EXPECT_FALSE(original.duplicate);
@@ -37,7 +114,7 @@ TEST_P(ProducerTest, ARetryIsAnsweredWithTheOriginalNumbersAndStoresNothing) {
 }
 
 TEST_P(ProducerTest, ARetryIsRecognisedAfterARestart) {
-  const Batch batch = Tagged(5, 1);
+  const Batch batch = Tagged(OpenProducer(), 1);
   const AppendResult original = Try(batch);
   Append(2, 3);
   RestartEngine();
@@ -48,7 +125,7 @@ TEST_P(ProducerTest, ARetryIsRecognisedAfterARestart) {
 }
 
 TEST_P(ProducerTest, ARetryIsRecognisedAfterItsBatchWasDeletedAndItsSegmentRemoved) {
-  const Batch batch = Tagged(5, 1);
+  const Batch batch = Tagged(OpenProducer(), 1);
   const AppendResult original = Try(batch);
   for (int i = 0; i < 60; ++i) Append(1, 4);  // large load: several segments
   MarkDeleted(1, ledger().Next(1) - 2);
@@ -62,7 +139,7 @@ TEST_P(ProducerTest, ARetryIsRecognisedAfterItsBatchWasDeletedAndItsSegmentRemov
 }
 
 TEST_P(ProducerTest, ARetryIsRecognisedInsideTheSameGroup) {
-  const Batch batch = Tagged(5, 1);
+  const Batch batch = Tagged(OpenProducer(), 1);
   const auto results = CommitGroup(log(), {batch, batch});
   ASSERT_STATUS_OK(results[0].status);
   ASSERT_STATUS_OK(results[1].status);
@@ -73,24 +150,22 @@ TEST_P(ProducerTest, ARetryIsRecognisedInsideTheSameGroup) {
   ExpectLogHoldsLedger();
 }
 
-TEST_P(ProducerTest, TheSameTagMeansAnotherBatchForAnotherProducerOrTable) {
-  for (const uint64_t producer : {5, 6}) {
-    for (const TableId table : {1, 2}) {
-      const AppendResult result = Try(Tagged(producer, 1, 2, table));
-      ASSERT_STATUS_OK(result.status);
-      EXPECT_FALSE(result.duplicate);
-    }
+TEST_P(ProducerTest, TheSameNumberMeansAnotherBatchForAnotherProducer) {
+  for (const uint64_t producer : {OpenProducer(), OpenProducer()}) {
+    const AppendResult result = Try(Tagged(producer, 1));
+    ASSERT_STATUS_OK(result.status);
+    EXPECT_FALSE(result.duplicate);
   }
   ExpectLogHoldsLedger();
 }
 
-TEST_P(ProducerTest, EveryBatchOfTheWindowIsRecognisedAndOlderOnesAreRefused) {
+TEST_P(ProducerTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
+  const uint64_t producer = OpenProducer();
   const uint64_t total = kProducerWindowBatches + 20;
   std::vector<Batch> batches;
   std::vector<AppendResult> originals;
   for (uint64_t i = 1; i <= total; ++i) {
-    batches.push_back(Tagged(5, i * 3, 1));  // rising, with gaps
-    batches.back().durability = Durability::kBuffered;
+    batches.push_back(Buffered(Tagged(producer, i, 1, /*table=*/1 + i % 50)));
     originals.push_back(Try(batches.back()));
     ASSERT_STATUS_OK(originals.back().status);
   }
@@ -99,7 +174,7 @@ TEST_P(ProducerTest, EveryBatchOfTheWindowIsRecognisedAndOlderOnesAreRefused) {
     if (after_restart) RestartEngine();
     for (uint64_t i = 0; i < total; ++i) {
       if (i < total - kProducerWindowBatches) {
-        EXPECT_ERROR(Try(batches[i]).status, kFailedPrecondition, kProducerSequenceReplaced);
+        EXPECT_ERROR(Try(batches[i]).status, kFailedPrecondition, kProducerForgotten);
       } else {
         ExpectRetryAnswers(batches[i], originals[i]);
       }
@@ -109,38 +184,60 @@ TEST_P(ProducerTest, EveryBatchOfTheWindowIsRecognisedAndOlderOnesAreRefused) {
   ExpectLogHoldsLedger();
 }
 
-TEST_P(ProducerTest, ANumberThatWasSkippedIsNotATicketToAppendOutOfOrder) {
-  ASSERT_STATUS_OK(Try(Tagged(5, 1)).status);
-  ASSERT_STATUS_OK(Try(Tagged(5, 10)).status);
-  EXPECT_ERROR(Try(Tagged(5, 7)).status, kFailedPrecondition, kProducerSequenceReplaced);
-  ExpectLogHoldsLedger();
-}
-
-TEST_P(ProducerTest, ARefusedBatchLeavesItsTagUnused) {
-  Batch batch = Tagged(5, 1);
-  batch.expected_next_sequence = 77;
-  EXPECT_ERROR(Try(batch).status, kAborted, kSequenceMismatch);
-  batch.expected_next_sequence = 1;
-  const AppendResult result = Try(batch);
-  ASSERT_STATUS_OK(result.status);
-  EXPECT_FALSE(result.duplicate);
+// Once the memory was counted in tables: the first batch was forgotten, and stored a second time.
+TEST_P(ProducerTest, OneProducerOfMoreTablesThanThereMayBeProducersIsNeverStoredTwice) {
+  const uint64_t producer = OpenProducer();
+  const uint64_t tables = kMaxProducersPerRegion + 76;
+  const Batch first = Buffered(Tagged(producer, 1, 1, /*table=*/1));
+  ASSERT_STATUS_OK(Try(first).status);
+  for (uint64_t i = 2; i <= tables; ++i) {
+    ASSERT_STATUS_OK(Try(Buffered(Tagged(producer, i, 1, /*table=*/i))).status);
+  }
+  EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
+  RestartEngine();
+  EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
   ExpectLogHoldsLedger();
 }
 
 TEST_P(ProducerTest, ARetryIsAnsweredThoughItsComparedNumberHasPassed) {
-  Batch batch = Tagged(5, 1);
+  Batch batch = Tagged(OpenProducer(), 1);
   batch.expected_next_sequence = 1;
   const AppendResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   ExpectRetryAnswers(batch, original);
 }
 
+TEST_P(ProducerTest, ARetryThatDiffersFromWhatIsStoredIsRefused) {
+  const uint64_t producer = OpenProducer();
+  const Batch batch = Tagged(producer, 1, 2);
+  const AppendResult original = Try(batch);
+  ASSERT_STATUS_OK(original.status);
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    Batch other = batch;
+    other.table = 2;
+    absl::Status refused = Try(other).status;
+    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_EQ(ErrorValue(refused, "field"), "table_id");
+    other = batch;
+    other.payloads.pop_back();
+    refused = Try(other).status;
+    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
+    EXPECT_EQ(ErrorValue(refused, "stored"), "2");
+    refused = Try(PassingOver(producer, 1)).status;
+    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
+    ExpectRetryAnswers(batch, original);
+  }
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(ProducerTest, ManyProducersAreRememberedOverARestart) {
   std::vector<Batch> batches;
   std::vector<AppendResult> originals;
-  for (uint64_t producer = 1; producer <= 200; ++producer) {
-    batches.push_back(Tagged(producer, 9, 1, producer % 7));
-    batches.back().durability = Durability::kBuffered;
+  for (int i = 0; i < 200; ++i) {
+    batches.push_back(Buffered(Tagged(OpenProducer(), 1, 1, i % 7)));
     originals.push_back(Try(batches.back()));
     ASSERT_STATUS_OK(originals.back().status);
   }
@@ -150,8 +247,7 @@ TEST_P(ProducerTest, ManyProducersAreRememberedOverARestart) {
 }
 
 TEST_P(ProducerTest, ABufferedRetryIsAnsweredAsDurableOnlyIfItIs) {
-  Batch batch = Tagged(5, 1);
-  batch.durability = Durability::kBuffered;
+  Batch batch = Buffered(Tagged(OpenProducer(), 1));
   const AppendResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   AppendResult retry = Try(batch);
@@ -165,6 +261,263 @@ TEST_P(ProducerTest, ABufferedRetryIsAnsweredAsDurableOnlyIfItIs) {
   EXPECT_TRUE(retry.duplicate);
   EXPECT_TRUE(retry.durable) << "SYNC is answered after the records are durable, a retry too";
   EXPECT_FALSE(log().HasUnsynced());
+}
+
+// --- Order ---
+
+TEST_P(ProducerTest, ANumberThatSkipsOneIsRefusedUntilTheOneBeforeIsStored) {
+  const uint64_t producer = OpenProducer();
+  ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
+  ExpectOutOfOrder(Try(Tagged(producer, 3)).status, 2);
+  RestartEngine();
+  ExpectOutOfOrder(Try(Tagged(producer, 3)).status, 2);
+  ASSERT_STATUS_OK(Try(Tagged(producer, 2, 1, /*table=*/2)).status);
+  ASSERT_STATUS_OK(Try(Tagged(producer, 3)).status);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, ARefusedBatchIsStoredInOrderWhenItIsSentAgain) {
+  const uint64_t producer = OpenProducer();
+  Batch batch = Tagged(producer, 1);
+  batch.expected_next_sequence = 77;
+  const std::vector<Batch> pipeline = {batch, Tagged(producer, 2), Tagged(producer, 3, 1, 2)};
+  const auto refused = CommitGroup(log(), pipeline);
+  EXPECT_ERROR(refused[0].status, kAborted, kSequenceMismatch);
+  ExpectOutOfOrder(refused[1].status, 1);
+  ExpectOutOfOrder(refused[2].status, 1);
+  batch.expected_next_sequence = 1;
+  for (const Batch& again : {batch, pipeline[1], pipeline[2]}) {
+    const AppendResult result = Try(again);
+    ASSERT_STATUS_OK(result.status);
+    EXPECT_FALSE(result.duplicate);
+  }
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, OtherProducersOfTheGroupAreNotHeldUp) {
+  const uint64_t refused = OpenProducer();
+  const uint64_t other = OpenProducer();
+  Batch bad = Tagged(refused, 1);
+  bad.expected_next_sequence = 77;
+  const std::vector<Batch> group = {bad, Tagged(other, 1), Tagged(refused, 2), Tagged(other, 2)};
+  const auto results = CommitGroup(log(), group);
+  for (const size_t i : {1, 3}) {
+    ASSERT_STATUS_OK(results[i].status);
+    ledger().Appended(1, results[i], group[i].payloads);
+  }
+  ExpectOutOfOrder(results[2].status, 1);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, ANumberIsPassedOverByABatchWithoutPayloads) {
+  const uint64_t producer = OpenProducer();
+  ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
+  const AppendResult passed = Try(PassingOver(producer, 2));
+  ASSERT_STATUS_OK(passed.status);
+  EXPECT_TRUE(passed.durable);
+  EXPECT_FALSE(passed.duplicate);
+  EXPECT_EQ(passed.first, 0u);
+  EXPECT_EQ(passed.last, 0u);
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    ExpectRetryAnswers(PassingOver(producer, 2), passed);
+    const absl::Status refused = Try(Tagged(producer, 2)).status;
+    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
+    ExpectOutOfOrder(Try(Tagged(producer, 4)).status, 3);
+  }
+  ASSERT_STATUS_OK(Try(Tagged(producer, 3)).status);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, PassingOverTakesTheSameOrderAsBatches) {
+  const uint64_t producer = OpenProducer();
+  ExpectOutOfOrder(Try(PassingOver(producer, 2)).status, 1);
+  const std::vector<Batch> group = {Tagged(producer, 1), PassingOver(producer, 2),
+                                    Tagged(producer, 3, 1, /*table=*/2)};
+  const auto results = CommitGroup(log(), group);
+  for (const size_t i : {0, 1, 2}) ASSERT_STATUS_OK(results[i].status);
+  ledger().Appended(1, results[0], group[0].payloads);
+  ledger().Appended(2, results[2], group[2].payloads);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  for (const size_t i : {0, 1, 2}) ExpectRetryAnswers(group[i], results[i]);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, PassingOverMakesNoTableAndComparesNothing) {
+  Batch passing = PassingOver(OpenProducer(), 1);
+  passing.table = 9;
+  passing.expected_next_sequence = 77;
+  ASSERT_STATUS_OK(Try(passing).status);
+  EXPECT_TRUE(log().Describe().tables.empty());
+  Append(9, 1);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, WithoutAProducerABatchNeedsPayloads) {
+  EXPECT_ERROR(Try(Batch()).status, kInvalidArgument, kInvalidField);
+}
+
+TEST_P(ProducerTest, ManyNumbersPassedOverAreRememberedOverMarksAndRestarts) {
+  const uint64_t producer = OpenProducer();
+  uint64_t sequence = 0;
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_STATUS_OK(Try(PassingOver(producer, ++sequence)).status);
+    if (i % 50 == 0) ASSERT_STATUS_OK(Try(Tagged(producer, ++sequence, 8)).status);
+  }
+  MarkDeleted(1, kMaxSequenceNumber);
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    const AppendResult oldest = Try(PassingOver(producer, sequence - kProducerWindowBatches + 1));
+    ASSERT_STATUS_OK(oldest.status);
+    EXPECT_TRUE(oldest.duplicate);
+    EXPECT_ERROR(Try(PassingOver(producer, sequence - kProducerWindowBatches)).status,
+                 kFailedPrecondition, kProducerForgotten);
+    ExpectOutOfOrder(Try(Tagged(producer, sequence + 2)).status, sequence + 1);
+  }
+  ExpectLogHoldsLedger();
+}
+
+// --- What is forgotten ---
+
+TEST_P(ProducerTest, TheLeastRecentlyActiveProducerIsForgottenForGood) {
+  std::vector<uint64_t> ids;
+  for (size_t i = 0; i < kMaxProducersPerRegion; ++i) ids.push_back(OpenProducer());
+  const auto batch = [&](size_t i) { return Buffered(Tagged(ids[i], 1, 1)); };
+  std::vector<Batch> batches(ids.size());
+  std::vector<AppendResult> originals(ids.size());
+  // In another order than they were issued; ids[2] and ids[9] have sent nothing.
+  for (const size_t i : {5, 0, 1, 4, 3, 7, 6, 8}) {
+    batches[i] = batch(i);
+    originals[i] = Try(batches[i]);
+    ASSERT_STATUS_OK(originals[i].status);
+  }
+  RestartEngine();
+  const auto is_forgotten = [&](size_t i) {
+    const AppendResult result = CommitOne(log(), Tagged(ids[i], 3));
+    EXPECT_FALSE(result.status.ok());
+    return HasReason(result.status, ErrorReason::kProducerForgotten);
+  };
+  OpenProducer();
+  EXPECT_TRUE(is_forgotten(2));
+  EXPECT_FALSE(is_forgotten(9));
+  // Those that sent nothing are older than those that did.
+  for (size_t i = 9; i < kMaxProducersPerRegion; ++i) OpenProducer();
+  RestartEngine();
+  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(is_forgotten(i), i == 2) << i;
+  for (size_t i = 9; i < kMaxProducersPerRegion; ++i) EXPECT_TRUE(is_forgotten(i)) << i;
+  OpenProducer();
+  OpenProducer();
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    for (const size_t i : {5, 0}) {
+      for (const uint64_t sequence : {1, 2}) {
+        EXPECT_ERROR(Try(Tagged(ids[i], sequence, 1)).status, kFailedPrecondition,
+                     kProducerForgotten);
+      }
+    }
+    for (const size_t i : {1, 4, 3, 7, 6, 8}) {
+      const AppendResult retry = Try(batches[i]);
+      ASSERT_STATUS_OK(retry.status);
+      EXPECT_TRUE(retry.duplicate);
+      EXPECT_EQ(retry.first, originals[i].first);
+    }
+  }
+  ExpectLogHoldsLedger();
+}
+
+// The log still holds its batches, and a mark then takes them away.
+TEST_P(ProducerTest, AForgottenIdStaysForgottenWhateverTheLogHolds) {
+  const uint64_t forgotten = OpenProducer();
+  const Batch first = Tagged(forgotten, 1, 1);
+  ASSERT_STATUS_OK(Try(first).status);
+  for (size_t i = 0; i < kMaxProducersPerRegion; ++i) OpenProducer();
+  const auto expect_forgotten = [&] {
+    EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
+    EXPECT_ERROR(Try(Tagged(forgotten, 2)).status, kFailedPrecondition, kProducerForgotten);
+  };
+  expect_forgotten();
+  RestartEngine();
+  expect_forgotten();
+  for (int i = 0; i < 60; ++i) Append(1, 4);
+  MarkDeleted(1, kMaxSequenceNumber);
+  expect_forgotten();
+  RestartEngine();
+  expect_forgotten();
+  ExpectLogHoldsLedger();
+}
+
+// --- Crashes ---
+
+class ProducerFaultTest : public ProducerTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, ProducerFaultTest, ::testing::ValuesIn(FaultFileSettings()),
+                         SettingName);
+
+TEST_P(ProducerFaultTest, WhatWasIssuedPassedOverAndForgottenSurvivesAPowerCut) {
+  const uint64_t forgotten = OpenProducer();
+  ASSERT_STATUS_OK(Try(Tagged(forgotten, 1)).status);
+  const uint64_t kept = OpenProducer();
+  for (size_t i = 2; i < kMaxProducersPerRegion; ++i) OpenProducer();
+  ASSERT_STATUS_OK(Try(PassingOver(kept, 1)).status);
+  const uint64_t last = OpenProducer();
+  disk().PowerCut(PowerLoss::kNothing);
+  CrashAndReopen();
+  EXPECT_ERROR(Try(Tagged(forgotten, 2)).status, kFailedPrecondition, kProducerForgotten);
+  ExpectOutOfOrder(Try(Tagged(kept, 3)).status, 2);
+  ASSERT_STATUS_OK(Try(Tagged(kept, 2)).status);
+  EXPECT_GT(OpenProducer(), last);
+  ExpectLogHoldsLedger();
+}
+
+// What a power cut took of a producer's batches is a suffix, and is stored again in order.
+TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
+  set_buffered_sync_every_writes(1'000'000);
+  ReopenLog();
+  const uint64_t producer = OpenProducer();
+  std::vector<Batch> batches;
+  std::vector<AppendResult> results;
+  for (uint64_t i = 1; i <= 20; ++i) {
+    Batch batch = Tagged(producer, i, 1, /*table=*/1 + i % 3);
+    if (i > 10) batch = Buffered(batch);
+    batches.push_back(batch);
+    results.push_back(CommitOne(log(), batch));
+    ASSERT_STATUS_OK(results.back().status);
+  }
+  disk().PowerCut(PowerLoss::kNothing);
+  CrashAndReopen();
+  uint64_t stored = 0;
+  for (uint64_t i = 0; i < batches.size(); ++i) {
+    const AppendResult again = CommitOne(log(), batches[i]);
+    ASSERT_STATUS_OK(again.status);
+    if (again.duplicate) {
+      EXPECT_EQ(stored, i) << "a batch was lost in front of one that is there";
+      EXPECT_EQ(again.first, results[i].first);
+      ++stored;
+    }
+    ledger().Appended(batches[i].table, again, batches[i].payloads);
+  }
+  EXPECT_GE(stored, 10u);
+  ExpectLogHoldsLedger();
+}
+
+// Once a write failed its batch is stored or not, and its retry is answered accordingly.
+TEST_P(ProducerFaultTest, AFailedWriteLeavesTheProducerWhereTheLogIs) {
+  const uint64_t producer = OpenProducer();
+  ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
+  disk().FailNth(1, file_op::kWrite | file_op::kSync, EIO);
+  const Batch failed = Tagged(producer, 2);
+  EXPECT_FALSE(CommitOne(log(), failed).status.ok());
+  disk().ClearFaults();
+  CloseLog();
+  OpenLogAfterFailedSync();
+  const bool stored = log().Position(1).next > ledger().Next(1);
+  const AppendResult again = CommitOne(log(), failed);
+  ASSERT_STATUS_OK(again.status);
+  EXPECT_EQ(again.duplicate, stored);
+  ledger().Appended(1, again, failed.payloads);
+  ASSERT_STATUS_OK(Try(Tagged(producer, 3)).status);
+  ExpectLogHoldsLedger();
 }
 
 // --- Fencing ---
@@ -217,7 +570,7 @@ TEST_P(ProducerTest, AVersionInAGroupFencesTheBatchesBehindIt) {
 }
 
 TEST_P(ProducerTest, AFencedRetryIsFenced) {
-  Batch batch = Tagged(5, 1);
+  Batch batch = Tagged(OpenProducer(), 1);
   batch.region_version = 1;
   ASSERT_STATUS_OK(Try(batch).status);
   Batch newer;

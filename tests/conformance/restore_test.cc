@@ -88,7 +88,7 @@ TEST_P(RestoreTest, ConditionsAndRetriesCountInTheTablesOwnNumbers) {
   Restore(2, 1, 3);
   EXPECT_ERROR(Try({.table = 2, .payloads = Payloads(1), .expected_next_sequence = 9}).status,
                kAborted, kSequenceMismatch);
-  const ProducerTag tag{.id = 9, .sequence = 1};
+  const ProducerTag tag{.id = OpenProducer(), .sequence = 1};
   const Batch batch{
       .table = 2, .payloads = Payloads(2), .expected_next_sequence = 4, .producer = tag};
   const AppendResult first = Try(batch);

@@ -7,7 +7,6 @@ one thread per region marks deleted, and one follows a table. Every answer goes 
 import collections
 import random
 import threading
-import zlib
 
 from log_model import RegionModel, Violation
 from walden_client import BUFFERED, SYNC, WaldenError, append_request
@@ -47,7 +46,7 @@ class Workload:
     """The tables, and one run() per life of the daemon."""
 
     def __init__(self, regions, seed, row_per_table=False):
-        self.producer_base = (zlib.crc32(str(seed).encode()) << 16) + 1
+        self.producers = {}  # by table, of those that are tagged
         self.regions = [RegionModel(region_id, row_per_table) for region_id in range(1, regions + 1)]
         self.kind_of = {}
         for region in self.regions:
@@ -75,6 +74,9 @@ class Workload:
 
     def start(self, client):
         self._runs += 1
+        for table, kind in self.kind_of.items():
+            if kind.tagged and table not in self.producers:
+                self.producers[table] = client.open_producer(table.region.region_id)
         return Run(self, client, f"{self._seed}/{self._runs}")
 
     def count(self, batches=0, records=0, marks=0):
@@ -141,11 +143,8 @@ class Run:
             table.table_id,
             batch.payloads,
             durability=kind.durability,
-            producer=(self._producer(table), batch.number) if kind.tagged else None,
+            producer=(self._workload.producers[table], batch.number) if kind.tagged else None,
         )
-
-    def _producer(self, table):
-        return self._workload.producer_base + table.region.region_id * 1000 + table.table_id
 
     def _answered(self, table, kind, batch, answer):
         if kind.durability == SYNC and not answer.durable:

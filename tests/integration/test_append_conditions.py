@@ -79,19 +79,21 @@ class OverRestartsTest(WaldenTestCase):
         self.client.append(2, 1, [b"x"], region_version=1)
 
     def test_a_retry_gets_its_original_numbers(self):
-        first = self.client.append(1, 1, [b"a", b"b"], producer=(42, 1))
-        self.client.append(1, 1, [b"c"], producer=(42, 2))
-        self.client.append(1, 1, [b"d"], durability=BUFFERED, producer=(43, 1))
+        one, two = self.client.open_producer(1), self.client.open_producer(1)
+        self.assertGreater(two, one)
+        first = self.client.append(1, 1, [b"a", b"b"], producer=(one, 1))
+        self.client.append(1, 1, [b"c"], producer=(one, 2))
+        self.client.append(1, 1, [b"d"], durability=BUFFERED, producer=(two, 1))
 
         def retry():
-            again = self.client.append(1, 1, [b"a", b"b"], producer=(42, 1))
+            again = self.client.append(1, 1, [b"a", b"b"], producer=(one, 1))
             self.assertTrue(again.duplicate)
             self.assertTrue(again.durable)
             self.assertEqual(
                 (again.first_sequence, again.last_sequence),
                 (first.first_sequence, first.last_sequence),
             )
-            other = self.client.append(1, 1, [b"d"], producer=(43, 1))
+            other = self.client.append(1, 1, [b"d"], producer=(two, 1))
             self.assertTrue(other.duplicate)
             self.assertTrue(other.durable)
             self.assertEqual(len(self.client.read(1, 1).records), 4)
@@ -103,51 +105,119 @@ class OverRestartsTest(WaldenTestCase):
 
     def test_a_retry_of_deleted_records_gets_its_original_numbers(self):
         payload = bytes(200_000)
+        producer = self.client.open_producer(1)
         firsts = [
-            self.client.append(1, 1, [payload], producer=(42, sequence)).first_sequence
+            self.client.append(1, 1, [payload], producer=(producer, sequence)).first_sequence
             for sequence in range(1, 21)
         ]
         self.client.mark_deleted(1, 1, firsts[-1])
         for restart in self.both_restarts():
             with self.subTest(restart):
                 for sequence, first in enumerate(firsts, start=1):
-                    again = self.client.append(1, 1, [payload], producer=(42, sequence))
+                    again = self.client.append(1, 1, [payload], producer=(producer, sequence))
                     self.assertEqual((again.first_sequence, again.duplicate), (first, True))
                 self.assertEqual(self.client.read(1, 1).records, [])
 
-    def test_a_producer_may_skip_numbers_but_not_use_one_between_twice_seen(self):
-        self.client.append(1, 1, [b"a"], producer=(42, 10))
-        self.client.append(1, 1, [b"b"], producer=(42, 20))
+    def test_a_producer_numbers_its_batches_without_gaps_over_all_tables(self):
+        producer = self.client.open_producer(1)
+        for sequence in range(1, 6):
+            self.client.append(1, sequence, [b"a"], producer=(producer, sequence))
+        expected = 6
         for restart in self.both_restarts():
             with self.subTest(restart):
                 with self.assert_refused(
-                    Code.FAILED_PRECONDITION, "PRODUCER_SEQUENCE_REPLACED"
+                    Code.FAILED_PRECONDITION,
+                    "PRODUCER_OUT_OF_ORDER",
+                    expected_producer_sequence=expected,
                 ):
-                    self.client.append(1, 1, [b"x"], producer=(42, 15))
+                    self.client.append(1, 1, [b"x"], producer=(producer, expected + 1))
+                self.client.append(1, 1, [b"b"], producer=(producer, expected))
+                expected += 1
 
-    def test_producers_are_told_apart_by_table(self):
-        self.client.append(1, 1, [b"a"], producer=(42, 1))
-        other = self.client.append(1, 2, [b"a"], producer=(42, 1))
-        self.assertFalse(other.duplicate)
+    def test_a_refused_batch_holds_up_its_successors_until_it_is_sent_again(self):
+        producer = self.client.open_producer(1)
+
+        def send(expected_next):
+            stream = self.client.append_stream()
+            for sequence in (1, 2, 3):
+                stream.send(
+                    append_request(
+                        1, sequence, [b"batch %d" % sequence], producer=(producer, sequence),
+                        expected_next=expected_next if sequence == 1 else None,
+                    )
+                )
+            stream.half_close()
+            return [answer for _, answer in stream.answers()]
+
+        refused = send(expected_next=9)
+        self.check_refusal(refused[0], Code.ABORTED, "SEQUENCE_MISMATCH")
+        for answer in refused[1:]:
+            self.check_refusal(
+                answer, Code.FAILED_PRECONDITION, "PRODUCER_OUT_OF_ORDER",
+                expected_producer_sequence=1,
+            )
+        self.assertFalse(any(answer.duplicate for answer in send(expected_next=1)))
+        self.assertEqual(len(self.client.recover(1).records), 3)
+
+    def test_a_batch_without_payloads_passes_over_a_number(self):
+        producer = self.client.open_producer(1)
+        passed = self.client.append(1, 1, [], producer=(producer, 1))
+        self.assertEqual((passed.first_sequence, passed.last_sequence), (0, 0))
+        for restart in self.both_restarts():
+            with self.subTest(restart):
+                self.assertTrue(self.client.append(1, 1, [], producer=(producer, 1)).duplicate)
+                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="payloads"):
+                    self.client.append(1, 1, [b"late"], producer=(producer, 1))
+        self.client.append(1, 1, [b"x"], producer=(producer, 2))
+        self.assertEqual([p for _, p in self.client.read(1, 1).records], [b"x"])
+
+    def test_an_id_that_was_not_issued_or_is_forgotten_is_refused(self):
+        first = self.client.open_producer(1)
+        self.client.append(1, 1, [b"a"], producer=(first, 1))
+        for _ in range(1024):
+            self.client.open_producer(1)
+        for restart in self.both_restarts():
+            with self.subTest(restart):
+                for producer, sequence in ((first, 1), (first, 2), (42, 1)):
+                    with self.assert_refused(Code.FAILED_PRECONDITION, "PRODUCER_FORGOTTEN"):
+                        self.client.append(1, 1, [b"a"], producer=(producer, sequence))
+        self.assertEqual(len(self.client.read(1, 1).records), 1)
 
     def test_a_retry_wins_over_its_own_expected_sequence(self):
-        first = self.client.append(1, 1, [b"a"], producer=(42, 1), expected_next=1)
-        again = self.client.append(1, 1, [b"a"], producer=(42, 1), expected_next=1)
+        tag = (self.client.open_producer(1), 1)
+        first = self.client.append(1, 1, [b"a"], producer=tag, expected_next=1)
+        again = self.client.append(1, 1, [b"a"], producer=tag, expected_next=1)
         self.assertTrue(again.duplicate)
         self.assertEqual(again.first_sequence, first.first_sequence)
 
     def test_the_last_128_batches_can_be_retried_after_any_restart(self):
+        producer = self.client.open_producer(1)
         firsts = {}
         for sequence in range(1, 301):
             firsts[sequence] = self.client.append(
-                1, 1, [b"x"], durability=BUFFERED, producer=(42, sequence)
+                1, sequence % 7, [b"x"], durability=BUFFERED, producer=(producer, sequence)
             ).first_sequence
         for restart in self.both_restarts():
             with self.subTest(restart):
                 for sequence in range(300 - 127, 301):
-                    again = self.client.append(1, 1, [b"x"], producer=(42, sequence))
+                    again = self.client.append(
+                        1, sequence % 7, [b"x"], producer=(producer, sequence)
+                    )
                     self.assertEqual((again.first_sequence, again.duplicate), (firsts[sequence], True))
-                self.assertEqual(len(self.client.read(1, 1).records), 300)
+                self.assertEqual(len(self.client.recover(1).records), 300)
+
+    def test_opening_a_producer_is_fenced_and_fences(self):
+        self.client.open_producer(1, region_version=5)
+        for restart in self.both_restarts():
+            with self.subTest(restart):
+                with self.assert_refused(
+                    Code.FAILED_PRECONDITION, "FENCED", highest_region_version=5
+                ):
+                    self.client.open_producer(1, region_version=4)
+                with self.assert_refused(
+                    Code.FAILED_PRECONDITION, "FENCED", highest_region_version=5
+                ):
+                    self.client.append(1, 1, [b"zombie"], region_version=4)
 
     def test_sequence_numbers_never_return_after_everything_was_deleted(self):
         last = 0

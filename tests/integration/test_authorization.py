@@ -30,6 +30,7 @@ SERVICES = [
 RIGHTS = {
     "WalService.Append": {"append"},
     "WalService.AppendStream": {"append"},
+    "WalService.OpenProducer": {"append"},
     "WalService.Read": {"read"},
     "WalService.MarkDeleted": {"delete"},
     "WalService.Recover": {"read"},

@@ -95,7 +95,10 @@ class AppendTest(CliTestCase):
         self.assertTrue(all(x["durable"] for x in lines))
 
     def test_the_same_producer_command_twice_stores_once(self):
-        command = ("append", *self.table(), "a", "b", "c", "--producer", 9, "--batch-records", 2)
+        producer = self.walden("open-producer", *self.table()[:2]).decode().strip()
+        command = (
+            "append", *self.table(), "a", "b", "c", "--producer", producer, "--batch-records", 2
+        )
         self.walden(*command)
         again = self.walden_json(*command)
         self.assertTrue(all(line["duplicate"] for line in again))
@@ -366,12 +369,12 @@ class UsageTest(WaldenTestCase):
 
 
 class RetryTest(WaldenTestCase):
-    def test_an_append_with_a_producer_survives_kills_of_the_daemon(self):
+    def test_an_append_that_retries_survives_kills_of_the_daemon(self):
         daemon = self.new_daemon(small_segments())
         daemon.start()
         lines = [b"line %d" % i for i in range(60_000)]
         with subprocess.Popen(
-            [WALDEN, "append", "-r", "1", "-t", "1", "--producer", "5", "--batch-records", "20",
+            [WALDEN, "append", "-r", "1", "-t", "1", "--batch-records", "20",
              "--retry-for", "30s", "--address", daemon.address],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=clean_environment(),

@@ -178,9 +178,12 @@ class EntryTest(SharedDaemonTestCase):
         flush, _ = self.flush(region_version=5)
         with self.assert_refused(Code.FAILED_PRECONDITION, "FENCED"):
             self.entries.finalize(self.region, 1, flush, region_version=4)
-        first = self.put((b"p", b"1"), producer=(7, 1))
-        retry = self.put((b"p", b"1"), producer=(7, 1))
+        producer = self.client.open_producer(self.region)
+        first = self.put((b"p", b"1"), producer=(producer, 1))
+        retry = self.put((b"p", b"1"), producer=(producer, 1))
         self.assertTrue(retry.duplicate)
+        self.put(producer=(producer, 2))  # passes over the number
+        self.assertFalse(self.put((b"p", b"2"), producer=(producer, 3)).duplicate)
         self.assertEqual(retry.first_sequence, first.first_sequence)
 
     def test_a_table_is_one_kind_for_ever(self):

@@ -110,9 +110,10 @@ class FailedWriteTest(FailedWriteTestCase):
         self.assertEqual(client.read(FAILED, 1).records, expected)
 
     def test_a_producer_retries_after_the_region_is_back_and_stores_once(self):
-        self.fail_a_write(producer=(42, 1))
+        tag = (self.client.open_producer(FAILED), 1)
+        self.fail_a_write(producer=tag)
         self.client.close_region(FAILED)
-        answer = self.client.append(FAILED, 1, BATCH, producer=(42, 1))
+        answer = self.client.append(FAILED, 1, BATCH, producer=tag)
         numbers = range(answer.first_sequence, answer.last_sequence + 1)
         expected = self.records + list(zip(numbers, BATCH))
         self.assertEqual(self.client.read(FAILED, 1).records, expected)

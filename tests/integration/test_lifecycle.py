@@ -145,9 +145,10 @@ class ShutdownTest(WaldenTestCase):
         self.assertEqual(len(recovered), 3 * len(acknowledged))
 
     def test_a_stream_gets_an_answer_for_everything_that_took_effect(self):
+        producer = self.client.open_producer(1)
         stream = self.client.append_stream()
         for i in range(2000):
-            stream.send(append_request(1, 1, [b"%d" % i], producer=(1, i + 1)))
+            stream.send(append_request(1, 1, [b"%d" % i], producer=(producer, i + 1)))
         answers = []
 
         def collect():

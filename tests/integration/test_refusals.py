@@ -4,7 +4,7 @@ import unittest
 
 import grpc
 
-from walden_client import WaldenError, append_request, error_from_rpc
+from walden_client import BUFFERED, WaldenError, append_request, error_from_rpc
 from walden_stubs import wal_pb2
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
 
@@ -219,12 +219,13 @@ class ConditionTest(SharedDaemonTestCase):
 
     def test_a_retry_that_is_too_old_is_never_appended_twice(self):
         region = self.fresh_region()
+        producer = self.client.open_producer(region)
         for sequence in range(1, 200):
-            self.client.append(region, 1, [b"x"], producer=(5, sequence))
-        with self.assert_refused(Code.FAILED_PRECONDITION, "PRODUCER_SEQUENCE_REPLACED"):
-            self.client.append(region, 1, [b"x"], producer=(5, 1))
+            self.client.append(region, 1, [b"x"], producer=(producer, sequence))
+        with self.assert_refused(Code.FAILED_PRECONDITION, "PRODUCER_FORGOTTEN"):
+            self.client.append(region, 1, [b"x"], producer=(producer, 1))
         self.assertEqual(len(self.client.read(region, 1).records), 199)
-        recent = self.client.append(region, 1, [b"x"], producer=(5, 199 - 127))
+        recent = self.client.append(region, 1, [b"x"], producer=(producer, 199 - 127))
         self.assertTrue(recent.duplicate)
         self.assertEqual(recent.first_sequence, 199 - 127)
 
@@ -299,6 +300,36 @@ class MailboxTest(WaldenTestCase):
         client.append(1, 1, [bytes(900_000)])
         self.assertEqual(client.mark_deleted(1, 1, 1), 1)
         self.assertEqual(client.statistics().mailbox_bytes, 0)
+
+
+    def test_streams_are_slowed_at_a_full_mailbox_and_nothing_of_them_is_refused(self):
+        daemon = self.new_daemon(
+            {
+                "limits": {
+                    "max_batch_bytes": "1MiB",
+                    "max_payload_bytes": "1MiB",
+                    "mailbox_bytes": "1MiB",
+                }
+            }
+        )
+        daemon.start()
+        client = self.new_client(daemon)
+        streams = [client.append_stream() for _ in range(12)]
+        for table, stream in enumerate(streams):
+            producer = client.open_producer(1)
+            for sequence in range(1, 13):
+                stream.send(
+                    append_request(
+                        1, table, [bytes(400_000)], durability=BUFFERED,
+                        producer=(producer, sequence),
+                    )
+                )
+            stream.half_close()
+        for table, stream in enumerate(streams):
+            answers = [answer for _, answer in stream.answers()]
+            self.assertEqual([a for a in answers if isinstance(a, WaldenError)], [])
+            self.assertEqual(len(answers), 12)
+        self.eventually(lambda: client.statistics().mailbox_bytes == 0, "an empty mailbox")
 
 
 class ReaderBudgetTest(WaldenTestCase):

@@ -295,6 +295,13 @@ class Client:
     def append(self, region, table, payloads, **options):
         return self.call(self.wal.Append, append_request(region, table, payloads, **options))
 
+    def open_producer(self, region, region_version=None, namespace=0):
+        """Returns a producer id."""
+        request = wal_pb2.OpenProducerRequest(
+            namespace=namespace, region_id=region, region_version=region_version
+        )
+        return self.call(self.wal.OpenProducer, request).producer_id
+
     def append_stream(self):
         return AppendStream(self.wal)
 

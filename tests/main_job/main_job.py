@@ -193,12 +193,14 @@ class Killer:
 class Importer:
     """Imports one region over one append stream at a time. One thread."""
 
-    def __init__(self, daemon, killer, region, producer_id):
+    def __init__(self, daemon, killer, region):
         self._daemon = daemon
         self._killer = killer
-        self._plan = collections.deque(region.plan)
-        self._unanswered = collections.deque()  # (table, index), in the order sent
-        self._producer_id = producer_id
+        self._region = region
+        # (number of the producer, (table, index)), in the order to be sent
+        self._plan = collections.deque(enumerate(region.plan, start=1))
+        self._unanswered = collections.deque()  # of those, in the order sent
+        self._producer_id = None
         self.retries_recognised = 0
         self.error = None
 
@@ -219,6 +221,8 @@ class Importer:
 
     def _stream(self, client):
         """Sends what is left, first what went unanswered in the daemon's last life."""
+        if self._producer_id is None:
+            self._producer_id = client.open_producer(self._region.region_id)
         stream = client.append_stream()
         answers = stream.answers()
         to_send = self._unanswered
@@ -234,7 +238,7 @@ class Importer:
             self._unanswered.extend(to_send)
 
     def _send(self, stream, batch):
-        table, index = batch
+        number, (table, index) = batch
         self._unanswered.append(batch)
         self._killer.sent()
         request = append_request(
@@ -242,7 +246,7 @@ class Importer:
             table.table_id,
             table.batches[index],
             durability=SYNC,
-            producer=(self._producer_id, index + 1),
+            producer=(self._producer_id, number),
         )
         stream.send(request, request_id=table.table_id << 32 | index)
 
@@ -250,7 +254,7 @@ class Importer:
         request_id, result = answer
         if isinstance(result, WaldenError):
             raise result
-        table, index = self._unanswered[0]
+        _, (table, index) = self._unanswered[0]
         expect(request_id == table.table_id << 32 | index, f"{table}: an answer came out of order")
         expect(result.durable, f"{table}: a SYNC append was answered as not durable")
         first, last, count = result.first_sequence, result.last_sequence, len(table.batches[index])
@@ -336,7 +340,7 @@ class Job:
 
     def import_all(self):
         importers = [
-            Importer(self.daemon, self.killer, region, random.randrange(1, 2**64))
+            Importer(self.daemon, self.killer, region)
             for region in self.regions
         ]
         threads = [threading.Thread(target=importer.run) for importer in importers]

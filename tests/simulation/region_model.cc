@@ -86,34 +86,6 @@ bool RegionModel::IsFenced(std::optional<uint64_t> version) const {
   return version.has_value() && *version < version_;
 }
 
-bool RegionModel::IsKnownRetry(const Batch& batch) const {
-  if (!batch.producer.has_value()) return false;
-  const auto window = producers_.find({batch.producer->id, batch.table});
-  return window != producers_.end() && window->second.count(batch.producer->sequence) > 0;
-}
-
-bool RegionModel::IsCertainRetry(const Batch& batch) const {
-  return IsKnownRetry(batch) &&
-         producers_.at({batch.producer->id, batch.table}).at(batch.producer->sequence).certain;
-}
-
-bool RegionModel::IsTooOldForProducer(const Batch& batch) const {
-  if (!batch.producer.has_value()) return false;
-  const auto window = producers_.find({batch.producer->id, batch.table});
-  return window != producers_.end() && !window->second.empty() &&
-         batch.producer->sequence < window->second.rbegin()->first;
-}
-
-bool RegionModel::IsOutOfOrderForProducer(const Batch& batch) const {
-  if (!batch.producer.has_value()) return false;
-  const auto window = producers_.find({batch.producer->id, batch.table});
-  if (window == producers_.end()) return false;
-  for (const auto& [sequence, numbers] : window->second) {
-    if (sequence > batch.producer->sequence && numbers.certain) return true;
-  }
-  return false;
-}
-
 absl::Status RegionModel::CheckAnswer(const Batch& batch, const AppendResult& result,
                                       uint64_t segment_bytes, const Trouble& trouble, bool alone) {
   if (!result.status.ok()) return CheckRefused(batch, result, segment_bytes, trouble, alone);
@@ -123,27 +95,17 @@ absl::Status RegionModel::CheckAnswer(const Batch& batch, const AppendResult& re
     version_ = std::max(version_, *batch.region_version);
     possible_version_ = std::max(possible_version_, version_);
   }
-  if (result.duplicate) return CheckDuplicate(batch, result);
+  if (result.duplicate) return producers_.CheckDuplicate(batch, result);
   return CheckAccepted(batch, result);
 }
 
-absl::Status RegionModel::CheckDuplicate(const Batch& batch, const AppendResult& result) const {
-  if (!IsKnownRetry(batch)) return Wrong("taken for a retry, but it is none");
-  const Numbers& numbers =
-      producers_.at({batch.producer->id, batch.table}).at(batch.producer->sequence);
-  if (result.first != numbers.first || result.last != numbers.last) {
-    return Wrong("a retry was answered with other numbers than ", numbers.first, "..",
-                 numbers.last);
-  }
-  return absl::OkStatus();
-}
-
 absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
+  if (batch.payloads.empty() && !batch.producer) return Wrong("an empty batch was accepted");
+  if (absl::Status wrong = producers_.CheckAccepted(batch, result); !wrong.ok()) return wrong;
+  if (batch.payloads.empty()) {
+    return result.first == 0 && result.last == 0 ? absl::OkStatus() : Wrong("numbers for nothing");
+  }
   Table& table = tables_.try_emplace(batch.table, Table{.next = unknown_next_}).first->second;
-  if (batch.payloads.empty()) return Wrong("an empty batch was accepted");
-  if (IsCertainRetry(batch)) return Wrong("a retry was stored again");
-  if (IsOutOfOrderForProducer(batch))
-    return Wrong("a producer's older batch was stored behind a newer");
   if (batch.expected_next_sequence.has_value() && *batch.expected_next_sequence != table.next) {
     return Wrong("expected next ", *batch.expected_next_sequence, " was accepted, it is ",
                  table.next);
@@ -163,10 +125,6 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& 
   batches_.push_back(stored);
   table.next = result.last + 1;
   table.highest_answered = result.last;
-  if (batch.producer.has_value()) {
-    producers_[{batch.producer->id, batch.table}][batch.producer->sequence] = {result.first,
-                                                                               result.last, true};
-  }
   return absl::OkStatus();
 }
 
@@ -184,21 +142,21 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
         batch.region_version.has_value() && *batch.region_version < possible_version_;
     return fenced ? absl::OkStatus() : Wrong("fenced without cause");
   }
-  if (HasReason(status, ErrorReason::kProducerSequenceReplaced)) {
-    return IsTooOldForProducer(batch) || !unanswered_.empty()
-               ? absl::OkStatus()
-               : Wrong("refused as replaced, is not");
+  if (HasReason(status, ErrorReason::kProducerOutOfOrder) ||
+      HasReason(status, ErrorReason::kProducerForgotten)) {
+    return producers_.CheckRefused(batch, status);
   }
   if (HasReason(status, ErrorReason::kSequenceMismatch)) {
     const bool differs = batch.expected_next_sequence.has_value() &&
                          *batch.expected_next_sequence != Next(batch.table);
     // Batches before it in a group that failed may have been counted.
     const bool excused = !unanswered_.empty();
-    return (differs && !IsCertainRetry(batch)) || excused ? absl::OkStatus()
-                                                          : Wrong("mismatch without cause");
+    return (differs && !producers_.IsCertain(batch)) || excused ? absl::OkStatus()
+                                                                : Wrong("mismatch without cause");
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
-    const bool invalid = batch.payloads.empty() || bytes > SegmentRoom(segment_bytes);
+    const bool empty = batch.payloads.empty() && !batch.producer;
+    const bool invalid = empty || bytes > SegmentRoom(segment_bytes) || producers_.Differs(batch);
     return invalid ? absl::OkStatus() : Wrong("invalid without cause");
   }
   if (HasReason(status, ErrorReason::kDiskFull)) {
@@ -207,17 +165,18 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   if (!HasReason(status, ErrorReason::kRegionFailed)) return Wrong("an error of no known kind");
   if (!trouble.failed) return Wrong("nothing failed");
   if (failed_) return absl::OkStatus();  // refused at once, never written
-  if (IsFenced(batch.region_version) || IsCertainRetry(batch) || batch.payloads.empty()) {
-    return absl::OkStatus();
-  }
+  if (IsFenced(batch.region_version) || producers_.IsCertain(batch)) return absl::OkStatus();
+  const bool must_be_next = producers_.MustBeNext(batch);
+  const bool is_known = producers_.IsKnown(batch);
+  producers_.Unanswered(batch);
+  if (batch.payloads.empty()) return absl::OkStatus();
   StoredBatch unknown;
   unknown.table = batch.table;
   unknown.payloads = batch.payloads;
   unknown.producer = batch.producer;
   unknown.epoch = epoch_;
   unknown.may_be_refused =
-      trouble.disk_full || IsKnownRetry(batch) || IsTooOldForProducer(batch) ||
-      bytes > SegmentRoom(segment_bytes) ||
+      trouble.disk_full || is_known || !must_be_next || bytes > SegmentRoom(segment_bytes) ||
       (batch.expected_next_sequence.has_value() &&
        (!alone || *batch.expected_next_sequence != Next(batch.table))) ||
       (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
@@ -256,8 +215,28 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
   return absl::OkStatus();
 }
 
+absl::Status RegionModel::CheckOpenProducer(std::optional<uint64_t> version,
+                                            const absl::StatusOr<uint64_t>& answer,
+                                            const Trouble& trouble) {
+  if (version.has_value()) possible_version_ = std::max(possible_version_, *version);
+  if (!answer.ok()) {
+    if (HasReason(answer.status(), ErrorReason::kFenced)) {
+      return version.has_value() && *version < possible_version_ ? absl::OkStatus()
+                                                                 : Wrong("fenced without cause");
+    }
+    const bool excused =
+        trouble.failed || (trouble.disk_full && absl::IsResourceExhausted(answer.status()));
+    return excused ? absl::OkStatus() : Wrong("OpenProducer failed: ", ShowStatus(answer.status()));
+  }
+  if (failed_) return Wrong("a failed region issued an id");
+  if (IsFenced(version)) return Wrong("a fenced OpenProducer was accepted");
+  if (version.has_value()) version_ = std::max(version_, *version);
+  return producers_.Opened(*answer);
+}
+
 bool RegionModel::MarkDurable() {
   bool anything = false;
+  producers_.EverythingIsDurable();
   for (StoredBatch& batch : batches_) {
     anything |= !batch.durable;
     batch.durable = true;

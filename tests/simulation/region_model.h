@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "engine/log_engine.h"
+#include "tests/simulation/producer_model.h"
 #include "tests/support/log_verbs.h"
 
 namespace walden::testing {
@@ -49,6 +50,8 @@ class RegionModel {
   absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
                          std::optional<uint64_t> version,
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
+  absl::Status CheckOpenProducer(std::optional<uint64_t> version,
+                                 const absl::StatusOr<uint64_t>& answer, const Trouble& trouble);
   // Sync or Close was answered, or the region says that nothing waits.
   void EverythingIsDurable();
 
@@ -71,6 +74,7 @@ class RegionModel {
   SequenceNumber Next(TableId table) const;
   SequenceNumber HighestAnswered(TableId table) const;
   uint64_t region_version() const { return version_; }
+  uint64_t ExpectedOfProducer(uint64_t id) const { return producers_.Expected(id); }
   bool has_failed() const { return failed_; }
   const std::vector<StoredBatch>& batches() const { return batches_; }
   std::vector<StoredRecord> Live(TableId table) const;
@@ -83,37 +87,23 @@ class RegionModel {
     std::set<SequenceNumber> possible_marks;  // unanswered ones
     SequenceNumber highest_answered = 0;
   };
-  using ProducerKey = std::pair<uint64_t, TableId>;
-  struct Numbers {
-    SequenceNumber first = 0;
-    SequenceNumber last = 0;
-    bool certain =
-        true;  // else the batch may be forgotten: it was lost, or deleted before it lasted
-  };
-  using Window = std::map<uint64_t, Numbers>;  // by producer sequence
 
   absl::Status CheckAnswer(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
                            const Trouble& trouble, bool alone);
   absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
-  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result) const;
   absl::Status CheckRefused(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
                             const Trouble& trouble, bool alone);
   bool IsFenced(std::optional<uint64_t> version) const;
-  bool IsKnownRetry(const Batch& batch) const;             // its first answer may be remembered
-  bool IsCertainRetry(const Batch& batch) const;           // must be
-  bool IsTooOldForProducer(const Batch& batch) const;      // may be refused
-  bool IsOutOfOrderForProducer(const Batch& batch) const;  // must be refused
   absl::Status ResolveMarks(const RegionLog& log);
   absl::Status ResolveBatches(const RegionLog& log, const Trouble& trouble);
   absl::Status ResolveNumbers(const RegionLog& log);
   bool MarkDurable();  // false if all was
-  void ForgetProducersOf(const StoredBatch& batch);
   std::vector<StoredRecord> LiveOf(const StoredBatch& batch) const;
 
   std::vector<StoredBatch> batches_;     // answered, in log order
   std::vector<StoredBatch> unanswered_;  // in the order in which they would follow
   std::map<TableId, Table> tables_;
-  std::map<ProducerKey, Window> producers_;
+  ProducerModel producers_;
   uint64_t version_ = 0;
   uint64_t possible_version_ = 0;
   uint64_t epoch_ = 0;

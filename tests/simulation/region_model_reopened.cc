@@ -55,6 +55,7 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
   candidates.insert(candidates.end(), unanswered_.begin(), unanswered_.end());
   batches_.clear();
   unanswered_.clear();
+  producers_.Reopened(trouble.lost_bytes);
   bool cut = false;  // a batch is missing: no later one may be there
   for (size_t i = 0; i < candidates.size(); ++i) {
     StoredBatch& batch = candidates[i];
@@ -66,7 +67,7 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
         absl::StrCat(i < answered ? "answered" : "unanswered", " batch of table ", batch.table,
                      " from ", batch.first, ", ", batch.payloads.size(), " records");
     if (skip >= batch.payloads.size()) {  // it cannot be seen whether it is there
-      if (!batch.durable) ForgetProducersOf(batch);
+      if (!batch.durable && batch.producer) producers_.Unseen(*batch.producer);
       batches_.push_back(batch);
       continue;
     }
@@ -76,10 +77,7 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
       if (batch.durable) return Wrong("lost a durable batch: ", name);
       if (i < answered && !trouble.lost_bytes) return Wrong("lost without a power cut: ", name);
       cut |= !batch.may_be_refused;
-      if (i < answered && batch.producer.has_value()) {
-        auto& window = producers_[{batch.producer->id, batch.table}];
-        window.erase(batch.producer->sequence);
-      }
+      if (batch.producer) producers_.Missing(*batch.producer, i < answered);
       continue;
     }
     if (cut) return Wrong("a hole: an earlier batch is missing, but there is ", name);
@@ -95,9 +93,10 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
     }
     table.highest_answered = std::max(table.highest_answered, batch.last());
     table.next = std::max(table.next, batch.last() + 1);
-    if (batch.producer.has_value()) {
-      producers_[{batch.producer->id, batch.table}][batch.producer->sequence] = {
-          batch.first, batch.last(), true};
+    if (batch.producer) {
+      absl::Status wrong =
+          producers_.Found(*batch.producer, batch.table, batch.first, batch.last());
+      if (!wrong.ok()) return wrong;
     }
     batches_.push_back(batch);
   }
@@ -135,13 +134,6 @@ absl::Status RegionModel::ResolveNumbers(const RegionLog& log) {
   version_ = version;
   possible_version_ = version;
   return absl::OkStatus();
-}
-
-void RegionModel::ForgetProducersOf(const StoredBatch& batch) {
-  if (!batch.producer.has_value()) return;
-  auto& window = producers_[{batch.producer->id, batch.table}];
-  const auto entry = window.find(batch.producer->sequence);
-  if (entry != window.end()) entry->second.certain = false;
 }
 
 absl::Status RegionModel::CompareCutTail(const RegionLog& log) const {

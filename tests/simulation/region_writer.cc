@@ -20,6 +20,9 @@ class LogWriter final : public RegionWriter {
   absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) override {
     return CommitGroup(*log_, batches);
   }
+  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
+    return log_->OpenProducer(version);
+  }
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> version) override {
     return log_->MarkDeleted(table, through, version);
@@ -79,6 +82,15 @@ class ActorWriter final : public RegionWriter, private ActorHost {
       results.push_back(job->batch.result);
     }
     return results;
+  }
+
+  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
+    CountedJob<OpenProducerJob> job;
+    job.region_version = version;
+    Post(&job);
+    executor_->RunAll();
+    absl::Status status = job.CheckAnswered();
+    return status.ok() ? job.result : status;
   }
 
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,

@@ -47,6 +47,7 @@ class RegionWriter {
 
   // INTERNAL if something was never answered.
   virtual absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) = 0;
+  virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) = 0;
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> version) = 0;
   virtual absl::Status Sync() = 0;

@@ -64,7 +64,7 @@ absl::Status Simulation::Step() {
   Region& region = regions_[random_.Below(regions_.size())];
   if (!region.log().Health().ok() && random_.Percent(50)) return Reopen(region);
   const uint64_t choice = random_.Below(100);
-  if (choice < 52) return Append(region);
+  if (choice < 52) return random_.Percent(5) ? OpenProducer(region) : Append(region);
   if (choice < 62) return Mark(region);
   if (choice < 66) return random_.Percent(40) ? NoteDurable(region) : Sync(region);
   if (choice < 74) return Read(region);

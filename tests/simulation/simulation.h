@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -64,7 +65,7 @@ class Simulation {
     bool lost_bytes = false;     // since the model was last compared with the reopened log
     bool disk_was_full = false;  // since it was opened
     std::vector<Batch> tagged;   // sent with a producer, for retries
-    uint64_t next_tag = 1;
+    std::map<uint64_t, uint64_t> producers;  // ids that were issued, and the number to be sent next
   };
 
   // --- The machine (simulation.cc) ---
@@ -82,6 +83,7 @@ class Simulation {
 
   // --- What is done (simulation_steps.cc) ---
   absl::Status Append(Region& region);
+  absl::Status OpenProducer(Region& region);
   absl::Status Mark(Region& region);
   absl::Status NoteDurable(Region& region);
   absl::Status Sync(Region& region);
@@ -93,6 +95,7 @@ class Simulation {
   void FillOrEmptyDisk();
   void LiftLimits();  // of the disk's room, and faults to come
   Batch RandomBatch(Region& region);
+  void TagRandomly(Region& region, Batch& batch);
   std::string RandomPayload(const Region& region);
 
   // --- Damage (simulation_damage.cc) ---

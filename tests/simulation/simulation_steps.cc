@@ -1,5 +1,6 @@
 // What a simulation does to a running engine.
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
@@ -80,15 +81,39 @@ Batch Simulation::RandomBatch(Region& region) {
     const uint64_t version = region.model.region_version();
     batch.region_version = version + random_.Below(3) - (version > 0 ? 1 : 0);
   }
-  if (random_.Percent(40)) {
-    region.next_tag += random_.Percent(10) ? 2 : 1;
-    batch.producer = ProducerTag{random_.Between(1, 2), region.next_tag};
-    region.tagged.push_back(batch);
-  }
+  if (random_.Percent(40)) TagRandomly(region, batch);
   return batch;
 }
 
+// Mostly with the number that comes next, sometimes with one that skips or repeats some, rarely
+// with an id that was never issued; sometimes without payloads, to pass over the number.
+void Simulation::TagRandomly(Region& region, Batch& batch) {
+  if (region.producers.empty()) return;
+  auto producer = region.producers.begin();
+  std::advance(producer, random_.Below(region.producers.size()));
+  auto& [id, next] = *producer;
+  const bool in_order = random_.Percent(88);
+  if (in_order && random_.Percent(10)) {
+    batch.payloads.clear();
+    batch.expected_next_sequence.reset();
+  }
+  const uint64_t sequence = in_order ? next++ : random_.Between(next > 2 ? next - 2 : 1, next + 2);
+  batch.producer = ProducerTag{random_.Percent(3) ? 1 : id, sequence};
+  if (in_order) region.tagged.push_back(batch);
+}
+
+absl::Status Simulation::OpenProducer(Region& region) {
+  std::optional<uint64_t> version;
+  if (random_.Percent(10)) version = region.model.region_version() + random_.Below(2);
+  const auto answer = region.writer->OpenProducer(version);
+  Note(absl::StrCat("region ", region.id, " open producer -> ",
+                    answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
+  if (answer.ok()) region.producers[*answer] = 1;
+  return region.model.CheckOpenProducer(version, answer, TroubleOf(region));
+}
+
 absl::Status Simulation::Append(Region& region) {
+  for (auto& [id, next] : region.producers) next = region.model.ExpectedOfProducer(id);
   std::vector<Batch> group(random_.Percent(60) ? 1 : random_.Between(2, 6));
   for (Batch& batch : group) batch = RandomBatch(region);
   for (const Batch& batch : group) Note(absl::StrCat("region ", region.id, " ", Show(batch)));

@@ -52,14 +52,16 @@ TEST_F(AppendTest, EachArgumentIsARecordOfOneBatch) {
 }
 
 TEST_F(AppendTest, EveryOptionOfTheRequestArrives) {
-  const Outcome outcome = Append({"x", "--buffered", "--expect-next", "1", "--region-version", "9",
+  daemon_.OpenProducer();
+  EXPECT_EQ(Append({"--producer", "77", "--batch-records", "1", "a", "b", "c", "d"}).exit_code, 0);
+  const Outcome outcome = Append({"x", "--buffered", "--expect-next", "5", "--region-version", "9",
                                   "--producer", "77", "--producer-start", "5", "--namespace", "3"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.out, "appended 1 record, sequence 1..1, written but not yet durable\n");
+  EXPECT_EQ(outcome.out, "appended 1 record, sequence 5..5, written but not yet durable\n");
   const v1::AppendRequest request = daemon_.last_request();
   EXPECT_EQ(request.namespace_(), 3u);
   EXPECT_EQ(request.durability(), v1::DURABILITY_BUFFERED);
-  EXPECT_EQ(request.expected_next_sequence(), 1u);
+  EXPECT_EQ(request.expected_next_sequence(), 5u);
   EXPECT_EQ(request.region_version(), 9u);
   EXPECT_EQ(request.producer().id(), 77u);
   EXPECT_EQ(request.producer().sequence(), 5u);
@@ -160,8 +162,8 @@ TEST_F(AppendTest, ABrokenConnectionWithoutProducerIsNotRetriedAndTellsWhatIsUnc
 
 TEST_F(AppendTest, WithAProducerBrokenConnectionsLoseAndRepeatNothing) {
   daemon_.BreakStreamsAfter(7, 20);
-  const Outcome outcome =
-      Append({"--batch-records", "3", "--in-flight", "8", "--producer", "77"}, Joined(Lines(1000)));
+  const Outcome outcome = Append({"--batch-records", "3", "--in-flight", "8", "--retry-for", "1m"},
+                                 Joined(Lines(1000)));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("appended 1,000 records"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("batches had been stored before"), std::string::npos) << outcome.out;
@@ -169,7 +171,7 @@ TEST_F(AppendTest, WithAProducerBrokenConnectionsLoseAndRepeatNothing) {
 }
 
 TEST_F(AppendTest, WithAProducerADaemonThatComesBackIsWaitedFor) {
-  WaldenProcess process(Command({"--producer", "77", "--json"}));
+  WaldenProcess process(Command({"--retry-for", "1m", "--json"}));
   process.Feed("before\n");
   EXPECT_TRUE(process.WaitForOutput("\"first_sequence\":1"));
   daemon_.Stop();
@@ -186,29 +188,54 @@ TEST_F(AppendTest, WithAProducerADaemonThatComesBackIsWaitedFor) {
 TEST_F(AppendTest, WithAProducerAFullQueueIsWaitedFor) {
   daemon_.RefuseNextAppends(5, RefusalOf(grpc::StatusCode::RESOURCE_EXHAUSTED, "MAILBOX_FULL"));
   const Outcome outcome =
-      Append({"--in-flight", "1", "--batch-records", "2", "--producer", "77"}, Joined(Lines(10)));
+      Append({"--in-flight", "1", "--batch-records", "2", "--retry-for", "1m"}, Joined(Lines(10)));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(daemon_.Payloads(1, 2), Lines(10));
 }
 
-TEST_F(AppendTest, ABatchThatWasOvertakenIsNotSentAgain) {
-  // The first batch of the stream is refused, those that were in flight behind it are stored.
-  daemon_.RefuseNextAppends(1, RefusalOf(grpc::StatusCode::RESOURCE_EXHAUSTED, "MAILBOX_FULL"));
-  const Outcome outcome = Append({"--batch-records", "1", "--producer", "77", "a", "b", "c"});
-  const Strings stored = daemon_.Payloads(1, 2);
-  if (outcome.exit_code == 0) {
-    EXPECT_EQ(stored, (Strings{"a", "b", "c"}));  // the refusal arrived before b was sent
-  } else {
-    EXPECT_EQ(outcome.exit_code, 6);
-    EXPECT_TRUE(stored.empty() || stored.front() == "b");
+TEST_F(AppendTest, ARefusedBatchAndThoseInFlightBehindItAreSentAgainInOrder) {
+  daemon_.RefuseAppendsFromBatch(3, RefusalOf(grpc::StatusCode::RESOURCE_EXHAUSTED, "DISK_FULL"));
+  WaldenProcess process(Command({"--batch-records", "1", "--retry-for", "1m"}));
+  process.Feed(Joined(Lines(10)));
+  process.CloseInput();
+  while (daemon_.Payloads(1, 2).size() < 3) usleep(1000);
+  usleep(50'000);
+  daemon_.RefuseNextAppends(0, grpc::Status::OK);
+  const Outcome outcome = process.Wait();
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(daemon_.Payloads(1, 2), Lines(10));
+}
+
+TEST_F(AppendTest, OpenProducerPrintsAnIdThatAppendsTheSameBatchesOnce) {
+  const Outcome opened =
+      RunWalden({"open-producer", "--address", daemon_.address(), "--region", "1"});
+  EXPECT_EQ(opened.exit_code, 0) << opened.err;
+  EXPECT_EQ(opened.out, "77\n");
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = Append({"--batch-records", "1", "--producer", "77", "a", "b", "c"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   }
+  EXPECT_EQ(daemon_.Payloads(1, 2), (Strings{"a", "b", "c"}));
+}
+
+TEST_F(AppendTest, AProducerThatSkipsANumberIsToldWhichComesNext) {
+  daemon_.OpenProducer();
+  const Outcome outcome = Append({"--producer", "77", "--producer-start", "3", "a"});
+  EXPECT_EQ(outcome.exit_code, 5);
+  EXPECT_NE(outcome.err.find("PRODUCER_OUT_OF_ORDER"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("next batch is number 1"), std::string::npos) << outcome.err;
+}
+
+TEST_F(AppendTest, AProducerThatWasNotIssuedIsRefused) {
+  const Outcome outcome = Append({"--producer", "5", "a"});
+  EXPECT_EQ(outcome.exit_code, 5);
+  EXPECT_NE(outcome.err.find("walden open-producer"), std::string::npos) << outcome.err;
 }
 
 TEST_F(AppendTest, RetryingEndsWhenItsTimePassesWithoutProgress) {
   daemon_.RefuseAppendsFromBatch(2, RefusalOf(grpc::StatusCode::RESOURCE_EXHAUSTED, "DISK_FULL"));
   const Outcome outcome = Append(
-      {"--batch-records", "1", "--in-flight", "1", "--producer", "77", "--retry-for", "300ms"},
-      Joined(Lines(5)));
+      {"--batch-records", "1", "--in-flight", "1", "--retry-for", "300ms"}, Joined(Lines(5)));
   EXPECT_EQ(outcome.exit_code, 6);
   EXPECT_NE(outcome.err.find("DISK_FULL"), std::string::npos) << outcome.err;
   EXPECT_NE(outcome.err.find("appended 2 records"), std::string::npos) << outcome.err;
@@ -218,7 +245,7 @@ TEST_F(AppendTest, RetryingEndsWhenItsTimePassesWithoutProgress) {
 TEST_F(AppendTest, ARefusalThatRetryingCannotMendIsNotRetried) {
   daemon_.RefuseAppendsFromBatch(0, RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "FENCED",
                                               {{"highest_region_version", "8"}}));
-  const Outcome outcome = Append({"x", "--producer", "77", "--region-version", "7", "--json"});
+  const Outcome outcome = Append({"x", "--retry-for", "1m", "--region-version", "7", "--json"});
   EXPECT_EQ(outcome.exit_code, 5);
   const auto error = nlohmann::json::parse(outcome.err)["error"];
   EXPECT_EQ(error["reason"], "FENCED");

@@ -60,11 +60,20 @@ grpc::Status FakeWalden::Append(const v1::AppendRequest& request, v1::AppendResp
   absl::MutexLock lock(&mutex_);
   last_request_ = request;
   if (request.has_producer()) {
-    const auto known = producers_.find({request.producer().id(), request.producer().sequence()});
-    if (known != producers_.end()) {
+    const auto producer = producers_.find(request.producer().id());
+    if (producer == producers_.end()) {
+      return RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "PRODUCER_FORGOTTEN");
+    }
+    const auto known = producer->second.find(request.producer().sequence());
+    if (known != producer->second.end()) {
       *response = known->second;
       response->set_duplicate(true);
       return grpc::Status::OK;
+    }
+    const uint64_t expected = producer->second.size() + 1;
+    if (request.producer().sequence() != expected) {
+      return RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "PRODUCER_OUT_OF_ORDER",
+                       {{"expected_producer_sequence", std::to_string(expected)}});
     }
   }
   if (accepted_before_refusals_ > 0) {
@@ -94,7 +103,7 @@ grpc::Status FakeWalden::Store(const v1::AppendRequest& request, v1::AppendRespo
   response->set_durable(request.durability() != v1::DURABILITY_BUFFERED);
   batch_sizes_.push_back(request.payloads_size());
   if (request.has_producer()) {
-    producers_[{request.producer().id(), request.producer().sequence()}] = *response;
+    producers_[request.producer().id()][request.producer().sequence()] = *response;
   }
   return grpc::Status::OK;
 }
@@ -151,6 +160,13 @@ void FakeWalden::AddRecords(uint64_t region, uint64_t table,
   v1::AppendResponse response;
   absl::MutexLock lock(&mutex_);
   (void)Store(request, &response);
+}
+
+uint64_t FakeWalden::OpenProducer() {
+  absl::MutexLock lock(&mutex_);
+  const uint64_t id = producers_.empty() ? 77 : producers_.rbegin()->first + 1;
+  producers_[id];
+  return id;
 }
 
 uint64_t FakeWalden::MarkDeleted(uint64_t region, uint64_t table, uint64_t through) {

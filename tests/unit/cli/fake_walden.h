@@ -38,6 +38,7 @@ class FakeWalden {
   v1::AppendRequest last_request() const;
   bool HasRegion(uint64_t region) const;
   void AddRecords(uint64_t region, uint64_t table, const std::vector<std::string>& payloads);
+  uint64_t OpenProducer();                                                  // 77, 78, ...
   uint64_t MarkDeleted(uint64_t region, uint64_t table, uint64_t through);  // the mark after it
   bool DropRegion(uint64_t region);                                         // whether it existed
 
@@ -81,7 +82,8 @@ class FakeWalden {
   mutable absl::Mutex mutex_;
   std::map<TableKey, Table> tables_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> next_sequences_ ABSL_GUARDED_BY(mutex_);  // by region
-  std::map<std::pair<uint64_t, uint64_t>, v1::AppendResponse> producers_ ABSL_GUARDED_BY(mutex_);
+  // By id, by number.
+  std::map<uint64_t, std::map<uint64_t, v1::AppendResponse>> producers_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> batch_sizes_ ABSL_GUARDED_BY(mutex_);
   v1::AppendRequest last_request_ ABSL_GUARDED_BY(mutex_);
   int break_after_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -67,6 +67,12 @@ class FakeWalden::Wal : public v1::WalService::Service {
     return grpc::Status::CANCELLED;
   }
 
+  grpc::Status OpenProducer(grpc::ServerContext*, const v1::OpenProducerRequest*,
+                            v1::OpenProducerResponse* response) override {
+    response->set_producer_id(fake_.OpenProducer());
+    return grpc::Status::OK;
+  }
+
   grpc::Status MarkDeleted(grpc::ServerContext*, const v1::MarkDeletedRequest* request,
                            v1::MarkDeletedResponse* response) override {
     response->set_deleted_through(

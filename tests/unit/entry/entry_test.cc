@@ -330,7 +330,7 @@ TEST_F(EntryTest, ARetriedPutIsThereOnce) {
   Batch batch;
   batch.table = EntryStore::kTable;
   batch.payloads = {EntryStore::Payload({"a", "1"})};
-  batch.producer = ProducerTag{5, 1};
+  batch.producer = ProducerTag{store_.log().OpenProducer(std::nullopt).value(), 1};
   const AppendResult first = store_.TryPut(batch);
   const AppendResult retry = store_.TryPut(batch);
   EXPECT_TRUE(retry.duplicate);

@@ -104,8 +104,9 @@ TEST_F(RocksdbRunningFullTest, AWriteThatMetAFullDiskFailsTheNamespaceUntilItIsR
   ASSERT_TRUE(other.ok()) << other.status();
   Append(1, "before");
   Append(1, "other's", other->get());
+  const uint64_t producer = log_->OpenProducer(std::nullopt).value();
   disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
-  const testing::Batch batch{.payloads = {"unknown"}, .producer = ProducerTag{5, 1}};
+  const testing::Batch batch{.payloads = {"unknown"}, .producer = ProducerTag{producer, 1}};
   const absl::Status failed = testing::CommitOne(*log_, batch).status;
   EXPECT_TRUE(HasReason(failed, ErrorReason::kRegionFailed)) << failed;
   EXPECT_TRUE(absl::IsFailedPrecondition(failed)) << failed;

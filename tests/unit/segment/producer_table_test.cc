@@ -3,66 +3,82 @@
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
 
-namespace walden::segment {
+namespace walden {
 namespace {
 
 using Verdict = ProducerTable::Verdict;
 
-TEST(ProducerTableTest, AnUnknownProducerIsNew) {
-  EXPECT_EQ(ProducerTable().Look(1, 1, 5).verdict, Verdict::kNew);
-}
-
-TEST(ProducerTableTest, ARetryGetsItsNumbers) {
-  ProducerTable table;
-  table.Add({1, 7, 1, 10, 12});
-  table.Add({1, 7, 2, 13, 13});
-  const auto answer = table.Look(1, 7, 1);
-  ASSERT_EQ(answer.verdict, Verdict::kRetry);
-  EXPECT_EQ(answer.original.first, 10u);
-  EXPECT_EQ(answer.original.last, 12u);
-  EXPECT_EQ(table.Look(1, 7, 3).verdict, Verdict::kNew);
-  EXPECT_EQ(table.Look(1, 8, 1).verdict, Verdict::kNew) << "another table";
-}
-
-TEST(ProducerTableTest, WhatFallsOutOfTheWindowIsTold) {
-  ProducerTable table;
-  for (uint64_t i = 1; i <= kProducerWindowBatches; ++i) {
-    EXPECT_TRUE(table.Add({1, 7, i, i, i}).empty());
+class ProducerTableTest : public ::testing::Test {
+ protected:
+  void Add(uint64_t id, uint64_t sequence, uint64_t order) {
+    table_.Add({.id = id,
+                .table = 1,
+                .sequence = sequence,
+                .first = order,
+                .last = order,
+                .order = order});
   }
-  const auto forgotten = table.Add({1, 7, 1000, 1000, 1000});
-  ASSERT_EQ(forgotten.size(), 1u);
-  EXPECT_EQ(forgotten[0].sequence, 1u);
+  Verdict Look(uint64_t id, uint64_t sequence) const {
+    return table_.Look(id, sequence, /*table=*/1, /*records=*/1).verdict;
+  }
+
+  ProducerTable table_;
+};
+
+TEST_F(ProducerTableTest, AnIdThatWasNotIssuedIsForgotten) {
+  EXPECT_EQ(Look(1, 1), Verdict::kForgotten);
+  Add(1, 1, 1);
+  EXPECT_EQ(Look(1, 1), Verdict::kForgotten);
 }
 
-TEST(ProducerTableTest, ASkippedNumberIsRefused) {
-  ProducerTable table;
-  table.Add({1, 7, 5, 10, 10});
-  const auto answer = table.Look(1, 7, 4);
-  EXPECT_EQ(answer.verdict, Verdict::kReplaced);
-  EXPECT_EQ(answer.highest_sequence, 5u);
+TEST_F(ProducerTableTest, IdsAreAboveThoseBeforeAndNotBelowTheClock) {
+  EXPECT_EQ(table_.NextId(0), 1u);
+  EXPECT_EQ(table_.NextId(-5), 1u);
+  EXPECT_EQ(table_.NextId(7000), 7000u);
+  table_.Issue(9000, 1);
+  EXPECT_EQ(table_.NextId(7000), 9001u);
+  table_.RaiseIssuedThrough(20'000);
+  EXPECT_EQ(table_.NextId(7000), 20'001u);
 }
 
-TEST(ProducerTableTest, OnlyTheLastBatchesCanBeRetried) {
-  ProducerTable table;
-  for (uint64_t i = 1; i <= kProducerWindowBatches + 1; ++i) table.Add({1, 7, i, i, i});
-  EXPECT_EQ(table.Look(1, 7, 1).verdict, Verdict::kReplaced);
-  EXPECT_EQ(table.Look(1, 7, 2).verdict, Verdict::kRetry);
+TEST_F(ProducerTableTest, ABatchAfterAGapLeavesOnlyItselfToBeRetried) {
+  table_.Issue(1, 1);
+  Add(1, 1, 2);
+  Add(1, 5, 3);
+  EXPECT_EQ(Look(1, 1), Verdict::kForgotten);
+  EXPECT_EQ(Look(1, 4), Verdict::kForgotten);
+  EXPECT_EQ(Look(1, 5), Verdict::kRetry);
+  EXPECT_EQ(Look(1, 6), Verdict::kNew);
 }
 
-TEST(ProducerTableTest, TheLeastRecentProducerIsForgotten) {
-  ProducerTable table;
-  for (uint64_t i = 1; i <= kMaxProducersPerRegion + 1; ++i) table.Add({i, 7, 1, i, i});
-  EXPECT_EQ(table.Look(1, 7, 1).verdict, Verdict::kNew);
-  EXPECT_EQ(table.Look(2, 7, 1).verdict, Verdict::kRetry);
+TEST_F(ProducerTableTest, AddingTwiceChangesNothing) {
+  table_.Issue(1, 1);
+  Add(1, 1, 2);
+  Add(1, 2, 3);
+  Add(1, 1, 2);
+  EXPECT_EQ(Look(1, 1), Verdict::kRetry);
+  EXPECT_EQ(Look(1, 3), Verdict::kNew);
 }
 
-TEST(ProducerTableTest, RememberingTwiceChangesNothing) {
-  ProducerTable table;
-  table.Add({1, 7, 1, 1, 1});
-  table.Add({1, 7, 2, 2, 2});
-  table.Add({1, 7, 1, 1, 1});
-  EXPECT_EQ(table.InRange(1, 2).size(), 2u);
+TEST_F(ProducerTableTest, WhatLeftTheWindowIsPast) {
+  table_.Issue(1, 1);
+  for (uint64_t i = 1; i <= kProducerWindowBatches + 1; ++i) Add(1, i, i);
+  EXPECT_TRUE(table_.IsPast({.id = 1, .sequence = 1}));
+  EXPECT_FALSE(table_.IsPast({.id = 1, .sequence = 2}));
+  EXPECT_FALSE(table_.IsPast({.id = 1, .sequence = kProducerWindowBatches + 2})) << "yet to come";
+  table_.Forget(1);
+  EXPECT_TRUE(table_.IsPast({.id = 1, .sequence = 2}));
+}
+
+TEST_F(ProducerTableTest, BatchesAreFoundByTheNumbersOfTheirRecords) {
+  table_.Issue(1, 1);
+  for (uint64_t i = 1; i <= 9; ++i) Add(1, i, 10 * i);
+  table_.Add({.id = 1, .table = 1, .sequence = 10, .first = 61, .last = 60, .order = 60});
+  std::vector<uint64_t> found;
+  const ProducerTable::Range ranges[] = {{15, 20}, {21, 29}, {60, 65}};
+  for (const ProducerBatch& batch : table_.InRanges(ranges)) found.push_back(batch.sequence);
+  EXPECT_EQ(found, (std::vector<uint64_t>{2, 6}));
 }
 
 }  // namespace
-}  // namespace walden::segment
+}  // namespace walden

@@ -32,6 +32,11 @@ struct TestAppend final : AppendJob {
   std::function<void()> on_answered;
 };
 
+struct TestOpenProducer final : OpenProducerJob {
+  void OnAnswered() override { ++answers; }
+  int answers = 0;
+};
+
 struct TestMarkDeleted final : MarkDeletedJob {
   TestMarkDeleted(TableId of, SequenceNumber last) {
     table = of;

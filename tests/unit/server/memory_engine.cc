@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/append_checks.h"
 #include "engine/error.h"
 #include "engine/log_errors.h"
 #include "engine/table_kind.h"
@@ -110,6 +111,21 @@ class MemoryLog final : public RegionLog {
       }
     }
     done();
+  }
+
+  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override {
+    absl::MutexLock lock(&region_->mutex);
+    if (!region_->failed.ok()) return region_->failed;
+    if (region_version.value_or(region_->region_version) < region_->region_version) {
+      return Fenced();
+    }
+    region_->region_version = region_version.value_or(region_->region_version);
+    const uint64_t id = region_->producers.NextId(/*unix_micros=*/0);
+    if (const auto forgotten = region_->producers.NextToForget()) {
+      region_->producers.Forget(*forgotten);
+    }
+    region_->producers.Issue(id, ++region_->producer_order);
+    return id;
   }
 
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
@@ -245,20 +261,22 @@ class MemoryLog final : public RegionLog {
       return;
     }
     region_->region_version = batch.region_version.value_or(region_->region_version);
+    if (AnswerRetry(region_->producers, batch, &batch.result.status)) {
+      batch.result.durable = sync;
+      return;
+    }
+    if (batch.payloads.empty()) {
+      batch.result.durable = sync;
+      region_->producers.Add({batch.producer->id, batch.table, batch.producer->sequence,
+                              /*first=*/1, /*last=*/0, ++region_->producer_order});
+      return;
+    }
     const auto known = region_->tables.find(batch.table);
     if (known != region_->tables.end()) {
       batch.result.status = CheckTableKind(batch.table, known->second.kind, batch.kind);
       if (!batch.result.status.ok()) return;
     }
     MemoryRegion::Table& table = region_->tables[batch.table];
-    const std::pair<uint64_t, uint64_t> tag = {batch.producer.value_or(ProducerTag{}).id,
-                                               batch.producer.value_or(ProducerTag{}).sequence};
-    if (batch.producer.has_value() && table.producers.count(tag) > 0) {
-      std::tie(batch.result.first, batch.result.last) = table.producers[tag];
-      batch.result.durable = sync;
-      batch.result.duplicate = true;
-      return;
-    }
     if (batch.expected_next_sequence.value_or(table.next) != table.next) {
       batch.result.status =
           MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch, "not the next",
@@ -273,7 +291,8 @@ class MemoryLog final : public RegionLog {
     batch.result.last = table.next - 1;
     batch.result.durable = sync;
     if (batch.producer.has_value()) {
-      table.producers[tag] = {batch.result.first, batch.result.last};
+      region_->producers.Add({batch.producer->id, batch.table, batch.producer->sequence,
+                              batch.result.first, batch.result.last, ++region_->producer_order});
     }
   }
 

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
+#include "engine/producer_table.h"
 
 namespace walden {
 
@@ -26,12 +27,13 @@ struct MemoryRegion {
     SequenceNumber next = 1;
     SequenceNumber deleted_through = 0;
     TableKind kind = TableKind::kLog;
-    std::map<std::pair<uint64_t, uint64_t>, std::pair<SequenceNumber, SequenceNumber>> producers;
   };
 
   absl::Mutex mutex;
   std::vector<Record> records ABSL_GUARDED_BY(mutex);
   std::map<TableId, Table> tables ABSL_GUARDED_BY(mutex);
+  ProducerTable producers ABSL_GUARDED_BY(mutex);
+  uint64_t producer_order ABSL_GUARDED_BY(mutex) = 0;
   uint64_t region_version ABSL_GUARDED_BY(mutex) = 0;
   bool unsynced ABSL_GUARDED_BY(mutex) = false;
   absl::Status failed ABSL_GUARDED_BY(mutex);

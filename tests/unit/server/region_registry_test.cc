@@ -246,6 +246,37 @@ TEST_F(RegionRegistryTest, AFullMailboxRefusesAppendsAndNothingElse) {
   EXPECT_TRUE(third.result().status.ok()) << "there is room again";
 }
 
+TEST_F(RegionRegistryTest, AppendsOfStreamsAreLetIntoAFullMailbox) {
+  options_.mailbox_bytes = 2000;
+  Make();
+  TestAppend first({std::string(1000, 'x')}), second({std::string(1000, 'y')});
+  TestAppend of_stream({std::string(1000, 'z')});
+  of_stream.was_slowed = true;
+  registry_->Submit({1, 5}, &first);
+  EXPECT_TRUE(registry_->mailbox_budget().HasRoom());
+  registry_->Submit({1, 5}, &of_stream);
+  EXPECT_FALSE(registry_->mailbox_budget().HasRoom()) << "so its stream is not read on";
+  registry_->Submit({1, 5}, &second);
+  EXPECT_TRUE(HasReason(second.result().status, ErrorReason::kMailboxFull));
+  executor_.RunAll();
+  EXPECT_TRUE(of_stream.result().status.ok());
+  EXPECT_EQ(registry_->mailbox_budget().used(), 0u);
+}
+
+TEST_F(RegionRegistryTest, OpeningAProducerCreatesTheRegion) {
+  TestOpenProducer producer, fenced;
+  producer.region_version = 5;
+  registry_->Submit({1, 5}, &producer);
+  executor_.RunAll();
+  EXPECT_EQ(producer.answers, 1);
+  ASSERT_TRUE(producer.result.ok()) << producer.result.status();
+  EXPECT_TRUE(Find(5).ok());
+  fenced.region_version = 4;
+  registry_->Submit({1, 5}, &fenced);
+  executor_.RunAll();
+  EXPECT_TRUE(HasReason(fenced.result.status(), ErrorReason::kFenced));
+}
+
 TEST_F(RegionRegistryTest, TheRegionThatWasNotUsedForLongestIsClosedForTheOneThatIsWanted) {
   options_.max_open_regions = 2;
   Make();

@@ -109,14 +109,16 @@ TEST_F(TenantTest, WhatWasNotAppendedIsNotOwed) {
   EXPECT_TRUE(tenant.HasRoom());
 }
 
-TEST_F(TenantTest, StreamsThatWereReadAtOncePassTheLimitByOneAppendAtMost) {
+TEST_F(TenantTest, WhatWasReadOfStreamsPassesTheLimitsAndLeavesNoRoomToReadOn) {
   Tenant& tenant = Limited({.in_flight_bytes = 100});
-  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
-  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
-  ExpectRefused(tenant.TryAcquireSlowed(90, 90), "limits.identity_in_flight_bytes");
-  EXPECT_EQ(tenant.in_flight_bytes(), 180u);
-  tenant.Release(90);
-  EXPECT_TRUE(tenant.TryAcquireSlowed(90, 90).ok());
+  for (int streams = 0; streams < 3; ++streams) {
+    EXPECT_EQ(tenant.HasRoom(), streams < 2);
+    tenant.AcquireSlowed(90, 90);
+  }
+  EXPECT_EQ(tenant.in_flight_bytes(), 270u);
+  EXPECT_EQ(tenant.refusals(), 0u);
+  tenant.Release(180);
+  EXPECT_TRUE(tenant.HasRoom());
 }
 
 TEST_F(TenantTest, ACallThatIsNotCheckedIsNoRefusal) {
@@ -152,18 +154,21 @@ TEST_F(TenantTest, NewLimitsHoldAtOnceAndForgiveWhatWasOwed) {
   EXPECT_TRUE(tenant.HasRoom());
 }
 
-struct CountingWaiter final : TenantWaiter {
-  void OnTenantRoom() override { ++woken; }
+struct CountingWaiter final : RoomWaiter {
+  explicit CountingWaiter(const Tenant& of) : tenant(of) {}
+  bool HasRoom() const override { return tenant.HasRoom(); }
+  void OnRoom() override { ++woken; }
+  const Tenant& tenant;
   int woken = 0;
 };
 
-TEST_F(TenantTest, AWaiterIsWokenOnceItsTenantHasRoomAndNotAfterItWasForgotten) {
+TEST_F(TenantTest, AWaiterIsWokenOnceThereIsRoomAndNotAfterItWasForgotten) {
   Tenant& tenant = Limited({.in_flight_bytes = 10});
   ASSERT_TRUE(tenant.TryAcquire(10, 10).ok());
-  CountingWaiter one;
-  CountingWaiter forgotten;
-  tenants_.Wait(&one, &tenant);
-  tenants_.Wait(&forgotten, &tenant);
+  CountingWaiter one(tenant);
+  CountingWaiter forgotten(tenant);
+  tenants_.Wait(&one);
+  tenants_.Wait(&forgotten);
   tenants_.WakeWaiting();
   EXPECT_EQ(one.woken, 0);
   tenants_.Forget(&forgotten);

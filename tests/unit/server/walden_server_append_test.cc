@@ -304,6 +304,84 @@ TEST_F(AppendTest, AStreamIsNotReadPastItsLimit) {
   for (const size_t group : engine_->Region(1)->GroupSizes()) EXPECT_LE(group, 4u);
 }
 
+// Each client sends before any answer comes, more than the mailboxes hold.
+TEST_F(AppendTest, StreamsAreSlowedAtAFullMailboxAndNothingOfThemIsRefused) {
+  options_.registry.mailbox_bytes = 3000;
+  Start();
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  auto gate = std::make_shared<Gate>();
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
+  }
+  struct Client {
+    grpc::ClientContext call;
+    std::unique_ptr<grpc::ClientReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
+        stream;
+  };
+  constexpr uint64_t kBatches = 20;
+  std::vector<std::unique_ptr<Client>> clients;
+  for (uint64_t region = 1; region <= 5; ++region) {
+    clients.push_back(std::make_unique<Client>());
+    clients.back()->stream = wal_->AppendStream(&clients.back()->call);
+    for (uint64_t id = 0; id < kBatches; ++id) {
+      ASSERT_TRUE(clients.back()->stream->Write(Request(id, region, std::string(1000, 'x'))));
+    }
+  }
+  gate->AwaitArrival();
+  gate->Open();
+  for (const auto& client : clients) {
+    client->stream->WritesDone();
+    v1::AppendStreamResponse response;
+    uint64_t answers = 0;
+    for (; client->stream->Read(&response); ++answers) {
+      EXPECT_EQ(response.request_id(), answers);
+      EXPECT_TRUE(response.has_appended()) << response.refused().message();
+    }
+    EXPECT_EQ(answers, kBatches);
+    EXPECT_TRUE(client->stream->Finish().ok());
+  }
+  ExpectNoBytesHeld();
+}
+
+TEST_F(AppendTest, AProducersRefusedBatchHoldsUpItsSuccessorsUntilItIsSentAgain) {
+  v1::OpenProducerRequest open;
+  open.set_region_id(1);
+  v1::OpenProducerResponse opened;
+  {
+    grpc::ClientContext call;
+    ASSERT_TRUE(wal_->OpenProducer(&call, open, &opened).ok());
+  }
+  const auto batch = [&](uint64_t sequence) {
+    v1::AppendStreamRequest request = Request(sequence, 1, absl::StrCat("batch ", sequence));
+    request.mutable_append()->mutable_producer()->set_id(opened.producer_id());
+    request.mutable_append()->mutable_producer()->set_sequence(sequence);
+    return request;
+  };
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  v1::AppendStreamRequest refused = batch(1);
+  refused.mutable_append()->set_expected_next_sequence(7);
+  for (const auto& request : {refused, batch(2), batch(3), batch(1), batch(2), batch(3)}) {
+    ASSERT_TRUE(stream->Write(request));
+  }
+  stream->WritesDone();
+  std::vector<std::string> answers;
+  v1::AppendStreamResponse response;
+  while (stream->Read(&response)) {
+    google::rpc::ErrorInfo info;
+    if (response.has_refused()) response.refused().details(0).UnpackTo(&info);
+    answers.push_back(absl::StrCat(response.request_id(), " ", info.reason(),
+                                   info.metadata().count("expected_producer_sequence") > 0
+                                       ? info.metadata().at("expected_producer_sequence")
+                                       : ""));
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_THAT(answers, ElementsAre("1 SEQUENCE_MISMATCH", "2 PRODUCER_OUT_OF_ORDER1",
+                                   "3 PRODUCER_OUT_OF_ORDER1", "1 ", "2 ", "3 "));
+  EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("batch 1", "batch 2", "batch 3"));
+}
+
 TEST_F(AppendTest, ACancelledStreamLeavesNothingBehind) {
   for (int round = 0; round < 20; ++round) {
     grpc::ClientContext call;

@@ -1,0 +1,116 @@
+// What the region remembers of producers, in keys that are written with the batches that they are
+// about (FORMAT.md: Producers).
+#include <algorithm>
+
+#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/producer_keys.h"
+#include "engine/rocksdb/rocksdb_log.h"
+#include "engine/rocksdb/table_seek.h"
+
+namespace walden::rocks {
+namespace {
+
+// The key that says that the id was issued.
+Entry IssuedEntry(RegionId region, uint64_t id, uint64_t order) {
+  return ProducerBatchEntry(
+      {.region = region, .producer = id, .sequence = 0, .order = order, .parts = {}});
+}
+
+}  // namespace
+
+Entry StoredBatch(RegionId region, const ProducerBatch& batch) {
+  StoredProducerBatch stored{.region = region,
+                             .producer = batch.id,
+                             .sequence = batch.sequence,
+                             .order = batch.order,
+                             .parts = {}};
+  if (batch.records() > 0) stored.parts.push_back({batch.table, batch.first, batch.last});
+  return ProducerBatchEntry(stored);
+}
+
+ProducerBatch PassedOver(const AppendBatch& batch) {
+  return {.id = batch.producer->id,
+          .table = batch.table,
+          .sequence = batch.producer->sequence,
+          .first = 1,
+          .last = 0};
+}
+
+absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {
+  absl::Status status = ReadyForWrites(0);
+  if (status.ok()) status = space_->store.CheckRoom(0);
+  BeginGroup();
+  if (status.ok()) status = Fence(region_version);
+  if (!status.ok()) return status;
+  const uint64_t id = producers_.NextId(space_->store.environment().wall_clock->UnixMicros());
+  const Entry issued_through = ProducersIssuedEntry({.region = region_, .through = id});
+  const Entry issued = IssuedEntry(region_, id, producer_order_ + 1);
+  if (producers_.size() == 0) {
+    // Of ids that clients chose, in older versions of Walden: none of them is remembered.
+    batch_.DeleteRange(MetaBegin(KeyType::kProducer, region_),
+                       MetaEnd(KeyType::kProducer, region_));
+  }
+  batch_.Put(issued_through.key, issued_through.value);
+  batch_.Put(issued.key, issued.value);
+  const std::optional<uint64_t> forgotten = producers_.NextToForget();
+  if (forgotten) {
+    batch_.Delete(IssuedEntry(region_, *forgotten, 0).key);
+    for (const ProducerBatch& batch : producers_.BatchesOf(*forgotten)) {
+      batch_.Delete(StoredBatch(region_, batch).key);
+    }
+  }
+  status = WriteStaged(/*sync=*/true);
+  if (!status.ok()) return status;
+  if (forgotten) producers_.Forget(*forgotten);
+  producers_.Issue(id, ++producer_order_);
+  return id;
+}
+
+void RocksdbLog::Remember(ProducerBatch batch) {
+  batch.order = ++producer_order_;
+  const Entry entry = StoredBatch(region_, batch);
+  batch_.Put(entry.key, entry.value);
+  if (batch.sequence >= kProducerWindowBatches) {
+    ProducerBatch past = batch;
+    past.sequence -= kProducerWindowBatches;
+    batch_.Delete(StoredBatch(region_, past).key);
+  }
+  producers_.Add(batch);
+}
+
+absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
+  const std::string& shown = space_->store.shown_directory();
+  producers_ = ProducerTable();
+  producer_order_ = 0;
+  const auto each = [&](KeyType type, auto take) {
+    return ForEachKey(db, MetaBegin(type, region_), MetaEnd(type, region_), shown, take);
+  };
+  absl::Status status = each(KeyType::kProducerIssued, [&](auto key, auto value) {
+    const auto issued = DecodeProducersIssued(key, value);
+    if (issued) producers_.RaiseIssuedThrough(issued->through);
+    return issued.has_value();
+  });
+  if (!status.ok()) return status;
+  // By id, then by sequence.
+  return each(KeyType::kProducerBatch, [&](auto key, auto value) {
+    const auto stored = DecodeProducerBatch(key, value);
+    if (!stored || stored->parts.size() > 1) return false;
+    producer_order_ = std::max(producer_order_, stored->order);
+    producers_.Issue(stored->producer, stored->order);
+    ProducerBatch batch{.id = stored->producer,
+                        .table = 0,
+                        .sequence = stored->sequence,
+                        .first = 1,
+                        .last = 0,
+                        .order = stored->order};
+    if (!stored->parts.empty()) {
+      batch.table = stored->parts[0].table;
+      batch.first = stored->parts[0].first;
+      batch.last = stored->parts[0].last;
+    }
+    if (batch.sequence > 0) producers_.Add(batch);
+    return true;
+  });
+}
+
+}  // namespace walden::rocks

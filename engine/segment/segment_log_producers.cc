@@ -1,0 +1,92 @@
+// What the log remembers of producers: ids in the metadata, batches in control records of the log
+// and, once their segments are gone, in the metadata.
+#include <algorithm>
+#include <utility>
+
+#include "engine/segment/segment_log.h"
+
+namespace walden::segment {
+
+absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region_version) {
+  absl::Status status = Health();
+  if (status.ok()) status = Fence(region_version);
+  if (!status.ok()) return status;
+  const uint64_t id = producers_.NextId(env_.wall_clock->UnixMicros());
+  const std::optional<uint64_t> forgotten = producers_.NextToForget();
+  std::vector<MetadataEntry> entries;
+  if (forgotten) entries.push_back(MetadataEntry::ProducersForgotten(*forgotten, *forgotten));
+  entries.push_back(MetadataEntry::ProducerIssued(id, next_));
+  status = AppendMetadata(entries);
+  if (!status.ok()) return status;
+  if (forgotten) producers_.Forget(*forgotten);
+  producers_.Issue(id, next_ - 1);
+  return id;
+}
+
+// A number that is passed over has no record, so the metadata remembers it.
+absl::Status SegmentLog::PassOver(const AppendBatch& batch) {
+  // It is durable at once: what came before it must not be lost behind it.
+  absl::Status status = WriteStaged();
+  if (status.ok()) status = SyncActive();
+  if (!status.ok()) return status;
+  const ProducerBatch passed{.id = batch.producer->id,
+                             .table = batch.table,
+                             .sequence = batch.producer->sequence,
+                             .first = next_,
+                             .last = next_ - 1,
+                             .order = next_ - 1};
+  status = AppendMetadata({MetadataEntry::ProducerBatch(passed)});
+  if (status.ok()) producers_.Add(passed);
+  return status;
+}
+
+std::vector<MetadataEntry> SegmentLog::ProducersIn(
+    absl::Span<const PublishedLog::Emptied> segments) const {
+  std::vector<ProducerTable::Range> ranges;
+  for (const PublishedLog::Emptied& segment : segments) {
+    if (segment.first != 0) ranges.emplace_back(segment.first, segment.last);
+  }
+  std::sort(ranges.begin(), ranges.end());
+  std::vector<MetadataEntry> entries;
+  for (const ProducerBatch& batch : producers_.InRanges(ranges)) {
+    entries.push_back(MetadataEntry::ProducerBatch(batch));
+  }
+  return entries;
+}
+
+void SegmentLog::ForgetProducersBefore(SequenceNumber lost_through,
+                                       std::vector<MetadataEntry>& entries) const {
+  uint64_t last = 0;
+  for (const auto& [id, next] : metadata_->state().producers_issued) {
+    if (next <= lost_through) last = std::max(last, id);
+  }
+  if (last != 0) entries.push_back(MetadataEntry::ProducersForgotten(1, last));
+}
+
+void SegmentLog::RestoreProducers(const RegionScan& region) {
+  const MetadataState& state = metadata_->state();
+  producers_.RaiseIssuedThrough(state.producers_issued_through);
+  for (const auto& [id, next] : state.producers_issued) producers_.Issue(id, next - 1);
+  // In order of producer sequence, whether the metadata or the log remembers.
+  std::vector<ProducerBatch> batches = state.producers;
+  for (const ScannedSegment& segment : region.segments) {
+    // The daemon did not issue the ids that version 1 took.
+    if (segment.header.version_1()) continue;
+    for (const ScannedProducer& p : segment.scan.producers) {
+      batches.push_back({p.id, p.table, p.sequence, p.first, p.last, p.last});
+    }
+  }
+  // Before its issue an id was another's: clients once chose their ids.
+  std::erase_if(batches, [&](const ProducerBatch& batch) {
+    const auto issued = state.producers_issued.find(batch.id);
+    return issued == state.producers_issued.end() || batch.first < issued->second;
+  });
+  std::sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.id, a.sequence) < std::pair(b.id, b.sequence);
+  });
+  for (const ProducerBatch& batch : batches) producers_.Add(batch);
+  metadata_->SetProducerFilter(
+      [this](const ProducerBatch& batch) { return producers_.IsPast(batch); });
+}
+
+}  // namespace walden::segment

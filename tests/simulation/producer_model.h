@@ -1,0 +1,65 @@
+// What a region may and must remember of its producers (proto/walden/v1/wal.proto: Producer).
+//
+// Where an answer was lost a batch is uncertain: stored, or not. Single-threaded.
+#pragma once
+
+#include <map>
+
+#include "absl/status/status.h"
+#include "engine/log_engine.h"
+#include "tests/support/log_verbs.h"
+
+namespace walden::testing {
+
+class ProducerModel {
+ public:
+  // An id was issued.
+  absl::Status Opened(uint64_t id);
+
+  // The batch must be answered as a retry.
+  bool IsCertain(const Batch& batch) const;
+  // The batch may be answered as a retry.
+  bool IsKnown(const Batch& batch) const;
+  // Nothing of its producer is a reason to refuse the batch.
+  bool MustBeNext(const Batch& batch) const;
+  // The number that the producer may have to send next.
+  uint64_t Expected(uint64_t id) const;
+
+  absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
+  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result) const;
+  // PRODUCER_OUT_OF_ORDER or PRODUCER_FORGOTTEN.
+  absl::Status CheckRefused(const Batch& batch, const absl::Status& status) const;
+  // The batch has the number of another one, and differs from it.
+  bool Differs(const Batch& batch) const;
+
+  // The batch was sent and not answered.
+  void Unanswered(const Batch& batch);
+  void EverythingIsDurable();
+
+  // A reopened region holds the batch, does not hold it, or does not show it.
+  absl::Status Found(const ProducerTag& tag, TableId table, SequenceNumber first,
+                     SequenceNumber last);
+  void Missing(const ProducerTag& tag, bool was_answered);
+  void Unseen(const ProducerTag& tag);
+  // Before all of these: numbers that were passed over are not shown.
+  void Reopened(bool lost_bytes);
+
+ private:
+  struct Numbers {
+    TableId table = 0;
+    uint64_t records = 0;  // 0: passed over
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+    bool certain = true;
+    bool durable = false;
+  };
+  using Batches = std::map<uint64_t, Numbers>;  // by number
+
+  const Numbers* Find(const Batch& batch) const;
+  static uint64_t LowestNext(const Batches& batches);
+  static uint64_t HighestNext(const Batches& batches);
+
+  std::map<uint64_t, Batches> producers_;  // ids that are remembered for sure
+};
+
+}  // namespace walden::testing
