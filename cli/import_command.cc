@@ -175,6 +175,8 @@ absl::Status ImportCommand::Print(RegionId region, const LocalWalImportResult& r
     json["payload_bytes"] = result.bytes;
     json["imported_records"] = result.imported_records;
     json["leftover_records"] = result.leftover_records;
+    json["records_behind_damage"] = result.records_behind_damage;
+    json["superseded_records"] = result.superseded_records;
     json["damaged_ranges"] = DamageJson(result.damaged);
     json["ignored"] = result.ignored;
     return session_.PrintJson(json);
@@ -187,6 +189,14 @@ absl::Status ImportCommand::Print(RegionId region, const LocalWalImportResult& r
   if (result.leftover_records > 0) {
     absl::StrAppend(&text, "; ", FormatCount(result.leftover_records),
                     " leftovers with lower numbers left out");
+  }
+  if (result.records_behind_damage > 0) {
+    absl::StrAppend(&text, "; ", FormatCount(result.records_behind_damage),
+                    " of them behind damage, where HoraeDB does not read");
+  }
+  if (result.superseded_records > 0) {
+    absl::StrAppend(&text, "; ", FormatCount(result.superseded_records),
+                    " behind damage left out, because a newer segment has their numbers");
   }
   return session_.out().Write(absl::StrCat(text, "\n", DamageLines(result.damaged)));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,8 +38,10 @@ class Restore {
   absl::Status PrepareRegions();
   absl::Status CheckRoom();
   absl::Status WriteMarker();
+  absl::Status CheckRestored(const RegionReader& source);
   absl::Status CopyOne(const RegionReader& source);
   absl::Status TryCopy(const RegionReader& source);
+  void AddResult(const RegionReader& source, RegionCopyResult copied);
   absl::Status Finish();
   RegionOptions Options() const { return {.segment_size_bytes = options_.segment_size_bytes}; }
 
@@ -50,6 +53,7 @@ class Restore {
   std::unique_ptr<DirectoryLock> lock_;
   std::map<RegionId, std::unique_ptr<RegionReader>> sources_;
   std::map<RegionId, uint32_t> begun_;  // by an earlier run: the manifest's checksum
+  std::set<RegionId> done_;             // by an earlier run that came to its end
   std::unique_ptr<LogEngine> engine_;   // closed before the locks
   RestoreProgress seen_;
   std::vector<RestoredRegion> result_;
@@ -60,13 +64,15 @@ absl::StatusOr<std::vector<RestoredRegion>> Restore::Run() {
   if (status.ok()) status = OpenTarget();
   if (status.ok()) status = PrepareRegions();
   if (status.ok()) status = CheckRoom();
-  if (status.ok()) status = WriteMarker();
+  const bool all_done = done_.size() == sources_.size();
+  if (status.ok() && !all_done) status = WriteMarker();
   for (const auto& [region, source] : sources_) {
     if (!status.ok()) break;
+    if (done_.contains(region)) continue;
     status = WithContext(CopyOne(*source), absl::StrCat("region ", region));
   }
   engine_ = nullptr;
-  if (status.ok()) status = Finish();
+  if (status.ok() && !all_done) status = Finish();
   if (!status.ok()) return status;
   return std::move(result_);
 }
@@ -170,7 +176,8 @@ absl::Status Restore::ReadMarker() {
   return members.status();
 }
 
-// No region is touched but those that an earlier run of this restore began.
+// No region is touched but those that an earlier run of this restore began. One that exists and
+// holds what the backup does was restored: the answer to the run that did so was lost.
 absl::Status Restore::PrepareRegions() {
   const auto there = engine_->ListRegions();
   if (!there.ok()) return there.status();
@@ -179,11 +186,9 @@ absl::Status Restore::PrepareRegions() {
   };
   for (const auto& [region, source] : sources_) {
     if (!exists(region) || begun_.contains(region)) continue;
-    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
-                     absl::StrCat("region ", region, " exists in ", directory_,
-                                  " already, and is left as it is: restore into another data "
-                                  "directory or namespace, or drop the region first"),
-                     {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+    const absl::Status status = CheckRestored(*source);
+    if (!status.ok()) return status;
+    done_.insert(region);
   }
   for (const auto& [region, crc] : begun_) {
     if (!exists(region) || sources_.at(region)->manifest().crc == crc) continue;
@@ -193,16 +198,56 @@ absl::Status Restore::PrepareRegions() {
   return absl::OkStatus();
 }
 
+absl::Status Restore::CheckRestored(const RegionReader& source) {
+  const RegionId region = source.manifest().region;
+  auto target = engine_->OpenRegion(region, Options(), /*create=*/false);
+  if (!target.ok()) return target.status();
+  const RestoreProgress before = seen_;
+  auto compared = CompareRegion(source, **target, [&](const RegionCopyProgress& read) {
+    seen_.bytes = before.bytes + read.bytes;
+    return progress_(seen_);
+  });
+  const absl::Status closed = (*target)->Close();
+  if (absl::IsFailedPrecondition(compared.status()) || absl::IsInternal(compared.status())) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
+                     absl::StrCat("region ", region, " exists in ", directory_,
+                                  " already, and is left as it is: it does not hold what the "
+                                  "backup holds (",
+                                  compared.status().message(),
+                                  "). Restore into another data directory or namespace, or drop "
+                                  "the region first"),
+                     {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+  }
+  if (!compared.ok()) return compared.status();
+  if (!closed.ok()) return closed;
+  AddResult(source, *std::move(compared));
+  return absl::OkStatus();
+}
+
+void Restore::AddResult(const RegionReader& source, RegionCopyResult copied) {
+  const Manifest& manifest = source.manifest();
+  result_.push_back({.region = manifest.region,
+                     .taken_at = manifest.taken_at,
+                     .exact = manifest.exact,
+                     .tables = copied.tables,
+                     .records = copied.records,
+                     .bytes = copied.bytes,
+                     .restored_records = copied.copied_records,
+                     .damaged = std::move(copied.damaged)});
+}
+
 absl::Status Restore::CheckRoom() {
   CopySize size{.what = absl::StrCat("restoring ", options_.backup_directory, " into ", directory_),
                 .to = options_.engine,
-                .regions = sources_.size(),
+                .regions = sources_.size() - done_.size(),
                 .segment_size_bytes = options_.segment_size_bytes};
-  for (const auto& [region, source] : sources_) size.live_bytes += source->live_bytes();
+  for (const auto& [region, source] : sources_) {
+    if (!done_.contains(region)) size.live_bytes += source->live_bytes();
+  }
   const auto there = engine_->ListRegions();
   if (!there.ok()) return there.status();
   for (const RegionId region : *there) {
-    if (!sources_.contains(region)) continue;
+    if (!sources_.contains(region) || done_.contains(region)) continue;
     auto log = engine_->OpenRegion(region, Options(), /*create=*/false);
     if (!log.ok()) return log.status();
     size.there_bytes += (*log)->Summary().allocated_bytes;
@@ -219,6 +264,7 @@ absl::Status Restore::WriteMarker() {
       ",\n \"regions\": [");
   const char* separator = "\n  ";
   for (const auto& [region, source] : sources_) {
+    if (done_.contains(region)) continue;
     absl::StrAppend(&text, separator, "{\"region_id\":", region, ",\"manifest_crc32c\":\"",
                     CrcText(source->manifest().crc), "\"}");
     separator = ",\n  ";
@@ -255,14 +301,7 @@ absl::Status Restore::TryCopy(const RegionReader& source) {
   const absl::Status closed = (*target)->Close();
   if (!copied.ok()) return copied.status();
   if (!closed.ok()) return closed;
-  result_.push_back({.region = manifest.region,
-                     .taken_at = manifest.taken_at,
-                     .exact = manifest.exact,
-                     .tables = copied->tables,
-                     .records = copied->records,
-                     .bytes = copied->bytes,
-                     .restored_records = copied->copied_records,
-                     .damaged = std::move(copied->damaged)});
+  AddResult(source, *std::move(copied));
   return absl::OkStatus();
 }
 

@@ -3,7 +3,8 @@
 //
 // Until it is done, no engine opens the namespace (kRestoringFile). Whatever stops it, the same
 // call again goes on from there; a region that the backup has brought up to date meanwhile begins
-// anew.
+// anew. A region that was restored and not changed since is compared and left as it is, so that the
+// call may be repeated after its last step too.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ struct RestoredRegion {
 //   DATA_LOSS            the backup is damaged: where
 //   FAILED_PRECONDITION  LOCKED: a process has the namespace or the backup open, and which;
 //                        WRONG_ENGINE: the namespace is of the other engine;
-//                        RESTORE_OUT_OF_ORDER: a region exists there already
+//                        RESTORE_OUT_OF_ORDER: a region exists there already and holds something
+//                        else
 //   RESOURCE_EXHAUSTED   DISK_FULL: there is not room, and how much is missing
 // and the errors of CopyRegion and of the engines.
 absl::StatusOr<std::vector<RestoredRegion>> RestoreBackup(

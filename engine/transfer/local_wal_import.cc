@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -59,8 +60,8 @@ class RegionWalk {
 
   // `report` gets the bytes walked since the last call; false stops.
   absl::Status Run(VisitRecord visit, absl::FunctionRef<bool(uint64_t bytes)> report) {
-    for (const auto& [id, name] : segments_.names) {
-      const absl::Status status = WalkSegment(name, visit, report);
+    for (auto it = segments_.names.begin(); it != segments_.names.end(); ++it) {
+      const absl::Status status = WalkSegment(it, visit, report);
       if (!status.ok()) return status;
     }
     return absl::OkStatus();
@@ -68,10 +69,36 @@ class RegionWalk {
 
   std::vector<DamagedRange> TakeDamaged() { return std::move(damaged_); }
   uint64_t leftovers() const { return leftovers_; }
+  uint64_t behind_damage() const { return behind_damage_; }
+  uint64_t superseded() const { return superseded_; }
 
  private:
-  absl::Status WalkSegment(const std::string& name, VisitRecord visit,
+  using Segment = std::map<uint64_t, std::string>::const_iterator;
+
+  // HoraeDB ends a segment at damage, and gives the numbers behind its last record before the
+  // damage again. The lowest number above `base` that a newer segment begins with.
+  absl::StatusOr<SequenceNumber> FirstInNewer(Segment segment, SequenceNumber base) {
+    SequenceNumber lowest = kMaxSequenceNumber;
+    for (++segment; segment != segments_.names.end(); ++segment) {
+      auto reader = LocalWalReader::Open(files_, absl::StrCat(directory_, "/", segment->second));
+      if (!reader.ok()) return reader.status();
+      while (true) {
+        const auto item = (*reader)->Next();
+        if (!item.ok()) return item.status();
+        if (item->kind == LocalWalItem::Kind::kEnd) break;
+        if (item->kind == LocalWalItem::Kind::kDamage || item->sequence <= base) continue;
+        lowest = std::min(lowest, item->sequence);
+        break;
+      }
+    }
+    return lowest;
+  }
+
+  absl::Status WalkSegment(Segment segment, VisitRecord visit,
                            absl::FunctionRef<bool(uint64_t bytes)> report) {
+    const std::string& name = segment->second;
+    // Once damage was seen: the lowest number that a newer segment may have instead.
+    std::optional<SequenceNumber> first_in_newer;
     auto reader = LocalWalReader::Open(files_, absl::StrCat(directory_, "/", name));
     if (!reader.ok()) return reader.status();
     uint64_t reported = 0;
@@ -81,9 +108,17 @@ class RegionWalk {
       if (item->kind == LocalWalItem::Kind::kEnd) break;
       if (item->kind == LocalWalItem::Kind::kDamage) {
         AddDamage(name, *item);
+        if (!first_in_newer) {
+          const auto first = FirstInNewer(segment, last_);
+          if (!first.ok()) return first.status();
+          first_in_newer = *first;
+        }
       } else if (item->sequence <= last_) {
         ++leftovers_;
+      } else if (first_in_newer && item->sequence >= *first_in_newer) {
+        ++superseded_;
       } else {
+        if (first_in_newer) ++behind_damage_;
         BoundDamage(item->sequence);
         last_ = item->sequence;
         const absl::Status status = visit(*item);
@@ -126,6 +161,8 @@ class RegionWalk {
   std::vector<DamagedRange> damaged_;
   size_t bounded_ = 0;  // of damaged_: those whose numbers are known
   uint64_t leftovers_ = 0;
+  uint64_t behind_damage_ = 0;
+  uint64_t superseded_ = 0;
 };
 
 using Digests = std::map<TableId, TableDigest>;
@@ -206,6 +243,8 @@ class LocalWalImport {
     if (status.ok()) status = writer.Flush();
     result_.damaged = walk.TakeDamaged();
     result_.leftover_records = walk.leftovers();
+    result_.records_behind_damage = walk.behind_damage();
+    result_.superseded_records = walk.superseded();
     return status;
   }
 

@@ -29,6 +29,10 @@ struct LocalWalImportResult {
   uint64_t bytes = 0;             // their payloads
   uint64_t imported_records = 0;  // by this call
   uint64_t leftover_records = 0;  // of earlier uses of a file, left out
+  // Records behind damage in their segment, which HoraeDB itself does not serve: those that are in
+  // the target, and those left out because a newer segment has their numbers.
+  uint64_t records_behind_damage = 0;
+  uint64_t superseded_records = 0;
   // Imported around. `last` is kMaxSequenceNumber where no record follows: how many numbers are
   // lost is not known then.
   std::vector<DamagedRange> damaged;

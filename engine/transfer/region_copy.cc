@@ -24,35 +24,23 @@ std::string Shown(const TablePosition& position) {
                       position.deleted_through);
 }
 
-class RegionCopier {
+// Reads both sides and compares them, table by table.
+class RegionComparison {
  public:
-  RegionCopier(const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
-               absl::FunctionRef<bool(const RegionCopyProgress&)> progress)
-      : source_(source), target_(target), options_(options), progress_(progress) {}
+  RegionComparison(const ReadableLog& source, const ReadableLog& target, bool skip_damaged,
+                   absl::FunctionRef<bool(const RegionCopyProgress&)> progress)
+      : source_(source), target_(target), skip_damaged_(skip_damaged), progress_(progress) {}
 
-  absl::StatusOr<RegionCopyResult> Run() {
-    const RegionDescription description = source_.Describe();
-    result_.damaged = description.opening.damaged;
-    source_is_damaged_ = !result_.damaged.empty();
-    absl::Status status = CopyVersion(description.region_version);
-    if (status.ok()) status = CheckTables(description.tables);
-    for (const TableState& table : description.tables) {
-      if (status.ok()) status = CopyTable(table);
-    }
-    for (const TableState& table : description.tables) {
-      if (status.ok()) status = Compare(table.table);
-    }
-    if (!status.ok()) return status;
-    return std::move(result_);
+  RegionCopyProgress& seen() { return seen_; }
+  RegionCopyResult& result() { return result_; }
+
+  // What the source's opening found damaged: belongs to the result.
+  void TakeDamage(const std::vector<DamagedRange>& damaged) {
+    source_is_damaged_ = !damaged.empty();
+    result_.damaged = damaged;
   }
 
- private:
-  absl::Status CopyVersion(uint64_t version) {
-    if (version == 0) return absl::OkStatus();
-    // Nothing is deleted by this: no table has a number 0.
-    return target_.MarkDeleted(0, 0, version).status();
-  }
-
+  // The target has no table that the source does not have.
   absl::Status CheckTables(const std::vector<TableState>& tables) const {
     // Both are ordered by table.
     auto here = tables.begin();
@@ -66,69 +54,6 @@ class RegionCopier {
 
   absl::Status Report() {
     return progress_(seen_) ? absl::OkStatus() : absl::CancelledError("stopped by the caller");
-  }
-
-  absl::Status CopyTable(const TableState& table) {
-    const TablePosition there = target_.Position(table.table);
-    const SequenceNumber mark = table.deleted_through;
-    if (there.last == 0) {
-      const absl::Status status = target_.RestoreMark(table.table, mark, table.kind);
-      if (!status.ok()) return status;
-    } else if (there.deleted_through != mark) {
-      return NotABeginning(table.table, absl::StrCat("is deleted through ", there.deleted_through,
-                                                     " there, and through ", mark, " here"));
-    } else if (there.kind.value_or(table.kind) != table.kind) {
-      return NotABeginning(table.table,
-                           absl::StrCat("is ", TableKindName(*there.kind), " there, and ",
-                                        TableKindName(table.kind), " here"));
-    } else if (there.last >= table.next) {
-      return NotABeginning(table.table, absl::StrCat("has come to ", there.last + 1,
-                                                     ", the source to ", table.next));
-    }
-    const absl::Status status = CopyRecords(table, std::max(there.last, mark) + 1);
-    return status.ok() ? target_.RestoreNext(table.table, source_.NextNumber(table.table)) : status;
-  }
-
-  absl::Status CopyRecords(const TableState& table, SequenceNumber from) {
-    if (from >= table.next) return absl::OkStatus();
-    RestoreWriter writer(target_);
-    TableWalker walker(source_, table.table, from, options_.skip_damaged);
-    absl::Status failed;
-    for (bool more = true; more;) {
-      const auto step = walker.Next([&](const RecordView& record) {
-        if (!failed.ok()) return;
-        failed = writer.Add(record.table, table.kind, record.sequence, record.payload);
-        ++result_.copied_records;
-        ++seen_.records;
-        seen_.bytes += record.payload.size();
-      });
-      if (!failed.ok()) return failed;
-      if (!step.ok()) return step.status();
-      more = *step;
-      const absl::Status status = Report();
-      if (!status.ok()) return status;
-    }
-    return writer.Flush();
-  }
-
-  absl::StatusOr<TableDigest> Digest(const ReadableLog& log, TableId table,
-                                     std::vector<DamagedRange>* damaged) {
-    TableDigest digest;
-    TableWalker walker(log, table, 0, options_.skip_damaged && damaged != nullptr);
-    for (bool more = true; more;) {
-      const auto step = walker.Next([&](const RecordView& record) {
-        digest.Add(record.sequence, record.payload);
-        seen_.bytes += record.payload.size();
-      });
-      if (!step.ok()) return step.status();
-      more = *step;
-      const absl::Status status = Report();
-      if (!status.ok()) return status;
-    }
-    if (damaged != nullptr) {
-      damaged->insert(damaged->end(), walker.damaged().begin(), walker.damaged().end());
-    }
-    return digest;
   }
 
   absl::Status Compare(TableId table) {
@@ -160,13 +85,114 @@ class RegionCopier {
     return absl::OkStatus();
   }
 
+ private:
+  absl::StatusOr<TableDigest> Digest(const ReadableLog& log, TableId table,
+                                     std::vector<DamagedRange>* damaged) {
+    TableDigest digest;
+    TableWalker walker(log, table, 0, skip_damaged_ && damaged != nullptr);
+    for (bool more = true; more;) {
+      const auto step = walker.Next([&](const RecordView& record) {
+        digest.Add(record.sequence, record.payload);
+        seen_.bytes += record.payload.size();
+      });
+      if (!step.ok()) return step.status();
+      more = *step;
+      const absl::Status status = Report();
+      if (!status.ok()) return status;
+    }
+    if (damaged != nullptr) {
+      damaged->insert(damaged->end(), walker.damaged().begin(), walker.damaged().end());
+    }
+    return digest;
+  }
+
   const ReadableLog& source_;
-  RegionLog& target_;
-  const RegionCopyOptions& options_;
+  const ReadableLog& target_;
+  const bool skip_damaged_;
   absl::FunctionRef<bool(const RegionCopyProgress&)> progress_;
   RegionCopyProgress seen_;
   RegionCopyResult result_;
   bool source_is_damaged_ = false;  // as its opening found
+};
+
+class RegionCopier {
+ public:
+  RegionCopier(const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
+               absl::FunctionRef<bool(const RegionCopyProgress&)> progress)
+      : source_(source),
+        target_(target),
+        skip_damaged_(options.skip_damaged),
+        comparison_(source, target, options.skip_damaged, progress) {}
+
+  absl::StatusOr<RegionCopyResult> Run() {
+    const RegionDescription description = source_.Describe();
+    comparison_.TakeDamage(description.opening.damaged);
+    absl::Status status = CopyVersion(description.region_version);
+    if (status.ok()) status = comparison_.CheckTables(description.tables);
+    for (const TableState& table : description.tables) {
+      if (status.ok()) status = CopyTable(table);
+    }
+    for (const TableState& table : description.tables) {
+      if (status.ok()) status = comparison_.Compare(table.table);
+    }
+    if (!status.ok()) return status;
+    return std::move(comparison_.result());
+  }
+
+ private:
+  absl::Status CopyVersion(uint64_t version) {
+    if (version == 0) return absl::OkStatus();
+    // Nothing is deleted by this: no table has a number 0.
+    return target_.MarkDeleted(0, 0, version).status();
+  }
+
+  absl::Status CopyTable(const TableState& table) {
+    const TablePosition there = target_.Position(table.table);
+    const SequenceNumber mark = table.deleted_through;
+    if (there.last == 0) {
+      const absl::Status status = target_.RestoreMark(table.table, mark, table.kind);
+      if (!status.ok()) return status;
+    } else if (there.deleted_through != mark) {
+      return NotABeginning(table.table, absl::StrCat("is deleted through ", there.deleted_through,
+                                                     " there, and through ", mark, " here"));
+    } else if (there.kind.value_or(table.kind) != table.kind) {
+      return NotABeginning(table.table,
+                           absl::StrCat("is ", TableKindName(*there.kind), " there, and ",
+                                        TableKindName(table.kind), " here"));
+    } else if (there.last >= table.next) {
+      return NotABeginning(table.table, absl::StrCat("has come to ", there.last + 1,
+                                                     ", the source to ", table.next));
+    }
+    const absl::Status status = CopyRecords(table, std::max(there.last, mark) + 1);
+    return status.ok() ? target_.RestoreNext(table.table, source_.NextNumber(table.table)) : status;
+  }
+
+  absl::Status CopyRecords(const TableState& table, SequenceNumber from) {
+    if (from >= table.next) return absl::OkStatus();
+    RestoreWriter writer(target_);
+    TableWalker walker(source_, table.table, from, skip_damaged_);
+    absl::Status failed;
+    for (bool more = true; more;) {
+      const auto step = walker.Next([&](const RecordView& record) {
+        if (!failed.ok()) return;
+        failed = writer.Add(record.table, table.kind, record.sequence, record.payload);
+        ++comparison_.result().copied_records;
+        ++comparison_.seen().records;
+        comparison_.seen().bytes += record.payload.size();
+      });
+      if (!failed.ok()) return failed;
+      if (!step.ok()) return step.status();
+      more = *step;
+      const absl::Status status = comparison_.Report();
+      if (!status.ok()) return status;
+    }
+    return writer.Flush();
+  }
+
+  const ReadableLog& source_;
+  RegionLog& target_;
+  const bool skip_damaged_;
+  RegionComparison comparison_;
 };
 
 }  // namespace
@@ -175,6 +201,26 @@ absl::StatusOr<RegionCopyResult> CopyRegion(
     const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
     absl::FunctionRef<bool(const RegionCopyProgress&)> progress) {
   return RegionCopier(source, target, options, progress).Run();
+}
+
+absl::StatusOr<RegionCopyResult> CompareRegion(
+    const ReadableLog& source, const ReadableLog& target,
+    absl::FunctionRef<bool(const RegionCopyProgress&)> progress) {
+  const RegionDescription description = source.Describe();
+  const uint64_t version_there = target.Describe().region_version;
+  if (version_there != description.region_version) {
+    return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
+                     absl::StrCat("the target's region version is ", version_there,
+                                  ", the source's is ", description.region_version));
+  }
+  RegionComparison comparison(source, target, /*skip_damaged=*/false, progress);
+  comparison.TakeDamage(description.opening.damaged);
+  absl::Status status = comparison.CheckTables(description.tables);
+  for (const TableState& table : description.tables) {
+    if (status.ok()) status = comparison.Compare(table.table);
+  }
+  if (!status.ok()) return status;
+  return std::move(comparison.result());
 }
 
 }  // namespace walden

@@ -47,4 +47,12 @@ absl::StatusOr<RegionCopyResult> CopyRegion(
     const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
     absl::FunctionRef<bool(const RegionCopyProgress&)> progress);
 
+// Whether the target holds exactly what the source does; `copied_records` is 0. Writes nothing.
+//   FAILED_PRECONDITION  the target has a table or a region version that the source does not have
+//   INTERNAL             another difference
+// and the errors of reading either.
+absl::StatusOr<RegionCopyResult> CompareRegion(
+    const ReadableLog& source, const ReadableLog& target,
+    absl::FunctionRef<bool(const RegionCopyProgress&)> progress);
+
 }  // namespace walden

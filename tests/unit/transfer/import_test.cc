@@ -14,6 +14,7 @@ namespace walden {
 namespace {
 
 using testing::Crash;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::LocalWalMagic;
 using testing::LocalWalRecord;
@@ -174,6 +175,49 @@ TEST_P(ImportTest, LeftoversOfAReusedFileAreCountedAndNotImported) {
   EXPECT_EQ(result->leftover_records, 2u);
   EXPECT_EQ(result->records, 2u);
   EXPECT_TRUE(result->damaged.empty());
+}
+
+std::vector<std::string> PayloadsOf(const RegionLog& log, TableId table) {
+  std::vector<std::string> payloads;
+  const auto records = testing::ReadTable(log, table);
+  EXPECT_TRUE(records.ok()) << records.status();
+  if (!records.ok()) return payloads;
+  for (const auto& record : *records) {
+    payloads.push_back(absl::StrCat(record.sequence, " ", record.payload));
+  }
+  return payloads;
+}
+
+TEST_P(ImportTest, ANewerSegmentsRecordsWinOverThoseBehindDamage) {
+  // A power cut left record 3 undecodable and 4, 5 behind it. HoraeDB went on with number 3.
+  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 1, "a") + LocalWalRecord(1, 2, "b") +
+                      std::string(7, '\xaa') + LocalWalRecord(1, 4, "stale") +
+                      LocalWalRecord(1, 5, "stale"));
+  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 3, "new") + LocalWalRecord(1, 4, "new") +
+                      LocalWalRecord(1, 5, "new") + LocalWalRecord(1, 6, "new"));
+  const auto result = Import();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(PayloadsOf(*log_, 1), ElementsAre("1 a", "2 b", "3 new", "4 new", "5 new", "6 new"));
+  EXPECT_EQ(result->superseded_records, 2u);
+  EXPECT_EQ(result->records_behind_damage, 0u);
+  EXPECT_EQ(result->leftover_records, 0u);
+  ASSERT_EQ(result->damaged.size(), 1u);
+  EXPECT_EQ(result->damaged[0].last, 0u) << "no number is missing";
+}
+
+TEST_P(ImportTest, RecordsBehindDamageWhoseNumbersNoNewerSegmentHasAreImported) {
+  // The first record of the newer segment is a leftover of an earlier use of its file.
+  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 8, "a") + std::string(7, '\xaa') +
+                      LocalWalRecord(1, 10, "c") + LocalWalRecord(1, 11, "d"));
+  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 2, "old") + LocalWalRecord(1, 12, "e"));
+  const auto result = Import();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(PayloadsOf(*log_, 1), ElementsAre("8 a", "10 c", "11 d", "12 e"));
+  EXPECT_EQ(result->records_behind_damage, 2u);
+  EXPECT_EQ(result->superseded_records, 0u);
+  ASSERT_EQ(result->damaged.size(), 1u);
+  EXPECT_EQ(result->damaged[0].first, 9u);
+  EXPECT_EQ(result->damaged[0].last, 9u);
 }
 
 TEST_P(ImportTest, ARegionThatHoldsSomethingElseIsRefusedAndLeftAsItIs) {
