@@ -7,8 +7,8 @@
 #include "engine/big_endian.h"
 #include "engine/checksum.h"
 #include "engine/horaedb/local_wal_format.h"
-#include "engine/segment/zero_search.h"
 #include "engine/segment/file_window.h"
+#include "engine/segment/zero_search.h"
 
 namespace walden::horaedb {
 namespace {

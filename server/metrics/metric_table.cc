@@ -136,7 +136,8 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
     {Metric::kRegionTables, "walden_region_tables", Kind::kGauge, "namespace, region",
      "Tables that were ever written."},
     {Metric::kRegionIndex, "walden_region_index_bytes", Kind::kGauge, "namespace, region",
-     "Memory of what says where the records of each table lie, which limits.index_bytes bounds over "
+     "Memory of what says where the records of each table lie, which limits.index_bytes bounds "
+     "over "
      "all regions. Engine segment."},
     {Metric::kRegionOldestSequence, "walden_region_oldest_record_sequence", Kind::kGauge,
      "namespace, region",
