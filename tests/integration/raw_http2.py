@@ -8,6 +8,7 @@ import time
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 import h2.settings
 
 
@@ -89,7 +90,12 @@ class RawHttp2:
             if not data:
                 self.closed = True
                 return
-            for event in self.connection.receive_data(data):
+            try:
+                events = self.connection.receive_data(data)
+            except h2.exceptions.ProtocolError:  # the daemon goes on after its GOAWAY, h2 does not
+                self.closed = True
+                return
+            for event in events:
                 self._take(event)
             self._flush()
 

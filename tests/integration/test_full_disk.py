@@ -170,9 +170,9 @@ class DiskReserveTest(SmallDiskTestCase):
         self.assertEqual(self.client.mark_deleted(1, 1, last - 1), last - 1)
         self.eventually(self.appends_again, "appends resume")
 
-    def appends_again(self):
+    def appends_again(self, payload=PAYLOAD):
         try:
-            self.client.append(1, 1, [PAYLOAD])
+            self.client.append(1, 1, [payload])
         except WaldenError as refusal:
             self.check_refusal(refusal, Code.RESOURCE_EXHAUSTED, "DISK_RESERVE")
             return False
@@ -182,7 +182,8 @@ class DiskReserveTest(SmallDiskTestCase):
         self.client.append(1, 1, [b"before"])
         ballast = self.data_inside() / "ballast"
         ballast.write_bytes(bytes(self.free_bytes() - (3 << 20)))
-        self.eventually(lambda: not self.appends_again(), "appends stop")
+        # Small ones, which need no new segment.
+        self.eventually(lambda: not self.appends_again(b"small"), "appends stop")
         for table in range(3):
             with self.assert_refused(Code.RESOURCE_EXHAUSTED, "DISK_RESERVE"):
                 self.client.append(1, table, [b"refused"])
