@@ -1,8 +1,8 @@
 """What a client sees of damaged, cut and unreadable files, and that other regions never notice."""
 
-import struct
 import unittest
 
+from segment_file import SegmentFile
 from walden_client import WaldenError
 from walden_daemon import find_bytes, flip_byte, small_segments, stopped, write_at
 from walden_stubs import admin_pb2
@@ -11,7 +11,8 @@ from walden_testcase import Code, WaldenTestCase
 State = admin_pb2.RegionInfo
 
 DAMAGED, HEALTHY = 1, 2
-SECTOR_BYTES = 512
+# The head and padding of a group at most: a damaged range begins where the last good record ends.
+BEFORE_RECORD_BYTES = 4096 + 200
 
 
 class DamageTestCase(WaldenTestCase):
@@ -62,7 +63,7 @@ class DamageTestCase(WaldenTestCase):
         self.check_refusal(error, Code.DATA_LOSS, "CORRUPTION")
         self.assertTrue(error.metadata["file"].endswith(path.name), error)
         self.assertLessEqual(int(error.metadata["offset"]), offset)
-        self.assertGreater(int(error.metadata["offset"]), offset - 200)
+        self.assertGreater(int(error.metadata["offset"]), offset - BEFORE_RECORD_BYTES)
         sequence = self.records[index][0]
         self.assertEqual(int(error.metadata["first_sequence"]), sequence)
         self.assertEqual(int(error.metadata["last_sequence"]), sequence)
@@ -150,7 +151,7 @@ class RefusePolicyTest(DamageTestCase):
         self.check_refusal(caught.exception, Code.DATA_LOSS, "CORRUPTION")
         self.assert_other_regions_serve()
 
-    def test_a_file_that_cannot_be_read_is_unavailable_and_not_the_end_of_the_log(self):
+    def test_a_directory_in_a_segments_place_is_data_loss_until_the_file_is_back(self):
         def hide():
             path, _ = self.segment_of(20)
             aside = path.with_name("aside")
@@ -161,7 +162,8 @@ class RefusePolicyTest(DamageTestCase):
         path, aside = self.restart_after(hide)
         with self.assertRaises(WaldenError) as caught:
             self.client.read(DAMAGED, 1)
-        self.check_refusal(caught.exception, Code.UNAVAILABLE, "IO_ERROR")
+        self.check_refusal(caught.exception, Code.DATA_LOSS, "CORRUPTION")
+        self.assertIn("directory", str(caught.exception))
         self.assert_other_regions_serve()
         path.rmdir()
         aside.rename(path)
@@ -240,24 +242,22 @@ class TornTailTest(WaldenTestCase):
         self.file = self.daemon.region_folder(1) / segment.file
         self.end = segment.used_bytes
 
-    def restart_with_tail(self, tail):
-        """Writes `tail` behind the log while the daemon is dead."""
+    def write_tail(self, tail):
+        """Writes `tail` where the next group would begin while the daemon is dead."""
         self.daemon.kill()
-        write_at(self.file, self.end, tail)
+        write_at(self.file, SegmentFile(self.file).group_begin(self.end), tail)
         self.daemon.start()
         self.client.close()
         self.client = self.new_client(self.daemon)
 
-    def half_a_record(self):
-        """What a power cut may leave of the next record, when its first sectors reached the disk and
-        its last one did not (engine/segment/FORMAT.md)."""
-        payload = b"never acknowledged " * 100
-        sequence = self.records[-1][0] + 1
-        header = struct.pack(">BIQQI", 1, 0xBADC0DE, 1, sequence, 1 + len(payload))
-        record = header + b"\0" + payload
-        written = (self.end + len(record)) // SECTOR_BYTES * SECTOR_BYTES - self.end
-        self.assertGreater(written, len(header))
-        return record[:written]
+    def next_group(self):
+        """The group that one more append would write."""
+        payload = b"never acknowledged " * 1000
+        return SegmentFile(self.file).group(self.end, 1, self.records[-1][0] + 1, payload)
+
+    def torn_group(self):
+        payload = b"never acknowledged " * 1000
+        return SegmentFile(self.file).torn_group(self.end, 1, self.records[-1][0] + 1, payload)
 
     def test_used_bytes_end_where_zeros_begin(self):
         content = self.file.read_bytes()
@@ -265,8 +265,8 @@ class TornTailTest(WaldenTestCase):
         self.assertEqual(content[self.end :].strip(b"\0"), b"")
 
     def test_a_torn_tail_is_cut_off_kept_and_reported(self):
-        tail = self.half_a_record()
-        self.restart_with_tail(tail)
+        tail = self.torn_group()
+        self.write_tail(tail)
         self.assertEqual(self.client.read(1, 1).records, self.records)
         opening = self.client.describe_region(1).state.opening
         self.assertEqual(opening.outcome, opening.OUTCOME_TORN_TAIL)
@@ -276,7 +276,7 @@ class TornTailTest(WaldenTestCase):
         self.assertIn("torn", self.daemon.log_text())
 
     def test_appending_after_a_torn_tail_loses_nothing(self):
-        self.restart_with_tail(self.half_a_record())
+        self.write_tail(self.torn_group())
         self.records += self.append_numbered(self.client, 1, 1, 10, prefix="after")
         self.assertEqual(self.client.read(1, 1).records, self.records)
         self.daemon.crash_and_restart()
@@ -285,22 +285,24 @@ class TornTailTest(WaldenTestCase):
         opening = client.describe_region(1).state.opening
         self.assertEqual(opening.outcome, opening.OUTCOME_CLEAN)
 
-    def test_bytes_that_no_crash_leaves_are_damage_and_not_a_tail(self):
-        tail = bytearray(self.half_a_record())
-        tail += b"x" * (3 * SECTOR_BYTES)  # every sector of the record was written
-        self.daemon.kill()
-        write_at(self.file, self.end, bytes(tail))
-        self.daemon.start()
-        client = self.new_client(self.daemon)
-        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
-            client.read(1, 1)
+    def test_a_whole_group_that_was_not_acknowledged_is_served(self):
+        self.write_tail(self.next_group())
+        records = self.client.read(1, 1).records
+        self.assertEqual(records[:-1], self.records)
+        self.assertEqual(records[-1], (self.records[-1][0] + 1, b"never acknowledged " * 1000))
 
-    def test_a_tail_that_repeats_old_records_is_not_data(self):
-        old = self.file.read_bytes()[8 : self.end]
-        self.restart_with_tail(old)
-        self.assertEqual(self.client.read(1, 1).records, self.records)
-        appended = self.append_numbered(self.client, 1, 1, 1)
-        self.assertEqual(appended[0][0], self.records[-1][0] + 1)
+    def test_bytes_that_no_crash_leaves_are_damage_and_not_a_tail(self):
+        group = bytearray(self.next_group())
+        group[-100] ^= 1  # every sector was written
+        self.write_tail(bytes(group))
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.read(1, 1)
+
+    def test_groups_that_stand_in_another_place_are_damage_and_not_data(self):
+        first = SegmentFile(self.file).alignment
+        self.write_tail(self.file.read_bytes()[first : self.end])
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.read(1, 1)
 
 
 if __name__ == "__main__":

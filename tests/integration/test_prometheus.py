@@ -1,11 +1,11 @@
 """A real Prometheus scrapes a daemon under load, and what it computes agrees with what clients did."""
 
-import struct
 import threading
 import time
 import unittest
 
 from prometheus_server import PrometheusServer
+from segment_file import SegmentFile
 from walden_client import WaldenError
 from walden_daemon import find_bytes, flip_byte, small_segments, stopped, write_at
 from walden_testcase import Code, WaldenTestCase
@@ -142,10 +142,9 @@ class PrometheusTest(WaldenTestCase):
         end = self.client.describe_region(1).segments[0].used_bytes
         (torn,), (damaged,) = self.daemon.segment_files(1), self.daemon.segment_files(2)
         self.daemon.kill()
-        # What a power cut may leave of a record whose first sectors reached the disk.
-        record = struct.pack(">BIQQI", 1, 0xBADC0DE, 1, 3, 1 + 2000) + bytes([0]) + b"z" * 2000
-        cut = record[: (end + len(record)) // 512 * 512 - end]
-        write_at(torn, end, cut)
+        file = SegmentFile(torn)
+        cut = file.torn_group(end, 1, 3, b"z" * 20_000)
+        write_at(torn, file.group_begin(end), cut)
         flip_byte(damaged, find_bytes(damaged, b"record number 1 ") + 500)
         self.daemon.start()
         prometheus = self.watch()

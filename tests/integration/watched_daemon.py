@@ -3,16 +3,15 @@
 For the tests of what watches it: status page, dashboard, alerts.
 """
 
-import struct
 import threading
 
+from segment_file import SegmentFile
 from walden_client import WaldenError
 from walden_daemon import Daemon, find_bytes, flip_byte, write_at
 
 BUSY, HALF_DELETED, TORN, BROKEN, FENCED = 1, 2, 3, 4, 5
 OTHER_NAMESPACE = 2  # on RocksDB
 LAST = b"the last of this region"
-SECTOR_BYTES = 512
 KEEPS, GIVES_BACK = 11, 12  # tables of HALF_DELETED
 
 _CONFIG = {
@@ -59,9 +58,8 @@ class WatchedDaemon:
     def _damage(self):
         (torn,) = self.daemon.segment_files(TORN)
         end = find_bytes(torn, LAST) + len(LAST)
-        # A record of which the crash let the first sectors through.
-        header = struct.pack(">BIQQI", 1, 0xBADC0DE, 1, 2, 20_001)
-        write_at(torn, end, (header + b"\0" + b"z" * 20_000)[: 3 * SECTOR_BYTES - end])
+        file = SegmentFile(torn)
+        write_at(torn, file.group_begin(end), file.torn_group(end, 1, 2, b"z" * 20_000))
         path = self.daemon.segment_files(BROKEN)[0]
         flip_byte(path, find_bytes(path, b"number 003 ") + 30_000)
 
