@@ -107,6 +107,7 @@ absl::Status SegmentEngine::Start() const {
   if (status.ok()) status = names_->MakeDurable();
   if (status.ok() && options_.quotas != nullptr) status = CountRegions();
   if (!status.ok()) return status;
+  ReportLackOfRoom();
   spares_->Start();
   return absl::OkStatus();
 }
@@ -125,6 +126,17 @@ absl::Status SegmentEngine::RemoveLeftovers() const {
                               " takes disk for nothing")));
   }
   return absl::OkStatus();
+}
+
+void SegmentEngine::ReportLackOfRoom() const {
+  if (options_.disk == nullptr) return;
+  const absl::Status room =
+      options_.disk->CheckAllocation(directory_, options_.spare_segment_bytes);
+  if (room.ok()) return;
+  options_.observer->OnProblem(
+      WithContext(room, absl::StrCat("namespace ", options_.namespace_name,
+                                     " takes no new region and no new segment (segment_size ",
+                                     options_.spare_segment_bytes, " bytes)")));
 }
 
 // Whose the regions are. A region that does not say so sound and clear says it when it is opened.

@@ -86,6 +86,7 @@ class SegmentEngine final : public LogEngine {
   absl::Status EnsureOpen() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RemoveLeftovers() const;
+  void ReportLackOfRoom() const;
   absl::StatusOr<std::vector<RegionId>> RegionsThere() const;
   absl::StatusOr<bool> Exists(RegionId region) const;
   absl::Status Create(RegionId region, const RegionOptions& options);

@@ -193,16 +193,15 @@ TEST_F(NamespaceErrorTest, ADirectoryForSparesThatCannotBeMadeIsReportedAndStops
 
 class RoomTest : public SegmentEngineTest {};
 
-TEST_F(RoomTest, ANamespacesOwnDiskIsTheOneWhoseRoomCounts) {
+TEST_F(RoomTest, ADiskThatTakesNoSegmentIsReportedAtTheStartWithItsNumbers) {
   ASSERT_TRUE(disk_.CreateDirectory("/data/ns").ok());
   disk_.Mount("/data/ns", /*total_bytes=*/1 << 20, /*free_bytes=*/300 << 10);
   space_ = std::make_unique<DiskSpace>(&disk_, "/data", 128 << 10);
   OpenEngine();
-  const absl::Status refused = TryOpenRegion();
-  EXPECT_TRUE(HasReason(refused, ErrorReason::kDiskReserve)) << refused;
-  EXPECT_THAT(std::string(refused.message()),
-              ::testing::AllOf(HasSubstr("307200"), HasSubstr("131072"), HasSubstr("262144"),
-                               HasSubstr("/data/ns")));
+  EXPECT_THAT(problems_.texts,
+              ElementsAre(::testing::AllOf(HasSubstr("307200"), HasSubstr("131072"),
+                                           HasSubstr("262144"), HasSubstr("/data/ns"))));
+  EXPECT_TRUE(HasReason(TryOpenRegion(), ErrorReason::kDiskReserve));
 }
 
 TEST_F(RoomTest, ARegionsOwnDiskIsTheOneWhoseRoomCounts) {
