@@ -75,6 +75,16 @@ absl::StatusOr<bool> LateEngine::DropRegion(RegionId region) {
   return open->DropRegion(region);
 }
 
+TablePosition LateEngine::PositionInAbsentRegion(TableId table) const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? TablePosition{} : open->PositionInAbsentRegion(table);
+}
+
+void LateEngine::KeepHouse() {
+  LogEngine* const open = engine();
+  if (open != nullptr) open->KeepHouse();
+}
+
 absl::Status LateEngine::CountDiskUsage() {
   LogEngine* const open = engine();
   return open == nullptr ? absl::OkStatus() : open->CountDiskUsage();

@@ -45,6 +45,8 @@ class LateEngine final : public LogEngine {
                                                         const RegionOptions& options,
                                                         bool create) override;
   absl::StatusOr<bool> DropRegion(RegionId region) override;
+  TablePosition PositionInAbsentRegion(TableId table) const override;
+  void KeepHouse() override;
   absl::Status CountDiskUsage() override;
   absl::Status VerifyClosedRegion(
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;

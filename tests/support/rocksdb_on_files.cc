@@ -49,6 +49,11 @@ class RocksdbOnFiles final : public LogEngine {
     return engine_->OpenRegion(region, options, create);
   }
   absl::StatusOr<bool> DropRegion(RegionId region) override { return engine_->DropRegion(region); }
+  TablePosition PositionInAbsentRegion(TableId table) const override {
+    return engine_->PositionInAbsentRegion(table);
+  }
+  void KeepHouse() override { engine_->KeepHouse(); }
+  absl::Status CountDiskUsage() override { return engine_->CountDiskUsage(); }
   absl::Status VerifyClosedRegion(
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override {
     return engine_->VerifyClosedRegion(region, report);
