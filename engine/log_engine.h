@@ -317,7 +317,7 @@ class LogEngine {
   virtual absl::string_view name() const = 0;  // "segment", "rocksdb"
 
   // Any thread.
-  virtual EngineUsage Usage() const = 0;
+  virtual EngineUsage Usage() const { return {}; }
 
   // Any thread. Regions that exist on the medium, sorted.
   virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;
@@ -334,14 +334,14 @@ class LogEngine {
 
   // Any thread. What a region that does not exist says of a table: what the first append to it is
   // given.
-  virtual TablePosition PositionInAbsentRegion(TableId table) const = 0;
+  virtual TablePosition PositionInAbsentRegion(TableId /*table*/) const { return {}; }
 
   // Any thread, about once a second. Begins housekeeping in the background that is due by now.
-  virtual void KeepHouse() = 0;
+  virtual void KeepHouse() {}
 
   // Any thread, one at a time, now and then. Counts the bytes on disk again, for engines that do
   // not count as they go.
-  virtual absl::Status CountDiskUsage() = 0;
+  virtual absl::Status CountDiskUsage() { return absl::OkStatus(); }
 
   // Verifies a region that is not open (a broken one too), as RegionLog::Verify does.
   virtual absl::Status VerifyClosedRegion(
