@@ -149,6 +149,7 @@ class Scanner {
     group_expected_ = expected_;
     group_records_ = 0;
     batch_begins_ = true;
+    open_producer_ = false;
   }
 
   const char* Accept(const ParsedRecord& record, uint64_t at) {
