@@ -43,7 +43,8 @@ TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
   v1::ListRegionsResponse regions;
   regions.add_regions()->set_state(v1::RegionInfo::STATE_OPEN);
   EXPECT_EQ(JsonLine(ToJson(regions)),
-            "{\"regions\":[{\"region_id\":0,\"state\":\"STATE_OPEN\",\"error\":\"\"}]}\n");
+            "{\"regions\":[{\"region_id\":0,\"state\":\"STATE_OPEN\",\"error\":\"\"}],"
+            "\"next_page_token\":\"\"}\n");
 }
 
 TEST(Json, AbsentMessagesAndOptionalsAreLeftOut) {
