@@ -40,7 +40,8 @@ TEST(ErrorMappingTest, OkIsOk) { EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok()
 
 std::string ReasonOf(const grpc::Status& status) {
   google::rpc::ErrorInfo info;
-  for (const google::protobuf::Any& detail : DetailsOf(status).details()) {
+  const google::rpc::Status details = DetailsOf(status);
+  for (const google::protobuf::Any& detail : details.details()) {
     if (detail.UnpackTo(&info)) return info.reason();
   }
   return "";

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "engine/error.h"
+#include "google/rpc/error_details.pb.h"
 #include "tests/unit/server/walden_server_fixture.h"
 
 namespace walden {
