@@ -109,7 +109,7 @@ TEST_F(MessageTest, AfterALargeRecordTheChunksAreAsBefore) {
   options_.limits.read_chunk_bytes = 64 << 10;
   Start();
   std::vector<std::string> written(1, std::string(3 * kMiB, 'L'));
-  for (int i = 0; i < 4000; ++i) written.push_back(std::string(1000, 's'));
+  for (int i = 0; i < 4000; ++i) written.emplace_back(1000, 's');
   ASSERT_TRUE(Append(1, 1, written).ok());
   grpc::ClientContext call;
   const auto stream = wal_->Read(&call, ReadOf(1, 1));
