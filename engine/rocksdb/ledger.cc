@@ -196,9 +196,15 @@ absl::Status Ledger::NoteLogEnds() {
 
 absl::Status Ledger::NoteOpen() {
   absl::MutexLock lock(&mutex_);
+  is_open_ = true;
   Companion next = Now();
   next.state = Companion::State::kOpen;
   return next == companion_ ? absl::OkStatus() : Write(std::move(next));
+}
+
+bool Ledger::is_open() const {
+  absl::MutexLock lock(&mutex_);
+  return is_open_;
 }
 
 absl::Status Ledger::NoteClosed() {

@@ -75,6 +75,8 @@ class Ledger {
   absl::Status NoteLogEnds() ABSL_LOCKS_EXCLUDED(mutex_);
   // From now on everything the companion says must hold.
   absl::Status NoteOpen() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether it was called: RocksDB is not opening any more.
+  bool is_open() const ABSL_LOCKS_EXCLUDED(mutex_);
   // RocksDB was closed. Does nothing if some log is not durable through its end.
   absl::Status NoteClosed() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -102,6 +104,7 @@ class Ledger {
   std::set<uint64_t> named_
       ABSL_GUARDED_BY(mutex_);  // logs of this opening whose names are durable
   bool current_set_ ABSL_GUARDED_BY(mutex_) = false;  // it does, but not durably yet
+  bool is_open_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace walden::rocks

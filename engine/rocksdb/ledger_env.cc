@@ -105,6 +105,24 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   std::string failure_ ABSL_GUARDED_BY(mutex_);
 };
 
+// A log that could not be created. RocksDB learns of it when it writes there: a memtable whose log
+// could not be made must not be switched twice, and RocksDB would.
+class MissingLog final : public rocksdb::FSWritableFile {
+ public:
+  explicit MissingLog(IOStatus cause) : cause_(std::move(cause)) {}
+
+  using FSWritableFile::Append;
+  IOStatus Append(const Slice&, const IOOptions&, IODebugContext*) override { return cause_; }
+  IOStatus Truncate(uint64_t, const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override { return cause_; }
+  IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return 0; }
+
+ private:
+  const IOStatus cause_;
+};
+
 class LedgerDirectory final : public rocksdb::FSDirectoryWrapper {
  public:
   LedgerDirectory(std::unique_ptr<rocksdb::FSDirectory>&& directory, Ledger* ledger)
@@ -144,12 +162,15 @@ class LedgerFileSystem final : public rocksdb::FileSystemWrapper {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext* debug) override {
     const absl::string_view name = NameInside(path);
-    IOStatus status = FromWalden(ledger_->Creating(name));
-    if (!status.ok()) return status;
-    std::unique_ptr<rocksdb::FSWritableFile> file;
-    status = FileSystemWrapper::NewWritableFile(path, options, &file, debug);
-    if (!status.ok()) return status;
     const FileName parsed = ParseFileName(name);
+    IOStatus status = FromWalden(ledger_->Creating(name));
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    if (status.ok()) status = FileSystemWrapper::NewWritableFile(path, options, &file, debug);
+    if (!status.ok()) {
+      if (parsed.kind != FileKind::kLog || !ledger_->is_open()) return status;
+      *result = std::make_unique<MissingLog>(std::move(status));
+      return IOStatus::OK();
+    }
     if (parsed.kind != FileKind::kLog && parsed.kind != FileKind::kManifest) {
       *result = std::move(file);
     } else {

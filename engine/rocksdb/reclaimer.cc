@@ -189,9 +189,11 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
   }
   if (what.empty() && !has_old_drops) return absl::OkStatus();
   // What is marked in memory goes here, and RocksDB lets go of its log.
-  absl::Status status = store_->With([&](rocksdb::DB& db) {
-    return FromRocks(db.Flush(rocksdb::FlushOptions()), "reclaiming", store_->shown_directory());
-  });
+  absl::Status status = CanWork();
+  if (status.ok())
+    status = store_->With([&](rocksdb::DB& db) {
+      return FromRocks(db.Flush(rocksdb::FlushOptions()), "reclaiming", store_->shown_directory());
+    });
   absl::StatusOr<ReclaimPlan> plan = status.ok() ? PlanReclaim(*store_, *marks_, what, effort)
                                                  : absl::StatusOr<ReclaimPlan>(status);
   if (plan.ok() && has_old_drops) {
@@ -216,7 +218,14 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
   return absl::OkStatus();
 }
 
+absl::Status Reclaimer::CanWork() const {
+  const absl::Status health = store_->Health(store_->generation());
+  // RocksDB found no room for a table file: every write succeeded.
+  return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
+}
+
 absl::Status Reclaimer::Compact(const ReclaimStep& step) {
+  if (absl::Status status = CanWork(); !status.ok()) return status;
   const Store::Environment& env = store_->environment();
   const absl::StatusOr<uint64_t> free = env.file_system->FreeBytes(env.directory);
   if (!free.ok()) return free.status();

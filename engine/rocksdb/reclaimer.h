@@ -65,6 +65,9 @@ class Reclaimer {
   absl::Status Step(ReclaimEffort effort, bool* more) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Plan(ReclaimEffort effort) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Compact(const ReclaimStep& step) ABSL_LOCKS_EXCLUDED(mutex_);
+  // An error if a write failed: RocksDB must flush nothing then. It would switch to a new log once
+  // more although it failed to before, and aborts if a drop is in memory.
+  absl::Status CanWork() const;
   uint64_t StoredBytes() const;  // in table files and in memory
 
   Store* const store_;

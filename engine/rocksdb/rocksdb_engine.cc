@@ -259,9 +259,16 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
                     rocks::RegionEnd(options_.namespace_id, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
-  for (const KeyType type : {KeyType::kTable, KeyType::kProducer, KeyType::kProducerBatch}) {
-    batch.DeleteRange(rocks::MetaBegin(type, region), rocks::MetaEnd(type, region));
-  }
+  status = space_->store.With([&](rocksdb::DB& db) {
+    absl::Status read;
+    for (const KeyType type : {KeyType::kTable, KeyType::kProducer, KeyType::kProducerBatch}) {
+      if (!read.ok()) break;
+      read = rocks::DeleteKeys(db, rocks::MetaBegin(type, region), rocks::MetaEnd(type, region),
+                               space_->store.shown_directory(), batch);
+    }
+    return read;
+  });
+  if (!status.ok()) return status;
   space_->marks->Forget(region);
   {
     absl::MutexLock keys_lock(&space_->shared_keys_mutex);

@@ -47,8 +47,12 @@ absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region
   const Entry issued = IssuedEntry(region_, id, producer_order_ + 1);
   if (producers_.size() == 0) {
     // Of ids that clients chose, in older versions of Walden: none of them is remembered.
-    batch_.DeleteRange(MetaBegin(KeyType::kProducer, region_),
-                       MetaEnd(KeyType::kProducer, region_));
+    status = space_->store.With([&](rocksdb::DB& db) {
+      return DeleteKeys(db, MetaBegin(KeyType::kProducer, region_),
+                        MetaEnd(KeyType::kProducer, region_), space_->store.shown_directory(),
+                        batch_);
+    });
+    if (!status.ok()) return status;
   }
   batch_.Put(issued_through.key, issued_through.value);
   batch_.Put(issued.key, issued.value);

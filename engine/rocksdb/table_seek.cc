@@ -69,4 +69,12 @@ absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::st
   return FromRocks(at->status(), "reading metadata", shown_directory);
 }
 
+absl::Status DeleteKeys(rocksdb::DB& db, const std::string& begin, const std::string& end,
+                        absl::string_view shown_directory, rocksdb::WriteBatch& batch) {
+  return ForEachKey(db, begin, end, shown_directory, [&](absl::string_view key, auto) {
+    batch.Delete({key.data(), key.size()});
+    return true;
+  });
+}
+
 }  // namespace walden::rocks

@@ -11,6 +11,7 @@
 #include "engine/rocksdb/keys.h"
 #include "engine/types.h"
 #include "rocksdb/db.h"
+#include "rocksdb/write_batch.h"
 
 namespace walden::rocks {
 
@@ -52,6 +53,10 @@ absl::Status FirstRecordAbove(rocksdb::DB& db, const LogKey& key, absl::string_v
 absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::string& end,
                         absl::string_view shown_directory,
                         absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit);
+
+// Puts a delete of every key in [begin, end) into the batch.
+absl::Status DeleteKeys(rocksdb::DB& db, const std::string& begin, const std::string& end,
+                        absl::string_view shown_directory, rocksdb::WriteBatch& batch);
 
 // A key or value that nobody wrote like that.
 absl::Status UnknownBytes(absl::string_view key, absl::string_view shown_directory);

@@ -260,6 +260,66 @@ TEST_F(RocksdbReclaimTest, AMarkWhoseSyncFailedTakesNothingOut) {
   EXPECT_EQ(ReadTable(*log_, 2)->size(), 50u);
 }
 
+// RocksDB aborts the process if it switches a memtable twice that holds a drop.
+class DropThenFailureTest : public RocksdbReclaimTest {
+ protected:
+  void DropARegion() {
+    auto other = OpenRegion(2);
+    ASSERT_TRUE(other.ok()) << other.status();
+    Fill(**other, 2, 2, 20, 500);
+    Fill(*log_, 1, 2, 5, 100);
+    ASSERT_TRUE((*other)->Close().ok());
+    other->reset();
+    ASSERT_TRUE(*engine_->DropRegion(2));
+  }
+  void ExpectItGoesOn() {
+    disk_.ClearFaults();
+    log_.reset();
+    ASSERT_TRUE(Open().ok());
+    EXPECT_EQ(*engine_->ListRegions(), std::vector<RegionId>{1});
+    Idle(absl::Seconds(60));
+    Fill(*log_, 1, 2, 1, 100);
+    for (TableId table = 1; table <= 2; ++table) {
+      const auto records = ReadTable(*log_, table);
+      ASSERT_TRUE(records.ok()) << records.status();
+      const auto& known = model_[{1, table}];
+      ASSERT_GE(records->size(), known.size());
+      EXPECT_TRUE(std::equal(known.begin(), known.end() - 1, records->begin()));
+      EXPECT_EQ(records->back().payload, known.back().payload);
+    }
+    PowerCut();
+    EXPECT_EQ(*engine_->ListRegions(), std::vector<RegionId>{1});
+  }
+};
+
+TEST_F(DropThenFailureTest, AFailedSyncEndsTheReclaimingAndNotTheProcess) {
+  DropARegion();
+  disk_.FailNth(1, testing::file_op::kSync, EIO);
+  const testing::Batch batch{.table = 1, .payloads = {"unknown"}};
+  EXPECT_FALSE(testing::CommitOne(*log_, batch).status.ok());
+  Idle(absl::Seconds(60));
+  ExpectItGoesOn();
+}
+
+TEST_F(DropThenFailureTest, ALogThatCannotBeCreatedFailsTheNextAppendAndNotTheProcess) {
+  for (const int error : {EIO, ENOSPC}) {
+    SCOPED_TRACE(error);
+    DropARegion();
+    disk_.Inject({.operations = testing::file_op::kCreate,
+                  .times = testing::Fault::kForever,
+                  .error_number = error,
+                  .path_part = ".log"});
+    // The first one switches to a log that cannot be created.
+    for (int i = 0; i < 2; ++i) (void)engine_->ReclaimNow();
+    const testing::Batch batch{.table = 1, .payloads = {"not stored"}};
+    const absl::Status status = testing::CommitOne(*log_, batch).status;
+    EXPECT_TRUE(HasReason(status, ErrorReason::kRegionFailed)) << status;
+    Idle(absl::Seconds(60));
+    ExpectItGoesOn();
+    if (HasFailure()) return;
+  }
+}
+
 TEST_F(RocksdbReclaimTest, WorkThatWaitsWhenTheEngineGoesIsForgotten) {
   Fill(*log_, 1, 2, 200, 1000);
   Mark(*log_, 1, 1, 200);
