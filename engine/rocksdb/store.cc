@@ -186,8 +186,7 @@ absl::Status Store::BeginLedger(const Findings& found) {
   if (companion.state == Companion::State::kClosed) companion.state = Companion::State::kOpen;
   companion.manifest = found.directory.durable_manifest;
   companion.next = {};
-  // Of the logs no more is relied upon than before, although they were just synced: a sync that
-  // failed earlier may have left bytes in the cache that no later sync writes.
+  // Of the logs no more is relied upon than before: RocksDB writes what they hold to tables now.
   const std::vector<CompanionLog> known = std::exchange(companion.logs, {});
   companion.numbers_through = 0;
   for (const std::string& name : *names) {
@@ -247,13 +246,16 @@ absl::Status Store::Pair() {
 absl::Status Store::OpenLocked() {
   const absl::Duration start = env_.clock->Now();
   OpeningReport report;
-  const absl::StatusOr<Findings> found = Look();
+  absl::StatusOr<Findings> found = Look();
   closed_ = found.status();
   if (!closed_.ok()) return closed_;
-  report.bytes_scanned = found->scan.bytes;
   const auto prepare = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    absl::Status status = Repair(*found, report);
-    if (status.ok()) status = SyncWals(env_.file_system, env_.directory);
+    const auto rewritten = RewriteTails(env_.file_system, env_.directory, found->directory.logs);
+    if (!rewritten.ok()) return rewritten.status();
+    // What is judged is what is durable.
+    if (*rewritten) found = Look();
+    absl::Status status = found.status();
+    if (status.ok()) status = Repair(*found, report);
     return status.ok() ? BeginLedger(*found) : status;
   };
   closed_ = prepare();
@@ -262,6 +264,7 @@ absl::Status Store::OpenLocked() {
     reserve_.Spend();
     closed_ = prepare();
   }
+  if (closed_.ok()) report.bytes_scanned = found->scan.bytes;
   if (closed_.ok()) closed_ = OpenRocks(*found);
   if (closed_.ok()) closed_ = Pair();
   if (!closed_.ok()) {

@@ -288,6 +288,30 @@ absl::StatusOr<CutTail> CutFile(FileSystem* files, const std::string& directory,
   return CutTail{.bytes = tail.size(), .evidence_file = *evidence};
 }
 
+absl::StatusOr<bool> RewriteTails(FileSystem* files, const std::string& directory,
+                                  const KnownLogs& known) {
+  const auto names = files->ListDirectory(directory);
+  if (!names.ok()) return names.status();
+  bool has_tails = false;
+  for (const std::string& name : WalNames(*names)) {
+    if (known.leftovers.contains(name)) continue;
+    const std::string path = absl::StrCat(directory, "/", name);
+    const auto bytes = ReadWholeFile(files, path);
+    if (!bytes.ok()) return bytes.status();
+    const auto end = known.durable_ends.find(name);
+    const uint64_t durable = end == known.durable_ends.end() ? 0 : end->second;
+    if (bytes->size() <= durable) continue;
+    has_tails = true;
+    const auto file = files->OpenFile(path, FileSystem::OpenMode::kReadWrite);
+    if (!file.ok()) return file.status();
+    absl::Status status = (*file)->Write(durable, {absl::string_view(*bytes).substr(durable)});
+    if (status.ok()) status = (*file)->SyncData();
+    if (status.ok()) status = (*file)->Close();
+    if (!status.ok()) return status;
+  }
+  return has_tails;
+}
+
 absl::Status SyncWals(FileSystem* files, const std::string& directory) {
   const auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();

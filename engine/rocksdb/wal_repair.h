@@ -64,8 +64,14 @@ absl::StatusOr<CutTail> CutFile(FileSystem* files, const std::string& directory,
 absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan);
 
 // Makes what the files hold durable: a killed process may have left writes that no sync has
-// reached, and whoever opens the database takes what it finds for durable. RocksDB may have the
+// reached, and whoever opens the database takes what it finds for durable. Behind the durable ends
+// the bytes are written once more: after a sync that failed the cache may show bytes that no later
+// sync writes. True if there were any; some may read otherwise now than before. Nobody may have the
 // directory open.
+absl::StatusOr<bool> RewriteTails(FileSystem* files, const std::string& directory,
+                                  const KnownLogs& known);
+
+// Syncs the files. RocksDB may have the directory open.
 absl::Status SyncWals(FileSystem* files, const std::string& directory);
 
 // Names of write-ahead log files among `names`, oldest first.
