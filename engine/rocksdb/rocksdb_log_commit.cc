@@ -168,7 +168,9 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
   const bool is_new = !staged_last_.contains(batch.table) && !units_->Find(batch.table);
-  const SequenceNumber mark = is_new ? space_->numbers.ForeignMark(batch.table) : 0;
+  // What is restored says itself, before its records, what of the table is deleted.
+  const SequenceNumber mark =
+      is_new && !batch.first_sequence ? space_->numbers.ForeignMark(batch.table) : 0;
   if (is_new && (batch.kind != TableKind::kLog || mark > 0)) {
     const Entry entry = TableEntry({region_, batch.table, batch.kind, mark});
     batch_.Put(entry.key, entry.value);

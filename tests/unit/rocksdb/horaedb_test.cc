@@ -107,6 +107,30 @@ TEST_F(HoraedbTest, MarkedRecordsAreThereForHoraedbUntilTheirSpaceIsReclaimed) {
   }
 }
 
+// Its numbers lie below the mark that HoraeDB left of a table of the same id.
+TEST_F(HoraedbTest, ALogThatIsBroughtAlongIsNotHiddenByAMarkOfHoraedbs) {
+  OpenEngine();
+  auto log = OpenRegion(4);
+  ASSERT_TRUE(log.ok()) << log.status();
+  log_ = *std::move(log);
+  testing::Batch batch{.table = 8, .payloads = {"brought along"}};
+  batch.first_sequence = 5;
+  ASSERT_TRUE(testing::CommitOne(*log_, batch).status.ok());
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    const auto records = testing::ReadTable(*log_, 8);
+    ASSERT_TRUE(records.ok()) << records.status();
+    ASSERT_EQ(records->size(), 1u);
+    EXPECT_EQ((*records)[0].sequence, 5u);
+    EXPECT_EQ(log_->Position(8).next, 91u);
+    if (again) break;
+    ASSERT_TRUE(engine_->ReclaimNow().ok());
+    ASSERT_TRUE(log_->Close().ok());
+    OpenEngine();
+    ASSERT_TRUE(Open(4).ok());
+  }
+}
+
 TEST_F(HoraedbTest, WhatIsSaidOfATableWhoseRecordsAreAllGoneIsWhatTheNextAppendGets) {
   OpenEngine();
   const TablePosition absent = engine_->PositionInAbsentRegion(8);
