@@ -44,6 +44,14 @@ absl::StatusOr<NamespaceId> ChooseId(const CheckedPlace& place, const InspectedN
   NamespaceId id = 1;
   if (stored.size() == 1) id = stored.front();
   if (earlier) id = earlier->namespace_id;
+  if (wanted && earlier && *wanted != earlier->namespace_id) {
+    // Its marks are stored without an id: they would delete records of the other namespace.
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongNamespace,
+        absl::StrCat(place.directory, " was written by Walden as namespace id ",
+                     earlier->namespace_id, " and cannot become namespace id ", *wanted),
+        {{"stored_id", absl::StrCat(earlier->namespace_id)}, {"wanted_id", absl::StrCat(*wanted)}});
+  }
   if (wanted) id = *wanted;
   if (stored.empty() || std::find(stored.begin(), stored.end(), id) != stored.end()) return id;
   return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongNamespace,

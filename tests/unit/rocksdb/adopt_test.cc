@@ -89,6 +89,27 @@ TEST_F(RocksdbAdoptTest, AnIdThatNoRecordHasIsRefused) {
   EXPECT_TRUE(HasReason(Adopt(9).status(), ErrorReason::kWrongNamespace)) << Adopt(9).status();
 }
 
+// Marks are stored by region and table, without a namespace.
+TEST_F(RocksdbAdoptTest, AnotherNamespaceInTheDirectoryIsNotTakenForTheOneThatWaldenMarked) {
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  Append(7, "marked");
+  ASSERT_TRUE(log_->MarkDeleted(7, 2, std::nullopt).ok());
+  Stop();
+  {
+    const std::unique_ptr<rocksdb::Env> env = testing::MakeRocksdbEnv(&disk_);
+    rocksdb::Options options;
+    options.env = env.get();
+    rocksdb::DB* opened = nullptr;
+    ASSERT_TRUE(rocksdb::DB::Open(options, "/data/default", &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    const std::string value = std::string(1, '\0') + "of namespace 2";
+    ASSERT_TRUE(db->Put({}, rocks::EncodeLogKey({2, 1, 7, 1}), value).ok());
+  }
+  EXPECT_TRUE(HasReason(Adopt(2).status(), ErrorReason::kWrongNamespace)) << Adopt(2).status();
+  EXPECT_TRUE(Adopt(1).ok());
+}
+
 TEST_F(RocksdbAdoptTest, ALostCompanionFileIsMadeAgain) {
   ASSERT_TRUE(disk_.RemoveFile("/data/default/walden_files").ok());
   ASSERT_TRUE(Adopt().ok());
