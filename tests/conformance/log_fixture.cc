@@ -48,13 +48,19 @@ std::vector<Setting> AllSettings() {
   return settings;
 }
 
-std::vector<Setting> FaultFileSettings() {
+namespace {
+
+std::vector<Setting> OnMedium(Medium medium) {
   std::vector<Setting> settings = AllSettings();
-  settings.erase(std::remove_if(settings.begin(), settings.end(),
-                                [](const Setting& s) { return s.medium != Medium::kFaultFiles; }),
-                 settings.end());
+  std::erase_if(settings, [&](const Setting& setting) { return setting.medium != medium; });
   return settings;
 }
+
+}  // namespace
+
+std::vector<Setting> FaultFileSettings() { return OnMedium(Medium::kFaultFiles); }
+
+std::vector<Setting> RealFileSettings() { return OnMedium(Medium::kRealFiles); }
 
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted) {

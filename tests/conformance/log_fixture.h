@@ -31,6 +31,7 @@ std::ostream& operator<<(std::ostream& out, const Setting& setting);
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
 std::vector<Setting> AllSettings();        // every engine, medium and load
 std::vector<Setting> FaultFileSettings();  // those that can crash
+std::vector<Setting> RealFileSettings();   // those that several threads may use
 // Those of engines that have what a test is about.
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted);

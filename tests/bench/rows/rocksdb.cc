@@ -158,6 +158,12 @@ RowResult RunRocksdbOpen(const Options& options) {
     }
     if (absl::Status status = (*log)->Close(); !status.ok()) return status;
   }
+  // Walden refuses a directory that was opened by anything else.
+  const std::string copy = options.directory + "/plain";
+  std::error_code copied;
+  std::filesystem::copy(directory + "/default", copy, std::filesystem::copy_options::recursive,
+                        copied);
+  if (copied) return absl::UnavailableError(absl::StrCat("copy ", copy, ": ", copied.message()));
   uint64_t keys_read = 0;
   auto rounds = MeasureRounds(
       options,
@@ -175,14 +181,14 @@ RowResult RunRocksdbOpen(const Options& options) {
       [&]() -> absl::StatusOr<Measurement> {
         const uint64_t start = NowNanos();
         PlainRocksdb plain;
-        if (auto status = plain.Open(directory + "/default"); !status.ok()) return status;
+        if (auto status = plain.Open(copy); !status.ok()) return status;
         return Measurement{.value = SecondsBetween(start, NowNanos()) * 1e3};
       });
   if (!rounds.ok()) return rounds.status();
   Figure figure =
       MakeFigure({.title = absl::StrCat("opening RocksDB namespace, ", tables, " tables"),
                   .unit = "ms",
-                  .ceiling = "rocksdb::DB::Open of the same directory"},
+                  .ceiling = "rocksdb::DB::Open of a copy of the directory"},
                  *rounds, ValueAtMost(1000));
   AddDetail(figure, "keys read", static_cast<double>(keys_read), "");
   AddDetail(figure, "records stored", static_cast<double>(100 * tables), "");
