@@ -112,7 +112,9 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& 
   }
   if (result.last - result.first + 1 != batch.payloads.size())
     return Wrong("wrong count of numbers");
-  if (result.first < table.next) return Wrong("a number below next ", table.next);
+  if (shared_numbers_ ? result.first != table.next : result.first < table.next) {
+    return Wrong("next was said to be ", table.next);
+  }
   if (result.first <= table.highest_answered) {
     return Wrong("a number came back: ", table.highest_answered, " was answered before");
   }
@@ -162,6 +164,9 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& r
   if (HasReason(status, ErrorReason::kDiskFull)) {
     return trouble.disk_full ? absl::OkStatus() : Wrong("the disk is not full");
   }
+  if (HasReason(status, ErrorReason::kTooManyFiles)) {
+    return trouble.failed ? absl::OkStatus() : Wrong("no call found too many files");
+  }
   if (!HasReason(status, ErrorReason::kRegionFailed)) return Wrong("an error of no known kind");
   if (!trouble.failed) return Wrong("nothing failed");
   if (failed_) return absl::OkStatus();  // refused at once, never written
@@ -188,10 +193,8 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
                                     std::optional<uint64_t> version,
                                     const absl::StatusOr<SequenceNumber>& answer,
                                     const Trouble& trouble) {
-  const SequenceNumber clamped = std::min(through, Next(table_id) - 1);
-  const auto known = tables_.find(table_id);
-  const SequenceNumber expected =
-      std::max(clamped, known == tables_.end() ? 0 : known->second.mark);
+  const SequenceNumber mark = MarkOf(table_id);
+  const SequenceNumber expected = std::max(std::min(through, Next(table_id) - 1), mark);
   if (version.has_value()) possible_version_ = std::max(possible_version_, *version);
   if (!answer.ok()) {
     if (HasReason(answer.status(), ErrorReason::kFenced)) {
@@ -199,19 +202,52 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
                                                                  : Wrong("fenced without cause");
     }
     if (!trouble.failed) return Wrong("MarkDeleted failed: ", ShowStatus(answer.status()));
-    if (known == tables_.end()) return absl::OkStatus();
+    if (expected == 0) return absl::OkStatus();
     // Made or not; once it is seen it must stay.
-    Table& state = known->second;
+    Table& state = tables_.try_emplace(table_id, Table{.next = unknown_next_}).first->second;
     state.possible_marks.insert(expected);
+    if (shared_numbers_) {
+      state.possible_marks.insert(std::max(std::min(through, LastRecord(table_id)), mark));
+    }
     const SequenceNumber seen = log.Position(table_id).deleted_through;
-    if (seen != state.mark && seen != expected) return Wrong("the mark is ", seen);
+    if (seen != mark && state.possible_marks.count(seen) == 0) return Wrong("the mark is ", seen);
     state.mark = seen;
     return absl::OkStatus();
   }
   if (IsFenced(version)) return Wrong("a fenced MarkDeleted was accepted");
   if (version.has_value()) version_ = std::max(version_, *version);
-  if (*answer != expected) return Wrong("MarkDeleted answered ", *answer, " not ", expected);
-  if (known != tables_.end()) known->second.mark = expected;
+  if (*answer != expected && !IsAnEnd(log, table_id, through, *answer)) {
+    return Wrong("MarkDeleted answered ", *answer, " not ", expected);
+  }
+  // A table that was never written may be marked too: up to numbers that a crash took.
+  if (*answer == 0) return absl::OkStatus();
+  tables_.try_emplace(table_id, Table{.next = unknown_next_}).first->second.mark = *answer;
+  return absl::OkStatus();
+}
+
+// Where other regions raise the next number, a table ends between its last record and that.
+bool RegionModel::IsAnEnd(const RegionLog& log, TableId table, SequenceNumber through,
+                          SequenceNumber mark) const {
+  if (!shared_numbers_) return false;
+  const SequenceNumber lowest = std::max(MarkOf(table), std::min(through, LastRecord(table)));
+  return mark >= lowest && mark <= std::max(through, MarkOf(table)) &&
+         mark < std::max(log.Position(table).next, Next(table));
+}
+
+SequenceNumber RegionModel::LastRecord(TableId table) const {
+  SequenceNumber last = 0;
+  for (const StoredBatch& batch : batches_) {
+    if (batch.table == table) last = std::max(last, batch.last());
+  }
+  return last;
+}
+
+absl::Status RegionModel::FollowNext(const RegionLog& log, TableId table) {
+  if (!shared_numbers_ || failed_) return absl::OkStatus();
+  const SequenceNumber next = log.Position(table).next;
+  SequenceNumber& known = tables_[table].next;
+  if (next < known) return Wrong("table ", table, ": next went back from ", known, " to ", next);
+  known = next;
   return absl::OkStatus();
 }
 
@@ -259,6 +295,11 @@ SequenceNumber RegionModel::Next(TableId table) const {
 SequenceNumber RegionModel::HighestAnswered(TableId table) const {
   const auto entry = tables_.find(table);
   return entry == tables_.end() ? 0 : entry->second.highest_answered;
+}
+
+SequenceNumber RegionModel::MarkOf(TableId table) const {
+  const auto entry = tables_.find(table);
+  return entry == tables_.end() ? 0 : entry->second.mark;
 }
 
 std::vector<TableId> RegionModel::Tables() const {
@@ -315,13 +356,13 @@ absl::Status RegionModel::CompareOpen(const RegionLog& log) const {
     RETURN_IF_WRONG(CompareRecords(name + " in a read of all tables", live, by_table[table]));
     RETURN_IF_WRONG(CompareRange(log, ReadRange{table}, ReadLimits{}));
     const TablePosition position = log.Position(table);
-    if (position.next != state.next) {
+    if (shared_numbers_ ? position.next < state.next : position.next != state.next) {
       return Wrong(name, ": next is ", position.next, ", not ", state.next);
     }
     if (position.deleted_through != state.mark) {
       return Wrong(name, ": deleted through ", position.deleted_through, ", not ", state.mark);
     }
-    const SequenceNumber first = live.empty() ? state.next : live.front().sequence;
+    const SequenceNumber first = live.empty() ? position.next : live.front().sequence;
     if (position.first != first) return Wrong(name, ": first is ", position.first, ", not ", first);
     if (state.next > 1 && states[table].last_live != (live.empty() ? 0 : live.back().sequence)) {
       return Wrong(name, ": last live is ", states[table].last_live);

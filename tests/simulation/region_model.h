@@ -29,6 +29,10 @@ struct Trouble {
 
 class RegionModel {
  public:
+  // `shared_numbers`: tables of one id share their numbers with those of other regions, so that a
+  // table's next number rises without an append to it.
+  explicit RegionModel(bool shared_numbers = false) : shared_numbers_(shared_numbers) {}
+
   struct StoredBatch {
     TableId table = 0;
     SequenceNumber first = 0;  // 0: never answered
@@ -52,6 +56,8 @@ class RegionModel {
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
   absl::Status CheckOpenProducer(std::optional<uint64_t> version,
                                  const absl::StatusOr<uint64_t>& answer, const Trouble& trouble);
+  // The table's next number as the log says it; other regions may have raised it.
+  absl::Status FollowNext(const RegionLog& log, TableId table);
   // Sync or Close was answered, or the region says that nothing waits.
   void EverythingIsDurable();
 
@@ -73,6 +79,7 @@ class RegionModel {
 
   SequenceNumber Next(TableId table) const;
   SequenceNumber HighestAnswered(TableId table) const;
+  SequenceNumber MarkOf(TableId table) const;
   uint64_t region_version() const { return version_; }
   uint64_t ExpectedOfProducer(uint64_t id) const { return producers_.Expected(id); }
   bool has_failed() const { return failed_; }
@@ -94,12 +101,16 @@ class RegionModel {
   absl::Status CheckRefused(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
                             const Trouble& trouble, bool alone);
   bool IsFenced(std::optional<uint64_t> version) const;
+  bool IsAnEnd(const RegionLog& log, TableId table, SequenceNumber through,
+               SequenceNumber mark) const;
+  SequenceNumber LastRecord(TableId table) const;
   absl::Status ResolveMarks(const RegionLog& log);
   absl::Status ResolveBatches(const RegionLog& log, const Trouble& trouble);
   absl::Status ResolveNumbers(const RegionLog& log);
   bool MarkDurable();  // false if all was
   std::vector<StoredRecord> LiveOf(const StoredBatch& batch) const;
 
+  bool shared_numbers_;
   std::vector<StoredBatch> batches_;     // answered, in log order
   std::vector<StoredBatch> unanswered_;  // in the order in which they would follow
   std::map<TableId, Table> tables_;

@@ -4,15 +4,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
-#include "engine/segment/segment_engine.h"
-#include "tests/support/rocksdb_on_files.h"
 
 namespace walden::testing {
-namespace {
-
-constexpr char kDirectory[] = "/data";
-
-}  // namespace
 
 Simulation::Simulation(uint64_t seed, SimulatedEngine engine, bool every_operation,
                        std::function<void(const std::string&)> observe)
@@ -25,17 +18,11 @@ Simulation::Simulation(uint64_t seed, SimulatedEngine engine, bool every_operati
   if (every_operation) disk_.SetTrace([this](const std::string& line) { observe_(line); });
   constexpr uint64_t kWriteBack[] = {0, 0, 10, 60};
   disk_.SetWriteBack(kWriteBack[random_.Below(4)]);
+  constexpr uint64_t kBackground[] = {3, 10, 40};
+  background_percent_ = kBackground[random_.Below(3)];
   zeros_in_payloads_ = random_.Percent(30);
   disk_.SetWriteAlignment(random_.Percent(30) ? 4096 : 512);
-  regions_.resize(random_.Between(1, 3));
-  for (size_t i = 0; i < regions_.size(); ++i) {
-    constexpr uint64_t kSegmentBytes[] = {4 << 10, 8 << 10, 16 << 10, 64 << 10};
-    constexpr uint32_t kSyncEvery[] = {1, 3, 10};
-    regions_[i].id = i + 1;
-    regions_[i].tables = random_.Between(1, 4);
-    regions_[i].options.segment_size_bytes = kSegmentBytes[random_.Below(4)];
-    regions_[i].options.buffered_sync_every_writes = kSyncEvery[random_.Below(3)];
-  }
+  ChooseRegions();
 }
 
 Simulation::~Simulation() { StopProcess(); }
@@ -43,13 +30,13 @@ Simulation::~Simulation() { StopProcess(); }
 void Simulation::Note(const std::string& line) { observe_(line); }
 
 absl::Status Simulation::Run() {
-  absl::Status status = disk_.CreateDirectory(kDirectory);
+  absl::Status status = disk_.CreateDirectory("/data");
   if (status.ok()) status = disk_.SyncDirectory("/");
   if (status.ok()) status = OpenEverything();
   const uint64_t steps = random_.Between(10, 120);
   for (uint64_t i = 0; status.ok() && i < steps; ++i) {
     clock_.Advance(absl::Microseconds(random_.Between(1, 50000)));
-    if (random_.Percent(30)) background_.RunAll();
+    if (random_.Percent(background_percent_)) background_.RunOne();
     status = disk_.crashed() ? RecoverFromCrash() : Step();
     // RocksDB's threads reach a crash too, in the middle of what this one does.
     const bool excused = kind_ == SimulatedEngine::kRocksdb && disk_.crashed();
@@ -62,27 +49,38 @@ absl::Status Simulation::Run() {
 
 absl::Status Simulation::Step() {
   Region& region = regions_[random_.Below(regions_.size())];
-  if (!region.log().Health().ok() && random_.Percent(50)) return Reopen(region);
   const uint64_t choice = random_.Below(100);
-  if (choice < 52) return random_.Percent(5) ? OpenProducer(region) : Append(region);
-  if (choice < 62) return Mark(region);
-  if (choice < 66) return random_.Percent(40) ? NoteDurable(region) : Sync(region);
-  if (choice < 74) return Read(region);
-  if (choice < 76 && kind_ == SimulatedEngine::kSegment) return ReadWithErrors(region);
-  if (choice < 78) return Verify(region);
-  if (choice < 82) return Reopen(region);
-  if (choice < 88) {
+  if (choice >= 82) return StepOfMachine(choice);
+  if (region.writer == nullptr) return CreateOrOpen(region);
+  if (!region.log().Health().ok() && random_.Percent(50)) return Reopen(region);
+  if (region.wide() && choice < 16) return AppendToManyTables(region);
+  if (region.wide() && choice < 32) return MarkManyTables(region);
+  if (choice < 50) return random_.Percent(5) ? OpenProducer(region) : Append(region);
+  if (choice < 60) return Mark(region);
+  if (choice < 64) return random_.Percent(40) ? NoteDurable(region) : Sync(region);
+  if (choice < 72) return Read(region);
+  if (choice < 74 && kind_ == SimulatedEngine::kSegment) return ReadWithErrors(region);
+  if (choice < 76) return Verify(region);
+  if (choice < 79) return Drop(region);
+  return Reopen(region);
+}
+
+absl::Status Simulation::StepOfMachine(uint64_t choice) {
+  if (choice < 84) return RestartProcess();
+  if (choice < 89) {
     ArmCrash(14);
-  } else if (choice < 91) {
+  } else if (choice < 92) {
     Note("power cut");
     disk_.PowerCut(RandomLoss());
-  } else if (choice < 93 || kind_ == SimulatedEngine::kRocksdb) {
+  } else if (choice < 94) {
     Note("kill");
     disk_.Kill();
-  } else if (choice < 97) {
-    InjectFault();
-  } else {
-    FillOrEmptyDisk();
+  } else if (kind_ == SimulatedEngine::kSegment) {
+    if (choice < 98) {
+      InjectFault();
+    } else {
+      FillOrEmptyDisk();
+    }
   }
   return absl::OkStatus();
 }
@@ -112,8 +110,8 @@ Trouble Simulation::TroubleOf(const Region& region) const {
 void Simulation::StopProcess() {
   turns_.RunAll();
   for (Region& region : regions_) region.writer.reset();
-  background_.RunAll();  // it fails, the machine is down
-  engine_.reset();
+  background_.RunAll();  // it fails if the machine is down
+  for (const auto& space : namespaces_) space->engine.reset();
 }
 
 absl::Status Simulation::RecoverFromCrash() {
@@ -138,80 +136,19 @@ absl::Status Simulation::RecoverFromCrash() {
   }
 }
 
-absl::Status Simulation::OpenEverything() {
-  absl::Status status = OpenEngine();
+absl::Status Simulation::RestartProcess() {
+  Note("stop and start");
   for (Region& region : regions_) {
-    if (status.ok()) status = OpenRegion(region);
-  }
-  return status;
-}
-
-absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::TryOpenEngine() {
-  if (kind_ == SimulatedEngine::kRocksdb) {
-    return OpenRocksdbOnFiles(&disk_, absl::StrCat(kDirectory, "/default"));
-  }
-  SegmentEngineOptions options;
-  options.file_system = &disk_;
-  options.clock = &clock_;
-  options.background = random_.Percent(50) ? &background_ : nullptr;
-  options.data_directory = kDirectory;
-  options.namespace_name = "default";
-  options.spare_segment_bytes = regions_[0].options.segment_size_bytes;
-  options.random = [this] { return random_.Next(); };
-  return SegmentEngine::Open(options);
-}
-
-absl::Status Simulation::OpenEngine() {
-  for (int attempt = 0;; ++attempt) {
-    const uint64_t faults_before = disk_.faults_hit();
-    auto engine = TryOpenEngine();
-    if (engine.ok()) {
-      engine_ = std::move(*engine);
-      return absl::OkStatus();
-    }
-    const bool excused =
-        disk_.faults_hit() > faults_before || HasReason(engine.status(), ErrorReason::kDiskFull);
-    if (disk_.crashed() || !excused || attempt > 0) return engine.status();
-    Note(absl::StrCat("the engine does not open: ", ShowStatus(engine.status())));
-    LiftLimits();
-  }
-}
-
-absl::Status Simulation::OpenRegion(Region& region) {
-  for (int attempt = 0;; ++attempt) {
-    const uint64_t faults_before = disk_.faults_hit();
-    auto log = engine_->OpenRegion(region.id, region.options, /*create=*/true);
+    if (region.writer == nullptr) continue;
+    if (absl::Status status = CloseForReopening(region); !status.ok()) return status;
     if (disk_.crashed()) return absl::OkStatus();
-    if (log.ok()) {
-      region.writer = random_.Percent(50)
-                          ? WriteToLog(std::move(*log))
-                          : WriteThroughActor(region.id, std::move(*log), &turns_, &random_);
-      Trouble trouble = TroubleOf(region);
-      trouble.lost_bytes |= disk_.faults_hit() > region.faults_before;
-      region.faults_before = disk_.faults_hit();
-      region.disk_was_full = disk_limited_;
-      region.lost_bytes = false;
-      absl::Status status = region.model.ResolveReopened(region.log(), trouble);
-      if (disk_.crashed()) return absl::OkStatus();  // RocksDB's threads are at work too
-      const OpeningReport report = region.log().Describe().opening;
-      Note(absl::StrCat("region ", region.id, " opened, torn tail of ", report.torn_tail_bytes,
-                        " bytes"));
-      if (status.ok() && report.outcome == OpeningReport::Outcome::kQuarantined) {
-        return absl::InternalError("quarantined though no byte was damaged");
-      }
-      return status.ok() ? status
-                         : WithContext(status, absl::StrCat("region ", region.id, " reopened"));
-    }
-    // After a failed sync the cache may lose bytes while the region is being opened.
-    const bool excused =
-        disk_.faults_hit() > faults_before || HasReason(log.status(), ErrorReason::kDiskFull) ||
-        (TroubleOf(region).failed && HasReason(log.status(), ErrorReason::kIoError));
-    if (!excused || attempt > 2) {
-      return WithContext(log.status(), absl::StrCat("region ", region.id, " does not open"));
-    }
-    Note(absl::StrCat("region ", region.id, " does not open: ", ShowStatus(log.status())));
-    LiftLimits();
   }
+  if (random_.Percent(50)) background_.RunAll();
+  if (disk_.crashed()) return absl::OkStatus();
+  StopProcess();
+  if (disk_.crashed()) return absl::OkStatus();
+  absl::Status status = OpenEverything();
+  return disk_.crashed() ? absl::OkStatus() : status;
 }
 
 }  // namespace walden::testing

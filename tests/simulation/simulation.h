@@ -1,7 +1,10 @@
 // One random history of one engine on a machine that fails, all of it decided by one seed, in one
-// thread, half of them through the daemon's actors: appends, marks, reads, reopenings, crashes at
-// any file operation, failing calls, full disks, flipped bits. Whatever the log answers and holds
-// is compared with RegionModel.
+// thread, half of the regions written through the daemon's actors: several namespaces with several
+// regions each, appends, marks, reads, reopenings, regions dropped and made again, crashes at any
+// file operation, failing calls, full disks, and in the end damage. Whatever the logs answer and
+// hold is compared with RegionModel.
+//
+// A wide history has regions of hundreds of tables.
 //
 // In most histories no payload byte is zero: a sector of zeros inside a record looks as if it had
 // never been written, and then a correct engine may take a flipped bit in what was written last for
@@ -12,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,8 +42,7 @@ class SimulatedClock final : public Clock {
 enum class SimulatedEngine {
   kSegment,
   // RocksDB has threads of its own, so that a seed does not replay every time; and a failed write
-  // concerns all regions. So only appends, marks, reads, reopenings and crashes are simulated, and
-  // flipped bits are left to tests/conformance.
+  // concerns all regions. So no calls fail and no disk fills up, and damage is left to tests/sweep.
   kRocksdb,
 };
 
@@ -54,11 +57,28 @@ class Simulation {
   absl::Status Run();
 
  private:
+  struct Namespace {
+    std::string name;
+    NamespaceId id = 1;
+    std::unique_ptr<LogEngine> engine;
+    // RocksDB: by table id, the highest number that any region was given. Dropping a region does
+    // not take it back.
+    std::map<TableId, SequenceNumber> given;
+  };
+
+  enum class Existence {
+    kNo,
+    kMaybe,  // making or dropping it was not answered with OK
+    kYes,
+  };
+
   struct Region {
     RegionId id = 0;
+    Namespace* home = nullptr;
     RegionOptions options;
     TableId tables = 1;
-    std::unique_ptr<RegionWriter> writer;
+    Existence exists = Existence::kNo;
+    std::unique_ptr<RegionWriter> writer;  // null: it is not open
     const RegionLog& log() const { return writer->log(); }
     RegionModel model;
     uint64_t faults_before = 0;  // hit before it was opened
@@ -66,43 +86,83 @@ class Simulation {
     bool disk_was_full = false;  // since it was opened
     std::vector<Batch> tagged;   // sent with a producer, for retries
     std::map<uint64_t, uint64_t> producers;  // ids that were issued, and the number to be sent next
+    uint64_t lone_tables = 0;                // tables that got one batch each
+
+    std::string name() const { return home->name + "/" + std::to_string(id); }
+    bool wide() const { return tables > 100; }
   };
 
   // --- The machine (simulation.cc) ---
   void Note(const std::string& line);
   absl::Status Step();
-  absl::Status OpenEverything();
-  absl::Status OpenEngine();
-  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();
-  absl::Status OpenRegion(Region& region);
+  absl::Status StepOfMachine(uint64_t choice);
   absl::Status RecoverFromCrash();
+  absl::Status RestartProcess();
   void StopProcess();
   Trouble TroubleOf(const Region& region) const;
   PowerLoss RandomLoss();
   void ArmCrash(uint64_t within);
 
+  // --- Namespaces and their regions (simulation_regions.cc) ---
+  void ChooseRegions();
+  absl::Status OpenEverything();
+  absl::Status OpenNamespace(Namespace& space);
+  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenNamespace(const Namespace& space);
+  // Opens it if it exists.
+  absl::Status OpenExisting(Region& region);
+  absl::Status CreateOrOpen(Region& region);
+  absl::Status Drop(Region& region);
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenLog(Region& region, bool create);
+  absl::Status Use(Region& region, std::unique_ptr<RegionLog> log);
+  void Forget(Region& region);
+  absl::Status CheckGiven(Region& region, const std::vector<AppendResult>& results,
+                          const std::vector<Batch>& group);
+  void RaiseGiven(Region& region);
+
   // --- What is done (simulation_steps.cc) ---
   absl::Status Append(Region& region);
   absl::Status OpenProducer(Region& region);
+  absl::Status Commit(Region& region, const std::vector<Batch>& group);
   absl::Status Mark(Region& region);
   absl::Status NoteDurable(Region& region);
+  absl::Status MarkThrough(Region& region, TableId table, SequenceNumber through,
+                           std::optional<uint64_t> version);
   absl::Status Sync(Region& region);
   absl::Status Read(Region& region);
   absl::Status ReadWithErrors(Region& region);
   absl::Status Verify(Region& region);
   absl::Status Reopen(Region& region);
+  absl::Status CloseForReopening(Region& region);
   void InjectFault();
   void FillOrEmptyDisk();
   void LiftLimits();  // of the disk's room, and faults to come
+
+  // --- What is written (simulation_payloads.cc) ---
   Batch RandomBatch(Region& region);
   void TagRandomly(Region& region, Batch& batch);
   std::string RandomPayload(const Region& region);
+  absl::Status AppendToManyTables(Region& region);
+  absl::Status MarkManyTables(Region& region);
 
   // --- Damage (simulation_damage.cc) ---
   absl::Status DamageCopies();
+  absl::Status AppendLargeRecords(Region& region);
   absl::Status DamageOneCopy(Region& region, bool closed);
-  absl::Status CompareDamaged(const Region& region, RegionLog& log, const std::string& path,
-                              uint64_t offset, RecoveryPolicy policy, bool closed);
+  // What was damaged, or nothing if the bytes did not change.
+  struct Harm {
+    std::string path;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  std::optional<Harm> FlipABit(const Region& region, FaultFileSystem& disk);
+  std::optional<Harm> MakeAHole(const Region& region, FaultFileSystem& disk);
+  absl::Status OpenDamaged(const Region& region, FaultFileSystem& disk, const Harm& harm,
+                           RecoveryPolicy policy, bool closed);
+  absl::Status CompareDamaged(const Region& region, RegionLog& log, const Harm& harm,
+                              RecoveryPolicy policy, bool closed);
+  // Goes on using a region with a quarantined range.
+  absl::Status LiveWithDamage(const Region& region, LogEngine& engine,
+                              std::unique_ptr<RegionLog> log, const RegionOptions& options);
 
   const SimulatedEngine kind_;
   Random random_;
@@ -110,10 +170,17 @@ class Simulation {
   FaultFileSystem disk_;
   SimulatedClock clock_;
   RandomExecutor background_;  // of the engine
-  RandomExecutor turns_;       // of actors
+  uint64_t background_percent_ = 30;
+  RandomExecutor turns_;  // of actors
   bool zeros_in_payloads_ = false;
+  bool large_records_ = false;
+  bool noted_ = false;  // the damaged region was idle before it was killed
   bool disk_limited_ = false;
-  std::unique_ptr<LogEngine> engine_;
+  std::string newest_before_last_append_;  // segment file that held the end then
+  uint64_t end_before_last_append_ = 0;
+  std::string large_record_file_;  // segment file in which one of the large records begins, there:
+  uint64_t large_record_begin_ = 0;
+  std::vector<std::unique_ptr<Namespace>> namespaces_;
   std::vector<Region> regions_;
 };
 

@@ -1,10 +1,12 @@
-// The end of a simulation: bits flip, on copies of the disk, and none of it may go unnoticed.
+// The end of a simulation: bits flip and holes appear, on copies of the disk, and none of it may go
+// unnoticed, neither at once nor when a quarantined region goes on being used.
 #include <algorithm>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
 #include "engine/segment/segment_engine.h"
+#include "tests/simulation/damaged_region.h"
 #include "tests/simulation/simulation.h"
 
 namespace walden::testing {
@@ -16,123 +18,254 @@ bool EndsWith(const std::string& path, const std::string& tail) {
 
 bool IsSegment(const std::string& path) { return absl::StrContains(path, "/seg_"); }
 
+// Bytes through the last that is not zero.
+uint64_t Used(const FaultFileSystem& disk, const std::string& path) {
+  return disk.ReadWhole(path).find_last_not_of('\0') + 1;
+}
+
+std::string DirectoryOf(const std::string& region) { return absl::StrCat("/data/", region); }
+
+// Files of the region that hold anything, but for evidence.
+std::vector<std::string> FilesOf(const std::string& region, const FaultFileSystem& disk) {
+  std::vector<std::string> files = disk.FilesBelow(DirectoryOf(region));
+  files.erase(std::remove_if(files.begin(), files.end(),
+                             [&](const std::string& path) {
+                               return absl::StrContains(path, "/evidence/") ||
+                                      Used(disk, path) == 0;
+                             }),
+              files.end());
+  return files;
+}
+
+std::string NewestSegment(const std::string& region, const FaultFileSystem& disk) {
+  std::string newest;
+  for (const std::string& path : FilesOf(region, disk)) {
+    if (!IsSegment(path)) continue;
+    if (path.size() > newest.size() || (path.size() == newest.size() && path > newest)) {
+      newest = path;
+    }
+  }
+  return newest;
+}
+
+absl::StatusOr<std::unique_ptr<LogEngine>> OpenOnCopy(FaultFileSystem& copy, Clock& clock,
+                                                      const std::string& name) {
+  SegmentEngineOptions options;
+  options.file_system = &copy;
+  options.clock = &clock;
+  options.data_directory = "/data";
+  options.namespace_name = name;
+  return SegmentEngine::Open(options);
+}
+
 }  // namespace
 
 absl::Status Simulation::DamageCopies() {
   LiftLimits();
   Region& region = regions_[0];
-  for (int i = 0; i < 3 && !disk_.crashed(); ++i) {
-    if (absl::Status status = Append(region); !status.ok()) return status;
+  if (region.writer == nullptr) {
+    if (absl::Status status = CreateOrOpen(region); !status.ok() || disk_.crashed()) return status;
+    LiftLimits();
   }
+  if (!region.log().Health().ok()) return absl::OkStatus();
+  absl::Status status = large_records_ ? AppendLargeRecords(region) : absl::OkStatus();
+  for (int i = 0; i < 3 && status.ok() && !disk_.crashed(); ++i) status = Append(region);
+  // Two more, so that the last of them proves that all before it was durable.
+  for (int i = 0; i < 2 && status.ok() && !disk_.crashed(); ++i) {
+    newest_before_last_append_ = NewestSegment(region.name(), disk_);
+    end_before_last_append_ = Used(disk_, newest_before_last_append_);
+    Batch batch;
+    batch.table = random_.Between(1, region.tables);
+    batch.payloads = {random_.NonZeroBytes(random_.Between(1, 700))};
+    status = Commit(region, {batch});
+  }
+  if (!status.ok() || disk_.crashed()) return status;
   const bool closed = random_.Percent(50);
   if (closed) {
     Note("close, then damage");
-    if (absl::Status status = region.writer->Close(); !status.ok()) return status;
+    if (status = region.writer->Close(); !status.ok()) return status;
     region.model.EverythingIsDurable();
   } else {
+    noted_ = random_.Percent(50);
+    if (noted_) {
+      status = NoteDurable(region);
+      if (!status.ok() || disk_.crashed()) return status;
+      noted_ = !region.log().HasUnnoted() && region.log().Health().ok();
+    }
     Note("kill, then damage");
     disk_.Kill();
     disk_.Restart();
   }
   region.writer.reset();
-  for (int i = 0; i < 4; ++i) {
-    if (absl::Status status = DamageOneCopy(region, closed); !status.ok()) return status;
+  for (int i = 0; i < (large_records_ ? 1 : 4); ++i) {
+    if (status = DamageOneCopy(region, closed); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status Simulation::DamageOneCopy(Region& region, bool closed) {
-  const auto copy = disk_.CopyOfDisk(random_.Next());
-  std::vector<std::string> files = copy->FilesBelow(absl::StrCat("/data/default/", region.id));
+absl::Status Simulation::AppendLargeRecords(Region& region) {
+  Note("append 12 MiB");
+  const int boundary = static_cast<int>(random_.Between(1, 8));
+  for (int i = 0; i < 48; ++i) {
+    if (i == boundary) {
+      large_record_file_ = NewestSegment(region.name(), disk_);
+      large_record_begin_ = Used(disk_, large_record_file_);
+    }
+    Batch batch;
+    batch.table = random_.Between(1, region.tables);
+    batch.payloads = {random_.NonZeroBytes(256 << 10)};
+    absl::Status status = Commit(region, {batch});
+    if (!status.ok() || disk_.crashed()) return status;
+  }
+  return absl::OkStatus();
+}
+
+std::optional<Simulation::Harm> Simulation::FlipABit(const Region& region, FaultFileSystem& disk) {
+  const std::vector<std::string> files = FilesOf(region.name(), disk);
+  const std::string& path = files[random_.Below(files.size())];
+  const uint64_t used = Used(disk, path);
+  const uint64_t size = disk.ReadWhole(path).size();
+  const uint64_t offset =
+      random_.Percent(10) ? std::min(used + random_.Below(40), size - 1) : random_.Below(used);
+  const int bit = static_cast<int>(random_.Below(8));
+  Note(absl::StrCat("flip bit ", bit, " of byte ", offset, " (", used, " used) of ", path));
+  disk.FlipBit(path, offset, bit);
+  return Harm{path, offset, offset + 1};
+}
+
+// Whole sectors of a segment become zeros. The last append stays, and so does what says that the
+// rest was durable.
+std::optional<Simulation::Harm> Simulation::MakeAHole(const Region& region, FaultFileSystem& disk) {
+  std::vector<std::string> files = FilesOf(region.name(), disk);
   files.erase(std::remove_if(files.begin(), files.end(),
-                             [&](const std::string& path) {
-                               return absl::StrContains(path, "/evidence/") ||
-                                      copy->ReadWhole(path).find_first_not_of('\0') ==
-                                          std::string::npos;
-                             }),
+                             [](const std::string& path) { return !IsSegment(path); }),
               files.end());
   const std::string& path = files[random_.Below(files.size())];
-  const std::string bytes = copy->ReadWhole(path);
-  const size_t used = bytes.find_last_not_of('\0') + 1;
-  const uint64_t offset = random_.Percent(10) ? std::min(used + random_.Below(40), bytes.size() - 1)
-                                              : random_.Below(used);
-  const int bit = static_cast<int>(random_.Below(8));
-  const RecoveryPolicy policy =
-      random_.Percent(50) ? RecoveryPolicy::kRefuse : RecoveryPolicy::kQuarantine;
-  Note(absl::StrCat("flip bit ", bit, " of byte ", offset, " (", used, " used) of ", path,
-                    policy == RecoveryPolicy::kRefuse ? ", refuse" : ", quarantine"));
-  copy->FlipBit(path, offset, bit);
+  const bool newest = path == newest_before_last_append_;
+  if (path == NewestSegment(region.name(), disk) && !newest) return std::nullopt;
+  const uint64_t end = newest ? end_before_last_append_ : Used(disk, path);
+  if (end < kSectorBytes) return std::nullopt;
+  const uint64_t sectors = end / kSectorBytes;
+  const uint64_t first = random_.Below(sectors);
+  uint64_t count = random_.Percent(50) ? random_.Between(1, 3) : random_.Between(1, sectors);
+  count = std::min(count, sectors - first);
+  Harm hole{path, first * kSectorBytes, (first + count) * kSectorBytes};
+  if (path == large_record_file_) {
+    // From the end of a record on, as if nothing had ever been written there.
+    hole.begin = large_record_begin_;
+    hole.end = std::min(end, hole.begin + random_.Between(1, 11) * (1 << 20));
+  }
+  if (hole.begin >= hole.end) return std::nullopt;
+  const std::string before = disk.ReadWhole(path);
+  disk.ZeroRange(path, hole.begin, hole.end - hole.begin);
+  Note(absl::StrCat("zeros in [", hole.begin, ", ", hole.end, ") of ", path, ", ", end,
+                    " before the last append"));
+  return disk.ReadWhole(path) == before ? std::nullopt : std::optional<Harm>(hole);
+}
 
-  SegmentEngineOptions options;
-  options.file_system = copy.get();
-  options.clock = &clock_;
-  options.data_directory = "/data";
-  options.namespace_name = "default";
-  auto engine = SegmentEngine::Open(options);
+absl::Status Simulation::DamageOneCopy(Region& region, bool closed) {
+  const auto copy = disk_.CopyOfDisk(random_.Next());
+  const RecoveryPolicy policy =
+      random_.Percent(35) ? RecoveryPolicy::kRefuse : RecoveryPolicy::kQuarantine;
+  const bool hole = large_records_ || random_.Percent(40);
+  const std::optional<Harm> harm = hole ? MakeAHole(region, *copy) : FlipABit(region, *copy);
+  if (!harm) return absl::OkStatus();
+  Note(policy == RecoveryPolicy::kRefuse ? "  policy refuse" : "  policy quarantine");
+  return OpenDamaged(region, *copy, *harm, policy, closed);
+}
+
+absl::Status Simulation::OpenDamaged(const Region& region, FaultFileSystem& disk, const Harm& harm,
+                                     RecoveryPolicy policy, bool closed) {
+  auto engine = OpenOnCopy(disk, clock_, region.home->name);
   if (!engine.ok()) return WithContext(engine.status(), "the engine does not open");
-  RegionOptions region_options = region.options;
-  region_options.recovery_policy = policy;
-  auto log = (*engine)->OpenRegion(region.id, region_options, /*create=*/false);
+  RegionOptions options = region.options;
+  options.recovery_policy = policy;
+  auto log = (*engine)->OpenRegion(region.id, options, /*create=*/false);
   if (!log.ok()) {
     Note(absl::StrCat("  -> ", ShowStatus(log.status())));
     if (log.status().code() != absl::StatusCode::kDataLoss) {
       return WithContext(log.status(), "not reported as DATA_LOSS");
     }
     const auto info = GetErrorInfo(log.status());
-    if (!info || !EndsWith(path, info->metadata.at("file").substr(
-                                     info->metadata.at("file").rfind('/') + 1))) {
+    if (!info || !EndsWith(harm.path, info->metadata.at("file").substr(
+                                          info->metadata.at("file").rfind('/') + 1))) {
       return WithContext(log.status(), "the error names another file");
     }
-    if (policy == RecoveryPolicy::kQuarantine && IsSegment(path)) {
+    if (policy == RecoveryPolicy::kQuarantine && IsSegment(harm.path)) {
       return WithContext(log.status(), "refused, though the policy is quarantine");
     }
     return absl::OkStatus();
   }
-  return CompareDamaged(region, **log, path, offset, policy, closed);
+  absl::Status status = CompareDamaged(region, **log, harm, policy, closed);
+  const bool quarantined =
+      (*log)->Describe().opening.outcome == OpeningReport::Outcome::kQuarantined;
+  if (!status.ok() || !quarantined) return status;
+  return LiveWithDamage(region, **engine, *std::move(log), options);
 }
 
-absl::Status Simulation::CompareDamaged(const Region& region, RegionLog& log,
-                                        const std::string& path, uint64_t offset,
+absl::Status Simulation::CompareDamaged(const Region& region, RegionLog& log, const Harm& harm,
                                         RecoveryPolicy policy, bool closed) {
   const OpeningReport report = log.Describe().opening;
-  if (report.outcome == OpeningReport::Outcome::kClean) return region.model.CompareOpen(log);
+  if (report.outcome == OpeningReport::Outcome::kClean) {
+    if (closed) return WithContext(region.model.CompareOpen(log), "opened as clean");
+    // Numbers that were reserved before the kill are passed over.
+    RegionModel model = region.model;
+    return WithContext(model.ResolveReopened(log, Trouble{}), "opened as clean");
+  }
   if (report.outcome == OpeningReport::Outcome::kTornTail) {
     Note(absl::StrCat("  -> torn tail of ", report.torn_tail_bytes, " bytes"));
     if (closed) return absl::InternalError("a torn tail in a log that was closed");
+    if (noted_ && IsSegment(harm.path)) {
+      return absl::InternalError("a torn tail in a log that was idle before");
+    }
     if (report.evidence_file.empty()) return absl::InternalError("no evidence was kept");
     return region.model.CompareCutTail(log);
   }
   if (policy == RecoveryPolicy::kRefuse) return absl::InternalError("quarantined, not refused");
-  bool covered = !IsSegment(path);
+  bool covered = !IsSegment(harm.path);
   for (const DamagedRange& range : report.damaged) {
     Note(absl::StrCat("  -> quarantined ", range.file, " [", range.offset, ", +", range.length,
                       ") ", range.first, "..", range.last, ": ", range.reason));
-    covered |= range.offset <= offset && offset < range.offset + range.length &&
-               path.substr(path.rfind('/')) == range.file.substr(range.file.rfind('/'));
+    covered |= range.offset < harm.end && harm.begin < range.offset + range.length &&
+               harm.path.substr(harm.path.rfind('/')) == range.file.substr(range.file.rfind('/'));
   }
-  if (!covered) return absl::InternalError("no reported range covers the flipped bit");
-  for (const TableId table : region.model.Tables()) {
-    for (const StoredRecord& record : region.model.Live(table)) {
-      const auto read = ReadAll(log, ReadRange{table, record.sequence, record.sequence});
-      if (read.ok() && *read == std::vector<StoredRecord>{record}) continue;
-      const std::string name = absl::StrCat("table ", table, " sequence ", record.sequence);
-      if (read.ok()) return absl::InternalError("silently lost or changed: " + name);
-      if (read.status().code() != absl::StatusCode::kDataLoss) return read.status();
-      bool reported = false;
-      for (const DamagedRange& range : report.damaged) {
-        reported |= range.first <= record.sequence && record.sequence <= range.last;
-      }
-      if (!reported) return absl::InternalError("DATA_LOSS outside of every range: " + name);
-    }
-  }
-  Batch batch;
-  batch.payloads = {"after the damage"};
-  const AppendResult result = CommitOne(log, batch);
-  if (!result.status.ok()) return WithContext(result.status, "append beside a quarantined range");
-  if (result.first <= region.model.HighestAnswered(1)) {
-    return absl::InternalError("a number came back after damage");
-  }
+  if (!covered) return absl::InternalError("no reported range covers the damage");
   return absl::OkStatus();
+}
+
+absl::Status Simulation::LiveWithDamage(const Region& region, LogEngine& engine,
+                                        std::unique_ptr<RegionLog> log,
+                                        const RegionOptions& options) {
+  DamagedRegion damaged(region.model);
+  absl::Status status = damaged.Compare(*log);
+  const std::vector<TableId> tables = damaged.Tables();
+  const uint64_t steps = tables.empty() ? 0 : random_.Between(1, 12);
+  for (uint64_t i = 0; status.ok() && i < steps; ++i) {
+    const TableId table = tables[random_.Below(tables.size())];
+    const uint64_t choice = random_.Below(10);
+    if (choice < 3) {
+      Note(absl::StrCat("  append to table ", table));
+      status = damaged.Append(*log, table, random_.NonZeroBytes(random_.Between(1, 1500)));
+    } else if (choice < 5) {
+      Note("  mark every table whose records are all there");
+      status = damaged.MarkSoundTables(*log);
+    } else if (choice < 7) {
+      const SequenceNumber through =
+          random_.Percent(60) ? damaged.Highest(table) : random_.Between(1, damaged.Highest(table));
+      Note(absl::StrCat("  mark table ", table, " through ", through));
+      status = damaged.Mark(*log, table, through);
+    } else {
+      Note(choice < 9 ? "  close and open" : "  open as after a kill");
+      if (choice < 9) status = log->Close();
+      log.reset();
+      if (!status.ok()) return status;
+      auto opened = engine.OpenRegion(region.id, options, /*create=*/false);
+      if (!opened.ok()) return WithContext(opened.status(), "a quarantined region reopened");
+      log = *std::move(opened);
+    }
+    if (status.ok()) status = damaged.Compare(*log);
+  }
+  return status;
 }
 
 }  // namespace walden::testing

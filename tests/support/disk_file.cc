@@ -172,6 +172,18 @@ void DiskFile::Damage(uint64_t offset, char new_value) {
   }
 }
 
+void DiskFile::Zero(uint64_t offset, uint64_t length) {
+  WriteRaw(offset, std::string(length, '\0'));
+  for (OldSectors* olds : {&unsynced_, &lost_}) {
+    for (auto& [sector, old] : *olds) {
+      const uint64_t sector_begin = sector * kSectorBytes;
+      const uint64_t begin = std::max(offset, sector_begin);
+      const uint64_t end = std::min(offset + length, sector_begin + kSectorBytes);
+      if (begin < end) std::memset(old.bytes.data() + (begin - sector_begin), 0, end - begin);
+    }
+  }
+}
+
 void DiskFile::Shrink(uint64_t size) {
   if (size < size_) {
     // What lies past the end reads as zeros if the file grows again.

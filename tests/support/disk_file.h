@@ -61,6 +61,9 @@ class DiskFile {
   // Changes a byte on the medium and in the cache, without any trace.
   void Damage(uint64_t offset, char new_value);
 
+  // The same, of [offset, offset + length): zeros.
+  void Zero(uint64_t offset, uint64_t length);
+
   // Changes a byte on the medium only: programs see the cache's until it is dropped.
   void DamageUnderCache(uint64_t offset, char new_value) { under_cache_[offset] = new_value; }
 

@@ -123,6 +123,7 @@ class FaultFileSystem final : public FileSystem {
 
   void FlipBit(const std::string& path, uint64_t offset, int bit);
   void SetByte(const std::string& path, uint64_t offset, char value);
+  void ZeroRange(const std::string& path, uint64_t offset, uint64_t length);
   void ShrinkSize(const std::string& path, uint64_t bytes);  // by so many
   // On the medium: programs see what the cache holds until power is cut, but for those that open
   // the file to read from the medium.

@@ -306,6 +306,11 @@ void FaultFileSystem::FlipBitUnderCache(const std::string& path, uint64_t offset
   file.DamageUnderCache(offset, static_cast<char>(byte ^ (1 << bit)));
 }
 
+void FaultFileSystem::ZeroRange(const std::string& path, uint64_t offset, uint64_t length) {
+  absl::MutexLock lock(&mu_);
+  MustFind(path).file.Zero(offset, length);
+}
+
 void FaultFileSystem::ShrinkSize(const std::string& path, uint64_t bytes) {
   absl::MutexLock lock(&mu_);
   DiskFile& file = MustFind(path).file;

@@ -14,18 +14,21 @@ namespace {
 class RocksdbOnFiles final : public LogEngine {
  public:
   static absl::StatusOr<std::unique_ptr<LogEngine>> Open(FileSystem* files,
-                                                         const std::string& directory) {
+                                                         const std::string& directory,
+                                                         const RocksdbOnFilesOptions& wanted) {
     const size_t slash = directory.rfind('/');
     RocksdbEngineOptions options;
     options.file_system = files;
     options.clock = Clock::Real();
+    options.background = wanted.background;
+    options.namespace_id = wanted.namespace_id;
     options.data_directory = directory.substr(0, slash);
     options.namespace_name = directory.substr(slash + 1);
     // Small, so that a test's records go through table files and compactions too.
     options.tuning = {.write_buffer_bytes = 48 << 10,
                       .max_total_wal_bytes = 256 << 10,
                       .block_cache_bytes = 64 << 10,
-                      .reclaim_bytes = 64 << 10,
+                      .reclaim_bytes = wanted.reclaim_bytes,
                       .reserve_bytes = 512 << 10};
     auto on_files = std::make_unique<RocksdbOnFiles>();
     if (files != PosixFileSystem()) {
@@ -66,9 +69,10 @@ class RocksdbOnFiles final : public LogEngine {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogEngine>> OpenRocksdbOnFiles(FileSystem* files,
-                                                              const std::string& directory) {
-  return RocksdbOnFiles::Open(files, directory);
+absl::StatusOr<std::unique_ptr<LogEngine>> OpenRocksdbWith(FileSystem* files,
+                                                           const std::string& directory,
+                                                           const RocksdbOnFilesOptions& options) {
+  return RocksdbOnFiles::Open(files, directory, options);
 }
 
 }  // namespace walden::testing
