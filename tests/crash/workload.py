@@ -1,7 +1,8 @@
 """Clients that write to every table of a few regions until the daemon is gone.
 
 One thread per table appends (unary or streamed, synced or buffered, with producer tags or without),
-one thread per region marks deleted, and one follows a table. Every answer goes through the model.
+one thread per region marks deleted, and one follows a table. Every answer goes through the model. Two
+more regions of many tables are written, marked, dropped and made again (integration/neighbours.py).
 """
 
 import collections
@@ -9,6 +10,7 @@ import random
 import threading
 
 from log_model import RegionModel, Violation
+from neighbours import REGIONS, Neighbour
 from walden_client import BUFFERED, SYNC, WaldenError, append_request
 from walden_testcase import Code
 
@@ -42,6 +44,11 @@ def make_payloads(rng, where, number):
     return payloads
 
 
+def expect(condition, message):
+    if not condition:
+        raise Violation(message)
+
+
 class Workload:
     """The tables, and one run() per life of the daemon."""
 
@@ -52,6 +59,7 @@ class Workload:
         for region in self.regions:
             for table_id, kind in enumerate(KINDS):
                 self.kind_of[region.add_table(table_id, kind.tagged)] = kind
+        self.neighbours = [Neighbour(region_id) for region_id in REGIONS[:2]]
         self.batches = 0
         self.records = 0
         self.marks = 0
@@ -71,6 +79,8 @@ class Workload:
                 position = client.position(region.region_id, table_id)
                 if position.next_sequence <= table.highest:
                     raise Violation(f"G5: {table}: next sequence went back to {position}")
+        for neighbour in self.neighbours:
+            neighbour.check(client, expect)
 
     def start(self, client):
         self._runs += 1
@@ -102,6 +112,8 @@ class Run:
             rng = random.Random(f"{seed}/{region.region_id}")
             self._spawn(self._follow, rng.choice(list(region.tables.values())))
             self._spawn(self._mark_deleted, region, rng)
+        for neighbour in workload.neighbours:
+            self._spawn(self._drop_and_recreate, neighbour, random.Random(f"{seed}/{neighbour.region_id}"))
 
     def _spawn(self, work, *arguments):
         def guarded():
@@ -193,6 +205,10 @@ class Run:
         for sequence, payload in stream:
             table.saw(sequence, payload)
         raise Violation(f"{table}: a follow stream ended by itself")
+
+    def _drop_and_recreate(self, neighbour, rng):
+        while True:
+            neighbour.step(self._client, rng, expect)
 
     def _mark_deleted(self, region, rng):
         tables = list(region.tables.values())

@@ -12,6 +12,9 @@ while appends are in flight) and starts it again. Then
   3. the segments that this emptied must be gone from the disk, all others still there; with
      --engine rocksdb the namespace's files must shrink, if they are large enough to be worth it.
 
+With --neighbours two more regions of many tables are written, marked, dropped and made again beside it,
+and checked (neighbours.py).
+
   main_job.py --folder DIR                 real input
   main_job.py --folder DIR --skip-header   the first line of each file is not a record (CSV)
   main_job.py --generate                   a smaller set made on the spot, as CI runs it
@@ -32,6 +35,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
+from neighbours import Neighbours
 from walden_client import SYNC, WaldenError, append_request
 from walden_daemon import Daemon, small_rocksdb, small_segments
 
@@ -305,7 +309,7 @@ def half(table):
 
 
 class Job:
-    def __init__(self, regions, folder, kills, engine):
+    def __init__(self, regions, folder, kills, engine, neighbours=False):
         self.regions = regions
         self.engine = engine
         self.tables = [table for region in regions for table in region.tables]
@@ -314,6 +318,7 @@ class Job:
         config = small_segments() if engine == "segment" else small_rocksdb()
         self.daemon = Daemon(config, folder=folder)
         self.killer = Killer(self.daemon, self.records, kills)
+        self.neighbours = Neighbours(self.daemon, self.killer, expect) if neighbours else None
 
     def run(self):
         self.daemon.start()
@@ -347,11 +352,16 @@ class Job:
         begin = time.monotonic()
         for thread in threads:
             thread.start()
+        if self.neighbours:
+            self.neighbours.start()
 
         def finished():
             return not any(thread.is_alive() for thread in threads)
 
         self.killer.serve(finished)
+        if self.neighbours:
+            self.neighbours.stop()
+            print(self.neighbours.figures())
         self.import_seconds = time.monotonic() - begin
         for importer in importers:
             if importer.error is not None:
@@ -447,6 +457,9 @@ def parse_arguments():
     parser.add_argument("--skip-header", action="store_true", help="the first line is no record")
     parser.add_argument("--kills", type=int, default=20, help="during the import")
     parser.add_argument("--engine", choices=["segment", "rocksdb"], default="segment")
+    parser.add_argument(
+        "--neighbours", action="store_true", help="other regions are marked and dropped beside it"
+    )
     parser.add_argument("--batch-records", type=int, default=50)
     parser.add_argument("--work-folder", help="where data and log go; removed when all is well")
     return parser.parse_args()
@@ -461,7 +474,7 @@ def main():
         generate(source)
     skip_header = arguments.skip_header or arguments.generate
     regions = load_folder(source, skip_header, arguments.batch_records)
-    job = Job(regions, work, arguments.kills, arguments.engine)
+    job = Job(regions, work, arguments.kills, arguments.engine, arguments.neighbours)
     try:
         job.run()
     except (Failure, WaldenError, AssertionError) as error:

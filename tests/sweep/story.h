@@ -1,0 +1,72 @@
+// A machine with two namespaces of one engine, of which every record is known.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+#include "engine/stored_engine.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/log_verbs.h"
+
+namespace rocksdb {
+class Env;
+}  // namespace rocksdb
+
+namespace walden::sweep {
+
+// How the daemon went down.
+enum class Ending : uint8_t {
+  kClosed,  // every region closed
+  kIdle,    // killed, after the log was idle for a while
+  kKilled,  // killed right after its last append
+};
+inline constexpr Ending kEndings[] = {Ending::kClosed, Ending::kIdle, Ending::kKilled};
+const char* EndingName(Ending ending);
+
+struct ExpectedTable {
+  std::vector<testing::StoredRecord> live;
+  SequenceNumber mark = 0;
+  SequenceNumber highest = 0;           // ever answered
+  SequenceNumber last_group_first = 0;  // first number of the region's last append; 0: not here
+  SequenceNumber highest_before = 0;    // before that append
+};
+
+struct ExpectedRegion {
+  std::string space;
+  RegionId id = 0;
+  std::map<TableId, ExpectedTable> tables;
+
+  std::string directory() const { return "/data/" + space + "/" + std::to_string(id); }
+};
+
+struct Story {
+  std::unique_ptr<testing::FaultFileSystem> disk;
+  std::unique_ptr<testing::FaultFileSystem> older;  // the same machine, some time before
+  std::vector<ExpectedRegion> regions;              // ordered by namespace
+};
+
+inline constexpr const char* kSpaces[] = {"alpha", "beta"};
+
+// An engine of one namespace, and what it stands on.
+class OpenedSpace {
+ public:
+  static absl::StatusOr<std::unique_ptr<OpenedSpace>> Open(testing::FaultFileSystem& disk,
+                                                           StoredEngine engine,
+                                                           const std::string& space);
+  LogEngine& engine() { return *engine_; }
+
+ private:
+  std::unique_ptr<LogEngine> engine_;
+};
+
+RegionOptions OptionsWith(RecoveryPolicy policy);
+
+// The test program ends if anything in it fails.
+Story Tell(StoredEngine engine, Ending ending);
+
+}  // namespace walden::sweep

@@ -1,0 +1,31 @@
+// The damage that FORMAT.md says cannot be noticed, as data. Everything else must be.
+#pragma once
+
+#include <string>
+
+#include "engine/stored_engine.h"
+#include "tests/sweep/harm.h"
+#include "tests/sweep/story.h"
+
+namespace walden::sweep {
+
+// How much is missing or wrong without a report.
+enum Loss : uint32_t {
+  kNothing = 0,
+  kLastGroup = 1,  // the region's last append
+  kMore = 2,
+};
+
+struct Undetectable {
+  StoredEngine engine;
+  uint32_t endings;       // bits 1 << Ending
+  uint32_t harms;         // HarmKind
+  const char* file_kind;  // FileKind; null: any
+  Loss at_most;
+  const char* words;  // of the section "What stays undetectable" of the engine's FORMAT.md
+};
+
+// The entry that allows it, or null.
+const Undetectable* Allows(StoredEngine engine, Ending ending, const Harm& harm, Loss loss);
+
+}  // namespace walden::sweep
