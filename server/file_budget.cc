@@ -32,7 +32,7 @@ absl::StatusOr<FileBudget> DivideFiles(uint64_t permitted, const FileBudget& wan
   const uint64_t for_regions = kFilesPerRegion * wanted.max_open_regions;
   if (for_regions + wanted.max_connections < rest) return wanted;
   FileBudget budget;
-  const uint64_t most = std::max<uint64_t>(1, rest / 2);
+  const uint64_t most = std::max<uint64_t>(1, std::min(rest / 2, rest - kFilesPerRegion));
   const uint64_t connections =
       wanted.max_connections == 0 ? most : std::min<uint64_t>(wanted.max_connections, most);
   const uint64_t regions = std::max<uint64_t>(1, (rest - connections) / kFilesPerRegion);

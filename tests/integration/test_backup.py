@@ -265,11 +265,14 @@ class RefusalTest(BackupTestCase):
         error = self.refused(5, *self.restore_arguments(self.daemon))
         self.assertEqual(error["reason"], "LOCKED")
         self.assertIn(f"process {self.daemon.process.pid}", error["message"])
+        self.client.append(1, 1, [b"y"])
         self.daemon.terminate()
         error = self.refused(5, *self.restore_arguments(self.daemon))
-        self.assertIn("region 1 exists in", error["message"])
+        self.assertEqual(error["reason"], "RESTORE_OUT_OF_ORDER")
+        self.assertIn("region 1", error["message"])
         self.daemon.start()
-        self.assertEqual(self.new_client(self.daemon).read(1, 1).records, [(1, b"x")])
+        records = self.new_client(self.daemon).read(1, 1).records
+        self.assertEqual(records, [(1, b"x"), (2, b"y")])
 
     def test_a_daemon_does_not_open_an_unfinished_restore(self):
         self.client.append(1, 1, [self.random.randbytes(10_000)] * 20)
@@ -278,8 +281,9 @@ class RefusalTest(BackupTestCase):
         done = run_walden(*self.restore_arguments(fresh))
         self.assertEqual(done.returncode, 0, done.stderr)
         (fresh.data / "default" / "RESTORING").write_text("{}")
-        fresh.spawn()
-        self.assertNotEqual(fresh.wait_exit().code, 0)
+        fresh.start()
+        with self.assert_refused(Code.FAILED_PRECONDITION, "WRONG_ENGINE"):
+            self.new_client(fresh).append(1, 1, [b"x"])
         self.assertIn("Run the same `walden restore` again", fresh.log_text())
 
     def test_damage_in_the_backup_is_found_and_not_restored(self):
@@ -294,7 +298,8 @@ class RefusalTest(BackupTestCase):
         self.assertEqual(list(fresh.data.iterdir()), [])
 
     def test_a_damaged_region_is_named_and_left_out_only_when_asked(self):
-        self.append_numbered(self.client, 1, 1, 10, "aaaa")
+        for i in range(10):
+            self.client.append(1, 1, [b"aaaa-%d" % i])
         self.append_numbered(self.client, 1, 2, 10, "bbbb")
         self.append_numbered(self.client, 2, 1, 10, "cccc")
         self.daemon.terminate()

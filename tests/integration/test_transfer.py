@@ -57,9 +57,11 @@ class MigrateTest(CopiedLogsTestCase):
                 records = self.append_numbered(self.new_client(daemon), 1, 1, 3)
                 daemon.terminate()
                 daemon.configure(ENGINES[wants]())
-                daemon.spawn()
-                self.assertNotEqual(daemon.wait_exit().code, 0)
+                daemon.start()
+                with self.assert_refused(Code.FAILED_PRECONDITION, "WRONG_ENGINE"):
+                    self.new_client(daemon).append(1, 1, [b"x"])
                 log = daemon.log_text()
+                daemon.terminate()
                 self.assertIn(f"was written by engine {has}", log)
                 self.assertIn("walden migrate", log)
                 daemon.configure(ENGINES[has]())

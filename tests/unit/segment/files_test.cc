@@ -92,7 +92,7 @@ TEST_F(SegmentFilesTest, ReadingASealedSegmentThatWasCutIsDataLoss) {
   disk_.ShrinkSize("/data/ns/7/seg_0", kSegmentBytes - 500);
   const auto read = ReadTable(*log_, 1);
   EXPECT_TRUE(absl::IsDataLoss(read.status())) << read.status();
-  EXPECT_EQ(ErrorValue(read.status(), "offset"), "500");
+  EXPECT_EQ(ErrorValue(read.status(), "offset"), "587") << "where the first record begins";
 }
 
 TEST_F(SegmentFilesTest, VerifyReadsTheDiskAndNotTheCache) {

@@ -100,7 +100,7 @@ TEST_F(AdminPagesTest, TheErrorOfABrokenRegionIsTextWithItsReason) {
   v1::ListRegionsResponse page;
   ASSERT_TRUE(List({}, &page).ok());
   ASSERT_EQ(page.regions_size(), 1);
-  EXPECT_EQ(page.regions(0).error(), "DATA_LOSS (CORRUPTION): bytes are damaged");
+  EXPECT_EQ(page.regions(0).error(), "DATA_LOSS (CORRUPTION): region 1: bytes are damaged");
 }
 
 }  // namespace
