@@ -67,8 +67,9 @@ class FollowTest(SharedDaemonTestCase):
     def test_a_follower_of_a_region_that_does_not_exist_yet_sees_its_first_record(self):
         region = self.fresh_region()
         tail = self.follow(region, 1)
-        self.assertEqual(tail.stream.position.next_sequence, 1)
-        self.assert_receives(tail, self.append_numbered(self.client, region, 1, 3))
+        records = self.append_numbered(self.client, region, 1, 3)
+        self.assertEqual(tail.stream.position.next_sequence, records[0][0])
+        self.assert_receives(tail, records)
 
     def test_a_follower_sees_buffered_records_without_a_sync(self):
         region = self.fresh_region()
