@@ -235,10 +235,25 @@ class RocksdbFileSystem final : public rocksdb::FileSystem {
   walden::FileSystem* const files_;
 };
 
+// After a failed flush or compaction RocksDB's threads sleep for a second, and closing the database
+// waits for them.
+class EnvOfShortSleeps final : public rocksdb::EnvWrapper {
+ public:
+  explicit EnvOfShortSleeps(const std::shared_ptr<rocksdb::FileSystem>& files)
+      : EnvWrapper(rocksdb::NewCompositeEnv(files)) {
+    file_system_ = files;
+  }
+
+  const char* Name() const override { return "WaldenEnvOfShortSleeps"; }
+  void SleepForMicroseconds(int micros) override {
+    EnvWrapper::SleepForMicroseconds(std::min(micros, 1000));
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<rocksdb::Env> MakeRocksdbEnv(FileSystem* files) {
-  return rocksdb::NewCompositeEnv(std::make_shared<RocksdbFileSystem>(files));
+  return std::make_unique<EnvOfShortSleeps>(std::make_shared<RocksdbFileSystem>(files));
 }
 
 }  // namespace walden::testing

@@ -1,5 +1,6 @@
 // RocksDB's files on Walden's FileSystem, so that what goes wrong in a FaultFileSystem goes wrong
-// under RocksDB. Threads and time are the operating system's.
+// under RocksDB. Threads and time are the operating system's, but nothing sleeps longer than a
+// millisecond.
 #pragma once
 
 #include <memory>

@@ -264,6 +264,30 @@ TEST_F(SegmentScanTest, AHoleBehindWhichAGroupWasWrittenIsDamage) {
   ExpectDamage(Scan(), bad, durable_, 2, next_ - 2);
 }
 
+TEST_F(SegmentScanTest, AProducersBatchThatBreaksOffHasNoRecordsOfTheNextGroup) {
+  const uint64_t bad = header_.GroupBegin(end_);
+  RecordWriter writer;
+  writer.Reserve(1000);
+  writer.BeginGroup();
+  writer.AddProducer({kControl | kMoreOfBatch, 1, 1}, /*producer_id=*/9, /*producer_sequence=*/1);
+  writer.AddRecord({kMoreOfBatch, 1, 1}, "one");
+  writer.AddRecord({0, 1, 2}, "two");
+  writer.FinishGroup(header_, bad, {.sequence = 1, .durable = {0, kSegmentHeaderBytes}});
+  std::string group;
+  for (const absl::string_view piece : writer.pieces()) absl::StrAppend(&group, piece);
+  group.resize(writer.size());
+  group.back() ^= 1;
+  Put(bad, group);
+  end_ = bad + group.size();
+  next_ = 3;
+  Sync();
+  Append(2);
+  const SegmentScan scan = Scan();
+  ASSERT_EQ(scan.damage.size(), 1u);
+  EXPECT_TRUE(scan.producers.empty());
+  EXPECT_EQ(scan.records, 2u);
+}
+
 TEST_F(SegmentScanTest, AFlippedBitInTheLastGroupIsDamage) {
   Append(1);
   const uint64_t bad = Append(1, 3000);
