@@ -47,12 +47,12 @@ class Store::Listener final : public rocksdb::EventListener {
     if (!synced.ok()) store_.Fail(generation, synced).IgnoreError();  // the next write tells it
   }
 
-  // No room for a table file: what was to be in it is still in RocksDB's log, and every write so
-  // far either succeeded or says itself that it failed.
+  // No room for a table file, or for the manifest to name it: what was to be in it is still in
+  // RocksDB's log, and every write so far either succeeded or says itself that it failed.
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
     using Reason = rocksdb::BackgroundErrorReason;
-    if (!error->IsNoSpace() || (reason != Reason::kFlush && reason != Reason::kCompaction)) return;
-    store_.FailForRoom(store_.generation());
+    const bool is_write = reason == Reason::kWriteCallback || reason == Reason::kMemTable;
+    if (error->IsNoSpace() && !is_write) store_.FailForRoom(store_.generation());
   }
 
   // RocksDB must not bring itself back after an error: what a failed write left is judged when it

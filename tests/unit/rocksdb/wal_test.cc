@@ -208,5 +208,36 @@ TEST_F(RocksdbWalTest, ZerosBehindTheLastRecordAreNoDamage) {
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 5u);
 }
 
+// A log may stay in use after an opening, and the sync that failed may not be this process's.
+TEST(RewriteTailsTest, WhatItLeavesAfterAFailedSyncSurvivesAPowerCut) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    SCOPED_TRACE(seed);
+    testing::FaultFileSystem disk(seed);
+    ASSERT_TRUE(disk.CreateDirectory("/data").ok());
+    ASSERT_TRUE(disk.SyncDirectory("/").ok());
+    const std::string durable(700, 'd');
+    {
+      auto file = disk.CreateFile("/data/000004.log");
+      ASSERT_TRUE(file.ok());
+      ASSERT_TRUE((*file)->Write(0, {durable}).ok());
+      ASSERT_TRUE((*file)->SyncData().ok());
+      ASSERT_TRUE(disk.SyncDirectory("/data").ok());
+      ASSERT_TRUE((*file)->Write(durable.size(), {std::string(3000, 'u')}).ok());
+      disk.FailNth(1, testing::file_op::kSync, EIO);
+      ASSERT_FALSE((*file)->SyncData().ok());
+      disk.ClearFaults();
+    }
+    const auto rewritten = rocks::RewriteTails(
+        &disk, "/data", {.durable_ends = {{"000004.log", durable.size()}}, .leftovers = {}});
+    ASSERT_TRUE(rewritten.ok()) << rewritten.status();
+    EXPECT_TRUE(*rewritten);
+    const std::string left = disk.ReadWhole("/data/000004.log");
+    EXPECT_EQ(left.substr(0, durable.size()), durable);
+    disk.PowerCut(testing::PowerLoss::kAll);
+    disk.Restart();
+    EXPECT_TRUE(disk.ReadWhole("/data/000004.log") == left);
+  }
+}
+
 }  // namespace
 }  // namespace walden
