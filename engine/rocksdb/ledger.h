@@ -6,6 +6,7 @@
 // not say.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -81,6 +82,10 @@ class Ledger {
   absl::Status NoteClosed() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool HasUnsyncedLog() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // A write or sync of a log failed: what was being written may be stored or not.
+  void LogFailed() { log_failed_.store(true, std::memory_order_release); }
+  bool log_failed() const { return log_failed_.load(std::memory_order_acquire); }
   // How far each log is durable, by name.
   std::map<std::string, uint64_t> LogEnds() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t salt() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -96,6 +101,7 @@ class Ledger {
   FileSystem* const files_;
   const std::string directory_;
 
+  std::atomic<bool> log_failed_{false};
   mutable absl::Mutex mutex_;  // also held while the companion file is written
   const std::unique_ptr<CompanionFile> file_ ABSL_PT_GUARDED_BY(mutex_);
   Companion companion_ ABSL_GUARDED_BY(mutex_);  // as written

@@ -94,6 +94,7 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Fail(IOStatus status) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     if (failure_.empty()) failure_ = status.ToString();
+    if (name_.kind == FileKind::kLog) ledger_->LogFailed();
     return status;
   }
 

@@ -353,16 +353,24 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
   if (!healthy.ok()) return healthy;
   const uint32_t entries = static_cast<uint32_t>(batch.Count());
   const absl::Duration began = env_.clock->Now();
-  absl::Status written = With([&](rocksdb::DB& db) {
+  bool was_refused = false;
+  absl::Status written = With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     rocksdb::WriteOptions options;
     options.sync = sync;
     // Another write may come between: then more is durable than this says.
     const uint64_t before = db.GetLatestSequenceNumber();
     const rocksdb::Status status = db.Write(options, &batch);
     if (status.ok() && sync) RaiseDurable(before + entries);
+    was_refused = status.IsNoSpace() && !ledger_->log_failed();
     return FromRocks(status, "writing", env_.shown_directory);
   });
   if (written.ok() && sync) env_.observer->OnSynced(env_.clock->Now() - began);
+  if (was_refused) {
+    // RocksDB found no room for a table file in the background meanwhile, which the listener heard
+    // first, and does not begin to write after that: nothing is stored.
+    const absl::Status room = Health(generation);
+    if (absl::IsResourceExhausted(room)) return room;
+  }
   return written.ok() ? written : Fail(generation, written);
 }
 
