@@ -17,6 +17,21 @@ absl::StatusOr<std::optional<GroupHead>> HeadAt(FileWindow& window, const Segmen
   return ParseGroupHead(*bytes, segment, offset);
 }
 
+// Whether the headers of the group's records are those that its head was written for.
+absl::StatusOr<bool> HeadersHold(FileWindow& window, uint64_t offset, const GroupHead& head) {
+  const uint64_t end = offset + head.bytes;
+  uint64_t at = offset + kGroupHeadBytes;
+  uint32_t crc = kCrc32cStart;
+  for (uint32_t i = 0; i < head.records; ++i) {
+    const auto bytes = window.Peek(at, kHeaderBytes);
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->size() < kHeaderBytes || at + kHeaderBytes > end) return false;
+    crc = Crc32cExtend(crc, bytes->substr(0, kHeaderBytes));
+    at += ParseRecordHeader(*bytes).encoded_bytes;
+  }
+  return at == end && Crc32cFinish(crc) == head.headers_crc;
+}
+
 }  // namespace
 
 absl::StatusOr<GroupFound> ReadGroup(FileWindow& window, const SegmentHeader& segment,
@@ -66,6 +81,29 @@ absl::StatusOr<GroupFound> ReadGroup(FileWindow& window, const SegmentHeader& se
     found.broken = "the rest of a batch is missing";
   }
   return found;
+}
+
+absl::StatusOr<bool> ReadBrokenGroup(FileWindow& window, uint64_t offset, const GroupHead& head,
+                                     RecordVisitor visit) {
+  const auto sound = HeadersHold(window, offset, head);
+  if (!sound.ok() || !*sound) return sound;
+  const uint64_t end = offset + head.bytes;
+  for (uint64_t at = offset + kGroupHeadBytes; at < end;) {
+    auto bytes = window.Peek(at, kHeaderBytes);
+    if (!bytes.ok()) return bytes.status();
+    const ParsedRecord header = ParseRecordHeader(*bytes);
+    bytes = window.Peek(at, header.encoded_bytes);
+    if (!bytes.ok()) return bytes.status();
+    const ParseResult parsed = ParseRecord(*bytes, end - at);
+    if (parsed.outcome == ParseOutcome::kRecord) {
+      visit(parsed.record, at, nullptr);
+    } else {
+      visit(header, at,
+            parsed.outcome == ParseOutcome::kInvalid ? parsed.reason : "the file is cut short");
+    }
+    at += header.encoded_bytes;
+  }
+  return true;
 }
 
 absl::StatusOr<GroupSearch> SearchGroups(FileWindow& window, const SegmentHeader& segment,

@@ -30,6 +30,16 @@ using GroupVisitor = absl::FunctionRef<const char*(const ParsedRecord& record, u
 absl::StatusOr<GroupFound> ReadGroup(FileWindow& window, const SegmentHeader& segment,
                                      uint64_t offset, GroupVisitor visit);
 
+// Called with each record behind the head of a group that is not whole, in order. `broken` says why
+// the record is not what was written, and then it has no payload; null: it is.
+using RecordVisitor =
+    absl::FunctionRef<void(const ParsedRecord& record, uint64_t position, const char* broken)>;
+
+// Reads a group that is not whole record by record, if its head's checksum of the records' headers
+// holds, which says where each record lies. Otherwise returns false and visits none.
+absl::StatusOr<bool> ReadBrokenGroup(FileWindow& window, uint64_t offset, const GroupHead& head,
+                                     RecordVisitor visit);
+
 // What the places in [from, end) where groups could begin say.
 struct GroupSearch {
   // The first whole group whose numbers are not below what is expected.

@@ -58,12 +58,18 @@ ParseResult ParseRecord(absl::string_view bytes, uint64_t room) {
     return result;
   }
   result.outcome = ParseOutcome::kRecord;
-  result.record.flags = version & static_cast<uint8_t>(~kVersionMask);
-  result.record.table = GetU64(bytes.data() + kTableOffset);
-  result.record.sequence = GetU64(bytes.data() + kSequenceOffset);
+  result.record = ParseRecordHeader(bytes);
   result.record.payload = bytes.substr(kMinRecordBytes, value_bytes - kValueVersionBytes);
-  result.record.encoded_bytes = record_bytes;
   return result;
+}
+
+ParsedRecord ParseRecordHeader(absl::string_view header) {
+  ParsedRecord record;
+  record.flags = static_cast<uint8_t>(header[0]) & static_cast<uint8_t>(~kVersionMask);
+  record.table = GetU64(header.data() + kTableOffset);
+  record.sequence = GetU64(header.data() + kSequenceOffset);
+  record.encoded_bytes = kHeaderBytes + GetU32(header.data() + kValueLengthOffset);
+  return record;
 }
 
 std::optional<ProducerControl> ParseProducerControl(const ParsedRecord& record) {

@@ -41,6 +41,9 @@ struct ParseResult {
 // may be fewer).
 ParseResult ParseRecord(absl::string_view bytes, uint64_t room);
 
+// Reads the header alone, kHeaderBytes that are known to be one. There is no payload.
+ParsedRecord ParseRecordHeader(absl::string_view header);
+
 struct ProducerControl {
   uint64_t id = 0;
   uint64_t sequence = 0;

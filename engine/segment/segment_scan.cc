@@ -132,9 +132,7 @@ class Scanner {
   bool PassKnownDamage(uint64_t at) {
     for (const Damage& known : options_.known_damage) {
       if (known.begin != at || known.end <= known.begin) continue;
-      end_ = known.end;
-      scan_.index.Fence(static_cast<uint32_t>(end_));
-      if (known.last != 0) expected_ = std::max(expected_, known.last + 1);
+      PassDamage(known.end, known.last == 0 ? 0 : known.last + 1);
       return true;
     }
     return false;
@@ -196,7 +194,7 @@ class Scanner {
     run_ = {};
   }
 
-  void EndGroup(uint64_t begin, const GroupHead& head) {
+  void KeepRuns() {
     EndRun();
     for (const Run& run : runs_) {
       scan_.index.Add(run);
@@ -204,6 +202,11 @@ class Scanner {
       if (scan_.first == 0) scan_.first = run.first;
       scan_.last = run.last;
     }
+    runs_.clear();
+  }
+
+  void EndGroup(uint64_t begin, const GroupHead& head) {
+    KeepRuns();
     scan_.records += group_records_;
     scan_.producers.insert(scan_.producers.end(), producers_.begin(), producers_.end());
     scan_.written_unix_micros =
@@ -242,8 +245,49 @@ class Scanner {
       }
       searched_ = true;
     }
-    if (end_ < durable_end_) return StopBelowDurable(*search, reason);
+    if (end_ < durable_end_) {
+      if (head) {
+        const auto read = ReadRecordByRecord(begin, *head);
+        if (!read.ok()) return read.status();
+        if (*read) return absl::OkStatus();
+      }
+      return StopBelowDurable(*search, reason);
+    }
     return StopAtEnd(begin, head, *search, reason);
+  }
+
+  // All of the group was durable once. Only the records that do not hold are damaged, if what says
+  // where they lie does.
+  absl::StatusOr<bool> ReadRecordByRecord(uint64_t begin, const GroupHead& head) {
+    if (begin + head.bytes > durable_end_ || head.sequence < expected_) return false;
+    BeginGroup();
+    const auto read = ReadBrokenGroup(
+        window_, begin, head, [this](const ParsedRecord& record, uint64_t at, const char* broken) {
+          if (broken == nullptr) broken = Accept(record, at);
+          if (broken != nullptr) PassBrokenRecord(record, at, broken);
+        });
+    if (!read.ok() || !*read) return read;
+    producers_.clear();  // damage forgets them all
+    EndGroup(begin, head);
+    return true;
+  }
+
+  void PassBrokenRecord(const ParsedRecord& record, uint64_t at, const char* reason) {
+    KeepRuns();
+    const uint64_t end = at + record.encoded_bytes;
+    const bool is_known =
+        std::any_of(options_.known_damage.begin(), options_.known_damage.end(),
+                    [&](const Damage& known) { return known.begin <= at && end <= known.end; });
+    expected_ = record.jump() ? record.sequence : group_expected_;
+    const SequenceNumber next = record.sequence + (record.control() ? 0 : 1);
+    if (is_known) {
+      PassDamage(end, next);
+    } else {
+      AddDamage(at, end, next, reason);
+    }
+    group_expected_ = std::max(group_expected_, next);
+    batch_begins_ = !record.more_of_batch();
+    if (batch_begins_) open_producer_ = false;
   }
 
   // Damage begins where the last good record ends, so that readers stop there.
@@ -305,6 +349,10 @@ class Scanner {
       damage.last = next - 1;
     }
     scan_.damage.push_back(std::move(damage));
+    PassDamage(end, next);
+  }
+
+  void PassDamage(uint64_t end, SequenceNumber next) {
     end_ = end;
     scan_.index.Fence(static_cast<uint32_t>(end_));
     expected_ = std::max(expected_, next);

@@ -130,8 +130,7 @@ TEST_F(SegmentRecoveryTest, InspectShowsADamagedRegionWithoutOpeningIt) {
   EXPECT_TRUE(region->closed_cleanly);
   ASSERT_EQ(region->segments.size(), 2u);
   ASSERT_EQ(region->segments[0].damage.size(), 1u);
-  EXPECT_EQ(region->segments[0].damage[0].offset, 512u + segment::kGroupHeadBytes + 1026u)
-      << "the end of the first group";
+  EXPECT_EQ(region->segments[0].damage[0].offset, 512u + kGroupBytes + segment::kGroupHeadBytes);
   EXPECT_EQ(region->segments[0].damage[0].first, 2u);
   EXPECT_EQ(region->segments[0].records, 2u);
   EXPECT_EQ(region->tables[0].deleted_through, 2u);

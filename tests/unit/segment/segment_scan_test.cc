@@ -1,29 +1,12 @@
 // Where a log ends: FORMAT.md, "The end of the log", rule by rule, on segments written by hand.
-#include "engine/segment/segment_scan.h"
-
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "engine/segment/format.h"
-#include "engine/segment/group_head.h"
-#include "engine/segment/record_writer.h"
-#include "engine/segment/segment_header.h"
-#include "gtest/gtest.h"
-#include "tests/support/fault_file_system.h"
+#include "tests/unit/segment/segment_scan_fixture.h"
 
 namespace walden::segment {
 namespace {
-
-constexpr uint64_t kSize = 64 << 10;
-constexpr uint64_t kAlignment = 512;
-
-struct TestRecord {
-  TableId table = 1;
-  std::string payload;
-  uint8_t flags = 0;
-};
 
 // Counts what is read of another file.
 class CountingFile final : public File {
@@ -51,114 +34,6 @@ class CountingFile final : public File {
 
  private:
   const File& file_;
-};
-
-// Payloads hold no zero byte, so that only unwritten sectors look so.
-class SegmentScanTest : public ::testing::Test {
- protected:
-  void SetUp() override { Create("/seg_0", header_); }
-
-  void Create(const std::string& path, const SegmentHeader& header) {
-    auto file = disk_.CreateFile(path);
-    ASSERT_TRUE(file.ok());
-    file_ = *std::move(file);
-    path_ = path;
-    ASSERT_TRUE(file_->Allocate(header.bytes).ok());
-    Put(0, EncodeSegmentHeader(header));
-    end_ = header.first_end();
-  }
-
-  void Put(uint64_t offset, const std::string& bytes) {
-    ASSERT_TRUE(file_->Write(offset, {bytes}).ok());
-  }
-  void Zero(uint64_t offset, uint64_t bytes) { Put(offset, std::string(bytes, '\0')); }
-
-  // The bytes of a group at `offset`, without its padding.
-  std::string Group(uint64_t offset, SequenceNumber first, const std::vector<TestRecord>& records,
-                    const SegmentHeader& segment) {
-    uint64_t bytes = kGroupHeadBytes;
-    for (const TestRecord& record : records) bytes += kMinRecordBytes + record.payload.size();
-    RecordWriter writer;
-    writer.Reserve(bytes);
-    writer.BeginGroup();
-    SequenceNumber next = first;
-    for (const TestRecord& record : records) {
-      writer.AddRecord({record.flags, record.table, next++}, record.payload);
-    }
-    writer.FinishGroup(segment, offset,
-                       {.sequence = first,
-                        .previous_end = static_cast<uint32_t>(end_),
-                        .durable = {segment.segment, static_cast<uint32_t>(durable_)},
-                        .metadata_append = metadata_append_,
-                        .unix_micros = 1000});
-    std::string group;
-    for (const absl::string_view piece : writer.pieces()) absl::StrAppend(&group, piece);
-    return group.substr(0, writer.size());
-  }
-
-  // Appends a group of one batch and returns where it begins.
-  uint64_t Append(size_t records, size_t bytes = 20) {
-    std::vector<TestRecord> group;
-    for (size_t i = 0; i < records; ++i) {
-      group.push_back({1, std::string(bytes, static_cast<char>('a' + (next_ + i) % 26)),
-                       i + 1 < records ? kMoreOfBatch : uint8_t{0}});
-    }
-    const uint64_t begin = header_.GroupBegin(end_);
-    const std::string written = Group(begin, next_, group, header_);
-    Put(begin, written);
-    next_ += records;
-    end_ = begin + written.size();
-    return begin;
-  }
-  void Sync() { durable_ = end_; }
-
-  SegmentScanOptions Options() {
-    return {.header = header_,
-            .durable_end = watermark_,
-            .durable_next = watermark_next_,
-            .reach = kSize,
-            .known_damage = known_damage_,
-            .progress = [](uint64_t) { return true; }};
-  }
-  SegmentScan Scan(std::optional<KnownEnd> known = std::nullopt) {
-    SegmentScanOptions options = Options();
-    options.known_end = known;
-    auto scan = ScanSegment(*file_, options);
-    EXPECT_TRUE(scan.ok()) << scan.status();
-    return *std::move(scan);
-  }
-
-  void ExpectTorn(const SegmentScan& scan, uint64_t begin) {
-    EXPECT_TRUE(scan.damage.empty()) << scan.damage.front().reason;
-    ASSERT_TRUE(scan.torn);
-    EXPECT_EQ(scan.torn->begin, begin);
-  }
-  void ExpectDamage(const SegmentScan& scan, uint64_t begin, uint64_t end, SequenceNumber first,
-                    SequenceNumber last) {
-    EXPECT_FALSE(scan.torn);
-    ASSERT_EQ(scan.damage.size(), 1u);
-    EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), begin);
-    EXPECT_EQ(scan.damage[0].end, end);
-    EXPECT_EQ(scan.damage[0].first, first);
-    EXPECT_EQ(scan.damage[0].last, last);
-  }
-
-  const SegmentHeader header_{.alignment = kAlignment,
-                              .salt = 0x1122334455667788,
-                              .namespace_id = 1,
-                              .region = 7,
-                              .segment = 0,
-                              .bytes = kSize};
-  testing::FaultFileSystem disk_;
-  std::unique_ptr<File> file_;
-  std::string path_;
-  uint64_t end_ = 0;
-  uint64_t durable_ = kSegmentHeaderBytes;  // as groups that follow say
-  uint64_t metadata_append_ = 3;
-  SequenceNumber next_ = 1;
-  uint64_t watermark_ = kSegmentHeaderBytes;  // as the metadata says
-  SequenceNumber watermark_next_ = 1;
-  std::vector<Damage> known_damage_;
 };
 
 TEST_F(SegmentScanTest, AnEmptySegmentEndsCleanly) {
@@ -222,7 +97,7 @@ TEST_F(SegmentScanTest, ALaterGroupThatSaysItWasDurableMakesItDamage) {
   const uint64_t bad = Append(2, 2000);
   Sync();
   Append(4);
-  Zero(bad + 512, 512);
+  Zero(bad, 512);
   const SegmentScan scan = Scan();
   ExpectDamage(scan, bad, durable_, 2, 3);
   EXPECT_EQ(scan.next, next_);
@@ -264,30 +139,6 @@ TEST_F(SegmentScanTest, AHoleBehindWhichAGroupWasWrittenIsDamage) {
   ExpectDamage(Scan(), bad, durable_, 2, next_ - 2);
 }
 
-TEST_F(SegmentScanTest, AProducersBatchThatBreaksOffHasNoRecordsOfTheNextGroup) {
-  const uint64_t bad = header_.GroupBegin(end_);
-  RecordWriter writer;
-  writer.Reserve(1000);
-  writer.BeginGroup();
-  writer.AddProducer({kControl | kMoreOfBatch, 1, 1}, /*producer_id=*/9, /*producer_sequence=*/1);
-  writer.AddRecord({kMoreOfBatch, 1, 1}, "one");
-  writer.AddRecord({0, 1, 2}, "two");
-  writer.FinishGroup(header_, bad, {.sequence = 1, .durable = {0, kSegmentHeaderBytes}});
-  std::string group;
-  for (const absl::string_view piece : writer.pieces()) absl::StrAppend(&group, piece);
-  group.resize(writer.size());
-  group.back() ^= 1;
-  Put(bad, group);
-  end_ = bad + group.size();
-  next_ = 3;
-  Sync();
-  Append(2);
-  const SegmentScan scan = Scan();
-  ASSERT_EQ(scan.damage.size(), 1u);
-  EXPECT_TRUE(scan.producers.empty());
-  EXPECT_EQ(scan.records, 2u);
-}
-
 TEST_F(SegmentScanTest, AFlippedBitInTheLastGroupIsDamage) {
   Append(1);
   const uint64_t bad = Append(1, 3000);
@@ -322,19 +173,6 @@ TEST_F(SegmentScanTest, NumbersThatComeBackAreNoGroup) {
   const SegmentScan scan = Scan();
   ASSERT_EQ(scan.damage.size(), 1u);
   EXPECT_EQ(header_.GroupBegin(scan.damage[0].begin), bad);
-}
-
-TEST_F(SegmentScanTest, KnownDamageIsPassedOver) {
-  Append(1);
-  const uint64_t begin = Append(2);
-  const uint64_t after = Append(1);
-  disk_.FlipBit(path_, begin + 30, 1);
-  known_damage_ = {{begin, after, 2, 3, "before"}};
-  watermark_ = end_;
-  const SegmentScan scan = Scan();
-  EXPECT_TRUE(scan.damage.empty());
-  EXPECT_EQ(scan.records, 2u);
-  EXPECT_EQ(scan.next, 5u);
 }
 
 TEST_F(SegmentScanTest, AnIoErrorIsNeverAnEnd) {
