@@ -16,8 +16,9 @@ namespace {
 // A manifest grows with runs, about 100 bytes each; more than this is no manifest.
 constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 30;
 
-absl::StatusOr<std::string> ReadWhole(FileSystem* files, const std::string& path) {
-  const auto file = files->OpenFile(path, FileSystem::OpenMode::kReadOnly);
+absl::StatusOr<std::string> ReadWhole(FileSystem* files, const std::string& path,
+                                      FileSystem::OpenMode mode) {
+  const auto file = files->OpenFile(path, mode);
   if (!file.ok()) return file.status();
   const auto size = (*file)->Size();
   if (!size.ok()) return size.status();
@@ -62,8 +63,8 @@ bool ParseCrcText(absl::string_view text, uint32_t* crc) {
 }
 
 absl::StatusOr<CheckedJson> ReadCheckedJson(FileSystem* files, const std::string& path,
-                                            absl::string_view format) {
-  const auto bytes = ReadWhole(files, path);
+                                            absl::string_view format, FileSystem::OpenMode mode) {
+  const auto bytes = ReadWhole(files, path, mode);
   if (!bytes.ok()) return bytes.status();
   const auto crc = CheckedCrc(path, *bytes);
   if (!crc.ok()) return crc.status();

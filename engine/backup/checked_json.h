@@ -22,8 +22,9 @@ struct CheckedJson {
 
 // NOT_FOUND if it is not there; DATA_LOSS (CORRUPTION) if it is not what was written;
 // FAILED_PRECONDITION (UNSUPPORTED_FORMAT) if it is of another format or version.
-absl::StatusOr<CheckedJson> ReadCheckedJson(FileSystem* files, const std::string& path,
-                                            absl::string_view format);
+absl::StatusOr<CheckedJson> ReadCheckedJson(
+    FileSystem* files, const std::string& path, absl::string_view format,
+    FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 
 // `text`: an object from "{" to its last member, without the closing brace. Replaces the file
 // atomically and durably.

@@ -10,9 +10,9 @@
 namespace walden::backup {
 
 absl::StatusOr<std::unique_ptr<DataReader>> DataReader::Open(FileSystem* files,
-                                                             const std::string& path,
-                                                             uint64_t end) {
-  auto file = files->OpenFile(path, FileSystem::OpenMode::kReadOnly);
+                                                             const std::string& path, uint64_t end,
+                                                             FileSystem::OpenMode mode) {
+  auto file = files->OpenFile(path, mode);
   if (!file.ok()) return file.status();
   const auto size = (*file)->Size();
   if (!size.ok()) return size.status();

@@ -22,8 +22,9 @@ enum class DataOutcome {
 class DataReader {
  public:
   // `end`: bytes from there on are treated as not there.
-  static absl::StatusOr<std::unique_ptr<DataReader>> Open(FileSystem* files,
-                                                          const std::string& path, uint64_t end);
+  static absl::StatusOr<std::unique_ptr<DataReader>> Open(
+      FileSystem* files, const std::string& path, uint64_t end,
+      FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 
   // Whether the file begins as a data file does. False for one that is shorter.
   absl::StatusOr<bool> HasMagic();

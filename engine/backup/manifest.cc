@@ -181,9 +181,10 @@ absl::Status WriteIdentity(FileSystem* files, const std::string& backup_director
   return WriteCheckedJson(files, backup_directory, kIdentityFile, std::move(text));
 }
 
-absl::StatusOr<Manifest> ReadManifest(FileSystem* files, const std::string& region_directory) {
+absl::StatusOr<Manifest> ReadManifest(FileSystem* files, const std::string& region_directory,
+                                      FileSystem::OpenMode mode) {
   const std::string path = absl::StrCat(region_directory, "/", kManifestFile);
-  const auto read = ReadCheckedJson(files, path, kManifestFormat);
+  const auto read = ReadCheckedJson(files, path, kManifestFormat, mode);
   if (!read.ok()) return read.status();
   const Json& object = read->object;
   JsonMembers members(path);

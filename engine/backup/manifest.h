@@ -81,7 +81,8 @@ struct Manifest {
 };
 
 // NOT_FOUND if the region has no finished copy; otherwise errors as ReadCheckedJson.
-absl::StatusOr<Manifest> ReadManifest(FileSystem* files, const std::string& region_directory);
+absl::StatusOr<Manifest> ReadManifest(FileSystem* files, const std::string& region_directory,
+                                      FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 absl::Status WriteManifest(FileSystem* files, const std::string& region_directory,
                            const Manifest& manifest);
 

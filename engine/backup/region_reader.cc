@@ -63,6 +63,7 @@ class TableReader final : public LogReader {
 
   size_t too_large_bytes() const override { return too_large_bytes_; }
   SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
+  void EndHere() override {}  // a backup does not grow
 
  private:
   absl::Status ReadRecord(RecordView* record) {

@@ -13,6 +13,7 @@ namespace walden::backup {
 namespace {
 
 constexpr uint64_t kStepBytes = 4 << 20;
+constexpr FileSystem::OpenMode kMedium = FileSystem::OpenMode::kReadFromMedium;
 
 class RegionVerifier {
  public:
@@ -25,7 +26,7 @@ class RegionVerifier {
         progress_(progress) {}
 
   absl::StatusOr<RegionVerification> Verify() {
-    auto manifest = ReadManifest(files_, RegionDirectory(backup_directory_, region_));
+    auto manifest = ReadManifest(files_, RegionDirectory(backup_directory_, region_), kMedium);
     if (absl::IsDataLoss(manifest.status())) {
       Find(std::string(kManifestFile), 0, 0, 0, 0, manifest.status().message());
       return std::move(result_);
@@ -61,7 +62,8 @@ class RegionVerifier {
     ++result_.files;
     const std::string name = DataFileName(file.number);
     const auto opened = DataReader::Open(
-        files_, absl::StrCat(RegionDirectory(backup_directory_, region_), "/", name), file.bytes);
+        files_, absl::StrCat(RegionDirectory(backup_directory_, region_), "/", name), file.bytes,
+        kMedium);
     if (absl::IsNotFound(opened.status())) {
       Find(name, 0, file.bytes, 0, 0, "the file is gone");
       return absl::OkStatus();
@@ -89,7 +91,7 @@ class RegionVerifier {
 
   // Zero bytes are where something was cut off.
   absl::Status CountBehind(const std::string& path, uint64_t end) {
-    const auto reader = DataReader::Open(files_, path, UINT64_MAX);
+    const auto reader = DataReader::Open(files_, path, UINT64_MAX, kMedium);
     if (!reader.ok()) return reader.status();
     const auto nothing_behind = (*reader)->NeverWrittenFrom(end);
     if (!nothing_behind.ok()) return nothing_behind.status();

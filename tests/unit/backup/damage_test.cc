@@ -48,6 +48,15 @@ TEST_F(DamageTest, EveryFlippedBitOfADataFileIsFoundAndTheFileNamed) {
   EXPECT_TRUE(VerifyAll(&disk_)->findings.empty());
 }
 
+TEST_F(DamageTest, DamageOnTheMediumIsFoundUnderACacheThatIsStillRight) {
+  for (const std::string& path : {data_, region_ + "/manifest.json"}) {
+    disk_.FlipBitUnderCache(path, 40, 3);
+    EXPECT_FALSE(VerifyAll(&disk_)->findings.empty()) << path;
+    disk_.FlipBitUnderCache(path, 40, 3);
+  }
+  EXPECT_TRUE(VerifyAll(&disk_)->findings.empty());
+}
+
 TEST_F(DamageTest, EveryFlippedBitOfTheManifestIsFound) {
   const std::string path = region_ + "/manifest.json";
   const uint64_t size = disk_.ReadWhole(path).size();
