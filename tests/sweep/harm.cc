@@ -61,15 +61,19 @@ void AddOfBytes(const std::string& path, uint64_t size, uint64_t used, Random& r
                             random.Below(used), random.Below(used)}) {
     if (to < size) harms.push_back({.kind = kCut, .path = path, .at = to});
   }
-  harms.push_back({.kind = kZero, .path = path, .at = 0, .length = size});
+  const auto add_zeros = [&](uint64_t at, uint64_t length) {
+    harms.push_back({.kind = kZero,
+                     .path = path,
+                     .at = at,
+                     .length = length,
+                     .touches_last_append = at < used && at + length + kLastAppendBytes > used});
+  };
+  add_zeros(0, size);
   for (int i = 0; i < 5; ++i) {
     const uint64_t sector = i == 0   ? 0
                             : i == 1 ? (used - 1) / kSector
                                      : random.Below(used) / kSector;
-    harms.push_back({.kind = kZero,
-                     .path = path,
-                     .at = sector * kSector,
-                     .length = std::min(size - sector * kSector, random.Between(1, 4) * kSector)});
+    add_zeros(sector * kSector, std::min(size - sector * kSector, random.Between(1, 4) * kSector));
   }
 }
 

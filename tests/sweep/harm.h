@@ -26,6 +26,7 @@ struct Harm {
   std::string other;  // kSwap, kReplace
   uint64_t at = 0;    // kFlip: bit; kCut: new size; kZero: first byte
   uint64_t length = 0;
+  bool touches_last_append = false;  // kZero, if the file has it: some of its bytes become zero
 
   std::string Show() const;
 };

@@ -43,21 +43,16 @@ void Append(Writing& region, TableId table, size_t count, size_t bytes, Random& 
   for (size_t i = 0; i < count; ++i) batch.payloads.push_back(random.NonZeroBytes(bytes));
   const AppendResult result = testing::CommitOne(*region.log, batch);
   MustBe(result.status, "append");
-  for (auto& [id, known] : region.expected->tables) known.last_group_first = 0;
-  ExpectedTable& known = region.expected->tables[table];
-  for (size_t i = 0; i < count; ++i) {
-    known.live.push_back({table, result.first + i, batch.payloads[i]});
-  }
-  known.highest_before = known.highest;
-  known.highest = result.last;
-  known.last_group_first = result.first;
+  region.expected->Append(table, result.first, batch.payloads);
 }
 
 void Mark(Writing& region, TableId table, SequenceNumber through) {
   ExpectedTable& known = region.expected->tables[table];
   known.mark = Must(region.log->MarkDeleted(table, through, std::nullopt), "mark");
+  known.append_after_mark = region.expected->appends + 1;
   while (!known.live.empty() && known.live.front().sequence <= known.mark) {
     known.live.erase(known.live.begin());
+    known.appends.erase(known.appends.begin());
   }
 }
 
@@ -76,6 +71,17 @@ void Write(std::vector<Writing>& regions, Random& random) {
 }
 
 }  // namespace
+
+void ExpectedRegion::Append(TableId table, SequenceNumber first,
+                            const std::vector<std::string>& payloads) {
+  ExpectedTable& known = tables[table];
+  ++appends;
+  for (size_t i = 0; i < payloads.size(); ++i) {
+    known.live.push_back({table, first + i, payloads[i]});
+    known.appends.push_back(appends);
+  }
+  known.highest = first + payloads.size() - 1;
+}
 
 const char* EndingName(Ending ending) {
   switch (ending) {
@@ -140,7 +146,7 @@ Story Tell(StoredEngine engine, Ending ending) {
   story.older = disk.CopyOfDisk(8);
   Write(writing, random);
   for (Writing& region : writing) {
-    Append(region, 2, 2, 300, random);
+    Append(region, 2, 2, kLastAppendBytes / 2, random);
     if (ending == Ending::kClosed) MustBe(region.log->Close(), "close");
     if (ending == Ending::kIdle) MustBe(region.log->NoteDurable(), "idle");
   }

@@ -30,19 +30,24 @@ const char* EndingName(Ending ending);
 
 struct ExpectedTable {
   std::vector<testing::StoredRecord> live;
+  std::vector<uint64_t> appends;  // of each record: which append of its region it came with
   SequenceNumber mark = 0;
-  SequenceNumber highest = 0;           // ever answered
-  SequenceNumber last_group_first = 0;  // first number of the region's last append; 0: not here
-  SequenceNumber highest_before = 0;    // before that append
+  uint64_t append_after_mark = 0;
+  SequenceNumber highest = 0;  // ever answered
 };
 
 struct ExpectedRegion {
   std::string space;
   RegionId id = 0;
+  uint64_t appends = 0;
   std::map<TableId, ExpectedTable> tables;
 
   std::string directory() const { return "/data/" + space + "/" + std::to_string(id); }
+  void Append(TableId table, SequenceNumber first, const std::vector<std::string>& payloads);
 };
+
+// Payload bytes of each region's last append.
+inline constexpr uint64_t kLastAppendBytes = 600;
 
 struct Story {
   std::unique_ptr<testing::FaultFileSystem> disk;

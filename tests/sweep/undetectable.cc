@@ -8,15 +8,13 @@ namespace {
 constexpr uint32_t Bit(Ending ending) { return 1u << static_cast<uint32_t>(ending); }
 
 constexpr Undetectable kUndetectable[] = {
-    {StoredEngine::kSegment, Bit(Ending::kKilled), kZero, "seg_", kLastGroup,
+    {StoredEngine::kSegment, Bit(Ending::kKilled), kZero, "seg_", kEnd,
      "The last groups before a crash, if the disk had acknowledged them and then gave back zeros "
-     "for all of them, within the same milliseconds."},
-    {StoredEngine::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kMore,
-     "after a crash that no idle time preceded: the loss of whole writes at the log's very end "
-     "that no later write follows"},
-    {StoredEngine::kRocksdb, Bit(Ending::kKilled), kFlip | kCut | kZero, ".log", kLastGroup,
-     "after a crash that no idle time preceded: damage in the last of them that looks like a "
-     "sector that was never written"},
+     "for a sector of each, within the same milliseconds."},
+    {StoredEngine::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kEnd,
+     "After a crash that no idle time preceded: the loss of whole writes at the log's very end "
+     "that no later write follows, and damage in the last of them that looks like a sector that "
+     "was never written"},
 };
 
 }  // namespace
@@ -25,6 +23,7 @@ const Undetectable* Allows(StoredEngine engine, Ending ending, const Harm& harm,
   for (const Undetectable& entry : kUndetectable) {
     if (entry.engine != engine || (entry.endings & Bit(ending)) == 0) continue;
     if ((entry.harms & harm.kind) == 0 || loss > entry.at_most) continue;
+    if (harm.kind == kZero && !harm.touches_last_append) continue;
     if (entry.file_kind != nullptr && FileKind(harm.path) != entry.file_kind) continue;
     return &entry;
   }

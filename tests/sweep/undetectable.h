@@ -12,7 +12,7 @@ namespace walden::sweep {
 // How much is missing or wrong without a report.
 enum Loss : uint32_t {
   kNothing = 0,
-  kLastGroup = 1,  // the region's last append
+  kEnd = 1,  // the region's last writes, and nothing before them
   kMore = 2,
 };
 
