@@ -1,0 +1,237 @@
+// A crash in the middle of every change that an operation makes to the disk, one after the other.
+//
+// Each test tells one story: some history, then one operation that is cut by a crash, then what
+// must hold when the region is open again. The sweep repeats the story with the crash inside the
+// first change of the operation, the second, and so on until the operation ends before the crash
+// comes.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/error.h"
+#include "tests/conformance/log_fixture.h"
+
+namespace walden::testing {
+
+struct Way {
+  Crash crash;
+  PowerLoss loss;
+  const char* name;
+};
+inline constexpr Way kWays[] = {
+    {Crash::kKill, PowerLoss::kAll, "kill"},
+    {Crash::kPowerCut, PowerLoss::kRandom, "power cut, random sectors"},
+    {Crash::kPowerCut, PowerLoss::kPrefix, "power cut, first sectors"},
+    {Crash::kPowerCut, PowerLoss::kNothing, "power cut, nothing"},
+    {Crash::kPowerCut, PowerLoss::kAll, "power cut, all sectors"},
+};
+
+class CrashTest : public LogTest {
+ protected:
+  // A fresh machine for each crash.
+  struct Story {
+    CrashTest* test;
+    FaultFileSystem machine;
+    std::unique_ptr<LogEngine> engine;
+    std::unique_ptr<RegionLog> log;
+    Ledger ledger;            // what was answered as durable
+    std::vector<Batch> open;  // answered otherwise or not at all: stored whole, in order, or not
+    std::map<TableId, SequenceNumber> unanswered_marks;
+    std::map<TableId, SequenceNumber> highest_answered;
+    bool answered_survives = false;  // only kills so far: the kernel has all that was answered
+    std::map<uint64_t, uint64_t> producers;  // answered ids, and the number that each comes to
+    uint64_t made = 0;
+
+    Story(CrashTest* test, uint64_t seed) : test(test), machine(seed) {}
+
+    absl::Status Open() {
+      if (engine == nullptr) {
+        auto opened = GetParam().engine->open(&machine, "/data/default");
+        if (!opened.ok()) return opened.status();
+        engine = std::move(*opened);
+      }
+      auto opened = engine->OpenRegion(kRegion, test->options(), /*create=*/true);
+      if (opened.ok()) log = std::move(*opened);
+      return opened.status();
+    }
+
+    void Stop() {
+      log.reset();
+      engine.reset();
+    }
+
+    void Append(TableId table, size_t count, Durability durability = Durability::kSync,
+                size_t bytes = 0) {
+      Batch batch;
+      batch.table = table;
+      for (size_t i = 0; i < count; ++i) {
+        batch.payloads.push_back(test->Payload(made++) + std::string(bytes, 'b'));
+      }
+      batch.durability = durability;
+      const AppendResult result = CommitOne(*log, batch);
+      if (result.status.ok()) {
+        EXPECT_GT(result.first, highest_answered[table]) << "a number was given out twice";
+        highest_answered[table] = result.last;
+      }
+      if (result.status.ok() && result.durable) {
+        Settle();
+        ledger.Appended(table, result, batch.payloads);
+      } else {
+        batch.expected_next_sequence = result.status.ok() ? result.first : 0;
+        open.push_back(batch);
+      }
+    }
+
+    // Something durable was answered: what was buffered before it is durable too.
+    void Settle() {
+      for (const Batch& batch : open) {
+        const SequenceNumber first = *batch.expected_next_sequence;
+        EXPECT_NE(first, 0u) << "an append was answered after one that failed";
+        AppendResult result;
+        result.first = first;
+        result.last = first + batch.payloads.size() - 1;
+        ledger.Appended(batch.table, result, batch.payloads);
+      }
+      open.clear();
+    }
+
+    void OpenProducer() {
+      const auto id = log->OpenProducer(std::nullopt);
+      if (!id.ok()) return;
+      EXPECT_GT(*id, producers.empty() ? 0 : producers.rbegin()->first);
+      producers[*id] = 1;
+    }
+
+    AppendResult PassOver(uint64_t producer, uint64_t number) {
+      Batch batch;
+      batch.producer = ProducerTag{producer, number};
+      return CommitOne(*log, batch);
+    }
+    void PassOver() {
+      const auto [id, number] = *producers.rbegin();
+      if (PassOver(id, number).status.ok()) ++producers[id];
+    }
+
+    void ExpectProducersAreRemembered() {
+      for (auto& [id, number] : producers) {
+        SCOPED_TRACE(::testing::Message() << "producer " << id << ", number " << number);
+        if (number > 1) {
+          const AppendResult again = PassOver(id, number - 1);
+          EXPECT_TRUE(again.status.ok() && again.duplicate) << again.status;
+        }
+        const AppendResult next = PassOver(id, number++);
+        EXPECT_TRUE(next.status.ok()) << next.status;
+        EXPECT_ERROR(PassOver(id, number + 1).status, kFailedPrecondition, kProducerOutOfOrder);
+      }
+      OpenProducer();
+    }
+
+    void MarkDeleted(TableId table, SequenceNumber through) {
+      const auto mark = log->MarkDeleted(table, through, std::nullopt);
+      if (mark.ok()) {
+        ledger.MarkedDeleted(table, *mark);
+      } else {
+        unanswered_marks[table] = std::min(through, ledger.Next(table) - 1);
+      }
+    }
+  };
+
+  using Step = std::function<void(Story&)>;
+
+  // `operation` must bear that anything in it fails.
+  void Sweep(const Step& history, const Step& operation) {
+    for (const Way& way : kWays) {
+      for (uint64_t nth = 1; nth < 400; ++nth) {
+        SCOPED_TRACE(std::string(way.name) + " in change " + std::to_string(nth));
+        Story story(this, nth * 977);
+        story.answered_survives = way.crash == Crash::kKill;
+        ASSERT_STATUS_OK(story.machine.CreateDirectory("/data"));
+        ASSERT_STATUS_OK(story.machine.SyncDirectory("/"));
+        ASSERT_STATUS_OK(story.Open());
+        history(story);
+        ASSERT_FALSE(HasFailure());
+        story.machine.CrashAt(nth, way.crash, way.loss);
+        operation(story);
+        const bool crashed = story.machine.crashed();
+        story.machine.CancelCrash();
+        if (!crashed && way.crash == Crash::kPowerCut) story.machine.PowerCut(way.loss);
+        if (!crashed && way.crash == Crash::kKill) story.machine.Kill();
+        story.Stop();
+        story.machine.Restart();
+        ExpectRecovered(story);
+        if (HasFailure()) return;
+        if (!crashed) break;
+      }
+    }
+  }
+
+  void ExpectRecovered(Story& story) {
+    ASSERT_STATUS_OK(story.Open());
+    const OpeningReport report = story.log->Describe().opening;
+    EXPECT_NE(report.outcome, OpeningReport::Outcome::kQuarantined);
+    if (report.outcome == OpeningReport::Outcome::kTornTail) {
+      EXPECT_GT(report.torn_tail_bytes, 0u);
+      EXPECT_NE(report.evidence_file, "");
+      EXPECT_TRUE(story.machine.Exists("/data/default/" + report.evidence_file) ||
+                  story.machine.Exists("/data/" + report.evidence_file))
+          << report.evidence_file;
+    }
+    for (const auto& [table, mark] : story.unanswered_marks) {
+      if (story.log->Position(table).deleted_through == mark) {
+        story.ledger.MarkedDeleted(table, mark);
+      }
+    }
+    TakeInWhatWasOpen(story);
+    if (HasFailure()) return;
+    ExpectLogHoldsLedger(*story.log, story.ledger);
+    story.ExpectProducersAreRemembered();
+    // Life goes on, and what is written now lasts.
+    for (int i = 0; i < 3; ++i) story.Append(1 + i % 2, 2);
+    EXPECT_TRUE(story.open.empty());
+    story.Stop();
+    ASSERT_STATUS_OK(story.Open());
+    ExpectLogHoldsLedger(*story.log, story.ledger);
+    story.machine.PowerCut(PowerLoss::kNothing);
+    story.Stop();
+    story.machine.Restart();
+    ASSERT_STATUS_OK(story.Open());
+    ExpectLogHoldsLedger(*story.log, story.ledger);
+  }
+
+  // Unanswered batches are there from the oldest on, each whole, or not at all.
+  void TakeInWhatWasOpen(Story& story) {
+    std::vector<Batch> open = std::move(story.open);
+    story.open.clear();
+    bool may_be_there = true;
+    for (const Batch& batch : open) {
+      const auto found = ReadAll(
+          *story.log, ReadRange{batch.table, story.ledger.Next(batch.table), kMaxSequenceNumber});
+      ASSERT_TRUE(found.ok()) << found.status();
+      if (found->empty() || (*found)[0].payload != batch.payloads[0]) {
+        EXPECT_FALSE(story.answered_survives && *batch.expected_next_sequence != 0)
+            << "a killed process loses nothing that it answered";
+        may_be_there = false;
+        continue;
+      }
+      ASSERT_TRUE(may_be_there) << "an earlier batch is missing, a later one is there";
+      AppendResult result;
+      result.first = (*found)[0].sequence;
+      result.last = result.first + batch.payloads.size() - 1;
+      story.ledger.Appended(batch.table, result, batch.payloads);
+    }
+  }
+};
+
+inline void SomeHistory(auto& story) {
+  for (int i = 0; i < 4; ++i) {
+    story.Append(1, 2);
+    story.Append(2, 1);
+  }
+}
+
+}  // namespace walden::testing
