@@ -155,7 +155,7 @@ class LogReader {
 
   // From now on the range ends with what is visible now. Readers whose range cannot grow do
   // nothing.
-  virtual void EndHere() {}
+  virtual void EndHere() = 0;
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ class RegionLog : public ReadableLog {
   // yet. Bytes that are missing or wrong below that position are damage after a crash, never a torn
   // tail. Meant for a log that was idle for some milliseconds: it costs a sync. An error other than
   // RESOURCE_EXHAUSTED fails the region.
-  virtual absl::Status NoteDurable() { return absl::OkStatus(); }
+  virtual absl::Status NoteDurable() = 0;
 
   // Syncs and lets go of files. Nothing of the writer's may be called afterwards. A failed region
   // closes too, without touching its log again.
@@ -280,7 +280,7 @@ class RegionLog : public ReadableLog {
   virtual bool HasUnsynced() const = 0;
 
   // Whether NoteDurable would write something down.
-  virtual bool HasUnnoted() const { return false; }
+  virtual bool HasUnnoted() const = 0;
 
   // Does not look at every table, nor, but for its own cheap files, at the disk.
   virtual RegionUsage Usage() const = 0;
@@ -288,10 +288,8 @@ class RegionLog : public ReadableLog {
   // What is due by the limits at `now`: only what is durable, or will be before it is deleted, and
   // nothing of tables of entries, since what of those is needed only their store knows. May read
   // the ages of files. INVALID_ARGUMENT for a limit that the engine cannot judge.
-  virtual absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& /*limits*/,
-                                                      absl::Time /*now*/) const {
-    return absl::UnimplementedError("this engine has no retention");
-  }
+  virtual absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
+                                                      absl::Time now) const = 0;
 
   // Reads everything stored again from the medium and checks it; `report` is called now and then,
   // and once at the end; it returns false to stop early.
@@ -317,7 +315,7 @@ class LogEngine {
   virtual absl::string_view name() const = 0;  // "segment", "rocksdb"
 
   // Any thread.
-  virtual EngineUsage Usage() const { return {}; }
+  virtual EngineUsage Usage() const = 0;
 
   // Any thread. Regions that exist on the medium, sorted.
   virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;
@@ -334,14 +332,14 @@ class LogEngine {
 
   // Any thread. What a region that does not exist says of a table: what the first append to it is
   // given.
-  virtual TablePosition PositionInAbsentRegion(TableId /*table*/) const { return {}; }
+  virtual TablePosition PositionInAbsentRegion(TableId table) const = 0;
 
   // Any thread, about once a second. Begins housekeeping in the background that is due by now.
-  virtual void KeepHouse() {}
+  virtual void KeepHouse() = 0;
 
   // Any thread, one at a time, now and then. Counts the bytes on disk again, for engines that do
   // not count as they go.
-  virtual absl::Status CountDiskUsage() { return absl::OkStatus(); }
+  virtual absl::Status CountDiskUsage() = 0;
 
   // Verifies a region that is not open (a broken one too), as RegionLog::Verify does.
   virtual absl::Status VerifyClosedRegion(

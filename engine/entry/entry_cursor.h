@@ -38,6 +38,7 @@ class EntryCursor final : public LogReader {
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
   size_t too_large_bytes() const override { return too_large_bytes_; }
   SequenceNumber too_large_sequence() const override { return too_large_sequence_; }
+  void EndHere() override {}  // the view is of one moment
 
  private:
   enum class Step { kMore, kFinished, kTooLarge, kNeedsPass };

@@ -234,6 +234,10 @@ class MemoryLog final : public RegionLog {
     return PageOf(description, from, limit);
   }
 
+  absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits&, absl::Time) const override {
+    return absl::UnimplementedError("the memory engine has no retention");
+  }
+
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override {
     VerifyProgress progress;
     {
