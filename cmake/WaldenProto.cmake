@@ -20,6 +20,7 @@ foreach(proto ${WALDEN_PROTOS})
   list(APPEND WALDEN_PROTO_SOURCES ${generated})
 endforeach()
 
+add_custom_target(walden_proto_sources DEPENDS ${WALDEN_PROTO_SOURCES})
 add_library(walden_proto STATIC ${WALDEN_PROTO_SOURCES})
 target_include_directories(walden_proto SYSTEM PUBLIC ${WALDEN_PROTO_OUT})
 target_link_libraries(walden_proto PUBLIC gRPC::grpc++ protobuf::libprotobuf)
