@@ -154,6 +154,12 @@ bool EntryTable::HasSpilled() const {
                      [](const auto& page) { return page->page == nullptr; });
 }
 
+bool EntryTable::Straddled(SequenceNumber through) const {
+  return std::any_of(sealed_.begin(), sealed_.end(), [through](const auto& page) {
+    return page->first <= through && through < page->last;
+  });
+}
+
 uint64_t EntryTable::HeldBytes() const { return live_bytes_.load() + loading_bytes_.load(); }
 
 void EntryTable::NoteHeld() {
@@ -222,8 +228,10 @@ void EntryTable::Finalized(SequenceNumber through) {
   finalized_.store(through, std::memory_order_release);
   flushes_.erase(flushes_.begin(), flushes_.upper_bound(through));
   ++load_number_;
-  if (HasSpilled() || state_ == State::kFailed) {
-    // Perhaps the rest fits now, or what could not be read is no longer part of it.
+  const bool straddled = state_ == State::kReady && Straddled(through);
+  if (HasSpilled() || straddled || state_ == State::kFailed) {
+    // Perhaps the rest fits now, or what could not be read is no longer part of it; and a page that
+    // ends behind the mark holds what is gone.
     ForgetPages();
     state_ = State::kCold;
     return;

@@ -101,7 +101,8 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
   std::optional<FlushPlan> PlanFlush() const;
 
   // The pages of a flush whose marker was applied. ABORTED (FLUSH_FINALIZED) if it was finalized
-  // already. Until FlushConsumed is called the flush cannot be finalized, unless it could before.
+  // already, or if an older one was and the pages that were made then hold later entries too. Until
+  // FlushConsumed is called the flush cannot be finalized, unless it could before.
   absl::StatusOr<std::optional<PageView>> BeginFlush(SequenceNumber flush);
   void FlushConsumed(SequenceNumber flush);
 
@@ -140,6 +141,8 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SealActive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasSpilled() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Whether a page has entries on both sides: pages that are made again end anywhere.
+  bool Straddled(SequenceNumber through) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   uint64_t HeldBytes() const;
   void NoteHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PageView ViewThrough(SequenceNumber through) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

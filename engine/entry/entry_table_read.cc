@@ -140,6 +140,13 @@ absl::StatusOr<std::optional<PageView>> EntryTable::BeginFlush(SequenceNumber fl
                      {{"field", "flush_id"}, {"value", absl::StrCat(flush)}});
   }
   if (state_ != State::kReady) return std::nullopt;
+  if (Straddled(flush)) {
+    return MakeError(
+        absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
+        absl::StrCat("an older flush of table ", table_, " was finalized before flush ", flush,
+                     " began to stream, and its pages were made again; flush again"),
+        {{"field", "flush_id"}, {"value", absl::StrCat(flush)}});
+  }
   PageView view = ViewThrough(flush);
   view.gone_at = std::min(view.gone_at, flush);
   return view;

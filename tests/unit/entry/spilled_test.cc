@@ -127,6 +127,52 @@ TEST_F(SpilledTest, AFlushInTheLogThatIsFinalizedMeanwhileEndsWithAnError) {
   EXPECT_TRUE(HasReason(finished.status(), ErrorReason::kFlushFinalized)) << finished.status();
 }
 
+// Another finalize may make the pages again between a flush's marker and its view.
+TEST_F(SpilledTest, AFlushWhosePagesWereMadeAgainWithLaterEntriesLeavesNothingOut) {
+  ReopenWith(kRoomy);
+  for (int i = 0; i < kKeys; ++i) store_.Put(Key(i), "round 2" + std::string(300, 'x'));
+  ReopenWith(kTight);
+  ASSERT_GT(Spilled(), 0u);
+  Batch marker{.table = EntryStore::kTable};
+  marker.payloads = {std::string(entry::FlushMarker())};
+  const AppendResult flush = store_.TryPut(marker);
+  ASSERT_TRUE(flush.status.ok()) << flush.status;
+  ASSERT_TRUE(store_.TryFinalize(first_flush_).ok());
+  store_.Put("later", "taken while the pages are made");
+  ASSERT_TRUE(store_.TryFinalize(whole_.id).ok());
+  ASSERT_GT(Spilled(), 0u);
+  const auto view = (*store_.Ready())->BeginFlush(flush.first);
+  if (view.ok()) {
+    ASSERT_TRUE(view->has_value());
+    EXPECT_EQ((*view)->entries, static_cast<uint64_t>(kKeys))
+        << "finalizing this flush deletes what it did not stream";
+  } else {
+    EXPECT_TRUE(HasReason(view.status(), ErrorReason::kFlushFinalized)) << view.status();
+  }
+  EXPECT_EQ(store_.Flush().entries.size(), static_cast<size_t>(kKeys + 1));
+}
+
+// Pages that are made again do not end where an unmarked flush did.
+TEST_F(SpilledTest, WhatAnUnmarkedFlushCoveredIsGoneOnceThatIsFinalized) {
+  ReopenWith(kRoomy);
+  store_.Put("covered", "1");
+  ReopenWith(kTight);
+  ASSERT_GT(Spilled(), 0u);
+  const auto table = *store_.Ready();
+  const std::optional<SequenceNumber> flush = table->SealUnmarked();
+  ASSERT_TRUE(flush.has_value());
+  table->FlushConsumed(*flush);
+  ASSERT_TRUE(store_.TryFinalize(first_flush_).ok());
+  store_.Put("later", "2");
+  ASSERT_TRUE(store_.TryFinalize(whole_.id).ok());
+  EXPECT_EQ(Spilled(), 0u);
+  EXPECT_EQ(store_.Get("covered"), "1");
+  ASSERT_TRUE(store_.TryFinalize(*flush).ok());
+  EXPECT_EQ(store_.Get("covered"), "(none)");
+  EXPECT_EQ(store_.Get("later"), "2");
+  EXPECT_EQ(store_.Flush().entries.size(), 1u);
+}
+
 TEST_F(SpilledTest, TooManyPassesAtOnceAreRefused) {
   const auto table = store_.Ready();
   std::vector<std::unique_ptr<entry::EntryCursor>> cursors;
