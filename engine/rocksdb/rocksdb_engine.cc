@@ -275,7 +275,7 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
     // Its tables' numbers stay used: another region may have tables of the same ids, and HoraeDB
     // goes on from MaxSeq. The reservation says that it was Walden who wrote them.
     for (const TableId table : *tables) {
-      const SequenceNumber last = space_->numbers.Next(table) - 1;
+      const SequenceNumber last = space_->numbers.Used(table);
       space_->PutMaxSeq(batch, table, last);
       space_->PutReserved(batch, table, last);
     }

@@ -102,6 +102,7 @@ absl::Status RocksdbLog::NoteDurable() {
 }
 
 absl::Status RocksdbLog::Close() {
+  FinishNumbers();
   absl::Status status = space_->store.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (absl::IsResourceExhausted(status) && has_unsynced_) return status;

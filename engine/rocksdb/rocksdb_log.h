@@ -32,6 +32,7 @@ class RocksdbLog final : public RegionLog {
   static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(std::shared_ptr<NamespaceState> space,
                                                           RegionId region,
                                                           const RegionOptions& options);
+  ~RocksdbLog() override { FinishNumbers(); }
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
@@ -81,6 +82,7 @@ class RocksdbLog final : public RegionLog {
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
+  void FinishNumbers();
   void Remember(ProducerBatch batch);
   void BeginGroup();
   // Writes what is staged, or syncs what was written before. After an error nobody knows what is
@@ -114,7 +116,8 @@ class RocksdbLog final : public RegionLog {
   rocksdb::WriteBatch batch_;
   std::vector<TableUnits::Appended> staged_;
   absl::flat_hash_map<TableId, TableUnits::Appended> staged_last_;
-  std::optional<absl::Status> room_;  // for the group, asked for once
+  absl::flat_hash_map<TableId, SequenceNumber> under_way_;  // first numbers: TableNumbers::Assign
+  std::optional<absl::Status> room_;                        // for the group, asked for once
   absl::Status group_error_;
   uint64_t group_bytes_ = 0;
   bool fence_staged_ = false;

@@ -60,6 +60,7 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     for (const TableUnits::Appended& batch : staged_) {
       space_->numbers.RaiseUsed(batch.table, batch.last);
     }
+    FinishNumbers();
   }
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
@@ -68,6 +69,12 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     batch->result.durable = unsynced_appends_ == 0;
   }
   done();
+}
+
+// After an error what was assigned may be stored all the same, until the region is loaded again.
+void RocksdbLog::FinishNumbers() {
+  for (const auto& [table, first] : under_way_) space_->numbers.Finish(table, first);
+  under_way_.clear();
 }
 
 absl::Status RocksdbLog::CheckBatch(const AppendBatch& batch) const {
@@ -116,9 +123,11 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
     status = AssignRestored(batch);
     if (!status.ok()) return status;
   } else {
-    const absl::StatusOr<SequenceNumber> assigned = space_->numbers.Assign(batch);
+    const absl::StatusOr<SequenceNumber> assigned =
+        space_->numbers.Assign(batch, /*begins=*/!under_way_.contains(batch.table));
     if (!assigned.ok()) return assigned.status();
     first = *assigned;
+    under_way_.try_emplace(batch.table, first);
   }
   if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
   if (!status.ok()) return status;

@@ -45,6 +45,7 @@ absl::Status RocksdbLog::Load() {
   if (!status.ok()) return status;
   for (auto& [table, unit] : units) space_->numbers.RaiseUsed(table, unit.last);
   units_->Replace(std::move(units));
+  FinishNumbers();
   report.duration_micros += static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
   absl::MutexLock lock(&opening_mutex_);
   opening_ = std::move(report);

@@ -62,7 +62,7 @@ absl::Status TableNumbers::CheckNext(const AppendBatch& batch) const {
   return CheckExpectedNext(batch, known == nullptr ? 1 : known->assigned + 1);
 }
 
-absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch) {
+absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch, bool begins) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[batch.table];
   const SequenceNumber first = known.assigned + 1;
@@ -70,7 +70,13 @@ absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch) {
   if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
   if (!status.ok()) return status;
   known.assigned += batch.payloads.size();
+  if (begins) known.under_way.push_back(first);
   return first;
+}
+
+void TableNumbers::Finish(TableId table, SequenceNumber first) {
+  absl::MutexLock lock(&mutex_);
+  std::erase(tables_[table].under_way, first);
 }
 
 void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
@@ -82,7 +88,15 @@ void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
 SequenceNumber TableNumbers::Next(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
-  return known == nullptr ? 1 : known->used + 1;
+  if (known == nullptr) return 1;
+  const SequenceNumber next = known->used + 1;
+  return known->under_way.empty() ? next : std::min(next, known->under_way.front());
+}
+
+SequenceNumber TableNumbers::Used(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->used;
 }
 
 SequenceNumber TableNumbers::MaxSeq(TableId table) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -36,15 +37,23 @@ class TableNumbers {
 
   // ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than it would be assigned.
   absl::Status CheckNext(const AppendBatch& batch) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Checks that again, and that there are numbers left; assigns them; returns the first.
-  absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Checks that again, and that there are numbers left; assigns them; returns the first. `begins`:
+  // whoever asks has no numbers of the table under way. From then on Next() is not above the first
+  // until Finish is told it: another region may be done with higher ones before.
+  absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch, bool begins)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // What was assigned since `first` began is visible, or never will be.
+  void Finish(TableId table, SequenceNumber first) ABSL_LOCKS_EXCLUDED(mutex_);
   // For restored records, which bring their numbers along: these are assigned.
   void RaiseAssigned(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Asking ---
 
-  // What the next append is assigned once those under way are done.
+  // No record that is not visible yet will have a lower number: what the next append is assigned,
+  // or one that is under way was.
   SequenceNumber Next(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The highest number that is used; 0 = none.
+  SequenceNumber Used(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber MaxSeq(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Through which number a table that Walden never wrote is deleted: HoraeDB leaves nothing but a
@@ -57,7 +66,8 @@ class TableNumbers {
     SequenceNumber used = 0;
     SequenceNumber reserved = 0;
     SequenceNumber max_seq = 0;
-    bool is_known = false;  // something besides a MaxSeq is stored
+    bool is_known = false;                  // something besides a MaxSeq is stored
+    std::vector<SequenceNumber> under_way;  // first numbers, rising: one of each region at most
   };
   void Use(Table& table, SequenceNumber last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   const Table* Find(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

@@ -1,4 +1,6 @@
 // Which number a table says is next, and which one an append gets.
+#include "engine/rocksdb/table_numbers.h"
+#include "engine/rocksdb/table_units.h"
 #include "tests/unit/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -107,6 +109,31 @@ TEST_F(RocksdbNumbersTest, AMarkNeverLowersAMaxSeqThatADropWrote) {
   OpenEngine();
   ASSERT_TRUE(Open(2).ok());
   ExpectNextIsWhatItSays(7, 4);
+}
+
+// Otherwise whoever goes on from the next number misses the record that is under way.
+TEST(TableNumbersTest, TheNextOneIsNotAboveOneThatIsUnderWayInAnotherRegion) {
+  rocks::TableNumbers numbers;
+  rocks::TableUnits slow(&numbers);
+  rocks::TableUnits fast(&numbers);
+  AppendBatch batch;
+  batch.table = 7;
+  batch.payloads = {"x"};
+  const auto publish = [&](rocks::TableUnits& units, SequenceNumber first, SequenceNumber last) {
+    units.Publish({{.table = 7, .first = first, .last = last}});
+    numbers.RaiseUsed(7, last);
+    numbers.Finish(7, first);
+  };
+  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/true), 1u);
+  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/true), 2u);
+  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/false), 3u);
+  publish(fast, 2, 3);
+  EXPECT_EQ(fast.Position(7).next, 4u);
+  EXPECT_EQ(slow.Position(7).next, 1u);
+  EXPECT_EQ(numbers.Used(7), 3u);
+  publish(slow, 1, 1);
+  EXPECT_EQ(slow.Position(7).next, 4u);
+  EXPECT_EQ(fast.Position(7).next, 4u);
 }
 
 TEST_F(RocksdbNumbersTest, AfterAFailedWrite) {
