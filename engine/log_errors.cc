@@ -21,10 +21,10 @@ absl::Status RecordsGone(std::optional<TableId> table, SequenceNumber first_left
 absl::Status MissingFile(const absl::Status& status) {
   const auto info = GetErrorInfo(status);
   if (!absl::IsNotFound(status) || !info || !info->metadata.contains("errno")) return status;
-  const std::string& file = info->metadata.at("file");
+  const auto file = info->metadata.find("file");
   return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
                    absl::StrCat("a file of the log is missing: ", status.message()),
-                   {{"file", file}});
+                   {{"file", file == info->metadata.end() ? "" : file->second}});
 }
 
 }  // namespace walden

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "engine/log_errors.h"
 #include "engine/rocksdb/keys.h"
 #include "engine/rocksdb/namespace_state.h"
 #include "engine/rocksdb/rocksdb_log.h"
@@ -90,9 +91,10 @@ absl::Status RocksdbEngine::EnsureOpen() {
   const uint64_t generation = space_->store.generation();
   // Only then: reopening waits for every write under way, and lets everybody wait for it.
   if (opened_.ok() && space_->store.Health(generation).ok()) return opened_;
-  opened_ = Enter();
+  // A directory that is not there any more is no region that never was.
+  opened_ = MissingFile(Enter());
   if (!opened_.ok()) return opened_;
-  opened_ = space_->store.Reopen(generation);
+  opened_ = MissingFile(space_->store.Reopen(generation));
   if (opened_.ok()) opened_ = LoadNumbers();
   if (opened_.ok()) {
     // A process that begins does not know which of the reserved numbers were given out.

@@ -121,6 +121,19 @@ TEST_F(RocksdbTest, AFailedSyncFailsEveryRegionAndEachComesBackWhenItIsReopened)
   EXPECT_EQ(ReadTable(**other, 1)->size(), 2u);
 }
 
+TEST_F(RocksdbTest, ADirectoryThatIsGoneIsNoRegionThatNeverWas) {
+  ASSERT_TRUE(Open().ok());
+  Append(1, "acknowledged");
+  disk_.FailNth(1, testing::file_op::kSync, EIO);
+  EXPECT_FALSE(testing::CommitOne(*log_, {.table = 1, .payloads = {"unknown"}}).status.ok());
+  disk_.ClearFaults();
+  ASSERT_TRUE(log_->Close().ok());
+  log_.reset();
+  ASSERT_TRUE(disk_.Rename("/data/default", "/data/elsewhere").ok());
+  const auto log = OpenRegion(1, /*create=*/false);
+  EXPECT_TRUE(absl::IsDataLoss(log.status())) << log.status();
+}
+
 TEST_F(RocksdbTest, ABatchThatRocksdbCannotHoldInOneWriteIsRefused) {
   ASSERT_TRUE(Open().ok());
   const std::string payload(64 << 20, 'x');
