@@ -41,6 +41,18 @@ absl::Status WrongBackup(TableId table, absl::string_view message) {
                  {{"table_id", absl::StrCat(table)}});
 }
 
+absl::Status AllIsDamaged(const v1::DamagedRange& range) {
+  return Failure(
+      absl::StatusCode::kDataLoss, "CORRUPTION",
+      absl::StrCat("nothing is left of the region: ", range.file(), " at byte ", range.offset(),
+                   ", ", range.length(), " bytes (", range.reason(), ")"),
+      {{"file", range.file()},
+       {"offset", absl::StrCat(range.offset())},
+       {"length", absl::StrCat(range.length())},
+       {"first_sequence", absl::StrCat(range.first_sequence())},
+       {"last_sequence", absl::StrCat(range.last_sequence())}});
+}
+
 DamagedRange RangeOf(const absl::Status& data_loss) {
   DamagedRange range;
   range.reason = std::string(data_loss.message());
@@ -97,6 +109,11 @@ absl::StatusOr<backup::Cut> RegionBackup::TakeCut() {
   backup::Cut cut{.engine = state.engine(),
                   .taken_at = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone()),
                   .region_version = state.region_version()};
+  is_damaged_ = state.opening().damaged_ranges_size() > 0;
+  // No table is left that could tell.
+  if (is_damaged_ && state.tables_size() == 0) {
+    return AllIsDamaged(state.opening().damaged_ranges(0));
+  }
   for (const v1::TableState& table : state.tables()) {
     cut.tables.push_back(
         {.table = table.table_id(),
@@ -128,7 +145,10 @@ absl::Status RegionBackup::CopyTable(const TableState& table) {
   // The last record that is here is read again: it must be the same one.
   expected_ = {};
   if (have.through > table.deleted_through && have.through > passed) expected_ = have;
-  if (!has_new && (expected_.through == 0 || !first_round_)) return absl::OkStatus();
+  // Where the region is damaged only the stream tells whether records are missing behind the last.
+  if (!has_new && !is_damaged_ && (expected_.through == 0 || !first_round_)) {
+    return absl::OkStatus();
+  }
   SequenceNumber from = expected_.through;
   if (from == 0) from = std::max({have.through, passed, table.deleted_through}) + 1;
   while (from < table.next) {

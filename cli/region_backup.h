@@ -59,6 +59,7 @@ class RegionBackup {
   const RegionBackupOptions options_;
   absl::FunctionRef<void()> progress_;
   bool first_round_ = true;
+  bool is_damaged_ = false;  // the region was opened with damage
   std::vector<backup::TableDamage> damage_;
   std::map<TableId, SequenceNumber> passed_;  // through here damage was passed over
   backup::RegionWriter::Copied expected_;     // the record that must come first; none if 0

@@ -325,6 +325,40 @@ class RefusalTest(BackupTestCase):
         self.assertEqual(sorted(records), [1, 2, 3, 4, 6, 7, 8, 9, 10])
         self.assertEqual(len(self.new_client(fresh).read(1, 2).records), 10)
 
+    def damage_segment(self, needle=None):
+        """Restarts the daemon over a damaged record of region 1, or without its segment."""
+        self.daemon.terminate()
+        (segment,) = self.daemon.segment_files(1)
+        if needle is None:
+            segment.unlink()
+        else:
+            flip_byte(segment, segment.read_bytes().find(needle))
+        self.daemon.start()
+        self.client = self.new_client(self.daemon)
+
+    def test_a_region_of_which_nothing_is_left_is_damaged_and_not_empty(self):
+        self.append_numbered(self.client, 1, 1, 3, "aaaa")
+        self.damage_segment()
+        error = self.refused(4, *self.arguments(self.daemon))
+        self.assertEqual(error["reason"], "CORRUPTION")
+        self.assertIn("seg_0", error["message"])
+        self.refused(4, *self.arguments(self.daemon, "--skip-damaged"))
+
+    def test_damage_behind_what_is_marked_deleted_is_named(self):
+        for payload in (b"aaaa-1", b"aaaa-2", b"aaaa-3"):
+            self.client.append(1, 1, [payload])
+        self.client.mark_deleted(1, 1, 2)
+        self.damage_segment(b"aaaa-3")
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.read(1, 1)
+        self.refused(4, *self.arguments(self.daemon))
+        done = run_walden(*self.arguments(self.daemon, "--json", "--skip-damaged"))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        (named,) = json.loads(done.stdout.splitlines()[0])["damaged_ranges"]
+        self.assertEqual((named["first_sequence"], named["last_sequence"]), (3, 3))
+        self.client.mark_deleted(1, 1, 3)
+        self.back_up(self.daemon)
+
     def test_every_record_that_rot_hides_from_a_running_daemon_is_named(self):
         self.append_numbered(self.client, 1, 1, 10, "aaaa")
         (segment,) = self.daemon.segment_files(1)
