@@ -94,12 +94,20 @@ absl::Status WriteGroupsAgain(File& file, const SegmentHeader& segment, uint64_t
 // write nothing; so the same bytes are written again, after they were checked.
 absl::Status SegmentLog::WriteTailAgain(const ScannedSegment& newest, File& file) {
   const SegmentScan& scan = newest.scan;
-  uint64_t durable = std::max<uint64_t>(scan.durable_end, newest.header.first_end());
-  for (const Damage& damage : newest.damage) durable = std::max(durable, damage.end);
-  if (durable >= scan.end) return absl::OkStatus();
-  const absl::Status status = newest.header.version_1()
-                                  ? WriteRecordsAgain(file, durable, scan.end)
-                                  : WriteGroupsAgain(file, newest.header, durable, scan.end);
+  const auto write_again = [&](uint64_t begin, uint64_t end) {
+    if (begin >= end) return absl::OkStatus();
+    return newest.header.version_1() ? WriteRecordsAgain(file, begin, end)
+                                     : WriteGroupsAgain(file, newest.header, begin, end);
+  };
+  uint64_t begin = std::max<uint64_t>(scan.durable_end, newest.header.first_end());
+  if (begin >= scan.end) return absl::OkStatus();
+  absl::Status status;
+  // Damage stays as it is; what lies in front of it is as much in doubt as what lies behind.
+  for (const Damage& damage : newest.damage) {
+    if (status.ok()) status = write_again(begin, damage.begin);
+    begin = std::max(begin, damage.end);
+  }
+  if (status.ok()) status = write_again(begin, scan.end);
   return status.ok() ? file.SyncData() : status;
 }
 

@@ -1,0 +1,108 @@
+// What must be written, synced or known before something else is: crashes and failing calls between
+// the two.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "engine/segment/format.h"
+#include "tests/unit/segment/engine_fixture.h"
+
+namespace walden::testing {
+namespace {
+
+class SegmentOrderTest : public SegmentEngineTest {
+ protected:
+  void SetUp() override {
+    SegmentEngineTest::SetUp();
+    OpenEngine();
+  }
+
+  absl::Status TryOpen(RegionId region = kRegion) {
+    log_ = nullptr;
+    auto log = engine_->OpenRegion(region,
+                                   {.recovery_policy = policy_,
+                                    .buffered_sync_every_writes = 1'000'000,
+                                    .segment_size_bytes = segment_bytes_},
+                                   /*create=*/true);
+    if (log.ok()) log_ = *std::move(log);
+    return log.status();
+  }
+  void Open(RegionId region = kRegion) {
+    const absl::Status status = TryOpen(region);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  // Up again after whatever happened.
+  void StartAgain() {
+    log_ = nullptr;
+    disk_.CancelCrash();
+    disk_.ClearFaults();
+    if (!disk_.crashed()) disk_.Kill();
+    disk_.Restart();
+    OpenEngine();
+  }
+  void CutPower() {
+    disk_.PowerCut(PowerLoss::kNothing);
+    StartAgain();
+  }
+
+  uint64_t OpenProducer() {
+    const absl::StatusOr<uint64_t> id = log_->OpenProducer(std::nullopt);
+    EXPECT_TRUE(id.ok()) << id.status();
+    return id.value_or(0);
+  }
+  static Batch Of(uint64_t producer, uint64_t sequence, Durability durability = Durability::kSync) {
+    return {.table = 1,
+            .payloads = {"batch"},
+            .durability = durability,
+            .producer = ProducerTag{producer, sequence}};
+  }
+  void Mark(TableId table, SequenceNumber through) {
+    const auto marked = log_->MarkDeleted(table, through, std::nullopt);
+    ASSERT_TRUE(marked.ok()) << marked.status();
+  }
+  // Raises the region version, by an entry of 24 bytes in the metadata.
+  void RaiseVersion() {
+    const auto raised = log_->MarkDeleted(0, 0, ++version_);
+    ASSERT_TRUE(raised.ok()) << raised.status();
+  }
+  size_t MetadataRoom() {
+    const std::string bytes = disk_.ReadWhole("/data/ns/7/metadata");
+    return bytes.size() - (bytes.find_last_not_of('\0') + 1);
+  }
+  void Put(const std::string& path, const std::string& bytes) {
+    ASSERT_TRUE(disk_.RemoveFile(path).ok());
+    auto file = disk_.CreateFile(path);
+    ASSERT_TRUE(file.ok()) << file.status();
+    ASSERT_TRUE((*file)->Write(0, {bytes}).ok());
+    ASSERT_TRUE((*file)->SyncData().ok());
+  }
+
+  RecoveryPolicy policy_ = RecoveryPolicy::kRefuse;
+  uint64_t version_ = 0;
+};
+
+TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen) {
+  Open();
+  for (const TableId table : {1, 2}) {
+    ASSERT_TRUE(CommitOne(*log_, {.table = table,
+                                  .payloads = {std::string(1000, 'x')},
+                                  .durability = Durability::kBuffered})
+                    .status.ok());
+  }
+  StartAgain();
+  const uint64_t last = disk_.ReadWhole("/data/ns/7/seg_0").find_last_not_of('\0');
+  disk_.FlipBit("/data/ns/7/seg_0", last, 3);
+  policy_ = RecoveryPolicy::kQuarantine;
+  Open();
+  ASSERT_EQ(ReadAll(*log_, {.table = 1, .pass_known_damage = true})->size(), 1u);
+  ASSERT_TRUE(log_->Sync().ok());
+  EXPECT_FALSE(disk_.HasUnsynced("/data/ns/7/seg_0"));
+  ASSERT_TRUE(Append(3, 100).durable);
+  CutPower();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto read = ReadAll(*log_, {.table = 1, .pass_known_damage = true});
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size(), 1u);
+}
+
+}  // namespace
+}  // namespace walden::testing
