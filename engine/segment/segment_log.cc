@@ -115,7 +115,7 @@ absl::Status SegmentLog::SyncActive() {
   if (!synced.ok()) return Fail(synced);
   env_.observer->OnSynced(env_.clock->Now() - began);
   durable_end_ = active_end_;
-  durable_next_ = walk_next_;
+  durable_next_ = written_next_;  // batches may be staged behind what is written
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
   UpdateUnnoted();

@@ -167,6 +167,7 @@ class SegmentLog final : public RegionLog {
   SequenceNumber next_ = 1;             // to be assigned
   SequenceNumber floor_ = 0;            // numbers below it may have been told, of whatever table
   SequenceNumber walk_next_ = 1;        // that a scan would expect; lower after an unclean end
+  SequenceNumber written_next_ = 1;     // that a scan would expect at active_end_
   SequenceNumber durable_next_ = 1;     // that a scan would expect at durable_end_
   uint64_t group_metadata_append_ = 0;  // as the last group says
   int64_t last_unix_micros_ = 0;        // append time of the last group

@@ -232,6 +232,7 @@ absl::Status SegmentLog::WriteGroup(SequenceNumber first) {
   writer_.Clear();
   if (!status.ok()) return Fail(status);
   active_end_ = end;
+  written_next_ = walk_next_;
   group_metadata_append_ = head.metadata_append;
   UpdateUnnoted();
   return absl::OkStatus();
@@ -292,7 +293,7 @@ absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_p
   active_ = std::move(file);
   active_header_ = header;
   active_end_ = durable_end_ = noted_end_ = header.first_end();
-  durable_next_ = walk_next_;
+  durable_next_ = written_next_ = walk_next_;
   reach_ = watermark.reach;
   UpdateUnnoted();
   return absl::OkStatus();

@@ -80,6 +80,36 @@ class SegmentOrderTest : public SegmentEngineTest {
   uint64_t version_ = 0;
 };
 
+// The last watermark was written while a batch waited to be written behind it.
+TEST_F(SegmentOrderTest, DamageBelowTheWatermarkTakesNoRecordsBehindIt) {
+  segment_bytes_ = 4 << 20;
+  Open();
+  // The first batch is written at once, and the third one reaches past the watermark's reach.
+  const std::string large(600 << 10, 'x');
+  const std::string zeros(600 << 10, '\0');
+  const auto results = CommitGroup(
+      *log_,
+      {{.payloads = {large}}, {.table = 2, .payloads = {"a"}}, {.table = 3, .payloads = {zeros}}});
+  for (const AppendResult& result : results) {
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    ASSERT_TRUE(result.durable);
+  }
+  StartAgain();
+  disk_.FlipBit("/data/ns/7/seg_0", 5000, 3);
+  policy_ = RecoveryPolicy::kQuarantine;
+  Open();
+  const OpeningReport report = log_->Describe().opening;
+  EXPECT_EQ(report.torn_tail_bytes, 0u);
+  ASSERT_EQ(report.damaged.size(), 1u);
+  EXPECT_EQ(report.damaged.front().first, 1u);
+  EXPECT_EQ(report.damaged.front().last, 1u);
+  for (const TableId table : {2, 3}) {
+    const auto read = ReadAll(*log_, {.table = table, .first = table});
+    EXPECT_TRUE(read.ok() && read->size() == 1) << "table " << table << ": " << read.status();
+  }
+  EXPECT_GT(Append(4, 10).first, 3u) << "a number came back";
+}
+
 TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen) {
   Open();
   for (const TableId table : {1, 2}) {
