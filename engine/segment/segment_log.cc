@@ -85,12 +85,16 @@ absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
 absl::Status SegmentLog::RemoveEmptied() {
   const std::vector<PublishedLog::Emptied> emptied = published_->EmptiedSegments();
   if (emptied.empty()) return absl::OkStatus();
+  // What is remembered of producers counts from their last batches: those must not be lost when the
+  // batches before them are.
+  absl::Status status = SyncActive();
+  if (!status.ok()) return status;
   // The log is about to forget these segments' producers; the metadata takes them over.
   std::vector<MetadataEntry> entries = ProducersIn(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {
     entries.push_back(MetadataEntry::SegmentDeleted(segment.id));
   }
-  absl::Status status = AppendMetadata(entries);
+  status = AppendMetadata(entries);
   if (!status.ok()) return status;
   published_->RemoveSegments(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {

@@ -134,5 +134,32 @@ TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen
   EXPECT_EQ(read->size(), 1u);
 }
 
+// The window of remembered batches must not move past what is durable.
+TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWereNotDurable) {
+  Open();
+  const uint64_t producer = OpenProducer();
+  const AppendResult first = CommitOne(*log_, Of(producer, 1));
+  ASSERT_TRUE(first.status.ok());
+  ASSERT_TRUE(Append(2, 200'000).status.ok());
+  ASSERT_TRUE(Append(2, 100'000).status.ok());
+  for (uint64_t i = 2; i <= kProducerWindowBatches + 1; ++i) {
+    ASSERT_TRUE(CommitOne(*log_, Of(producer, i, Durability::kBuffered)).status.ok());
+  }
+  Mark(2, 2);
+  Mark(1, 1);
+  ASSERT_FALSE(disk_.Exists("/data/ns/7/seg_0"));
+  CutPower();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const AppendResult retry = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
+  if (retry.status.ok()) {
+    EXPECT_TRUE(retry.duplicate);
+  } else {
+    EXPECT_EQ(ErrorValue(retry.status, "expected_producer_sequence"), "2") << retry.status;
+  }
+  const AppendResult again = CommitOne(*log_, Of(producer, 1));
+  EXPECT_TRUE(again.duplicate || !again.status.ok())
+      << "stored twice: " << first.first << " and " << again.first;
+}
+
 }  // namespace
 }  // namespace walden::testing
