@@ -78,14 +78,6 @@ void ProducerTable::Touch(uint64_t id, Producer& producer, uint64_t order) {
   by_recency_.insert({order, id});
 }
 
-bool ProducerTable::IsPast(const Batch& batch) const {
-  const auto found = producers_.find(batch.id);
-  if (found == producers_.end()) return true;
-  const Producer& producer = found->second;
-  return batch.sequence <= producer.highest &&
-         producer.highest - batch.sequence >= producer.batches.size();
-}
-
 std::vector<ProducerTable::Batch> ProducerTable::InRanges(absl::Span<const Range> ranges) const {
   std::vector<Batch> found;
   for (const auto& [id, producer] : producers_) {

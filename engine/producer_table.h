@@ -67,9 +67,6 @@ class ProducerTable {
   // added before.
   void Add(const Batch& batch);
 
-  // Whether a retry of the batch would be refused, now and later.
-  bool IsPast(const Batch& batch) const;
-
   // Remembered batches with records in one of the ranges (both inclusive, rising, not overlapping).
   using Range = std::pair<SequenceNumber, SequenceNumber>;
   std::vector<Batch> InRanges(absl::Span<const Range> ranges) const;

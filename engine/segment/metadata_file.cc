@@ -67,7 +67,7 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   if (end_ + bytes.size() > size_) {
     MetadataState next = state_;
     for (const MetadataEntry& entry : entries) next.Apply(entry);
-    if (is_past_) std::erase_if(next.producers, is_past_);
+    next.DropPastBatches();
     const absl::Status replaced = Replace(next);
     if (replaced.ok()) state_ = std::move(next);
     return replaced;

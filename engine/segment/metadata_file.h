@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,11 +49,6 @@ class MetadataFile {
   // Number of the last write, which is durable.
   uint64_t last_append() const { return last_append_; }
 
-  // Producers' batches of which this is true are left out of the next replacement.
-  void SetProducerFilter(std::function<bool(const ProducerBatch&)> is_past) {
-    is_past_ = std::move(is_past);
-  }
-
   absl::Status Close() { return file_->Close(); }
 
  private:
@@ -79,7 +73,6 @@ class MetadataFile {
   uint64_t end_ = 0;
   uint64_t last_append_ = 0;
   MetadataState state_;
-  std::function<bool(const ProducerBatch&)> is_past_;
 };
 
 }  // namespace walden::segment

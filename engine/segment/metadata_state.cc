@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "engine/log_engine.h"
+
 namespace walden::segment {
 
 std::optional<size_t> FieldCount(EntryType type) {
@@ -91,6 +93,20 @@ MetadataEntry MetadataEntry::ProducerIssued(uint64_t id, SequenceNumber next) {
 
 MetadataEntry MetadataEntry::ProducersForgotten(uint64_t first, uint64_t last) {
   return {EntryType::kProducersForgotten, {first, last}};
+}
+
+void MetadataState::DropPastBatches() {
+  std::map<uint64_t, std::set<uint64_t>> newest;  // by producer
+  for (const ProducerBatch& batch : producers) {
+    if (!producers_issued.contains(batch.id)) continue;
+    std::set<uint64_t>& window = newest[batch.id];
+    window.insert(batch.sequence);
+    if (window.size() > kProducerWindowBatches) window.erase(window.begin());
+  }
+  std::erase_if(producers, [&](const ProducerBatch& batch) {
+    const auto window = newest.find(batch.id);
+    return window == newest.end() || !window->second.contains(batch.sequence);
+  });
 }
 
 void MetadataState::Seal(uint64_t id, uint64_t end, SequenceNumber next) {

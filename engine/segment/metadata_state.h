@@ -105,6 +105,11 @@ struct MetadataState {
   void Apply(const MetadataEntry& entry);
   std::vector<MetadataEntry> AsEntries() const;
 
+  // Drops producers' batches that no retry can ask for: those of forgotten ids, and those behind a
+  // whole window of batches that are in here too. What the log holds may be lost and does not
+  // count.
+  void DropPastBatches();
+
   // The segment ends there.
   void Seal(uint64_t id, uint64_t end, SequenceNumber next);
 };

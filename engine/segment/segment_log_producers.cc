@@ -85,8 +85,6 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
     return std::pair(a.id, a.sequence) < std::pair(b.id, b.sequence);
   });
   for (const ProducerBatch& batch : batches) producers_.Add(batch);
-  metadata_->SetProducerFilter(
-      [this](const ProducerBatch& batch) { return producers_.IsPast(batch); });
 }
 
 }  // namespace walden::segment

@@ -161,5 +161,34 @@ TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWer
       << "stored twice: " << first.first << " and " << again.first;
 }
 
+TEST_F(SegmentOrderTest, ReplacingTheMetadataKeepsBatchesWhileLaterOnesAreNotWritten) {
+  Open();
+  const uint64_t producer = OpenProducer();
+  for (uint64_t i = 1; i <= kProducerWindowBatches; ++i) {
+    ASSERT_TRUE(CommitOne(*log_, Of(producer, i)).status.ok());
+  }
+  ASSERT_TRUE(Append(2, 200'000).status.ok());
+  Mark(1, kMaxSequenceNumber);
+  ASSERT_FALSE(disk_.Exists("/data/ns/7/seg_0"));
+  // The metadata has no room for another entry.
+  while (MetadataRoom() >= 24) RaiseVersion();
+  std::vector<Batch> group;
+  for (uint64_t i = 1; i <= kProducerWindowBatches; ++i) {
+    group.push_back(Of(producer, kProducerWindowBatches + i));
+  }
+  group.push_back({.table = 3, .payloads = {"x"}, .region_version = ++version_});
+  disk_.Inject({.operations = file_op::kWrite, .path_part = "seg_"});
+  for (const AppendResult& result : CommitGroup(*log_, group)) EXPECT_FALSE(result.status.ok());
+  EXPECT_GT(MetadataRoom(), 1000u) << "the metadata was not replaced";
+  CutPower();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const AppendResult last = CommitOne(*log_, Of(producer, kProducerWindowBatches));
+  EXPECT_TRUE(last.status.ok()) << last.status;
+  EXPECT_TRUE(last.duplicate);
+  const AppendResult next = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
+  EXPECT_TRUE(next.status.ok()) << next.status;
+  EXPECT_FALSE(next.duplicate);
+}
+
 }  // namespace
 }  // namespace walden::testing

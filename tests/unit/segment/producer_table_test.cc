@@ -60,16 +60,6 @@ TEST_F(ProducerTableTest, AddingTwiceChangesNothing) {
   EXPECT_EQ(Look(1, 3), Verdict::kNew);
 }
 
-TEST_F(ProducerTableTest, WhatLeftTheWindowIsPast) {
-  table_.Issue(1, 1);
-  for (uint64_t i = 1; i <= kProducerWindowBatches + 1; ++i) Add(1, i, i);
-  EXPECT_TRUE(table_.IsPast({.id = 1, .sequence = 1}));
-  EXPECT_FALSE(table_.IsPast({.id = 1, .sequence = 2}));
-  EXPECT_FALSE(table_.IsPast({.id = 1, .sequence = kProducerWindowBatches + 2})) << "yet to come";
-  table_.Forget(1);
-  EXPECT_TRUE(table_.IsPast({.id = 1, .sequence = 2}));
-}
-
 TEST_F(ProducerTableTest, BatchesAreFoundByTheNumbersOfTheirRecords) {
   table_.Issue(1, 1);
   for (uint64_t i = 1; i <= 9; ++i) Add(1, i, 10 * i);
