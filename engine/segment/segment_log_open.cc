@@ -100,18 +100,21 @@ absl::Status SegmentLog::RemoveLeftovers(const RegionScan& region) {
 }
 
 absl::Status SegmentLog::Quarantine(RegionScan& region) {
-  std::vector<MetadataEntry> entries;
+  std::vector<MetadataEntry> quarantined;
   SequenceNumber lost_through = 0;
   for (const ScannedSegment& segment : region.segments) {
     for (const Damage& damage : segment.scan.damage) {
-      entries.push_back(
+      quarantined.push_back(
           {EntryType::kQuarantined,
            {segment.header.segment, damage.begin, damage.end, damage.first, damage.last}});
       lost_through = std::max(lost_through, damage.last);
     }
   }
-  if (entries.empty()) return absl::OkStatus();
+  if (quarantined.empty()) return absl::OkStatus();
+  // First: a crash may leave a prefix, and damage that is known is not looked at again.
+  std::vector<MetadataEntry> entries;
   ForgetProducersBefore(lost_through, entries);
+  entries.insert(entries.end(), quarantined.begin(), quarantined.end());
   return AppendMetadata(entries);
 }
 

@@ -134,6 +134,30 @@ TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen
   EXPECT_EQ(read->size(), 1u);
 }
 
+TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningIsCut) {
+  for (RegionId region = 100; region < 228; ++region) {
+    SCOPED_TRACE(region);
+    policy_ = RecoveryPolicy::kRefuse;
+    version_ = 0;
+    Open(region);
+    const uint64_t producer = OpenProducer();
+    // Where the metadata's next entries lie in their sectors.
+    for (RegionId i = 0; i < region % 64; ++i) RaiseVersion();
+    ASSERT_TRUE(CommitOne(*log_, Of(producer, 1)).status.ok());
+    StartAgain();
+    disk_.FlipBit(absl::StrCat("/data/ns/", region, "/seg_0"), 512 + segment::kGroupHeadBytes + 1,
+                  3);
+    policy_ = RecoveryPolicy::kQuarantine;
+    // The write of what was found, or its sync.
+    disk_.CrashAt(region < 164 ? 7 : 8, Crash::kPowerCut);
+    (void)TryOpen(region);
+    StartAgain();
+    Open(region);
+    const AppendResult retry = CommitOne(*log_, Of(producer, 1));
+    EXPECT_TRUE(HasReason(retry.status, ErrorReason::kProducerForgotten)) << retry.status;
+  }
+}
+
 // The window of remembered batches must not move past what is durable.
 TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWereNotDurable) {
   Open();
