@@ -56,7 +56,8 @@ absl::StatusOr<std::unique_ptr<MetadataFile>> MetadataFile::Open(FileSystem* fil
   absl::Status status = metadata->file_->Write(0, {loaded.bytes});
   if (status.ok()) status = metadata->file_->SyncData();
   if (status.ok()) status = file_system->SyncDirectory(directory);
-  if (status.ok()) status = metadata->PrepareReplacement(*size);
+  if (!status.ok()) return status;
+  status = metadata->PrepareReplacement(*size);
   // Without room for it now, the next replacement tries again.
   if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
   return metadata;

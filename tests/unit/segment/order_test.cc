@@ -134,6 +134,23 @@ TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen
   EXPECT_EQ(read->size(), 1u);
 }
 
+TEST_F(SegmentOrderTest, AMarkIsNotAcknowledgedInAMetadataFileWhoseNameIsNotDurable) {
+  Open();
+  ASSERT_TRUE(
+      CommitOne(*log_, {.table = 1, .payloads = std::vector<std::string>(5000, "x")}).status.ok());
+  disk_.Inject({.operations = file_op::kSyncDirectory, .path_part = "/data/ns/7"});
+  SequenceNumber through = 1;
+  while (log_->MarkDeleted(1, through, std::nullopt).ok()) ++through;
+  ASSERT_LT(through, 4000u) << "the metadata was never replaced";
+  disk_.Inject(
+      {.operations = file_op::kSyncDirectory, .error_number = EMFILE, .path_part = "/data/ns/7"});
+  if (!TryOpen().ok()) Open();
+  Mark(1, 4000);
+  CutPower();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  EXPECT_EQ(log_->Position(1).deleted_through, 4000u) << "deleted records are back";
+}
+
 TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningIsCut) {
   for (RegionId region = 100; region < 228; ++region) {
     SCOPED_TRACE(region);
