@@ -102,9 +102,10 @@ absl::Status SegmentEngine::Start() const {
     status = CheckNotRestoring(files, directory_);
   }
   if (status.ok()) status = CheckIdentity();
-  if (status.ok()) status = RemoveLeftovers();
-  // What a killed process renamed last may not be durable yet.
+  // What a killed process renamed last may not be durable yet: a region whose drop may still be
+  // undone must be whole then.
   if (status.ok()) status = names_->MakeDurable();
+  if (status.ok()) status = RemoveLeftovers();
   if (status.ok() && options_.quotas != nullptr) status = CountRegions();
   if (!status.ok()) return status;
   ReportLackOfRoom();

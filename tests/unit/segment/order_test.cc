@@ -175,6 +175,29 @@ TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningI
   }
 }
 
+TEST_F(SegmentOrderTest, ADropThatAPowerCutUndidTookNothing) {
+  for (RegionId region = 100; region < 164; ++region) {
+    SCOPED_TRACE(region);
+    Open(region);
+    ASSERT_TRUE(Append(1, 100).status.ok());
+    log_ = nullptr;
+    disk_.CrashAt(2, Crash::kKill);  // renamed, not synced
+    ASSERT_FALSE(engine_->DropRegion(region).ok());
+    engine_ = nullptr;
+    disk_.Restart();
+    disk_.CrashAt(1 + region % 10, Crash::kPowerCut);
+    (void)TryOpenEngine();
+    StartAgain();
+    const auto regions = engine_->ListRegions();
+    ASSERT_TRUE(regions.ok()) << regions.status();
+    if (std::find(regions->begin(), regions->end(), region) == regions->end()) continue;
+    ASSERT_NO_FATAL_FAILURE(Open(region));
+    EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
+    log_ = nullptr;
+    ASSERT_TRUE(engine_->DropRegion(region).ok());
+  }
+}
+
 // The window of remembered batches must not move past what is durable.
 TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWereNotDurable) {
   Open();
