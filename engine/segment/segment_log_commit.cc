@@ -64,7 +64,10 @@ void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
 absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
   const absl::Status status = CheckPayloads(batch);
   if (!status.ok()) return status;
-  const uint64_t bytes = EncodedBatchBytes(batch.payloads, batch.producer.has_value());
+  return CheckFits(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
+}
+
+absl::Status SegmentLog::CheckFits(uint64_t bytes) const {
   const uint64_t limit = EmptySegmentRoom(active_header_, env_.options.segment_size_bytes);
   if (bytes > limit) {
     return MakeError(
@@ -157,6 +160,8 @@ absl::Status SegmentLog::MakeRoom(uint64_t bytes) {
   if (active_ == nullptr || end > usable_bytes()) {
     status = WriteStaged();
     if (status.ok()) status = Roll();
+    // The disk may want a larger alignment than the segment before has.
+    if (status.ok()) status = CheckFits(bytes);
     if (!status.ok()) return status;
     end = group_begin() + kGroupHeadBytes + bytes;
   }

@@ -198,6 +198,26 @@ TEST_F(SegmentOrderTest, ADropThatAPowerCutUndidTookNothing) {
   }
 }
 
+// A directory that moved to a disk with larger sectors.
+TEST_F(SegmentOrderTest, ABatchThatFitsNoSegmentOfALargerAlignmentIsRefused) {
+  segment_bytes_ = 64 << 10;
+  Open();
+  ASSERT_TRUE(Append(1, 100).status.ok());
+  ASSERT_TRUE(log_->Close().ok());
+  disk_.SetWriteAlignment(4096);
+  Open();
+  const size_t bytes = segment_bytes_ - 512 - segment::kGroupHeadBytes - segment::kMinRecordBytes;
+  const AppendResult result = Append(1, bytes);
+  EXPECT_TRUE(HasReason(result.status, ErrorReason::kLimitExceeded)) << result.status;
+  EXPECT_TRUE(Append(1, bytes - 4096).status.ok());
+  const size_t stored = result.status.ok() ? 3 : 2;
+  StartAgain();
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto read = ReadTable(*log_, 1);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->size(), stored);
+}
+
 // The window of remembered batches must not move past what is durable.
 TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWereNotDurable) {
   Open();
