@@ -88,6 +88,10 @@ absl::Status SegmentLog::NoteCleanEnd() {
   if (status.ok() && state.reserved_through >= next_) {
     status = AppendMetadata({MetadataEntry::SequenceReserved(next_ - 1)});
   }
+  // On a full disk opening could not write it down.
+  if (status.ok() && floor_ > state.number_floor) {
+    status = AppendMetadata({MetadataEntry::NumberFloor(floor_)});
+  }
   const bool has_room = group_begin() + kGroupHeadBytes <= usable_bytes();
   if (status.ok() && has_room && metadata_->last_append() > group_metadata_append_) {
     writer_.Reserve(kGroupHeadBytes);

@@ -274,5 +274,25 @@ TEST_F(SegmentOrderTest, ReplacingTheMetadataKeepsBatchesWhileLaterOnesAreNotWri
   EXPECT_FALSE(next.duplicate);
 }
 
+TEST_F(SegmentOrderTest, ANextNumberThatCouldNotBeNotedAtOnceIsNotedWhenTheRegionCloses) {
+  Open();
+  ASSERT_TRUE(CommitOne(*log_, {.table = 1, .payloads = {"x"}, .durability = Durability::kBuffered})
+                  .status.ok());
+  while (MetadataRoom() >= 24) RaiseVersion();
+  CutPower();
+  disk_.Inject({.operations = file_op::kAllocate,
+                .times = Fault::kForever,
+                .error_number = ENOSPC,
+                .path_part = "metadata"});
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const SequenceNumber told = log_->Position(1).next;
+  EXPECT_GT(told, 2u);
+  disk_.ClearFaults();
+  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_NO_FATAL_FAILURE(Open());
+  EXPECT_EQ(log_->Position(1).next, told);
+  EXPECT_EQ(Append(1, 10).first, told);
+}
+
 }  // namespace
 }  // namespace walden::testing
