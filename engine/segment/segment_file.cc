@@ -1,11 +1,13 @@
 #include "engine/segment/segment_file.h"
 
+#include <array>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "engine/error.h"
+#include "engine/segment/format.h"
 
 namespace walden::segment {
 
@@ -51,9 +53,25 @@ absl::StatusOr<std::shared_ptr<const OpenSegment>> SegmentFile::Open() const {
   if (std::shared_ptr<const OpenSegment> open = open_.lock()) return open;
   auto file = file_system_->OpenFile(path_, FileSystem::OpenMode::kReadOnly);
   if (!file.ok()) return file.status();
+  const absl::Status ours = CheckHeader(**file);
+  if (!ours.ok()) return ours;
   auto open = std::make_shared<const OpenSegment>(*std::move(file), header_.bytes);
   open_ = open;
   return open;
+}
+
+absl::Status SegmentFile::CheckHeader(const File& file) const {
+  if (header_.version_1()) return absl::OkStatus();
+  std::array<char, kSegmentHeaderBytes> bytes;
+  const absl::StatusOr<size_t> got = file.Read(0, absl::MakeSpan(bytes));
+  if (!got.ok()) return got.status();
+  const auto found = ParseSegmentHeader({bytes.data(), *got});
+  // Behind a broken header there may be whole records: their checksums tell.
+  if (!found || *found == header_) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat(shown_path_, " is another file than the one that was written: ",
+                                HeaderDifference(*found, header_)),
+                   {{"file", shown_path_}, {"offset", "0"}});
 }
 
 std::string SegmentFileName(uint64_t id) { return absl::StrCat("seg_", id); }

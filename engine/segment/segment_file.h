@@ -62,10 +62,13 @@ class SegmentFile {
   const std::string& path() const { return path_; }
   const std::string& shown_path() const { return shown_path_; }
 
-  // It stays open as long as somebody holds it. NOT_FOUND once the file was deleted.
+  // It stays open as long as somebody holds it. NOT_FOUND once the file was deleted, DATA_LOSS if
+  // another segment's file has its name: of a region that was dropped and made again, for example.
   absl::StatusOr<std::shared_ptr<const OpenSegment>> Open() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  absl::Status CheckHeader(const File& file) const;
+
   FileSystem* const file_system_;
   const SegmentHeader header_;
   const std::string path_;

@@ -294,5 +294,32 @@ TEST_F(SegmentOrderTest, ANextNumberThatCouldNotBeNotedAtOnceIsNotedWhenTheRegio
   EXPECT_EQ(Append(1, 10).first, told);
 }
 
+TEST_F(SegmentOrderTest, AReaderOfADroppedRegionIsShownNothingOfTheNextOne) {
+  Open();
+  ASSERT_TRUE(Append(1, 100, 'o').status.ok());
+  const auto reader = log_->NewReader({.table = 1});
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ASSERT_TRUE(log_->Close().ok());
+  log_ = nullptr;
+  ASSERT_TRUE(engine_->DropRegion(kRegion).ok());
+  Open();
+  ASSERT_TRUE(Append(1, 100, 'n').status.ok());
+  std::vector<StoredRecord> read;
+  const auto progress = NextInto(**reader, {}, read);
+  EXPECT_TRUE(absl::IsDataLoss(progress.status())) << progress.status();
+  EXPECT_TRUE(read.empty()) << read.front();
+}
+
+TEST_F(SegmentOrderTest, ASealedSegmentOfAnotherRegionIsNotRead) {
+  segment_bytes_ = 64 << 10;
+  for (const RegionId region : {RegionId{8}, kRegion}) {
+    Open(region);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(Append(1, 40'000, region == 8 ? 'a' : 'b').status.ok());
+  }
+  Put("/data/ns/7/seg_0", disk_.ReadWhole("/data/ns/8/seg_0"));
+  const auto read = ReadTable(*log_, 1);
+  EXPECT_TRUE(absl::IsDataLoss(read.status())) << read.status();
+}
+
 }  // namespace
 }  // namespace walden::testing
