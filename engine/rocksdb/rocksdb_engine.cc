@@ -112,6 +112,9 @@ absl::Status RocksdbEngine::LoadNumbers() {
   const std::string& shown = space_->store.shown_directory();
   regions_.clear();
   keys_read_ = 0;
+  // What is read must not be out of date when it is taken: no region gives a reservation back, and
+  // none is dropped, meanwhile.
+  absl::MutexLock keys_lock(&space_->shared_keys_mutex);
   const absl::Status status =
       space_->store.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
         const auto each = [&](KeyType type, auto take) {
@@ -125,8 +128,10 @@ absl::Status RocksdbEngine::LoadNumbers() {
         if (!read.ok()) return read;
         read = each(KeyType::kReserved, [&](auto key, auto value) {
           const auto number = rocks::DecodeReserved(key, value);
-          if (number) numbers.RaiseReserved(number->table, number->through);
-          return number.has_value();
+          if (!number) return false;
+          numbers.RaiseReserved(number->table, number->through);
+          numbers.ReservedDurably(number->table, number->through);
+          return true;
         });
         if (!read.ok()) return read;
         read = each(KeyType::kRegion, [&](auto key, auto value) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -271,9 +276,9 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
     return read;
   });
   if (!status.ok()) return status;
-  space_->marks->Forget(region);
   {
     absl::MutexLock keys_lock(&space_->shared_keys_mutex);
+    space_->marks->Forget(region);
     // Its tables' numbers stay used: another region may have tables of the same ids, and HoraeDB
     // goes on from MaxSeq. The reservation says that it was Walden who wrote them.
     for (const TableId table : *tables) {

@@ -161,6 +161,7 @@ absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
   space_->PutReserved(batch, table, reserved);
   const absl::Status status = space_->store.Write(generation_, batch, /*sync=*/true);
   if (!status.ok()) return status;
+  space_->numbers.ReservedDurably(table, reserved);
   reserved_tables_.insert(table);
   return absl::OkStatus();
 }

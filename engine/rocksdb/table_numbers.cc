@@ -39,6 +39,12 @@ SequenceNumber TableNumbers::RaiseReserved(TableId table, SequenceNumber through
   return known.reserved;
 }
 
+void TableNumbers::ReservedDurably(TableId table, SequenceNumber through) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.reserved_durably = std::max(known.reserved_durably, through);
+}
+
 void TableNumbers::TakeReservedForUsed() {
   absl::MutexLock lock(&mutex_);
   for (auto& [id, table] : tables_) Use(table, table.reserved);
@@ -53,6 +59,7 @@ SequenceNumber TableNumbers::ReturnReserved(TableId table) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.reserved = 0;
+  known.reserved_durably = 0;
   return known.assigned;
 }
 
@@ -108,7 +115,7 @@ SequenceNumber TableNumbers::MaxSeq(TableId table) const {
 SequenceNumber TableNumbers::Reserved(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
-  return known == nullptr ? 0 : known->reserved;
+  return known == nullptr ? 0 : known->reserved_durably;
 }
 
 SequenceNumber TableNumbers::ForeignMark(TableId table) const {

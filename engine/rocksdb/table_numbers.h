@@ -23,8 +23,11 @@ class TableNumbers {
   void RaiseUsed(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
   // The highest MaxSeq that is known, this one included: what may be stored. It counts as used.
   SequenceNumber RaiseMaxSeq(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same for the reservation, whose numbers are not used yet.
+  // The same for the reservation, whose numbers are not used yet. Nobody may rely on it before it
+  // is durable.
   SequenceNumber RaiseReserved(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
+  // A reservation through this number is durable.
+  void ReservedDurably(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // After a crash: what was reserved counts as used.
   void TakeReservedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -55,6 +58,7 @@ class TableNumbers {
   // The highest number that is used; 0 = none.
   SequenceNumber Used(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber MaxSeq(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The durable reservation, whatever more may be stored.
   SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Through which number a table that Walden never wrote is deleted: HoraeDB leaves nothing but a
   // MaxSeq of a table whose records are all deleted. 0 for every other table.
@@ -64,7 +68,8 @@ class TableNumbers {
   struct Table {
     SequenceNumber assigned = 0;  // at least `used`; more while a write is under way
     SequenceNumber used = 0;
-    SequenceNumber reserved = 0;
+    SequenceNumber reserved = 0;          // what may be stored
+    SequenceNumber reserved_durably = 0;  // what is
     SequenceNumber max_seq = 0;
     bool is_known = false;                  // something besides a MaxSeq is stored
     std::vector<SequenceNumber> under_way;  // first numbers, rising: one of each region at most

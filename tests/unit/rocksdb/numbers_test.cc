@@ -148,5 +148,25 @@ TEST_F(RocksdbNumbersTest, AfterAFailedWrite) {
   EXPECT_LE(log_->Position(7).next, 4u);
 }
 
+// A reservation counts once it is stored. The numbers of BUFFERED records that a power cut takes
+// are never given out again.
+TEST_F(RocksdbNumbersTest, AReservationThatFailedKeepsNoNumberFromBeingGivenAgain) {
+  ASSERT_TRUE(Open().ok());
+  const testing::Batch buffered{.table = 7, .payloads = {"x"}, .durability = Durability::kBuffered};
+  disk_.Inject({.operations = testing::file_op::kWrite, .path_part = ".log"});
+  EXPECT_FALSE(CommitOne(*log_, buffered).status.ok());
+  disk_.ClearFaults();
+  log_.reset();
+  ASSERT_TRUE(Open().ok());
+  const AppendResult told = CommitOne(*log_, buffered);
+  ASSERT_TRUE(told.status.ok()) << told.status;
+  disk_.PowerCut(testing::PowerLoss::kNothing);
+  Stop();
+  disk_.Restart();
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_GT(CommitOne(*log_, buffered).first, told.last);
+}
+
 }  // namespace
 }  // namespace walden
