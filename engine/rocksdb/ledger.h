@@ -83,9 +83,9 @@ class Ledger {
 
   bool HasUnsyncedLog() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // A write or sync of a log failed: what was being written may be stored or not.
-  void LogFailed() { log_failed_.store(true, std::memory_order_release); }
-  bool log_failed() const { return log_failed_.load(std::memory_order_acquire); }
+  // Writes to logs that were begun so far: what was begun may be stored, however it ended.
+  void LogWriting() { log_writes_.fetch_add(1, std::memory_order_acq_rel); }
+  uint64_t log_writes() const { return log_writes_.load(std::memory_order_acquire); }
   // How far each log is durable, by name.
   std::map<std::string, uint64_t> LogEnds() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t salt() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -101,7 +101,7 @@ class Ledger {
   FileSystem* const files_;
   const std::string directory_;
 
-  std::atomic<bool> log_failed_{false};
+  std::atomic<uint64_t> log_writes_{0};
   mutable absl::Mutex mutex_;  // also held while the companion file is written
   const std::unique_ptr<CompanionFile> file_ ABSL_PT_GUARDED_BY(mutex_);
   Companion companion_ ABSL_GUARDED_BY(mutex_);  // as written

@@ -60,6 +60,7 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   template <typename Operation>
   IOStatus Written(const Slice& data, Operation operation) {
     if (failed()) return failure();
+    if (name_.kind == FileKind::kLog) ledger_->LogWriting();
     IOStatus status = operation();
     if (!status.ok()) return Fail(std::move(status));
     watched_->Appended({data.data(), data.size()});
@@ -94,7 +95,6 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Fail(IOStatus status) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     if (failure_.empty()) failure_ = status.ToString();
-    if (name_.kind == FileKind::kLog) ledger_->LogFailed();
     return status;
   }
 

@@ -119,6 +119,7 @@ class RocksdbLog final : public RegionLog {
   absl::flat_hash_map<TableId, SequenceNumber> under_way_;  // first numbers: TableNumbers::Assign
   std::optional<absl::Status> room_;                        // for the group, asked for once
   absl::Status group_error_;
+  bool group_is_begun_ = false;  // WriteStaged was called for it
   uint64_t group_bytes_ = 0;
   bool fence_staged_ = false;
 

@@ -36,6 +36,7 @@ void RocksdbLog::BeginGroup() {
   staged_last_.clear();
   room_.reset();
   group_error_ = absl::OkStatus();
+  group_is_begun_ = false;
   fence_staged_ = false;
 }
 
@@ -201,12 +202,17 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
 absl::Status RocksdbLog::WriteStaged(bool sync) {
   absl::Status status = group_error_;
   if (!status.ok()) return status;  // a part of the group failed
+  const bool is_begun = std::exchange(group_is_begun_, true);
   if (batch_.Count() > 0) {
     has_unsynced_.store(true, std::memory_order_relaxed);
     status = space_->store.Write(generation_, batch_, sync);
     batch_ = space_->store.NewBatch();
   } else if (sync && unsynced_appends_ > 0) {
     status = space_->store.Sync(generation_);
+  }
+  // What went before is in the log.
+  if (is_begun && absl::IsResourceExhausted(status)) {
+    status = space_->store.Fail(generation_, status);
   }
   group_error_ = status;
   if (!status.ok()) return status;

@@ -318,7 +318,8 @@ absl::Status Store::Health(uint64_t generation) const {
 
 absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {
   absl::MutexLock lock(&state_mutex_);
-  if (generation != this->generation()) return cause;
+  // Somebody opened the namespace again meanwhile; of this write no more is known by that.
+  if (generation != this->generation()) return Failed(env_.shown_directory, cause.message());
   // It outweighs a full disk that only table files met.
   if (failure_.ok() || absl::IsResourceExhausted(failure_)) {
     failure_ = Failed(env_.shown_directory, cause.message());
@@ -359,15 +360,17 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
     options.sync = sync;
     // Another write may come between: then more is durable than this says.
     const uint64_t before = db.GetLatestSequenceNumber();
+    const uint64_t log_writes = ledger_->log_writes();
     const rocksdb::Status status = db.Write(options, &batch);
     if (status.ok() && sync) RaiseDurable(before + entries);
-    was_refused = status.IsNoSpace() && !ledger_->log_failed();
+    was_refused = status.IsNoSpace() && ledger_->log_writes() == log_writes;
     return FromRocks(status, "writing", env_.shown_directory);
   });
   if (written.ok() && sync) env_.observer->OnSynced(env_.clock->Now() - began);
   if (was_refused) {
     // RocksDB found no room for a table file in the background meanwhile, which the listener heard
-    // first, and does not begin to write after that: nothing is stored.
+    // first, and does not begin to write after that: nothing went to the log, and nothing is
+    // stored. (It may find none for the manifest after it wrote to the log.)
     const absl::Status room = Health(generation);
     if (absl::IsResourceExhausted(room)) return room;
   }

@@ -98,6 +98,11 @@ class Store {
   absl::Status Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The generation's end: what is stored of a write is unknown. Returns REGION_FAILED, which is
+  // what its writes answer from now on.
+  absl::Status Fail(uint64_t generation, const absl::Status& cause)
+      ABSL_LOCKS_EXCLUDED(state_mutex_);
+
   // Makes everything written so far durable.
   absl::Status Sync(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -153,10 +158,7 @@ class Store {
   absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CheckedPlace Place() const;
-  // The generation's end. Returns what its writes answer from now on.
-  absl::Status Fail(uint64_t generation, const absl::Status& cause)
-      ABSL_LOCKS_EXCLUDED(state_mutex_);
-  // The same, after RocksDB failed to write a table file for lack of room.
+  // The generation's end, after RocksDB failed to write a table file for lack of room.
   void FailForRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(state_mutex_);
   void RaiseDurable(uint64_t number);
 

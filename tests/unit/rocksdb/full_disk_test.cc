@@ -203,5 +203,65 @@ TEST_F(RocksdbRunningFullTest, AMarkThatCannotReadWhatFollowsItChangesNothing) {
   EXPECT_EQ(*log_->MarkDeleted(1, 60, 9), 60u);
 }
 
+// A synced write to a new log names the old one in the manifest, after it is stored itself.
+class RocksdbManifestFullTest : public RocksdbTest {
+ protected:
+  std::unique_ptr<rocksdb::Env> MakeEnv() override {
+    auto env = std::make_unique<HoldingEnv>(RocksdbTest::MakeEnv());
+    jobs_ = env.get();
+    return env;
+  }
+  void TearDown() override {
+    jobs_->LetGo();
+    RocksdbTest::TearDown();
+  }
+
+  HoldingEnv* jobs_ = nullptr;  // of env_
+};
+
+TEST_F(RocksdbManifestFullTest, AStoredWriteIsNotAnsweredWithDiskFull) {
+  ASSERT_TRUE(Open().ok());
+  jobs_->Hold();
+  disk_.Inject({.operations = testing::file_op::kWrite,
+                .times = testing::Fault::kForever,
+                .error_number = ENOSPC,
+                .path_part = "MANIFEST"});
+  size_t stored = 0;
+  absl::Status failed;
+  for (; failed.ok() && stored < 1000; stored += failed.ok()) {
+    failed = testing::CommitOne(*log_, {.payloads = {std::string(1000, 'x')}}).status;
+  }
+  ASSERT_FALSE(failed.ok());
+  disk_.ClearFaults();
+  disk_.Kill();
+  jobs_->LetGo();
+  Stop();
+  disk_.Restart();
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  const bool is_stored = ReadTable(*log_, 1)->size() > stored;
+  EXPECT_FALSE(is_stored && HasReason(failed, ErrorReason::kDiskFull)) << failed;
+  EXPECT_TRUE(HasReason(failed, ErrorReason::kRegionFailed)) << failed;
+}
+
+// What a large append wrote is in the log, though its sync came too late.
+TEST_F(RocksdbRunningFullTest, AnAppendOfWhichAPortionIsStoredIsNotAnsweredWithDiskFull) {
+  ASSERT_TRUE(Open().ok());
+  Append(1, std::string(80'000, 'x'));  // fills a buffer, which the next write sends off
+  disk_.Inject({.operations = testing::file_op::kCreate,
+                .times = testing::Fault::kForever,
+                .error_number = ENOSPC,
+                .path_part = ".sst"});
+  const absl::Status failed =
+      testing::CommitOne(*log_, {.payloads = {std::string(65 << 20, 'x')}}).status;
+  ASSERT_FALSE(failed.ok());
+  disk_.ClearFaults();
+  log_.reset();
+  ASSERT_TRUE(Open().ok());
+  const bool is_stored = ReadTable(*log_, 1)->size() > 1;
+  EXPECT_FALSE(is_stored && HasReason(failed, ErrorReason::kDiskFull)) << failed;
+  EXPECT_TRUE(is_stored) << failed;
+}
+
 }  // namespace
 }  // namespace walden
