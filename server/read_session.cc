@@ -89,9 +89,12 @@ absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
   payload_bytes_ += bytes;
   Statistics::Add(statistics_->read_records, records);
   Statistics::Add(statistics_->read_payload_bytes, bytes);
-  if (!progress.ok()) {
-    if (records == 0) return progress.status();
-    error_ = progress.status();
+  // Of a region that was dropped meanwhile an engine may find nothing any more, and no fault.
+  const absl::Status status =
+      progress.ok() && actor_->closed() ? ClosedError(*actor_) : progress.status();
+  if (!status.ok()) {
+    if (records == 0) return status;
+    error_ = status;
     return ReadProgress::kMore;
   }
   if (*progress == ReadProgress::kSkipped && range_.table.has_value()) {

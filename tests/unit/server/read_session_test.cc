@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/error.h"
@@ -124,6 +126,33 @@ TEST_F(ReadSessionTest, EndsWhenTheRegionIsClosed) {
   EXPECT_EQ(*Fill(*session), ReadProgress::kMore);
   actor_->Close([](const absl::Status&) {});
   executor_.RunAll();
+  EXPECT_TRUE(absl::IsUnavailable(Fill(*session).status()));
+}
+
+// A dropped region's reader finds nothing any more.
+class ReaderOfADroppedRegion final : public LogReader {
+ public:
+  explicit ReaderOfADroppedRegion(std::function<void()> drop) : drop_(std::move(drop)) {}
+
+  absl::StatusOr<ReadProgress> Next(const ReadLimits&,
+                                    absl::FunctionRef<void(const RecordView&)>) override {
+    drop_();
+    return ReadProgress::kFinished;
+  }
+  size_t too_large_bytes() const override { return 0; }
+  SequenceNumber too_large_sequence() const override { return 0; }
+  void EndHere() override {}
+
+ private:
+  const std::function<void()> drop_;
+};
+
+TEST_F(ReadSessionTest, EndsWithoutOkWhenTheRegionIsClosedWhileItReads) {
+  auto reader = std::make_unique<ReaderOfADroppedRegion>([this] {
+    actor_->Close([](const absl::Status&) {});
+    executor_.RunAll();
+  });
+  const auto session = ReadSession::Over(actor_, std::move(reader), {}, &statistics_);
   EXPECT_TRUE(absl::IsUnavailable(Fill(*session).status()));
 }
 
