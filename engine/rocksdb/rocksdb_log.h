@@ -70,7 +70,7 @@ class RocksdbLog final : public RegionLog {
                              uint64_t* keys_read);
 
   // --- Committing ---
-  // OK if `bytes` may be written. DISK_FULL or QUOTA_EXCEEDED, and then nothing was; or Health().
+  // OK if writes may go on. DISK_FULL if there is no room for `bytes`, or Health().
   absl::Status ReadyForWrites(uint64_t bytes);
   // Goes on in a new opening of the namespace, after RocksDB found no room for a table file. Every
   // write of this one either succeeded or was never begun, so nothing is to be judged.

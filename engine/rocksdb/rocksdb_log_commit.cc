@@ -138,8 +138,11 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
 }
 
 absl::Status RocksdbLog::CheckRoom() {
-  if (!room_) room_ = space_->store.CheckRoom(group_bytes_);
-  refused_for_room_ = absl::IsResourceExhausted(*room_);
+  if (!room_) {
+    room_ = space_->store.CheckRoom(group_bytes_);
+    refused_for_room_ = absl::IsResourceExhausted(*room_);
+    if (room_->ok()) room_ = space_->store.CheckQuota();
+  }
   return *room_;
 }
 
@@ -226,7 +229,6 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
 absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   const absl::Status health = space_->store.Health(generation_);
   if (!health.ok() && !absl::IsResourceExhausted(health)) return health;
-  if (const absl::Status quota = space_->store.CheckQuota(); !quota.ok()) return quota;
   if (health.ok()) return health;
   const absl::Status room = space_->store.CheckRoom(bytes);
   return room.ok() ? Resume() : room;

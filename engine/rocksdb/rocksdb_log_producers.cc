@@ -38,6 +38,7 @@ ProducerBatch PassedOver(const AppendBatch& batch) {
 
 absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {
   absl::Status status = ReadyForWrites(0);
+  if (status.ok()) status = space_->store.CheckQuota();
   if (status.ok()) status = space_->store.CheckRoom(0);
   BeginGroup();
   if (status.ok()) status = Fence(region_version);

@@ -263,5 +263,27 @@ TEST_F(RocksdbRunningFullTest, AnAppendOfWhichAPortionIsStoredIsNotAnsweredWithD
   EXPECT_TRUE(is_stored) << failed;
 }
 
+// "Nothing was stored" is not said of a batch that is.
+TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
+  DiskQuotas quotas("default");
+  quotas_ = &quotas;
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  const uint64_t producer = *log_->OpenProducer(std::nullopt);
+  testing::Batch batch{.payloads = {"x"}, .producer = ProducerTag{producer, 1}};
+  ASSERT_TRUE(testing::CommitOne(*log_, batch).status.ok());
+  quotas.SetLimits({.whole = 1});
+  ASSERT_TRUE(engine_->CountDiskUsage().ok());
+  const AppendResult retried = testing::CommitOne(*log_, batch);
+  EXPECT_TRUE(retried.status.ok()) << retried.status;
+  EXPECT_TRUE(retried.duplicate);
+  EXPECT_EQ(retried.first, 1u);
+  batch.producer->sequence = 2;
+  const absl::Status refused = testing::CommitOne(*log_, batch).status;
+  EXPECT_TRUE(HasReason(refused, ErrorReason::kQuotaExceeded)) << refused;
+  EXPECT_TRUE(HasReason(log_->OpenProducer(std::nullopt).status(), ErrorReason::kQuotaExceeded));
+  Stop();
+}
+
 }  // namespace
 }  // namespace walden

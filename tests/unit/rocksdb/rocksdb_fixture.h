@@ -51,7 +51,8 @@ class RocksdbTest : public ::testing::Test {
                                                   .max_total_wal_bytes = 256 << 10,
                                                   .block_cache_bytes = 64 << 10,
                                                   .reclaim_bytes = 64 << 10,
-                                                  .reserve_bytes = 64 << 10}});
+                                                  .reserve_bytes = 64 << 10},
+                                       .quotas = quotas_});
     if (engine.ok()) engine_ = *std::move(engine);
     return engine.status();
   }
@@ -103,6 +104,7 @@ class RocksdbTest : public ::testing::Test {
   NamespaceId namespace_id_ = 1;
   Clock* clock_ = Clock::Real();
   Executor* background_ = nullptr;
+  DiskQuotas* quotas_ = nullptr;
   testing::FaultFileSystem disk_;
   std::unique_ptr<rocksdb::Env> env_;
   std::unique_ptr<RocksdbEngine> engine_;
