@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/checksum.h"
 #include "engine/error.h"
 #include "engine/rocksdb/file_names.h"
 #include "engine/rocksdb/keys.h"
@@ -186,17 +187,19 @@ absl::Status Store::BeginLedger(const Findings& found) {
   if (companion.state == Companion::State::kClosed) companion.state = Companion::State::kOpen;
   companion.manifest = found.directory.durable_manifest;
   companion.next = {};
-  // Of the logs no more is relied upon than before: RocksDB writes what they hold to tables now.
-  const std::vector<CompanionLog> known = std::exchange(companion.logs, {});
+  // All of the logs is durable by now, and some may stay while later ones are written: where the
+  // disk has no room for tables.
+  companion.logs.clear();
   companion.numbers_through = 0;
   for (const std::string& name : *names) {
     const FileName file = ParseFileName(name);
     companion.numbers_through = std::max(companion.numbers_through, file.number);
     if (file.kind != FileKind::kLog) continue;
-    const auto log = std::find_if(known.begin(), known.end(), [&](const CompanionLog& one) {
-      return one.number == file.number;
-    });
-    companion.logs.push_back(log == known.end() ? CompanionLog{.number = file.number} : *log);
+    CompanionLog log{.number = file.number};
+    const auto bytes = ReadWholeFile(env_.file_system, absl::StrCat(env_.directory, "/", name));
+    if (!bytes.ok()) return bytes.status();
+    if (!bytes->empty()) log.durable = {bytes->size(), Crc32c(*bytes)};
+    companion.logs.push_back(log);
   }
   std::sort(companion.logs.begin(), companion.logs.end(),
             [](const CompanionLog& a, const CompanionLog& b) { return a.number < b.number; });

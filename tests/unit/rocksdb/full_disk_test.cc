@@ -1,4 +1,5 @@
 // A process that finds the disk full when it starts.
+#include "engine/rocksdb/wal_parser.h"
 #include "tests/unit/rocksdb/holding_env.h"
 #include "tests/unit/rocksdb/rocksdb_fixture.h"
 
@@ -63,6 +64,33 @@ TEST_F(RocksdbFullDiskTest, SeveralBuffersFullStayInTheLogWhereNoTableFits) {
   const absl::Status status = OpenOnFullDisk();
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_EQ(ReadTable(*log_, 1)->size(), appended);
+}
+
+// What an opening took for durable is not missed in silence later.
+TEST_F(RocksdbFullDiskTest, ALogThatStayedAndLosesItsEndLaterIsDamage) {
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  jobs_->Hold();
+  while (Files(".log").size() < 3) Append(1, std::string(1000, 'x'));
+  for (int i = 0; i < 3; ++i) Append(1, "in the newest log, behind what was noted of it");
+  Kill();
+  ASSERT_TRUE(OpenOnFullDisk().ok());
+  const std::vector<std::string> logs = Files(".log");
+  ASSERT_GT(logs.size(), 2u);
+  const std::string& old = logs[logs.size() - 2];
+  disk_.SetCapacity(UINT64_MAX);
+  Append(1, "in the newer log");
+  Append(1, "in the newer log");
+  Kill();
+  const std::string bytes = disk_.ReadWhole(old);
+  rocks::WalParser parser(bytes);
+  rocks::WalRecord record;
+  while (parser.Next(record) == rocks::WalOutcome::kRecord) {
+  }
+  disk_.ShrinkSize(old, bytes.size() - record.begin);
+  OpenEngine();
+  const absl::Status status = Open();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
 }
 
 TEST_F(RocksdbFullDiskTest, ATornTailIsCutByTheReserve) {
