@@ -90,6 +90,7 @@ void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
 
 absl::Status RocksdbLog::Sync() {
   absl::Status status = space_->store.Health(generation_);
+  if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (!status.ok() || unsynced_appends_ == 0) return status;
   BeginGroup();
   return WriteStaged(/*sync=*/true);

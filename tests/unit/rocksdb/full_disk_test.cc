@@ -313,5 +313,27 @@ TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
   Stop();
 }
 
+// The time for which BUFFERED records wait at most holds without another append, too.
+TEST_F(RocksdbRunningFullTest, WhatWaitsIsSyncedAfterNoTableFileCouldBeWritten) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(testing::CommitOne(*log_, {.payloads = {"x"}, .durability = Durability::kBuffered})
+                  .status.ok());
+  disk_.Inject({.operations = testing::file_op::kCreate,
+                .times = testing::Fault::kForever,
+                .error_number = ENOSPC,
+                .path_part = ".sst"});
+  EXPECT_FALSE(engine_->ReclaimNow().ok());
+  disk_.ClearFaults();
+  const absl::Status synced = log_->Sync();
+  EXPECT_TRUE(synced.ok()) << synced;
+  EXPECT_FALSE(log_->HasUnsynced());
+  disk_.PowerCut(testing::PowerLoss::kNothing);
+  Stop();
+  disk_.Restart();
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
+}
+
 }  // namespace
 }  // namespace walden
