@@ -93,6 +93,10 @@ class File {
 class DirectoryLock {
  public:
   virtual ~DirectoryLock() = default;
+
+  // Whether the directory is still where it was locked. DATA_LOSS if it is gone or another one is
+  // in its place: moved, or its volume is not mounted any more.
+  virtual absl::Status CheckInPlace() const = 0;
 };
 
 // Any thread may use it. Paths are used as given; directories end without a slash.

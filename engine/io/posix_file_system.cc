@@ -22,13 +22,35 @@
 namespace walden {
 namespace {
 
+absl::Status DirectoryNotInPlace(const std::string& lock_path) {
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat(lock_path,
+                                " is not the file that this process locked any more: its "
+                                "directory was moved or replaced, or its volume is not mounted; "
+                                "bring it back, or restart the daemon"),
+                   {{"file", lock_path}, {"offset", "0"}});
+}
+
 // Holds flock() on a LOCK file. The kernel lets go when the process ends, however it ends.
 class FlockLock final : public DirectoryLock {
  public:
-  explicit FlockLock(int descriptor) : descriptor_(descriptor) {}
+  FlockLock(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
   ~FlockLock() override { ::close(descriptor_); }
 
+  absl::Status CheckInPlace() const override {
+    struct stat mine = {};
+    if (::fstat(descriptor_, &mine) != 0) return PosixError("fstat", path_, errno);
+    struct stat named = {};
+    if (::stat(path_.c_str(), &named) == 0) {
+      if (named.st_ino == mine.st_ino && named.st_dev == mine.st_dev) return absl::OkStatus();
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+      return PosixError("stat", path_, errno);
+    }
+    return DirectoryNotInPlace(path_);
+  }
+
  private:
+  const std::string path_;
   const int descriptor_;
 };
 
@@ -148,7 +170,7 @@ class PosixFileSystemImpl final : public FileSystem {
     const absl::StatusOr<int> opened = OpenDescriptor(lock_path, O_RDWR | O_CREAT);
     if (!opened.ok()) return opened.status();
     const int descriptor = *opened;
-    auto lock = std::make_unique<FlockLock>(descriptor);
+    auto lock = std::make_unique<FlockLock>(lock_path, descriptor);
     if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK) return PosixError("flock", lock_path, errno);
       const std::string holder = Holder(descriptor);

@@ -63,7 +63,7 @@ RocksdbEngine::RocksdbEngine(RocksdbEngineOptions options)
       opened_(absl::UnavailableError("not opened yet")) {}
 
 absl::Status RocksdbEngine::Enter() {
-  if (entered_) return absl::OkStatus();
+  if (entered_) return lock_ == nullptr ? absl::OkStatus() : lock_->CheckInPlace();
   FileSystem* const files = options_.file_system;
   absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
                                           StoredEngine::kRocksdb);

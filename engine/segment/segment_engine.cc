@@ -75,9 +75,13 @@ absl::StatusOr<std::unique_ptr<SegmentEngine>> SegmentEngine::Open(SegmentEngine
 }
 
 absl::Status SegmentEngine::EnsureOpen() const {
-  if (is_open_.load(std::memory_order_acquire)) return absl::OkStatus();
+  // A region that is not there because its volume is gone is no region that never was.
+  const auto in_place = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {  // it stays once it is open
+    return lock_ == nullptr ? absl::OkStatus() : lock_->CheckInPlace();
+  };
+  if (is_open_.load(std::memory_order_acquire)) return in_place();
   absl::MutexLock lock(&mutex_);
-  if (is_open_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  if (is_open_.load(std::memory_order_relaxed)) return in_place();
   const absl::Status status = Start();
   if (!status.ok()) {
     return WithContext(status, absl::StrCat("namespace ", options_.namespace_name));

@@ -86,16 +86,24 @@ absl::Status FileError(int error_number, absl::string_view operation, const std:
 
 class FaultFileSystem::HeldLock final : public DirectoryLock {
  public:
-  HeldLock(FaultFileSystem* disk, NodePtr directory, uint64_t process)
-      : disk_(disk), directory_(std::move(directory)), process_(process) {}
+  HeldLock(FaultFileSystem* disk, std::string path, NodePtr directory, uint64_t process)
+      : disk_(disk), path_(std::move(path)), directory_(std::move(directory)), process_(process) {}
 
   ~HeldLock() override {
     absl::MutexLock lock(&disk_->mu_);
     if (process_ == disk_->process_) directory_->locked = false;
   }
 
+  absl::Status CheckInPlace() const override {
+    absl::MutexLock lock(&disk_->mu_);
+    if (disk_->Find(path_) == directory_) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                     absl::StrCat(path_, " is another directory by now"), {{"file", path_}});
+  }
+
  private:
   FaultFileSystem* const disk_;
+  const std::string path_;
   const NodePtr directory_;
   const uint64_t process_;
 };
@@ -261,7 +269,7 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> FaultFileSystem::LockDirectory(
     node->ChangeEntries({{"LOCK", std::make_shared<Node>(/*directory=*/false)}});
   }
   node->locked = true;
-  return std::unique_ptr<DirectoryLock>(std::make_unique<HeldLock>(this, node, process_));
+  return std::unique_ptr<DirectoryLock>(std::make_unique<HeldLock>(this, path, node, process_));
 }
 
 absl::StatusOr<uint64_t> FaultFileSystem::FileSize(const std::string& path) {

@@ -102,6 +102,18 @@ TEST_F(PosixFileSystemTest, ALockHeldByAnotherProcessSaysWhichOne) {
   close(ready[1]);
 }
 
+TEST_F(PosixFileSystemTest, ALockTellsWhetherItsDirectoryIsStillThere) {
+  ASSERT_TRUE(PosixFileSystem()->CreateDirectory(Path("d")).ok());
+  const auto lock = PosixFileSystem()->LockDirectory(Path("d"));
+  ASSERT_TRUE(lock.ok());
+  EXPECT_TRUE((*lock)->CheckInPlace().ok());
+  ASSERT_TRUE(PosixFileSystem()->Rename(Path("d"), Path("moved")).ok());
+  EXPECT_TRUE(absl::IsDataLoss((*lock)->CheckInPlace()));
+  ASSERT_TRUE(PosixFileSystem()->CreateDirectory(Path("d")).ok());
+  ASSERT_TRUE(PosixFileSystem()->LockDirectory(Path("d")).ok());
+  EXPECT_TRUE(absl::IsDataLoss((*lock)->CheckInPlace())) << "another directory is there";
+}
+
 TEST_F(PosixFileSystemTest, CopyingFromAFileThatWasCutShortIsAnErrorNotASignal) {
   auto file = PosixFileSystem()->CreateFile(Path("f"));
   ASSERT_TRUE(file.ok());

@@ -26,6 +26,28 @@ class DirectoryNamesTest : public SegmentEngineTest {
   }
 };
 
+TEST_F(DirectoryNamesTest, ARegionOfADirectoryThatIsGoneIsNoRegionThatNeverWas) {
+  OpenEngine();
+  OpenRegion();
+  Append(1, 100);
+  ASSERT_TRUE(log_->Close().ok());
+  log_ = nullptr;
+  const std::string directory = "/data/ns";
+  ASSERT_TRUE(disk_.Rename(directory, "/data/elsewhere").ok());
+  for (const bool is_empty : {false, true}) {
+    if (is_empty) ASSERT_TRUE(disk_.CreateDirectory(directory).ok());
+    for (const bool create : {false, true}) {
+      const absl::Status refused = TryOpenRegion(kRegion, create);
+      EXPECT_TRUE(absl::IsDataLoss(refused)) << is_empty << create << refused;
+    }
+    EXPECT_TRUE(absl::IsDataLoss(engine_->DropRegion(kRegion).status())) << is_empty;
+  }
+  ASSERT_TRUE(disk_.RemoveDirectory(directory).ok());
+  ASSERT_TRUE(disk_.Rename("/data/elsewhere", directory).ok());
+  ASSERT_TRUE(TryOpenRegion(kRegion, /*create=*/false).ok());
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
+}
+
 // Each of the directory syncs of a creation fails once. Somebody tries again, and appends.
 TEST_F(DirectoryNamesTest, ARegionThatIsAcknowledgedSurvivesAPowerCutWhateverSyncFailedBefore) {
   for (uint64_t nth = 1; nth <= 6; ++nth) {
