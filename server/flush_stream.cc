@@ -69,10 +69,12 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::AppendMarker() 
 
 void FlushStream::AfterMarker() {
   const AppendResult& result = marker_.batch.result;
-  if (HasReason(result.status, ErrorReason::kDiskFull) ||
-      HasReason(result.status, ErrorReason::kDiskReserve) ||
-      HasReason(result.status, ErrorReason::kQuotaExceeded)) {
-    // The store flushes to make room; so it must not need any.
+  const bool no_room = HasReason(result.status, ErrorReason::kDiskFull) ||
+                       HasReason(result.status, ErrorReason::kDiskReserve) ||
+                       HasReason(result.status, ErrorReason::kQuotaExceeded);
+  // The store flushes to make room; so it must not need any. But whether its region_version is an
+  // old writer's is not known without a marker.
+  if (no_room && !request_.has_region_version()) {
     const std::optional<SequenceNumber> sealed = table_->SealUnmarked();
     sealed_through_ = sealed.value_or(0);
     if (sealed_through_ != 0 && actor_->Post(&instead_)) return;
