@@ -83,6 +83,10 @@ class RocksdbLog final : public RegionLog {
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
   void FinishNumbers();
+  // Nothing of the group was stored, for lack of room: it is as if it had never come.
+  void TakeGroupBack();
+  // Of a group that there is no room for: a batch that was stored before is answered all the same.
+  void Refuse(absl::Span<AppendBatch* const> group, const absl::Status& no_room);
   void Remember(ProducerBatch batch);
   void BeginGroup();
   // Writes what is staged, or syncs what was written before. After an error nobody knows what is
@@ -107,6 +111,7 @@ class RocksdbLog final : public RegionLog {
 
   // --- The writer's own ---
   ProducerTable producers_;
+  bool producers_in_doubt_ = false;    // some of their batches were not stored
   uint64_t producer_order_ = 0;        // of the last batch, number passed over or id issued
   std::set<TableId> reserved_tables_;  // since the region was opened
   uint32_t unsynced_appends_ = 0;
@@ -121,6 +126,7 @@ class RocksdbLog final : public RegionLog {
   absl::Status group_error_;
   bool group_is_begun_ = false;  // WriteStaged was called for it
   uint64_t group_bytes_ = 0;
+  uint32_t unsynced_before_group_ = 0;
   bool fence_staged_ = false;
 
   std::atomic<uint64_t> generation_;

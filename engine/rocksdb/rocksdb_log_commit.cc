@@ -38,12 +38,18 @@ void RocksdbLog::BeginGroup() {
   group_error_ = absl::OkStatus();
   group_is_begun_ = false;
   fence_staged_ = false;
+  unsynced_before_group_ = unsynced_appends_;
 }
 
 void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
   group_bytes_ = 0;
   for (const AppendBatch* batch : group) group_bytes_ += EncodedBytes(*batch);
   const absl::Status ready = ReadyForWrites(group_bytes_);
+  if (absl::IsResourceExhausted(ready)) {
+    Refuse(group, ready);
+    done();
+    return;
+  }
   BeginGroup();
   bool sync = false;
   for (AppendBatch* batch : group) {
@@ -62,6 +68,8 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
       space_->numbers.RaiseUsed(batch.table, batch.last);
     }
     FinishNumbers();
+  } else if (absl::IsResourceExhausted(status)) {
+    TakeGroupBack();
   }
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
@@ -70,6 +78,35 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     batch->result.durable = unsynced_appends_ == 0;
   }
   done();
+}
+
+void RocksdbLog::TakeGroupBack() {
+  for (auto batch = staged_.rbegin(); batch != staged_.rend(); ++batch) {
+    space_->numbers.GiveBack(batch->table, batch->first, batch->last);
+  }
+  FinishNumbers();
+  producers_in_doubt_ = true;
+  unsynced_appends_ = unsynced_before_group_;
+  has_unsynced_.store(unsynced_appends_ > 0, std::memory_order_relaxed);
+}
+
+void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status& no_room) {
+  absl::Status known;
+  if (producers_in_doubt_) {
+    known = space_->store.With([this](rocksdb::DB& db) { return LoadProducers(db); });
+  }
+  for (AppendBatch* batch : group) {
+    batch->result = {};
+    batch->result.durable = unsynced_appends_ == 0;
+    absl::Status status = CheckFence(batch->region_version, region_version_.load());
+    const bool may_be_stored = status.ok() && known.ok() && batch->producer &&
+                               (batch->result.durable || batch->durability != Durability::kSync);
+    if (may_be_stored && AnswerRetry(producers_, *batch, &status) && batch->result.duplicate) {
+      continue;
+    }
+    batch->result = {};
+    batch->result.status = status.ok() ? no_room : status;
+  }
 }
 
 // After an error what was assigned may be stored all the same, until the region is loaded again.

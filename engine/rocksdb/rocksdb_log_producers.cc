@@ -86,6 +86,7 @@ void RocksdbLog::Remember(ProducerBatch batch) {
 absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
   const std::string& shown = space_->store.shown_directory();
   producers_ = ProducerTable();
+  producers_in_doubt_ = true;
   producer_order_ = 0;
   const auto each = [&](KeyType type, auto take) {
     return ForEachKey(db, MetaBegin(type, region_), MetaEnd(type, region_), shown, take);
@@ -97,7 +98,7 @@ absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
   });
   if (!status.ok()) return status;
   // By id, then by sequence.
-  return each(KeyType::kProducerBatch, [&](auto key, auto value) {
+  status = each(KeyType::kProducerBatch, [&](auto key, auto value) {
     const auto stored = DecodeProducerBatch(key, value);
     if (!stored || stored->parts.size() > 1) return false;
     producer_order_ = std::max(producer_order_, stored->order);
@@ -116,6 +117,8 @@ absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
     if (batch.sequence > 0) producers_.Add(batch);
     return true;
   });
+  if (status.ok()) producers_in_doubt_ = false;
+  return status;
 }
 
 }  // namespace walden::rocks

@@ -86,6 +86,12 @@ void TableNumbers::Finish(TableId table, SequenceNumber first) {
   std::erase(tables_[table].under_way, first);
 }
 
+void TableNumbers::GiveBack(TableId table, SequenceNumber first, SequenceNumber last) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  if (known.assigned == last) known.assigned = std::max(first - 1, known.used);
+}
+
 void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];

@@ -47,6 +47,10 @@ class TableNumbers {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // What was assigned since `first` began is visible, or never will be.
   void Finish(TableId table, SequenceNumber first) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What was assigned from `first` on was not written and nobody was told it: it goes back, unless
+  // another region was assigned higher numbers since.
+  void GiveBack(TableId table, SequenceNumber first, SequenceNumber last)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // For restored records, which bring their numbers along: these are assigned.
   void RaiseAssigned(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -13,7 +13,8 @@ constexpr Undetectable kUndetectable[] = {
      "for a sector of each, within the same milliseconds."},
     {StoredEngine::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kEnd,
      "After a crash that no idle time preceded: the loss of whole writes at the log's very end "
-     "that no later write follows, and damage in the last of them that looks like a sector that "
+     "that no write that began later follows, and damage in the last of them that looks like a "
+     "sector that "
      "was never written"},
 };
 

@@ -123,7 +123,21 @@ TEST_F(RocksdbFullDiskTest, WhatATornTailFindsNoRoomForLeavesNothingBehind) {
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 4u);
 }
 
-class RocksdbRunningFullTest : public RocksdbTest {};
+class RocksdbRunningFullTest : public RocksdbTest {
+ protected:
+  // Appends until a buffer is full and there is no room for its table file.
+  void FillBuffersOnFullDisk() {
+    disk_.Inject({.operations = testing::file_op::kCreate,
+                  .times = testing::Fault::kForever,
+                  .error_number = ENOSPC,
+                  .path_part = ".sst"});
+    absl::Status status;
+    for (int i = 0; status.ok() && i < 3000; ++i) {
+      status = testing::CommitOne(*log_, {.payloads = {std::string(1000, 'x')}}).status;
+    }
+    EXPECT_TRUE(HasReason(status, ErrorReason::kDiskFull)) << status;
+  }
+};
 
 // What no table file holds for want of a line in the manifest is in the log.
 TEST_F(RocksdbRunningFullTest, AppendsGoOnByThemselvesAfterTheManifestFoundNoRoom) {
@@ -311,6 +325,38 @@ TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
   EXPECT_TRUE(HasReason(refused, ErrorReason::kQuotaExceeded)) << refused;
   EXPECT_TRUE(HasReason(log_->OpenProducer(std::nullopt).status(), ErrorReason::kQuotaExceeded));
   Stop();
+}
+
+TEST_F(RocksdbRunningFullTest, ARetryWhileThereIsNoRoomIsAnsweredWithItsNumbers) {
+  ASSERT_TRUE(Open().ok());
+  const uint64_t producer = *log_->OpenProducer(std::nullopt);
+  const testing::Batch stored{.payloads = {"x"}, .producer = ProducerTag{producer, 1}};
+  ASSERT_TRUE(testing::CommitOne(*log_, stored).status.ok());
+  FillBuffersOnFullDisk();
+  disk_.SetCapacity(disk_.UsedBytes());
+  const testing::Batch refused{.payloads = {"y"}, .producer = ProducerTag{producer, 2}};
+  for (int i = 0; i < 2; ++i) {
+    const AppendResult retried = testing::CommitOne(*log_, stored);
+    EXPECT_TRUE(retried.status.ok()) << retried.status;
+    EXPECT_TRUE(retried.duplicate);
+    EXPECT_EQ(retried.first, 1u);
+    const absl::Status status = testing::CommitOne(*log_, refused).status;
+    EXPECT_TRUE(HasReason(status, ErrorReason::kDiskFull)) << status;
+  }
+  disk_.SetCapacity(UINT64_MAX);
+  disk_.ClearFaults();
+  const AppendResult later = testing::CommitOne(*log_, refused);
+  EXPECT_TRUE(later.status.ok()) << later.status;
+  EXPECT_FALSE(later.duplicate);
+}
+
+TEST_F(RocksdbRunningFullTest, TheNextNumberIsWhatTheNextAppendGetsAfterOneThatWasRefused) {
+  ASSERT_TRUE(Open().ok());
+  FillBuffersOnFullDisk();
+  disk_.ClearFaults();
+  ASSERT_TRUE(log_->MarkDeleted(1, 1, std::nullopt).ok());
+  const SequenceNumber next = log_->Position(1).next;
+  EXPECT_EQ(testing::CommitOne(*log_, {.payloads = {"x"}}).first, next);
 }
 
 // The time for which BUFFERED records wait at most holds without another append, too.
