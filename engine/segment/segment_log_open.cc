@@ -107,7 +107,7 @@ absl::Status SegmentLog::Quarantine(RegionScan& region) {
       quarantined.push_back(
           {EntryType::kQuarantined,
            {segment.header.segment, damage.begin, damage.end, damage.first, damage.last}});
-      lost_through = std::max(lost_through, damage.last);
+      lost_through = std::max({lost_through, damage.last, segment.scan.producers_lost_through});
     }
   }
   if (quarantined.empty()) return absl::OkStatus();

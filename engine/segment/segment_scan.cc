@@ -267,7 +267,9 @@ class Scanner {
           if (broken != nullptr) PassBrokenRecord(record, at, broken);
         });
     if (!read.ok() || !*read) return read;
-    producers_.clear();  // damage forgets them all
+    // Which batches were whose is not known for sure, also where no number is lost.
+    producers_.clear();
+    scan_.producers_lost_through = group_expected_ - 1;
     EndGroup(begin, head);
     return true;
   }

@@ -59,6 +59,8 @@ struct SegmentScan {
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
   std::vector<Damage> damage;
+  // The highest number in a damaged group of which records were kept: its producers were not.
+  SequenceNumber producers_lost_through = 0;
   std::optional<TornTail> torn;
   uint64_t records = 0;
   absl::flat_hash_map<TableId, SequenceNumber> table_last;

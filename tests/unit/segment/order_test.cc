@@ -175,6 +175,30 @@ TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningI
   }
 }
 
+// The record that names the producer is damaged, the batch behind it is not.
+TEST_F(SegmentOrderTest, ABatchWhoseProducerIsDamagedIsNotStoredAgain) {
+  Open();
+  const uint64_t producer = OpenProducer();
+  const uint64_t other = OpenProducer();
+  for (const AppendResult& result : CommitGroup(*log_, {Of(producer, 1), Of(other, 1)})) {
+    ASSERT_TRUE(result.status.ok()) << result.status;
+  }
+  ASSERT_TRUE(log_->NoteDurable().ok());
+  StartAgain();
+  disk_.FlipBit("/data/ns/7/seg_0", 512 + segment::kGroupHeadBytes + segment::kControlFieldsOffset,
+                3);
+  policy_ = RecoveryPolicy::kQuarantine;
+  for (int opening = 0; opening < 2; ++opening) {
+    ASSERT_NO_FATAL_FAILURE(Open());
+    for (const uint64_t id : {producer, other}) {
+      const AppendResult retry = CommitOne(*log_, Of(id, 1));
+      EXPECT_TRUE(retry.duplicate || HasReason(retry.status, ErrorReason::kProducerForgotten))
+          << "stored again as " << retry.first << ", " << retry.status;
+    }
+    StartAgain();
+  }
+}
+
 TEST_F(SegmentOrderTest, ADropThatAPowerCutUndidTookNothing) {
   for (RegionId region = 100; region < 164; ++region) {
     SCOPED_TRACE(region);
