@@ -215,15 +215,13 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
       return Damaged(plan, position, "the file ends before it");
     }
     if (!parsed.ok()) return parsed.status();
-    if (parsed->outcome == ParseOutcome::kNeverWritten) {
+    if (parsed->outcome != ParseOutcome::kRecord) {
       const auto next = PassPadding(plan, position, extent.end);
       if (!next.ok()) return next.status();
       if (*next) {
         position = **next;
         continue;
       }
-    }
-    if (parsed->outcome != ParseOutcome::kRecord) {
       return Damaged(plan, position,
                      parsed->outcome == ParseOutcome::kInvalid ? parsed->reason : "record is gone");
     }
@@ -241,8 +239,9 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   return absl::OkStatus();
 }
 
-// Zeros follow the last record of a group, up to where the next one begins, whose head says where
-// this one ended. Zeros anywhere else are records that are gone: nullopt.
+// Padding follows the last record of a group, up to where the next one begins, whose head says
+// where this one ended; whether its bytes are still zeros does not matter. Anything else that is no
+// record is one that is gone: nullopt.
 absl::StatusOr<std::optional<uint64_t>> SegmentReader::PassPadding(const ReadPlan& plan,
                                                                    uint64_t position,
                                                                    uint64_t end) {

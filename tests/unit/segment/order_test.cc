@@ -318,6 +318,22 @@ TEST_F(SegmentOrderTest, ANextNumberThatCouldNotBeNotedAtOnceIsNotedWhenTheRegio
   EXPECT_EQ(Append(1, 10).first, told);
 }
 
+// Padding holds nothing, and opening does not look at it.
+TEST_F(SegmentOrderTest, ABitThatFlipsBehindAGroupHidesNoRecordBehindIt) {
+  Open();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Append(1, 100).status.ok());
+  StartAgain();
+  disk_.FlipBit("/data/ns/7/seg_0", 512 + segment::kGroupHeadBytes + segment::kMinRecordBytes + 100,
+                3);
+  ASSERT_NO_FATAL_FAILURE(Open());
+  EXPECT_TRUE(log_->Describe().opening.damaged.empty());
+  for (const std::optional<TableId> table : {std::optional<TableId>(), std::optional<TableId>(1)}) {
+    const auto read = ReadAll(*log_, {.table = table});
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->size(), 3u);
+  }
+}
+
 TEST_F(SegmentOrderTest, AReaderOfADroppedRegionIsShownNothingOfTheNextOne) {
   Open();
   ASSERT_TRUE(Append(1, 100, 'o').status.ok());
