@@ -26,6 +26,7 @@ class RocksdbCompanionTest : public RocksdbTest {
     ASSERT_TRUE(Open().ok());
     testing::Random random(1);
     for (int i = 0; i < kRecords; ++i) Append(1 + i % 3, random.NonZeroBytes(700));
+    ASSERT_TRUE(Eventually([&] { return !Files(".sst").empty(); }));
     ASSERT_TRUE(log_->Close().ok());
     Stop();
   }
