@@ -35,7 +35,9 @@ TEST_F(DirectoryNamesTest, ARegionOfADirectoryThatIsGoneIsNoRegionThatNeverWas) 
   const std::string directory = "/data/ns";
   ASSERT_TRUE(disk_.Rename(directory, "/data/elsewhere").ok());
   for (const bool is_empty : {false, true}) {
-    if (is_empty) ASSERT_TRUE(disk_.CreateDirectory(directory).ok());
+    if (is_empty) {
+      ASSERT_TRUE(disk_.CreateDirectory(directory).ok());
+    }
     for (const bool create : {false, true}) {
       const absl::Status refused = TryOpenRegion(kRegion, create);
       EXPECT_TRUE(absl::IsDataLoss(refused)) << is_empty << create << refused;
