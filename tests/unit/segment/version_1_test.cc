@@ -104,9 +104,20 @@ class Version1Test : public ::testing::Test {
                                 .data_directory = "/data",
                                 .namespace_name = "default"});
   }
-  static absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(SegmentEngine& engine,
-                                                               RegionId region) {
-    return engine.OpenRegion(region, {.segment_size_bytes = 8192}, /*create=*/false);
+  static absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(
+      SegmentEngine& engine, RegionId region, RecoveryPolicy policy = RecoveryPolicy::kRefuse) {
+    return engine.OpenRegion(region, {.recovery_policy = policy, .segment_size_bytes = 8192},
+                             /*create=*/false);
+  }
+
+  // The segment of the region, and the position, where the payload stands.
+  static std::pair<std::string, size_t> Find(const FaultFileSystem& disk, RegionId region,
+                                             const std::string& payload) {
+    for (const std::string& path : disk.FilesBelow("/data/default/" + std::to_string(region))) {
+      const size_t at = disk.ReadWhole(path).find(payload);
+      if (path.find("seg_") != std::string::npos && at != std::string::npos) return {path, at};
+    }
+    return {};
   }
 
   // `exact`: nothing was reserved, so each table's next number is its last plus one.
@@ -220,6 +231,44 @@ TEST_F(Version1Test, ACrashDuringTheFirstOpeningLosesNothing) {
         if (HasFailure()) return;
       }
     }
+  }
+}
+
+// Of each record in turn a bit flips before version 2 opens the directory for the first time.
+TEST_F(Version1Test, DamageBeforeTheFirstOpeningTakesOneRecordAndIsRemembered) {
+  constexpr RegionId kRegion = 4;
+  const TableId table = regions_.at(kRegion).begin()->first;
+  const ExpectedTable& expected = regions_.at(kRegion).at(table);
+  for (const StoredRecord& lost : expected.records) {
+    SCOPED_TRACE(lost.sequence);
+    FaultFileSystem disk;
+    LoadDisk(disk);
+    const auto [path, at] = Find(disk, kRegion, lost.payload);
+    ASSERT_NE(path, "");
+    disk.FlipBit(path, at, 2);
+    {
+      auto engine = OpenEngine(disk);
+      ASSERT_TRUE(engine.ok());
+      EXPECT_TRUE(absl::IsDataLoss(OpenRegion(**engine, kRegion).status()));
+    }
+    std::vector<StoredRecord> left = expected.records;
+    std::erase(left, lost);
+    for (int opening = 0; opening < 3; ++opening) {
+      auto engine = OpenEngine(disk);
+      ASSERT_TRUE(engine.ok());
+      auto log = OpenRegion(**engine, kRegion, RecoveryPolicy::kQuarantine);
+      ASSERT_TRUE(log.ok()) << log.status();
+      const auto damaged = (*log)->Describe().opening.damaged;
+      ASSERT_EQ(damaged.size(), 1u);
+      EXPECT_LE(damaged[0].first, lost.sequence);
+      EXPECT_GE(damaged[0].last, lost.sequence);
+      EXPECT_TRUE(absl::IsDataLoss(testing::ReadTable(**log, table).status()));
+      const auto read = testing::ReadAll(**log, {.table = table, .pass_known_damage = true});
+      ASSERT_TRUE(read.ok()) << read.status();
+      EXPECT_EQ(*read, left);
+      EXPECT_GE((*log)->Position(table).next, expected.position.next);
+    }
+    if (HasFailure()) return;
   }
 }
 
