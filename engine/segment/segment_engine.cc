@@ -1,6 +1,7 @@
 #include "engine/segment/segment_engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -149,6 +150,7 @@ absl::Status SegmentEngine::CheckIdentity() const {
   const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
   if (!regions.ok()) return regions.status();
   for (const RegionId region : *regions) {
+    Know(region);
     const segment::RegionDirectory directory = Directory(region);
     const auto file = options_.file_system->OpenFile(
         absl::StrCat(directory.path, "/", segment::kMetadataFileName),
@@ -202,7 +204,13 @@ EngineUsage SegmentEngine::Usage() const { return {.spare_segments = spares_->re
 
 absl::StatusOr<std::vector<RegionId>> SegmentEngine::ListRegions() const {
   const absl::Status status = EnsureOpen();
-  return status.ok() ? RegionsThere() : status;
+  auto regions = status.ok() ? RegionsThere() : status;
+  if (!regions.ok()) return regions;
+  absl::MutexLock lock(&known_mutex_);
+  std::vector<RegionId> all;
+  std::set_union(regions->begin(), regions->end(), known_.begin(), known_.end(),
+                 std::back_inserter(all));
+  return all;
 }
 
 absl::StatusOr<std::vector<RegionId>> SegmentEngine::RegionsThere() const {
@@ -219,12 +227,32 @@ absl::StatusOr<std::vector<RegionId>> SegmentEngine::RegionsThere() const {
 
 absl::StatusOr<bool> SegmentEngine::Exists(RegionId region) const {
   const auto names = options_.file_system->ListDirectory(Directory(region).path);
-  if (names.ok()) return true;
+  if (names.ok()) {
+    Know(region);
+    return true;
+  }
   if (!absl::IsNotFound(names.status())) return names.status();
   // Without the namespace's directory nobody knows what it held.
   const auto regions = options_.file_system->ListDirectory(directory_);
   if (!regions.ok()) return MissingFile(regions.status());
-  return false;
+  absl::MutexLock lock(&known_mutex_);
+  if (!known_.contains(region)) return false;
+  const std::string shown = Directory(region).shown_path;
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat(shown,
+                                ": the region's directory is gone, and nobody dropped the "
+                                "region; restore the directory, or drop the region"),
+                   {{"file", shown}, {"offset", "0"}});
+}
+
+void SegmentEngine::Know(RegionId region) const {
+  absl::MutexLock lock(&known_mutex_);
+  known_.insert(region);
+}
+
+void SegmentEngine::Forget(RegionId region) {
+  absl::MutexLock lock(&known_mutex_);
+  known_.erase(region);
 }
 
 absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId region,
@@ -288,6 +316,7 @@ absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options
   if (status.ok()) {
     status = names_->Change([&] { return files->Rename(*building, Directory(region).path); });
   }
+  if (status.ok()) Know(region);
   if (status.ok()) return names_->MakeDurable();
   // Best effort: the next start removes what is left.
   (void)RemoveTree(files, *building);
@@ -320,11 +349,16 @@ absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
   if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return MissingFile(status);
   const absl::StatusOr<bool> exists = Exists(region);
+  if (absl::IsDataLoss(exists.status())) {
+    Forget(region);  // what is left of it, nothing, goes
+    return true;
+  }
   if (!exists.ok() || !*exists) return exists;
   FileSystem* const files = options_.file_system;
   const absl::StatusOr<std::string> dropping = FreeName(kDropping, region);
   if (!dropping.ok()) return dropping.status();
   status = names_->Change([&] { return files->Rename(Directory(region).path, *dropping); });
+  if (status.ok()) Forget(region);
   if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return status;
   if (options_.quotas != nullptr) options_.quotas->OfRegion(region).SetUsed(0);

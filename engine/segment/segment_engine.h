@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/clock.h"
@@ -92,7 +93,10 @@ class SegmentEngine final : public LogEngine {
   absl::Status RemoveLeftovers() const;
   void ReportLackOfRoom() const;
   absl::StatusOr<std::vector<RegionId>> RegionsThere() const;
-  absl::StatusOr<bool> Exists(RegionId region) const;
+  // DATA_LOSS if it was there before and nobody dropped it.
+  absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(known_mutex_);
+  void Know(RegionId region) const ABSL_LOCKS_EXCLUDED(known_mutex_);
+  void Forget(RegionId region) ABSL_LOCKS_EXCLUDED(known_mutex_);
   absl::Status Create(RegionId region, const RegionOptions& options);
   absl::Status Build(RegionId region, const RegionOptions& options, const std::string& directory);
   absl::StatusOr<std::string> FreeName(absl::string_view prefix, RegionId region) const;
@@ -108,6 +112,9 @@ class SegmentEngine final : public LogEngine {
   mutable std::atomic<bool> is_open_{false};
   mutable absl::Mutex mutex_;
   mutable std::unique_ptr<DirectoryLock> lock_ ABSL_GUARDED_BY(mutex_);
+  // Regions that were there at some time since the namespace was opened and were not dropped.
+  mutable absl::Mutex known_mutex_;
+  mutable absl::btree_set<RegionId> known_ ABSL_GUARDED_BY(known_mutex_);
 };
 
 }  // namespace walden

@@ -50,6 +50,31 @@ TEST_F(DirectoryNamesTest, ARegionOfADirectoryThatIsGoneIsNoRegionThatNeverWas) 
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
 }
 
+TEST_F(DirectoryNamesTest, ARegionWhoseDirectoryWasTakenAwayIsDamageUntilItIsBackOrDropped) {
+  OpenEngine();
+  OpenRegion();
+  Append(1, 100);
+  for (const bool restarted : {false, true}) {
+    if (restarted) OpenEngine();
+    log_ = nullptr;
+    const std::string directory = absl::StrCat("/data/ns/", kRegion);
+    ASSERT_TRUE(disk_.Rename(directory, "/data/elsewhere").ok());
+    for (const bool create : {false, true}) {
+      const absl::Status refused = TryOpenRegion(kRegion, create);
+      EXPECT_TRUE(absl::IsDataLoss(refused)) << create << refused;
+    }
+    EXPECT_THAT(*engine_->ListRegions(), ElementsAre(kRegion));
+    ASSERT_TRUE(disk_.Rename("/data/elsewhere", directory).ok());
+    ASSERT_TRUE(TryOpenRegion(kRegion, /*create=*/false).ok());
+    EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
+  }
+  log_ = nullptr;
+  ASSERT_TRUE(disk_.Rename(absl::StrCat("/data/ns/", kRegion), "/data/elsewhere").ok());
+  EXPECT_TRUE(*engine_->DropRegion(kRegion));
+  EXPECT_FALSE(*engine_->DropRegion(kRegion));
+  EXPECT_THAT(*engine_->ListRegions(), IsEmpty());
+}
+
 // Each of the directory syncs of a creation fails once. Somebody tries again, and appends.
 TEST_F(DirectoryNamesTest, ARegionThatIsAcknowledgedSurvivesAPowerCutWhateverSyncFailedBefore) {
   for (uint64_t nth = 1; nth <= 6; ++nth) {
