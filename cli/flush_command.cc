@@ -51,8 +51,7 @@ class FlushFile {
   Output& output() { return *output_; }
 
   absl::Status Complete() {
-    if (absl::Status written = output_->Flush(); !written.ok()) return written;
-    if (fsync(fd_) != 0) return FileFailure(errno, absl::StrCat("cannot sync ", partial_));
+    if (absl::Status synced = output_->Sync(); !synced.ok()) return synced;
     if (std::rename(partial_.c_str(), path_.c_str()) != 0) {
       return FileFailure(errno, absl::StrCat("cannot rename ", partial_));
     }
@@ -155,7 +154,8 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
   absl::Status status;
   if (options.out.empty()) {
     status = StreamFlush(session, options, session.out(), check);
-    if (status.ok()) status = session.out().Flush();
+    // Where it is sent to a file, that holds the entries before Walden lets go of them.
+    if (status.ok()) status = session.out().Sync();
   } else {
     FlushFile file(options.out);
     status = file.Open();

@@ -36,6 +36,13 @@ absl::Status Output::Flush() {
   return written;
 }
 
+absl::Status Output::Sync() {
+  if (absl::Status flushed = Flush(); !flushed.ok()) return flushed;
+  if (fsync(fd_) == 0 || errno == EINVAL || errno == ENOTSUP) return absl::OkStatus();
+  failure_ = FileFailure(errno, absl::StrCat("cannot sync ", name_));
+  return failure_;
+}
+
 absl::Status Output::WriteAll(absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());

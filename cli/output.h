@@ -22,6 +22,8 @@ class Output {
   // with the same error.
   absl::Status Write(absl::string_view bytes);
   absl::Status Flush();
+  // Flushes, and makes a file durable; of pipes and terminals nothing more is known.
+  absl::Status Sync();
 
   bool is_terminal() const { return is_terminal_; }
 
