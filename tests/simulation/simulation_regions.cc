@@ -190,7 +190,11 @@ absl::Status Simulation::Drop(Region& region) {
   if (!*dropped) return absl::InternalError("there was no region to drop");
   region.exists = Existence::kNo;
   Forget(region);
-  return absl::OkStatus();
+  if (!region.wide() || random_.Percent(30)) return absl::OkStatus();
+  // What is left of the old one is reclaimed while the new one is written.
+  if (absl::Status status = CreateOrOpen(region); !status.ok()) return status;
+  if (region.writer == nullptr || disk_.crashed()) return absl::OkStatus();
+  return AppendToManyTables(region);
 }
 
 absl::Status Simulation::CheckGiven(Region& region, const std::vector<AppendResult>& results,
