@@ -19,6 +19,14 @@ absl::Status RocksdbLog::Health() const {
   return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
 }
 
+namespace {
+
+// Each one goes on in a new opening, which writes what is in memory to a table file or leaves it in
+// the log.
+constexpr int kMarkAttempts = 5;
+
+}  // namespace
+
 absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
                                                        std::optional<uint64_t> region_version) {
   // Without room the reserve makes some, for this and for what it lets go of.
@@ -43,9 +51,16 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   // Everything that may fail without a trace comes before the write.
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
-  BeginGroup();
-  status = Fence(region_version);
-  if (status.ok()) status = WriteMark(table, through);
+  for (int attempt = 1;; ++attempt) {
+    BeginGroup();
+    status = Fence(region_version);
+    if (status.ok()) status = WriteMark(table, through);
+    if (!absl::IsResourceExhausted(status) || attempt == kMarkAttempts) break;
+    // A thread of RocksDB's found no room for a table file meanwhile. Nothing was written.
+    space_->store.SpendReserve();
+    status = Resume();
+    if (!status.ok()) break;
+  }
   if (!status.ok()) return status;
   // In this order: no compaction takes a record out that a reader does not know to be deleted.
   const uint64_t bytes = units_->RaiseMark(table, through, *first_live);
