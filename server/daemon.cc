@@ -13,6 +13,7 @@
 #include "config/validation.h"
 #include "engine/clock.h"
 #include "engine/error.h"
+#include "engine/namespace_identity.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 #include "engine/stored_engine.h"
@@ -274,7 +275,10 @@ std::unique_ptr<Namespace> Daemon::MakeNamespace(FileSystem* file_system,
   ns->engine = std::move(engine);
   ns->open = [this, file_system, configured, data_directory = config_.data_dir,
               of = ns.get()]() -> absl::StatusOr<std::unique_ptr<LogEngine>> {
-    auto opened = OpenEngine(file_system, data_directory, configured, *of);
+    const absl::Status is_free =
+        CheckIdIsNotElsewhere(file_system, data_directory, configured.name, configured.id);
+    auto opened = is_free.ok() ? OpenEngine(file_system, data_directory, configured, *of)
+                               : absl::StatusOr<std::unique_ptr<LogEngine>>(is_free);
     if (opened.ok()) return opened;
     return WithContext(opened.status(), absl::StrCat("namespace ", configured.name));
   };

@@ -17,6 +17,14 @@ bool IsFileName(absl::string_view name) {
          absl::StartsWith(name, "MANIFEST-") || name == "CURRENT";
 }
 
+// DB::Open first tries to open CURRENT, and if that fails, for whatever reason, it blames the
+// options (DBImpl::Recover).
+bool IsFailedTrial(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return absl::StrContains(text, "Direct I/O is not supported") ||
+         absl::StrContains(text, "options incompatible with filesystem");
+}
+
 std::string NumberBehind(absl::string_view text, absl::string_view word) {
   const size_t at = text.find(word);
   if (at == absl::string_view::npos) return "";
@@ -31,7 +39,7 @@ std::string NumberBehind(absl::string_view text, absl::string_view word) {
 bool IsDamage(const rocksdb::Status& status) {
   // A file that is missing or says what no version of RocksDB wrote is damage as well.
   return status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
-         status.IsInvalidArgument() || status.IsNotSupported();
+         (status.IsInvalidArgument() && !IsFailedTrial(status)) || status.IsNotSupported();
 }
 
 DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_directory) {

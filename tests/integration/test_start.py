@@ -48,6 +48,30 @@ class StartTest(WaldenTestCase):
         self.assertIn("namespace second is not served", daemon.http("/readyz")[2])
         self.new_client(daemon).append(1, 1, [b"served"])
 
+    def test_a_namespace_that_got_another_name_does_not_begin_anew(self):
+        for engine in ("segment", "rocksdb"):
+            with self.subTest(engine=engine):
+                second = {"id": 2, "name": "second", "engine": engine}
+                daemon = self.new_daemon({"namespaces": [TWO["namespaces"][0], second]})
+                daemon.start()
+                with self.new_client(daemon) as client:
+                    client.append(1, 1, [b"x"], namespace=2)
+                daemon.terminate()
+                daemon.configure({"namespaces": [TWO["namespaces"][0], dict(second, name="other")]})
+                daemon.start()
+                problem = daemon.http("/readyz")[2]
+                self.assertIn("namespace other is not served", problem)
+                self.assertIn("holds namespace second with id 2", problem)
+                with self.new_client(daemon) as client:
+                    with self.assert_refused(Code.FAILED_PRECONDITION, "WRONG_NAMESPACE"):
+                        client.read(1, 1, namespace=2)
+                    client.append(1, 1, [b"served"])
+                daemon.terminate()
+                daemon.configure({"namespaces": [TWO["namespaces"][0], second]})
+                daemon.start()
+                with self.new_client(daemon) as client:
+                    self.assertEqual(client.append(1, 1, [b"y"], namespace=2).first_sequence, 2)
+
     def test_a_namespace_that_left_the_configuration_is_mentioned(self):
         daemon = self.new_daemon(TWO)
         daemon.start()

@@ -40,6 +40,27 @@ TEST_F(RocksdbFailingFilesTest, ALockThatCannotBeTakenNowIsTakenLater) {
   EXPECT_TRUE(Open().ok());
 }
 
+// RocksDB opens CURRENT several times, and blames something else when that fails.
+TEST_F(RocksdbFailingFilesTest, ACurrentThatCannotBeOpenedNowIsNoDamage) {
+  ASSERT_TRUE(Open().ok());
+  Append(1, "acknowledged");
+  ASSERT_TRUE(log_->Close().ok());
+  bool failed = true;
+  for (uint64_t nth = 1; failed; ++nth) {
+    SCOPED_TRACE(nth);
+    Stop();
+    disk_.Inject(
+        {.operations = file_op::kOpen, .nth = nth, .error_number = EMFILE, .path_part = "CURRENT"});
+    OpenEngine();
+    const absl::Status status = Open();
+    failed = !status.ok();
+    EXPECT_TRUE(!failed || HasReason(status, ErrorReason::kIoError)) << status;
+    disk_.ClearFaults();
+    ASSERT_LT(nth, 20u);
+  }
+  EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
+}
+
 TEST_F(RocksdbFailingFilesTest, AFileThatCannotBeReadNowIsReadLater) {
   ASSERT_TRUE(Open().ok());
   Append(1, "a");
