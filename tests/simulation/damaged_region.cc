@@ -4,14 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
 namespace {
-
-template <typename... Parts>
-absl::Status Wrong(const Parts&... parts) {
-  return absl::InternalError(absl::StrCat(parts...));
-}
 
 bool IsReported(const OpeningReport& report, SequenceNumber sequence) {
   return std::any_of(report.damaged.begin(), report.damaged.end(), [&](const DamagedRange& range) {

@@ -5,16 +5,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
-namespace {
-
-template <typename... Parts>
-absl::Status Wrong(const Parts&... parts) {
-  return absl::InternalError(absl::StrCat(parts...));
-}
-
-}  // namespace
 
 uint64_t ProducerModel::LowestNext(const Batches& batches) {
   uint64_t next = 1;

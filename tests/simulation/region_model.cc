@@ -4,11 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/error.h"
-
-#define RETURN_IF_WRONG(expression)                                   \
-  do {                                                                \
-    if (absl::Status wrong = (expression); !wrong.ok()) return wrong; \
-  } while (false)
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
 namespace {
@@ -19,11 +15,6 @@ constexpr uint64_t kMaxRecordOverhead = 100;
 // What a segment has room for, at least: its header and the head of a group take some.
 uint64_t SegmentRoom(uint64_t segment_bytes) {
   return segment_bytes - std::clamp<uint64_t>(segment_bytes / 8, 512, 4096) - 100;
-}
-
-template <typename... Parts>
-absl::Status Wrong(const Parts&... parts) {
-  return absl::InternalError(absl::StrCat(parts...));
 }
 
 std::string Show(const StoredRecord& record) {

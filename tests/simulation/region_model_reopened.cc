@@ -3,14 +3,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/region_model.h"
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
 namespace {
-
-template <typename... Parts>
-absl::Status Wrong(const Parts&... parts) {
-  return absl::InternalError(absl::StrCat(parts...));
-}
 
 // The records of each table as they were read, taken from the front.
 using Found = std::map<TableId, std::pair<std::vector<StoredRecord>, size_t>>;

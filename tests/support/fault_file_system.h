@@ -141,6 +141,11 @@ class FaultFileSystem final : public FileSystem {
   // Called with each operation and how it ended, while the file system is locked.
   void SetTrace(std::function<void(const std::string& operation)> trace);
 
+  // Called with each call that writes, before it does, while the file system is locked.
+  using WriteObserver =
+      std::function<void(const std::string& path, uint64_t offset, uint64_t bytes)>;
+  void SetWriteObserver(WriteObserver observer);
+
   // --- FileSystem ---
 
   absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) override;
@@ -246,6 +251,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<MountedVolume> mounted_ ABSL_GUARDED_BY(mu_);
   uint64_t volume_bytes_ ABSL_GUARDED_BY(mu_) = uint64_t{1} << 50;
   std::function<void(const std::string&)> trace_ ABSL_GUARDED_BY(mu_);
+  WriteObserver on_write_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace walden::testing

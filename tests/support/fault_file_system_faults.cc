@@ -34,6 +34,11 @@ void FaultFileSystem::SetTrace(std::function<void(const std::string&)> trace) {
   trace_ = std::move(trace);
 }
 
+void FaultFileSystem::SetWriteObserver(WriteObserver observer) {
+  absl::MutexLock lock(&mu_);
+  on_write_ = std::move(observer);
+}
+
 absl::Status FaultFileSystem::BeginUntraced(FileOps operation, const std::string& path,
                                             absl::FunctionRef<void(Random&)> half_done) {
   if (crashed_) return FileError(EIO, absl::StrCat(FileOpName(operation), " after a crash:"), path);

@@ -61,6 +61,7 @@ class FaultFileSystem::OpenedFile final : public File {
     if (absl::Status status = CheckWritable(file_op::kWrite); !status.ok()) return status;
     std::string bytes;
     for (absl::string_view piece : pieces) absl::StrAppend(&bytes, piece);
+    if (disk_->on_write_) disk_->on_write_(path_, offset, bytes.size());
     if (disk_->trace_) {
       disk_->trace_(absl::StrCat("    ", bytes.size(), " bytes at ", offset, ":"));
     }

@@ -1,0 +1,138 @@
+#include "tests/simulation/group_history.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/wrong.h"
+
+namespace walden::testing {
+namespace {
+
+constexpr TableId kTables = 4;
+constexpr uint64_t kLargestPayloadBytes = 300 << 10;
+
+}  // namespace
+
+GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
+                           std::function<void(const std::string&)> observe)
+    : random_(seed),
+      region_(&random_, every_operation, std::move(observe)),
+      harm_(&region_, &random_),
+      told_(kTables),
+      segment_bytes_((uint64_t{64} << 10) << random_.Below(7)),
+      zeros_(random_.Percent(25)) {}
+
+RegionOptions GroupHistory::Options() {
+  return {.recovery_policy = RecoveryPolicy::kQuarantine,
+          .buffered_sync_every_writes = static_cast<uint32_t>(random_.Between(1, 20)),
+          .segment_size_bytes = segment_bytes_};
+}
+
+absl::Status GroupHistory::Run() {
+  RETURN_IF_WRONG(region_.Create(Options()));
+  for (uint64_t cycles = random_.Between(2, 6); cycles > 0; --cycles) {
+    RETURN_IF_WRONG(Use());
+    if (region_.GoDown(/*may_close=*/!call_failed_)) told_.EverythingIsDurable();
+    const uint64_t harms = random_.Percent(60) ? random_.Between(1, 2) : 0;
+    for (uint64_t i = 0; i < harms; ++i) harm_.HarmSomething();
+    RETURN_IF_WRONG(OpenAndCompare());
+    if (random_.Percent(30)) {
+      region_.LoseUnsynced();
+      RETURN_IF_WRONG(OpenAndCompare());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GroupHistory::OpenAndCompare() {
+  RETURN_IF_WRONG(region_.OpenAgain(Options()));
+  const ToldRecords::Events events{
+      .lost_power = region_.lost_power(),
+      .opening_was_cut = region_.opening_was_cut(),
+      .call_failed = call_failed_,
+      .harmed = harm_.any_new(),
+      .may_have_cost = [this](const std::string& p) { return harm_.MayHaveCost(p); },
+      .harm_may_look_torn = zeros_};
+  RETURN_IF_WRONG(told_.CompareReopened(region_.log(), events));
+  region_.Forget();
+  harm_.ForgetNew();
+  call_failed_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status GroupHistory::Use() {
+  harm_.SetCommitting(true);
+  for (uint64_t rounds = random_.Below(20); rounds > 0 && !call_failed_; --rounds) {
+    if (random_.Percent(2)) {
+      region_.Note("a write or a sync is about to fail");
+      region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite,
+                             .nth = random_.Between(1, 4),
+                             .error_number = random_.Percent(50) ? EIO : ENOSPC});
+    }
+    RETURN_IF_WRONG(Commit());
+    if (!call_failed_ && random_.Percent(10)) call_failed_ = !region_.log().NoteDurable().ok();
+    if (!call_failed_ && random_.Percent(5)) Sync();
+    if (!call_failed_ && random_.Percent(8)) RETURN_IF_WRONG(Mark());
+  }
+  harm_.SetCommitting(false);
+  return absl::OkStatus();
+}
+
+std::string GroupHistory::RandomPayload() {
+  const uint64_t largest = std::min(kLargestPayloadBytes, segment_bytes_ / 8);
+  const uint64_t bytes = random_.Below(random_.Percent(20) ? largest : 3000);
+  if (random_.Percent(5)) return "";
+  std::string payload = random_.NonZeroBytes(HarmedWrites::kMarkBytes);
+  if (zeros_ && random_.Percent(70)) return payload.append(bytes, '\0');
+  return payload + random_.NonZeroBytes(bytes);
+}
+
+std::vector<Batch> GroupHistory::RandomGroup() {
+  std::vector<Batch> group(random_.Percent(90) ? random_.Between(1, 6) : random_.Between(7, 60));
+  const bool may_sync = random_.Percent(50);
+  for (Batch& batch : group) {
+    batch.table = random_.Between(1, kTables);
+    batch.durability = may_sync && random_.Percent(70) ? Durability::kSync : Durability::kBuffered;
+    for (uint64_t n = random_.Between(1, 3); n > 0; --n) batch.payloads.push_back(RandomPayload());
+  }
+  return group;
+}
+
+absl::Status GroupHistory::Commit() {
+  const std::vector<Batch> group = RandomGroup();
+  const std::vector<AppendResult> results = CommitGroup(region_.log(), group);
+  size_t failed = 0;
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (results[i].status.ok()) continue;
+    ++failed;
+    if (region_.disk().faults_hit() == 0) {
+      return Wrong("batch ", i, " failed, but nothing else: ", ShowStatus(results[i].status));
+    }
+  }
+  region_.Note(absl::StrCat("group of ", group.size(), " batches -> ", results[0].first, "..",
+                            results.back().last, failed > 0 ? ", some failed" : ""));
+  call_failed_ = failed > 0;
+  return told_.Answered(group, results);
+}
+
+void GroupHistory::Sync() {
+  const absl::Status status = region_.log().Sync();
+  region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
+  if (status.ok()) told_.EverythingIsDurable();
+  call_failed_ = !status.ok();
+}
+
+absl::Status GroupHistory::Mark() {
+  const TableId table = random_.Between(1, kTables);
+  const SequenceNumber through = random_.Between(1, region_.log().Position(table).next);
+  const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
+  region_.Note(absl::StrCat("table ", table, " marked deleted through ", through, " -> ",
+                            ShowStatus(answer.status())));
+  if (answer.ok()) told_.Marked(table, *answer);
+  call_failed_ = !answer.ok();
+  if (!answer.ok() && region_.disk().faults_hit() == 0) return answer.status();
+  return absl::OkStatus();
+}
+
+}  // namespace walden::testing

@@ -1,0 +1,52 @@
+// A random history of groups: one region takes groups of many batches with mixed durabilities and
+// large records, more at once than a watermark's reach, while calls fail; it is closed, killed or
+// loses power, bytes of its segments are harmed, and it is opened again with the policy quarantine,
+// several times over. What it then shows is compared with ToldRecords. One thread; a seed decides
+// everything.
+//
+// In a quarter of the histories payloads are mostly zeros: there harm to the last writes may look
+// like a torn tail (FORMAT.md: What stays undetectable).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tests/simulation/harmed_writes.h"
+#include "tests/simulation/region_on_disk.h"
+#include "tests/simulation/told_records.h"
+#include "tests/support/random.h"
+
+namespace walden::testing {
+
+class GroupHistory {
+ public:
+  // `observe` is called with every step and, if `every_operation`, every file operation.
+  GroupHistory(uint64_t seed, bool every_operation,
+               std::function<void(const std::string& line)> observe);
+
+  // OK, or what was wrong.
+  absl::Status Run();
+
+ private:
+  absl::Status Use();
+  absl::Status Commit();
+  std::vector<Batch> RandomGroup();
+  std::string RandomPayload();
+  absl::Status Mark();
+  void Sync();
+  absl::Status OpenAndCompare();
+  RegionOptions Options();
+
+  Random random_;
+  RegionOnDisk region_;
+  HarmedWrites harm_;
+  ToldRecords told_;
+  const uint64_t segment_bytes_;
+  const bool zeros_;
+  bool call_failed_ = false;
+};
+
+}  // namespace walden::testing

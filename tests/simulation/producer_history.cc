@@ -1,0 +1,156 @@
+#include "tests/simulation/producer_history.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/wrong.h"
+
+namespace walden::testing {
+namespace {
+
+constexpr TableId kTables = 3;
+constexpr int kProducers = 3;
+constexpr uint64_t kSegmentBytes = 32 << 10;
+// More than fill the metadata's 64 KiB, at 512 bytes or more each.
+constexpr uint64_t kVersions = 160;
+
+}  // namespace
+
+ProducerHistory::ProducerHistory(uint64_t seed, bool every_operation,
+                                 std::function<void(const std::string&)> observe)
+    : random_(seed), region_(&random_, every_operation, std::move(observe)) {}
+
+RegionOptions ProducerHistory::Options() {
+  return {.buffered_sync_every_writes = static_cast<uint32_t>(random_.Between(1, 1000)),
+          .segment_size_bytes = kSegmentBytes};
+}
+
+absl::Status ProducerHistory::Run() {
+  RETURN_IF_WRONG(region_.Create(Options()));
+  RETURN_IF_WRONG(OpenProducers());
+  for (uint64_t cycles = random_.Between(2, 4); cycles > 0; --cycles) {
+    RETURN_IF_WRONG(Use());
+    if (region_.GoDown(/*may_close=*/!call_failed_)) EverythingIsDurable();
+    RETURN_IF_WRONG(OpenAndCompare());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::OpenProducers() {
+  for (int i = 0; i < kProducers; ++i) {
+    const auto id = region_.log().OpenProducer(std::nullopt);
+    if (!id.ok()) return id.status();
+    producers_.emplace_back(*id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::OpenAndCompare() {
+  RETURN_IF_WRONG(region_.OpenAgain(Options()));
+  if (random_.Percent(20)) {
+    region_.LoseUnsynced();
+    RETURN_IF_WRONG(region_.OpenAgain(Options()));
+  }
+  for (ToldBatches& producer : producers_) {
+    absl::Status status =
+        producer.CompareReopened(region_.log(), region_.lost_power(), call_failed_);
+    if (!status.ok()) return Wrong("producer ", producer.id(), ": ", status.message());
+  }
+  region_.Forget();
+  call_failed_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::Use() {
+  if (random_.Percent(50)) {
+    const uint64_t nth = random_.Between(1, 300);
+    region_.Note(absl::StrCat("a change fails, the ", nth, ". from now"));
+    region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite | file_op::kRename |
+                                         file_op::kSyncDirectory,
+                           .nth = nth});
+  }
+  for (uint64_t rounds = random_.Below(25); rounds > 0 && !call_failed_; --rounds) {
+    RETURN_IF_WRONG(Commit());
+    if (!call_failed_ && random_.Percent(30)) RETURN_IF_WRONG(MarkTables());
+    if (!call_failed_ && random_.Percent(20)) RETURN_IF_WRONG(ReplaceMetadata());
+    if (!call_failed_ && random_.Percent(10)) RETURN_IF_WRONG(Sync());
+  }
+  return absl::OkStatus();
+}
+
+// One of them sends most.
+ToldBatches& ProducerHistory::RandomProducer() {
+  return producers_[random_.Percent(70) ? 0 : random_.Below(producers_.size())];
+}
+
+absl::Status ProducerHistory::Commit() {
+  const uint64_t sync_percent = random_.Percent(30) ? random_.Percent(70) ? 100 : 30 : 0;
+  const bool versions = random_.Percent(10);
+  std::vector<Batch> group;
+  std::vector<ToldBatches*> senders;
+  for (uint64_t n = random_.Between(1, random_.Percent(30) ? 200 : 10); n > 0; --n) {
+    const bool sync = random_.Percent(sync_percent);
+    Batch batch{.table = random_.Between(1, kTables),
+                .durability = sync ? Durability::kSync : Durability::kBuffered};
+    // Few without records, to pass over the number.
+    if (!random_.Percent(3)) {
+      batch.payloads = {random_.NonZeroBytes(random_.Below(random_.Percent(10) ? 2000 : 20))};
+    }
+    if (versions) batch.region_version = ++version_;
+    senders.push_back(&RandomProducer());
+    group.push_back(senders.back()->Next(std::move(batch)));
+  }
+  const std::vector<AppendResult> results = CommitGroup(region_.log(), group);
+  bool durable = false;
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (!results[i].status.ok()) RETURN_IF_WRONG(Failed(results[i].status));
+    RETURN_IF_WRONG(senders[i]->Answered(group[i], results[i]));
+    durable |= results[i].status.ok() && results[i].durable;
+  }
+  region_.Note(absl::StrCat("group of ", group.size(), " batches", versions ? " with versions" : "",
+                            durable ? ", durable" : "", call_failed_ ? ", some failed" : ""));
+  if (durable) EverythingIsDurable();
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::Failed(const absl::Status& status) {
+  call_failed_ = true;
+  if (region_.disk().faults_hit() > 0) return absl::OkStatus();
+  return Wrong("a call failed, but nothing below: ", ShowStatus(status));
+}
+
+absl::Status ProducerHistory::MarkTables() {
+  const bool all = random_.Percent(60);
+  region_.Note(all ? "mark all records deleted" : "mark some records deleted");
+  for (TableId table = 1; table <= kTables && !call_failed_; ++table) {
+    if (random_.Percent(20)) continue;
+    const SequenceNumber last = region_.log().Position(table).next - 1;
+    const SequenceNumber through = all ? last : random_.Between(last / 2, last);
+    const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
+    if (!answer.ok()) RETURN_IF_WRONG(Failed(answer.status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::ReplaceMetadata() {
+  region_.Note(absl::StrCat("raise the region's version ", kVersions, " times"));
+  for (uint64_t i = 0; i < kVersions && !call_failed_; ++i) {
+    const auto answer = region_.log().MarkDeleted(0, 0, ++version_);
+    if (!answer.ok()) RETURN_IF_WRONG(Failed(answer.status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ProducerHistory::Sync() {
+  const absl::Status status = region_.log().Sync();
+  region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
+  if (!status.ok()) return Failed(status);
+  EverythingIsDurable();
+  return absl::OkStatus();
+}
+
+void ProducerHistory::EverythingIsDurable() {
+  for (ToldBatches& producer : producers_) producer.EverythingIsDurable();
+}
+
+}  // namespace walden::testing

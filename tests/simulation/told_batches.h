@@ -1,0 +1,56 @@
+// What one producer was told of its batches, by the simplest means: each batch by its number. A
+// reopened region must agree with it:
+//
+// - The number that it expects lies behind every batch that was told durable, and not behind one
+//   that was never sent.
+// - A retry of each of the last kProducerWindowBatches batches in front of that number is answered
+//   as a duplicate, with the numbers of its records that were told before.
+// - What a region expects once is durable from then on.
+//
+// One thread.
+#pragma once
+
+#include <map>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/log_engine.h"
+#include "tests/support/log_verbs.h"
+
+namespace walden::testing {
+
+class ToldBatches {
+ public:
+  explicit ToldBatches(uint64_t id) : id_(id) {}
+
+  uint64_t id() const { return id_; }
+
+  // The batch with the next number of the producer.
+  Batch Next(Batch batch);
+
+  absl::Status Answered(const Batch& batch, const AppendResult& result);
+  // Sync or Close was answered, or a durable batch.
+  void EverythingIsDurable();
+
+  // Retries the whole window; afterwards it holds what was found. `call_failed`: batches whose
+  // answer was an error may be stored.
+  absl::Status CompareReopened(RegionLog& log, bool lost_power, bool call_failed);
+
+ private:
+  struct Told {
+    Batch batch;
+    SequenceNumber first = 0;  // 0: never answered, or no records
+    SequenceNumber last = 0;
+    bool answered = false;
+    bool durable = false;
+  };
+
+  absl::StatusOr<uint64_t> AskExpected(RegionLog& log) const;
+  absl::Status Retry(RegionLog& log, uint64_t sequence, Told& told) const;
+
+  const uint64_t id_;
+  uint64_t next_ = 1;
+  std::map<uint64_t, Told> sent_;
+};
+
+}  // namespace walden::testing

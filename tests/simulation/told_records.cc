@@ -1,0 +1,156 @@
+#include "tests/simulation/told_records.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "tests/simulation/wrong.h"
+
+namespace walden::testing {
+namespace {
+
+bool IsNamed(const OpeningReport& report, SequenceNumber number) {
+  return std::any_of(report.damaged.begin(), report.damaged.end(), [&](const DamagedRange& range) {
+    return range.first <= number && number <= range.last;
+  });
+}
+
+}  // namespace
+
+absl::Status ToldRecords::Answered(const std::vector<Batch>& group,
+                                   const std::vector<AppendResult>& results) {
+  bool durable = false;
+  const SequenceNumber before = highest_told_;
+  for (size_t i = 0; i < group.size(); ++i) {
+    const AppendResult& result = results[i];
+    if (!result.status.ok()) continue;
+    durable |= result.durable;
+    if (group[i].durability == Durability::kSync && !result.durable) {
+      return Wrong("batch ", i, " asked for SYNC and was answered without it");
+    }
+    if (result.first <= highest_told_) {
+      return Wrong("number ", result.first, " came back: ", highest_told_, " was told");
+    }
+    if (result.last - result.first + 1 != group[i].payloads.size()) {
+      return Wrong("batch ", i, " has a wrong count of numbers");
+    }
+    for (size_t n = 0; n < group[i].payloads.size(); ++n) {
+      records_[result.first + n] = {.table = group[i].table, .payload = group[i].payloads[n]};
+    }
+    highest_told_ = result.last;
+  }
+  if (!durable) return absl::OkStatus();
+  for (auto& [number, told] : records_) told.proven |= told.durable && number <= before;
+  EverythingIsDurable();
+  return absl::OkStatus();
+}
+
+void ToldRecords::EverythingIsDurable() {
+  for (auto& [number, told] : records_) told.durable = true;
+}
+
+void ToldRecords::Marked(TableId table, SequenceNumber through) {
+  marks_[table] = std::max(marks_[table], through);
+}
+
+absl::Status ToldRecords::CompareReopened(const RegionLog& log, const Events& events) {
+  ever_harmed_ |= events.harmed;
+  RETURN_IF_WRONG(CheckMarks(log));
+  const auto found = ReadTables(log);
+  if (!found.ok()) return found.status();
+  RETURN_IF_WRONG(CheckFound(*found, events));
+  return CheckMissing(*found, log, events);
+}
+
+absl::Status ToldRecords::CheckMarks(const RegionLog& log) {
+  for (TableId table = 1; table <= tables_; ++table) {
+    const SequenceNumber mark = log.Position(table).deleted_through;
+    if (mark < marks_[table]) {
+      return Wrong("table ", table, ": the mark went back from ", marks_[table], " to ", mark);
+    }
+    marks_[table] = mark;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ToldRecords::Found> ToldRecords::ReadTables(const RegionLog& log) const {
+  Found found;
+  for (TableId table = 1; table <= tables_; ++table) {
+    auto records = ReadAll(log, {.table = table, .pass_known_damage = true});
+    if (!records.ok()) {
+      return Wrong("read of table ", table, ": ", ShowStatus(records.status()));
+    }
+    for (StoredRecord& record : *records) found[record.sequence] = std::move(record);
+  }
+  auto all = ReadAll(log, {.pass_known_damage = true});
+  if (!all.ok()) return Wrong("read of all tables: ", ShowStatus(all.status()));
+  for (const StoredRecord& record : *all) {
+    const auto same = found.find(record.sequence);
+    if (same == found.end() || !(same->second == record)) {
+      return Wrong("a read of all tables shows ", record.sequence, ", its table does not");
+    }
+  }
+  if (all->size() != found.size()) {
+    return Wrong("a read of all tables shows ", all->size(), " records, each table together ",
+                 found.size());
+  }
+  return found;
+}
+
+absl::Status ToldRecords::CheckFound(const Found& found, const Events& events) {
+  for (const auto& [number, record] : found) {
+    if (number <= marks_[record.table]) return Wrong("deleted record ", number, " is back");
+    const auto known = records_.find(number);
+    if (known == records_.end()) {
+      if (!events.call_failed) return Wrong("nobody wrote record ", number);
+      records_[number] = {.table = record.table, .payload = record.payload, .durable = true};
+      highest_told_ = std::max(highest_told_, number);
+    } else if (known->second.table != record.table || known->second.payload != record.payload) {
+      return Wrong("record ", number, " is another one than was written");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ToldRecords::CheckMissing(const Found& found, const RegionLog& log,
+                                       const Events& events) {
+  const OpeningReport report = log.Describe().opening;
+  const bool may_look_torn = events.harmed && events.harm_may_look_torn &&
+                             (report.torn_tail_bytes > 0 || events.opening_was_cut);
+  SequenceNumber lost = 0;
+  for (auto it = records_.begin(); it != records_.end();) {
+    auto& [number, told] = *it;
+    if (found.contains(number)) {
+      if (lost != 0 && !ever_harmed_) return Wrong("record ", lost, " is lost, ", number, " not");
+      told.durable = true;
+      ++it;
+    } else if (number <= marks_[told.table] || told.damaged) {
+      ++it;
+    } else if (IsNamed(report, number)) {
+      if (!events.harmed) return Wrong("record ", number, " is damaged, and nobody harmed it");
+      if (told.durable && !events.may_have_cost(told.payload)) {
+        return Wrong("record ", number, " is damaged, and harm was done elsewhere");
+      }
+      told.damaged = told.durable = true;
+      ++it;
+    } else {
+      RETURN_IF_WRONG(CheckLost(number, told, may_look_torn, events));
+      if (lost == 0) lost = number;
+      it = records_.erase(it);
+    }
+  }
+  if (may_look_torn) highest_told_ = records_.empty() ? 0 : records_.rbegin()->first;
+  return absl::OkStatus();
+}
+
+absl::Status ToldRecords::CheckLost(SequenceNumber number, const Told& told, bool may_look_torn,
+                                    const Events& events) const {
+  if (may_look_torn && !told.proven) return absl::OkStatus();
+  if (told.durable) return Wrong("durable record ", number, " is lost and not named");
+  if (!events.lost_power && !events.call_failed && !events.harmed) {
+    return Wrong("record ", number, " is lost, though neither power was nor any call failed");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace walden::testing

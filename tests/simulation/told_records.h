@@ -1,0 +1,78 @@
+// What a region has answered, by the simplest means: each record by its number. A reopened region
+// must agree with it, also after bytes of it were harmed:
+//
+// - A record that was told durable is read as it was, or the region was harmed where the record lay
+//   and the opening report names its number, or it is marked deleted.
+// - A record that was answered without "durable" may be gone after a power cut or a failed call,
+//   and so are then all that were not durable behind it, as long as nothing was ever harmed.
+// - What a region shows once is durable from then on.
+// - A number that was told never comes again. A mark never goes back.
+// - Nothing else is read, but for what calls may have stored whose answer was an error.
+// - A read of all tables shows the same as reads of each table.
+//
+// One thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "engine/log_engine.h"
+#include "tests/support/log_verbs.h"
+
+namespace walden::testing {
+
+class ToldRecords {
+ public:
+  // What has happened since the region was opened last.
+  struct Events {
+    bool lost_power = false;
+    bool opening_was_cut = false;  // and what it reported is lost
+    bool call_failed = false;
+    bool harmed = false;
+    // The harm may have cost the record with this payload.
+    std::function<bool(const std::string& payload)> may_have_cost;
+    // Harm to a group with a sector of zeros may look like a torn tail: records that nothing
+    // durable and written later proves durable may be gone without being named, and their numbers
+    // given again.
+    bool harm_may_look_torn = false;
+  };
+
+  // Tables 1 to `tables` are used.
+  explicit ToldRecords(TableId tables) : tables_(tables) {}
+
+  // A group of batches was answered, all of it written and synced at once.
+  absl::Status Answered(const std::vector<Batch>& group, const std::vector<AppendResult>& results);
+  // Sync or Close was answered.
+  void EverythingIsDurable();
+  void Marked(TableId table, SequenceNumber through);
+
+  // Afterwards it holds what was found.
+  absl::Status CompareReopened(const RegionLog& log, const Events& events);
+
+ private:
+  struct Told {
+    TableId table = 0;
+    std::string payload;
+    bool durable = false;
+    bool damaged = false;  // named by an opening report
+    bool proven = false;   // a group that is durable too was written after it had become durable
+  };
+  using Found = std::map<SequenceNumber, StoredRecord>;
+
+  absl::StatusOr<Found> ReadTables(const RegionLog& log) const;
+  absl::Status CheckMarks(const RegionLog& log);
+  absl::Status CheckFound(const Found& found, const Events& events);
+  absl::Status CheckMissing(const Found& found, const RegionLog& log, const Events& events);
+  absl::Status CheckLost(SequenceNumber number, const Told& told, bool may_look_torn,
+                         const Events& events) const;
+
+  const TableId tables_;
+  std::map<SequenceNumber, Told> records_;
+  std::map<TableId, SequenceNumber> marks_;
+  SequenceNumber highest_told_ = 0;
+  bool ever_harmed_ = false;
+};
+
+}  // namespace walden::testing
