@@ -131,6 +131,16 @@ absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
   std::unique_ptr<File> file = *std::move(opened);
   absl::Status status;
   if (!region.clean_end()) status = WriteTailAgain(newest, *file);
+  // The heads of what is cut may be all that proves damaged groups durable.
+  if (status.ok() && newest.scan.torn && !newest.damage.empty() && !newest.header.version_1()) {
+    const std::optional<Watermark>& noted = metadata_->state().watermark;
+    const bool is_newest = noted && noted->segment == newest.header.segment;
+    status = AppendMetadata({MetadataEntry::Noted(
+        {.segment = newest.header.segment,
+         .end = durable_end_,
+         .next = region.next,
+         .reach = std::max(durable_end_ + kMinReachBytes, is_newest ? noted->reach : 0)})});
+  }
   if (status.ok() && newest.scan.torn) status = CutTornTail(newest, *file, report);
   // Version 1 is not written any more, and a damaged file is left as it is.
   if (status.ok() && !newest.header.version_1() && newest.damage.empty()) active_ = std::move(file);

@@ -20,12 +20,14 @@ GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
       region_(&random_, every_operation, std::move(observe)),
       harm_(&region_, &random_),
       told_(kTables),
-      segment_bytes_((uint64_t{64} << 10) << random_.Below(7)),
+      large_(random_.Percent(25)),
+      segment_bytes_(large_ ? uint64_t{8} << 20 : (uint64_t{64} << 10) << random_.Below(6)),
       zeros_(random_.Percent(25)) {}
 
 RegionOptions GroupHistory::Options() {
   return {.recovery_policy = RecoveryPolicy::kQuarantine,
-          .buffered_sync_every_writes = static_cast<uint32_t>(random_.Between(1, 20)),
+          .buffered_sync_every_writes =
+              static_cast<uint32_t>(random_.Between(1, random_.Percent(50) ? 20 : 200)),
           .segment_size_bytes = segment_bytes_};
 }
 
@@ -37,7 +39,7 @@ absl::Status GroupHistory::Run() {
     const uint64_t harms = random_.Percent(60) ? random_.Between(1, 2) : 0;
     for (uint64_t i = 0; i < harms; ++i) harm_.HarmSomething();
     RETURN_IF_WRONG(OpenAndCompare());
-    if (random_.Percent(30)) {
+    if (random_.Percent(50)) {
       region_.LoseUnsynced();
       RETURN_IF_WRONG(OpenAndCompare());
     }
@@ -63,7 +65,7 @@ absl::Status GroupHistory::OpenAndCompare() {
 
 absl::Status GroupHistory::Use() {
   harm_.SetCommitting(true);
-  for (uint64_t rounds = random_.Below(20); rounds > 0 && !call_failed_; --rounds) {
+  for (uint64_t rounds = random_.Below(large_ ? 4 : 20); rounds > 0 && !call_failed_; --rounds) {
     if (random_.Percent(2)) {
       region_.Note("a write or a sync is about to fail");
       region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite,
@@ -81,7 +83,7 @@ absl::Status GroupHistory::Use() {
 
 std::string GroupHistory::RandomPayload() {
   const uint64_t largest = std::min(kLargestPayloadBytes, segment_bytes_ / 8);
-  const uint64_t bytes = random_.Below(random_.Percent(20) ? largest : 3000);
+  const uint64_t bytes = random_.Below(random_.Percent(large_ ? 40 : 20) ? largest : 3000);
   if (random_.Percent(5)) return "";
   std::string payload = random_.NonZeroBytes(HarmedWrites::kMarkBytes);
   if (zeros_ && random_.Percent(70)) return payload.append(bytes, '\0');
@@ -89,7 +91,8 @@ std::string GroupHistory::RandomPayload() {
 }
 
 std::vector<Batch> GroupHistory::RandomGroup() {
-  std::vector<Batch> group(random_.Percent(90) ? random_.Between(1, 6) : random_.Between(7, 60));
+  const bool few = random_.Percent(large_ ? 30 : 90);
+  std::vector<Batch> group(few ? random_.Between(1, 6) : random_.Between(7, large_ ? 25 : 60));
   const bool may_sync = random_.Percent(50);
   for (Batch& batch : group) {
     batch.table = random_.Between(1, kTables);

@@ -44,6 +44,7 @@ class GroupHistory {
   RegionOnDisk region_;
   HarmedWrites harm_;
   ToldRecords told_;
+  const bool large_;  // groups are longer than a watermark's reach
   const uint64_t segment_bytes_;
   const bool zeros_;
   bool call_failed_ = false;

@@ -24,11 +24,14 @@ HarmedWrites::~HarmedWrites() { region_->disk().SetWriteObserver(nullptr); }
 void HarmedWrites::HarmSomething() {
   const std::vector<std::string> segments = region_->Segments();
   if (segments.empty()) return;
-  const std::string& path = segments[random_->Below(segments.size())];
+  const std::string& path =
+      random_->Percent(40) ? segments.back() : segments[random_->Below(segments.size())];
   const std::string content = region_->disk().ReadWhole(path);
   const uint64_t used = content.find_last_not_of('\0') + 1;
   if (used <= kHeaderBytes) return;
-  const uint64_t begin = random_->Between(kHeaderBytes, used - 1);
+  // Often near the end, where it matters most what was durable.
+  const uint64_t first = random_->Percent(50) ? used - (used / 8) - 1 : 0;
+  const uint64_t begin = random_->Between(std::max(kHeaderBytes, first), used - 1);
   if (random_->Percent(70)) {
     const int bit = static_cast<int>(random_->Below(8));
     region_->Note(absl::StrCat("flip bit ", bit, " of byte ", begin, " of ", path));
