@@ -47,6 +47,25 @@ TEST_F(SegmentFilesTest, WithoutSharedMappingsEverythingIsReadByCalls) {
   EXPECT_EQ(ReadAll(*log_, {})->size(), 8u);
 }
 
+// A mark in a file that lost its name would be gone with the next opening.
+TEST_F(SegmentFilesTest, NoMarkIsAcknowledgedInMetadataThatWasTakenAway) {
+  for (const bool cut : {false, true}) {
+    SCOPED_TRACE(cut);
+    const RegionId region = cut ? 101 : 102;
+    ASSERT_TRUE(TryOpenRegion(region).ok());
+    Append(1, 100);
+    const std::string metadata = "/data/ns/" + std::to_string(region) + "/metadata";
+    if (cut) {
+      disk_.ShrinkSize(metadata, 4096);
+    } else {
+      ASSERT_TRUE(disk_.RemoveFile(metadata).ok());
+    }
+    EXPECT_FALSE(log_->MarkDeleted(1, 1, std::nullopt).ok());
+    EXPECT_FALSE(log_->Health().ok());
+    EXPECT_FALSE(Append(1, 100).status.ok());
+  }
+}
+
 TEST_F(SegmentFilesTest, ARegionOnAnotherFileSystemGrows) {
   spares_ = 1;
   OpenEngine();
