@@ -35,7 +35,17 @@ absl::Status DirectoryNotInPlace(const std::string& lock_path) {
 class FlockLock final : public DirectoryLock {
  public:
   FlockLock(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
-  ~FlockLock() override { ::close(descriptor_); }
+  ~FlockLock() override {
+    ::close(descriptor_);
+    if (directory_ >= 0) ::close(directory_);
+  }
+
+  // The file can be removed and made anew, the directory cannot while it has anything in it. False
+  // if another process has it. Network file systems may not lock directories; there the file does.
+  bool LockDirectoryItself(const std::string& directory) {
+    directory_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return directory_ < 0 || ::flock(directory_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  }
 
   absl::Status CheckInPlace() const override {
     struct stat mine = {};
@@ -52,6 +62,7 @@ class FlockLock final : public DirectoryLock {
  private:
   const std::string path_;
   const int descriptor_;
+  int directory_ = -1;
 };
 
 std::string Holder(int descriptor) {
@@ -171,8 +182,9 @@ class PosixFileSystemImpl final : public FileSystem {
     if (!opened.ok()) return opened.status();
     const int descriptor = *opened;
     auto lock = std::make_unique<FlockLock>(lock_path, descriptor);
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK) return PosixError("flock", lock_path, errno);
+    const bool has_file = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+    if (!has_file && errno != EWOULDBLOCK) return PosixError("flock", lock_path, errno);
+    if (!has_file || !lock->LockDirectoryItself(path)) {
       const std::string holder = Holder(descriptor);
       return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kLocked,
                        absl::StrCat("directory ", path, " is in use by ", holder),

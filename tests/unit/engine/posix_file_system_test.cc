@@ -102,6 +102,16 @@ TEST_F(PosixFileSystemTest, ALockHeldByAnotherProcessSaysWhichOne) {
   close(ready[1]);
 }
 
+TEST_F(PosixFileSystemTest, ALockHoldsThoughItsFileWasRemoved) {
+  auto lock = PosixFileSystem()->LockDirectory(root_);
+  ASSERT_TRUE(lock.ok());
+  ASSERT_TRUE(PosixFileSystem()->RemoveFile(Path("LOCK")).ok());
+  const absl::Status second = PosixFileSystem()->LockDirectory(root_).status();
+  EXPECT_TRUE(HasReason(second, ErrorReason::kLocked)) << second;
+  lock->reset();
+  EXPECT_TRUE(PosixFileSystem()->LockDirectory(root_).ok());
+}
+
 TEST_F(PosixFileSystemTest, ALockTellsWhetherItsDirectoryIsStillThere) {
   ASSERT_TRUE(PosixFileSystem()->CreateDirectory(Path("d")).ok());
   const auto lock = PosixFileSystem()->LockDirectory(Path("d"));
