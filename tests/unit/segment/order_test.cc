@@ -134,6 +134,31 @@ TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen
   EXPECT_EQ(read->size(), 1u);
 }
 
+// The head of the tail that is cut is all that says that the damaged group was durable.
+TEST_F(SegmentOrderTest, WhatIsServedOfADamagedGroupStaysWhenTheTornTailBehindItIsCut) {
+  Open();
+  const Batch two{.table = 1, .payloads = {std::string(1000, 'a'), std::string(1000, 'b')}};
+  ASSERT_TRUE(CommitOne(*log_, two).status.ok());
+  const Batch tail{
+      .table = 1, .payloads = {std::string(2000, 'c')}, .durability = Durability::kBuffered};
+  ASSERT_TRUE(CommitOne(*log_, tail).status.ok());
+  StartAgain();
+  const std::string path = "/data/ns/7/seg_0";
+  const std::string bytes = disk_.ReadWhole(path);
+  disk_.FlipBit(path, bytes.find(two.payloads[0]) + 500, 3);
+  disk_.ZeroRange(path, (bytes.find(tail.payloads[0]) / 512 + 1) * 512, 512);
+  policy_ = RecoveryPolicy::kQuarantine;
+  for (int opening = 1; opening <= 3; ++opening) {
+    SCOPED_TRACE(opening);
+    ASSERT_NO_FATAL_FAILURE(Open());
+    const auto read = ReadAll(*log_, {.table = 1, .pass_known_damage = true});
+    ASSERT_TRUE(read.ok()) << read.status();
+    ASSERT_EQ(read->size(), 1u);
+    EXPECT_EQ(read->front().payload, two.payloads[1]);
+    StartAgain();
+  }
+}
+
 TEST_F(SegmentOrderTest, AMarkIsNotAcknowledgedInAMetadataFileWhoseNameIsNotDurable) {
   Open();
   ASSERT_TRUE(
