@@ -48,7 +48,7 @@ absl::Status CheckIdIsNotElsewhere(FileSystem* files, const std::string& data_di
                                    const std::string& namespace_name, NamespaceId id) {
   const std::string own = absl::StrCat(data_directory, "/", namespace_name);
   const auto stored = DetectStoredEngine(files, own);
-  // What is wrong with it is told when it is opened.
+  // Opening it tells what is wrong with it.
   if (!stored.ok() || *stored != StoredEngine::kNone) return absl::OkStatus();
   const auto names = files->ListDirectory(data_directory);
   if (!names.ok()) return absl::OkStatus();

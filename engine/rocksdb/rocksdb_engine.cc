@@ -112,8 +112,8 @@ absl::Status RocksdbEngine::LoadNumbers() {
   const std::string& shown = space_->store.shown_directory();
   regions_.clear();
   keys_read_ = 0;
-  // What is read must not be out of date when it is taken: no region gives a reservation back, and
-  // none is dropped, meanwhile.
+  // Under the lock no region gives a reservation back and none is dropped, so the numbers that are
+  // read still hold when they are taken.
   absl::MutexLock keys_lock(&space_->shared_keys_mutex);
   const absl::Status status =
       space_->store.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {

@@ -45,10 +45,10 @@ class TableNumbers {
   // until Finish is told it: another region may be done with higher ones before.
   absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch, bool begins)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // What was assigned since `first` began is visible, or never will be.
+  // The numbers assigned from `first` on are visible, or never will be.
   void Finish(TableId table, SequenceNumber first) ABSL_LOCKS_EXCLUDED(mutex_);
-  // What was assigned from `first` on was not written and nobody was told it: it goes back, unless
-  // another region was assigned higher numbers since.
+  // Takes numbers back that were not written and that nobody was told, unless another region was
+  // assigned higher ones since.
   void GiveBack(TableId table, SequenceNumber first, SequenceNumber last)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // For restored records, which bring their numbers along: these are assigned.

@@ -75,7 +75,7 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   }
   absl::Status status = file_->Write(end_, {bytes});
   if (status.ok()) status = file_->SyncData();
-  // What a file that lost its name, or was cut, holds is gone with the next opening.
+  // The next opening does not find the entries of a file that lost its name, or was cut.
   if (status.ok()) status = file_->CheckInPlace(Path(), size_);
   if (!status.ok()) return InDoubt(status);
   end_ += bytes.size();
