@@ -68,6 +68,7 @@ void Reclaimer::Loaded() {
 }
 
 void Reclaimer::Tick() {
+  store_->RemoveObsoleteFiles();
   const uint64_t stored = StoredBytes();
   const absl::Duration now = store_->environment().clock->Now();
   absl::MutexLock lock(&mutex_);
@@ -238,7 +239,9 @@ absl::Status Reclaimer::Compact(const ReclaimStep& step) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.canceled = store_->interrupted();
-    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    // Not kForceOptimized: it leaves out what an automatic compaction writes meanwhile, and one
+    // that began before the mark took nothing out.
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
     const rocksdb::Slice begin(step.begin);
     const rocksdb::Slice end(step.end);
     const rocksdb::Status status = db.CompactRange(options, &begin, &end);

@@ -16,6 +16,9 @@
 namespace walden::rocks {
 namespace {
 
+// The first scan may meet the flush or compaction that asked for it before it let go of its files.
+constexpr int kObsoleteFileScans = 2;
+
 constexpr absl::string_view kRepairRemedy =
     "Bring the file back from a copy, or move the namespace's directory away to start empty";
 
@@ -46,6 +49,13 @@ class Store::Listener final : public rocksdb::EventListener {
     const uint64_t generation = store_.generation();
     const absl::Status synced = SyncWals(store_.env_.file_system, store_.env_.directory);
     if (!synced.ok()) store_.Fail(generation, synced).IgnoreError();  // the next write tells it
+  }
+
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    store_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
+  }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+    store_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
   }
 
   // No room for a table file, or for the manifest to name it: what was to be in it is still in
@@ -304,6 +314,16 @@ bool Store::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
   if (is_open) use(*db_);
   mutex_.ReaderUnlock();
   return is_open;
+}
+
+void Store::RemoveObsoleteFiles() {
+  if (obsolete_file_scans_.load(std::memory_order_relaxed) <= 0) return;
+  const bool is_open = TryWith([](rocksdb::DB& db) {
+    // To enable deletions scans the directory, whoever disabled them. What fails here is tried
+    // again after the next flush or compaction.
+    if (db.DisableFileDeletions().ok()) db.EnableFileDeletions(/*force=*/false);
+  });
+  if (is_open) obsolete_file_scans_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 absl::Status Store::Health(uint64_t generation) const {

@@ -122,6 +122,10 @@ class Store {
   // files while they are in use.
   KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Now and then. Removes files that RocksDB needs no more and did not remove itself: a reader that
+  // held one to the end of the last flush or compaction leaves it until the next.
+  void RemoveObsoleteFiles();
+
   // Set while the namespace is to be opened again or let go of: long work under With ends soon.
   std::atomic<bool>* interrupted() { return &interrupted_; }
   void Interrupt() { interrupted_.store(true); }
@@ -174,6 +178,7 @@ class Store {
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
 
   std::atomic<bool> interrupted_{false};
+  std::atomic<int> obsolete_file_scans_{0};  // that the last flush or compaction still asks for
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
   std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file
