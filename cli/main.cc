@@ -1,3 +1,3 @@
-#include "cli/program.h"
+#include "cli/session.h"
 
 int main(int argc, char** argv) { return walden::cli::RunProgram(argc, argv); }

@@ -27,17 +27,19 @@ function(walden_precompile)
   endforeach()
 endfunction()
 
-foreach(target walden_bench walden_conformance walden_segment_test walden_rocksdb_test walden_entry_test
-               walden_backup_test walden_transfer_test walden_cli_test)
+set(engine_tests base_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
+                 walden_conformance)
+foreach(target walden_bench cli_test ${engine_tests})
   if(TARGET ${target})
     target_link_libraries(${target} PRIVATE walden_precompiled_strings)
   endif()
 endforeach()
 
-walden_precompile(${common_headers} TARGETS walden_engine walden_actors walden_config)
-walden_precompile(${rpc_headers} TARGETS walden_server walden_metrics walden_daemon walden_cli walden_bench)
+walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_region walden_log
+                  walden_net walden_config)
+walden_precompile(${rpc_headers} TARGETS walden_security walden_grpc walden_metrics walden_daemon
+                  walden_cli walden_bench)
 walden_precompile(${common_headers} ${test_headers}
-  TARGETS walden_conformance walden_segment_test walden_rocksdb_test walden_entry_test
-          walden_backup_test walden_transfer_test engine_unit_test config_test actors_test)
+  TARGETS ${engine_tests} config_test region_test)
 walden_precompile(${rpc_headers} ${test_headers}
-  TARGETS server_test metrics_test security_test walden_cli_test)
+  TARGETS server_test cli_test)

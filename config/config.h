@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "config/byte_size.h"
+#include "base/byte_size.h"
 #include "engine/types.h"
 
 namespace walden {
@@ -159,7 +159,7 @@ struct TlsConfig {
 
 struct SecurityConfig {
   TlsConfig tls;
-  std::string identities_file;  // see identities.h; empty: everybody may do everything
+  std::string identities_file;  // see identities_file.h; empty: everybody may do everything
   bool allow_insecure_network = false;
   Reflection reflection = Reflection::kAuto;
 

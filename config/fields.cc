@@ -5,7 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "config/rules.h"
+#include "config/field_types.h"
 
 namespace walden {
 namespace {

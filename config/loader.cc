@@ -8,12 +8,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "config/combination_checks.h"
+#include "config/config_problems.h"
 #include "config/fields.h"
 #include "config/nearest_name.h"
-#include "config/problems.h"
 #include "config/service_links.h"
 #include "config/text_file.h"
-#include "config/validation.h"
 #include "config/yaml_reader.h"
 
 namespace walden {

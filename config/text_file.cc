@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "config/byte_size.h"
+#include "base/byte_size.h"
 
 namespace walden {
 namespace {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "absl/strings/string_view.h"
+#include "config/config_problems.h"
 #include "config/loader.h"
-#include "config/problems.h"
 
 namespace walden {
 

@@ -6,9 +6,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
 
 namespace walden::backup {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
-#include "engine/error.h"
 
 namespace walden::backup {
 namespace {

@@ -6,9 +6,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
 #include "engine/backup/checked_json.h"
-#include "engine/error.h"
 #include "engine/segment/format.h"
 
 namespace walden::backup {

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
+#include "engine/common/table_kind.h"
 #include "engine/segment/format.h"
-#include "engine/table_kind.h"
 
 namespace walden::backup {
 namespace {

@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
 #include "engine/backup/checked_json.h"
 #include "engine/backup/region_writer.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
 #include "engine/io/zeros.h"
 
 namespace walden::backup {

@@ -7,12 +7,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/error.h"
 #include "engine/backup/checked_json.h"
 #include "engine/backup/directory.h"
 #include "engine/backup/region_reader.h"
 #include "engine/backup/verify.h"
-#include "engine/error.h"
-#include "engine/transfer/copy_room.h"
+#include "engine/transfer/free_space_check.h"
 #include "engine/transfer/region_copy.h"
 
 namespace walden::backup {

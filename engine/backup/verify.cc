@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/backup/backup_format.h"
 #include "engine/backup/data_reader.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
 
 namespace walden::backup {
 namespace {

@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "engine/big_endian.h"
-#include "engine/error.h"
+#include "base/big_endian.h"
+#include "base/error.h"
 
 namespace walden::entry {
 namespace {

@@ -25,7 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
-#include "engine/entry/entry_memory.h"
+#include "engine/entry/entry_memory_limits.h"
 #include "engine/entry/table_page.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"

@@ -4,8 +4,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "base/error.h"
 #include "engine/entry/entry_table.h"
-#include "engine/error.h"
 
 namespace walden::entry {
 namespace {

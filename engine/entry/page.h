@@ -13,7 +13,7 @@
 
 #include "absl/container/btree_set.h"
 #include "absl/strings/string_view.h"
-#include "engine/memory_budget.h"
+#include "base/memory_budget.h"
 #include "engine/types.h"
 
 namespace walden::entry {

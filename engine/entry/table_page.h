@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/entry/entry_codec.h"
-#include "engine/entry/entry_memory.h"
+#include "engine/entry/entry_memory_limits.h"
 #include "engine/entry/page.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"

@@ -4,7 +4,7 @@
 // PosixFileSystem (posix_file_system.h) is the real one. Tests put files under the engine that
 // forget what was not synced, tear a write, or fail at the n-th call.
 //
-// Errors, all of them made by MakeError (engine/error.h) and naming path, operation and errno:
+// Errors, all of them made by MakeError (base/error.h) and naming path, operation and errno:
 //   NOT_FOUND             the path does not exist
 //   ALREADY_EXISTS        creating a path that does
 //   RESOURCE_EXHAUSTED    DISK_FULL: ENOSPC, EDQUOT. TOO_MANY_FILES: EMFILE, ENFILE

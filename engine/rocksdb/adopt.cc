@@ -5,13 +5,13 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/directory_owner.h"
 #include "engine/rocksdb/companion_file.h"
 #include "engine/rocksdb/directory_check.h"
 #include "engine/rocksdb/inspect.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/wal_repair.h"
-#include "engine/stored_engine.h"
 
 namespace walden::rocks {
 namespace {

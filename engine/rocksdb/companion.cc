@@ -3,8 +3,8 @@
 #include <cstring>
 #include <utility>
 
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/rocksdb/companion_format.h"
 
 namespace walden::rocks {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/companion_format.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/wal_repair.h"
 
 namespace walden::rocks {

@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/options.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/wal_repair.h"
 #include "rocksdb/sst_file_reader.h"
 #include "rocksdb/table_properties.h"

@@ -9,9 +9,9 @@
 #include "engine/rocksdb/companion_file.h"
 #include "engine/rocksdb/companion_format.h"
 #include "engine/rocksdb/directory_check.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/options.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {

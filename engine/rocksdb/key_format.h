@@ -1,5 +1,5 @@
 // The keys and values of a RocksDB namespace. Prose and worked examples: FORMAT.md. No logic here:
-// keys.h encodes and decodes what this page says.
+// key_codec.h encodes and decodes what this page says.
 //
 //   log key    | namespace (1) | region (8) | table (8) | sequence (8) | version (1) |
 //   log value  | version (1) | payload |

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/rocksdb/companion_format.h"
 
 namespace walden::rocks {

@@ -6,13 +6,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/executor.h"
+#include "base/executor.h"
+#include "engine/rocksdb/database.h"
 #include "engine/rocksdb/deleted_marks.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/mark_filter.h"
 #include "engine/rocksdb/reclaimer.h"
-#include "engine/rocksdb/store.h"
-#include "engine/rocksdb/table_numbers.h"
+#include "engine/rocksdb/sequence_allocator.h"
 #include "engine/types.h"
 #include "rocksdb/write_batch.h"
 

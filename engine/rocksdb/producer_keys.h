@@ -1,9 +1,9 @@
 // Producers' batches as keys (FORMAT.md: Producers).
 #pragma once
 
+#include "engine/common/producer_table.h"
 #include "engine/log_engine.h"
-#include "engine/producer_table.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/types.h"
 
 namespace walden::rocks {

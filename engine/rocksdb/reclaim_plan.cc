@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/rocksdb/keys.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 
 namespace walden::rocks {
 namespace {

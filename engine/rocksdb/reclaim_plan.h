@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/rocksdb/database.h"
 #include "engine/rocksdb/deleted_marks.h"
-#include "engine/rocksdb/store.h"
 #include "engine/types.h"
 
 namespace walden::rocks {

@@ -14,10 +14,10 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "engine/executor.h"
+#include "base/executor.h"
+#include "engine/rocksdb/database.h"
 #include "engine/rocksdb/deleted_marks.h"
 #include "engine/rocksdb/reclaim_plan.h"
-#include "engine/rocksdb/store.h"
 
 namespace walden::rocks {
 

@@ -4,14 +4,14 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/directory_owner.h"
 #include "engine/log_errors.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/namespace_state.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/rocksdb/status.h"
 #include "engine/rocksdb/table_seek.h"
-#include "engine/stored_engine.h"
 
 namespace walden {
 

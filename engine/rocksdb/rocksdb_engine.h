@@ -14,9 +14,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/clock.h"
-#include "engine/disk_quota.h"
-#include "engine/executor.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "engine/io/disk_quota.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/observer.h"

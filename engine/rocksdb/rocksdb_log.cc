@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/append_checks.h"
-#include "engine/error.h"
-#include "engine/rocksdb/keys.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
+#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_reader.h"
-#include "engine/rocksdb/status.h"
 #include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {

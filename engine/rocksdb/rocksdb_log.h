@@ -15,10 +15,10 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/common/producer_table.h"
 #include "engine/log_engine.h"
-#include "engine/producer_table.h"
 #include "engine/rocksdb/namespace_state.h"
-#include "engine/rocksdb/table_units.h"
+#include "engine/rocksdb/published_tables.h"
 #include "rocksdb/write_batch.h"
 
 namespace walden::rocks {

@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/append_checks.h"
-#include "engine/error.h"
-#include "engine/rocksdb/keys.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
+#include "engine/common/table_kind.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/producer_keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/table_kind.h"
 
 namespace walden::rocks {
 namespace {

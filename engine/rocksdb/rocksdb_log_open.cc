@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
-#include "engine/rocksdb/keys.h"
+#include "base/error.h"
+#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/rocksdb/status.h"
 #include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {

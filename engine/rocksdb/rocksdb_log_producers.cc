@@ -2,7 +2,7 @@
 // about (FORMAT.md: Producers).
 #include <algorithm>
 
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/producer_keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/rocksdb/table_seek.h"

@@ -1,8 +1,8 @@
 // Taking in a log that was kept elsewhere, with its numbers.
 #include "absl/strings/str_cat.h"
-#include "engine/append_checks.h"
-#include "engine/error.h"
-#include "engine/rocksdb/keys.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/rocksdb_log.h"
 
 namespace walden::rocks {

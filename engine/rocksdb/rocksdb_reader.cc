@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/log_errors.h"
-#include "engine/rocksdb/keys.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 
 namespace walden::rocks {
 namespace {

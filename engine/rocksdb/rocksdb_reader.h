@@ -10,8 +10,8 @@
 
 #include "engine/log_engine.h"
 #include "engine/rocksdb/namespace_state.h"
+#include "engine/rocksdb/published_tables.h"
 #include "engine/rocksdb/table_seek.h"
-#include "engine/rocksdb/table_units.h"
 
 namespace walden::rocks {
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "engine/rocksdb/status.h"
+#include "engine/rocksdb/rocksdb_errors.h"
 
 namespace walden::rocks {
 

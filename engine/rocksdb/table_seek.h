@@ -8,7 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/types.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"

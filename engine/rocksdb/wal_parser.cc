@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/checksum.h"
-#include "engine/rocksdb/keys.h"
+#include "base/checksum.h"
+#include "engine/rocksdb/key_codec.h"
 
 namespace walden::rocks {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/checksum.h"
+#include "base/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

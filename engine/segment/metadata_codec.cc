@@ -5,9 +5,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
-#include "engine/error.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
+#include "base/error.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format_v1.h"
 #include "engine/segment/metadata_v1.h"

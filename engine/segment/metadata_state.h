@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "engine/producer_table.h"
+#include "engine/common/producer_table.h"
 #include "engine/segment/metadata_format.h"
 #include "engine/segment/segment_header.h"
 #include "engine/types.h"

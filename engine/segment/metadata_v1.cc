@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format_v1.h"
 #include "engine/segment/zero_search.h"

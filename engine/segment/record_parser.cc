@@ -1,7 +1,7 @@
 #include "engine/segment/record_parser.h"
 
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

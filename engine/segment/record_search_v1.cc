@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/big_endian.h"
+#include "base/big_endian.h"
 #include "engine/segment/format_v1.h"
 #include "engine/segment/record_parser.h"
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <cstring>
 
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

@@ -10,7 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/directory_owner.h"
 #include "engine/io/remove_tree.h"
 #include "engine/log_errors.h"
 #include "engine/segment/format.h"
@@ -19,7 +20,6 @@
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_log.h"
 #include "engine/segment/spare_pool.h"
-#include "engine/stored_engine.h"
 
 namespace walden {
 namespace {

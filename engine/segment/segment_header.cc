@@ -4,8 +4,8 @@
 
 #include "absl/numeric/bits.h"
 #include "absl/strings/str_cat.h"
-#include "engine/big_endian.h"
-#include "engine/checksum.h"
+#include "base/big_endian.h"
+#include "base/checksum.h"
 #include "engine/segment/format.h"
 
 namespace walden::segment {

@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/append_checks.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
+#include "engine/common/table_kind.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_log.h"
-#include "engine/table_kind.h"
 
 namespace walden::segment {
 namespace {

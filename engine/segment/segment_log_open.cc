@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_log.h"
 #include "engine/segment/segment_reader.h"

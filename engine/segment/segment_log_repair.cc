@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/io/zeros.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format.h"

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "engine/append_checks.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
 #include "engine/segment/segment_log.h"
 
 namespace walden::segment {

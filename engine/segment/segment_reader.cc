@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/log_errors.h"
 #include "engine/segment/format.h"
 #include "engine/segment/group_head.h"

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/big_endian.h"
+#include "base/big_endian.h"
 #include "engine/segment/file_window.h"
 #include "engine/segment/format_v1.h"
 #include "engine/segment/record_parser.h"

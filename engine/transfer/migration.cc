@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
-#include "engine/transfer/copy_room.h"
+#include "base/error.h"
+#include "engine/transfer/free_space_check.h"
 #include "engine/transfer/region_copy.h"
 
 namespace walden {

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "engine/clock.h"
-#include "engine/error.h"
+#include "base/clock.h"
+#include "base/error.h"
 #include "engine/rocksdb/inspect.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"

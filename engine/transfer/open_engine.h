@@ -6,9 +6,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/common/directory_owner.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
-#include "engine/stored_engine.h"
 
 namespace rocksdb {
 class Env;

@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
-#include "engine/table_kind.h"
+#include "base/error.h"
+#include "engine/common/table_kind.h"
 #include "engine/transfer/restore_writer.h"
-#include "engine/transfer/table_walker.h"
+#include "engine/transfer/table_reader.h"
 
 namespace walden {
 namespace {

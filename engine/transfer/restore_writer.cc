@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "engine/error.h"
+#include "base/error.h"
 
 namespace walden {
 namespace {

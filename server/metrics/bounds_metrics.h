@@ -1,11 +1,11 @@
 // What bounds the daemon, how much of it is taken, and what guards it, as metrics.
 #pragma once
 
-#include "engine/disk_space.h"
+#include "engine/io/disk_space.h"
+#include "server/grpc/walden_server.h"
 #include "server/metrics/metric_families.h"
-#include "server/namespaces.h"
+#include "server/region/namespaces.h"
 #include "server/security/security_state.h"
-#include "server/walden_server.h"
 
 namespace walden {
 

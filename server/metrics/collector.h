@@ -9,11 +9,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "engine/disk_space.h"
+#include "engine/io/disk_space.h"
+#include "server/grpc/walden_server.h"
 #include "server/metrics/metric_families.h"
-#include "server/metrics/readiness.h"
 #include "server/security/security_state.h"
-#include "server/walden_server.h"
+#include "server/status/readiness.h"
 
 namespace walden {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "server/histogram.h"
+#include "base/histogram.h"
 #include "server/metrics/metric_table.h"
 
 namespace walden {

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "server/followers.h"
 #include "server/metrics/metric_families.h"
-#include "server/region_registry.h"
+#include "server/region/followers.h"
+#include "server/region/region_registry.h"
 
 namespace walden {
 

@@ -1,7 +1,7 @@
 #include "server/metrics/server_metrics.h"
 
 #include "absl/status/status.h"
-#include "engine/error.h"
+#include "base/error.h"
 
 namespace walden {
 namespace {

@@ -1,9 +1,9 @@
 // What a server counts and holds, as metrics.
 #pragma once
 
+#include "server/grpc/walden_server.h"
 #include "server/metrics/metric_families.h"
-#include "server/statistics.h"
-#include "server/walden_server.h"
+#include "server/statistics/statistics.h"
 
 namespace walden {
 

@@ -1,6 +1,6 @@
 #include "server/security/audit_log.h"
 
-#include "server/logging.h"
+#include "server/log/logging.h"
 
 namespace walden {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "cli/latency_histogram.h"
+#include "cli/client/latency_histogram.h"
 #include "walden/v1/entry.pb.h"
 #include "walden/v1/wal.pb.h"
 

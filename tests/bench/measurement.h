@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "cli/latency_histogram.h"
+#include "cli/client/latency_histogram.h"
 
 namespace walden::bench {
 

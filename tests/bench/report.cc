@@ -18,7 +18,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "cli/json.h"
+#include "cli/console/json.h"
 #include "tests/bench/payload.h"
 
 namespace walden::bench {

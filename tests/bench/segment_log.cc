@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "engine/clock.h"
+#include "base/clock.h"
+#include "base/thread_pool.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/segment/segment_engine.h"
-#include "server/thread_pool.h"
 
 namespace walden::bench {
 

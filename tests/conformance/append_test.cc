@@ -1,7 +1,7 @@
 // Appending: numbers, batches, groups, compare-and-append.
 #include <limits>
 
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,5 +1,5 @@
 // Stored bytes that rot. The tests find a record on disk by its payload.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,5 +1,5 @@
 // Marking deleted, and what is left of numbers afterwards.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,6 +1,6 @@
 // Disks that are full or fail, while nothing crashes.
 #include "absl/strings/match.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/engine_under_test.h"

@@ -1,6 +1,6 @@
 // Producers: ids, retries of batches whose answer was lost, the order of batches, what is
 // forgotten. And fencing of old writers.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,5 +1,5 @@
 // Quarantined damage that may have held all that a table had, or its end.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

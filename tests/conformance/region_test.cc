@@ -4,7 +4,7 @@
 #include <thread>
 #include <utility>
 
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,5 +1,5 @@
 // Taking in a log that was kept elsewhere: its numbers stay.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

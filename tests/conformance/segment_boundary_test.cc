@@ -1,5 +1,5 @@
 // Batches that fill a segment exactly, cross into the next one, or fit none.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -1,5 +1,5 @@
 // A table is a plain log or an entry log: decided by its first append, and remembered.
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {

@@ -16,7 +16,7 @@ import urllib.request
 from walden_daemon import clean_environment, listening_addresses
 
 START_TIMEOUT_SECONDS = 60.0
-# What a daemon says of its regions may be this old (server/metrics/region_summaries.h).
+# What a daemon says of its regions may be this old (server/status/region_summaries.h).
 REGIONS_AGE_SECONDS = 0.5
 _POLL_SECONDS = 0.05
 

@@ -291,7 +291,7 @@ class SystemdTest(unittest.TestCase):
 
     def test_exit_codes_that_another_start_cannot_mend_are_those_of_the_daemon(self):
         self.assertEqual(self.unit["RestartPreventExitStatus"], "2 3")
-        main = (REPOSITORY / "server/main.cc").read_text()
+        main = (REPOSITORY / "server/daemon/main.cc").read_text()
         for name, code in (("kExitBadUsage", 2), ("kExitBadConfig", 3)):
             self.assertIn(f"{name} = {code},", main)
 

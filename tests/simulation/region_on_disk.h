@@ -9,7 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "engine/clock.h"
+#include "base/clock.h"
 #include "engine/log_engine.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random.h"

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/mailbox_job.h"
-#include "server/statistics.h"
+#include "server/region/mailbox_job.h"
+#include "server/statistics/statistics.h"
 
 namespace walden::testing {
 namespace {

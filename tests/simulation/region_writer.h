@@ -8,9 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "engine/executor.h"
+#include "base/executor.h"
 #include "engine/log_engine.h"
-#include "server/region_actor.h"
+#include "server/region/region_actor.h"
 #include "tests/support/log_verbs.h"
 #include "tests/support/random.h"
 

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "engine/clock.h"
+#include "base/clock.h"
 #include "engine/log_engine.h"
 #include "tests/simulation/region_model.h"
 #include "tests/simulation/region_writer.h"

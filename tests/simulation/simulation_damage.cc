@@ -4,7 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/segment/segment_engine.h"
 #include "tests/simulation/damaged_region.h"
 #include "tests/simulation/simulation.h"

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "engine/segment/segment_engine.h"
 #include "tests/simulation/simulation.h"
 #include "tests/support/rocksdb_on_files.h"

@@ -1,6 +1,6 @@
 // What a simulation does to a running engine.
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/simulation/simulation.h"
 
 namespace walden::testing {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {

@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/support/fault_file_system_node.h"
 
 namespace walden::testing {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/error.h"
+#include "base/error.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/fault_file_system_node.h"
 

@@ -1,10 +1,10 @@
-// The faults themselves; what every FileSystem does is in tests/unit/engine/file_system_test.cc.
+// The faults themselves; what every FileSystem does is in tests/unit/engine/io/file_system_test.cc.
 #include "tests/support/fault_file_system.h"
 
 #include <set>
 #include <string>
 
-#include "engine/error.h"
+#include "base/error.h"
 #include "gtest/gtest.h"
 
 namespace walden::testing {

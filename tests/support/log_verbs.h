@@ -37,7 +37,7 @@ std::ostream& operator<<(std::ostream& out, const StoredRecord& record);
 // Code and message, without what programs read.
 std::string ShowStatus(const absl::Status& status);
 
-// A named value of an error (engine/error.h), empty if it has none.
+// A named value of an error (base/error.h), empty if it has none.
 std::string ErrorValue(const absl::Status& status, const std::string& key);
 
 // Commits the batches as one group and waits until they are answered.

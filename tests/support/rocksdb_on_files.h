@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "engine/executor.h"
+#include "base/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 

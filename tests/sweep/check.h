@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/common/directory_owner.h"
 #include "engine/log_engine.h"
-#include "engine/stored_engine.h"
 #include "tests/sweep/harm.h"
 #include "tests/sweep/story.h"
 #include "tests/sweep/undetectable.h"

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/clock.h"
+#include "base/clock.h"
 #include "engine/segment/segment_engine.h"
 #include "tests/support/random.h"
 #include "tests/support/rocksdb_on_files.h"

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/common/directory_owner.h"
 #include "engine/log_engine.h"
-#include "engine/stored_engine.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
 

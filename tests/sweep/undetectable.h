@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "engine/stored_engine.h"
+#include "engine/common/directory_owner.h"
 #include "tests/sweep/harm.h"
 #include "tests/sweep/story.h"
 

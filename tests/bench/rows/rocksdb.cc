@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "engine/clock.h"
+#include "base/clock.h"
 #include "engine/io/posix_file_system.h"
-#include "engine/rocksdb/keys.h"
+#include "engine/rocksdb/key_codec.h"
 #include "engine/rocksdb/options.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "rocksdb/db.h"

@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_join.h"
 #include "config/fields.h"
-#include "config/print.h"
+#include "config/print_config.h"
 #include "config/service_links.h"
 #include "tests/unit/config/config_testing.h"
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "engine/append_checks.h"
-#include "engine/error.h"
+#include "base/error.h"
+#include "engine/common/append_checks.h"
+#include "engine/common/table_kind.h"
 #include "engine/log_errors.h"
-#include "engine/table_kind.h"
 
 namespace walden {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/common/producer_table.h"
 #include "engine/log_engine.h"
-#include "engine/producer_table.h"
 
 namespace walden {
 

@@ -1,0 +1,112 @@
+// Appends batches over one AppendStream without waiting for each answer, and over a new one with
+// the same producer tags when the connection breaks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "cli/client/connection.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/support/sync_stream.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden::cli {
+
+// The batches must all go to one region, and their producer numbers rise by one. Send,
+// WaitForAnswers and Finish: one thread.
+//
+// Guarantees: batches are stored in the order of Send, each at most once: the daemon refuses the
+// successors of a refused batch until it is stored. When a call fails, which batches are stored for
+// sure is what `on_appended` was told.
+class AppendPipeline {
+ public:
+  struct Options {
+    // Batches sent and not answered. With retries at most as many as the daemon recognises.
+    size_t max_in_flight = 16;
+    // For how long UNAVAILABLE and RESOURCE_EXHAUSTED are retried without any progress. Zero =
+    // never. Give it only if every batch carries a producer tag.
+    absl::Duration retry_for = absl::ZeroDuration();
+  };
+  // Called once per stored batch, in order, in a thread of the pipeline.
+  using OnAppended =
+      std::function<void(const v1::AppendRequest& request, const v1::AppendResponse& response)>;
+
+  AppendPipeline(Connection& connection, Options options, OnAppended on_appended);
+  ~AppendPipeline();  // cancels what is not finished
+  AppendPipeline(const AppendPipeline&) = delete;
+  AppendPipeline& operator=(const AppendPipeline&) = delete;
+
+  // Waits while too many batches are in flight. An error is of an earlier batch, and final.
+  absl::Status Send(v1::AppendRequest request);
+
+  // Until every batch sent was answered.
+  absl::Status WaitForAnswers();
+
+  // The same, and closes the stream.
+  absl::Status Finish();
+
+  // After a failure: batches that were sent and never answered, so that nobody knows.
+  size_t uncertain_batches() const;
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>;
+  using Batch = std::shared_ptr<const v1::AppendStreamRequest>;
+
+  struct Session {
+    grpc::ClientContext context;
+    std::unique_ptr<Stream> stream;
+    std::thread answers;
+  };
+
+  bool SessionBroken() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stream_ended_ || !refusal_.ok();
+  }
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return SessionBroken() || unanswered_.size() < options_.max_in_flight;
+  }
+  bool IsSettled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return SessionBroken() || unanswered_.empty();
+  }
+
+  void Open();
+  void ReadAnswers(Stream& stream);
+  // False if the answer makes no sense.
+  bool TakeAnswer(const v1::AppendStreamResponse& answer);
+  Batch FindUnanswered(uint64_t request_id) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends the session after everything that will be answered was answered; why it ended.
+  absl::Status End();
+  // Ends a broken session and, if that is allowed, sends what is unanswered over a new one.
+  absl::Status Reopen();
+  // Whether to try again after `cause`; waits before it says yes.
+  bool MayRetry(const absl::Status& cause);
+
+  Connection& connection_;
+  const Options options_;
+  const OnAppended on_appended_;
+
+  // The sending thread's.
+  std::unique_ptr<Session> session_;
+  uint64_t next_request_id_ = 1;
+  std::optional<absl::Time> failing_since_;
+  absl::Duration backoff_;
+  absl::Status failed_;  // final
+
+  mutable absl::Mutex mutex_;
+  // What is to be sent again if the session breaks, in order: a refused batch stays in it.
+  std::deque<Batch> unanswered_ ABSL_GUARDED_BY(mutex_);
+  bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);        // the first one of this session
+  size_t refused_batches_ ABSL_GUARDED_BY(mutex_) = 0;  // in this session
+  bool progressed_ ABSL_GUARDED_BY(mutex_) = false;     // a batch was stored in this session
+};
+
+}  // namespace walden::cli

@@ -1,0 +1,395 @@
+// `walden append`.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "cli/client/append_pipeline.h"
+#include "cli/commands/commands.h"
+#include "cli/console/failure.h"
+#include "cli/console/progress.h"
+#include "cli/console/units.h"
+#include "cli/records/record_reader.h"
+
+namespace walden::cli {
+namespace {
+
+struct AppendOptions {
+  uint64_t region = 0;
+  uint64_t table = 0;
+  std::vector<std::string> payloads;
+  std::string file;
+  bool length_delimited = false;
+  uint64_t batch_records = 256;
+  uint64_t batch_bytes = 1u << 20;
+  uint64_t in_flight = 16;
+  bool sync = false;
+  bool buffered = false;
+  std::optional<uint64_t> expect_next;
+  std::optional<uint64_t> region_version;
+  std::optional<uint64_t> producer;
+  uint64_t producer_start = 1;
+  std::optional<uint64_t> retry_for_millis;
+
+  bool retries() const { return producer.has_value() || retry_for_millis.has_value(); }
+  absl::Duration retry_for() const {
+    return absl::Milliseconds(static_cast<int64_t>(retry_for_millis.value_or(60'000)));
+  }
+};
+
+// The daemon recognises this many batches of a producer.
+constexpr uint64_t kProducerWindowBatches = 128;
+
+// What the daemon has confirmed. Any thread.
+class Confirmed {
+ public:
+  struct Totals {
+    uint64_t batches = 0;
+    uint64_t records = 0;
+    uint64_t payload_bytes = 0;
+    uint64_t first_sequence = 0;
+    uint64_t last_sequence = 0;
+    uint64_t duplicate_batches = 0;
+    bool all_durable = true;
+  };
+
+  void Add(const v1::AppendRequest& request, const v1::AppendResponse& response) {
+    absl::MutexLock lock(&mutex_);
+    if (totals_.batches++ == 0) totals_.first_sequence = response.first_sequence();
+    totals_.last_sequence = response.last_sequence();
+    totals_.records += static_cast<uint64_t>(request.payloads_size());
+    for (const std::string& payload : request.payloads()) totals_.payload_bytes += payload.size();
+    if (response.duplicate()) ++totals_.duplicate_batches;
+    if (!response.durable()) totals_.all_durable = false;
+  }
+
+  Totals totals() const {
+    absl::MutexLock lock(&mutex_);
+    return totals_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  Totals totals_ ABSL_GUARDED_BY(mutex_);
+};
+
+class AppendCommand {
+ public:
+  AppendCommand(Session& session, const AppendOptions& options)
+      : session_(session), options_(options) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status LearnLimits();
+  absl::Status OpenProducer();
+  // While the daemon cannot be reached, tries again for as long as appends may be retried.
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                   Stub& stub, const Request& request, Response* response);
+  absl::Status AppendArguments();
+  absl::Status AppendInput();
+  absl::Status AppendRecords(RecordReader& reader, uint64_t input_bytes);
+  absl::Status AddRecord(absl::string_view payload);
+  absl::Status SendBatch();
+  absl::Status Report(const absl::Status& status);
+  void OnAppended(const v1::AppendRequest& request, const v1::AppendResponse& response);
+
+  Session& session_;
+  const AppendOptions& options_;
+  std::optional<uint64_t> producer_;
+  v1::GetStatisticsResponse limits_;
+  uint64_t batch_records_ = 0;
+  uint64_t batch_bytes_ = 0;
+
+  Confirmed confirmed_;
+  v1::AppendRequest batch_;
+  uint64_t collected_bytes_ = 0;
+  uint64_t sent_batches_ = 0;
+
+  absl::Mutex output_mutex_;
+  absl::Status output_status_ ABSL_GUARDED_BY(output_mutex_);
+
+  std::unique_ptr<AppendPipeline> pipeline_;  // the last member: its thread uses the others
+};
+
+absl::Status AppendCommand::Run() {
+  AppendPipeline::Options pipeline;
+  pipeline.max_in_flight = options_.expect_next.has_value() ? 1 : options_.in_flight;
+  if (options_.retries()) {
+    pipeline.retry_for = options_.retry_for();
+    pipeline.max_in_flight = std::min(pipeline.max_in_flight, kProducerWindowBatches);
+  }
+  if (absl::Status known = LearnLimits(); !known.ok()) return known;
+  if (absl::Status opened = OpenProducer(); !opened.ok()) return opened;
+  pipeline_ = std::make_unique<AppendPipeline>(
+      session_.connection(), pipeline,
+      [this](const v1::AppendRequest& request, const v1::AppendResponse& response) {
+        OnAppended(request, response);
+      });
+  absl::Status status = options_.payloads.empty() ? AppendInput() : AppendArguments();
+  // A bad record or Ctrl-C ends the input; what came before it is still appended.
+  if (status.ok() || HasReason(status, kReasonInterrupted) || HasReason(status, kReasonBadInput)) {
+    if (absl::Status sent = SendBatch(); !sent.ok()) status = sent;
+  }
+  if (absl::Status finished = pipeline_->Finish(); !finished.ok()) status = finished;
+  return Report(status);
+}
+
+template <typename Stub, typename Request, typename Response>
+absl::Status AppendCommand::Ask(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                Stub& stub, const Request& request, Response* response) {
+  Connection& connection = session_.connection();
+  const absl::Time give_up =
+      options_.retries() ? absl::Now() + options_.retry_for() : absl::InfinitePast();
+  for (;;) {
+    absl::Status status = connection.Unary(method, stub, request, response);
+    if (status.code() != absl::StatusCode::kUnavailable || absl::Now() >= give_up) return status;
+    if (!session_.interrupt().Sleep(absl::Milliseconds(20))) return status;
+    (void)connection.WaitUntilReachable(give_up - absl::Now());
+  }
+}
+
+// An id whose answer was lost is never used.
+absl::Status AppendCommand::OpenProducer() {
+  producer_ = options_.producer;
+  if (producer_.has_value() || !options_.retries()) return absl::OkStatus();
+  v1::OpenProducerRequest request;
+  request.set_namespace_(session_.common().namespace_id);
+  request.set_region_id(options_.region);
+  if (options_.region_version.has_value()) request.set_region_version(*options_.region_version);
+  v1::OpenProducerResponse response;
+  absl::Status status =
+      Ask(&v1::WalService::Stub::OpenProducer, session_.connection().wal(), request, &response);
+  if (status.ok()) producer_ = response.producer_id();
+  return status;
+}
+
+// Batches are cut to what the daemon accepts.
+absl::Status AppendCommand::LearnLimits() {
+  absl::Status status = Ask(&v1::AdminService::Stub::GetStatistics, session_.connection().admin(),
+                            v1::GetStatisticsRequest(), &limits_);
+  if (!status.ok()) return status;
+  const auto at_most = [](uint64_t wanted, uint64_t limit) {
+    return limit == 0 ? wanted : std::min(wanted, limit);
+  };
+  batch_records_ = at_most(options_.batch_records, limits_.max_batch_records());
+  batch_bytes_ = at_most(options_.batch_bytes, limits_.max_batch_bytes());
+  return absl::OkStatus();
+}
+
+absl::Status AppendCommand::AppendArguments() {
+  for (const std::string& payload : options_.payloads) {
+    if (absl::Status added = AddRecord(payload); !added.ok()) return added;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AppendCommand::AppendInput() {
+  const bool from_file = !options_.file.empty() && options_.file != "-";
+  const int fd = from_file ? open(options_.file.c_str(), O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+  if (fd < 0) return FileFailure(errno, absl::StrCat("cannot open ", options_.file));
+  if (!from_file && isatty(fd) == 1) {
+    session_.Note("Appending what you type, a record per line; Ctrl-D ends it.");
+  }
+  struct stat info {};
+  const bool has_size = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  RecordReader::Options reading;
+  reading.framing = options_.length_delimited ? Framing::kLengthDelimited : Framing::kLines;
+  reading.name = from_file ? options_.file : "standard input";
+  reading.interrupt_fd = session_.interrupt().fd();
+  if (limits_.max_payload_bytes() > 0) reading.max_record_bytes = limits_.max_payload_bytes();
+  RecordReader reader(fd, reading);
+  absl::Status status = AppendRecords(reader, has_size ? static_cast<uint64_t>(info.st_size) : 0);
+  if (from_file) close(fd);
+  return status;
+}
+
+absl::Status AppendCommand::AppendRecords(RecordReader& reader, uint64_t input_bytes) {
+  Progress progress(session_.err(), "appending");
+  for (uint64_t records = 0;; ++records) {
+    // Slow input, such as a pipe that somebody types into: do not sit on a part of a batch.
+    if (batch_.payloads_size() > 0 && !reader.Ready()) {
+      if (absl::Status sent = SendBatch(); !sent.ok()) return sent;
+    }
+    const auto record = reader.Next();
+    if (!record.ok()) return record.status();
+    if (!record->has_value()) return absl::OkStatus();
+    if (absl::Status added = AddRecord(**record); !added.ok()) return added;
+    if (records % 1024 == 0) {
+      if (session_.interrupt().requested()) {
+        return Failure(absl::StatusCode::kCancelled, kReasonInterrupted, "interrupted");
+      }
+      progress.Update({confirmed_.totals().records, reader.offset(), input_bytes});
+    }
+  }
+}
+
+absl::Status AppendCommand::AddRecord(absl::string_view payload) {
+  const bool full = static_cast<uint64_t>(batch_.payloads_size()) >= batch_records_ ||
+                    collected_bytes_ + payload.size() > batch_bytes_;
+  if (full) {
+    if (absl::Status sent = SendBatch(); !sent.ok()) return sent;
+  }
+  batch_.add_payloads(payload.data(), payload.size());
+  collected_bytes_ += payload.size();
+  return absl::OkStatus();
+}
+
+absl::Status AppendCommand::SendBatch() {
+  if (batch_.payloads_size() == 0) return absl::OkStatus();
+  batch_.set_namespace_(session_.common().namespace_id);
+  batch_.set_region_id(options_.region);
+  batch_.set_table_id(options_.table);
+  if (options_.sync) batch_.set_durability(v1::DURABILITY_SYNC);
+  if (options_.buffered) batch_.set_durability(v1::DURABILITY_BUFFERED);
+  if (options_.region_version.has_value()) batch_.set_region_version(*options_.region_version);
+  if (producer_.has_value()) {
+    batch_.mutable_producer()->set_id(*producer_);
+    batch_.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
+  }
+  if (options_.expect_next.has_value()) {
+    // Each batch expects to follow the one before it.
+    if (absl::Status answered = pipeline_->WaitForAnswers(); !answered.ok()) return answered;
+    batch_.set_expected_next_sequence(sent_batches_ == 0 ? *options_.expect_next
+                                                         : confirmed_.totals().last_sequence + 1);
+  }
+  ++sent_batches_;
+  collected_bytes_ = 0;
+  absl::Status sent = pipeline_->Send(std::exchange(batch_, v1::AppendRequest()));
+  if (!sent.ok()) return sent;
+  absl::MutexLock lock(&output_mutex_);
+  return output_status_;
+}
+
+void AppendCommand::OnAppended(const v1::AppendRequest& request,
+                               const v1::AppendResponse& response) {
+  confirmed_.Add(request, response);
+  if (!session_.json()) return;
+  Json line = ToJson(response);
+  line["records"] = request.payloads_size();
+  if (request.has_producer()) line["producer_sequence"] = request.producer().sequence();
+  absl::Status printed = session_.PrintJson(line);
+  if (printed.ok()) printed = session_.out().Flush();
+  absl::MutexLock lock(&output_mutex_);
+  if (output_status_.ok()) output_status_ = printed;
+}
+
+absl::Status AppendCommand::Report(const absl::Status& status) {
+  const Confirmed::Totals totals = confirmed_.totals();
+  std::string summary = absl::StrCat("appended ", FormatCount(totals.records),
+                                     totals.records == 1 ? " record" : " records");
+  if (totals.records > 0) {
+    absl::StrAppend(&summary, ", sequence ", totals.first_sequence, "..", totals.last_sequence,
+                    totals.all_durable ? ", durable" : ", written but not yet durable");
+  }
+  if (totals.duplicate_batches > 0) {
+    absl::StrAppend(&summary, ", ", totals.duplicate_batches, " of ", totals.batches,
+                    " batches had been stored before");
+  }
+  if (status.ok()) {
+    return session_.json() ? absl::OkStatus() : session_.out().Write(absl::StrCat(summary, "\n"));
+  }
+  if (totals.records == 0 && pipeline_->uncertain_batches() == 0) return status;
+  std::string context = summary;
+  if (const size_t uncertain = pipeline_->uncertain_batches(); uncertain > 0) {
+    absl::StrAppend(&context, ", ", uncertain, uncertain == 1 ? " batch was" : " batches were",
+                    " sent without an answer and may or may not be stored");
+  }
+  return WithContext(status, absl::StrCat(context, "; then: "));
+}
+
+}  // namespace
+
+void AddAppendCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<AppendOptions>();
+  CLI::App& command = AddCommand(
+      app, program, "append",
+      "Append records to a table: from arguments, a file or standard input.\n"
+      "Prints how many records got which sequence numbers, with --json one line per batch.",
+      {"walden append --region 1 --table 1 hello world",
+       "walden append -r 1 -t 1 --file access.log",
+       "tail -f app.log | walden append -r 1 -t 1 --buffered",
+       "walden append -r 1 -t 1 --file big.bin --length-delimited --retry-for 5m",
+       "walden append -r 1 -t 1 --file log --producer $(walden open-producer -r 1)"});
+  AddRegion(command, options->region).required();
+  AddTable(command, options->table).required();
+  auto* payloads = command.add_option("payloads", options->payloads, "A record per argument");
+  command
+      .add_option("-f,--file", options->file, "Take records from this file (- is standard input)")
+      ->type_name("FILE")
+      ->excludes(payloads);
+  command
+      .add_flag("--length-delimited", options->length_delimited,
+                "Input is not lines: before each record stands its length, u32 big-endian")
+      ->excludes(payloads);
+  command
+      .add_option("--batch-records", options->batch_records,
+                  "Records per batch at most (default 256)")
+      ->transform(Number(1))
+      ->type_name("N");
+  command
+      .add_option("--batch-bytes", options->batch_bytes,
+                  "Payload bytes per batch at most (default 1MiB); one record may exceed it")
+      ->transform(ByteSize(1, uint64_t{2} << 30))
+      ->type_name("SIZE");
+  command
+      .add_option("--in-flight", options->in_flight,
+                  "Batches sent before an answer is needed (default 16)")
+      ->transform(Number(1, 4096))
+      ->type_name("N");
+  auto* sync = command.add_flag("--sync", options->sync, "Answered only when durable");
+  command.add_flag("--buffered", options->buffered, "Answered when written, durable soon after")
+      ->excludes(sync);
+  command
+      .add_option(
+          "--expect-next", options->expect_next,
+          "Refuse unless the table's next sequence is this; each further batch must follow\n"
+          "the one before it, so only one is in flight")
+      ->transform(Number(1))
+      ->type_name("SEQUENCE");
+  command
+      .add_option("--region-version", options->region_version,
+                  "Refuse if the region has seen a higher version (fencing)")
+      ->transform(Number())
+      ->type_name("N");
+  auto* producer =
+      command
+          .add_option(
+              "--producer", options->producer,
+              "Number the batches of this producer (`walden open-producer`): running the same\n"
+              "command on the same file again makes the same batches, and stores nothing twice")
+          ->transform(Number(1))
+          ->type_name("ID");
+  command
+      .add_option(
+          "--producer-start", options->producer_start,
+          "Number of the first batch (default 1): one above the last that the producer stored")
+      ->transform(Number(1))
+      ->needs(producer)
+      ->type_name("N");
+  command
+      .add_option(
+          "--retry-for", options->retry_for_millis,
+          "Send batches again, without storing any twice, after a lost connection or while\n"
+          "the daemon has no room; give up after this long without progress (with\n"
+          "--producer: default 1m). Opens a producer unless --producer names one")
+      ->transform(Millis())
+      ->type_name("DURATION");
+  command.callback([&program, options] {
+    program.command = [options](Session& session) {
+      return AppendCommand(session, *options).Run();
+    };
+  });
+}
+
+}  // namespace walden::cli

@@ -1,0 +1,69 @@
+// `walden drop`.
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/console/failure.h"
+
+namespace walden::cli {
+namespace {
+
+struct DropOptions {
+  uint64_t region = 0;
+  bool yes = false;
+};
+
+absl::Status Confirm(Session& session, const DropOptions& options) {
+  if (options.yes) return absl::OkStatus();
+  if (isatty(STDIN_FILENO) != 1 || !session.err().is_terminal()) {
+    return Failure(absl::StatusCode::kInvalidArgument, "NOT_CONFIRMED",
+                   "dropping a region cannot be undone; give --yes to do it without a terminal");
+  }
+  (void)session.err().Write(
+      absl::StrCat("Region ", options.region, " of namespace ", session.common().namespace_id,
+                   " at ", session.common().address,
+                   " will be gone for good, its sequence numbers too.\nType its id to drop it: "));
+  (void)session.err().Flush();
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (absl::StripAsciiWhitespace(answer) == absl::StrCat(options.region)) return absl::OkStatus();
+  return Failure(absl::StatusCode::kInvalidArgument, "NOT_CONFIRMED", "not confirmed, not dropped");
+}
+
+absl::Status Run(Session& session, const DropOptions& options) {
+  if (absl::Status confirmed = Confirm(session, options); !confirmed.ok()) return confirmed;
+  Connection& connection = session.connection();
+  v1::DropRegionRequest request;
+  request.set_namespace_(session.common().namespace_id);
+  request.set_region_id(options.region);
+  request.set_confirm_region_id(options.region);
+  v1::DropRegionResponse answer;
+  absl::Status asked =
+      connection.Unary(&v1::AdminService::Stub::DropRegion, connection.admin(), request, &answer);
+  if (!asked.ok()) return asked;
+  if (session.json()) return session.PrintJson(ToJson(answer));
+  return session.out().Write(absl::StrCat("region ", options.region,
+                                          answer.existed() ? ": dropped\n" : ": did not exist\n"));
+}
+
+}  // namespace
+
+void AddDropCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<DropOptions>();
+  CLI::App& command =
+      AddCommand(app, program, "drop",
+                 "Delete a region with everything in it, for good, its sequence numbers too.\n"
+                 "Asks on a terminal; elsewhere it needs --yes.",
+                 {"walden drop --region 1", "walden drop -r 1 --yes"});
+  AddRegion(command, options->region).required();
+  command.add_flag("-y,--yes", options->yes, "Do not ask");
+  command.callback([&program, options] {
+    program.command = [options](Session& session) { return Run(session, *options); };
+  });
+}
+
+}  // namespace walden::cli

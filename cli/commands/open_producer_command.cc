@@ -1,0 +1,51 @@
+// `walden open-producer`.
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands/commands.h"
+#include "cli/console/units.h"
+
+namespace walden::cli {
+namespace {
+
+struct OpenProducerOptions {
+  uint64_t region = 0;
+  std::optional<uint64_t> region_version;
+};
+
+absl::Status Run(Session& session, const OpenProducerOptions& options) {
+  Connection& connection = session.connection();
+  v1::OpenProducerRequest request;
+  request.set_namespace_(session.common().namespace_id);
+  request.set_region_id(options.region);
+  if (options.region_version.has_value()) request.set_region_version(*options.region_version);
+  v1::OpenProducerResponse answer;
+  absl::Status asked =
+      connection.Unary(&v1::WalService::Stub::OpenProducer, connection.wal(), request, &answer);
+  if (!asked.ok()) return asked;
+  if (session.json()) return session.PrintJson(ToJson(answer));
+  return session.out().Write(absl::StrCat(answer.producer_id(), "\n"));
+}
+
+}  // namespace
+
+void AddOpenProducerCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<OpenProducerOptions>();
+  CLI::App& command =
+      AddCommand(app, program, "open-producer",
+                 "Issue a producer id, for `walden append --producer`, and print it.\n"
+                 "A region remembers the 1,024 most recently active producers.",
+                 {"walden open-producer --region 1"});
+  AddRegion(command, options->region).required();
+  command
+      .add_option("--region-version", options->region_version,
+                  "Refuse if the region has seen a higher version (fencing)")
+      ->transform(Number())
+      ->type_name("N");
+  command.callback([&program, options] {
+    program.command = [options](Session& session) { return Run(session, *options); };
+  });
+}
+
+}  // namespace walden::cli

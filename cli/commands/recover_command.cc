@@ -1,0 +1,187 @@
+// `walden recover`.
+#include <memory>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "cli/client/recovery_check.h"
+#include "cli/commands/commands.h"
+#include "cli/commands/read_options.h"
+#include "cli/console/failure.h"
+#include "cli/console/progress.h"
+#include "cli/console/units.h"
+#include "cli/records/recovered_files.h"
+#include "cli/reports/region_report.h"
+
+namespace walden::cli {
+namespace {
+
+struct RecoverOptions {
+  uint64_t region = 0;
+  std::optional<uint64_t> table;
+  std::string output;
+  PrintOptions print;
+};
+
+class RecoverCommand {
+ public:
+  RecoverCommand(Session& session, const RecoverOptions& options);
+
+  absl::Status Run();
+
+ private:
+  absl::Status Stream();
+  absl::Status TakeMessage(const v1::RecoverResponse& message);
+  void TakeState(const v1::RegionState& part);
+  absl::Status TellState();
+  absl::Status TakeRecords(const v1::RecoveredRecords& records);
+  absl::Status Report();
+
+  Session& session_;
+  const RecoverOptions& options_;
+  const bool to_files_;
+  RecordWriter writer_;
+  RecoveredFiles files_;
+  RecoveryCheck check_;
+  std::optional<v1::RegionState> state_;  // to be told
+  Progress progress_;
+};
+
+RecordFormatting FormattingOf(const Session& session, const RecoverOptions& options) {
+  RecordFormatting formatting = FormattingFor(session, options.print);
+  formatting.show_table = formatting.show_sequence && options.output.empty();
+  return formatting;
+}
+
+RecoverCommand::RecoverCommand(Session& session, const RecoverOptions& options)
+    : session_(session),
+      options_(options),
+      to_files_(!options.output.empty()),
+      writer_(session.out(), FormattingOf(session, options)),
+      files_(options.output, FormattingOf(session, options)),
+      progress_(session.err(), "recovering") {}
+
+absl::Status RecoverCommand::Run() {
+  if (to_files_) {
+    if (absl::Status opened = files_.Open(); !opened.ok()) return opened;
+  }
+  absl::Status status = Stream();
+  progress_.Clear();
+  if (status.ok()) status = check_.Finish();
+  if (status.ok() && to_files_) status = files_.Complete();
+  if (status.ok()) return Report();
+  if (check_.records() == 0) return status;
+  return WithContext(status, absl::StrCat("recovery is not complete, ",
+                                          FormatCount(check_.records()), " records came: "));
+}
+
+absl::Status RecoverCommand::Stream() {
+  v1::RecoverRequest request;
+  request.set_namespace_(session_.common().namespace_id);
+  request.set_region_id(options_.region);
+  if (options_.table.has_value()) request.set_table_id(*options_.table);
+  request.set_max_message_bytes(kMaxMessageBytes);
+
+  Connection& connection = session_.connection();
+  grpc::ClientContext context;
+  connection.SetStreamDeadline(context);
+  const Interrupt::Cancels cancels(connection.interrupt(), context);
+  const auto stream = connection.wal().Recover(&context, request);
+  v1::RecoverResponse message;
+  absl::Status taken;
+  while (taken.ok() && stream->Read(&message)) taken = TakeMessage(message);
+  if (!taken.ok()) context.TryCancel();
+  const grpc::Status ended = stream->Finish();
+  return taken.ok() ? connection.Outcome(ended) : taken;
+}
+
+absl::Status RecoverCommand::TakeMessage(const v1::RecoverResponse& message) {
+  if (absl::Status sound = check_.Take(message); !sound.ok()) return sound;
+  if (message.has_state()) {
+    TakeState(message.state());
+    return absl::OkStatus();
+  }
+  absl::Status told = TellState();
+  return told.ok() && message.has_records() ? TakeRecords(message.records()) : told;
+}
+
+void RecoverCommand::TakeState(const v1::RegionState& part) {
+  if (!state_.has_value()) {
+    state_ = part;
+    return;
+  }
+  state_->mutable_tables()->MergeFrom(part.tables());
+  state_->mutable_opening()->mutable_damaged_ranges()->MergeFrom(part.opening().damaged_ranges());
+}
+
+// Once its parts are there.
+absl::Status RecoverCommand::TellState() {
+  if (!state_.has_value()) return absl::OkStatus();
+  const v1::RegionState state = *std::move(state_);
+  state_.reset();
+  if (session_.json()) {
+    Json line;
+    line["state"] = ToJson(state);
+    return session_.PrintJson(line);
+  }
+  session_.Note(absl::StrCat("region ", options_.region, ": ", state.tables_size(),
+                             " tables, opened ", OpeningText(state.opening())));
+  return absl::OkStatus();
+}
+
+absl::Status RecoverCommand::TakeRecords(const v1::RecoveredRecords& records) {
+  for (const v1::TableRecord& record : records.records()) {
+    absl::Status written =
+        to_files_ ? files_.Write(record.table_id(), record.sequence(), record.payload())
+                  : writer_.Write(record.table_id(), record.sequence(), record.payload());
+    if (!written.ok()) return written;
+  }
+  if (!session_.out().is_terminal() || to_files_) {
+    progress_.Update({check_.records(), check_.payload_bytes(), 0});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RecoverCommand::Report() {
+  if (session_.json()) {
+    Json line;
+    line["summary"] = ToJson(check_.summary());
+    return session_.PrintJson(line);
+  }
+  // The records must not be overtaken by what is said about them.
+  if (absl::Status flushed = session_.out().Flush(); !flushed.ok()) return flushed;
+  const v1::RecoverSummary& summary = check_.summary();
+  session_.Note(absl::StrCat("recovered ", FormatCount(summary.records()), " records, ",
+                             FormatBytes(summary.payload_bytes()), ", of ", summary.tables(),
+                             " tables", to_files_ ? " into " : "", options_.output, "; complete"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddRecoverCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<RecoverOptions>();
+  CLI::App& command = AddCommand(
+      app, program, "recover",
+      "Stream every live record of a region, or of one table of it, as a node needs after a "
+      "crash.\n"
+      "Counts and order are checked; a stream that was cut short ends with exit code 4.",
+      {"walden recover --region 1 --output recovered/", "walden recover -r 1 -t 7 > table7.log",
+       "walden recover -r 1 --show-sequence   # table, sequence, payload",
+       "walden recover -r 1 --json"});
+  AddRegion(command, options->region).required();
+  command.add_option("-t,--table", options->table, "Only this table (default: all)")
+      ->transform(Number())
+      ->type_name("ID");
+  command
+      .add_option("-o,--output", options->output,
+                  "Write one file per table, table_<id>, into this empty or new directory")
+      ->type_name("DIR");
+  AddPrintOptions(command, options->print);
+  command.callback([&program, options] {
+    program.command = [options](Session& session) {
+      return RecoverCommand(session, *options).Run();
+    };
+  });
+}
+
+}  // namespace walden::cli

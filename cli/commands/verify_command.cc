@@ -1,0 +1,156 @@
+// `walden verify`.
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "cli/client/admin_pages.h"
+#include "cli/commands/commands.h"
+#include "cli/console/failure.h"
+#include "cli/console/progress.h"
+#include "cli/console/units.h"
+#include "cli/reports/region_report.h"
+
+namespace walden::cli {
+namespace {
+
+struct VerifyOptions {
+  std::optional<uint64_t> region;
+};
+
+class VerifyCommand {
+ public:
+  VerifyCommand(Session& session, const VerifyOptions& options)
+      : session_(session), options_(options) {}
+
+  absl::Status Run();
+
+ private:
+  absl::StatusOr<std::vector<uint64_t>> Regions();
+  absl::Status VerifyRegion(uint64_t region);
+  absl::Status PrintFinding(uint64_t region, const v1::DamagedRange& finding);
+  absl::Status PrintResult(uint64_t region, const v1::VerifyResponse& last, uint64_t findings);
+
+  Session& session_;
+  const VerifyOptions& options_;
+  uint64_t findings_ = 0;
+};
+
+absl::Status VerifyCommand::Run() {
+  const auto regions = Regions();
+  if (!regions.ok()) return regions.status();
+  // A region that cannot be verified does not keep the others from it.
+  absl::Status first_failure;
+  for (const uint64_t region : *regions) {
+    absl::Status verified = VerifyRegion(region);
+    if (verified.ok()) continue;
+    verified = WithContext(verified, absl::StrCat("region ", region, ": "));
+    if (HasReason(verified, kReasonInterrupted) || HasReason(verified, kReasonOutputClosed)) {
+      return verified;
+    }
+    if (first_failure.ok()) {
+      first_failure = verified;
+    } else {
+      session_.Note(FailureText(verified, session_.common().address));
+    }
+  }
+  if (!first_failure.ok()) return first_failure;
+  if (findings_ == 0) return absl::OkStatus();
+  return Failure(
+      absl::StatusCode::kDataLoss, kReasonDamageFound,
+      absl::StrCat("found ", findings_, findings_ == 1 ? " damaged range" : " damaged ranges"));
+}
+
+absl::StatusOr<std::vector<uint64_t>> VerifyCommand::Regions() {
+  if (options_.region.has_value()) return std::vector<uint64_t>{*options_.region};
+  auto regions = RegionIds(session_.connection(), session_.common().namespace_id);
+  if (regions.ok() && regions->empty()) session_.Note("no regions yet");
+  return regions;
+}
+
+absl::Status VerifyCommand::VerifyRegion(uint64_t region) {
+  Connection& connection = session_.connection();
+  v1::VerifyRequest request;
+  request.set_namespace_(session_.common().namespace_id);
+  request.set_region_id(region);
+  grpc::ClientContext context;
+  connection.SetStreamDeadline(context);
+  const Interrupt::Cancels cancels(connection.interrupt(), context);
+  const auto stream = connection.admin().Verify(&context, request);
+
+  Progress progress(session_.err(), absl::StrCat("verifying region ", region));
+  v1::VerifyResponse message;
+  v1::VerifyResponse last;
+  uint64_t findings = 0;
+  absl::Status printed;
+  while (printed.ok() && stream->Read(&message)) {
+    for (const v1::DamagedRange& finding : message.findings()) {
+      ++findings;
+      progress.Clear();
+      printed.Update(PrintFinding(region, finding));
+    }
+    progress.Update({message.records_checked(), message.bytes_checked(), message.bytes_total()});
+    last.Swap(&message);
+  }
+  if (!printed.ok()) context.TryCancel();
+  const grpc::Status ended = stream->Finish();
+  findings_ += findings;
+  if (!printed.ok()) return printed;
+  if (absl::Status outcome = connection.Outcome(ended); !outcome.ok()) return outcome;
+  if (!last.done()) {
+    return Failure(absl::StatusCode::kInternal, kReasonProtocol,
+                   "the daemon ended the verification before it was done");
+  }
+  progress.Clear();
+  return PrintResult(region, last, findings);
+}
+
+absl::Status VerifyCommand::PrintFinding(uint64_t region, const v1::DamagedRange& finding) {
+  if (session_.json()) {
+    Json line;
+    line["region_id"] = region;
+    line["finding"] = ToJson(finding);
+    return session_.PrintJson(line);
+  }
+  return session_.out().Write(
+      absl::StrCat("region ", region, ": damaged: ", DamageText(finding), "\n"));
+}
+
+absl::Status VerifyCommand::PrintResult(uint64_t region, const v1::VerifyResponse& last,
+                                        uint64_t findings) {
+  if (session_.json()) {
+    Json line;
+    line["region_id"] = region;
+    line["bytes_checked"] = last.bytes_checked();
+    line["records_checked"] = last.records_checked();
+    line["findings"] = findings;
+    line["done"] = true;
+    return session_.PrintJson(line);
+  }
+  return session_.out().Write(absl::StrCat(
+      "region ", region, ": ", findings == 0 ? "sound" : absl::StrCat(findings, " damaged ranges"),
+      ", ", FormatCount(last.records_checked()), " records, ", FormatBytes(last.bytes_checked()),
+      " checked\n"));
+}
+
+}  // namespace
+
+void AddVerifyCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App& command = AddCommand(
+      app, program, "verify",
+      "Read every stored byte again from disk and check it.\n"
+      "Of one region or of all regions of a namespace. Changes nothing. Exit code 4 if anything is "
+      "damaged.",
+      {"walden verify --region 1", "walden verify --json   # all regions"});
+  command.add_option("-r,--region", options->region, "Only this region (default: all)")
+      ->transform(Number())
+      ->type_name("ID");
+  command.callback([&program, options] {
+    program.command = [options](Session& session) {
+      return VerifyCommand(session, *options).Run();
+    };
+  });
+}
+
+}  // namespace walden::cli

@@ -1,0 +1,233 @@
+#include "cli/console/failure.h"
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "cli/console/json.h"
+
+namespace walden::cli {
+namespace {
+
+constexpr absl::string_view kErrorInfoUrl = "type.googleapis.com/google.rpc.ErrorInfo";
+constexpr absl::string_view kRetryInfoUrl = "type.googleapis.com/google.rpc.RetryInfo";
+
+// Messages must stay one line, whoever wrote them.
+std::string OneLine(absl::string_view text) {
+  return absl::StrReplaceAll(text, {{"\r", " "}, {"\n", " "}});
+}
+
+std::map<std::string, std::string> SortedMetadata(const google::rpc::ErrorInfo& info) {
+  return {info.metadata().begin(), info.metadata().end()};
+}
+
+std::string MetadataOr(const google::rpc::ErrorInfo& info, const std::string& key,
+                       absl::string_view otherwise) {
+  const auto found = info.metadata().find(key);
+  return found == info.metadata().end() ? std::string(otherwise) : found->second;
+}
+
+std::string HintForReason(const google::rpc::ErrorInfo& info) {
+  const std::string& reason = info.reason();
+  if (reason == "FENCED") {
+    return absl::StrCat("a newer writer owns the region (version ",
+                        MetadataOr(info, "highest_region_version", "unknown"),
+                        "); stop this one, or give --region-version at least that");
+  }
+  if (reason == "SEQUENCE_MISMATCH") {
+    return absl::StrCat("the table's next sequence is ",
+                        MetadataOr(info, "actual_next_sequence", "another"),
+                        "; read what was appended meanwhile, then expect that");
+  }
+  if (reason == "PRODUCER_OUT_OF_ORDER") {
+    return absl::StrCat("the producer's next batch is number ",
+                        MetadataOr(info, "expected_producer_sequence", "unknown"),
+                        "; send what is missing, or go on with --producer-start");
+  }
+  if (reason == "PRODUCER_FORGOTTEN") {
+    return "`walden open-producer` issues a new one; look first whether the batch is stored";
+  }
+  if (reason == "UNAUTHENTICATED") {
+    return "say who calls with --token-file or WALDEN_TOKEN_FILE, or with --tls-cert and --tls-key";
+  }
+  if (reason == "PERMISSION_DENIED") {
+    return "the daemon's identities file says who may do what; `walden namespaces` lists what is "
+           "open to you";
+  }
+  if (reason == "LIMIT_EXCEEDED") return "`walden stats` shows the daemon's limits";
+  if (reason == "UNKNOWN_NAMESPACE") return "`walden namespaces` lists them";
+  if (reason == "ENTRY_MEMORY_FULL") {
+    return "`walden flush --out FILE --finalize` makes room, `walden stats` shows how much is used";
+  }
+  if (reason == "WRONG_TABLE_KIND") {
+    return "`walden describe` shows what each table is";
+  }
+  if (reason == "REGION_FAILED") {
+    return "a write failed and the region takes no more until the daemon has opened it again, "
+           "which "
+           "it tries by itself after a growing wait; `walden close` opens it at the next call";
+  }
+  if (reason == "RECORDS_GONE") {
+    return absl::StrCat("go on with --from ", MetadataOr(info, "first_sequence", "FIRST"),
+                        ", or say --skip-deleted to be told of the gap and go on");
+  }
+  if (reason == "SHUTTING_DOWN") return "the daemon is stopping; try again when it is back";
+  if (reason == "CORRUPTION") {
+    return "`walden verify` lists every damaged range, `walden inspect` shows the files offline";
+  }
+  if (reason == "QUOTA_EXCEEDED") {
+    return "`walden mark-deleted` what is not needed, or raise the quota and send the daemon "
+           "SIGHUP";
+  }
+  if (reason == "TENANT_LIMIT") return "wait as long as it says, or have the limit raised";
+  if (reason == "TOO_MANY_CALLS") return "try again when other calls have ended";
+  if (reason == "DISK_FULL" || reason == "DISK_RESERVE")
+    return "free disk space or `walden mark-deleted` what is not needed";
+  if (reason == "MAILBOX_FULL" || reason == "READER_BUDGET_FULL") {
+    return "nothing was stored; try again in a moment";
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::Status Failure(absl::StatusCode code, absl::string_view reason, absl::string_view message,
+                     std::initializer_list<std::pair<absl::string_view, std::string>> metadata) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(reason));
+  info.set_domain("walden-client");
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[std::string(key)] = value;
+  return FailureWith(info, code, message);
+}
+
+absl::Status FailureWith(const google::rpc::ErrorInfo& info, absl::StatusCode code,
+                         absl::string_view message) {
+  absl::Status status(code, message);
+  status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+  return status;
+}
+
+absl::Status FileFailure(int error_number, absl::string_view context) {
+  const absl::StatusCode code =
+      error_number == ENOSPC || error_number == EDQUOT   ? absl::StatusCode::kResourceExhausted
+      : error_number == ENOENT || error_number == EISDIR ? absl::StatusCode::kInvalidArgument
+                                                         : absl::StatusCode::kUnknown;
+  return Failure(code, kReasonFile, absl::StrCat(context, ": ", std::strerror(error_number)));
+}
+
+absl::Status FromRpcStatus(const google::rpc::Status& rpc) {
+  absl::Status status(static_cast<absl::StatusCode>(rpc.code()), rpc.message());
+  if (status.ok()) return status;
+  for (const google::protobuf::Any& detail : rpc.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.UnpackTo(&info)) {
+      status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+    }
+    google::rpc::RetryInfo retry;
+    if (detail.UnpackTo(&retry)) {
+      status.SetPayload(kRetryInfoUrl, absl::Cord(retry.SerializeAsString()));
+    }
+  }
+  return status;
+}
+
+absl::Duration RetryDelayOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRetryInfoUrl);
+  google::rpc::RetryInfo retry;
+  if (!payload.has_value() || !retry.ParseFromString(std::string(*payload))) return {};
+  return absl::Seconds(retry.retry_delay().seconds()) +
+         absl::Nanoseconds(retry.retry_delay().nanos());
+}
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  google::rpc::Status rpc;
+  const bool detailed = !status.error_details().empty() &&
+                        rpc.ParseFromString(status.error_details()) &&
+                        rpc.code() == static_cast<int>(status.error_code());
+  if (!detailed) rpc.Clear();
+  rpc.set_code(static_cast<int>(status.error_code()));
+  rpc.set_message(status.error_message());
+  return FromRpcStatus(rpc);
+}
+
+std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kErrorInfoUrl);
+  google::rpc::ErrorInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  return info;
+}
+
+bool HasReason(const absl::Status& status, absl::string_view reason) {
+  const auto info = ErrorInfoOf(status);
+  return info.has_value() && info->reason() == reason;
+}
+
+absl::Status WithContext(const absl::Status& status, absl::string_view context) {
+  if (status.ok()) return status;
+  absl::Status longer(status.code(), absl::StrCat(context, status.message()));
+  status.ForEachPayload([&longer](absl::string_view url, const absl::Cord& payload) {
+    longer.SetPayload(url, payload);
+  });
+  return longer;
+}
+
+std::string HintFor(const absl::Status& status, absl::string_view address) {
+  const auto info = ErrorInfoOf(status);
+  if (info.has_value()) return HintForReason(*info);
+  if (status.code() == absl::StatusCode::kUnavailable) {
+    const bool may_speak_tls = !absl::StartsWith(address, "unix:");
+    return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
+                        address, ", or point --address or WALDEN_ADDRESS at where it listens",
+                        may_speak_tls ? "; if it speaks TLS, give --tls-ca" : "");
+  }
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return "the answer took too long; give it more with --timeout (an append may have been stored)";
+  }
+  if (status.code() == absl::StatusCode::kUnimplemented) {
+    return absl::StrCat("is it really waldend, and as new as this client, that listens at ",
+                        address, "?");
+  }
+  return "";
+}
+
+std::string FailureText(const absl::Status& status, absl::string_view address) {
+  std::string text = absl::StrCat("walden: ", absl::StatusCodeToString(status.code()));
+  const auto info = ErrorInfoOf(status);
+  if (info.has_value()) absl::StrAppend(&text, " (", OneLine(info->reason()), ")");
+  absl::StrAppend(&text, ": ", OneLine(status.message()));
+  if (info.has_value() && info->metadata_size() > 0) {
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : SortedMetadata(*info)) {
+      pairs.push_back(absl::StrCat(OneLine(key), "=", OneLine(value)));
+    }
+    absl::StrAppend(&text, " [", absl::StrJoin(pairs, ", "), "]");
+  }
+  text += '\n';
+  const std::string hint = HintFor(status, address);
+  if (!hint.empty()) absl::StrAppend(&text, "  hint: ", hint, "\n");
+  return text;
+}
+
+std::string FailureJson(const absl::Status& status, absl::string_view address) {
+  Json error;
+  error["code"] = absl::StatusCodeToString(status.code());
+  if (const auto info = ErrorInfoOf(status); info.has_value()) {
+    error["reason"] = info->reason();
+    error["metadata"] = Json::object();
+    for (const auto& [key, value] : SortedMetadata(*info)) error["metadata"][key] = value;
+  }
+  error["message"] = std::string(status.message());
+  if (const std::string hint = HintFor(status, address); !hint.empty()) error["hint"] = hint;
+  Json line;
+  line["error"] = error;
+  return JsonLine(line);
+}
+
+}  // namespace walden::cli

@@ -1,0 +1,122 @@
+#include "cli/console/json.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "google/protobuf/descriptor.h"
+
+namespace walden::cli {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// One value, or the i-th of a repeated field.
+Json ValueOf(const Message& message, const FieldDescriptor& field, int index) {
+  const Reflection& reflection = *message.GetReflection();
+  const bool repeated = field.is_repeated();
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return repeated ? reflection.GetRepeatedUInt64(message, &field, index)
+                      : reflection.GetUInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return repeated ? reflection.GetRepeatedUInt32(message, &field, index)
+                      : reflection.GetUInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_INT64:
+      return repeated ? reflection.GetRepeatedInt64(message, &field, index)
+                      : reflection.GetInt64(message, &field);
+    case FieldDescriptor::CPPTYPE_INT32:
+      return repeated ? reflection.GetRepeatedInt32(message, &field, index)
+                      : reflection.GetInt32(message, &field);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return repeated ? reflection.GetRepeatedBool(message, &field, index)
+                      : reflection.GetBool(message, &field);
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return repeated ? reflection.GetRepeatedFloat(message, &field, index)
+                      : reflection.GetFloat(message, &field);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return repeated ? reflection.GetRepeatedDouble(message, &field, index)
+                      : reflection.GetDouble(message, &field);
+    case FieldDescriptor::CPPTYPE_ENUM: {
+      const int number = repeated ? reflection.GetRepeatedEnumValue(message, &field, index)
+                                  : reflection.GetEnumValue(message, &field);
+      const auto* value = field.enum_type()->FindValueByNumber(number);
+      return value == nullptr ? Json(number) : Json(value->name());
+    }
+    case FieldDescriptor::CPPTYPE_STRING:
+      return repeated ? reflection.GetRepeatedString(message, &field, index)
+                      : reflection.GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return ToJson(repeated ? reflection.GetRepeatedMessage(message, &field, index)
+                             : reflection.GetMessage(message, &field));
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// Table 3-7 of the Unicode standard: well-formed UTF-8 byte sequences.
+bool IsValidUtf8(absl::string_view bytes) {
+  const auto at = [&bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  for (size_t i = 0; i < bytes.size();) {
+    const uint8_t lead = at(i);
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                          : lead >= 0xE0 && lead <= 0xEF ? 3
+                          : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                         : 0;
+    if (length == 0 || bytes.size() - i < length) return false;
+    const uint8_t second_min = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    const uint8_t second_max = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    if (at(i + 1) < second_min || at(i + 1) > second_max) return false;
+    for (size_t k = 2; k < length; ++k) {
+      if (at(i + k) < 0x80 || at(i + k) > 0xBF) return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+void SetBytes(Json& object, const std::string& name, absl::string_view bytes) {
+  if (IsValidUtf8(bytes)) {
+    object[name] = std::string(bytes);
+  } else {
+    object[name + "_base64"] = absl::Base64Escape(bytes);
+  }
+}
+
+Json ToJson(const Message& message) {
+  Json object = Json::object();
+  const auto& descriptor = *message.GetDescriptor();
+  const Reflection& reflection = *message.GetReflection();
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    if (field.is_repeated()) {
+      Json values = Json::array();
+      for (int k = 0; k < reflection.FieldSize(message, &field); ++k) {
+        values.push_back(ValueOf(message, field, k));
+      }
+      object[field.name()] = std::move(values);
+      continue;
+    }
+    if (field.has_presence() && !reflection.HasField(message, &field)) continue;
+    if (field.type() == FieldDescriptor::TYPE_BYTES) {
+      SetBytes(object, field.name(), reflection.GetString(message, &field));
+    } else {
+      object[field.name()] = ValueOf(message, field, 0);
+    }
+  }
+  return object;
+}
+
+std::string JsonLine(const Json& object) {
+  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace walden::cli

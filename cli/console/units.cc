@@ -1,0 +1,83 @@
+#include "cli/console/units.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace walden::cli {
+
+std::optional<uint64_t> ParseNumber(absl::string_view text) {
+  const bool digits_only =
+      !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+  uint64_t number = 0;
+  if (!digits_only || !absl::SimpleAtoi(text, &number)) return std::nullopt;
+  return number;
+}
+
+std::optional<uint64_t> ParseByteSize(absl::string_view text) {
+  constexpr std::pair<absl::string_view, int> kUnits[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
+  int shift = 0;
+  for (const auto& [unit, unit_shift] : kUnits) {
+    if (!absl::EndsWith(text, unit)) continue;
+    text.remove_suffix(unit.size());
+    shift = unit_shift;
+    break;
+  }
+  const auto number = ParseNumber(text);
+  if (!number.has_value() || *number > (UINT64_MAX >> shift)) return std::nullopt;
+  return *number << shift;
+}
+
+std::optional<absl::Duration> ParseDuration(absl::string_view text) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
+    return std::nullopt;
+  }
+  return duration;
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  if (bytes < 1024) return absl::StrCat(bytes, " B");
+  constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  size_t unit = 0;
+  for (; value >= 1023.95 && unit + 1 < std::size(kUnits); ++unit) value /= 1024;
+  return absl::StrFormat("%.1f %s", value, kUnits[unit]);
+}
+
+std::string FormatCount(uint64_t count) {
+  std::string digits = absl::StrCat(count);
+  for (size_t from_end = 3; from_end < digits.size(); from_end += 4) {
+    digits.insert(digits.size() - from_end, 1, ',');
+  }
+  return digits;
+}
+
+std::string FormatRate(double per_second) {
+  if (!std::isfinite(per_second) || per_second < 0) return "0";
+  if (per_second < 10) return absl::StrFormat("%.1f", per_second);
+  return FormatCount(static_cast<uint64_t>(std::llround(per_second)));
+}
+
+std::string FormatTime(absl::Duration time) {
+  struct Unit {
+    absl::Duration one;
+    const char* name;
+  };
+  const Unit units[] = {
+      {absl::Seconds(1), "s"}, {absl::Milliseconds(1), "ms"}, {absl::Microseconds(1), "us"}};
+  for (const Unit& unit : units) {
+    const double value = absl::FDivDuration(time, unit.one);
+    if (value < 1 && unit.one != absl::Microseconds(1)) continue;
+    return absl::StrFormat("%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, unit.name);
+  }
+  return "0 us";
+}
+
+}  // namespace walden::cli

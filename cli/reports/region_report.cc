@@ -1,0 +1,159 @@
+#include "cli/reports/region_report.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "cli/console/text_table.h"
+#include "cli/console/units.h"
+
+namespace walden::cli {
+namespace {
+
+std::string Range(uint64_t first, uint64_t last) {
+  return first == 0 && last == 0 ? "-" : absl::StrCat(first, "..", last);
+}
+
+std::string TablesText(const v1::RegionState& state) {
+  TextTable tables({">table", "kind", ">live", ">next", ">deleted through"});
+  for (const v1::TableState& table : state.tables()) {
+    tables.AddRow({absl::StrCat(table.table_id()),
+                   table.kind() == v1::TABLE_KIND_ENTRIES ? "entries" : "log",
+                   Range(table.first_live_sequence(), table.last_live_sequence()),
+                   absl::StrCat(table.next_sequence()), absl::StrCat(table.deleted_through())});
+  }
+  return tables.ToString();
+}
+
+std::string SegmentsText(const v1::DescribeRegionResponse& description) {
+  TextTable segments({"segment", ">allocated", ">used", ">sequences", ">live tables"});
+  for (const v1::SegmentInfo& segment : description.segments()) {
+    segments.AddRow({segment.file(), FormatBytes(segment.allocated_bytes()),
+                     FormatBytes(segment.used_bytes()),
+                     Range(segment.first_sequence(), segment.last_sequence()),
+                     absl::StrCat(segment.tables_size())});
+  }
+  return segments.ToString();
+}
+
+}  // namespace
+
+std::string OpeningText(const v1::OpeningReport& opening) {
+  switch (opening.outcome()) {
+    case v1::OpeningReport::OUTCOME_CLEAN:
+      return "cleanly";
+    case v1::OpeningReport::OUTCOME_TORN_TAIL:
+      return absl::StrCat("after cutting off a torn tail of ", opening.torn_tail_bytes(),
+                          " bytes, kept in ", opening.evidence_file());
+    case v1::OpeningReport::OUTCOME_QUARANTINED:
+      return absl::StrCat("with ", opening.damaged_ranges_size(), " damaged ranges quarantined");
+    default:
+      return "without telling what it found";
+  }
+}
+
+std::string StateText(v1::RegionInfo::State state) {
+  const std::string& name = v1::RegionInfo::State_Name(state);
+  if (name.empty()) return absl::StrCat("state ", static_cast<int>(state));
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "STATE_"));
+}
+
+std::string DamageText(const v1::DamagedRange& damage) {
+  return absl::StrCat(damage.file(), ": bytes [", damage.offset(), ", ",
+                      damage.offset() + damage.length(), "), sequence ", damage.first_sequence(),
+                      "..", damage.last_sequence(), ": ", damage.reason());
+}
+
+namespace {
+
+// What deletes records by itself and how much of the disk there may be; empty: nothing, all of it.
+std::string BoundsText(const v1::DescribeRegionResponse& description) {
+  std::string text;
+  if (description.has_retention()) {
+    const v1::Retention& retention = description.retention();
+    std::vector<std::string> kept;
+    if (retention.age_micros() > 0) {
+      kept.push_back(absl::StrCat(
+          "of the last ",
+          absl::FormatDuration(absl::Microseconds(static_cast<int64_t>(retention.age_micros())))));
+    }
+    if (retention.bytes() > 0) {
+      kept.push_back(absl::StrCat("the newest ", FormatBytes(retention.bytes())));
+    }
+    if (retention.records() > 0) {
+      kept.push_back(absl::StrCat("the newest ", FormatCount(retention.records()), " records"));
+    }
+    absl::StrAppend(&text, "retention keeps ", absl::StrJoin(kept, ", and no more than "), "\n");
+  }
+  if (description.disk_quota_bytes() > 0) {
+    absl::StrAppend(&text, "disk quota ", FormatBytes(description.disk_quota_bytes()), "\n");
+  }
+  if (description.namespace_disk_quota_bytes() > 0) {
+    absl::StrAppend(&text, "disk quota of its namespace ",
+                    FormatBytes(description.namespace_disk_quota_bytes()), "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string DescriptionText(const v1::DescribeRegionResponse& description) {
+  const v1::RegionInfo& info = description.info();
+  const v1::RegionState& state = description.state();
+  std::string text = absl::StrCat("region ", info.region_id(), ": ", StateText(info.state()));
+  if (!info.error().empty()) absl::StrAppend(&text, " (", info.error(), ")");
+  absl::StrAppend(
+      &text, ", engine ", state.engine(), ", region version ", state.region_version(), "\n",
+      FormatBytes(description.allocated_bytes()), " on disk, ",
+      FormatBytes(description.live_bytes()), " live\nopened ", OpeningText(state.opening()), ", ",
+      FormatCount(state.opening().records_scanned()), " records in ",
+      FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))), "\n",
+      BoundsText(description));
+  for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {
+    absl::StrAppend(&text, "damaged: ", DamageText(damage), "\n");
+  }
+  const std::string tables = TablesText(state);
+  if (!tables.empty()) absl::StrAppend(&text, "\n", tables);
+  const std::string segments = SegmentsText(description);
+  if (!segments.empty()) absl::StrAppend(&text, "\n", segments);
+  return text;
+}
+
+std::string StatisticsText(const v1::GetStatisticsResponse& s) {
+  const auto of = [](uint64_t used, uint64_t limit) {
+    return absl::StrCat(FormatBytes(used), " of ", FormatBytes(limit));
+  };
+  const double group = s.commits() == 0 ? 0
+                                        : static_cast<double>(s.appended_batches()) /
+                                              static_cast<double>(s.commits());
+  TextTable table({"waldend", s.version()});
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"up", absl::FormatDuration(absl::Trunc(
+                 absl::Microseconds(static_cast<int64_t>(s.uptime_micros())), absl::Seconds(1)))},
+      {"open regions", FormatCount(s.open_regions())},
+      {"appended batches", FormatCount(s.appended_batches())},
+      {"appended records", FormatCount(s.appended_records())},
+      {"appended payload", FormatBytes(s.appended_payload_bytes())},
+      {"refused batches", FormatCount(s.refused_batches())},
+      {"commits",
+       absl::StrCat(FormatCount(s.commits()), " (", FormatRate(group), " batches each)")},
+      {"syncs", FormatCount(s.syncs())},
+      {"read records", FormatCount(s.read_records())},
+      {"read payload", FormatBytes(s.read_payload_bytes())},
+      {"mailboxes", of(s.mailbox_bytes(), s.mailbox_bytes_limit())},
+      {"readers",
+       absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ", s.open_readers(), " open")},
+      {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_bytes_limit())},
+      {"most per batch", absl::StrCat(FormatCount(s.max_batch_records()), " records, ",
+                                      FormatBytes(s.max_batch_bytes()))},
+      {"most per payload", FormatBytes(s.max_payload_bytes())},
+  };
+  for (const auto& [name, value] : rows) table.AddRow({name, value});
+  return table.ToString();
+}
+
+}  // namespace walden::cli

@@ -1,0 +1,126 @@
+#include "config/field_types.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+
+namespace walden {
+namespace {
+
+// sockaddr_un holds 108 bytes with the terminating zero.
+constexpr size_t kMaxUnixPathBytes = 107;
+
+template <typename T>
+absl::StatusOr<T> CheckRange(T value, T minimum, T maximum, std::string (*format)(T)) {
+  if (value < minimum) {
+    return absl::InvalidArgumentError(absl::StrCat("is below ", format(minimum)));
+  }
+  if (value > maximum) {
+    return absl::InvalidArgumentError(absl::StrCat("is above ", format(maximum)));
+  }
+  return value;
+}
+
+bool HasControlCharacter(absl::string_view text) {
+  for (const char c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<ByteSize> ByteSizeRule::Parse(absl::string_view text) const {
+  absl::StatusOr<ByteSize> size = ParseByteSize(text);
+  if (!size.ok()) return size;
+  return CheckRange(*size, minimum, maximum, FormatByteSize);
+}
+
+std::string ByteSizeRule::Allowed() const {
+  return absl::StrCat(FormatByteSize(minimum), " to ", FormatByteSize(maximum));
+}
+
+absl::StatusOr<absl::Duration> DurationRule::Parse(absl::string_view text) const {
+  absl::Duration value;
+  if (!absl::ParseDuration(text, &value)) {
+    const bool bare_number =
+        !text.empty() && text.find_first_not_of("0123456789.") == absl::string_view::npos;
+    return absl::InvalidArgumentError(
+        absl::StrCat(bare_number ? "has no unit" : "is not a duration",
+                     ": expected a number with us, ms, s, m or h, for example 10ms"));
+  }
+  return CheckRange(value, minimum, maximum, absl::FormatDuration);
+}
+
+std::string DurationRule::Allowed() const {
+  return absl::StrCat(absl::FormatDuration(minimum), " to ", absl::FormatDuration(maximum));
+}
+
+absl::StatusOr<std::string> PathRule::Parse(absl::string_view text) const {
+  if (text.empty()) return absl::InvalidArgumentError("is empty");
+  if (HasControlCharacter(text)) {
+    return absl::InvalidArgumentError("contains a control character");
+  }
+  return std::string(text);
+}
+
+absl::StatusOr<std::string> NameRule::Parse(absl::string_view text) const {
+  if (text.empty()) return absl::InvalidArgumentError("is empty");
+  if (text.size() > 64) return absl::InvalidArgumentError("is longer than 64 characters");
+  for (const char c : text) {
+    if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '_' && c != '-') {
+      return absl::InvalidArgumentError(absl::StrCat("contains '", absl::string_view(&c, 1), "'"));
+    }
+  }
+  return std::string(text);
+}
+
+absl::StatusOr<std::string> AddressRule::Parse(absl::string_view text) const {
+  if (HasControlCharacter(text) || absl::StrContains(text, ' ') || absl::StrContains(text, ',')) {
+    return absl::InvalidArgumentError("contains a space, a comma or a control character");
+  }
+  absl::string_view path = text;
+  if (absl::ConsumePrefix(&path, "unix:")) {
+    if (path.empty()) return absl::InvalidArgumentError("has no path after unix:");
+    if (path.size() > kMaxUnixPathBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "has a socket path of ", path.size(), " bytes, above the system's ", kMaxUnixPathBytes));
+    }
+    return std::string(text);
+  }
+  const size_t colon = text.rfind(':');
+  if (colon == absl::string_view::npos) return absl::InvalidArgumentError("has no port");
+  const absl::string_view host = text.substr(0, colon);
+  if (host.empty()) {
+    return absl::InvalidArgumentError("has no host: write 0.0.0.0 or [::] for every address");
+  }
+  if (absl::StartsWith(host, "[") != absl::EndsWith(host, "]") ||
+      (absl::StrContains(host, ':') && !absl::StartsWith(host, "["))) {
+    return absl::InvalidArgumentError("is not an address: IPv6 is written [::1]:7070");
+  }
+  const absl::StatusOr<uint32_t> port =
+      IntegerRule<uint32_t>{0, 65535}.Parse(text.substr(colon + 1));
+  if (!port.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("has a port that ", port.status().message()));
+  }
+  return std::string(text);
+}
+
+absl::StatusOr<std::string> HostNameRule::Parse(absl::string_view text) const {
+  if (text.empty()) return absl::InvalidArgumentError("is empty");
+  for (const char c : text) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '-' && c != '_') {
+      return absl::InvalidArgumentError(absl::StrCat("contains '", absl::string_view(&c, 1), "'"));
+    }
+  }
+  return std::string(text);
+}
+
+absl::StatusOr<std::string> TcpAddressRule::Parse(absl::string_view text) const {
+  if (absl::StartsWith(text, "unix:")) {
+    return absl::InvalidArgumentError("is a unix socket, which HTTP is not served on");
+  }
+  return AddressRule{}.Parse(text);
+}
+
+}  // namespace walden

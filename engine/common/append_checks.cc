@@ -1,0 +1,138 @@
+#include "engine/common/append_checks.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace walden {
+
+absl::Status CheckPayloads(const AppendBatch& batch) {
+  if (!batch.payloads.empty() || batch.producer) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                   "payloads is empty: an append needs at least one", {{"field", "payloads"}});
+}
+
+absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_next) {
+  if (batch.expected_next_sequence.value_or(table_next) == table_next) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                   absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
+                                ", but the next sequence of table ", batch.table, " is ",
+                                table_next, ": somebody else appended, or the append was a retry"),
+                   {{"field", "expected_next_sequence"},
+                    {"value", absl::StrCat(*batch.expected_next_sequence)},
+                    {"actual_next_sequence", absl::StrCat(table_next)}});
+}
+
+absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count) {
+  if (first <= kMaxSequenceNumber && count <= kMaxSequenceNumber - first + 1) {
+    return absl::OkStatus();
+  }
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+      absl::StrCat(count, " numbers from ", first,
+                   " on end above the highest that a log may reach, ", kMaxSequenceNumber),
+      {{"field", "first_sequence"},
+       {"value", absl::StrCat(first)},
+       {"limit", absl::StrCat(kMaxSequenceNumber)}});
+}
+
+absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next) {
+  if (*batch.first_sequence >= table_next) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+                   absl::StrCat("first_sequence is ", *batch.first_sequence, ", but table ",
+                                batch.table, " has come to ", table_next, " already"),
+                   {{"field", "first_sequence"},
+                    {"value", absl::StrCat(*batch.first_sequence)},
+                    {"actual_next_sequence", absl::StrCat(table_next)}});
+}
+
+absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest) {
+  if (version.value_or(highest) >= highest) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kFenced,
+                   absl::StrCat("region_version ", *version, " is fenced off: the region has seen ",
+                                highest, ". Another writer took over; do not retry"),
+                   {{"field", "region_version"},
+                    {"value", absl::StrCat(*version)},
+                    {"highest_region_version", absl::StrCat(highest)}});
+}
+
+namespace {
+
+absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
+  const ProducerTag& tag = *batch.producer;
+  const bool other_count = batch.payloads.size() != original.records();
+  const std::string value =
+      other_count ? absl::StrCat(batch.payloads.size()) : absl::StrCat(batch.table);
+  const std::string stored =
+      other_count ? absl::StrCat(original.records()) : absl::StrCat(original.table);
+  const std::string problem =
+      original.records() == 0
+          ? absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
+                         ", so no batch can be stored under it")
+          : absl::StrCat("batch ", tag.sequence, " of producer ", tag.id, " is stored with ",
+                         other_count ? "payloads: " : "table ", stored,
+                         other_count ? "" : ": a retry must be the same batch");
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, problem,
+      {{"field", other_count ? "payloads" : "table_id"}, {"value", value}, {"stored", stored}});
+}
+
+absl::Status OutOfOrder(const ProducerTag& tag, uint64_t expected) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerOutOfOrder,
+                   absl::StrCat("producer ", tag.id, " must append its batch ", expected,
+                                " before batch ", tag.sequence,
+                                ": send the batches again from there on. A batch without payloads "
+                                "passes over a number"),
+                   {{"field", "producer.sequence"},
+                    {"value", absl::StrCat(tag.sequence)},
+                    {"expected_producer_sequence", absl::StrCat(expected)}});
+}
+
+absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
+  if (expected == 0) {
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerForgotten,
+        absl::StrCat("producer ", tag.id, " is not among the ", kMaxProducersPerRegion,
+                     " that the region remembers, or was never issued there; whether its batch ",
+                     tag.sequence, " was stored is unknown. Open a new producer"),
+        {{"field", "producer.id"}, {"value", absl::StrCat(tag.id)}});
+  }
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerForgotten,
+      absl::StrCat("batch ", tag.sequence, " of producer ", tag.id, " is not among its last ",
+                   kProducerWindowBatches, " batches, and is too old to be retried"),
+      {{"field", "producer.sequence"},
+       {"value", absl::StrCat(tag.sequence)},
+       {"expected_producer_sequence", absl::StrCat(expected)}});
+}
+
+}  // namespace
+
+bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused) {
+  if (!batch.producer) return false;
+  const ProducerTag& tag = *batch.producer;
+  const auto answer = producers.Look(tag.id, tag.sequence, batch.table, batch.payloads.size());
+  switch (answer.verdict) {
+    case ProducerTable::Verdict::kNew:
+      return false;
+    case ProducerTable::Verdict::kRetry:
+      batch.result.duplicate = true;
+      if (answer.original.records() == 0) return true;
+      batch.result.first = answer.original.first;
+      batch.result.last = answer.original.last;
+      return true;
+    case ProducerTable::Verdict::kDiffers:
+      *refused = Differs(batch, answer.original);
+      return true;
+    case ProducerTable::Verdict::kOutOfOrder:
+      *refused = OutOfOrder(tag, answer.expected);
+      return true;
+    case ProducerTable::Verdict::kForgotten:
+      *refused = Forgotten(tag, answer.expected);
+      return true;
+  }
+  return true;
+}
+
+}  // namespace walden

@@ -1,0 +1,35 @@
+// What every engine refuses of an append, and how it says so (engine/log_engine.h). Any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "engine/common/producer_table.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+
+namespace walden {
+
+// INVALID_ARGUMENT if there is no payload and no producer that passes over its number.
+absl::Status CheckPayloads(const AppendBatch& batch);
+
+// ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than the table's next.
+absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_next);
+
+// INVALID_ARGUMENT (LIMIT_EXCEEDED) if `count` numbers from `first` on end above the highest that a
+// log may reach. Only a restored log comes near it.
+absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count);
+
+// ABORTED (SEQUENCE_MISMATCH) if a restored batch begins below the table's next number.
+absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next);
+
+// FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
+absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
+
+// True if the batch needs nothing more: it was stored before, and its result has the original
+// numbers, or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER,
+// PRODUCER_FORGOTTEN; or INVALID_ARGUMENT for a retry that differs from what was stored).
+bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
+
+}  // namespace walden

@@ -1,0 +1,193 @@
+// The RocksDB of one namespace: opened, written, reopened after an error, and shared by the
+// namespace's regions and readers.
+//
+// A RocksDB whose write or sync failed takes no more writes until it is opened again. Each opening
+// is a generation; a region belongs to the generation it was opened in. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "engine/io/disk_quota.h"
+#include "engine/io/file_system.h"
+#include "engine/log_engine.h"
+#include "engine/observer.h"
+#include "engine/rocksdb/directory_check.h"
+#include "engine/rocksdb/disk_reserve.h"
+#include "engine/rocksdb/ledger.h"
+#include "engine/rocksdb/options.h"
+#include "engine/rocksdb/wal_repair.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/write_batch.h"
+
+namespace walden::rocks {
+
+class Store {
+ public:
+  struct Environment {
+    FileSystem* file_system = nullptr;
+    rocksdb::Env* env = nullptr;  // null: RocksDB's own
+    Clock* clock = nullptr;
+    const WallClock* wall_clock = WallClock::Real();
+    EngineObserver* observer = EngineObserver::Nobody();
+    std::string directory;
+    std::string shown_directory;  // in messages and reports
+    std::string namespace_name;
+    NamespaceId namespace_id = 1;
+    DiskQuota* quota = nullptr;                                // may be null
+    std::shared_ptr<rocksdb::CompactionFilterFactory> filter;  // may be null
+    RocksdbTuning tuning;
+  };
+
+  // The directory exists and is locked. Nothing is opened before Open().
+  explicit Store(Environment environment);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  const Environment& environment() const { return env_; }
+  const std::string& shown_directory() const { return env_.shown_directory; }
+
+  // --- Opening ---
+
+  // Judges what a crash left, cuts a torn tail, opens RocksDB. DATA_LOSS when something is damaged,
+  // RESOURCE_EXHAUSTED, UNAVAILABLE; every later call then answers that, until Open() succeeds.
+  absl::Status Open() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Opens again if the generation is still `seen` and can take no writes, or if nothing is open.
+  absl::Status Reopen(uint64_t seen) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Lets go of RocksDB; readers that are left get UNAVAILABLE. If all of the log is durable, the
+  // companion file says that nothing follows. Otherwise it is as after a crash.
+  void Shut() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+
+  // What the last opening found; the number of keys it read is the engine's to add.
+  OpeningReport opening() const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // --- Using ---
+
+  // Runs `use` while RocksDB stays open. It must not call Open, Reopen or Shut.
+  absl::Status With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The same, but never waits for an opening. False, and nothing runs, if RocksDB is not open.
+  bool TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const;
+
+  // OK, or why this generation takes no writes: REGION_FAILED after a write or sync that failed,
+  // whose outcome is unknown; DISK_FULL if RocksDB found no room for a table file, while every
+  // write succeeded (its regions go on in the generation that Reopen begins).
+  absl::Status Health(uint64_t generation) const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // An empty batch that begins with a note of what is durable. Every write starts as one.
+  rocksdb::WriteBatch NewBatch() const;
+
+  // One atomic write; `sync` makes it and everything before it durable. An error, a full disk too,
+  // is the generation's end: REGION_FAILED, because whether it is stored is unknown. Concurrent
+  // writes share their sync.
+  absl::Status Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The generation's end: what is stored of a write is unknown. Returns REGION_FAILED, which is
+  // what its writes answer from now on.
+  absl::Status Fail(uint64_t generation, const absl::Status& cause)
+      ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // Makes everything written so far durable.
+  absl::Status Sync(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Makes all of it durable, and notes in the companion file where the log ends: nothing up to here
+  // can pass for a torn tail.
+  absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Notes in the companion file how far the log is durable now, and syncs no more of it.
+  absl::Status NoteDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Whether more is durable than was noted.
+  bool HasUnnoted() const {
+    return noted_.load(std::memory_order_relaxed) != durable_.load(std::memory_order_relaxed);
+  }
+
+  // How far each write-ahead log file is durable, as the companion file says. For a check of the
+  // files while they are in use.
+  KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Now and then. Removes files that RocksDB needs no more and did not remove itself: a reader that
+  // held one to the end of the last flush or compaction leaves it until the next.
+  void RemoveObsoleteFiles();
+
+  // Set while the namespace is to be opened again or let go of: long work under With ends soon.
+  std::atomic<bool>* interrupted() { return &interrupted_; }
+  void Interrupt() { interrupted_.store(true); }
+
+  // DISK_FULL if there is no room for `bytes` more in the log.
+  absl::Status CheckRoom(uint64_t bytes) const;
+
+  // QUOTA_EXCEEDED if the namespace may hold no more.
+  absl::Status CheckQuota() const {
+    return env_.quota == nullptr ? absl::OkStatus() : env_.quota->CheckLeft();
+  }
+
+  // Gives up the reserve, so that something small can be written to a full disk.
+  void SpendReserve() { reserve_.Spend(); }
+  // Makes it again if there is room.
+  void RestoreReserve() { reserve_.Make(); }
+
+ private:
+  class Listener;
+
+  // What a look at the directory found, before anything is changed.
+  struct Findings {
+    CheckedDirectory directory;
+    WalScan scan;
+  };
+
+  absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<Findings> Look() const;
+  // Cuts off what a crash left of the last writes.
+  absl::Status Repair(const Findings& found, OpeningReport& report);
+  absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status OpenRocks(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes database and companion file name each other.
+  absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CheckedPlace Place() const;
+  // The generation's end, after RocksDB failed to write a table file for lack of room.
+  void FailForRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(state_mutex_);
+  void RaiseDurable(uint64_t number);
+
+  const Environment env_;
+  DiskReserve reserve_;
+  const std::shared_ptr<Listener> listener_;
+
+  // Held shared while RocksDB is used, exclusively while it is opened or closed.
+  mutable absl::Mutex mutex_;
+  std::unique_ptr<Ledger> ledger_ ABSL_GUARDED_BY(mutex_);  // of this opening
+  std::unique_ptr<rocksdb::Env> ledger_env_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<rocksdb::DB> db_ ABSL_GUARDED_BY(mutex_);
+  absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
+
+  std::atomic<bool> interrupted_{false};
+  std::atomic<int> obsolete_file_scans_{0};  // that the last flush or compaction still asks for
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
+  std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file
+
+  mutable absl::Mutex state_mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(state_mutex_);
+  // Generations from this one on ended for lack of room only: their regions go on in the current.
+  uint64_t resumable_from_ ABSL_GUARDED_BY(state_mutex_) = 0;
+  OpeningReport opening_ ABSL_GUARDED_BY(state_mutex_);
+};
+
+}  // namespace walden::rocks

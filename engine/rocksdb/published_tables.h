@@ -1,0 +1,97 @@
+// What readers see of a region: one TableUnit per table. The writer changes it when a commit is
+// done. Any thread; every call holds one mutex for a short time and never does I/O. It outlives its
+// writer: readers keep it alive.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "engine/rocksdb/sequence_allocator.h"
+#include "engine/types.h"
+
+namespace walden::rocks {
+
+struct TableUnit {
+  SequenceNumber last = 0;             // visible, or known to have been; 0: nothing yet
+  SequenceNumber deleted_through = 0;  // 0 = nothing
+  SequenceNumber first_live = 0;       // 0 = none is live
+  TableKind kind = TableKind::kLog;
+  uint64_t bytes = 0;      // of what is live, about
+  uint64_t published = 0;  // TableUnits::publications() as of its newest record
+};
+
+class TableUnits {
+ public:
+  // `numbers` outlives it.
+  explicit TableUnits(const TableNumbers* numbers) : numbers_(*numbers) {}
+
+  // --- Writer ---
+
+  struct Appended {
+    TableId table = 0;
+    SequenceNumber first = 0;
+    SequenceNumber last = 0;
+    TableKind kind = TableKind::kLog;
+    uint64_t bytes = 0;
+    SequenceNumber deleted_through = 0;  // of a table that is new here
+  };
+  void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // `first_live` 0: none above the mark. Returns about how many bytes are deleted.
+  uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  void Add(TableId table, const TableUnit& unit) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Replace(std::map<TableId, TableUnit> units) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- Anybody ---
+
+  // Of the table, or nullopt if nothing was ever appended to it.
+  std::optional<TableUnit> Find(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  struct Named {
+    TableId table = 0;
+    TableUnit unit;
+  };
+  // The first table at or behind this id.
+  std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Visits every table, in order, in steps between which the writer may go on.
+  void ForEach(absl::FunctionRef<void(TableId, const TableUnit&)> visit) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Rises with every Publish. What was published up to a number that this returned is in every
+  // iterator that is made afterwards.
+  uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What comes next is said by the numbers of the namespace.
+  TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the tables with this id and higher ones, at most `limit`, in slices: each is true of its
+  // moment.
+  std::vector<TableState> States(TableId from, size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Sets the numbers of tables and of live records.
+  void AddTo(RegionUsage& usage) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  static uint64_t LiveRecords(const TableUnit& unit) {
+    return unit.first_live == 0 ? 0 : unit.last - unit.first_live + 1;
+  }
+
+  SequenceNumber NextOf(TableId table, const TableUnit& unit) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  const TableNumbers& numbers_;
+  mutable absl::Mutex mutex_;
+  std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
+  uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all units, by their numbers
+};
+
+}  // namespace walden::rocks

@@ -1,0 +1,244 @@
+// Verifying a region: its table files and what is logged, read again from the medium.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "engine/rocksdb/file_check.h"
+#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/rocksdb_log.h"
+#include "engine/rocksdb/rocksdb_reader.h"
+#include "engine/rocksdb/table_seek.h"
+#include "engine/rocksdb/wal_repair.h"
+#include "engine/rocksdb/wal_sequence_numbers.h"
+
+namespace walden::rocks {
+namespace {
+
+constexpr uint64_t kReportBytes = 4 << 20;
+
+using Report = absl::FunctionRef<bool(const VerifyProgress&)>;
+
+class Verifier {
+ public:
+  Verifier(const NamespaceState& space, RegionId region, const TableUnits* units, Report report)
+      : space_(space),
+        region_(region),
+        units_(units),
+        report_(report),
+        shown_(space.store.shown_directory()) {}
+
+  absl::Status Run() {
+    absl::Status status = CheckLogged();
+    if (!status.ok() || stopped_) return status;
+    bool is_open = false;
+    status = space_.store.With([&](rocksdb::DB& db) {
+      is_open = true;
+      const absl::Status checked = CheckTables(db);
+      return checked.ok() && !stopped_ ? CheckStored(db) : checked;
+    });
+    if (!is_open) status = CheckClosed(status);
+    if (!status.ok() || stopped_) return status;
+    progress_.bytes_total = progress_.bytes_checked;
+    Tell();
+    return absl::OkStatus();
+  }
+
+ private:
+  void Tell() {
+    progress_.bytes_total = std::max(progress_.bytes_total, progress_.bytes_checked);
+    if (!report_(progress_)) stopped_ = true;
+    progress_.findings.clear();
+    told_at_ = progress_.bytes_checked;
+  }
+
+  // RocksDB's write-ahead log: nobody reads it before the next opening. A part of a record at its
+  // end is one that is being written.
+  absl::Status CheckLogged() {
+    LoggedNumbers numbers(space_.id, region_);
+    const Store::Environment& env = space_.store.environment();
+    const auto scan = ScanWals(env.file_system, env.directory, space_.store.DurableLogs(),
+                               [&](const WalRecord& record) { return numbers.Take(record); });
+    if (!scan.ok()) return scan.status();
+    if (units_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *units_);
+    for (const WalPlace& place : scan->damage) {
+      progress_.findings.push_back({.file = absl::StrCat(shown_, "/", place.file),
+                                    .offset = place.offset,
+                                    .length = place.length,
+                                    .first = numbers.first(),
+                                    .last = numbers.last(),
+                                    .reason = place.reason});
+    }
+    progress_.bytes_checked = scan->bytes;
+    return absl::OkStatus();
+  }
+
+  // The table files that hold something of the region, read from the disk: blocks that RocksDB
+  // keeps in memory do not hide that a file is damaged or missing.
+  absl::Status CheckTables(rocksdb::DB& db) {
+    const Store::Environment& env = space_.store.environment();
+    const std::string begin = RegionBegin(space_.id, region_);
+    const std::string end = RegionEnd(space_.id, region_);
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    for (const rocksdb::LiveFileMetaData& live : files) {
+      if (live.largestkey < begin || live.smallestkey >= end || stopped_) continue;
+      CheckedFile file = {.name = live.relative_filename, .bytes = live.size};
+      const absl::Status status = CheckTableFile(env.env, env.directory, shown_, file);
+      if (!status.ok()) return status;
+      if (!file.damage.empty() && IsRemovedSince(db, live)) continue;
+      for (DamagedRange& damage : file.damage) NoteTable(live, std::move(damage));
+    }
+    return absl::OkStatus();
+  }
+
+  // A compaction may have replaced it meanwhile.
+  static bool IsRemovedSince(rocksdb::DB& db, const rocksdb::LiveFileMetaData& live) {
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    return std::none_of(files.begin(), files.end(), [&](const rocksdb::LiveFileMetaData& file) {
+      return file.relative_filename == live.relative_filename;
+    });
+  }
+
+  void NoteTable(const rocksdb::LiveFileMetaData& live, DamagedRange damage) {
+    const auto oldest = DecodeLogKey(live.smallestkey);
+    const auto newest = DecodeLogKey(live.largestkey);
+    damage.first = 1;
+    damage.last = kMaxSequenceNumber;
+    if (oldest && newest && oldest->region == newest->region && oldest->table == newest->table) {
+      damage.first = oldest->sequence;
+      damage.last = newest->sequence;
+    }
+    found_in_.insert(damage.file);
+    progress_.findings.push_back(std::move(damage));
+    damaged_ = true;
+  }
+
+  absl::Status CheckStored(rocksdb::DB& db) {
+    const std::string end = RegionEnd(space_.id, region_);
+    std::string begin = RegionBegin(space_.id, region_);
+    const rocksdb::Range keys(begin, end);
+    uint64_t estimate = 0;
+    db.GetApproximateSizes(&keys, 1, &estimate);
+    progress_.bytes_total = progress_.bytes_checked + estimate;
+    while (!stopped_) {
+      BoundedIterator at(db, begin, end);
+      for (at->Seek(begin); at->Valid() && !stopped_; at->Next()) {
+        const absl::Status status = CheckRecord(at);
+        if (!status.ok()) return status;
+      }
+      if (at->status().ok()) break;
+      if (!IsDamage(at->status())) return FromRocks(at->status(), "verifying", shown_);
+      begin = PassDamage(db, at->status());
+      if (begin.empty()) break;
+    }
+    CheckEnds();
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckRecord(BoundedIterator& at) {
+    const auto key = DecodeLogKey(at.key());
+    if (!key || !DecodeLogValue(at.value())) return UnknownBytes(at.key(), shown_);
+    table_ = key->table;
+    last_[key->table] = key->sequence;
+    ++progress_.records_checked;
+    progress_.bytes_checked += at.key().size() + at.value().size();
+    if (progress_.bytes_checked - told_at_ >= kReportBytes) Tell();
+    return absl::OkStatus();
+  }
+
+  // Notes the damage; where to go on behind it, empty if RocksDB does not say where it ends.
+  std::string PassDamage(rocksdb::DB& db, const rocksdb::Status& status) {
+    DamagedRange damage = PlaceOf(status, shown_);
+    const auto seen = last_.find(table_);
+    damage.first = seen == last_.end() ? 1 : seen->second + 1;
+    damage.last = kMaxSequenceNumber;
+    AddLostRecords(db, space_.id, region_, table_, damage);
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    std::string behind;
+    for (const rocksdb::LiveFileMetaData& file : files) {
+      if (absl::StrCat(shown_, file.name) == damage.file) behind = file.largestkey + '\0';
+    }
+    if (found_in_.insert(damage.file).second) progress_.findings.push_back(std::move(damage));
+    damaged_ = true;
+    return behind;
+  }
+
+  // Each table's newest record is there. Numbers in between may never have been used.
+  void CheckEnds() {
+    if (units_ == nullptr || stopped_ || damaged_) return;
+    for (const TableState& state : units_->States(0, SIZE_MAX)) {
+      const auto found = last_.find(state.table);
+      const SequenceNumber last = found == last_.end() ? 0 : found->second;
+      if (state.last_live == 0 || last >= state.last_live) continue;
+      // It may have been deleted since.
+      const auto now = units_->Find(state.table);
+      if (now && now->deleted_through >= state.last_live) continue;
+      progress_.findings.push_back(
+          {.file = shown_,
+           .first = std::max(last + 1, state.first_live),
+           .last = state.last_live,
+           .reason = absl::StrCat("the newest records of table ", state.table, " are not there")});
+    }
+  }
+
+  // A namespace that cannot be opened, because of `closed`: all of it, file by file.
+  absl::Status CheckClosed(const absl::Status& closed) {
+    if (!absl::IsDataLoss(closed)) return closed;
+    const absl::Status status = CheckClosedFiles();
+    if (!status.ok() || !progress_.findings.empty()) return status;
+    // No file shows by itself what is wrong: one is missing, or differs from what was durable.
+    const std::optional<ErrorInfo> info = GetErrorInfo(closed);
+    DamagedRange damage{.file = shown_, .reason = std::string(closed.message())};
+    if (info && info->metadata.contains("file")) damage.file = info->metadata.at("file");
+    if (info && info->metadata.contains("offset")) {
+      (void)absl::SimpleAtoi(info->metadata.at("offset"), &damage.offset);
+    }
+    progress_.findings.push_back(std::move(damage));
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckClosedFiles() {
+    const Store::Environment& env = space_.store.environment();
+    const auto checked = CheckFiles(env.file_system, env.env, env.directory, shown_, {},
+                                    [](uint64_t, uint64_t) { return true; });
+    if (!checked.ok()) return checked.status();
+    progress_.bytes_checked = 0;
+    for (const CheckedFile& file : *checked) {
+      progress_.bytes_checked += file.bytes;
+      progress_.records_checked += file.entries;
+      if (file.name.find(".log") != std::string::npos) continue;  // told already
+      progress_.findings.insert(progress_.findings.end(), file.damage.begin(), file.damage.end());
+    }
+    return absl::OkStatus();
+  }
+
+  const NamespaceState& space_;
+  const RegionId region_;
+  const TableUnits* const units_;
+  const Report report_;
+  const std::string shown_;
+  VerifyProgress progress_;
+  std::map<TableId, SequenceNumber> last_;
+  std::set<std::string> found_in_;  // files with findings
+  TableId table_ = 0;
+  uint64_t told_at_ = 0;
+  bool damaged_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+absl::Status VerifyRegion(const NamespaceState& space, RegionId region, const TableUnits* units,
+                          absl::FunctionRef<bool(const VerifyProgress&)> report) {
+  return Verifier(space, region, units, report).Run();
+}
+
+}  // namespace walden::rocks

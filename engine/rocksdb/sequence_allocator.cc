@@ -1,0 +1,133 @@
+#include "engine/rocksdb/sequence_allocator.h"
+
+#include <algorithm>
+
+#include "engine/common/append_checks.h"
+
+namespace walden::rocks {
+
+void TableNumbers::Use(Table& table, SequenceNumber last) {
+  table.used = std::max(table.used, last);
+  table.assigned = std::max(table.assigned, last);
+}
+
+const TableNumbers::Table* TableNumbers::Find(TableId table) const {
+  const auto it = tables_.find(table);
+  return it == tables_.end() ? nullptr : &it->second;
+}
+
+void TableNumbers::RaiseUsed(TableId table, SequenceNumber last) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.is_known = true;
+  Use(known, last);
+}
+
+SequenceNumber TableNumbers::RaiseMaxSeq(TableId table, SequenceNumber through) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.max_seq = std::max(known.max_seq, through);
+  Use(known, through);
+  return known.max_seq;
+}
+
+SequenceNumber TableNumbers::RaiseReserved(TableId table, SequenceNumber through) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.is_known = true;
+  known.reserved = std::max(known.reserved, through);
+  return known.reserved;
+}
+
+void TableNumbers::ReservedDurably(TableId table, SequenceNumber through) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.reserved_durably = std::max(known.reserved_durably, through);
+}
+
+void TableNumbers::TakeReservedForUsed() {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [id, table] : tables_) Use(table, table.reserved);
+}
+
+void TableNumbers::TakeAssignedForUsed() {
+  absl::MutexLock lock(&mutex_);
+  for (auto& [id, table] : tables_) table.used = table.assigned;
+}
+
+SequenceNumber TableNumbers::ReturnReserved(TableId table) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.reserved = 0;
+  known.reserved_durably = 0;
+  return known.assigned;
+}
+
+absl::Status TableNumbers::CheckNext(const AppendBatch& batch) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(batch.table);
+  return CheckExpectedNext(batch, known == nullptr ? 1 : known->assigned + 1);
+}
+
+absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch, bool begins) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[batch.table];
+  const SequenceNumber first = known.assigned + 1;
+  absl::Status status = CheckExpectedNext(batch, first);
+  if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
+  if (!status.ok()) return status;
+  known.assigned += batch.payloads.size();
+  if (begins) known.under_way.push_back(first);
+  return first;
+}
+
+void TableNumbers::Finish(TableId table, SequenceNumber first) {
+  absl::MutexLock lock(&mutex_);
+  std::erase(tables_[table].under_way, first);
+}
+
+void TableNumbers::GiveBack(TableId table, SequenceNumber first, SequenceNumber last) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  if (known.assigned == last) known.assigned = std::max(first - 1, known.used);
+}
+
+void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
+  absl::MutexLock lock(&mutex_);
+  Table& known = tables_[table];
+  known.assigned = std::max(known.assigned, last);
+}
+
+SequenceNumber TableNumbers::Next(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  if (known == nullptr) return 1;
+  const SequenceNumber next = known->used + 1;
+  return known->under_way.empty() ? next : std::min(next, known->under_way.front());
+}
+
+SequenceNumber TableNumbers::Used(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->used;
+}
+
+SequenceNumber TableNumbers::MaxSeq(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->max_seq;
+}
+
+SequenceNumber TableNumbers::Reserved(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr ? 0 : known->reserved_durably;
+}
+
+SequenceNumber TableNumbers::ForeignMark(TableId table) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const Table* const known = Find(table);
+  return known == nullptr || known->is_known ? 0 : known->max_seq;
+}
+
+}  // namespace walden::rocks

@@ -1,0 +1,293 @@
+#include "server/admin/admin_service.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "server/admin/verify_call.h"
+#include "server/call/call.h"
+#include "server/call/error_to_proto.h"
+#include "server/call/page_token.h"
+#include "server/call/region_to_proto.h"
+
+namespace walden {
+namespace {
+
+using FoundActor = absl::StatusOr<std::shared_ptr<RegionActor>>;
+
+// Deletes itself when gRPC is done with it.
+class AdminCall final : public grpc::ServerUnaryReactor {
+ public:
+  AdminCall(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
+      : call_(context, method, call) {}
+
+  const Call& call() const { return call_; }
+  void Answer(const absl::Status& status) { Finish(call_.End(status)); }
+
+  // Nothing if the call is refused: then it is answered.
+  template <typename Request>
+  std::optional<RegionKey> Enter(const Request& request) {
+    const absl::StatusOr<RegionKey> key =
+        call_.EnterRegion(request.namespace_(), request.region_id());
+    if (key.ok()) return *key;
+    Answer(key.status());
+    return std::nullopt;
+  }
+
+ private:
+  void OnDone() override { delete this; }
+
+  const Call call_;
+};
+
+class SyncCall final : public SyncJob {
+ public:
+  explicit SyncCall(AdminCall* call) : call_(call) {}
+
+  void OnAnswered() override {
+    call_->Answer(result);
+    delete this;
+  }
+
+ private:
+  AdminCall* const call_;
+};
+
+constexpr size_t kMaxDamagedItems = 2'000;
+
+// Texts of errors make a page of regions larger than its items tell.
+constexpr size_t kMaxRegionsBytes = size_t{1} << 20;
+
+// The regions of a page that the caller knows, behind region `behind`.
+void FillRegions(const std::vector<RegionListing>& listings, const Call& call, NamespaceId in,
+                 std::optional<RegionId> behind, size_t items, v1::ListRegionsResponse* response) {
+  size_t bytes = 0;
+  for (const RegionListing& listing : listings) {
+    if (behind && listing.region <= *behind) continue;
+    if (!call.KnowsRegion({in, listing.region})) continue;
+    if (static_cast<size_t>(response->regions_size()) == items || bytes > kMaxRegionsBytes) {
+      const RegionId last = response->regions(response->regions_size() - 1).region_id();
+      response->set_next_page_token(RegionsToken(in, last));
+      return;
+    }
+    v1::RegionInfo* const info = response->add_regions();
+    FillRegionInfo(listing, info);
+    bytes += info->ByteSizeLong();
+  }
+}
+
+absl::Status NeverWritten(const RegionKey& key) {
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                   absl::StrCat("region ", key.region, " was never written"),
+                   {{"field", "region_id"}, {"value", absl::StrCat(key.region)}});
+}
+
+}  // namespace
+
+AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::ListNamespacesRequest*,
+                                                    v1::ListNamespacesResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kListNamespaces, *from);
+  if (!call->call().refused().ok()) {
+    call->Answer(call->call().refused());
+    return call;
+  }
+  context_.background->Post([this, call, response] {
+    const NamespaceSet& namespaces = context_.registry->namespaces();
+    for (const Namespace* ns : namespaces.All()) {
+      if (!call->call().KnowsNamespace(ns->id)) continue;
+      const auto regions = ns->engine->ListRegions();
+      v1::NamespaceInfo* const info = response->add_namespaces();
+      info->set_id(ns->id);
+      info->set_name(ns->name);
+      info->set_engine(std::string(ns->engine->name()));
+      info->set_is_default(ns->id == namespaces.default_id());
+      if (regions.ok()) {
+        info->set_regions(std::count_if(regions->begin(), regions->end(), [&](RegionId region) {
+          return call->call().KnowsRegion({ns->id, region});
+        }));
+      } else {
+        info->set_error(ShownError(regions.status()));
+      }
+    }
+    call->Answer(absl::OkStatus());
+  });
+  return call;
+}
+
+AdminService::Reactor* AdminService::ListRegions(Context* from,
+                                                 const v1::ListRegionsRequest* request,
+                                                 v1::ListRegionsResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kListRegions, *from);
+  const absl::StatusOr<const Namespace*> in = call->call().EnterNamespace(request->namespace_());
+  if (!in.ok()) {
+    call->Answer(in.status());
+    return call;
+  }
+  const auto behind = ParseRegionsToken(request->page_token(), (*in)->id);
+  if (!behind.ok()) {
+    call->Answer(behind.status());
+    return call;
+  }
+  context_.background->Post([this, call, request, response, in = *in, behind = *behind] {
+    const auto listings = context_.registry->List(*in);
+    if (listings.ok()) {
+      FillRegions(*listings, call->call(), in->id, behind, PageItems(request->page_size()),
+                  response);
+    }
+    call->Answer(listings.status());
+  });
+  return call;
+}
+
+AdminService::Reactor* AdminService::DescribeRegion(Context* from,
+                                                    const v1::DescribeRegionRequest* request,
+                                                    v1::DescribeRegionResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kDescribeRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  const auto begin = ParseDescribeToken(request->page_token(), *key);
+  if (!begin.ok()) {
+    call->Answer(begin.status());
+    return call;
+  }
+  context_.registry->Find(
+      *key, [this, key = *key, begin = *begin, call, request, response](const FoundActor& actor) {
+        if (!actor.ok() || *actor == nullptr) {
+          call->Answer(actor.ok() ? NeverWritten(key) : actor.status());
+          return;
+        }
+        // Not here: this may be a thread of gRPC's.
+        context_.readers->Post([this, key, begin, call, request, response, actor = *actor] {
+          Describe(key, actor->log(), begin, PageItems(request->page_size()), response);
+          call->Answer(absl::OkStatus());
+        });
+      });
+  return call;
+}
+
+void AdminService::Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+                            size_t items, v1::DescribeRegionResponse* response) const {
+  const absl::Status health = log.Health();
+  FillRegionInfo(
+      {key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
+       health},
+      response->mutable_info());
+  // Damaged ranges carry texts.
+  const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
+  if (damaged) items = std::min(items, kMaxDamagedItems);
+  const RegionPage page = log.DescribePage(from, items);
+  const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
+  FillRegionState(page.description, in->engine->name(), response->mutable_state());
+  FillSegments(page.description, response);
+  FillBounds(*in, key.region, context_.retention->Of(key), response);
+  if (page.next) response->set_next_page_token(DescribeToken(key, *page.next));
+}
+
+AdminService::Reactor* AdminService::GetNextSequence(Context* from,
+                                                     const v1::GetNextSequenceRequest* request,
+                                                     v1::GetNextSequenceResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kGetNextSequence, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  const TableId table = request->table_id();
+  context_.registry->Find(*key, [this, key = *key, call, response, table](const FoundActor& actor) {
+    if (!actor.ok()) {
+      call->Answer(actor.status());
+      return;
+    }
+    const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
+    const TablePosition position = *actor != nullptr ? (*actor)->log().Position(table)
+                                                     : in->engine->PositionInAbsentRegion(table);
+    response->mutable_position()->set_first_sequence(position.first);
+    response->mutable_position()->set_next_sequence(position.next);
+    response->mutable_position()->set_deleted_through(position.deleted_through);
+    call->Answer(absl::OkStatus());
+  });
+  return call;
+}
+
+AdminService::Reactor* AdminService::SyncRegion(Context* from, const v1::SyncRegionRequest* request,
+                                                v1::SyncRegionResponse*) {
+  auto* const call = new AdminCall(context_, Method::kSyncRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (key.has_value()) context_.registry->Submit(*key, new SyncCall(call));
+  return call;
+}
+
+AdminService::Reactor* AdminService::CloseRegion(Context* from,
+                                                 const v1::CloseRegionRequest* request,
+                                                 v1::CloseRegionResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kCloseRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  context_.registry->Close(*key, [call, response](const absl::StatusOr<bool>& was_open) {
+    if (was_open.ok()) response->set_was_open(*was_open);
+    call->Answer(was_open.status());
+  });
+  return call;
+}
+
+AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropRegionRequest* request,
+                                                v1::DropRegionResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kDropRegion, *from);
+  const std::optional<RegionKey> key = call->Enter(*request);
+  if (!key.has_value()) return call;
+  if (request->confirm_region_id() != key->region) {
+    call->Answer(MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                           absl::StrCat("confirm_region_id (", request->confirm_region_id(),
+                                        ") must repeat region_id (", key->region,
+                                        "), because a drop cannot be undone"),
+                           {{"field", "confirm_region_id"},
+                            {"value", absl::StrCat(request->confirm_region_id())},
+                            {"limit", absl::StrCat(key->region)}}));
+    return call;
+  }
+  context_.registry->Drop(*key, [call, response](const absl::StatusOr<bool>& existed) {
+    if (existed.ok()) response->set_existed(*existed);
+    call->Answer(existed.status());
+  });
+  return call;
+}
+
+grpc::ServerWriteReactor<v1::VerifyResponse>* AdminService::Verify(
+    Context* from, const v1::VerifyRequest* request) {
+  return new VerifyCall(context_, *from, *request);
+}
+
+AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetStatisticsRequest*,
+                                                   v1::GetStatisticsResponse* response) {
+  auto* const call = new AdminCall(context_, Method::kGetStatistics, *from);
+  if (!call->call().refused().ok()) {
+    call->Answer(call->call().refused());
+    return call;
+  }
+  const Statistics& statistics = *context_.statistics;
+  response->set_version(context_.version);
+  response->set_uptime_micros(absl::ToInt64Microseconds(context_.clock->Now() - context_.started));
+  response->set_open_regions(context_.registry->open_regions());
+  response->set_appended_batches(statistics.appended_batches);
+  response->set_appended_records(statistics.appended_records);
+  response->set_appended_payload_bytes(statistics.appended_payload_bytes);
+  response->set_refused_batches(statistics.refused_batches);
+  response->set_commits(statistics.commits);
+  response->set_syncs(statistics.syncs);
+  response->set_read_records(statistics.read_records);
+  response->set_read_payload_bytes(statistics.read_payload_bytes);
+  response->set_mailbox_bytes(context_.registry->mailbox_budget().used());
+  response->set_mailbox_bytes_limit(context_.registry->mailbox_budget().limit());
+  response->set_reader_bytes(context_.reader_budget->used());
+  response->set_reader_bytes_limit(context_.reader_budget->limit());
+  response->set_open_readers(statistics.open_readers);
+  response->set_max_batch_bytes(context_.limits.max_batch_bytes);
+  response->set_max_batch_records(context_.limits.max_batch_records);
+  response->set_max_payload_bytes(context_.limits.max_payload_bytes);
+  response->set_max_key_bytes(context_.limits.max_key_bytes);
+  response->set_entry_memory_bytes(context_.entry_memory->pages().used());
+  response->set_entry_memory_bytes_limit(context_.entry_memory->pages().limit());
+  call->Answer(absl::OkStatus());
+  return call;
+}
+
+}  // namespace walden

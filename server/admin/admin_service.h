@@ -1,0 +1,45 @@
+// AdminService.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/call/rpc_context.h"
+#include "walden/v1/admin.grpc.pb.h"
+
+namespace walden {
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  explicit AdminService(const RpcContext& context) : context_(context) {}
+
+ private:
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  Reactor* ListNamespaces(Context*, const v1::ListNamespacesRequest* request,
+                          v1::ListNamespacesResponse* response) override;
+  Reactor* ListRegions(Context*, const v1::ListRegionsRequest* request,
+                       v1::ListRegionsResponse* response) override;
+  Reactor* DescribeRegion(Context*, const v1::DescribeRegionRequest* request,
+                          v1::DescribeRegionResponse* response) override;
+  Reactor* GetNextSequence(Context*, const v1::GetNextSequenceRequest* request,
+                           v1::GetNextSequenceResponse* response) override;
+  Reactor* SyncRegion(Context*, const v1::SyncRegionRequest* request,
+                      v1::SyncRegionResponse* response) override;
+  Reactor* CloseRegion(Context*, const v1::CloseRegionRequest* request,
+                       v1::CloseRegionResponse* response) override;
+  Reactor* DropRegion(Context*, const v1::DropRegionRequest* request,
+                      v1::DropRegionResponse* response) override;
+  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(Context*,
+                                                       const v1::VerifyRequest* request) override;
+  Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
+                         v1::GetStatisticsResponse* response) override;
+
+  // One page.
+  void Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+                size_t items, v1::DescribeRegionResponse* response) const;
+
+  const RpcContext& context_;
+};
+
+}  // namespace walden

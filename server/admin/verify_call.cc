@@ -1,0 +1,105 @@
+#include "server/admin/verify_call.h"
+
+#include <utility>
+
+#include "server/call/region_to_proto.h"
+
+namespace walden {
+
+VerifyCall::VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                       const v1::VerifyRequest& request)
+    : context_(context), call_(context, Method::kVerify, call) {
+  const absl::StatusOr<RegionKey> key =
+      call_.EnterRegion(request.namespace_(), request.region_id());
+  if (!key.ok()) {
+    End(key.status());
+    return;
+  }
+  key_ = *key;
+  context_.registry->Find(key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+    context_.maintenance->Post([this, actor = std::move(actor)] { Run(actor); });
+  });
+}
+
+void VerifyCall::Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
+  const auto report = [this](const VerifyProgress& progress) { return Report(progress); };
+  if (!actor.ok()) {
+    // Broken regions are the ones that are worth verifying most.
+    const absl::Status status = context_.registry->VerifyBroken(key_, report);
+    End(absl::IsUnavailable(status) ? actor.status() : status);
+  } else if (*actor != nullptr) {
+    End((*actor)->log().Verify(report));
+  } else {
+    End(absl::OkStatus());  // never written
+  }
+}
+
+bool VerifyCall::Report(const VerifyProgress& progress) {
+  bool go_on = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    gathered_.set_bytes_checked(progress.bytes_checked);
+    gathered_.set_bytes_total(progress.bytes_total);
+    gathered_.set_records_checked(progress.records_checked);
+    for (const DamagedRange& range : progress.findings) {
+      FillDamagedRange(range, gathered_.add_findings());
+    }
+    has_gathered_ = true;
+    go_on = !cancelled_;
+  }
+  WriteOrFinish();
+  return go_on && !context_.live_calls->shutting_down() && call_.MayGoOn(key_).ok();
+}
+
+void VerifyCall::End(const absl::Status& status) {
+  absl::Status stopped;  // why Report said so
+  if (status.ok() && context_.live_calls->shutting_down()) stopped = LiveCalls::ShuttingDownError();
+  if (status.ok()) stopped.Update(call_.MayGoOn(key_));
+  {
+    absl::MutexLock lock(&mutex_);
+    ended_ = true;
+    end_ = stopped.ok() ? status : stopped;
+    if (end_.ok()) {
+      gathered_.set_done(true);
+      has_gathered_ = true;
+    }
+  }
+  WriteOrFinish();
+}
+
+void VerifyCall::WriteOrFinish() {
+  absl::Status end;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (writing_ || finished_) return;
+    if (has_gathered_ && !cancelled_) {
+      // Progress stays, findings are told once.
+      written_ = gathered_;
+      gathered_.clear_findings();
+      has_gathered_ = false;
+      writing_ = true;
+      StartWrite(&written_);
+      return;
+    }
+    if (!ended_) return;
+    finished_ = true;
+    end = end_;
+  }
+  Finish(call_.End(end));
+}
+
+void VerifyCall::OnWriteDone(bool ok) {
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    if (!ok) cancelled_ = true;
+  }
+  WriteOrFinish();
+}
+
+void VerifyCall::OnCancel() {
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+}
+
+}  // namespace walden

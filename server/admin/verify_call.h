@@ -1,0 +1,50 @@
+// AdminService.Verify: progress and findings while one region is read again.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "server/call/call.h"
+#include "server/call/rpc_context.h"
+#include "walden/v1/admin.pb.h"
+
+namespace walden {
+
+// Verifying never waits for a slow client: what was found since the last message gathers for the
+// next one. Deletes itself when gRPC is done with it.
+class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
+ public:
+  VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+             const v1::VerifyRequest& request);
+
+ private:
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override { delete this; }
+
+  void Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+  bool Report(const VerifyProgress& progress);
+  void End(const absl::Status& status);
+  void WriteOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const RpcContext& context_;
+  const Call call_;
+  RegionKey key_;
+
+  absl::Mutex mutex_;
+  v1::VerifyResponse gathered_ ABSL_GUARDED_BY(mutex_);
+  bool has_gathered_ ABSL_GUARDED_BY(mutex_) = false;
+  v1::VerifyResponse written_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

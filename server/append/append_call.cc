@@ -1,0 +1,34 @@
+#include "server/append/append_call.h"
+
+#include "server/call/request_checks.h"
+
+namespace walden {
+
+template <typename Rpc>
+BatchCall<Rpc>::BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                          const typename Rpc::Request& request, typename Rpc::Response* response)
+    : call_(context, Rpc::kUnary, call), response_(response) {
+  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, context, *this);
+  if (!key.ok()) {
+    Statistics::Add(context.statistics->refused_batches, 1);
+    Finish(call_.End(key.status()));
+    return;
+  }
+  tenant = &call_.tenant();
+  LeadingTurn lead;
+  context.registry->Submit(*key, this, context.unary_may_lead ? &lead : nullptr);
+  // This call's own answer leaves only after this returns, so one group and no more.
+  lead.Run(/*max_groups=*/1);
+}
+
+template <typename Rpc>
+void BatchCall<Rpc>::OnAnswered() {
+  const AppendResult& result = batch.result;
+  if (result.status.ok()) FillBatchResponse(result, response_);
+  Finish(call_.End(result.status));
+}
+
+template class BatchCall<AppendRpc>;
+template class BatchCall<PutRpc>;
+
+}  // namespace walden

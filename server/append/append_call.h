@@ -1,0 +1,34 @@
+// Append and Put: one call, one batch.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/append/append_rpc.h"
+#include "server/call/call.h"
+#include "server/call/rpc_context.h"
+#include "server/region/mailbox_job.h"
+
+namespace walden {
+
+// Deletes itself when gRPC is done with it. Request and response belong to gRPC until then, so the
+// batch points into the request, or into what the job encoded from it. `Rpc` is AppendRpc or
+// PutRpc.
+template <typename Rpc>
+class BatchCall final : public grpc::ServerUnaryReactor, private AppendJob {
+ public:
+  BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+            const typename Rpc::Request& request, typename Rpc::Response* response);
+
+ private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
+  void OnAnswered() override;
+  void OnDone() override { delete this; }
+
+  const Call call_;
+  typename Rpc::Response* const response_;
+};
+
+using AppendCall = BatchCall<AppendRpc>;
+using PutCall = BatchCall<PutRpc>;
+
+}  // namespace walden

@@ -1,0 +1,91 @@
+// AppendStream and PutStream: batches in, answers out, many under way.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/append/append_rpc.h"
+#include "server/call/call.h"
+#include "server/call/live_calls.h"
+#include "server/call/rpc_context.h"
+#include "server/region/mailbox_job.h"
+#include "server/region/region_actor.h"
+
+namespace walden {
+
+// While one request waits for its sync the next ones are read, up to a number of bytes and
+// requests; past it, or while its tenant or all mailboxes together hold as much as they may, the
+// stream is not read, and HTTP/2 makes the client wait. So nothing of a stream is refused for these
+// bounds.
+//
+// Answers of one region leave in the order of its requests, refusals included. Deletes itself when
+// gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
+template <typename Rpc>
+class BatchStream final
+    : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
+      private LiveCall,
+      private RoomWaiter {
+ public:
+  BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call);
+  ~BatchStream() override;
+
+ private:
+  class Request;
+
+  // gRPC's threads.
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+  void OnShutdown() override;
+  void OnAccessChanged() override;
+  bool HasRoom() const override;
+  void OnRoom() override;
+  void OnRequestAnswered(Request* request);
+
+  void Prepare(Request* request);
+  void Submit(Request* request, LeadingTurn* lead);
+  void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Recycle(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether the caller must call Finish, after unlocking and as the last thing it does.
+  bool ShouldFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishIf(bool should_finish);
+  bool InFlightFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const RpcContext& context_;
+  const Call call_;
+  bool live_ = false;  // registered with LiveCalls
+
+  absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  absl::Mutex mutex_;
+  // In the order read, from reading until nothing of an earlier one of its region waits.
+  std::deque<Request*> in_flight_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Request*> answers_
+      ABSL_GUARDED_BY(mutex_);  // to be written; the first may be under way
+  std::vector<std::unique_ptr<Request>> unused_ ABSL_GUARDED_BY(mutex_);
+  Request* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;  // given to gRPC
+  uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of requests read and not yet recycled
+  uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t yet_to_be_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // by the request that is submitted next
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool waits_for_room_ ABSL_GUARDED_BY(mutex_) = false;
+  bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down
+  bool no_more_writes_ ABSL_GUARDED_BY(mutex_) = false;  // the client is gone
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+using AppendStream = BatchStream<AppendRpc>;
+using PutStream = BatchStream<PutRpc>;
+
+}  // namespace walden

@@ -1,0 +1,42 @@
+// MarkDeleted: one call, one job of the region's actor, in order with its appends.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/call/call.h"
+#include "server/call/rpc_context.h"
+#include "server/region/mailbox_job.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+// Deletes itself when gRPC is done with it.
+class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
+ public:
+  MarkDeletedCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                  const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response)
+      : call_(context, Method::kMarkDeleted, call), response_(response) {
+    const absl::StatusOr<RegionKey> key =
+        call_.EnterRegion(request.namespace_(), request.region_id());
+    if (!key.ok()) {
+      Finish(call_.End(key.status()));
+      return;
+    }
+    table = request.table_id();
+    through = request.through_sequence();
+    if (request.has_region_version()) region_version = request.region_version();
+    context.registry->Submit(*key, this);
+  }
+
+ private:
+  void OnAnswered() override {
+    if (result.ok()) response_->set_deleted_through(*result);
+    Finish(call_.End(result.status()));
+  }
+  void OnDone() override { delete this; }
+
+  const Call call_;
+  v1::MarkDeletedResponse* const response_;
+};
+
+}  // namespace walden

@@ -1,0 +1,40 @@
+// OpenProducer: one call, one job of the region's actor.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/call/call.h"
+#include "server/call/rpc_context.h"
+#include "server/region/mailbox_job.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+// Deletes itself when gRPC is done with it.
+class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProducerJob {
+ public:
+  OpenProducerCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                   const v1::OpenProducerRequest& request, v1::OpenProducerResponse* response)
+      : call_(context, Method::kOpenProducer, call), response_(response) {
+    const absl::StatusOr<RegionKey> key =
+        call_.EnterRegion(request.namespace_(), request.region_id());
+    if (!key.ok()) {
+      Finish(call_.End(key.status()));
+      return;
+    }
+    if (request.has_region_version()) region_version = request.region_version();
+    context.registry->Submit(*key, this);
+  }
+
+ private:
+  void OnAnswered() override {
+    if (result.ok()) response_->set_producer_id(*result);
+    Finish(call_.End(result.status()));
+  }
+  void OnDone() override { delete this; }
+
+  const Call call_;
+  v1::OpenProducerResponse* const response_;
+};
+
+}  // namespace walden

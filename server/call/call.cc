@@ -1,0 +1,192 @@
+#include "server/call/call.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/error.h"
+#include "server/call/error_to_proto.h"
+#include "server/call/request_checks.h"
+
+namespace walden {
+namespace {
+
+// A namespace as rights know it: the default one for 0, 0 for one that does not exist.
+NamespaceId KnownId(const NamespaceSet& namespaces, uint32_t namespace_id) {
+  const Namespace* const found = namespaces.Find(namespace_id);
+  return found == nullptr ? NamespaceId{0} : found->id;
+}
+
+std::string Shown(uint32_t namespace_id) {
+  return namespace_id == 0 ? "the default namespace" : absl::StrCat("namespace ", namespace_id);
+}
+
+}  // namespace
+
+namespace {
+
+// Who looks after the daemon is let in when it is full, and fills it for nobody.
+bool LooksAfter(Method method, const AccessControl* access, const Identity* caller) {
+  if (!IsAdministrative(method)) return false;
+  return access == nullptr || (caller != nullptr && caller->Administers());
+}
+
+absl::Status TooManyCalls(int64_t limit) {
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyCalls,
+      absl::StrCat("more than ", limit, " calls are open at once; try again when some have ended"),
+      {{"field", "limits.max_calls"}, {"limit", absl::StrCat(limit)}});
+}
+
+}  // namespace
+
+Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context)
+    : context_(context),
+      count_(context.live_calls),
+      method_(method),
+      grpc_context_(grpc_context),
+      arrived_(context.clock->Now()) {
+  Statistics::Add(context.statistics->Of(method).open, 1);
+  if (context.access != nullptr) {
+    generation_ = context.access->generation();
+    absl::StatusOr<std::shared_ptr<const Identity>> identity =
+        context.access->Recognise(grpc_context);
+    refused_ = identity.status();
+    if (identity.ok()) identity_ = *std::move(identity);
+  }
+  tenant_ = identity_ == nullptr ? &context.tenants->anonymous()
+                                 : &context.tenants->Of(identity_->name());
+  const uint64_t open = tenant_->EnterCall();
+  if (refused_.ok() && context.live_calls->shutting_down()) {
+    refused_ = LiveCalls::ShuttingDownError();
+  }
+  if (!refused_.ok() || LooksAfter(method, context.access, identity_.get())) return;
+  count_.Limit();
+  refused_ = tenant_->CheckCalls(open);
+  if (refused_.ok() && context.live_calls->TooMany()) {
+    refused_ = TooManyCalls(context.live_calls->max_calls());
+  }
+}
+
+Call::~Call() {
+  tenant_->LeaveCall();
+  Statistics::Subtract(context_.statistics->Of(method_).open, 1);
+}
+
+absl::StatusOr<std::shared_ptr<const Identity>> Call::Caller() const {
+  if (!refused_.ok()) return refused_;
+  if (identity_ == nullptr) return identity_;
+  const uint64_t generation = context_.access->generation();
+  if (generation == generation_) return identity_;
+  absl::MutexLock lock(&again_mutex_);
+  if (again_identity_ != nullptr && again_generation_ == generation) return again_identity_;
+  absl::StatusOr<std::shared_ptr<const Identity>> identity =
+      context_.access->Recognise(grpc_context_);
+  if (identity.ok()) {
+    again_identity_ = *identity;
+    again_generation_ = generation;
+  }
+  return identity;
+}
+
+absl::Status Call::Abandoned() const {
+  if (absl::FromChrono(grpc_context_.deadline()) <= absl::Now()) {
+    return absl::DeadlineExceededError(
+        "the call's deadline passed while it waited; nothing was stored");
+  }
+  if (!grpc_context_.IsCancelled()) return absl::OkStatus();
+  return absl::CancelledError("the call was cancelled while it waited; nothing was stored");
+}
+
+absl::Status Call::Denied(const Identity& caller, uint32_t namespace_id,
+                          std::optional<uint64_t> region_id) const {
+  const std::string region = region_id.has_value() ? absl::StrCat(*region_id) : "";
+  return MakeError(absl::StatusCode::kPermissionDenied, ErrorReason::kPermissionDenied,
+                   absl::StrCat("\"", caller.name(), "\" may not call ", InfoOf(method_).name,
+                                region.empty() ? "" : absl::StrCat(" on region ", region), " in ",
+                                Shown(namespace_id)),
+                   {{"namespace", absl::StrCat(namespace_id)}, {"region_id", region}});
+}
+
+absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) const {
+  const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
+  if (!caller.ok()) return caller.status();
+  const NamespaceSet& namespaces = context_.registry->namespaces();
+  if (*caller != nullptr && !(*caller)->KnowsNamespace(KnownId(namespaces, namespace_id))) {
+    return Denied(**caller, namespace_id, std::nullopt);
+  }
+  return CheckNamespace(namespaces, namespace_id);
+}
+
+absl::StatusOr<RegionKey> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id) const {
+  const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
+  if (!caller.ok()) return caller.status();
+  const NamespaceSet& namespaces = context_.registry->namespaces();
+  const Rights needed = InfoOf(method_).rights;
+  if (*caller != nullptr &&
+      !(*caller)->Allows(KnownId(namespaces, namespace_id), region_id, needed)) {
+    return Denied(**caller, namespace_id, region_id);
+  }
+  const absl::StatusOr<const Namespace*> in = CheckNamespace(namespaces, namespace_id);
+  if (!in.ok()) return in.status();
+  const RegionKey key{(*in)->id, region_id};
+  if (needed == Right::kAdmin) administered_ = key;
+  return key;
+}
+
+absl::Status Call::MayGoOn(const RegionKey& key) const {
+  const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
+  if (!caller.ok()) return caller.status();
+  if (*caller == nullptr ||
+      (*caller)->Allows(key.namespace_id, key.region, InfoOf(method_).rights)) {
+    return absl::OkStatus();
+  }
+  return Denied(**caller, key.namespace_id, key.region);
+}
+
+absl::Status Call::StillRecognised() const { return Caller().status(); }
+
+void Call::CountRefusal(const absl::Status& status) const {
+  context_.statistics->CountRefusal(status);
+  Tell(status);
+}
+
+// The audit hears of everybody who was denied, and of every end of an administrative call.
+void Call::Tell(const absl::Status& status) const {
+  if (context_.audit == nullptr) return;
+  const bool denied = absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
+  const MethodInfo& method = InfoOf(method_);
+  if (!denied && !(method.rights == Right::kAdmin)) return;
+  AuditEntry entry;
+  entry.peer = grpc_context_.peer();
+  if (identity_ != nullptr) entry.identity = std::string(identity_->name());
+  entry.method = absl::StrCat(method.service, ".", method.name);
+  if (administered_.has_value()) {
+    entry.in = absl::StrCat(administered_->namespace_id);
+    entry.region = absl::StrCat(administered_->region);
+  } else if (auto info = GetErrorInfo(status); info.has_value()) {
+    entry.in = info->metadata["namespace"];
+    entry.region = info->metadata["region_id"];
+  }
+  entry.outcome = status;
+  if (denied) {
+    context_.audit->Denied(std::move(entry));
+  } else {
+    context_.audit->AdminCall(entry);
+  }
+}
+
+grpc::Status Call::End(const absl::Status& how) const {
+  const absl::Status status = Outward(how);
+  Statistics::Calls& calls = context_.statistics->Of(method_);
+  Statistics::Add(calls.ended[static_cast<size_t>(status.code())], 1);
+  calls.duration_nanos.Observe(
+      static_cast<uint64_t>(absl::ToInt64Nanoseconds(context_.clock->Now() - arrived_)));
+  Tell(status);
+  if (status.ok()) return grpc::Status::OK;
+  context_.statistics->CountRefusal(status);
+  return ToGrpcStatus(status);
+}
+
+}  // namespace walden

@@ -1,0 +1,96 @@
+// One call from its arrival to its end: who makes it, what they may, how it ended.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/call/live_calls.h"
+#include "server/call/rpc_context.h"
+#include "server/region/namespaces.h"
+#include "server/region/region_actor.h"
+#include "server/security/identity.h"
+#include "server/statistics/method.h"
+
+namespace walden {
+
+// A member of the reactor that answers the call. Any thread; Begin before all else, End once. A
+// caller that was recognised before rights changed is recognised again at the next check, once for
+// each change.
+class Call {
+ public:
+  Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // Why the call is refused whatever it asks for: UNAUTHENTICATED; UNAVAILABLE, SHUTTING_DOWN.
+  const absl::Status& refused() const { return refused_; }
+
+  // The namespace that a request names, if the caller has any right there: UNKNOWN_NAMESPACE,
+  // PERMISSION_DENIED, or as refused(). A caller without rights is not told whether it exists.
+  absl::StatusOr<const Namespace*> EnterNamespace(uint32_t namespace_id) const;
+
+  // The region that a request names, if the caller has the method's rights on it. Errors as above.
+  absl::StatusOr<RegionKey> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
+
+  // Whether a call that goes on for long may still do so: it is recognised, and allowed the region
+  // that it entered. Costs nothing while rights do not change.
+  absl::Status MayGoOn(const RegionKey& key) const;
+  absl::Status StillRecognised() const;
+
+  // Whether a listing shows them to the caller: those that the caller has any right on.
+  bool KnowsNamespace(NamespaceId in) const {
+    return identity_ == nullptr || identity_->KnowsNamespace(in);
+  }
+  bool KnowsRegion(const RegionKey& key) const {
+    return identity_ == nullptr || identity_->KnowsRegion(key.namespace_id, key.region);
+  }
+
+  // Null if callers are not told apart.
+  const std::shared_ptr<const Identity>& identity() const { return identity_; }
+
+  // Whose limits the call counts in. Outlives it.
+  Tenant& tenant() const { return *tenant_; }
+
+  // OK, or why the caller does not wait for an answer any more: DEADLINE_EXCEEDED or CANCELLED.
+  absl::Status Abandoned() const;
+
+  // Counts a request in a stream that is refused while the stream goes on, and tells the audit.
+  void CountRefusal(const absl::Status& status) const;
+
+  // Counts how the call ends, and tells the audit; what to finish it with.
+  grpc::Status End(const absl::Status& status) const;
+
+ private:
+  // Null if callers are not told apart.
+  absl::StatusOr<std::shared_ptr<const Identity>> Caller() const ABSL_LOCKS_EXCLUDED(again_mutex_);
+  absl::Status Denied(const Identity& caller, uint32_t namespace_id,
+                      std::optional<uint64_t> region_id) const;
+  void Tell(const absl::Status& status) const;
+
+  const RpcContext& context_;
+  CallCount count_;
+  const Method method_;
+  const grpc::ServerContextBase& grpc_context_;
+  const absl::Duration arrived_;
+  uint64_t generation_ = 0;  // of the rights by which identity_ was recognised
+  std::shared_ptr<const Identity> identity_;
+  Tenant* tenant_ = nullptr;
+  absl::Status refused_;
+  // Of the last time that the caller was recognised again, by newer rights.
+  mutable absl::Mutex again_mutex_;
+  mutable uint64_t again_generation_ ABSL_GUARDED_BY(again_mutex_) = 0;
+  mutable std::shared_ptr<const Identity> again_identity_ ABSL_GUARDED_BY(again_mutex_);
+  // What an administrative call entered, for the audit: it enters once, before anything else.
+  mutable std::optional<RegionKey> administered_;
+};
+
+}  // namespace walden

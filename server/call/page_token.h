@@ -1,0 +1,29 @@
+// The tokens of paged answers: opaque to clients, and good only for what they were made for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engine/description.h"
+#include "engine/types.h"
+#include "server/region/region_actor.h"
+
+namespace walden {
+
+// Of ListRegions: the region that the next page begins behind.
+std::string RegionsToken(NamespaceId in, RegionId behind);
+// nullopt for an empty token: the first page. INVALID_ARGUMENT for any other that RegionsToken did
+// not make for this namespace.
+absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view token, NamespaceId in);
+
+// Of DescribeRegion, in the same way.
+std::string DescribeToken(const RegionKey& key, const DescribeCursor& next);
+absl::StatusOr<DescribeCursor> ParseDescribeToken(absl::string_view token, const RegionKey& key);
+
+// Items on one page, by a request's page_size.
+size_t PageItems(uint32_t page_size);
+
+}  // namespace walden

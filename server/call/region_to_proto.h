@@ -1,0 +1,23 @@
+// From the engine's descriptions to those of the API.
+#pragma once
+
+#include "absl/strings/string_view.h"
+#include "engine/log_engine.h"
+#include "server/region/region_registry.h"
+#include "walden/v1/admin.pb.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
+void FillRegionState(const RegionDescription& description, absl::string_view engine,
+                     v1::RegionState* proto);
+// The tables and damaged ranges alone.
+void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);
+void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
+// How long the region keeps what, and how much of the disk it and its namespace may take.
+void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,
+                v1::DescribeRegionResponse* proto);
+void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto);
+
+}  // namespace walden

@@ -1,0 +1,166 @@
+#include "server/call/request_checks.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace walden {
+absl::Status InvalidField(absl::string_view field, const std::string& value,
+                          absl::string_view problem) {
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                   absl::StrCat(field, " ", problem),
+                   {{"field", std::string(field)}, {"value", value}});
+}
+
+absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
+                       uint64_t limit) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+      absl::StrCat(field, " has ", value, ", and ", limit_name, " is ", limit),
+      {{"field", field}, {"value", absl::StrCat(value)}, {"limit", absl::StrCat(limit)}});
+}
+
+namespace {
+
+// Bytes of all payloads.
+absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
+                                       const ServiceLimits& limits) {
+  const uint64_t count = request.payloads_size();
+  if (count == 0 && !request.has_producer()) {
+    return InvalidField("payloads", "0", "must hold at least one record");
+  }
+  if (count > limits.max_batch_records) {
+    return OverLimit("payloads", "limits.max_batch_records", count, limits.max_batch_records);
+  }
+  uint64_t total = 0;
+  for (int i = 0; i < request.payloads_size(); ++i) {
+    const uint64_t size = request.payloads(i).size();
+    if (size > limits.max_payload_bytes) {
+      return OverLimit(absl::StrCat("payloads[", i, "]"), "limits.max_payload_bytes", size,
+                       limits.max_payload_bytes);
+    }
+    total += size;
+  }
+  if (total > limits.max_batch_bytes) {
+    return OverLimit("payloads", "limits.max_batch_bytes", total, limits.max_batch_bytes);
+  }
+  return total;
+}
+
+struct BoundValue {
+  bool set = false;
+  bool exclusive = false;
+  uint64_t value = 0;
+};
+
+BoundValue ValueOf(const v1::Bound& bound) {
+  switch (bound.bound_case()) {
+    case v1::Bound::kInclusive:
+      return {true, false, bound.inclusive()};
+    case v1::Bound::kExclusive:
+      return {true, true, bound.exclusive()};
+    case v1::Bound::BOUND_NOT_SET:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id) {
+  const Namespace* const found = namespaces.Find(id);
+  if (found != nullptr) return found;
+  std::string known;
+  for (const Namespace* ns : namespaces.All()) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", ns->id, " (", ns->name, ")");
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kUnknownNamespace,
+                   absl::StrCat("namespace ", id, " is not configured; there is ", known),
+                   {{"field", "namespace"}, {"value", absl::StrCat(id)}});
+}
+
+absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
+                                        const RpcContext& context, AppendJob& job) {
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);
+  if (!key.ok()) return key.status();
+  const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, context.limits);
+  if (!bytes.ok()) return bytes.status();
+  job.batch.kind = TableKind::kLog;
+  job.batch.payloads.assign(request.payloads().begin(), request.payloads().end());
+  job.payload_bytes = *bytes;
+  return key;
+}
+
+absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured) {
+  switch (durability) {
+    case v1::DURABILITY_UNSPECIFIED:
+      return configured;
+    case v1::DURABILITY_SYNC:
+      return Durability::kSync;
+    case v1::DURABILITY_BUFFERED:
+      return Durability::kBuffered;
+    default:
+      return InvalidField("durability", absl::StrCat(static_cast<int>(durability)),
+                          "is not a durability that this version knows");
+  }
+}
+
+absl::Status CheckProducer(const v1::Producer& producer) {
+  if (producer.id() == 0) {
+    return InvalidField("producer.id", "0", "must not be 0; OpenProducer issues ids");
+  }
+  if (producer.sequence() == 0) {
+    return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes) {
+  if (max_message_bytes == 0) return kDefaultMessageBytes;
+  if (max_message_bytes >= kMinMessageBytes) return max_message_bytes;
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+      absl::StrCat("max_message_bytes is ", max_message_bytes, ", and must be 0 (the default, ",
+                   kDefaultMessageBytes, ") or ", kMinMessageBytes, " at least"),
+      {{"field", "max_message_bytes"},
+       {"value", absl::StrCat(max_message_bytes)},
+       {"limit", absl::StrCat(kMinMessageBytes)}});
+}
+
+absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t message_bytes) {
+  return MakeError(absl::StatusCode::kOutOfRange, ErrorReason::kRecordTooLarge,
+                   absl::StrCat("record ", sequence, " needs a message of ", needed_bytes,
+                                " bytes, and max_message_bytes is ", message_bytes,
+                                ": ask with a higher one, from a client that takes it"),
+                   {{"sequence", absl::StrCat(sequence)},
+                    {"needed_bytes", absl::StrCat(needed_bytes)},
+                    {"field", "max_message_bytes"},
+                    {"limit", absl::StrCat(message_bytes)}});
+}
+
+absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end) {
+  const BoundValue from = ValueOf(start);
+  const BoundValue to = ValueOf(end);
+  if (from.set && to.set && from.value > to.value) {
+    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kBoundsReversed,
+                     absl::StrCat("start (", from.value, ") lies above end (", to.value, ")"),
+                     {{"field", "start"},
+                      {"value", absl::StrCat(from.value)},
+                      {"limit", absl::StrCat(to.value)}});
+  }
+  constexpr SequenceBounds kNothing{.first = 1, .last = 0};
+  SequenceBounds bounds;
+  if (from.set) {
+    if (from.exclusive && from.value >= kMaxSequenceNumber) return kNothing;
+    bounds.first = std::max<SequenceNumber>(1, from.value + (from.exclusive ? 1 : 0));
+  }
+  if (to.set) {
+    if (to.value == 0) return kNothing;
+    bounds.last = std::min(kMaxSequenceNumber, to.value - (to.exclusive ? 1 : 0));
+  }
+  return std::max<SequenceNumber>(1, bounds.first) > bounds.last ? kNothing : bounds;
+}
+
+}  // namespace walden

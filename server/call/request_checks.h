@@ -1,0 +1,87 @@
+// Checks of requests. Every refusal is INVALID_ARGUMENT and names field, value and limit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engine/types.h"
+#include "server/call/call.h"
+#include "server/call/rpc_context.h"
+#include "server/region/mailbox_job.h"
+#include "server/region/namespaces.h"
+#include "server/region/region_actor.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+// UNKNOWN_NAMESPACE, or the namespace with that id; 0 is the default one.
+absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id);
+
+// INVALID_FIELD and LIMIT_EXCEEDED, for other checks of this kind.
+absl::Status InvalidField(absl::string_view field, const std::string& value,
+                          absl::string_view problem);
+absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
+                       uint64_t limit);
+
+absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
+absl::Status CheckProducer(const v1::Producer& producer);
+
+// Checks and takes over what an append and a put have in common: all but the payloads.
+template <typename Request>
+absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
+                                       const RpcContext& context, AppendBatch& batch) {
+  const absl::StatusOr<RegionKey> key = call.EnterRegion(request.namespace_(), request.region_id());
+  if (!key.ok()) return key.status();
+  const Namespace* const in = context.registry->namespaces().Find(key->namespace_id);
+  const absl::StatusOr<Durability> durability =
+      CheckDurability(request.durability(), in->PolicyOf(request.region_id()).default_durability);
+  if (!durability.ok()) return durability.status();
+  batch.durability = *durability;
+  batch.producer.reset();
+  if (request.has_producer()) {
+    if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
+    batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
+  }
+  batch.expected_next_sequence.reset();
+  if (request.has_expected_next_sequence()) {
+    batch.expected_next_sequence = request.expected_next_sequence();
+  }
+  batch.region_version.reset();
+  if (request.has_region_version()) batch.region_version = request.region_version();
+  batch.table = request.table_id();
+  batch.result = AppendResult{};
+  return key;
+}
+
+// Checks an append and fills `job`, whose payloads then point into `request`.
+absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
+                                        const RpcContext& context, AppendJob& job);
+
+// What gRPC clients take unless told otherwise.
+inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;
+inline constexpr size_t kMinMessageBytes = size_t{4} << 10;
+
+// The largest message that a client takes, by its request's max_message_bytes: 0 is the default.
+// INVALID_FIELD below the least.
+absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes);
+
+// What a record takes in a message beside its payload, at most: framing, ids, an entry's fields.
+inline constexpr size_t kMessageOverheadBytes = 128;
+
+// OUT_OF_RANGE (RECORD_TOO_LARGE): a record does not fit one message.
+absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t message_bytes);
+
+// Both inclusive. Empty when first > last.
+struct SequenceBounds {
+  SequenceNumber first = 0;  // 0: no start was given
+  SequenceNumber last = kMaxSequenceNumber;
+  bool empty() const { return first > last; }
+};
+
+// BOUNDS_REVERSED if the start lies above the end.
+absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end);
+
+}  // namespace walden

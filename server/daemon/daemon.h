@@ -1,0 +1,99 @@
+// The daemon from its configuration: engines, server, log lines, shutdown.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/memory_budget.h"
+#include "base/thread_pool.h"
+#include "base/ticker.h"
+#include "config/config.h"
+#include "engine/io/disk_space.h"
+#include "engine/io/file_system.h"
+#include "server/daemon/file_budget.h"
+#include "server/daemon/monitor.h"
+#include "server/daemon/region_event_log.h"
+#include "server/grpc/walden_server.h"
+#include "server/security/audit_log.h"
+#include "server/security/guard.h"
+
+namespace walden {
+
+class Daemon {
+ public:
+  // Serves metrics and health, makes the data directory if it is not there, and listens; then opens
+  // the namespaces and their regions behind the back of the calls. Errors name what is wrong and
+  // where. What the daemon can do without is logged and worked around: metrics that cannot be
+  // served, a namespace or region that cannot be opened.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config,
+                                                       FileSystem* file_system);
+
+  // Waits until every namespace is open or has failed, for at most so long: whether that is so.
+  bool AwaitNamespaces(absl::Duration longest) const {
+    return decided_.WaitForNotificationWithTimeout(longest);
+  }
+  // To be called once, afterwards: readiness begins, and the start-up line is written. LOCKED if no
+  // namespace is open because other processes have them: nothing can be served then.
+  absl::Status FinishStart();
+  ~Daemon();
+
+  // Takes over what a running daemon can of a new configuration, and loads certificates and
+  // identities again. Logs every field that differs, the old and the new value, and whether it
+  // needs a restart. INVALID_ARGUMENT, and nothing was changed, if what would be taken over does
+  // not fit what stays. Not beside Stop or another Reload.
+  absl::Status Reload(const Config& wanted);
+
+  // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
+  absl::Status Stop();
+
+  // What is in force.
+  const Config& config() const { return config_; }
+
+  WaldenServer& server() { return *server_; }
+  // Certificates and identities: to be loaded again, or looked at.
+  Security& security() { return *security_; }
+
+ private:
+  explicit Daemon(const Config& config);
+
+  absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine(FileSystem* file_system,
+                                                        const std::string& data_directory,
+                                                        const NamespaceConfig& configured,
+                                                        const Namespace& ns);
+  std::unique_ptr<Namespace> MakeNamespace(FileSystem* file_system,
+                                           const NamespaceConfig& configured);
+  absl::StatusOr<NamespaceSet> MakeNamespaces(FileSystem* file_system);
+  absl::Status Serve(FileSystem* file_system);
+  void ServeMetrics();
+  void LogStarted() const;
+  void WarnAboutDisks() const;
+
+  void ApplyLimits();
+  // The configuration's limits for identities, and those of the identities file. Any thread.
+  void ApplyTenants() ABSL_LOCKS_EXCLUDED(limits_mutex_);
+
+  Config config_;
+  const absl::Duration began_;
+  FileBudget files_;
+  std::unique_ptr<LoggedEvents> events_;
+  AuditLog audit_;
+  std::unique_ptr<Security> security_;  // outlives the server
+  std::unique_ptr<DiskSpace> disk_;
+  absl::Mutex limits_mutex_;
+  LimitsConfig limits_ ABSL_GUARDED_BY(limits_mutex_);  // those in force
+  MemoryBudget index_budget_;                           // outlives the engines
+  ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
+  absl::Notification decided_;
+  std::unique_ptr<WaldenServer> server_;
+  std::unique_ptr<Monitor> monitor_;        // looks at the server, so it goes first
+  std::unique_ptr<Ticker> monitor_ticker_;  // while metrics are not served
+  std::unique_ptr<Ticker> progress_ticker_;
+};
+
+}  // namespace walden

@@ -1,0 +1,295 @@
+// waldend: the daemon's command line.
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/ticker.h"
+#include "config/loader.h"
+#include "config/print_config.h"
+#include "engine/io/posix_file_system.h"
+#include "server/daemon/daemon.h"
+#include "server/daemon/data_directory.h"
+#include "server/daemon/options_from_config.h"
+#include "server/daemon/service_manager.h"
+#include "server/daemon/start_check.h"
+#include "server/daemon/version.h"
+#include "server/log/logging.h"
+#include "server/security/network_exposure_check.h"
+
+namespace walden {
+namespace {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitStartFailed = 1,
+  kExitBadUsage = 2,
+  kExitBadConfig = 3,
+  kExitStopFailed = 4,
+};
+
+constexpr char kFooter[] =
+    "Without a configuration file: one namespace on local disk below ./data, at 127.0.0.1:7070.\n"
+    "Every setting can also be given as a WALDEN_... environment variable.\n"
+    "SIGTERM and SIGINT: answer what is under way, sync, close, exit. A second one: exit at once.\n"
+    "SIGHUP: read the configuration again, take over what can be, and log what needs a restart.\n"
+    "\n"
+    "Exit codes:\n"
+    "  0  stopped by a signal, everything answered was kept\n"
+    "  1  could not start: data directory in use or unusable, address in use\n"
+    "  2  wrong use of the command line\n"
+    "  3  the configuration is wrong\n"
+    "  4  stopped, but a region could not be synced while closing, or it took too long\n"
+    "  128+n  ended at once by a second signal n\n";
+
+struct Options {
+  std::optional<std::string> config_file;
+  std::optional<std::string> data_dir;
+  std::vector<std::string> listen;
+  bool check_config = false;
+  bool print_config = false;
+};
+
+std::vector<CommandLineSetting> SettingsFrom(const Options& options) {
+  std::vector<CommandLineSetting> settings;
+  if (options.data_dir.has_value()) {
+    settings.push_back({"data_dir", {*options.data_dir}, "--data-dir"});
+  }
+  if (!options.listen.empty()) settings.push_back({"listen", options.listen, "--listen"});
+  return settings;
+}
+
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+sigset_t AllSignals() {
+  sigset_t signals = StopSignals();
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+absl::StatusOr<LoadedConfig> Load(const Options& options) {
+  return LoadConfig(options.config_file, WaldenEnvironment(), SettingsFrom(options));
+}
+
+// What the service manager was not told is worth a line, and nothing more.
+void Told(const absl::Status& status) {
+  if (!status.ok()) {
+    Log(LogSeverity::kWarning, "service manager not told", {{"error", status.message()}});
+  }
+}
+
+std::string ServingText(Daemon& daemon) {
+  return absl::StrCat("serving ", daemon.server().registry().open_regions(), " regions at ",
+                      absl::StrJoin(daemon.server().addresses(), ", "));
+}
+
+// A configuration with anything wrong in it changes nothing.
+void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
+  Told(manager.Reloading());
+  const absl::StatusOr<LoadedConfig> loaded = Load(options);
+  const absl::Status status = loaded.ok() ? daemon.Reload(loaded->config) : loaded.status();
+  for (const absl::string_view problem :
+       absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
+    Log(LogSeverity::kError, "configuration refused, nothing was changed", {{"problem", problem}});
+  }
+  Told(manager.Ready(ServingText(daemon)));
+}
+
+// Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
+// them, or gives the top of the heap back and takes it again; both cost more than the copying.
+void KeepMessageMemory() {
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
+// Every open region holds a few files, and shells and containers commonly begin with a low limit
+// below the one that they permit.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    std::cerr << "waldend: cannot raise the limit of open files, going on with the one that is: "
+              << std::strerror(errno) << "\n";
+  }
+}
+
+// Debian builds Abseil with its search for lock cycles on, which takes a lock of its own at every
+// lock. Tests keep it.
+void StopLookingForDeadlocks() {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+}
+
+// Beyond the drain: syncing and closing every region.
+constexpr absl::Duration kCloseGrace = absl::Seconds(60);
+
+// Ends the process at a second signal, or when stopping takes too long. Its thread is there from
+// the start: when the process stops, the system may have none to give.
+class Stopper {
+ public:
+  Stopper() : thread_([this] { Run(); }) { thread_.detach(); }
+
+  // The process has this long to stop.
+  void Begin(absl::Duration longest) {
+    longest_ = longest;
+    begun_.Notify();
+  }
+
+ private:
+  void Run() {
+    begun_.WaitForNotification();
+    const timespec longest = absl::ToTimespec(longest_);
+    const sigset_t stop = StopSignals();
+    const int again = sigtimedwait(&stop, nullptr, &longest);
+    if (again > 0) _exit(128 + again);
+    std::cerr << "waldend: did not stop within " << absl::FormatDuration(longest_)
+              << ": ending without having closed every region\n";
+    _exit(kExitStopFailed);
+  }
+
+  absl::Duration longest_;
+  absl::Notification begun_;
+  std::thread thread_;
+};
+
+// While it opens namespaces, which can take long.
+constexpr absl::Duration kStartStep = absl::Seconds(5);
+constexpr absl::Duration kStartGrace = absl::Seconds(30);
+constexpr absl::Duration kStartPoll = absl::Milliseconds(20);
+
+// Until every namespace is open or has failed: the stop signal that came meanwhile, or 0.
+int AwaitStart(const Options& options, const ServiceManager& manager, Daemon& daemon) {
+  const Ticker telling(
+      kStartStep, [&manager] { Told(manager.ExtendTimeout(kStartGrace, "opening namespaces")); });
+  const sigset_t signals = AllSignals();
+  constexpr timespec kNow{};
+  while (!daemon.AwaitNamespaces(kStartPoll)) {
+    const int received = sigtimedwait(&signals, nullptr, &kNow);
+    if (received == SIGHUP) Reload(options, manager, daemon);
+    if (received > 0 && received != SIGHUP) return received;
+  }
+  return 0;
+}
+
+[[noreturn]] void FailStart(const absl::Status& why) {
+  std::cerr << "waldend: cannot start: " << why.message() << "\n";
+  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  _exit(kExitStartFailed);
+}
+
+int Serve(const Options& options, const Config& config) {
+  KeepMessageMemory();
+  StopLookingForDeadlocks();
+  RaiseFileLimit();
+  // Before any thread is started, so that all of them leave these signals to sigwait.
+  const sigset_t signals = AllSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  StartLogging(SeverityOf(config.log.level),
+               config.log.format == LogFormat::kJson ? LogStyle::kJson : LogStyle::kText);
+
+  const ServiceManager manager = ServiceManager::FromEnvironment();
+  Stopper stopper;
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon =
+      Daemon::Start(config, PosixFileSystem(AccessFor(config.data_group)));
+  if (!daemon.ok()) FailStart(daemon.status());
+  int received = AwaitStart(options, manager, **daemon);
+  if (received == 0) {
+    if (absl::Status status = (*daemon)->FinishStart(); !status.ok()) {
+      daemon->reset();
+      FailStart(status);
+    }
+    Told(manager.Ready(ServingText(**daemon)));
+    while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
+      Reload(options, manager, **daemon);
+    }
+  }
+  Told(manager.Stopping("answering what is under way"));
+  Told(manager.ExtendTimeout((*daemon)->config().shutdown.drain_timeout + kCloseGrace,
+                             "answering what is under way"));
+  stopper.Begin((*daemon)->config().shutdown.drain_timeout + kCloseGrace);
+  const absl::Status stopped = (*daemon)->Stop();
+  const int code = stopped.ok() ? kExitOk : kExitStopFailed;
+  // What did not end in time would not now.
+  if (!absl::IsDeadlineExceeded(stopped)) daemon->reset();
+  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  _exit(code);
+}
+
+int Check(const Config& config) {
+  StartLogging(LogSeverity::kError, LogStyle::kText);
+  const StartCheck found = CheckStart(config);
+  for (const std::string& problem : found.refused) std::cerr << "waldend: " << problem << "\n";
+  for (const std::string& problem : found.worked_around) {
+    std::cerr << "waldend: warning: " << problem << "\n";
+  }
+  if (!found.refused.empty()) return kExitBadConfig;
+  std::cout << "The configuration is good.\n";
+  return kExitOk;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("waldend: Walden, a write-ahead log as a service.");
+  Options options;
+  app.add_option("--config", options.config_file, "Configuration file (YAML)")->type_name("FILE");
+  app.add_option("--data-dir", options.data_dir, "Where the logs are kept")->type_name("DIR");
+  app.add_option("--listen", options.listen,
+                 "Address to serve on: host:port, [v6]:port or unix:/path; may be repeated")
+      ->type_name("ADDR")
+      ->allow_extra_args(false);
+  app.add_flag("--check-config", options.check_config,
+               "Check the configuration, and that this machine can serve it, and exit");
+  app.add_flag("--print-config", options.print_config,
+               "Print the effective configuration, with where each setting came from, and exit");
+  app.set_version_flag("--version", std::string("waldend ") + kVersion);
+  app.footer(kFooter);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitBadUsage;
+  }
+
+  const absl::StatusOr<LoadedConfig> loaded = Load(options);
+  if (!loaded.ok()) {
+    std::cerr << loaded.status().message() << "\n";
+    return kExitBadConfig;
+  }
+  if (options.print_config) {
+    std::cout << PrintConfig(*loaded);
+    return kExitOk;
+  }
+  if (options.check_config) return Check(loaded->config);
+  if (const absl::Status exposure = CheckExposure(loaded->config); !exposure.ok()) {
+    std::cerr << "waldend: " << exposure.message() << "\n";
+    return kExitBadConfig;
+  }
+  return Serve(options, loaded->config);
+}
+
+}  // namespace
+}  // namespace walden
+
+int main(int argc, char** argv) { return walden::Main(argc, argv); }

@@ -1,0 +1,61 @@
+// What watches a daemon from its start to its end: metrics, health and readiness over HTTP.
+//
+//   /             the status page, which asks for /status.json (docs/status_page.md)
+//   /metrics   for Prometheus (docs/metrics.md)
+//   /healthz   200 while the process lives: also while regions are opened and calls are drained
+//   /readyz    200 while calls are served, otherwise 503 with the reason as text; either way with
+//              one line for each thing that is not as it should be
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/grpc/walden_server.h"
+#include "server/metrics/collector.h"
+#include "server/net/http_server.h"
+#include "server/status/readiness.h"
+#include "server/status/status_pages.h"
+
+namespace walden {
+
+struct MonitorOptions {
+  HttpServerOptions http;  // nowhere to listen: nothing is served
+  CollectorOptions collector;
+};
+
+// Any thread may use it.
+class Monitor {
+ public:
+  // Not ready, and with nothing to look at yet.
+  explicit Monitor(const MonitorOptions& options);
+
+  // Serves from now on. An error says which address cannot be listened on; it may be tried again.
+  absl::Status Listen() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Once. What is looked at must outlive the monitor.
+  void Attach(const Collector::Sources& sources) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  Readiness& readiness() { return readiness_; }
+
+  // With the ports that were found for port 0.
+  std::vector<std::string> addresses() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  HttpServer::Routes Routes();
+  // What /readyz says.
+  HttpResponse Ready() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const HttpServerOptions http_options_;
+  Readiness readiness_;
+  Collector collector_;
+  StatusPages pages_;
+  mutable absl::Mutex mutex_;
+  const WaldenServer* server_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::unique_ptr<HttpServer> http_ ABSL_GUARDED_BY(mutex_);  // goes first
+};
+
+}  // namespace walden

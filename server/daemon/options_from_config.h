@@ -1,0 +1,35 @@
+// What the parts of the daemon are told, from its configuration.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "config/config.h"
+#include "config/identities_file.h"
+#include "engine/io/disk_quota.h"
+#include "engine/rocksdb/tuning.h"
+#include "server/daemon/monitor.h"
+#include "server/grpc/walden_server.h"
+#include "server/limits/tenant.h"
+#include "server/log/logging.h"
+#include "server/region/namespaces.h"
+#include "server/region/retention_keeper.h"
+
+namespace walden {
+
+RegionPolicy PolicyFrom(const RegionSettings& settings);
+RocksdbTuning TuningFrom(const RocksdbConfig& config);
+RetentionPolicies::Policy RetentionFrom(const NamespaceConfig& config);
+DiskQuotas::Limits QuotasFrom(const NamespaceConfig& config);
+
+// `named`: what the identities file says of single ones.
+Tenants::Policy TenantsFrom(const LimitsConfig& limits,
+                            const std::map<std::string, IdentityLimits>& named);
+
+// All but what points to parts of the daemon.
+ServerOptions OptionsFrom(const Config& config);
+MonitorOptions MonitorFrom(const Config& config);
+
+LogSeverity SeverityOf(LogLevel level);
+
+}  // namespace walden

@@ -1,0 +1,27 @@
+// EntryService.Recover: everything that was put and not finalized, in the order in which it was
+// put.
+#pragma once
+
+#include "server/entry/entry_stream.h"
+#include "walden/v1/entry.pb.h"
+
+namespace walden {
+
+class EntryRecoverStream final : public EntryStream {
+ public:
+  EntryRecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                     const grpc::ByteBuffer& request);
+
+ private:
+  TableId TableOf() const override { return request_.table_id(); }
+  absl::StatusOr<std::optional<Opening>> OpenTable(const std::shared_ptr<RegionActor>& actor,
+                                                   const std::shared_ptr<entry::EntryTable>& table,
+                                                   std::unique_ptr<ReadSession>& session) override;
+  Opening OpenNothing() override;
+  absl::Status FinishRecords(const ReadSession* session) override;
+
+  v1::EntryRecoverRequest request_;
+  v1::EntryRecoverHeader header_;
+};
+
+}  // namespace walden

@@ -1,0 +1,60 @@
+#include "server/entry/finalize_call.h"
+
+#include "server/call/request_checks.h"
+#include "server/entry/entry_request_checks.h"
+#include "server/region/read_session.h"
+
+namespace walden {
+
+FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+                           const v1::FinalizeRequest& request, v1::FinalizeResponse* response)
+    : call_(context, Method::kFinalize, call), response_(response) {
+  const absl::StatusOr<RegionKey> key =
+      call_.EnterRegion(request.namespace_(), request.region_id());
+  absl::Status status = key.status();
+  if (status.ok() && request.flush_id() == 0) {
+    status = InvalidField("flush_id", "0", "must be what Flush answered; 0 means nothing to do");
+  }
+  if (!status.ok()) {
+    Finish(call_.End(status));
+    return;
+  }
+  table = request.table_id();
+  through = request.flush_id();
+  table_kind = TableKind::kEntries;
+  if (request.has_region_version()) region_version = request.region_version();
+  context.registry->Find(
+      *key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
+}
+
+// The table knows its flushes once its pages were made.
+void FinalizeCall::Find(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
+  absl::Status status = actor.status();
+  if (status.ok() && *actor == nullptr) status = NoSuchFlush(table, through);
+  if (status.ok()) {
+    const auto entries = (*actor)->entries().Find(table);
+    status = entries.status();
+    if (status.ok() && *entries == nullptr) status = NoSuchFlush(table, through);
+    if (status.ok()) {
+      (*entries)->WhenReady(
+          [this, actor = *actor](const absl::Status& ready) { Submit(actor, ready); });
+      return;
+    }
+  }
+  Finish(call_.End(status));
+}
+
+void FinalizeCall::Submit(const std::shared_ptr<RegionActor>& actor, const absl::Status& ready) {
+  if (!ready.ok()) {
+    Finish(call_.End(ready));
+  } else if (!actor->Post(this)) {
+    Finish(call_.End(ReadSession::ClosedError(*actor)));
+  }
+}
+
+void FinalizeCall::OnAnswered() {
+  if (result.ok()) response_->set_finalized_through(*result);
+  Finish(call_.End(result.status()));
+}
+
+}  // namespace walden

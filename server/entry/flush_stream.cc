@@ -1,0 +1,107 @@
+#include "server/entry/flush_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "server/call/parse_request.h"
+#include "server/call/request_checks.h"
+
+namespace walden {
+
+FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                         const grpc::ByteBuffer& request)
+    : EntryStream(context, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
+  absl::StatusOr<RegionKey> key = RegionKey{};
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
+    key = status;
+  } else {
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
+  }
+  Begin(key, std::nullopt, request_.max_message_bytes());
+}
+
+ChunkStream::Opening FlushStream::OpenNothing() {
+  v1::FlushResponse response;
+  response.mutable_header();
+  AddMessage(response);
+  return Opening::kNothing;
+}
+
+// In steps: each waits for something, and Open is called again.
+absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::OpenTable(
+    const std::shared_ptr<RegionActor>& actor, const std::shared_ptr<entry::EntryTable>& table,
+    std::unique_ptr<ReadSession>& session) {
+  actor_ = actor;
+  table_ = table;
+  if (flush_id_ == 0) {
+    const auto plan = table->PlanFlush();
+    if (!plan.has_value()) return std::nullopt;
+    if (plan->nothing) return OpenNothing();
+    // A fenced writer finds out by the marker.
+    if (plan->reuse == 0 || request_.has_region_version()) return AppendMarker();
+    flush_id_ = plan->reuse;
+  }
+  absl::StatusOr<std::optional<entry::PageView>> view = table->BeginFlush(flush_id_);
+  if (!view.ok()) return view.status();
+  if (!view->has_value()) return std::nullopt;
+  header_.set_flush_id(flush_id_);
+  header_.set_entries((*view)->entries);
+  header_.set_bytes((*view)->data_bytes);
+  v1::FlushResponse response;
+  *response.mutable_header() = header_;
+  AddMessage(response);
+  session = Walk(actor, table, **std::move(view), entry::CursorRange{});
+  return Opening::kSession;
+}
+
+absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::AppendMarker() {
+  AppendBatch& batch = marker_.batch;
+  batch.table = request_.table_id();
+  batch.payloads = {entry::FlushMarker()};
+  batch.durability = Durability::kSync;
+  batch.kind = TableKind::kEntries;
+  if (request_.has_region_version()) batch.region_version = request_.region_version();
+  marker_.payload_bytes = entry::FlushMarker().size();
+  if (!actor_->Post(&marker_)) return ReadSession::ClosedError(*actor_);
+  return Opening::kLater;
+}
+
+void FlushStream::AfterMarker() {
+  const AppendResult& result = marker_.batch.result;
+  const bool no_room = HasReason(result.status, ErrorReason::kDiskFull) ||
+                       HasReason(result.status, ErrorReason::kDiskReserve) ||
+                       HasReason(result.status, ErrorReason::kQuotaExceeded);
+  // The store flushes to make room; so it must not need any. But whether its region_version is an
+  // old writer's is not known without a marker.
+  if (no_room && !request_.has_region_version()) {
+    const std::optional<SequenceNumber> sealed = table_->SealUnmarked();
+    sealed_through_ = sealed.value_or(0);
+    if (sealed_through_ != 0 && actor_->Post(&instead_)) return;
+  }
+  if (result.status.ok()) flush_id_ = result.first;
+  Resume(actor_, result.status);
+}
+
+void FlushStream::AfterSync() {
+  if (instead_.result.ok()) flush_id_ = sealed_through_;
+  Resume(actor_, instead_.result);
+}
+
+absl::Status FlushStream::FinishRecords(const ReadSession*) {
+  if (entries() != header_.entries() || bytes() != header_.bytes()) {
+    return absl::InternalError(absl::StrCat("flush ", header_.flush_id(), " announced ",
+                                            header_.entries(), " entries and streamed ", entries(),
+                                            "; do not finalize it"));
+  }
+  v1::FlushResponse response;
+  v1::FlushSummary* const summary = response.mutable_summary();
+  summary->set_flush_id(header_.flush_id());
+  summary->set_entries(entries());
+  summary->set_bytes(bytes());
+  AddMessage(response);
+  if (table_ != nullptr) table_->FlushConsumed(header_.flush_id());
+  return absl::OkStatus();
+}
+
+}  // namespace walden

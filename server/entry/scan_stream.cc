@@ -1,0 +1,39 @@
+#include "server/entry/scan_stream.h"
+
+#include <utility>
+
+#include "server/call/parse_request.h"
+#include "server/call/request_checks.h"
+#include "server/entry/entry_request_checks.h"
+
+namespace walden {
+
+ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                       const grpc::ByteBuffer& request)
+    : EntryStream(context, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber) {
+  absl::StatusOr<RegionKey> key = RegionKey{};
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
+    key = status;
+  } else if (absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, context.limits);
+             !range.ok()) {
+    key = range.status();
+  } else {
+    range_ = *std::move(range);
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
+  }
+  Begin(key, std::nullopt, request_.max_message_bytes());
+}
+
+absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(
+    const std::shared_ptr<RegionActor>& actor, const std::shared_ptr<entry::EntryTable>& table,
+    std::unique_ptr<ReadSession>& session) {
+  std::optional<entry::PageView> view = table->ViewAll();
+  if (!view.has_value()) return std::nullopt;
+  range_.newest_at_unix_ms = context_.wall_clock->UnixMillis();
+  range_.with_hidden = request_.with_hidden();
+  const uint64_t max_entries = request_.max_entries() == 0 ? UINT64_MAX : request_.max_entries();
+  session = Walk(actor, table, *std::move(view), range_, max_entries);
+  return Opening::kSession;
+}
+
+}  // namespace walden

@@ -1,0 +1,65 @@
+// WalService: each rpc is a class of its own.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/append/append_call.h"
+#include "server/append/append_stream.h"
+#include "server/append/mark_deleted_call.h"
+#include "server/append/open_producer_call.h"
+#include "server/call/rpc_context.h"
+#include "server/read/read_stream.h"
+#include "server/read/recover_stream.h"
+#include "walden/v1/wal.grpc.pb.h"
+
+namespace walden {
+
+// Read and Recover encode their answers themselves (record_encoder.h), so gRPC hands them raw
+// bytes.
+using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
+    v1::WalService::WithCallbackMethod_AppendStream<v1::WalService::WithCallbackMethod_OpenProducer<
+        v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<
+            v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>;
+
+class WalService final : public WalServiceMethods {
+ public:
+  explicit WalService(const RpcContext& context) : context_(context) {}
+
+ private:
+  grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* call,
+                                   const v1::AppendRequest* request,
+                                   v1::AppendResponse* response) override {
+    return new AppendCall(context_, *call, *request, response);
+  }
+
+  grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
+      grpc::CallbackServerContext* call) override {
+    return new walden::AppendStream(context_, *call);
+  }
+
+  grpc::ServerUnaryReactor* OpenProducer(grpc::CallbackServerContext* call,
+                                         const v1::OpenProducerRequest* request,
+                                         v1::OpenProducerResponse* response) override {
+    return new OpenProducerCall(context_, *call, *request, response);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* call,
+                                                   const grpc::ByteBuffer* request) override {
+    return new ReadStream(context_, *call, *request);
+  }
+
+  grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* call,
+                                        const v1::MarkDeletedRequest* request,
+                                        v1::MarkDeletedResponse* response) override {
+    return new MarkDeletedCall(context_, *call, *request, response);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,
+                                                      const grpc::ByteBuffer* request) override {
+    return new RecoverStream(context_, *call, *request);
+  }
+
+  const RpcContext& context_;
+};
+
+}  // namespace walden

@@ -1,0 +1,380 @@
+#include "server/grpc/walden_server.h"
+
+#include <grpc/grpc.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "base/error.h"
+#include "server/admin/admin_service.h"
+#include "server/grpc/entry_service.h"
+#include "server/grpc/wal_service.h"
+
+namespace walden {
+namespace {
+
+constexpr absl::Duration kAnswersStart = absl::Milliseconds(50);
+constexpr absl::Duration kGoodbye = absl::Milliseconds(100);
+constexpr absl::Duration kDiskInterval = absl::Milliseconds(200);
+constexpr uint64_t kLooksPerCount = 5;  // of RocksDB's files
+
+int Workers(const ServerOptions& options) {
+  if (options.workers > 0) return options.workers;
+  return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Threads that open regions which calls wait for, while all others open regions for the start.
+constexpr int kOpenersForCalls = 2;
+
+// One for each namespace that is opened late, so that a slow one holds up no other.
+int NamespaceThreads(const NamespaceSet& namespaces) {
+  int late = 0;
+  for (const Namespace* ns : namespaces.All()) late += ns->late != nullptr ? 1 : 0;
+  return std::clamp(late, 1, 8);
+}
+
+// Of an append or put besides its payloads, at most: what each adds, and the other fields.
+uint64_t MaxRequestBytes(const ServiceLimits& limits) {
+  constexpr uint64_t kPerPayload = 16;
+  constexpr uint64_t kOtherFields = uint64_t{64} << 10;
+  return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
+}
+
+void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(options.max_streams_per_connection));
+  // Who connects and then says nothing, or nothing for long, must not hold one of the connections
+  // that there may be.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
+  // A connection whose other end vanished without a word is found out and closed, also when it is
+  // idle: otherwise its followers would stay for ever.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Clients ping to find out the same about the daemon.
+  builder.AddChannelArgument(
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      static_cast<int>(absl::ToInt64Milliseconds(options.min_ping_interval)));
+  // Reflection is the only synchronous service.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+}
+
+// Messages arrive, and are put together, before anybody looks who sends them.
+void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
+  // gRPC looks at a message's size when it is whole, and makes room for it as soon as it is
+  // announced. Past this it reads slower, and breaks off calls.
+  grpc::ResourceQuota quota("walden");
+  quota.Resize(receive_bytes);
+  // Each stream of the only synchronous service occupies a thread.
+  constexpr int kSyncThreads = 16;
+  quota.SetMaxThreads(kSyncThreads);
+  builder.SetResourceQuota(quota);
+  // And a compressed one is inflated before its size is looked at, to a thousand times as much.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+}
+
+// gRPC tears its whole library down with the last object of it, and then a background poll of its
+// own can hold that up for ten seconds. Nobody gains from that teardown.
+void KeepGrpcInitialised() {
+  static const bool once = [] {
+    grpc_init();
+    return true;
+  }();
+  static_cast<void>(once);
+}
+
+// Linking the plugin is enough to have it in every server of the process: here it can be left out.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    const std::string name = grpc::reflection::ProtoServerReflectionPlugin().name();
+    std::erase_if(*plugins, [&name](const auto& plugin) { return plugin->name() == name; });
+  }
+};
+
+absl::Status StartError() {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                   "cannot serve: gRPC does not start");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WaldenServer>> WaldenServer::Start(const ServerOptions& options,
+                                                                  NamespaceSet namespaces,
+                                                                  RegionEvents* events) {
+  std::unique_ptr<WaldenServer> server = Make(options, std::move(namespaces), events);
+  if (absl::Status status = server->Serve(); !status.ok()) return status;
+  return server;
+}
+
+std::unique_ptr<WaldenServer> WaldenServer::Make(const ServerOptions& options,
+                                                 NamespaceSet namespaces, RegionEvents* events) {
+  return std::unique_ptr<WaldenServer>(new WaldenServer(options, std::move(namespaces), events));
+}
+
+absl::Status WaldenServer::Serve(std::function<void()> ready) {
+  if (absl::Status status = Listen(); !status.ok()) return status;
+  OpenNamespaces(std::move(ready));
+  return absl::OkStatus();
+}
+
+WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
+                           RegionEvents* events)
+    : options_(options),
+      tenants_(Clock::Real()),
+      entry_memory_(options.entries),
+      actor_threads_("actor", 2 * Workers(options)),
+      reader_threads_("reader", Workers(options)),
+      background_threads_("opener", Workers(options) + kOpenersForCalls),
+      maintenance_thread_("verify", 1),
+      namespace_threads_("namespace", NamespaceThreads(namespaces)),
+      ending_thread_("ending", 1),
+      connections_(options.max_connections, options.on_refused_connections) {
+  live_calls_.set_max_calls(options.max_calls);
+  tenants_.SetPolicy(options.tenants);
+  const RegistryEnvironment environment{.clock = Clock::Real(),
+                                        .actors = &actor_threads_,
+                                        .background = &background_threads_,
+                                        .statistics = &statistics_,
+                                        .events = events == nullptr ? &no_events_ : events,
+                                        .entries = {&entry_memory_, &reader_threads_}};
+  RegistryOptions registry = options.registry;
+  registry.start_parallelism = Workers(options);
+  registry_ = std::make_unique<RegionRegistry>(registry, std::move(namespaces), environment);
+  opener_ = std::make_unique<NamespaceOpener>(
+      NamespaceOpener::Environment{.registry = registry_.get(),
+                                   .clock = Clock::Real(),
+                                   .executor = &namespace_threads_,
+                                   .policy = options.registry.reopen});
+  retention_ = std::make_unique<RetentionKeeper>(
+      RetentionKeeper::Environment{.registry = registry_.get(),
+                                   .clock = Clock::Real(),
+                                   .wall_clock = WallClock::Real(),
+                                   .background = &background_threads_,
+                                   .statistics = &statistics_,
+                                   .events = environment.events},
+      options.retention_interval);
+  for (const auto& [id, policy] : options.retention) retention_->policies().Set(id, policy);
+  context_.limits = options.limits;
+  context_.registry = registry_.get();
+  context_.statistics = &statistics_;
+  context_.reader_budget = std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait,
+                                                          Clock::Real(), options.reader_stall);
+  context_.live_calls = &live_calls_;
+  context_.access = options.access;
+  if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
+  context_.audit = audit_.get();
+  context_.followers = &followers_;
+  context_.tenants = &tenants_;
+  context_.retention = &retention_->policies();
+  context_.clock = Clock::Real();
+  context_.wall_clock = WallClock::Real();
+  context_.entry_memory = &entry_memory_;
+  context_.readers = &reader_threads_;
+  context_.background = &background_threads_;
+  context_.maintenance = &maintenance_thread_;
+  context_.unary_may_lead = options.unary_may_lead;
+  context_.stream_may_lead = options.stream_may_lead;
+  context_.version = options.version;
+  context_.started = Clock::Real()->Now();
+  wal_service_ = std::make_unique<WalService>(context_);
+  entry_service_ = std::make_unique<EntryService>(context_);
+  admin_service_ = std::make_unique<AdminService>(context_);
+  ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
+    registry_->Tick();
+    registry_->NoteIdle();
+    opener_->Tick();
+    context_.reader_budget->RefuseOverdue();
+    if (audit_ != nullptr) audit_->Tick();
+    tenants_.WakeWaiting();
+    retention_->LookIfDue();
+  });
+  disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
+}
+
+// An error leaves what the last look found: whoever writes meets it, and tells it.
+void WaldenServer::LookAtDisk() {
+  if (options_.disk != nullptr) (void)options_.disk->Sample();
+  for (const Namespace* ns : registry_->namespaces().All()) {
+    if (ns->disk != nullptr) (void)ns->disk->Sample();
+  }
+  if (disk_looks_++ % kLooksPerCount != 0) return;
+  for (const Namespace* ns : registry_->namespaces().All()) {
+    (void)ns->engine->CountDiskUsage();
+    ns->engine->KeepHouse();
+  }
+}
+
+WaldenServer::~WaldenServer() {
+  if (!stopped_) Stop(absl::ZeroDuration()).IgnoreError();
+  // What did not end in time ends now.
+  ending_.calls_gone.WaitForNotification();
+  ending_.closed.WaitForNotification();
+  if (registry_ != nullptr) Finish();
+}
+
+void WaldenServer::OpenNamespaces(std::function<void()> ready) {
+  registry_->OpenAll([this](const StartSummary& summary) {
+    if (options_.on_regions_scanned) options_.on_regions_scanned(summary);
+  });
+  opener_->Start([this, ready = std::move(ready)] {
+    SetServing();
+    ready();
+  });
+}
+
+// Health is asked for the daemon as a whole (""), or by service.
+void WaldenServer::SetServing() {
+  absl::MutexLock lock(&health_mutex_);
+  if (health_ == nullptr) return;  // it is stopping
+  for (const char* const service :
+       {"", v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
+        v1::AdminService::service_full_name()}) {
+    health_->SetServingStatus(service, true);
+  }
+}
+
+// A unix socket stays plain: who may open its file is the file system's to say.
+std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
+    const std::string& address) const {
+  if (options_.tls == nullptr || absl::StartsWith(address, "unix:")) {
+    return grpc::InsecureServerCredentials();
+  }
+  return options_.tls->ServerCredentials();
+}
+
+absl::Status WaldenServer::Listen() {
+  KeepGrpcInitialised();
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  ConfigureConnections(builder, options_);
+  BoundWhatArrives(builder, options_.receive_bytes);
+  if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
+  builder.SetMaxReceiveMessageSize(static_cast<int>(
+      std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
+  builder.SetMaxSendMessageSize(-1);
+  builder.RegisterService(wal_service_.get());
+  builder.RegisterService(entry_service_.get());
+  builder.RegisterService(admin_service_.get());
+  for (const std::string& address : options_.listen) {
+    if (absl::Status status = Open(address, builder); !status.ok()) return status;
+  }
+  grpc_server_ = builder.BuildAndStart();
+  if (grpc_server_ == nullptr) return StartError();
+  {
+    absl::MutexLock lock(&health_mutex_);
+    health_ = grpc_server_->GetHealthCheckService();
+    health_->SetServingStatus(false);
+  }
+  return connections_.Start();
+}
+
+absl::Status WaldenServer::Open(const std::string& address, grpc::ServerBuilder& builder) {
+  auto sockets = ListeningSocket::Open(address);
+  if (!sockets.ok()) return sockets.status();
+  addresses_.push_back(sockets->front()->address());
+  const std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+          CredentialsOf(address));
+  for (auto& socket : *sockets) {
+    const int listener = socket->descriptor();
+    connections_.Add(std::move(socket), [acceptor, listener](int descriptor) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+      connection.listener_fd = listener;
+      connection.fd = descriptor;
+      acceptor->HandleNewConnection(&connection);
+    });
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
+  stopped_ = true;
+  opener_->Stop();
+  {
+    absl::MutexLock lock(&health_mutex_);
+    if (health_ != nullptr) health_->SetServingStatus(false);
+    health_ = nullptr;
+  }
+  if (grpc_server_ == nullptr) {
+    ending_.calls_gone.Notify();
+  } else {
+    EndCalls(drain_timeout);
+  }
+  ticker_ = nullptr;
+  disk_ticker_ = nullptr;
+  // Whatever calls do: what was answered is synced.
+  registry_->CloseAll([this](const absl::Status& status) {
+    ending_.status = status;
+    ending_.closed.Notify();
+  });
+  if (!ending_.closed.WaitForNotificationWithTimeout(options_.stop_grace)) {
+    return absl::DeadlineExceededError("a region could not be closed in time");
+  }
+  if (!ending_.calls_gone.HasBeenNotified()) {
+    return absl::DeadlineExceededError("every region was closed, but calls did not end in time");
+  }
+  Finish();
+  return ending_.status;
+}
+
+void WaldenServer::EndCalls(absl::Duration drain_timeout) {
+  absl::Time deadline = absl::Now() + drain_timeout;
+  live_calls_.Shutdown();
+  // gRPC closes a connection as soon as its last call has ended, and a client that is just
+  // sending then finds it broken before it has read what was answered. So answers get a moment's
+  // start. Afterwards gRPC would wait for idle clients to acknowledge the end: they get a moment,
+  // too.
+  if (live_calls_.AwaitNone(drain_timeout)) {
+    absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
+    deadline = std::min(deadline, absl::Now() + kGoodbye);
+  }
+  // gRPC waits for every call to be gone, without end where it lacks threads or where one hangs.
+  ending_thread_.Post([this, deadline] {
+    connections_.Stop();
+    grpc_server_->Shutdown(absl::ToChronoTime(deadline));
+    grpc_server_ = nullptr;
+    ending_.calls_gone.Notify();
+  });
+  ending_.calls_gone.WaitForNotificationWithDeadline(deadline + options_.stop_grace);
+}
+
+void WaldenServer::Finish() {
+  // What they run last may still look at the registry.
+  for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_,
+                           &actor_threads_, &background_threads_}) {
+    pool->Stop();
+  }
+  LetGoOfRegions();
+}
+
+void WaldenServer::LetGoOfRegions() {
+  std::unique_ptr<RegionRegistry> last;
+  absl::MutexLock lock(&registry_mutex_);
+  last.swap(registry_);
+}
+
+bool WaldenServer::WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const {
+  absl::ReaderMutexLock lock(&registry_mutex_);
+  if (registry_ == nullptr) return false;
+  look(*registry_);
+  return true;
+}
+
+}  // namespace walden

@@ -1,0 +1,177 @@
+// A whole server in one object: regions, threads and the gRPC front, over engines given from
+// outside.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "base/thread_pool.h"
+#include "base/ticker.h"
+#include "engine/io/disk_space.h"
+#include "server/call/live_calls.h"
+#include "server/call/rpc_context.h"
+#include "server/net/connection_acceptor.h"
+#include "server/region/followers.h"
+#include "server/region/namespace_opener.h"
+#include "server/region/namespaces.h"
+#include "server/region/region_registry.h"
+#include "server/region/retention_keeper.h"
+#include "server/security/audit.h"
+#include "server/security/identity.h"
+#include "server/security/tls.h"
+#include "server/statistics/statistics.h"
+
+namespace walden {
+
+struct ServerOptions {
+  std::vector<std::string> listen;  // host:port (port 0: any free one), [v6]:port or unix:/path
+  ServiceLimits limits;
+  RegistryOptions registry;
+  uint64_t reader_bytes = uint64_t{64} << 20;  // of chunks on their way to readers
+  entry::EntryLimits entries;
+  absl::Duration reader_wait = absl::Seconds(10);         // for reader_bytes
+  absl::Duration reader_stall = absl::Seconds(30);        // without taking a message, then
+  absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts
+  int workers = 0;                                        // 0: one per processor, at least two
+  bool unary_may_lead = true;
+  bool stream_may_lead = false;
+  std::string version = "0";
+  // These outlive the server, or are null.
+  const AccessControl* access = nullptr;  // null: callers are not told apart
+  TlsCertificates* tls = nullptr;         // null: TCP addresses do not speak TLS, like unix sockets
+  AuditSink* audit = nullptr;
+  bool reflection = true;
+  DiskSpace* disk = nullptr;  // of the data directory; outlives the server; null: not looked at
+  std::function<void(const StartSummary&)> on_regions_scanned;  // once; may be null
+  uint64_t max_connections = 0;                                 // as ConnectionAcceptor takes it
+  ConnectionAcceptor::OnRefused on_refused_connections;
+  absl::Duration stop_grace = absl::Seconds(20);  // see Stop
+  uint32_t max_streams_per_connection = 4096;
+  absl::Duration min_ping_interval = absl::Seconds(1);  // of clients
+  uint64_t max_calls = 0;                               // 0: as many as come
+  uint64_t receive_bytes = uint64_t{256} << 20;         // of messages that are not whole yet
+  Tenants::Policy tenants;
+  std::map<NamespaceId, RetentionPolicies::Policy> retention;
+  absl::Duration retention_interval = absl::Seconds(30);
+};
+
+class WaldenServer {
+ public:
+  // Make and Serve in one.
+  static absl::StatusOr<std::unique_ptr<WaldenServer>> Start(const ServerOptions& options,
+                                                             NamespaceSet namespaces,
+                                                             RegionEvents* events);
+
+  // A server that can be looked at, and does nothing yet. `events` outlives it and may be null.
+  static std::unique_ptr<WaldenServer> Make(const ServerOptions& options, NamespaceSet namespaces,
+                                            RegionEvents* events);
+
+  // Listens, then opens namespaces and their regions behind the back of the calls. Once, whoever
+  // looks meanwhile. An error: an address cannot be listened on. `ready` is called once, on any
+  // thread, when every namespace is open or has failed; health says SERVING from then on.
+  absl::Status Serve(std::function<void()> ready = [] {});
+
+  ~WaldenServer();  // stops at once if Stop was not called
+
+  // Takes no new calls, answers what is under way, ends streams that would stay with SHUTTING_DOWN,
+  // cancels what is not done after `drain_timeout`; then syncs and closes every region, whether
+  // calls have ended or not. Returns the first error of a region's closing; DEADLINE_EXCEEDED if
+  // calls or regions have not ended `stop_grace` later, and then the destructor waits for them. At
+  // most once.
+  absl::Status Stop(absl::Duration drain_timeout);
+
+  // Identities or rights changed: ends what goes on without them. Any thread, until Stop.
+  void AccessChanged() { live_calls_.AccessChanged(); }
+
+  // As in the options, with the ports that were found for port 0.
+  const std::vector<std::string>& addresses() const { return addresses_; }
+  const Statistics& statistics() const { return statistics_; }
+  // Null without a sink.
+  const Audit* audit() const { return audit_.get(); }
+  RegionRegistry& registry() { return *registry_; }
+  const RpcContext& context() const { return context_; }
+  const ReaderBudget& reader_budget() const { return *context_.reader_budget; }
+  const entry::EntryMemory& entry_memory() const { return entry_memory_; }
+  const Followers& followers() const { return followers_; }
+
+  // Any thread. Runs `look` while the regions stay there; false, and it is not run, once Stop has
+  // let go of them.
+  bool WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const
+      ABSL_LOCKS_EXCLUDED(registry_mutex_);
+  ConnectionAcceptor& connections() { return connections_; }
+  LiveCalls& live_calls() { return live_calls_; }
+  Tenants& tenants() { return tenants_; }
+  RetentionKeeper& retention() { return *retention_; }
+
+ private:
+  WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
+
+  void OpenNamespaces(std::function<void()> ready);
+  void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
+  void LookAtDisk();
+  absl::Status Listen();
+  std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
+  void EndCalls(absl::Duration drain_timeout);
+  void Finish();
+  void LetGoOfRegions() ABSL_LOCKS_EXCLUDED(registry_mutex_);
+  // Opens an address and lets connections to it come to gRPC once Listen starts that.
+  absl::Status Open(const std::string& address, grpc::ServerBuilder& builder);
+
+  const ServerOptions options_;
+  RegionEvents no_events_;
+  Statistics statistics_;
+  LiveCalls live_calls_;
+  std::unique_ptr<Audit> audit_;
+  Followers followers_;
+  Tenants tenants_;
+  entry::EntryMemory entry_memory_;
+  // Writers block in syncs, so readers and opening regions have threads of their own.
+  ThreadPool actor_threads_;
+  ThreadPool reader_threads_;
+  ThreadPool background_threads_;
+  ThreadPool maintenance_thread_;
+  ThreadPool namespace_threads_;
+  ThreadPool ending_thread_;  // there from the start: at the end the system may have none to give
+  // Held, shared, by who looks from outside of calls.
+  mutable absl::Mutex registry_mutex_;
+  std::unique_ptr<RegionRegistry> registry_;
+  std::unique_ptr<RetentionKeeper> retention_;
+  std::unique_ptr<NamespaceOpener> opener_;
+  RpcContext context_;
+  uint64_t disk_looks_ = 0;  // the disk ticker's
+  std::unique_ptr<grpc::Service> wal_service_;
+  std::unique_ptr<grpc::Service> entry_service_;
+  std::unique_ptr<grpc::Service> admin_service_;
+  ConnectionAcceptor connections_;
+  std::unique_ptr<grpc::Server> grpc_server_;
+  absl::Mutex health_mutex_;
+  grpc::HealthCheckServiceInterface* health_ ABSL_GUARDED_BY(health_mutex_) = nullptr;
+  std::vector<std::string> addresses_;
+  std::unique_ptr<Ticker> ticker_;
+  std::unique_ptr<Ticker> disk_ticker_;
+  bool stopped_ = false;
+
+  // How far Stop has come.
+  struct Ending {
+    absl::Notification calls_gone;
+    absl::Status status;  // of closing the regions; set before `closed`
+    absl::Notification closed;
+  };
+  Ending ending_;
+};
+
+}  // namespace walden

@@ -1,0 +1,106 @@
+// The bytes that all open readers may hold together.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+
+namespace walden {
+
+// A reader that waits for its turn.
+class BudgetWaiter {
+ public:
+  virtual ~BudgetWaiter() = default;
+
+  // Granted: the bytes are the waiter's. Refused: it waited too long. Called once per wait, on any
+  // thread, with a lock held: must hand over to an executor and not touch the budget.
+  virtual void OnBudget(bool granted) = 0;
+};
+
+// A message on its way to a client that may not take it.
+class StandingWrite {
+ public:
+  virtual ~StandingWrite() = default;
+
+  // It has stood for too long while others wait. Called at most once per WriteBegan, on any thread,
+  // with a lock held: must not block and not touch the budget. Returns what breaks the call off,
+  // which runs without the lock and may outlive this object.
+  virtual std::function<void()> OnStall() = 0;
+};
+
+// Any thread may use it. First come, first served: while somebody waits, nobody overtakes.
+class ReaderBudget {
+ public:
+  // `clock` outlives it. `longest_stall`: how long a write may stand while somebody waits.
+  ReaderBudget(uint64_t limit_bytes, absl::Duration longest_wait, const Clock* clock,
+               absl::Duration longest_stall = absl::InfiniteDuration())
+      : limit_(limit_bytes),
+        longest_wait_(longest_wait),
+        longest_stall_(longest_stall),
+        clock_(clock) {}
+  ReaderBudget(const ReaderBudget&) = delete;
+  ReaderBudget& operator=(const ReaderBudget&) = delete;
+
+  // Takes the bytes now, or nothing.
+  bool TryAcquire(uint64_t bytes);
+
+  // Takes the bytes now (true), or makes the waiter wait. More bytes than the limit are granted
+  // when nobody else holds any.
+  bool AcquireOrWait(uint64_t bytes, BudgetWaiter* waiter);
+
+  // Stops waiting. False if OnBudget was called already; it is not called afterwards.
+  bool Cancel(BudgetWaiter* waiter);
+
+  // Takes the bytes even past the limit: for the rest of a record that turned out larger than what
+  // was taken for it.
+  void AcquireMore(uint64_t bytes);
+
+  void Release(uint64_t bytes);
+
+  // A client is sent bytes of the budget; it took them. WriteEnded may be called again.
+  void WriteBegan(StandingWrite* write);
+  void WriteEnded(StandingWrite* write);
+
+  // Breaks off writes that stood too long while somebody waits, and refuses those that waited
+  // longer than allowed. To be called now and then.
+  void RefuseOverdue();
+
+  absl::Duration longest_stall() const { return longest_stall_; }
+  uint64_t used() const;
+  uint64_t limit() const { return limit_; }
+
+ private:
+  struct Waiting {
+    BudgetWaiter* waiter;
+    uint64_t bytes;
+    absl::Duration since;
+  };
+
+  bool Fits(uint64_t bytes) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return used_ + bytes <= limit_ || used_ == 0;
+  }
+
+  void GrantWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RefuseWaiting(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::function<void()>> TakeStalled(absl::Duration now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const uint64_t limit_;
+  const absl::Duration longest_wait_;
+  const absl::Duration longest_stall_;
+  const Clock* const clock_;
+  mutable absl::Mutex mutex_;
+  uint64_t used_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<StandingWrite*, absl::Duration> writes_
+      ABSL_GUARDED_BY(mutex_);  // since when
+};
+
+}  // namespace walden

@@ -1,0 +1,89 @@
+// Takes connections from the listening sockets and hands them to gRPC, which has no limit of its
+// own on how many there are.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/net/listening_socket.h"
+
+namespace walden {
+
+// Connections beyond the limit are closed as they come, so that a client learns of it at once. A
+// process that may open no more files leaves them waiting and goes on when it may.
+class ConnectionAcceptor {
+ public:
+  // Gets the descriptor of a new connection for its own.
+  using HandOver = std::function<void(int descriptor)>;
+  // How many connections were turned away since the last time it was called (0 if they only wait),
+  // and why the last one was: at most once in ten seconds.
+  using OnRefused = std::function<void(uint64_t connections, const absl::Status& why)>;
+
+  // `max_connections` 0: no limit.
+  ConnectionAcceptor(uint64_t max_connections, OnRefused on_refused);
+  ~ConnectionAcceptor();  // stops
+
+  // Before Start.
+  void Add(std::unique_ptr<ListeningSocket> socket, HandOver hand_over);
+
+  absl::Status Start();
+
+  // Takes no more connections and closes the listening sockets. Once it returned nothing is handed
+  // over any more.
+  void Stop();
+
+  // --- Any thread ---
+
+  void set_max_connections(uint64_t limit) { max_connections_.store(limit); }
+  uint64_t max_connections() const { return max_connections_.load(); }
+  uint64_t open_connections() ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t refused_connections() const { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Door {
+    std::unique_ptr<ListeningSocket> socket;
+    HandOver hand_over;
+  };
+  // A connection that was handed over. Its descriptor is gRPC's to close, and then may come to mean
+  // something else, which has another inode.
+  struct HandedOver {
+    int descriptor = -1;
+    ino_t inode = 0;
+  };
+
+  void Run();
+  void AcceptOne(const Door& door);
+  bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ForgetClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(const absl::Status& why);
+  // Returns early when it is stopping.
+  void WaitFor(absl::Duration time) const;
+
+  const OnRefused on_refused_;
+  std::atomic<uint64_t> max_connections_;
+  std::atomic<uint64_t> refused_{0};
+  std::vector<Door> doors_;
+  int stop_event_ = -1;
+  std::thread thread_;
+
+  // The thread's.
+  uint64_t told_refused_ = 0;
+  absl::Time last_count_ = absl::InfinitePast();
+  absl::Time last_told_ = absl::InfinitePast();
+
+  absl::Mutex mutex_;
+  std::vector<HandedOver> connections_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

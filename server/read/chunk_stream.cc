@@ -1,0 +1,389 @@
+#include "server/read/chunk_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "server/call/break_off.h"
+#include "server/call/request_checks.h"
+
+namespace walden {
+namespace {
+
+void DestroyChunk(void* chunk) { delete static_cast<Chunk*>(chunk); }
+
+// The chunk goes when gRPC has no more use for its bytes.
+grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk, size_t begin) {
+  Chunk* const owned = chunk.release();
+  const grpc::Slice slice(owned->data() + begin, owned->size() - begin, DestroyChunk, owned);
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+// A chunk is closed by the record that reaches its payload limit. So it holds that limit, one
+// record of up to a quarter of it, and what encoding adds: to the tiniest records, of which
+// ReadSession puts no more than one per 64 bytes of the limit in, at most 34 bytes each.
+size_t ChunkCapacity(size_t payload_limit) { return 2 * payload_limit + 128; }
+size_t MaxPayloadBytes(size_t capacity) { return (capacity - 128) / 2; }
+size_t MaxRecordBytes(size_t payload_limit) { return payload_limit / 4; }
+
+absl::Status Cancelled() { return absl::CancelledError("the client cancelled the call"); }
+
+}  // namespace
+
+void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
+                        uint64_t max_message_bytes) {
+  absl::Status refused = key.status();
+  const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(max_message_bytes);
+  if (refused.ok()) refused = message_bytes.status();
+  if (refused.ok()) {
+    key_ = *key;
+    follow_ = follow;
+    message_bytes_ = *message_bytes;
+    chunk_payload_bytes_ =
+        std::min<size_t>(context_.limits.read_chunk_bytes, MaxPayloadBytes(message_bytes_));
+    ExpectRecord(0);
+    live_ = context_.live_calls->Add(this);
+    if (!live_) refused = LiveCalls::ShuttingDownError();
+  }
+  // Once more: rights that changed since are told only to those who were added.
+  if (refused.ok()) refused = call_.MayGoOn(key_);
+  if (refused.ok()) {
+    FindRegion();
+    return;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    End(refused);
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::AddMessage(const google::protobuf::Message& message) {
+  const grpc::Slice slice(message.SerializeAsString());
+  made_.emplace_back(&slice, 1);
+}
+
+void ChunkStream::EncodeMessage(const google::protobuf::Message& message, Chunk& chunk) {
+  const size_t bytes = message.ByteSizeLong();
+  char* const begin = chunk.Reserve(bytes);
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(begin));
+  chunk.Commit(begin + bytes);
+}
+
+void ChunkStream::TakeMade() {
+  for (grpc::ByteBuffer& message : made_) messages_.push_back(std::move(message));
+  made_.clear();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The producer: one step at a time, each on the readers' executor
+
+void ChunkStream::FindRegion() {
+  const uint64_t seen_version = context_.registry->openings().version();
+  context_.registry->Find(
+      key_, [this, seen_version](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+        // Not here: opening a reader may touch the disk.
+        context_.readers->Post(
+            [this, seen_version, actor = std::move(actor)] { AfterFind(actor, seen_version); });
+      });
+}
+
+void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor,
+                            uint64_t seen_version) {
+  const absl::StatusOr<Opening> opening =
+      actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
+  if (opening.ok() && *opening == Opening::kLater) return;
+  if (session_ != nullptr && follow_.has_value()) {
+    place_.emplace(context_.followers, key_, *follow_, session_->next());
+  }
+  absl::Status finished;
+  if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
+  {
+    absl::MutexLock lock(&mutex_);
+    TakeMade();
+    if (!opening.ok()) {
+      End(opening.status());
+    } else if (*opening == Opening::kSession) {
+      producer_ = Producer::kIdle;
+    } else if (*opening == Opening::kWaitForRegion) {
+      WaitForRecords(context_.registry->openings(), key_.region, seen_version);
+    } else {
+      End(finished);
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::OpenAgain(std::shared_ptr<RegionActor> actor) {
+  context_.readers->Post(
+      [this, actor = std::move(actor)] { AfterFind(actor, /*seen_version=*/0); });
+}
+
+void ChunkStream::StartProducing() {
+  if (writing_) {
+    // Beside a chunk that is being written the next one is only a convenience, and waits for
+    // nothing.
+    if (!context_.reader_budget->TryAcquire(chunk_capacity_)) return;
+  } else {
+    producer_ = Producer::kWaitingBudget;
+    if (!context_.reader_budget->AcquireOrWait(chunk_capacity_, this)) return;
+  }
+  producer_ = Producer::kWorking;
+  context_.readers->Post([this] { Produce(); });
+}
+
+void ChunkStream::OnBudget(bool granted) {
+  context_.readers->Post([this, granted] { AfterBudgetWait(granted); });
+}
+
+void ChunkStream::AfterBudgetWait(bool granted) {
+  bool produce = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!granted) {
+      End(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
+                    "too many bytes are on their way to readers; read again from where you are",
+                    {{"field", "limits.reader_bytes"},
+                     {"value", absl::StrCat(context_.reader_budget->used())},
+                     {"limit", absl::StrCat(context_.reader_budget->limit())}}));
+    } else if (!Stopped().ok()) {
+      context_.reader_budget->Release(chunk_capacity_);
+      End(Stopped());
+    } else {
+      producer_ = Producer::kWorking;
+      produce = true;
+    }
+  }
+  if (produce) {
+    Produce();
+  } else {
+    AdvanceOrFinish();
+  }
+}
+
+// The bytes of one chunk have been acquired.
+void ChunkStream::Produce() {
+  auto chunk = std::make_unique<Chunk>(context_.reader_budget, chunk_capacity_);
+  if (HasPreface()) {
+    FillPreface(*chunk);
+    chunk->Trim();
+    made_.push_back(ToByteBuffer(std::move(chunk), 0));
+    AfterChunk(ReadProgress::kMore, 0);
+    return;
+  }
+  const uint64_t seen_version = session_->actor()->visibility().version();
+  BeginChunk(*chunk);
+  const size_t empty_size = chunk->size();
+  const absl::StatusOr<ReadProgress> progress = FillChunk(*chunk);
+  if (chunk->size() > empty_size) {
+    const size_t begin = FinishChunk(*chunk);
+    chunk->Trim();
+    made_.push_back(ToByteBuffer(std::move(chunk), begin));
+  }
+  chunk = nullptr;
+  if (place_.has_value()) place_->Reached(session_->next());
+  AfterChunk(progress, seen_version);
+}
+
+absl::StatusOr<ReadProgress> ChunkStream::FillChunk(Chunk& chunk) {
+  const size_t shared = MaxRecordBytes(chunk_payload_bytes_);
+  const bool alone = max_record_bytes_ > shared;
+  size_t largest = 0;
+  absl::StatusOr<ReadProgress> progress = session_->Fill(
+      max_record_bytes_,
+      [&](const RecordView& record) {
+        largest = std::max(largest, record.payload.size());
+        EncodeRecord(record, chunk);
+      },
+      alone ? 1 : UINT64_MAX);
+  if (!progress.ok()) return progress;
+  if (*progress == ReadProgress::kTooLarge) {
+    const size_t needed = session_->too_large_bytes() + kMessageOverheadBytes;
+    if (needed > message_bytes_) {
+      return RecordTooLarge(session_->too_large_sequence(), needed, message_bytes_);
+    }
+    ExpectRecord(session_->too_large_bytes());
+  } else if (alone && largest <= shared) {
+    ExpectRecord(0);  // the large ones are over
+  }
+  if (*progress == ReadProgress::kSkipped) OnSkipped(*session_);
+  return progress;
+}
+
+void ChunkStream::ExpectRecord(size_t payload_bytes) {
+  max_record_bytes_ = std::max(MaxRecordBytes(chunk_payload_bytes_), payload_bytes);
+  chunk_capacity_ =
+      std::max(ChunkCapacity(chunk_payload_bytes_), payload_bytes + kMessageOverheadBytes);
+}
+
+void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version) {
+  const bool more =
+      progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge ||
+                        *progress == ReadProgress::kSkipped);
+  const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
+  absl::Status end = EndOf(progress.status());
+  if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
+  if (stay) session_->Rest();
+  {
+    absl::MutexLock lock(&mutex_);
+    TakeMade();
+    if (!Stopped().ok()) {
+      End(Stopped());
+    } else if (more) {
+      producer_ = Producer::kIdle;
+    } else if (stay) {
+      WaitForRecords(session_->actor()->visibility(), *follow_, seen_version);
+    } else {
+      End(end);
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version) {
+  producer_ = Producer::kWaitingRecords;
+  waiting_in_ = &visibility;
+  waiting_for_ = key;
+  if (!Stopped().ok()) {
+    End(Stopped());
+  } else if (shutting_down_) {
+    End(LiveCalls::ShuttingDownError());
+  } else if (!visibility.Wait(key, this, seen_version)) {
+    OnVisible();
+  }
+}
+
+void ChunkStream::OnVisible() {
+  context_.readers->Post([this] { AfterRecordsWait(); });
+}
+
+void ChunkStream::AfterRecordsWait() {
+  bool find = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!Stopped().ok()) {
+      End(Stopped());
+    } else if (shutting_down_) {
+      End(LiveCalls::ShuttingDownError());
+    } else {
+      find = session_ == nullptr;
+      producer_ = find ? Producer::kWorking : Producer::kIdle;
+    }
+  }
+  if (find) {
+    FindRegion();
+  } else {
+    AdvanceOrFinish();
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The stream
+
+bool ChunkStream::Advance() {
+  if (cancelled_) {
+    while (messages_.size() > (writing_ ? 1 : 0)) messages_.pop_back();
+  }
+  if (producer_ == Producer::kIdle && !Stopped().ok()) End(Stopped());
+  if (!writing_ && !messages_.empty()) {
+    writing_ = true;
+    context_.reader_budget->WriteBegan(this);
+    StartWrite(&messages_.front());
+  }
+  if (producer_ == Producer::kIdle && messages_.size() == (writing_ ? 1 : 0)) StartProducing();
+  if (producer_ != Producer::kEnded || !messages_.empty() || finished_) return false;
+  finished_ = true;
+  return true;
+}
+
+void ChunkStream::AdvanceOrFinish() {
+  absl::Status end;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!Advance()) return;
+    end = std::move(end_);
+  }
+  Finish(call_.End(end));
+}
+
+void ChunkStream::End(const absl::Status& status) {
+  producer_ = Producer::kEnded;
+  end_ = status;
+}
+
+absl::Status ChunkStream::Stopped() const {
+  if (stalled_) return StallError();
+  return cancelled_ ? Cancelled() : denied_;
+}
+
+absl::Status ChunkStream::StallError() const {
+  return ReaderStalled(context_.reader_budget->longest_stall());
+}
+
+std::function<void()> ChunkStream::OnStall() {
+  stalled_ = true;
+  return BreakOff(grpc_call_, StallError());
+}
+
+// A wait that cannot be called off any more goes on with a task, which then looks why.
+void ChunkStream::StopWaiting() {
+  if (producer_ == Producer::kWaitingBudget && context_.reader_budget->Cancel(this)) {
+    End(Stopped());
+  } else if (producer_ == Producer::kWaitingRecords && waiting_in_->Cancel(waiting_for_, this)) {
+    End(Stopped().ok() ? LiveCalls::ShuttingDownError() : Stopped());
+  }
+}
+
+void ChunkStream::OnWriteDone(bool ok) {
+  context_.reader_budget->WriteEnded(this);
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    messages_.pop_front();
+    if (!ok) {
+      cancelled_ = true;
+      StopWaiting();
+    }
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::OnCancel() {
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
+    StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+// Only those that would stay for ever end now; the others have until the drain timeout.
+void ChunkStream::OnShutdown() {
+  {
+    absl::MutexLock lock(&mutex_);
+    shutting_down_ = true;
+    if (producer_ == Producer::kWaitingRecords) StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+// Chunks that were made are still sent: at most two.
+void ChunkStream::OnAccessChanged() {
+  const absl::Status status = call_.MayGoOn(key_);
+  if (status.ok()) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    denied_ = status;
+    StopWaiting();
+  }
+  AdvanceOrFinish();
+}
+
+void ChunkStream::OnDone() {
+  context_.reader_budget->WriteEnded(this);
+  if (live_) context_.live_calls->Remove(this);
+  delete this;
+}
+
+}  // namespace walden

@@ -1,0 +1,170 @@
+// What Read, Recover, Scan and Flush have in common: a stream of chunks of records.
+//
+// The next chunk is read and encoded on the readers' executor while the previous one is written,
+// and no further ahead: so a slow client holds at most two chunks and slows nobody else. A stream
+// that waits, for bytes of the readers' budget or for records that are not there yet, occupies no
+// thread and no chunk.
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "engine/log_engine.h"
+#include "server/call/call.h"
+#include "server/call/live_calls.h"
+#include "server/call/rpc_context.h"
+#include "server/limits/chunk.h"
+#include "server/region/followers.h"
+#include "server/region/read_session.h"
+#include "server/region/region_actor.h"
+
+namespace walden {
+
+// Deletes itself when gRPC is done with it. What subclasses override is called by one thread at a
+// time.
+class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                    private LiveCall,
+                    private BudgetWaiter,
+                    private StandingWrite,
+                    private VisibilityWaiter {
+ public:
+  ~ChunkStream() override = default;
+
+ protected:
+  enum class Opening {
+    kSession,        // a session was set: its records follow
+    kNothing,        // there is nothing to stream; FinishRecords ends it
+    kWaitForRegion,  // call again when the region exists
+    kLater,          // OpenAgain is called, or was already; do not touch the stream before
+  };
+
+  ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
+      : context_(context), call_(context, method, call), grpc_call_(call) {}
+
+  // To be called once, at the end of the subclass's constructor: with the region to read and, to
+  // stay at the end of the log, the table to wait for; or with an error. `max_message_bytes`: as
+  // the request says it.
+  void Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
+             uint64_t max_message_bytes);
+
+  // Adds the first message and sets `session`. `actor` is null for a region that does not exist.
+  virtual absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
+                                       std::unique_ptr<ReadSession>& session) = 0;
+
+  // For the session's limits: payload bytes that one message holds.
+  size_t chunk_payload_bytes() const { return chunk_payload_bytes_; }
+  size_t message_bytes() const { return message_bytes_; }
+
+  // What comes before the session's records, in messages of its own: FillPreface encodes the next.
+  virtual bool HasPreface() const { return false; }
+  virtual void FillPreface(Chunk&) {}
+
+  // Encoding of one chunk. FinishChunk tells where in it the message begins.
+  virtual void BeginChunk(Chunk&) {}
+  virtual void EncodeRecord(const RecordView& record, Chunk& chunk) = 0;
+  virtual size_t FinishChunk(Chunk&) { return 0; }
+
+  // Deleted records were passed over (ReadRange::skip_deleted); what is visited next lies behind.
+  virtual void OnSkipped(const ReadSession&) {}
+
+  // What the stream ends with when reading failed with `status`.
+  virtual absl::Status EndOf(const absl::Status& status) const { return status; }
+
+  // Everything was read (`session` is null if nothing was): adds the last message, if there is one.
+  // Or says what is wrong, and the stream ends with that.
+  virtual absl::Status FinishRecords(const ReadSession* /*session*/) { return absl::OkStatus(); }
+
+  // After kLater: calls Open again, from the readers' executor. Any thread.
+  void OpenAgain(std::shared_ptr<RegionActor> actor);
+
+  // To be called from what subclasses override.
+  void AddMessage(const google::protobuf::Message& message);
+  static void EncodeMessage(const google::protobuf::Message& message, Chunk& chunk);
+
+  const RpcContext& context_;
+  const Call call_;
+
+ private:
+  const grpc::CallbackServerContext& grpc_call_;
+
+  // Who makes the next chunk.
+  enum class Producer {
+    kIdle,            // nobody: there is a chunk to be written first
+    kWorking,         // a task of the executor, or the registry on its way to one
+    kWaitingBudget,   // for bytes
+    kWaitingRecords,  // for an append, or for the region to be created
+    kEnded,
+  };
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void OnShutdown() override;
+  void OnAccessChanged() override;
+  void OnBudget(bool granted) override;
+  std::function<void()> OnStall() override;
+  void OnVisible() override;
+
+  void FindRegion();
+  void AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor, uint64_t seen_version);
+  void StartProducing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterBudgetWait(bool granted);
+  void Produce();
+  absl::StatusOr<ReadProgress> FillChunk(Chunk& chunk);
+  void ExpectRecord(size_t payload_bytes);
+  absl::Status StallError() const;
+  void AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version);
+  void WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterRecordsWait();
+  void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why the stream must end before everything was read; OK if it need not.
+  absl::Status Stopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeMade() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The last thing that a thread does here: the stream may be gone afterwards.
+  void AdvanceOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  RegionKey key_;
+  std::optional<TableId> follow_;
+  std::optional<Followers::Place> place_;  // of a stream that follows
+  bool live_ = false;
+
+  // Belongs to the producer.
+  std::unique_ptr<ReadSession> session_;
+  std::vector<grpc::ByteBuffer> made_;  // messages on their way to messages_
+  size_t message_bytes_ = 0;            // no message is larger
+  size_t chunk_payload_bytes_ = 0;
+  size_t chunk_capacity_ = 0;  // bytes of the next chunk
+  // Payload of the largest record that the next chunk takes. One above what fits beside others is
+  // a chunk of its own.
+  size_t max_record_bytes_ = 0;
+  std::atomic<bool> stalled_{false};  // broken off: the client took nothing
+
+  absl::Mutex mutex_;
+  Producer producer_ ABSL_GUARDED_BY(mutex_) = Producer::kWorking;
+  Visibility* waiting_in_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  uint64_t waiting_for_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<grpc::ByteBuffer> messages_ ABSL_GUARDED_BY(mutex_);  // the first may be under way
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status denied_ ABSL_GUARDED_BY(mutex_);  // the caller's rights were taken away
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status end_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace walden

@@ -1,0 +1,29 @@
+// Read: the live records of one table.
+#pragma once
+
+#include <cstdint>
+
+#include "server/call/request_checks.h"
+#include "server/read/chunk_stream.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden {
+
+class ReadStream final : public ChunkStream {
+ public:
+  ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+             const grpc::ByteBuffer& request);
+
+ private:
+  absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
+                               std::unique_ptr<ReadSession>& session) override;
+  void EncodeRecord(const RecordView& record, Chunk& chunk) override;
+  void OnSkipped(const ReadSession& session) override;
+  void AddPosition(const TablePosition& position);
+
+  v1::ReadRequest request_;
+  SequenceBounds bounds_;
+  bool position_sent_ = false;
+};
+
+}  // namespace walden

@@ -1,0 +1,115 @@
+#include "server/read/recover_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/call/parse_request.h"
+#include "server/call/region_to_proto.h"
+#include "server/call/request_checks.h"
+#include "server/read/record_encoder.h"
+
+namespace walden {
+
+RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+                             const grpc::ByteBuffer& request)
+    : ChunkStream(context, Method::kRecover, call) {
+  absl::StatusOr<RegionKey> key = RegionKey{};
+  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
+    key = status;
+  } else if (request_.first_sequence() != 0 && !request_.has_table_id()) {
+    key = InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
+                       "it needs table_id: each table has numbers of its own");
+  } else {
+    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
+  }
+  Begin(key, std::nullopt, request_.max_message_bytes());
+}
+
+// The reader first: what is marked deleted from here on is streamed all the same, or ends the
+// stream. So no record is missing that the state, which follows, says is there.
+absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionActor> actor,
+                                                         std::unique_ptr<ReadSession>& session) {
+  engine_ =
+      std::string(context_.registry->namespaces().Find(request_.namespace_())->engine->name());
+  if (actor == nullptr) {
+    v1::RecoverResponse response;
+    FillRegionState({}, engine_, response.mutable_state());
+    AddMessage(response);
+    return Opening::kNothing;
+  }
+  ReadRange range;
+  if (request_.has_table_id()) {
+    range.table = request_.table_id();
+    const TablePosition position = actor->log().Position(request_.table_id());
+    const bool is_left = request_.first_sequence() > position.deleted_through;
+    range.first = is_left ? request_.first_sequence() : 0;
+  }
+  auto opened = ReadSession::Open(actor, range, {.chunk_payload_bytes = chunk_payload_bytes()},
+                                  context_.statistics);
+  if (!opened.ok()) return opened.status();
+  session = *std::move(opened);
+  reading_ = session.get();
+  actor_ = std::move(actor);
+  state_at_ = DescribeCursor{.from = range.table.value_or(0)};
+  return Opening::kSession;
+}
+
+// A table's state takes some 70 bytes, a damaged range some hundred.
+size_t RecoverStream::ItemsPerMessage(const OpeningReport& opening) const {
+  const bool damaged = opening.outcome == OpeningReport::Outcome::kQuarantined;
+  return std::max<size_t>(1, chunk_payload_bytes() / (damaged ? 512 : 64));
+}
+
+void RecoverStream::FillPreface(Chunk& chunk) {
+  const RegionLog& log = actor_->log();
+  const bool first = std::exchange(is_first_state_, false);
+  const size_t items = ItemsPerMessage(log.Summary().opening);
+  const bool one_table =
+      request_.has_table_id() && state_at_->part == DescribeCursor::Part::kTables;
+  RegionPage page = log.DescribePage(*state_at_, one_table ? 1 : items);
+  if (one_table) {
+    std::erase_if(page.description.tables,
+                  [&](const TableState& state) { return state.table != request_.table_id(); });
+    RegionPage behind = log.DescribePage({.part = DescribeCursor::Part::kDamage}, items);
+    page.description.opening.damaged = std::move(behind.description.opening.damaged);
+    page.next = behind.next;
+  }
+  v1::RecoverResponse response;
+  if (first) {
+    FillRegionState(page.description, engine_, response.mutable_state());
+  } else {
+    FillRegionLists(page.description, response.mutable_state());
+  }
+  EncodeMessage(response, chunk);
+  state_at_ = page.next;
+  if (state_at_ && state_at_->part == DescribeCursor::Part::kSegments) state_at_.reset();
+  // Appends that come later are not part of it.
+  if (!state_at_) reading_->EndHere();
+}
+
+void RecoverStream::BeginChunk(Chunk& chunk) { BeginRecoverChunk(chunk); }
+
+void RecoverStream::EncodeRecord(const RecordView& record, Chunk& chunk) {
+  if (tables_.empty() || record.table != last_table_) {
+    last_table_ = record.table;
+    tables_.insert(record.table);
+  }
+  EncodeRecoverRecord(record, chunk);
+}
+
+size_t RecoverStream::FinishChunk(Chunk& chunk) { return FinishRecoverChunk(chunk); }
+
+absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
+  v1::RecoverResponse response;
+  v1::RecoverSummary* const summary = response.mutable_summary();
+  if (session != nullptr) {
+    summary->set_records(session->records());
+    summary->set_payload_bytes(session->payload_bytes());
+  }
+  summary->set_tables(tables_.size());
+  AddMessage(response);
+  return absl::OkStatus();
+}
+
+}  // namespace walden

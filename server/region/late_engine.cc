@@ -1,0 +1,99 @@
+#include "server/region/late_engine.h"
+
+#include "base/error.h"
+
+namespace walden {
+
+std::vector<std::function<void()>> LateEngine::Decide() {
+  decided_ = true;
+  return std::exchange(waiting_, {});
+}
+
+void LateEngine::SetOpen(std::unique_ptr<LogEngine> engine) {
+  std::vector<std::function<void()>> waiting;
+  {
+    absl::MutexLock lock(&mutex_);
+    owned_ = std::move(engine);
+    open_.store(owned_.get(), std::memory_order_release);
+    failure_ = absl::OkStatus();
+    waiting = Decide();
+  }
+  for (const std::function<void()>& decided : waiting) decided();
+}
+
+void LateEngine::SetFailed(const absl::Status& why) {
+  std::vector<std::function<void()>> waiting;
+  {
+    absl::MutexLock lock(&mutex_);
+    failure_ = why;
+    waiting = Decide();
+  }
+  for (const std::function<void()>& decided : waiting) decided();
+}
+
+void LateEngine::WhenDecided(std::function<void()> decided) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!decided_) {
+      waiting_.push_back(std::move(decided));
+      return;
+    }
+  }
+  decided();
+}
+
+absl::Status LateEngine::Failure() const {
+  if (is_open()) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return failure_;
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                   "the namespace is still being opened; try again");
+}
+
+EngineUsage LateEngine::Usage() const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? EngineUsage{} : open->Usage();
+}
+
+absl::StatusOr<std::vector<RegionId>> LateEngine::ListRegions() const {
+  const LogEngine* const open = engine();
+  if (open == nullptr) return Failure();
+  return open->ListRegions();
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> LateEngine::OpenRegion(RegionId region,
+                                                                  const RegionOptions& options,
+                                                                  bool create) {
+  LogEngine* const open = engine();
+  if (open == nullptr) return Failure();
+  return open->OpenRegion(region, options, create);
+}
+
+absl::StatusOr<bool> LateEngine::DropRegion(RegionId region) {
+  LogEngine* const open = engine();
+  if (open == nullptr) return Failure();
+  return open->DropRegion(region);
+}
+
+TablePosition LateEngine::PositionInAbsentRegion(TableId table) const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? TablePosition{} : open->PositionInAbsentRegion(table);
+}
+
+void LateEngine::KeepHouse() {
+  LogEngine* const open = engine();
+  if (open != nullptr) open->KeepHouse();
+}
+
+absl::Status LateEngine::CountDiskUsage() {
+  LogEngine* const open = engine();
+  return open == nullptr ? absl::OkStatus() : open->CountDiskUsage();
+}
+
+absl::Status LateEngine::VerifyClosedRegion(
+    RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? Failure() : open->VerifyClosedRegion(region, report);
+}
+
+}  // namespace walden

@@ -1,0 +1,44 @@
+#include "server/region/mailbox_job.h"
+
+#include "base/error.h"
+
+namespace walden {
+namespace {
+
+absl::Status NotCreated() {
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+                   "the region does not exist and could not be created");
+}
+
+}  // namespace
+
+void MailboxJob::Answer() {
+  if (charged_to_ != nullptr) charged_to_->Release(charged_bytes_);
+  charged_to_ = nullptr;
+  if (counted_in_ != nullptr) counted_in_->fetch_sub(1, std::memory_order_relaxed);
+  counted_in_ = nullptr;
+  if (charged_tenant_ != nullptr) charged_tenant_->Release(charged_bytes_);
+  charged_tenant_ = nullptr;
+  OnAnswered();
+}
+
+void MailboxJob::AnswerRefused(const absl::Status& status) {
+  SetRefused(status);
+  Answer();
+}
+
+void MailboxJob::AnswerAbsent() {
+  SetAbsent();
+  Answer();
+}
+
+void AppendJob::SetRefused(const absl::Status& status) {
+  batch.result = AppendResult{};
+  batch.result.status = status;
+}
+
+void AppendJob::SetAbsent() { SetRefused(NotCreated()); }
+
+void OpenProducerJob::SetAbsent() { result = NotCreated(); }
+
+}  // namespace walden

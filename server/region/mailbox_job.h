@@ -1,0 +1,170 @@
+// What waits in a region's mailbox: an intrusive job that its poster owns.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/memory_budget.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+#include "server/limits/tenant.h"
+
+namespace walden {
+
+// A job is posted once, answered exactly once, and stays where it is in between. Whoever posts it
+// keeps it alive until OnAnswered, which may delete it.
+class MailboxJob {
+ public:
+  enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kSync, kNoteDurable };
+
+  MailboxJob(const MailboxJob&) = delete;
+  MailboxJob& operator=(const MailboxJob&) = delete;
+  virtual ~MailboxJob() = default;
+
+  // The job is done. On any thread, no lock held; must not block.
+  virtual void OnAnswered() = 0;
+
+  // Answers it with an error, or as a job to a region that does not exist. Gives back its bytes.
+  void AnswerRefused(const absl::Status& status);
+  void AnswerAbsent();
+  // Answers it with the result that was set. Gives back its bytes.
+  void Answer();
+
+  Kind kind() const { return kind_; }
+
+ protected:
+  explicit MailboxJob(Kind kind) : kind_(kind) {}
+
+ private:
+  friend class AppendAdmission;
+  friend class JobList;
+  friend class RegionRegistry;
+
+  virtual void SetRefused(const absl::Status& status) = 0;
+  virtual void SetAbsent() = 0;
+
+  const Kind kind_;
+  MailboxJob* next_ = nullptr;
+  // Bytes that it holds of the mailbox budget and of its tenant's.
+  MemoryBudget* charged_to_ = nullptr;
+  Tenant* charged_tenant_ = nullptr;
+  uint64_t charged_bytes_ = 0;
+  // The number of jobs that it is one of until it is answered.
+  std::atomic<uint64_t>* counted_in_ = nullptr;
+};
+
+class AppendJob : public MailboxJob {
+ public:
+  AppendJob() : MailboxJob(Kind::kAppend) {}
+
+  // OK, or why nobody waits for the answer any more: CANCELLED or DEADLINE_EXCEEDED. Asked when the
+  // append's turn to be written has come; it is then answered with that error and not written. Any
+  // thread; must not block.
+  virtual absl::Status Abandoned() const { return absl::OkStatus(); }
+
+  AppendBatch batch;           // batch.result is the answer
+  uint64_t payload_bytes = 0;  // of all payloads; set by the poster
+  Tenant* tenant = nullptr;    // whose it is; null: nobody's limits apply
+  bool was_slowed = false;     // it comes of a stream that is not read while a bound is reached
+  std::string encoded;         // what the payloads point into if that is not the request
+  uint64_t entry_memory = 0;   // taken for a batch of entries; the actor's
+
+ private:
+  void SetRefused(const absl::Status& status) override;
+  void SetAbsent() override;
+};
+
+class OpenProducerJob : public MailboxJob {
+ public:
+  OpenProducerJob() : MailboxJob(Kind::kOpenProducer) {}
+
+  std::optional<uint64_t> region_version;
+  absl::StatusOr<uint64_t> result = 0;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override;
+};
+
+class MarkDeletedJob : public MailboxJob {
+ public:
+  MarkDeletedJob() : MailboxJob(Kind::kMarkDeleted) {}
+
+  TableId table = 0;
+  SequenceNumber through = 0;
+  std::optional<uint64_t> region_version;
+  // Of an entry log: `through` is the id of a flush.
+  TableKind table_kind = TableKind::kLog;
+  absl::StatusOr<SequenceNumber> result = 0;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override { result = 0; }
+};
+
+class SyncJob : public MailboxJob {
+ public:
+  SyncJob() : MailboxJob(Kind::kSync) {}
+
+  absl::Status result;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override { result = absl::OkStatus(); }
+};
+
+// Asks for RegionLog::NoteDurable. Nobody waits for it.
+class NoteDurableJob : public MailboxJob {
+ public:
+  NoteDurableJob() : MailboxJob(Kind::kNoteDurable) {}
+
+ private:
+  void SetRefused(const absl::Status&) override {}
+  void SetAbsent() override {}
+};
+
+// Jobs in the order they came. Not synchronised.
+class JobList {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  MailboxJob* front() const { return head_; }
+
+  void PushBack(MailboxJob* job) {
+    job->next_ = nullptr;
+    if (head_ == nullptr) {
+      head_ = job;
+    } else {
+      tail_->next_ = job;
+    }
+    tail_ = job;
+  }
+
+  MailboxJob* PopFront() {
+    MailboxJob* job = head_;
+    if (job != nullptr) head_ = job->next_;
+    return job;
+  }
+
+  // Moves all of `other` behind what is here.
+  void Splice(JobList& other) {
+    if (other.empty()) return;
+    if (head_ == nullptr) {
+      head_ = other.head_;
+    } else {
+      tail_->next_ = other.head_;
+    }
+    tail_ = other.tail_;
+    other.head_ = nullptr;
+  }
+
+ private:
+  MailboxJob* head_ = nullptr;
+  MailboxJob* tail_ = nullptr;
+};
+
+}  // namespace walden

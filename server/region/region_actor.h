@@ -1,0 +1,192 @@
+// The one writer of an open region: a mailbox of jobs, worked off by one thread at a time.
+//
+// Whatever waits when a turn begins is taken together: consecutive appends become one
+// RegionLog::Commit, that is one write and one sync. While it runs, the next ones gather in the
+// mailbox; so groups grow with the load, without a timer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "engine/entry/region_entry_tables.h"
+#include "engine/log_engine.h"
+#include "engine/types.h"
+#include "server/region/mailbox_job.h"
+#include "server/region/tail_waiters.h"
+#include "server/statistics/statistics.h"
+
+namespace walden {
+
+struct RegionKey {
+  NamespaceId namespace_id = 0;
+  RegionId region = 0;
+
+  bool operator==(const RegionKey&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const RegionKey& key) {
+    return H::combine(std::move(h), key.namespace_id, key.region);
+  }
+};
+
+// How many threads that post may lead at any moment, over all regions. gRPC's callback API has few
+// polling threads (as many as half the processors, at least two), and one must always be polling.
+class LeaderSlots {
+ public:
+  explicit LeaderSlots(int slots) : free_(slots) {}
+
+  bool TryEnter() {
+    int free = free_.load(std::memory_order_relaxed);
+    while (free > 0) {
+      if (free_.compare_exchange_weak(free, free - 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+  void Leave() { free_.fetch_add(1, std::memory_order_release); }
+
+ private:
+  std::atomic<int> free_;
+};
+
+class RegionActor;
+
+// The right to work a region's mailbox off in the thread that posted to it, which saves a hand-over
+// between threads. Blocks in writes and syncs. One thread at a time.
+class LeadingTurn {
+ public:
+  LeadingTurn() = default;
+  LeadingTurn(const LeadingTurn&) = delete;
+  LeadingTurn& operator=(const LeadingTurn&) = delete;
+  // A turn that was granted and not run goes to the executor.
+  ~LeadingTurn();
+
+  bool granted() const { return actor_ != nullptr; }
+
+  // Runs what waits, and what comes meanwhile, for at most `max_groups` commits; then the executor
+  // goes on. Nothing if no turn was granted.
+  void Run(int max_groups);
+
+ private:
+  friend class RegionActor;
+  std::shared_ptr<RegionActor> actor_;
+};
+
+// What an actor tells whoever owns it. Called on the thread of its turn; must not block.
+class ActorHost {
+ public:
+  virtual ~ActorHost() = default;
+  // BUFFERED records were written: PostTimedSync should be called after the region's interval.
+  // Not called again before that.
+  virtual void OnUnsynced(std::shared_ptr<RegionActor> actor) = 0;
+  // The log has something to note (RegionLog::HasUnnoted): PostNoteDurable should be called once
+  // the region is idle. Not called again before that.
+  virtual void OnUnnoted(std::shared_ptr<RegionActor> /*actor*/) {}
+  // The region takes no appends any more. Called once.
+  virtual void OnFailed(const RegionKey& key, const absl::Status& why) = 0;
+};
+
+struct ActorOptions {
+  RegionKey key;
+  absl::Duration buffered_sync_interval = absl::Milliseconds(10);
+  // Payload bytes after which a group is closed.
+  uint64_t max_group_bytes = uint64_t{4} << 20;
+};
+
+// Shared by all actors; outlives them.
+struct ActorEnvironment {
+  Executor* executor = nullptr;
+  ActorHost* host = nullptr;
+  Statistics* statistics = nullptr;
+  LeaderSlots* leaders = nullptr;
+  entry::EntryEnvironment entries;  // for regions with entry logs
+  const Clock* clock = Clock::Real();
+};
+
+// Any thread may use it. Must be held by a shared_ptr, by the caller of Post too.
+class RegionActor : public std::enable_shared_from_this<RegionActor> {
+ public:
+  RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
+              const ActorEnvironment& environment);
+
+  // Takes the job, which is answered after all that was posted before it. False, and the job is
+  // untouched, if the actor is closing. Never blocks: if nobody works the mailbox off, the executor
+  // will; unless the caller offers to lead, a leader slot is free, and `lead` is granted the turn.
+  bool Post(MailboxJob* job, LeadingTurn* lead = nullptr);
+
+  // Answers what waits, closes the log, wakes every reader, then calls `closed` on some thread.
+  // Called at most once.
+  void Close(std::function<void(const absl::Status&)> closed);
+
+  // Posts a sync if there is something to make durable.
+  void PostTimedSync();
+
+  // Posts RegionLog::NoteDurable if there is something to note.
+  void PostNoteDurable();
+
+  // Rises with every job and group that the actor works off.
+  uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
+
+  const ActorOptions& options() const { return options_; }
+  // Only what RegionLog allows to any thread. Usable after the actor closed.
+  const RegionLog& log() const { return *log_; }
+  Visibility& visibility() { return visibility_; }
+  entry::EntryTables& entries() { return entries_; }
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+ private:
+  friend class LeadingTurn;
+  enum class CommitPhase { kStarted, kReturned, kDone };
+
+  void PostRun();
+  void Run(int max_groups);
+  bool TakeWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool WorkOnTurn();
+  bool CommitGroup();
+  bool Admit(AppendJob* job);
+  void OnCommitDone();
+  void CountGroup(uint64_t payload_bytes);
+  void AnswerGroup();
+  void AnswerOpenProducer(OpenProducerJob* job);
+  void AnswerMarkDeleted(MarkDeletedJob* job);
+  void AnswerSync(SyncJob* job);
+  void NoteDurable(NoteDurableJob* job);
+  void ScheduleNote();
+  void CloseLog();
+  void NoteError(const absl::Status& status);
+
+  const ActorOptions options_;
+  const ActorEnvironment environment_;
+  const std::shared_ptr<RegionLog> log_;  // shared with who loads entries
+  entry::EntryTables entries_;
+  Visibility visibility_;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> sync_scheduled_{false};
+  std::atomic<bool> note_scheduled_{false};
+  std::atomic<uint64_t> activity_{0};
+
+  absl::Mutex mutex_;
+  JobList mailbox_ ABSL_GUARDED_BY(mutex_);
+  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void(const absl::Status&)> on_closed_ ABSL_GUARDED_BY(mutex_);
+
+  // Belongs to the turn, and there is one turn at a time.
+  JobList turn_;
+  std::vector<AppendJob*> group_jobs_;
+  std::vector<AppendBatch*> group_;
+  absl::Duration group_began_;
+  bool failure_told_ = false;
+  std::atomic<CommitPhase> commit_phase_{CommitPhase::kDone};
+  // Keeps the actor while a commit is under way that no thread waits for.
+  std::shared_ptr<RegionActor> self_;
+};
+
+}  // namespace walden

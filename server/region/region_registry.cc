@@ -1,0 +1,332 @@
+#include "server/region/region_registry.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace walden {
+namespace {
+
+// An append stores records, a producer is issued in a region, a mark with a region version fences:
+// all need the region to exist.
+bool CreatesRegion(const MailboxJob& job) {
+  if (job.kind() == MailboxJob::Kind::kAppend || job.kind() == MailboxJob::Kind::kOpenProducer) {
+    return true;
+  }
+  return job.kind() == MailboxJob::Kind::kMarkDeleted &&
+         static_cast<const MarkDeletedJob&>(job).region_version.has_value();
+}
+
+}  // namespace
+
+RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
+                               const RegistryEnvironment& environment)
+    : options_(options),
+      environment_(environment),
+      admission_(options.mailbox_bytes),
+      leaders_(options.leader_slots),
+      actor_environment_{environment.actors,     this,
+                         environment.statistics, &leaders_,
+                         environment.entries,    environment.clock},
+      namespaces_(std::move(namespaces)) {}
+
+RegionRegistry::~RegionRegistry() = default;
+
+absl::Status RegionRegistry::ShuttingDown() {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                   "the daemon is shutting down; try again when it is back");
+}
+
+const Namespace& RegionRegistry::NamespaceOf(const RegionKey& key) const {
+  return *namespaces_.Find(key.namespace_id);
+}
+
+void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead) {
+  const absl::Status admitted = admission_.Admit(job, NamespaceOf(key).disk.get());
+  if (!admitted.ok()) {
+    Statistics::Add(environment_.statistics->refused_batches, 1);
+    job->AnswerRefused(admitted);
+    return;
+  }
+  job->counted_in_ = &environment_.statistics->waiting_jobs;
+  Statistics::Add(*job->counted_in_, 1);
+  const bool is_append = job->kind() == MailboxJob::Kind::kAppend;
+  const bool creates = CreatesRegion(*job);
+  while (true) {
+    Way way;
+    {
+      absl::MutexLock lock(&mutex_);
+      way = WayTo(key);
+      if (way.waits_at != nullptr) {
+        way.waits_at->create |= creates;
+        way.waits_at->waiting_jobs.PushBack(job);
+        return;
+      }
+    }
+    if (way.actor == nullptr) {
+      if (is_append) Statistics::Add(environment_.statistics->refused_batches, 1);
+      job->AnswerRefused(way.refused);
+      return;
+    }
+    // Refuses only after the entry left kOpen, so this does not spin.
+    if (way.actor->Post(job, lead)) return;
+  }
+}
+
+void RegionRegistry::Find(const RegionKey& key, FindCallback found) {
+  Way way;
+  {
+    absl::MutexLock lock(&mutex_);
+    way = WayTo(key);
+    if (way.waits_at != nullptr) {
+      way.waits_at->waiting_finds.push_back(std::move(found));
+      return;
+    }
+  }
+  if (way.actor == nullptr) {
+    found(way.refused);
+  } else {
+    found(std::move(way.actor));
+  }
+}
+
+RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
+  if (shutting_down_) return {.refused = ShuttingDown()};
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) {
+    std::unique_ptr<Entry>& entry = entries_[key];
+    entry = std::make_unique<Entry>();
+    OpenOnceThereIsRoom(key, *entry);
+    return {.waits_at = entry.get()};
+  }
+  Entry& entry = *found->second;
+  if (entry.state == State::kOpen) {
+    entry.last_use = ++uses_;
+    return {.actor = entry.actor};
+  }
+  if (entry.state == State::kBroken) return {.refused = entry.broken};
+  return {.waits_at = &entry};
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Opening
+
+void RegionRegistry::PostOpen(const RegionKey& key) {
+  environment_.background->Post([this, key] { Open(key); });
+}
+
+// Whether the opening goes on later, when the namespace is open or has failed.
+bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& in) {
+  if (in.late == nullptr || in.late->is_open() || in.late->is_decided()) return false;
+  in.late->WhenDecided([this, key] {
+    absl::MutexLock lock(&mutex_);
+    // A daemon that is shutting down refused its calls meanwhile.
+    if (entries_.contains(key)) PostOpen(key);
+  });
+  return true;
+}
+
+void RegionRegistry::Open(const RegionKey& key) {
+  const Namespace& in = NamespaceOf(key);
+  if (WaitsForNamespace(key, in)) return;
+  bool create = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return;  // it waited for its namespace when the daemon shut down
+    create = found->second->create;
+  }
+  if (in.late != nullptr && !in.late->is_open()) {
+    FinishOpenFailed(key, in.late->Failure(), /*remember=*/false);
+    return;
+  }
+  const RegionPolicy& policy = in.PolicyOf(key.region);
+  absl::StatusOr<std::unique_ptr<RegionLog>> log =
+      in.engine->OpenRegion(key.region, policy.engine, create);
+  if (log.ok()) {
+    const OpeningReport report = (*log)->Describe().opening;
+    CountOpened(report);
+    environment_.events->OnOpened(key, report);
+    const ActorOptions options{.key = key,
+                               .buffered_sync_interval = policy.buffered_sync_interval,
+                               .max_group_bytes = options_.max_group_bytes};
+    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), actor_environment_),
+               report);
+  } else if (!create && absl::IsNotFound(log.status())) {
+    FinishOpenAbsent(key);
+  } else {
+    CountNotOpened(log.status());
+    // A full disk or too few file descriptors pass by themselves: the next call tries again.
+    FinishOpenFailed(key, log.status(), !absl::IsResourceExhausted(log.status()));
+  }
+}
+
+void RegionRegistry::CountOpened(const OpeningReport& report) {
+  Statistics& statistics = *environment_.statistics;
+  if (report.torn_tail_bytes > 0) Statistics::Add(statistics.torn_tails, 1);
+  Statistics::Add(statistics.torn_tail_bytes, report.torn_tail_bytes);
+  Statistics::Add(statistics.damaged_ranges, report.damaged.size());
+}
+
+void RegionRegistry::CountNotOpened(const absl::Status& why) {
+  Statistics& statistics = *environment_.statistics;
+  const ErrorReason reason = ErrorReasonOf(why).value_or(ErrorReason::kIoError);
+  Statistics::Add(statistics.failed_openings[static_cast<size_t>(reason)], 1);
+  if (absl::IsDataLoss(why)) Statistics::Add(statistics.damaged_ranges, 1);
+}
+
+void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor,
+                                const OpeningReport& report) {
+  Wakeups wakeups;
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = *entries_.at(key);
+    entry.actor = actor;
+    entry.state = State::kOpen;
+    entry.create = false;
+    entry.last_use = ++uses_;
+    entry.opened_at = environment_.clock->Now();
+    entry.records_scanned = report.records_scanned;
+    entry.bytes_scanned = report.bytes_scanned;
+    entry.had_torn_tail = report.torn_tail_bytes > 0;
+    entry.was_quarantined = !report.damaged.empty();
+    // Under the lock, so that no later job overtakes them.
+    while (MailboxJob* job = entry.waiting_jobs.PopFront()) {
+      actor->Post(job);
+    }
+    wakeups = TakeWaiting(entry);
+  }
+  openings_.Publish(key.region);
+  Wake(std::move(wakeups), actor);
+}
+
+void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& why,
+                                      bool remember) {
+  const absl::Status told = WithContext(why, absl::StrCat("region ", key.region));
+  if (remember) environment_.events->OnBroken(key, why);
+  Wakeups wakeups;
+  Planned planned = Planned::kNot;
+  uint32_t attempt = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = *entries_.at(key);
+    wakeups = TakeWaiting(entry);
+    GiveBackPlace(entry);
+    if (remember) {
+      entry.state = State::kBroken;
+      entry.broken = told;
+      entry.create = false;
+      if (MayPassByItself(why)) planned = PlanReopening(key, entry);
+      attempt = entry.failures;
+    } else {
+      entries_.erase(key);
+    }
+  }
+  TellPlanned(key, planned, attempt);
+  Wake(std::move(wakeups), told);
+}
+
+void RegionRegistry::FinishOpenAbsent(const RegionKey& key) {
+  Wakeups wakeups;
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = *entries_.at(key);
+    if (entry.create) {  // an append came in the meantime
+      PostOpen(key);
+      return;
+    }
+    wakeups = TakeWaiting(entry);
+    GiveBackPlace(entry);
+    entries_.erase(key);
+  }
+  Wake(std::move(wakeups), std::shared_ptr<RegionActor>());
+}
+
+RegionRegistry::Wakeups RegionRegistry::TakeWaiting(Entry& entry) {
+  Wakeups wakeups;
+  wakeups.jobs.Splice(entry.waiting_jobs);
+  wakeups.finds.swap(entry.waiting_finds);
+  wakeups.closes.swap(entry.waiting_closes);
+  return wakeups;
+}
+
+void RegionRegistry::Wake(Wakeups wakeups,
+                          const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
+  while (MailboxJob* job = wakeups.jobs.PopFront()) {
+    if (actor.ok()) {
+      job->AnswerAbsent();
+    } else {
+      job->AnswerRefused(actor.status());
+    }
+  }
+  for (FindCallback& find : wakeups.finds) find(actor);
+  for (std::function<void()>& close : wakeups.closes) close();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Looking
+
+absl::StatusOr<std::vector<RegionListing>> RegionRegistry::List(const Namespace& of) const {
+  const absl::StatusOr<std::vector<RegionId>> stored = of.engine->ListRegions();
+  if (!stored.ok()) return stored.status();
+  std::map<RegionId, RegionListing> listings;
+  for (const RegionId region : *stored) listings[region].region = region;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [key, entry] : entries_) {
+    if (key.namespace_id != of.id) continue;
+    if (entry->state == State::kOpen) {
+      RegionListing& listing = listings[key.region];
+      listing.region = key.region;
+      listing.error = entry->actor->log().Health();
+      listing.state =
+          listing.error.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed;
+    } else if (entry->state == State::kBroken) {
+      listings[key.region] = {key.region, RegionListing::State::kBroken, entry->broken};
+    }
+  }
+  std::vector<RegionListing> result;
+  result.reserve(listings.size());
+  for (auto& [region, listing] : listings) result.push_back(std::move(listing));
+  return result;
+}
+
+std::vector<RegionLook> RegionRegistry::Regions() const {
+  std::vector<RegionLook> looks;
+  absl::MutexLock lock(&mutex_);
+  looks.reserve(entries_.size());
+  for (const auto& [key, entry] : entries_) {
+    switch (entry->state) {
+      case State::kOpening:
+        looks.push_back({key, RegionLook::State::kOpening, nullptr});
+        break;
+      case State::kOpen:
+        looks.push_back({key, RegionLook::State::kOpen, entry->actor});
+        break;
+      case State::kClosing:
+        looks.push_back({key, RegionLook::State::kClosing, nullptr});
+        break;
+      case State::kBroken:
+        looks.push_back({key, RegionLook::State::kBroken, nullptr, entry->broken});
+        break;
+    }
+  }
+  return looks;
+}
+
+std::vector<std::shared_ptr<RegionActor>> RegionRegistry::OpenActors() const {
+  std::vector<std::shared_ptr<RegionActor>> actors;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [key, entry] : entries_) {
+    if (entry->state == State::kOpen) actors.push_back(entry->actor);
+  }
+  return actors;
+}
+
+uint64_t RegionRegistry::open_regions() const {
+  absl::MutexLock lock(&mutex_);
+  return places_;
+}
+
+}  // namespace walden

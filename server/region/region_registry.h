@@ -1,0 +1,364 @@
+// Every region of the daemon: opens them on demand, routes jobs to their actors, remembers the
+// broken ones, closes and drops them.
+//
+// A region is in one of these states, and calls that cannot be served in the present one wait, in
+// order, for the next:
+//
+//   closed   (no entry)     the next call opens it
+//   opening                 calls wait
+//   open                    jobs go to its actor
+//   closing                 being closed or dropped; calls wait, and open it again afterwards
+//   broken                  could not be opened: calls get that error until Close
+//
+// Opening, closing and dropping run on the executors, so one slow region holds up nobody else.
+//
+// At the start every region on the disk is opened behind the back of the calls, a few at a time; a
+// region that a call asks for is opened at once. When as many regions are open as may be, the one
+// that was not used for longest is closed for the one that is wanted, unless somebody uses it.
+//
+// A region that failed is closed and opened again by itself after a growing wait, and a broken one
+// is tried again, unless the cause is damage: a bounded number of times (ReopenPolicy).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/memory_budget.h"
+#include "engine/log_engine.h"
+#include "server/region/append_admission.h"
+#include "server/region/mailbox_job.h"
+#include "server/region/namespaces.h"
+#include "server/region/region_actor.h"
+#include "server/region/reopen_policy.h"
+#include "server/statistics/statistics.h"
+
+namespace walden {
+
+// What happens to regions, for the log and metrics. Any thread; must not block, nor call back.
+class RegionEvents {
+ public:
+  virtual ~RegionEvents() = default;
+  virtual void OnOpened(const RegionKey&, const OpeningReport&) {}
+  virtual void OnBroken(const RegionKey&, const absl::Status&) {}  // could not be opened
+  virtual void OnFailed(const RegionKey&, const absl::Status&) {}  // takes no appends any more
+  // A failed or broken region is tried again after `wait`: attempt 1, 2, ... of `attempts`.
+  virtual void OnReopenPlanned(const RegionKey&, uint32_t /*attempt*/, uint32_t /*attempts*/,
+                               absl::Duration /*wait*/) {}
+  // Every attempt was used: a failed or broken region stays so until somebody closes it.
+  virtual void OnReopenGivenUp(const RegionKey&, uint32_t /*attempts*/) {}
+  virtual void OnClosed(const RegionKey&, const absl::Status&) {}
+  virtual void OnDropped(const RegionKey&) {}
+  // Retention deleted what the plan says, or a part of it if that failed.
+  virtual void OnRetained(const RegionKey&, const RetentionPlan&, const absl::Status&) {}
+  // None of its regions can be opened, or they cannot be listed.
+  virtual void OnNamespaceBroken(const Namespace&, const absl::Status&) {}
+};
+
+struct RegistryOptions {
+  uint32_t max_open_regions = 4096;
+  uint64_t mailbox_bytes = uint64_t{64} << 20;  // of all jobs that wait for an answer
+  int leader_slots = 1;                         // see LeaderSlots
+  uint64_t max_group_bytes = uint64_t{4} << 20;
+  int start_parallelism = 1;  // regions opened at once because the daemon started
+  // How long a call waits for another region to close before TOO_MANY_REGIONS.
+  absl::Duration room_wait = absl::Seconds(1);
+  ReopenPolicy reopen;
+};
+
+// All outlive the registry, and run nothing any more when it is destroyed.
+struct RegistryEnvironment {
+  const Clock* clock = nullptr;
+  Executor* actors = nullptr;  // turns of actors: they block in writes and syncs
+  // Opening and dropping: long work. More threads than start_parallelism, so that one is left for
+  // regions that calls wait for.
+  Executor* background = nullptr;
+  Statistics* statistics = nullptr;
+  RegionEvents* events = nullptr;
+  entry::EntryEnvironment entries;  // its loader must not be one of the above
+};
+
+// What opening everything because of the start found.
+struct StartSummary {
+  uint64_t regions = 0;  // that were opened
+  uint64_t broken = 0;
+  uint64_t not_opened = 0;  // beyond max_open_regions: each is opened when a call wants it
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t torn_tails = 0;
+  uint64_t quarantined = 0;
+};
+
+// How far the start has come.
+struct StartProgress {
+  uint64_t namespaces_to_open = 0;
+  uint64_t regions_to_scan = 0;  // found on the disk, and not opened yet
+  StartSummary summary;          // of those that were
+};
+
+struct RegionListing {
+  enum class State { kClosed, kOpen, kFailed, kBroken };
+  RegionId region = 0;
+  State state = State::kClosed;
+  absl::Status error;
+};
+
+// What the registry knows of a region without asking anybody.
+struct RegionLook {
+  enum class State { kOpening, kOpen, kClosing, kBroken };
+  RegionKey key;
+  State state = State::kOpening;
+  std::shared_ptr<const RegionActor> actor;  // kOpen; to be let go of soon
+  absl::Status broken;                       // kBroken: why it could not be opened
+};
+
+// Any thread may use it. Keys must name namespaces that exist.
+class RegionRegistry : private ActorHost {
+ public:
+  RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
+                 const RegistryEnvironment& environment);
+  // As a crash, unless CloseAll is done: open logs go away unclosed, jobs that wait are not
+  // answered.
+  ~RegionRegistry() override;
+
+  const NamespaceSet& namespaces() const { return namespaces_; }
+  const MemoryBudget& mailbox_budget() const { return admission_.mailboxes(); }
+
+  // Routes the job to the region's actor, which answers it: an append, an opened producer, or a
+  // mark with a region version, creates the region if need be; other jobs are answered as by an
+  // empty one. Jobs of one thread to one region keep their order. The bytes of appends count
+  // against the mailbox budget until they are answered; if it is full an append is refused with
+  // MAILBOX_FULL, and while the disk is at its reserve with DISK_RESERVE, past its tenant's limits
+  // with TENANT_LIMIT. May answer inside this call. `lead` as for RegionActor::Post.
+  void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
+
+  // The region's actor; null for a region that was never written. Called inside this call if the
+  // region is open, otherwise later on an executor.
+  using FindCallback = std::function<void(absl::StatusOr<std::shared_ptr<RegionActor>>)>;
+  void Find(const RegionKey& key, FindCallback found);
+
+  // Closes a region after what waits in its mailbox, or forgets that it was broken. True if it was
+  // open. An error says that closing failed; the region is closed all the same.
+  using CloseCallback = std::function<void(absl::StatusOr<bool>)>;
+  void Close(const RegionKey& key, CloseCallback closed);
+
+  // Closes and removes a region. False if there was none.
+  void Drop(const RegionKey& key, CloseCallback dropped);
+
+  // Blocks for a directory listing. Everything that exists or is broken, by id.
+  absl::StatusOr<std::vector<RegionListing>> List(const Namespace& of) const;
+
+  // Verifies a region that could not be opened; blocks for long. An error if the region is not
+  // broken, or not any more. (An open region is verified through its actor's log.)
+  absl::Status VerifyBroken(const RegionKey& key,
+                            absl::FunctionRef<bool(const VerifyProgress&)> report);
+
+  uint64_t open_regions() const;
+  uint64_t max_open_regions() const { return options_.max_open_regions; }
+
+  // Every region but the closed ones, in no order. Blocks nobody for long.
+  std::vector<RegionLook> Regions() const;
+
+  // The actors of regions that are open now.
+  std::vector<std::shared_ptr<RegionActor>> OpenActors() const;
+
+  // Tells of every region that was opened, created ones too, by region id.
+  Visibility& openings() { return openings_; }
+
+  // Opens every region that exists, as namespaces become open; once, before NamespaceOpened and
+  // NamespaceFailed. `done` is called when every namespace was opened or failed, and every region
+  // of the open ones was looked at.
+  void OpenAll(std::function<void(const StartSummary&)> done) ABSL_LOCKS_EXCLUDED(mutex_);
+  StartProgress start_progress() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Of a namespace that is late: an attempt to open it ended.
+  void NamespaceOpened(const Namespace& opened) ABSL_LOCKS_EXCLUDED(mutex_);
+  void NamespaceFailed(const Namespace& failed, const absl::Status& why)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What keeps namespaces from being served as a whole, by id: they are not open, or their regions
+  // cannot be listed.
+  std::vector<std::pair<NamespaceId, absl::Status>> NamespaceFailures() const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // From now on every call is refused with SHUTTING_DOWN. Answers what waits, closes every region,
+  // then calls `done` with the first error of a region's closing.
+  void CloseAll(std::function<void(const absl::Status&)> done);
+
+  // Does what is due by the clock: syncs of BUFFERED records, reopenings, refusing calls that found
+  // no room. To be called often; does not block.
+  void Tick();
+
+  // Posts RegionLog::NoteDurable to regions that were idle for kIdleBeforeNote. To be called now
+  // and then.
+  void NoteIdle();
+  static constexpr absl::Duration kIdleBeforeNote = absl::Milliseconds(20);
+
+ private:
+  enum class State { kOpening, kOpen, kClosing, kBroken };
+
+  struct Entry {
+    State state = State::kOpening;
+    std::shared_ptr<RegionActor> actor;  // kOpen, kClosing
+    absl::Status broken;                 // kBroken
+    bool create = false;                 // a waiting job wants the region to exist
+    int verifying = 0;                   // kBroken: how many read its files
+    bool has_place = false;              // counts in places_
+    bool waits_for_place = false;        // kOpening: is in wants_place_
+    bool closes_for_room = false;        // kClosing: another region gets its place
+    bool reopens = false;                // kClosing: is opened again though nobody waits
+    uint64_t last_use = 0;               // kOpen: of uses_
+    absl::Duration opened_at;            // kOpen
+    uint32_t failures = 0;               // attempts to reopen it that were planned, in a row
+    bool reopen_planned = false;         // is in reopenings_
+    uint64_t records_scanned = 0;        // kOpen: what the opening found
+    uint64_t bytes_scanned = 0;
+    bool had_torn_tail = false;
+    bool was_quarantined = false;
+    JobList waiting_jobs;
+    std::vector<FindCallback> waiting_finds;
+    std::vector<std::function<void()>> waiting_closes;  // Close and Drop, tried again
+
+    bool HasWaitingCalls() const { return !waiting_jobs.empty() || !waiting_finds.empty(); }
+  };
+  using Entries = absl::flat_hash_map<RegionKey, std::unique_ptr<Entry>>;
+
+  // How a call gets to its region: it is open, or refused, or the call waits at its entry.
+  struct Way {
+    std::shared_ptr<RegionActor> actor;
+    absl::Status refused;
+    Entry* waits_at = nullptr;
+  };
+
+  struct Due {
+    RegionKey key;
+    absl::Duration at;
+  };
+  // Neither keeps an actor from being closed, which syncs and notes too.
+  struct DueSync {
+    std::weak_ptr<RegionActor> actor;
+    absl::Duration due;
+  };
+  struct Relisting {
+    const Namespace* of = nullptr;
+    absl::Duration at;
+  };
+
+  // A region that has something to note once it is idle.
+  struct DueNote {
+    std::weak_ptr<RegionActor> actor;
+    uint64_t activity = 0;
+    absl::Duration due;  // if nothing happens until then
+  };
+
+  // What is to be called once the lock is released.
+  struct Wakeups {
+    JobList jobs;
+    std::vector<FindCallback> finds;
+    std::vector<std::function<void()>> closes;
+  };
+
+  void OnUnsynced(std::shared_ptr<RegionActor> actor) override;
+  void OnUnnoted(std::shared_ptr<RegionActor> actor) override;
+  void OnFailed(const RegionKey& key, const absl::Status& why) override;
+
+  // Begins to open the region if it is closed.
+  Way WayTo(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Open(const RegionKey& key);
+  bool WaitsForNamespace(const RegionKey& key, const Namespace& in);
+  void CountOpened(const OpeningReport& report);
+  void CountNotOpened(const absl::Status& why);
+  void FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor,
+                  const OpeningReport& report);
+  void FinishOpenFailed(const RegionKey& key, const absl::Status& why, bool remember);
+  void FinishOpenAbsent(const RegionKey& key);
+  void CloseUnlessClosed(const RegionKey& key, CloseCallback closed);
+  // Of an entry that is open: it is closing when this returns.
+  void CloseOpen(const RegionKey& key, Entry& entry, CloseCallback closed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishClosing(const RegionKey& key);
+  void DropClosed(const RegionKey& key, const CloseCallback& dropped);
+  const Namespace& NamespaceOf(const RegionKey& key) const;
+  static Wakeups TakeWaiting(Entry& entry);
+  // Calls them with the actor, the error, or as for a region that does not exist.
+  static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+  static absl::Status ShuttingDown();
+
+  // Places: as many as regions may be open. An entry that opens has one, or waits for one.
+  bool HasFreePlace() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return places_ < options_.max_open_regions;
+  }
+  void OpenInPlace(const RegionKey& key, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OpenOnceThereIsRoom(const RegionKey& key, Entry& entry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveBackPlace(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Entries::value_type* LeastRecentlyUsed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TooManyRegions(const RegionKey& key) const;
+  void RefuseWhatFoundNoRoom() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Reopening.
+  enum class Planned { kNot, kYes, kGivenUp };
+  Planned PlanReopening(const RegionKey& key, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellPlanned(const RegionKey& key, Planned planned, uint32_t attempt);
+  void Reopen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReopenDue() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The start.
+  void ListRegionsOf(const Namespace& of) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ScanNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddToSummary(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FinishScan(const RegionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  void RelistDue() ABSL_LOCKS_EXCLUDED(mutex_);
+  void TellStarted() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SyncDue() ABSL_LOCKS_EXCLUDED(due_mutex_);
+
+  const RegistryOptions options_;
+  const RegistryEnvironment environment_;
+  AppendAdmission admission_;
+  LeaderSlots leaders_;
+  Visibility openings_;
+  ActorEnvironment actor_environment_;
+  // Before the entries, so that logs go before their engines.
+  const NamespaceSet namespaces_;
+
+  mutable absl::Mutex mutex_;
+  Entries entries_ ABSL_GUARDED_BY(mutex_);
+  bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t places_ ABSL_GUARDED_BY(mutex_) = 0;          // taken
+  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;            // so far: a clock for last_use
+  std::deque<Due> wants_place_ ABSL_GUARDED_BY(mutex_);  // refused at that time; in its order
+  uint64_t closing_for_room_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Due> reopenings_ ABSL_GUARDED_BY(mutex_);
+
+  // The start.
+  std::function<void(const StartSummary&)> on_started_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<NamespaceId> undecided_ ABSL_GUARDED_BY(mutex_);  // namespaces
+  std::map<NamespaceId, absl::Status> unlisted_ ABSL_GUARDED_BY(mutex_);
+  std::map<NamespaceId, uint32_t> relistings_of_ ABSL_GUARDED_BY(mutex_);  // attempts
+  std::vector<Relisting> relistings_ ABSL_GUARDED_BY(mutex_);
+  std::deque<RegionKey> scan_queue_ ABSL_GUARDED_BY(mutex_);
+  int scanning_ ABSL_GUARDED_BY(mutex_) = 0;
+  StartSummary summary_ ABSL_GUARDED_BY(mutex_);
+
+  absl::Mutex due_mutex_;
+  std::vector<DueSync> due_ ABSL_GUARDED_BY(due_mutex_);
+  std::vector<DueNote> notes_ ABSL_GUARDED_BY(due_mutex_);
+};
+
+}  // namespace walden

@@ -1,0 +1,170 @@
+// RegionRegistry's closing and dropping of regions, and who reads the files of broken ones
+// meanwhile.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "server/region/region_registry.h"
+
+namespace walden {
+
+void RegionRegistry::Close(const RegionKey& key, CloseCallback closed) {
+  bool refused = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    refused = shutting_down_;
+    const auto found = entries_.find(key);
+    Entry* entry = found == entries_.end() ? nullptr : found->second.get();
+    if (!refused && entry != nullptr &&
+        (entry->state == State::kOpening || entry->state == State::kClosing ||
+         entry->verifying > 0)) {
+      entry->waiting_closes.push_back(
+          [this, key, closed = std::move(closed)] { Close(key, closed); });
+      return;
+    }
+  }
+  if (refused) {
+    closed(ShuttingDown());
+  } else {
+    CloseUnlessClosed(key, std::move(closed));
+  }
+}
+
+void RegionRegistry::CloseUnlessClosed(const RegionKey& key, CloseCallback closed) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found != entries_.end()) {
+      Entry& entry = *found->second;
+      if (entry.state == State::kOpen) {
+        CloseOpen(key, entry, std::move(closed));
+        return;
+      }
+      if (entry.state != State::kBroken || entry.verifying > 0) {
+        entry.waiting_closes.push_back(
+            [this, key, closed = std::move(closed)] { CloseUnlessClosed(key, closed); });
+        return;
+      }
+      entries_.erase(found);
+    }
+  }
+  closed(false);
+}
+
+void RegionRegistry::CloseOpen(const RegionKey& key, Entry& entry, CloseCallback closed) {
+  entry.state = State::kClosing;
+  // It only posts what it does to the executor.
+  entry.actor->Close([this, key, closed = std::move(closed)](const absl::Status& status) {
+    environment_.events->OnClosed(key, status);
+    FinishClosing(key);
+    if (status.ok()) {
+      closed(true);
+    } else {
+      closed(WithContext(status, absl::StrCat("closing region ", key.region)));
+    }
+  });
+}
+
+void RegionRegistry::FinishClosing(const RegionKey& key) {
+  Wakeups wakeups;
+  std::shared_ptr<RegionActor> actor;  // may be the last reference: let go without the lock
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = *entries_.at(key);
+    actor = std::move(entry.actor);
+    entry.actor = nullptr;
+    if (!entry.reopens) entry.failures = 0;
+    entry.reopen_planned = false;
+    const bool opens_again = !shutting_down_ && (entry.reopens || entry.HasWaitingCalls());
+    entry.reopens = false;
+    if (std::exchange(entry.closes_for_room, false)) {
+      --closing_for_room_;
+      GiveBackPlace(entry);  // to the region that waits for it
+    }
+    if (opens_again) {
+      entry.state = State::kOpening;
+      if (entry.has_place) {
+        PostOpen(key);
+      } else {
+        OpenOnceThereIsRoom(key, entry);
+      }
+      return;
+    }
+    wakeups = TakeWaiting(entry);
+    GiveBackPlace(entry);
+    entries_.erase(key);
+  }
+  Wake(std::move(wakeups), ShuttingDown());
+}
+
+void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
+  std::shared_ptr<RegionActor> actor;
+  bool refused = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (shutting_down_) {
+      refused = true;
+    } else if (found == entries_.end()) {
+      // Dropping takes a place, and waits for none.
+      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing, .has_place = true});
+      ++places_;
+    } else if (Entry& entry = *found->second; entry.state == State::kOpen) {
+      entry.state = State::kClosing;
+      actor = entry.actor;
+    } else if (entry.state == State::kBroken && entry.verifying == 0) {
+      entry.state = State::kClosing;
+      entry.has_place = true;
+      ++places_;
+    } else {
+      entry.waiting_closes.push_back(
+          [this, key, dropped = std::move(dropped)] { Drop(key, dropped); });
+      return;
+    }
+  }
+  if (refused) {
+    dropped(ShuttingDown());
+    return;
+  }
+  auto drop = [this, key, dropped = std::move(dropped)] {
+    environment_.background->Post([this, key, dropped] { DropClosed(key, dropped); });
+  };
+  if (actor == nullptr) {
+    drop();
+    return;
+  }
+  // A log that cannot be synced any more can still be dropped.
+  actor->Close([drop = std::move(drop)](const absl::Status&) { drop(); });
+}
+
+void RegionRegistry::DropClosed(const RegionKey& key, const CloseCallback& dropped) {
+  const absl::StatusOr<bool> existed = NamespaceOf(key).engine->DropRegion(key.region);
+  if (existed.ok() && *existed) environment_.events->OnDropped(key);
+  FinishClosing(key);
+  dropped(existed);
+}
+
+absl::Status RegionRegistry::VerifyBroken(const RegionKey& key,
+                                          absl::FunctionRef<bool(const VerifyProgress&)> report) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found == entries_.end() || found->second->state != State::kBroken) {
+      return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
+                       absl::StrCat("region ", key.region,
+                                    " was closed while it was to be verified; try again"));
+    }
+    ++found->second->verifying;
+  }
+  const absl::Status status = NamespaceOf(key).engine->VerifyClosedRegion(key.region, report);
+  std::vector<std::function<void()>> closes;
+  {
+    absl::MutexLock lock(&mutex_);
+    Entry& entry = *entries_.at(key);
+    if (--entry.verifying == 0) closes.swap(entry.waiting_closes);
+  }
+  for (std::function<void()>& close : closes) close();
+  return status;
+}
+
+}  // namespace walden

@@ -1,0 +1,67 @@
+#include "server/region/tail_waiters.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace walden {
+
+// Wait counts itself and then reads the version; Publish raises the version and then reads the
+// count. Both in one total order, so one of the two sees the other.
+bool Visibility::Wait(uint64_t key, VisibilityWaiter* waiter, uint64_t seen_version) {
+  absl::MutexLock lock(&mutex_);
+  waiting_.fetch_add(1, std::memory_order_seq_cst);
+  if (version() != seen_version) {
+    waiting_.fetch_sub(1, std::memory_order_seq_cst);
+    return false;
+  }
+  waiters_[key].push_back(waiter);
+  return true;
+}
+
+bool Visibility::Cancel(uint64_t key, VisibilityWaiter* waiter) {
+  absl::MutexLock lock(&mutex_);
+  const auto entry = waiters_.find(key);
+  if (entry == waiters_.end()) return false;
+  const auto position = std::find(entry->second.begin(), entry->second.end(), waiter);
+  if (position == entry->second.end()) return false;
+  entry->second.erase(position);
+  if (entry->second.empty()) waiters_.erase(entry);
+  waiting_.fetch_sub(1, std::memory_order_seq_cst);
+  return true;
+}
+
+void Visibility::Wake(uint64_t key) {
+  const auto entry = waiters_.find(key);
+  if (entry == waiters_.end()) return;
+  const std::vector<VisibilityWaiter*> woken = std::move(entry->second);
+  waiters_.erase(entry);
+  waiting_.fetch_sub(woken.size(), std::memory_order_seq_cst);
+  for (VisibilityWaiter* waiter : woken) waiter->OnVisible();
+}
+
+void Visibility::Publish(absl::Span<AppendBatch* const> group) {
+  version_.fetch_add(1, std::memory_order_seq_cst);
+  if (waiting_.load(std::memory_order_seq_cst) == 0) return;
+  absl::MutexLock lock(&mutex_);
+  const AppendBatch* previous = nullptr;
+  for (const AppendBatch* batch : group) {
+    if (!batch->result.status.ok()) continue;
+    if (previous == nullptr || previous->table != batch->table) Wake(batch->table);
+    previous = batch;
+  }
+}
+
+void Visibility::Publish(uint64_t key) {
+  version_.fetch_add(1, std::memory_order_seq_cst);
+  if (waiting_.load(std::memory_order_seq_cst) == 0) return;
+  absl::MutexLock lock(&mutex_);
+  Wake(key);
+}
+
+void Visibility::PublishAll() {
+  version_.fetch_add(1, std::memory_order_seq_cst);
+  absl::MutexLock lock(&mutex_);
+  while (!waiters_.empty()) Wake(waiters_.begin()->first);
+}
+
+}  // namespace walden

@@ -1,0 +1,71 @@
+// The daemon's guard: TLS certificates and identities, watched and loaded again while it serves.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "base/ticker.h"
+#include "config/config.h"
+#include "server/security/file_watch.h"
+#include "server/security/identities_in_use.h"
+#include "server/security/security_state.h"
+#include "server/security/tls.h"
+
+namespace walden {
+
+// Must outlive the server that uses it.
+class Security {
+ public:
+  // Loads what the configuration names. Errors name field or file, and what is wrong with it.
+  // Writes a log line about each load, here and later.
+  static absl::StatusOr<std::unique_ptr<Security>> Start(const Config& config);
+  ~Security();
+
+  // Loads the files again if they can be used; what cannot leaves everything as it is. The first
+  // error. Any thread.
+  absl::Status Reload() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // From now on looks at the files every second, and loads what changed and then was left alone for
+  // a second. `access_changed` is called after identities or rights changed, by this and by
+  // Reload(). At most once.
+  void Watch(std::function<void()> access_changed);
+  // Neither calls it any more after this.
+  void StopWatching();
+
+  // Null if there are none.
+  const AccessControl* access() const { return identities_.get(); }
+  // Limits of each identity, by name.
+  std::map<std::string, IdentityLimits> limits() const {
+    return identities_ == nullptr ? std::map<std::string, IdentityLimits>() : identities_->limits();
+  }
+  TlsCertificates* tls() const { return tls_.get(); }
+
+  const SecurityState& state() const { return state_; }
+
+ private:
+  Security() = default;
+
+  absl::Status ReloadCertificates() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ReloadIdentities() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LogCertificates();
+  void LogIdentities();
+  void Look() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::unique_ptr<TlsCertificates> tls_;
+  std::unique_ptr<Identities> identities_;
+  SecurityState state_;
+
+  absl::Mutex mutex_;  // one load at a time
+  std::unique_ptr<FileWatch> certificate_files_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<FileWatch> identities_file_ ABSL_GUARDED_BY(mutex_);
+  std::function<void()> access_changed_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Ticker> ticker_;
+};
+
+}  // namespace walden

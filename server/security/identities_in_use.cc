@@ -1,0 +1,67 @@
+#include "server/security/identities_in_use.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <utility>
+
+#include "config/identities_file.h"
+
+namespace walden {
+namespace {
+
+void AddNames(const grpc::AuthContext& connection, const char* property,
+              std::vector<std::string>& names) {
+  for (const grpc::string_ref& name : connection.FindPropertyValues(property)) {
+    names.emplace_back(name.data(), name.size());
+  }
+}
+
+Credentials CredentialsOf(const grpc::ServerContextBase& call) {
+  Credentials credentials;
+  const auto [first, last] = call.client_metadata().equal_range("authorization");
+  for (auto entry = first; entry != last; ++entry) {
+    credentials.authorization.emplace_back(entry->second.data(), entry->second.size());
+  }
+  if (!credentials.authorization.empty()) return credentials;
+  const std::shared_ptr<const grpc::AuthContext> connection = call.auth_context();
+  // Only verified certificates have properties: others end the handshake.
+  if (connection == nullptr || !connection->IsPeerAuthenticated()) return credentials;
+  AddNames(*connection, GRPC_PEER_DNS_PROPERTY_NAME, credentials.certificate_names);
+  AddNames(*connection, GRPC_PEER_URI_PROPERTY_NAME, credentials.certificate_names);
+  AddNames(*connection, GRPC_X509_CN_PROPERTY_NAME, credentials.certificate_names);
+  return credentials;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Identities>> Identities::Open(
+    std::string file, std::vector<NamespaceConfig> namespaces) {
+  std::unique_ptr<Identities> identities(new Identities(std::move(file), std::move(namespaces)));
+  if (absl::Status status = identities->Reload(); !status.ok()) return status;
+  return identities;
+}
+
+absl::StatusOr<std::shared_ptr<const Identity>> Identities::Recognise(
+    const grpc::ServerContextBase& call) const {
+  return walden::Recognise(*Current(), CredentialsOf(call));
+}
+
+absl::Status Identities::Reload() {
+  const absl::StatusOr<std::vector<IdentityConfig>> loaded = LoadIdentities(file_, namespaces_);
+  if (!loaded.ok()) return loaded.status();
+  auto set = std::make_shared<const IdentitySet>(*loaded);
+  {
+    absl::MutexLock lock(&mutex_);
+    current_ = std::move(set);
+  }
+  // Afterwards, so that whoever sees the new number sees the new set.
+  generation_.fetch_add(1, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const IdentitySet> Identities::Current() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return current_;
+}
+
+}  // namespace walden

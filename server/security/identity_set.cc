@@ -1,0 +1,157 @@
+#include "server/security/identity_set.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/error.h"
+
+namespace walden {
+namespace {
+
+// Far above what `walden token` makes; bounds what is hashed.
+constexpr size_t kMaxTokenBytes = 1024;
+
+uint64_t KeyOf(const Sha256& hash) {
+  uint64_t key = 0;
+  std::memcpy(&key, hash.data(), sizeof(key));
+  return key;
+}
+
+absl::Status Unauthenticated(const IdentitySet& identities, absl::string_view problem) {
+  return MakeError(
+      absl::StatusCode::kUnauthenticated, ErrorReason::kUnauthenticated,
+      absl::StrCat(problem, "; send one metadata entry \"authorization: Bearer TOKEN\"",
+                   identities.uses_certificates() ? ", or connect with a client certificate that "
+                                                    "the daemon's identities file names"
+                                                  : ""),
+      {{"field", "authorization"}});
+}
+
+// The token of "Bearer TOKEN", empty if it is nothing of the kind.
+absl::string_view BearerToken(absl::string_view value) {
+  constexpr absl::string_view kScheme = "bearer ";
+  if (!absl::StartsWithIgnoreCase(value, kScheme)) return {};
+  value.remove_prefix(kScheme.size());
+  return absl::StripLeadingAsciiWhitespace(value);
+}
+
+}  // namespace
+
+Sha256 HashToken(absl::string_view token) {
+  // Found once: looking it up costs more than hashing.
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  Sha256 hash{};
+  unsigned int size = hash.size();
+  if (sha256 == nullptr ||
+      EVP_Digest(token.data(), token.size(), hash.data(), &size, sha256, nullptr) != 1) {
+    abort();  // a hash that is not one would let anybody in
+  }
+  return hash;
+}
+
+// ---------------------------------------------------------------------------------------------------
+
+ConfiguredIdentity::ConfiguredIdentity(const IdentityConfig& config) : name_(config.name) {
+  for (const IdentityRule& rule : config.rules) {
+    Rights rights;
+    if (rule.append) rights = rights | Right::kAppend;
+    if (rule.read) rights = rights | Right::kRead;
+    if (rule.mark_deleted) rights = rights | Right::kDelete;
+    if (rule.admin) rights = rights | Right::kAdmin;
+    rules_.push_back({rule.in, rule.regions, rights});
+  }
+}
+
+Rights ConfiguredIdentity::RightsOn(NamespaceId in, RegionId region) const {
+  Rights rights;
+  for (const Rule& rule : rules_) {
+    if (rule.in != 0 && rule.in != in) continue;
+    for (const RegionRange& range : rule.regions) {
+      if (region >= range.first && region <= range.last) rights = rights | rule.rights;
+    }
+  }
+  return rights;
+}
+
+bool ConfiguredIdentity::Allows(NamespaceId in, RegionId region, Rights rights) const {
+  return RightsOn(in, region).Include(rights);
+}
+
+bool ConfiguredIdentity::KnowsRegion(NamespaceId in, RegionId region) const {
+  return !RightsOn(in, region).empty();
+}
+
+bool ConfiguredIdentity::KnowsNamespace(NamespaceId in) const {
+  for (const Rule& rule : rules_) {
+    if ((rule.in == 0 || rule.in == in) && !rule.regions.empty() && !rule.rights.empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool ConfiguredIdentity::Administers() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
+    return !rule.regions.empty() && rule.rights.Include(Right::kAdmin);
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------
+
+IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) {
+  for (const IdentityConfig& config : configs) {
+    limits_[config.name] = config.limits;
+    const auto identity = std::make_shared<const ConfiguredIdentity>(config);
+    for (const Sha256& hash : config.token_hashes)
+      by_token_[KeyOf(hash)].push_back({hash, identity});
+    for (const std::string& name : config.certificate_names) by_certificate_name_[name] = identity;
+  }
+}
+
+std::shared_ptr<const Identity> IdentitySet::FindByToken(absl::string_view token) const {
+  const Sha256 hash = HashToken(token);
+  const auto found = by_token_.find(KeyOf(hash));
+  if (found == by_token_.end()) return nullptr;
+  for (const Token& candidate : found->second) {
+    if (CRYPTO_memcmp(candidate.hash.data(), hash.data(), hash.size()) == 0) {
+      return candidate.identity;
+    }
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const Identity> IdentitySet::FindByCertificateName(absl::string_view name) const {
+  const auto found = by_certificate_name_.find(name);
+  return found == by_certificate_name_.end() ? nullptr : found->second;
+}
+
+absl::StatusOr<std::shared_ptr<const Identity>> Recognise(const IdentitySet& identities,
+                                                          const Credentials& credentials) {
+  if (credentials.authorization.size() > 1) {
+    return Unauthenticated(identities, "there are several metadata entries \"authorization\"");
+  }
+  if (!credentials.authorization.empty()) {
+    const absl::string_view token = BearerToken(credentials.authorization.front());
+    if (token.empty() || token.size() > kMaxTokenBytes) {
+      return Unauthenticated(identities, "the metadata entry \"authorization\" holds no token");
+    }
+    std::shared_ptr<const Identity> identity = identities.FindByToken(token);
+    if (identity == nullptr) return Unauthenticated(identities, "the token is not known");
+    return identity;
+  }
+  for (const std::string& name : credentials.certificate_names) {
+    std::shared_ptr<const Identity> identity = identities.FindByCertificateName(name);
+    if (identity != nullptr) return identity;
+  }
+  return Unauthenticated(identities, credentials.certificate_names.empty()
+                                         ? "nothing says who calls"
+                                         : "no name of the client certificate is known");
+}
+
+}  // namespace walden

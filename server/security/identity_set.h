@@ -1,0 +1,85 @@
+// Recognising callers by what the identities file says.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "config/identities_file.h"
+#include "server/security/identity.h"
+
+namespace walden {
+
+// SHA-256, as the identities file has it of tokens.
+Sha256 HashToken(absl::string_view token);
+
+// An identity of the file.
+class ConfiguredIdentity final : public Identity {
+ public:
+  explicit ConfiguredIdentity(const IdentityConfig& config);
+
+  absl::string_view name() const override { return name_; }
+  bool Allows(NamespaceId in, RegionId region, Rights rights) const override;
+  bool KnowsRegion(NamespaceId in, RegionId region) const override;
+  bool KnowsNamespace(NamespaceId in) const override;
+  bool Administers() const override;
+
+ private:
+  struct Rule {
+    NamespaceId in;  // 0: all
+    std::vector<RegionRange> regions;
+    Rights rights;
+  };
+
+  Rights RightsOn(NamespaceId in, RegionId region) const;
+
+  const std::string name_;
+  std::vector<Rule> rules_;
+};
+
+// All identities of one version of the file. Immutable; any thread.
+class IdentitySet {
+ public:
+  explicit IdentitySet(const std::vector<IdentityConfig>& configs);
+
+  // Null if there is none. Takes the same time whatever an unknown token has in common with a known
+  // one: only hashes are compared, which nobody can choose, and those in constant time.
+  std::shared_ptr<const Identity> FindByToken(absl::string_view token) const;
+  std::shared_ptr<const Identity> FindByCertificateName(absl::string_view name) const;
+
+  size_t size() const { return limits_.size(); }
+  // Of each identity, by name.
+  const std::map<std::string, IdentityLimits>& limits() const { return limits_; }
+  // Whether certificates may say who calls.
+  bool uses_certificates() const { return !by_certificate_name_.empty(); }
+
+ private:
+  struct Token {
+    Sha256 hash;
+    std::shared_ptr<const Identity> identity;
+  };
+
+  std::map<std::string, IdentityLimits> limits_;
+  // By the first bytes of the hash.
+  absl::flat_hash_map<uint64_t, std::vector<Token>> by_token_;
+  absl::flat_hash_map<std::string, std::shared_ptr<const Identity>> by_certificate_name_;
+};
+
+// What a call brings along to be recognised by.
+struct Credentials {
+  // Values of the metadata `authorization`, in the order sent.
+  std::vector<absl::string_view> authorization;
+  // Of the verified client certificate: DNS names and URIs, then the common name.
+  std::vector<std::string> certificate_names;
+};
+
+// A token, if one was sent, decides alone: with a wrong one a good certificate does not help.
+// UNAUTHENTICATED says what is accepted, and nothing of what was sent.
+absl::StatusOr<std::shared_ptr<const Identity>> Recognise(const IdentitySet& identities,
+                                                          const Credentials& credentials);
+
+}  // namespace walden

@@ -1,0 +1,65 @@
+// What the status page shows, as JSON (docs/status_page.md lists the fields).
+//
+// Bounded whatever the daemon holds, and cheap enough to be asked for every other second by several
+// people: opens no region, see region_summaries.h for what describing them costs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/call/rpc_context.h"
+#include "server/log/recent_events.h"
+#include "server/status/region_summaries.h"
+
+namespace walden {
+
+// More than this is left out and counted.
+inline constexpr size_t kMaxStatusRegions = 2000;
+inline constexpr size_t kMaxStatusTables = 1000;    // of the region asked for
+inline constexpr size_t kMaxStatusSegments = 4000;  // of the region asked for
+inline constexpr size_t kMaxStatusDamage = 100;     // of the region asked for
+inline constexpr size_t kMaxStatusErrorBytes = 2048;
+
+// "region=7&namespace=1", as behind the question mark of the address. No region: nothing selected.
+// INVALID_ARGUMENT for a number that is none, out of range or given twice, and for other names.
+// NOT_FOUND for a namespace that does not exist; 0 or none is the default one.
+absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& namespaces,
+                                                          absl::string_view query);
+
+// Any thread may use it.
+class StatusJson {
+ public:
+  struct Disk {
+    std::string path;
+    absl::StatusOr<uint64_t> free_bytes = uint64_t{0};
+    std::optional<uint64_t> reserve_bytes;  // below it appends are refused
+  };
+  // What is told by others than the rpc context; any may be empty. Called on the asking thread.
+  struct Sources {
+    std::function<absl::Status()> readiness;  // OK while the daemon serves
+    std::function<Disk()> disk;
+    const RecentEvents* events = nullptr;
+  };
+
+  // The context, and what its pointers and `sources` refer to, outlive it.
+  StatusJson(const RpcContext& context, Sources sources)
+      : context_(context),
+        sources_(std::move(sources)),
+        regions_(context.registry, context.clock) {}
+
+  std::string Make(const std::optional<RegionKey>& selected);
+
+ private:
+  const RpcContext& context_;
+  const Sources sources_;
+  RegionSummaries regions_;
+};
+
+}  // namespace walden

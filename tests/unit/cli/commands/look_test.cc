@@ -1,0 +1,162 @@
+// Commands that look at and look after regions, and the command line itself.
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/unit/cli/commands/fake_walden.h"
+#include "tests/unit/cli/commands/run_walden.h"
+
+namespace walden::cli {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+class LookTest : public testing::Test {
+ protected:
+  Outcome Run(Strings arguments) {
+    arguments.push_back("--address");
+    arguments.push_back(daemon_.address());
+    return RunWalden(arguments);
+  }
+
+  FakeWalden daemon_;
+};
+
+TEST_F(LookTest, NamespacesAndRegionsAreListed) {
+  EXPECT_EQ(Run({"namespaces"}).out,
+            "namespace  name     engine  regions\n"
+            "        1  default  fake          2  default\n");
+  EXPECT_EQ(Run({"regions"}).err, "no regions yet\n");
+  daemon_.AddRecords(5, 1, {"x"});
+  daemon_.AddRecords(123, 1, {"x"});
+  EXPECT_EQ(Run({"regions"}).out,
+            "region  state  error\n"
+            "     5  open\n"
+            "   123  open\n");
+  EXPECT_EQ(Run({"regions", "--json"}).out,
+            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\"}\n"
+            "{\"region_id\":123,\"state\":\"STATE_OPEN\",\"error\":\"\"}\n");
+}
+
+TEST_F(LookTest, ARegionIsDescribed) {
+  daemon_.AddRecords(5, 7, {"x", "y", "z"});
+  ASSERT_EQ(Run({"mark-deleted", "-r", "5", "-t", "7", "--through", "1"}).exit_code, 0);
+  const Outcome outcome = Run({"describe", "-r", "5"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* part :
+       {"region 5: open, engine fake", "torn tail of 12 bytes, kept in 1/torn",
+        "table  kind  live  next  deleted through\n    7  log   2..3     4                1",
+        "seg_0     64.0 MiB  1.0 KiB       1..3            0"}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << outcome.out;
+  }
+  EXPECT_EQ(
+      nlohmann::json::parse(Run({"describe", "-r", "5", "--json"}).out)["segments"][0]["file"],
+      "seg_0");
+}
+
+TEST_F(LookTest, ATablesPositionIsTold) {
+  daemon_.AddRecords(5, 7, {"x", "y"});
+  EXPECT_EQ(Run({"describe", "-r", "5", "-t", "7"}).out, "first 1, next 3, deleted through 0\n");
+  EXPECT_EQ(Run({"describe", "-r", "5", "-t", "8", "--json"}).out,
+            "{\"first_sequence\":1,\"next_sequence\":1,\"deleted_through\":0}\n");
+}
+
+TEST_F(LookTest, ARegionThatDoesNotExistIsExitCode7) {
+  EXPECT_EQ(Run({"describe", "-r", "5"}).exit_code, 7);
+}
+
+TEST_F(LookTest, StatisticsSyncAndCloseAnswer) {
+  EXPECT_NE(Run({"stats"}).out.find("most per batch    10,000 records, 16.0 MiB"),
+            std::string::npos)
+      << Run({"stats"}).out;
+  EXPECT_EQ(Run({"sync", "-r", "5"}).exit_code, 0);
+  EXPECT_EQ(Run({"close", "-r", "5"}).out, "region 5: closed\n");
+  EXPECT_EQ(Run({"close", "-r", "5", "--json"}).out, "{\"was_open\":true}\n");
+}
+
+TEST_F(LookTest, ASoundRegionVerifies) {
+  const Outcome outcome = Run({"verify", "-r", "5"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "region 5: sound, 4 records, 100 B checked\n");
+}
+
+TEST_F(LookTest, DamageInAnyRegionIsToldAndIsExitCode4) {
+  daemon_.AddRecords(5, 1, {"x"});
+  daemon_.AddRecords(6, 1, {"x"});
+  daemon_.DamageRegion(5);
+  const Outcome outcome = Run({"verify"});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_EQ(outcome.out,
+            "region 5: damaged: 1/seg_0: bytes [8, 28), sequence 3..5: checksum differs\n"
+            "region 5: 1 damaged ranges, 4 records, 100 B checked\n"
+            "region 6: sound, 4 records, 100 B checked\n");
+  EXPECT_NE(outcome.err.find("DAMAGE_FOUND"), std::string::npos) << outcome.err;
+}
+
+TEST_F(LookTest, DroppingNeedsYesWhereNobodyCanBeAsked) {
+  daemon_.AddRecords(5, 1, {"x"});
+  EXPECT_EQ(Run({"drop", "-r", "5"}).exit_code, 2);
+  EXPECT_TRUE(daemon_.HasRegion(5));
+  EXPECT_EQ(Run({"drop", "-r", "5", "--yes"}).out, "region 5: dropped\n");
+  EXPECT_FALSE(daemon_.HasRegion(5));
+  EXPECT_EQ(Run({"drop", "-r", "5", "--yes"}).out, "region 5: did not exist\n");
+}
+
+TEST_F(LookTest, TheAddressMayComeFromTheEnvironmentAndTheCommandLineWins) {
+  const std::string variable = "WALDEN_ADDRESS=" + daemon_.address();
+  EXPECT_EQ(WaldenProcess({"stats"}, {variable}).Wait().exit_code, 0);
+  EXPECT_EQ(WaldenProcess({"-a", daemon_.address(), "stats"}, {"WALDEN_ADDRESS=unix:/nowhere"})
+                .Wait()
+                .exit_code,
+            0);
+  EXPECT_EQ(WaldenProcess({"stats"}, {"WALDEN_ADDRESS=unix:/nowhere"}).Wait().exit_code, 3);
+}
+
+TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
+  const std::pair<Strings, std::string> cases[] = {
+      {{}, "walden: A subcommand is required"},
+      {{"append", "-t", "1"}, "walden append: --region is required"},
+      {{"append", "-r", "-1", "-t", "1"}, "--region: \"-1\" is not a number"},
+      {{"append", "-r", "1", "-t", "18446744073709551616"}, "--table: "},
+      {{"append", "-r", "1", "-t", "1", "--batch-bytes", "1MB"}, "such as 64KiB or 1MiB"},
+      {{"append", "-r", "1", "-t", "1", "--sync", "--buffered"}, "--sync excludes --buffered"},
+      {{"append", "-r", "1", "-t", "1", "--producer-start", "2"},
+       "--producer-start requires --producer"},
+      {{"stats", "--timeout", "10"}, "is not a duration"},
+      {{"stats", "--namespace", "256"}, "is not a number from 0 to 255"},
+      {{"stats", "--address", "nowhere"}, "the port is missing"},
+      {{"stats", "--address", "host:0"}, "the port is not 1 to 65535"},
+      {{"stats", "--address", "unix:"}, "the path is missing"},
+      {{"bench", "--seconds", "fast"}, "is not a duration"},
+  };
+  for (const auto& [arguments, message] : cases) {
+    const Outcome outcome = RunWalden(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << message;
+    EXPECT_NE(outcome.err.find(message), std::string::npos) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(CommandLine, EveryCommandExplainsItselfWithExamplesAndExitCodes) {
+  for (const char* command :
+       {"append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
+        "verify", "sync", "close", "drop", "stats", "health", "inspect", "bench"}) {
+    const Outcome outcome = RunWalden({command, "--help"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_NE(outcome.out.find("Examples:\n"), std::string::npos) << command;
+    EXPECT_NE(outcome.out.find("walden " + std::string(command)), std::string::npos) << command;
+    EXPECT_NE(outcome.out.find("Exit codes:\n"), std::string::npos) << command;
+  }
+  EXPECT_EQ(RunWalden({"--version"}).out.find("walden "), 0u);
+}
+
+TEST(CommandLine, AnUnreachableDaemonIsExitCode3WithAHint) {
+  const Outcome outcome = RunWalden({"stats", "--address", "unix:/nowhere/at/all"});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.err.find("is waldend running at unix:/nowhere/at/all?"), std::string::npos)
+      << outcome.err;
+}
+
+}  // namespace
+}  // namespace walden::cli

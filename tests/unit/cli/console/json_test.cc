@@ -1,0 +1,65 @@
+#include "cli/console/json.h"
+
+#include "gtest/gtest.h"
+#include "walden/v1/admin.pb.h"
+#include "walden/v1/wal.pb.h"
+
+namespace walden::cli {
+namespace {
+
+TEST(Json, WellFormedUtf8IsText) {
+  for (const char* text : {"", "plain", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
+    EXPECT_TRUE(IsValidUtf8(text)) << text;
+  }
+}
+
+TEST(Json, EverythingElseIsNot) {
+  for (const char* bytes : {
+           "\x80",              // continuation alone
+           "\xC3",              // cut off
+           "\xC0\x80",          // overlong NUL
+           "\xE0\x80\x80",      // overlong
+           "\xED\xA0\x80",      // surrogate
+           "\xF4\x90\x80\x80",  // above U+10FFFF
+           "\xF5\x80\x80\x80",
+           "\xE2\x28\xA1",
+           "abc\xFF",
+       }) {
+    EXPECT_FALSE(IsValidUtf8(bytes));
+  }
+}
+
+TEST(Json, MessagesKeepTheirFieldNamesNumbersAndDefaults) {
+  v1::NamespaceInfo info;
+  info.set_id(1);
+  info.set_name("data");
+  info.set_regions(UINT64_MAX);
+  EXPECT_EQ(JsonLine(ToJson(info)),
+            "{\"id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
+            "\"regions\":18446744073709551615,\"error\":\"\"}\n");
+}
+
+TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
+  v1::ListRegionsResponse regions;
+  regions.add_regions()->set_state(v1::RegionInfo::STATE_OPEN);
+  EXPECT_EQ(JsonLine(ToJson(regions)),
+            "{\"regions\":[{\"region_id\":0,\"state\":\"STATE_OPEN\",\"error\":\"\"}],"
+            "\"next_page_token\":\"\"}\n");
+}
+
+TEST(Json, AbsentMessagesAndOptionalsAreLeftOut) {
+  v1::MarkDeletedRequest request;
+  EXPECT_FALSE(ToJson(request).contains("region_version"));
+  request.set_region_version(0);
+  EXPECT_EQ(ToJson(request)["region_version"], 0);
+  EXPECT_FALSE(ToJson(v1::DescribeRegionResponse()).contains("info"));
+}
+
+TEST(Json, TextThatIsNotUtf8IsReplacedInsteadOfFailing) {
+  Json object;
+  object["message"] = "bad \xFF byte";
+  EXPECT_EQ(JsonLine(object), "{\"message\":\"bad \xEF\xBF\xBD byte\"}\n");
+}
+
+}  // namespace
+}  // namespace walden::cli

@@ -1,0 +1,50 @@
+#include "cli/console/units.h"
+
+#include "gtest/gtest.h"
+
+namespace walden::cli {
+namespace {
+
+TEST(Units, ANumberIsDecimalDigitsAndNothingElse) {
+  EXPECT_EQ(ParseNumber("0"), 0u);
+  EXPECT_EQ(ParseNumber("010"), 10u);
+  EXPECT_EQ(ParseNumber("18446744073709551615"), UINT64_MAX);
+  for (const char* bad : {"", "-1", "+1", "0x10", " 1", "1 ", "18446744073709551616", "1e3"}) {
+    EXPECT_EQ(ParseNumber(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Units, ASizeTakesBinaryUnits) {
+  EXPECT_EQ(ParseByteSize("4096"), 4096u);
+  EXPECT_EQ(ParseByteSize("64KiB"), 65536u);
+  EXPECT_EQ(ParseByteSize("1MiB"), 1048576u);
+  EXPECT_EQ(ParseByteSize("2GiB"), uint64_t{2} << 30);
+  for (const char* bad : {"", "MiB", "1MB", "1 MiB", "-1MiB", "1.5MiB", "99999999999GiB"}) {
+    EXPECT_EQ(ParseByteSize(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Units, ADurationHasAUnitAndIsNotNegative) {
+  EXPECT_EQ(ParseDuration("250ms"), absl::Milliseconds(250));
+  EXPECT_EQ(ParseDuration("1m30s"), absl::Seconds(90));
+  for (const char* bad : {"", "10", "-1s", "soon"}) EXPECT_EQ(ParseDuration(bad), std::nullopt);
+}
+
+TEST(Units, NumbersArePrintedForPeople) {
+  EXPECT_EQ(FormatCount(0), "0");
+  EXPECT_EQ(FormatCount(999), "999");
+  EXPECT_EQ(FormatCount(1000), "1,000");
+  EXPECT_EQ(FormatCount(1234567), "1,234,567");
+  EXPECT_EQ(FormatBytes(1023), "1023 B");
+  EXPECT_EQ(FormatBytes(1048575), "1.0 MiB");
+  EXPECT_EQ(FormatBytes(uint64_t{64} << 20), "64.0 MiB");
+  EXPECT_EQ(FormatBytes(UINT64_MAX), "16.0 EiB");
+  EXPECT_EQ(FormatRate(3.14), "3.1");
+  EXPECT_EQ(FormatRate(51234.4), "51,234");
+  EXPECT_EQ(FormatTime(absl::Nanoseconds(500)), "0.50 us");
+  EXPECT_EQ(FormatTime(absl::Microseconds(1234)), "1.23 ms");
+  EXPECT_EQ(FormatTime(absl::Milliseconds(123456)), "123 s");
+}
+
+}  // namespace
+}  // namespace walden::cli

@@ -1,0 +1,207 @@
+#include "server/call/request_checks.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "tests/unit/server/memory_engine.h"
+#include "tests/unit/server/region/manual_executor.h"
+
+namespace walden {
+namespace {
+
+class ValidationTest : public ::testing::Test {
+ protected:
+  ValidationTest() {
+    auto ns = std::make_unique<Namespace>();
+    ns->id = 3;
+    ns->name = "data";
+    ns->engine = std::make_unique<MemoryEngine>();
+    ns->overrides[9].default_durability = Durability::kBuffered;
+    NamespaceSet namespaces;
+    namespaces.Add(std::move(ns));
+    registry_ = std::make_unique<RegionRegistry>(
+        RegistryOptions{}, std::move(namespaces),
+        RegistryEnvironment{Clock::Real(), &executor_, &executor_, &statistics_, &events_});
+    context_.registry = registry_.get();
+    context_.statistics = &statistics_;
+    context_.live_calls = &live_calls_;
+    context_.tenants = &tenants_;
+    context_.clock = Clock::Real();
+    context_.limits.max_batch_bytes = 20;
+    context_.limits.max_batch_records = 3;
+    context_.limits.max_payload_bytes = 10;
+    request_.set_region_id(8);
+    request_.add_payloads("payload");
+  }
+
+  absl::StatusOr<RegionKey> Prepare() {
+    const Call call(context_, Method::kAppend, grpc_context_);
+    return PrepareAppend(request_, call, context_, job_);
+  }
+
+  // Field, value and limit of the refusal.
+  std::string Refusal() {
+    const absl::Status status = Prepare().status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    const auto info = GetErrorInfo(status);
+    if (!info.has_value()) return "";
+    const auto of = [&info](const char* key) {
+      const auto found = info->metadata.find(key);
+      return found == info->metadata.end() ? std::string("-") : found->second;
+    };
+    return info->reason + " " + of("field") + " " + of("value") + " " + of("limit");
+  }
+
+  struct Job final : AppendJob {
+    void OnAnswered() override {}
+  };
+
+  ManualExecutor executor_;
+  Statistics statistics_;
+  RegionEvents events_;
+  std::unique_ptr<RegionRegistry> registry_;
+  LiveCalls live_calls_;
+  Tenants tenants_{Clock::Real()};
+  RpcContext context_;
+  grpc::CallbackServerContext grpc_context_;
+  v1::AppendRequest request_;
+  Job job_;
+};
+
+TEST_F(ValidationTest, FillsTheBatchWithoutCopyingPayloads) {
+  request_.set_table_id(4);
+  request_.set_durability(v1::DURABILITY_BUFFERED);
+  request_.set_expected_next_sequence(5);
+  request_.set_region_version(6);
+  request_.mutable_producer()->set_id(7);
+  request_.mutable_producer()->set_sequence(8);
+  const absl::StatusOr<RegionKey> key = Prepare();
+  ASSERT_TRUE(key.ok()) << key.status();
+  EXPECT_EQ(*key, (RegionKey{3, 8}));
+  EXPECT_EQ(job_.batch.table, 4u);
+  EXPECT_EQ(job_.batch.payloads.at(0).data(), request_.payloads(0).data());
+  EXPECT_EQ(job_.batch.durability, Durability::kBuffered);
+  EXPECT_EQ(job_.batch.expected_next_sequence, 5u);
+  EXPECT_EQ(job_.batch.region_version, 6u);
+  EXPECT_EQ(job_.batch.producer->id, 7u);
+  EXPECT_EQ(job_.batch.producer->sequence, 8u);
+  EXPECT_EQ(job_.payload_bytes, 7u);
+}
+
+TEST_F(ValidationTest, NothingOfAnEarlierRequestStaysInTheJob) {
+  request_.set_expected_next_sequence(5);
+  request_.set_region_version(6);
+  request_.mutable_producer()->set_id(7);
+  request_.mutable_producer()->set_sequence(8);
+  ASSERT_TRUE(Prepare().ok());
+  request_.Clear();
+  request_.add_payloads("b");
+  ASSERT_TRUE(Prepare().ok());
+  EXPECT_FALSE(job_.batch.expected_next_sequence.has_value());
+  EXPECT_FALSE(job_.batch.region_version.has_value());
+  EXPECT_FALSE(job_.batch.producer.has_value());
+  EXPECT_EQ(job_.batch.payloads.size(), 1u);
+}
+
+TEST_F(ValidationTest, UnspecifiedDurabilityIsTheRegionsDefault) {
+  ASSERT_TRUE(Prepare().ok());
+  EXPECT_EQ(job_.batch.durability, Durability::kSync);
+  request_.set_region_id(9);
+  ASSERT_TRUE(Prepare().ok());
+  EXPECT_EQ(job_.batch.durability, Durability::kBuffered);
+}
+
+TEST_F(ValidationTest, AnEmptyPayloadIsLegalAndNoPayloadIsNot) {
+  request_.set_payloads(0, "");
+  EXPECT_TRUE(Prepare().ok());
+  request_.clear_payloads();
+  EXPECT_EQ(Refusal(), "INVALID_FIELD payloads 0 -");
+}
+
+TEST_F(ValidationTest, LimitsAreNamed) {
+  request_.set_payloads(0, "eleven byte");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads[0] 11 10");
+  request_.set_payloads(0, "ten bytes.");
+  request_.add_payloads("ten bytes.");
+  EXPECT_TRUE(Prepare().ok()) << "exactly the limit";
+  request_.add_payloads("1");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 21 20");
+  for (int i = 0; i < 3; ++i) request_.set_payloads(i, "");
+  EXPECT_TRUE(Prepare().ok());
+  request_.add_payloads("");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 4 3");
+}
+
+TEST_F(ValidationTest, WrongFieldsAreNamed) {
+  request_.set_namespace_(77);
+  EXPECT_EQ(Refusal(), "UNKNOWN_NAMESPACE namespace 77 -");
+  request_.set_namespace_(3);
+  request_.set_durability(static_cast<v1::Durability>(17));
+  EXPECT_EQ(Refusal(), "INVALID_FIELD durability 17 -");
+  request_.clear_durability();
+  request_.mutable_producer()->set_sequence(1);
+  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.id 0 -");
+  request_.mutable_producer()->set_id(1);
+  request_.mutable_producer()->set_sequence(0);
+  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.sequence 0 -");
+}
+
+TEST_F(ValidationTest, NamespacesAboveTheirRangeAreUnknown) {
+  for (const uint32_t id : {256u, 259u, UINT32_MAX}) {
+    EXPECT_TRUE(HasReason(CheckNamespace(registry_->namespaces(), id).status(),
+                          ErrorReason::kUnknownNamespace));
+  }
+}
+
+v1::Bound Inclusive(uint64_t value) {
+  v1::Bound bound;
+  bound.set_inclusive(value);
+  return bound;
+}
+v1::Bound Exclusive(uint64_t value) {
+  v1::Bound bound;
+  bound.set_exclusive(value);
+  return bound;
+}
+
+TEST(CheckBoundsTest, EveryKindOfBound) {
+  struct Case {
+    v1::Bound start, end;
+    SequenceNumber first, last;
+  };
+  const Case cases[] = {
+      {v1::Bound(), v1::Bound(), 0, kMaxSequenceNumber},
+      {Inclusive(5), Inclusive(7), 5, 7},
+      {Exclusive(5), Exclusive(7), 6, 6},
+      {Inclusive(0), Inclusive(3), 1, 3},
+      {Inclusive(5), Inclusive(5), 5, 5},
+      {Inclusive(kMaxSequenceNumber), v1::Bound(), kMaxSequenceNumber, kMaxSequenceNumber},
+      {v1::Bound(), Inclusive(UINT64_MAX), 0, kMaxSequenceNumber},
+  };
+  for (const Case& c : cases) {
+    const absl::StatusOr<SequenceBounds> bounds = CheckBounds(c.start, c.end);
+    ASSERT_TRUE(bounds.ok());
+    EXPECT_EQ(bounds->first, c.first);
+    EXPECT_EQ(bounds->last, c.last);
+  }
+}
+
+TEST(CheckBoundsTest, EmptyIsNotReversed) {
+  EXPECT_TRUE(CheckBounds(Exclusive(5), Exclusive(5))->empty());
+  EXPECT_TRUE(CheckBounds(Inclusive(5), Exclusive(5))->empty());
+  EXPECT_TRUE(CheckBounds(Exclusive(5), Exclusive(6))->empty());
+  EXPECT_TRUE(CheckBounds(v1::Bound(), Exclusive(0))->empty());
+  EXPECT_TRUE(CheckBounds(v1::Bound(), Inclusive(0))->empty());
+  EXPECT_TRUE(CheckBounds(Exclusive(UINT64_MAX), v1::Bound())->empty());
+  EXPECT_TRUE(CheckBounds(Inclusive(UINT64_MAX), v1::Bound())->empty());
+  EXPECT_TRUE(
+      HasReason(CheckBounds(Inclusive(6), Inclusive(5)).status(), ErrorReason::kBoundsReversed));
+  EXPECT_TRUE(
+      HasReason(CheckBounds(Exclusive(6), Exclusive(5)).status(), ErrorReason::kBoundsReversed));
+}
+
+}  // namespace
+}  // namespace walden

@@ -1,0 +1,107 @@
+// Pages of AdminService, over a real socket.
+#include <gmock/gmock.h>
+
+#include "tests/unit/server/grpc/walden_server_fixture.h"
+
+namespace walden {
+namespace {
+
+class AdminPagesTest : public WaldenServerTest {
+ protected:
+  grpc::Status List(const v1::ListRegionsRequest& request, v1::ListRegionsResponse* page) {
+    grpc::ClientContext call;
+    return admin_->ListRegions(&call, request, page);
+  }
+  grpc::Status Describe(const v1::DescribeRegionRequest& request,
+                        v1::DescribeRegionResponse* page) {
+    grpc::ClientContext call;
+    return admin_->DescribeRegion(&call, request, page);
+  }
+};
+
+TEST_F(AdminPagesTest, RegionsComeInPagesThatMakeUpTheWhole) {
+  for (uint64_t region = 1; region <= 7; ++region) ASSERT_TRUE(Append(region, 1, {"x"}).ok());
+  for (const uint32_t size : {1u, 3u, 7u, 100u}) {
+    v1::ListRegionsRequest request;
+    request.set_page_size(size);
+    uint64_t expected = 1;
+    do {
+      v1::ListRegionsResponse page;
+      ASSERT_TRUE(List(request, &page).ok());
+      EXPECT_LE(page.regions_size(), static_cast<int>(size));
+      for (const v1::RegionInfo& info : page.regions()) EXPECT_EQ(info.region_id(), expected++);
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    EXPECT_EQ(expected, 8u);
+  }
+}
+
+TEST_F(AdminPagesTest, ARegionIsDescribedInPagesThatMakeUpTheWhole) {
+  for (uint64_t table = 1; table <= 10; ++table) ASSERT_TRUE(Append(1, table, {"x", "y"}).ok());
+  v1::DescribeRegionRequest request;
+  request.set_region_id(1);
+  request.set_page_size(3);
+  uint64_t expected = 1;
+  do {
+    v1::DescribeRegionResponse page;
+    ASSERT_TRUE(Describe(request, &page).ok());
+    EXPECT_EQ(page.info().state(), v1::RegionInfo::STATE_OPEN);
+    EXPECT_EQ(page.state().engine(), "memory");
+    EXPECT_LE(page.state().tables_size(), 3);
+    for (const v1::TableState& table : page.state().tables()) {
+      EXPECT_EQ(table.table_id(), expected++);
+      EXPECT_EQ(table.next_sequence(), 3u);
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(expected, 11u);
+}
+
+TEST_F(AdminPagesTest, ATokenOfSomethingElseIsRefused) {
+  ASSERT_TRUE(Append(1, 1, {"x"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"x"}).ok());
+  ASSERT_TRUE(Append(2, 1, {"x"}).ok());
+  v1::DescribeRegionRequest describe;
+  describe.set_region_id(1);
+  describe.set_page_size(1);
+  v1::DescribeRegionResponse page;
+  ASSERT_TRUE(Describe(describe, &page).ok());
+  const std::string token = page.next_page_token();
+  ASSERT_NE(token, "");
+  v1::ListRegionsRequest list;
+  list.set_page_size(1);
+  v1::ListRegionsResponse regions;
+  ASSERT_TRUE(List(list, &regions).ok());
+  for (const std::string& wrong :
+       {std::string("x"), token + "0.1", std::string("\0.1", 3), regions.next_page_token()}) {
+    describe.set_page_token(wrong);
+    const grpc::Status refused = Describe(describe, &page);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(ReasonOf(refused), "INVALID_FIELD");
+  }
+  describe.set_page_token(token);
+  describe.set_region_id(2);
+  EXPECT_EQ(ReasonOf(Describe(describe, &page)), "INVALID_FIELD") << "another region's";
+  list.set_page_token(token);
+  EXPECT_EQ(ReasonOf(List(list, &regions)), "INVALID_FIELD");
+}
+
+TEST_F(AdminPagesTest, TheErrorOfABrokenRegionIsTextWithItsReason) {
+  ASSERT_TRUE(Append(1, 1, {"x"}).ok());
+  v1::CloseRegionRequest close;
+  close.set_region_id(1);
+  v1::CloseRegionResponse closed;
+  grpc::ClientContext close_call;
+  ASSERT_TRUE(admin_->CloseRegion(&close_call, close, &closed).ok());
+  engine_->FailOpening(1, MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                                    "bytes are damaged", {{"file", "7/seg_1"}}));
+  v1::ReadResponse all;
+  EXPECT_EQ(ReasonOf(Read(ReadOf(1, 1), &all)), "CORRUPTION");
+  v1::ListRegionsResponse page;
+  ASSERT_TRUE(List({}, &page).ok());
+  ASSERT_EQ(page.regions_size(), 1);
+  EXPECT_EQ(page.regions(0).error(), "DATA_LOSS (CORRUPTION): region 1: bytes are damaged");
+}
+
+}  // namespace
+}  // namespace walden

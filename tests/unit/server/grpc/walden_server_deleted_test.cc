@@ -1,0 +1,132 @@
+// Readers whose records are marked deleted, over a real socket.
+#include <gmock/gmock.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "tests/unit/server/grpc/walden_server_fixture.h"
+
+namespace walden {
+namespace {
+
+using ::testing::ElementsAre;
+
+class DeletedReadTest : public WaldenServerTest {
+ protected:
+  void MarkDeleted(uint64_t region, uint64_t table, uint64_t through) {
+    v1::MarkDeletedRequest request;
+    request.set_region_id(region);
+    request.set_table_id(table);
+    request.set_through_sequence(through);
+    v1::MarkDeletedResponse response;
+    grpc::ClientContext call;
+    ASSERT_TRUE(wal_->MarkDeleted(&call, request, &response).ok());
+  }
+
+  static std::string FirstLeft(const grpc::Status& status) {
+    google::rpc::Status details;
+    google::rpc::ErrorInfo info;
+    if (!details.ParseFromString(status.error_details())) return "";
+    for (const google::protobuf::Any& detail : details.details()) {
+      if (detail.UnpackTo(&info)) return info.metadata().at("first_sequence");
+    }
+    return "";
+  }
+};
+
+TEST_F(DeletedReadTest, AStartThatNamesADeletedNumberEndsWithTheFirstOneLeft) {
+  ASSERT_TRUE(Append(1, 1, {"1", "2", "3", "4"}).ok());
+  MarkDeleted(1, 1, 2);
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.mutable_start()->set_inclusive(1);
+  v1::ReadResponse all;
+  const grpc::Status gone = Read(request, &all);
+  EXPECT_EQ(gone.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_EQ(ReasonOf(gone), "RECORDS_GONE");
+  EXPECT_EQ(FirstLeft(gone), "3");
+  EXPECT_EQ(all.records_size(), 0);
+
+  all.Clear();
+  request.mutable_start()->set_exclusive(2);
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("3", "4"));
+
+  all.Clear();
+  ASSERT_TRUE(Read(ReadOf(1, 1), &all).ok()) << "without a start: what is left";
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("3", "4"));
+}
+
+TEST_F(DeletedReadTest, ASkippingReadBeginsWithWhatIsLeftAndIsToldWhere) {
+  ASSERT_TRUE(Append(1, 1, {"1", "2", "3"}).ok());
+  MarkDeleted(1, 1, 2);
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.mutable_start()->set_inclusive(1);
+  request.set_skip_deleted(true);
+  v1::ReadResponse all;
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_EQ(all.position().first_sequence(), 3u);
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("3"));
+}
+
+// A follower at the end is outrun: one append wakes it, and is deleted before it looks.
+TEST_F(DeletedReadTest, AFollowerThatIsOutrunIsToldAndGoesOnOnlyIfItSkips) {
+  for (const bool skips : {false, true}) {
+    SCOPED_TRACE(skips);
+    Start();
+    ASSERT_TRUE(Append(1, 1, {"1"}).ok());
+    v1::ReadRequest request = ReadOf(1, 1);
+    request.set_follow(true);
+    request.set_skip_deleted(skips);
+    grpc::ClientContext call;
+    const auto stream = wal_->Read(&call, request);
+    v1::ReadResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_THAT(PayloadsOf(response), ElementsAre("1"));
+    // Behind its back, so that it is not woken between the two.
+    {
+      const auto region = engine_->Region(1);
+      absl::MutexLock lock(&region->mutex);
+      region->records.push_back({.table = 1, .sequence = 2, .payload = "2"});
+      region->tables[1].next = 3;
+      region->tables[1].deleted_through = 2;
+    }
+    ASSERT_TRUE(Append(1, 1, {"3"}).ok());
+    if (!skips) {
+      EXPECT_FALSE(stream->Read(&response));
+      const grpc::Status gone = stream->Finish();
+      EXPECT_EQ(ReasonOf(gone), "RECORDS_GONE");
+      EXPECT_EQ(FirstLeft(gone), "3");
+      continue;
+    }
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_TRUE(response.has_position());
+    EXPECT_EQ(response.position().first_sequence(), 3u);
+    EXPECT_EQ(response.records_size(), 0);
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_THAT(PayloadsOf(response), ElementsAre("3"));
+    call.TryCancel();
+    stream->Finish();
+  }
+}
+
+TEST_F(DeletedReadTest, AFollowerOfARegionThatComesLaterMissesNothingUntold) {
+  v1::ReadRequest request = ReadOf(8, 1);
+  request.set_follow(true);
+  grpc::ClientContext call;
+  const auto stream = wal_->Read(&call, request);
+  v1::ReadResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  {
+    const auto region = engine_->Region(8);
+    absl::MutexLock lock(&region->mutex);
+    region->records.push_back({.table = 1, .sequence = 1, .payload = "1"});
+    region->tables[1].next = 2;
+    region->tables[1].deleted_through = 1;
+  }
+  ASSERT_TRUE(Append(8, 1, {"2"}).ok());
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(ReasonOf(stream->Finish()), "RECORDS_GONE");
+}
+
+}  // namespace
+}  // namespace walden

@@ -1,0 +1,307 @@
+// Read and Recover over a real socket.
+#include <gmock/gmock.h>
+
+#include <map>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/unit/server/grpc/walden_server_fixture.h"
+
+namespace walden {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using ReadTest = WaldenServerTest;
+using RecoverTest = WaldenServerTest;
+
+TEST_F(ReadTest, StreamsPositionThenRecords) {
+  ASSERT_TRUE(Append(1, 1, {"a", "", "c"}).ok());
+  grpc::ClientContext call;
+  const auto stream = wal_->Read(&call, ReadOf(1, 1));
+  v1::ReadResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.position().first_sequence(), 1u);
+  EXPECT_EQ(response.position().next_sequence(), 4u);
+  EXPECT_EQ(response.records_size(), 0);
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_FALSE(response.has_position());
+  EXPECT_THAT(PayloadsOf(response), ElementsAre("a", "", "c"));
+  EXPECT_EQ(response.records(2).sequence(), 3u);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReadTest, WhatWasNeverWrittenIsEmptyAndCreatesNothing) {
+  v1::ReadResponse all;
+  ASSERT_TRUE(Read(ReadOf(5, 1), &all).ok());
+  EXPECT_EQ(all.position().next_sequence(), 1u);
+  EXPECT_THAT(PayloadsOf(all), IsEmpty());
+  EXPECT_THAT(*engine_->ListRegions(), IsEmpty());
+}
+
+TEST_F(ReadTest, BoundsAndLimits) {
+  ASSERT_TRUE(Append(1, 1, {"1", "2", "3", "4", "5"}).ok());
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.mutable_start()->set_exclusive(1);
+  request.mutable_end()->set_inclusive(4);
+  v1::ReadResponse all;
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("2", "3", "4"));
+  request.set_max_records(2);
+  all.Clear();
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("2", "3"));
+  request.set_max_bytes(1);
+  all.Clear();
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("2"));
+  request.mutable_start()->set_inclusive(9);
+  EXPECT_EQ(ReasonOf(Read(request, &all)), "BOUNDS_REVERSED");
+  request = ReadOf(1, 1);
+  request.set_namespace_(9);
+  EXPECT_EQ(ReasonOf(Read(request, &all)), "UNKNOWN_NAMESPACE");
+}
+
+TEST_F(ReadTest, ManyChunksOfAllSizesComeBackByteForByte) {
+  options_.limits.read_chunk_bytes = 4096;
+  Start();
+  std::vector<std::string> written;
+  for (int i = 0; i < 300; ++i) {
+    written.push_back(std::string((i * 7919) % 3000, static_cast<char>(i)));
+  }
+  written.push_back(std::string(1'000'000, 'L'));  // far larger than a chunk
+  for (int i = 0; i < 300; ++i) written.push_back(std::string(i % 2, 's'));
+  ASSERT_TRUE(Append(1, 1, written).ok());
+  v1::ReadResponse all;
+  ASSERT_TRUE(Read(ReadOf(1, 1), &all).ok());
+  EXPECT_TRUE(PayloadsOf(all) == written);
+  for (int i = 0; i < all.records_size(); ++i) {
+    ASSERT_EQ(all.records(i).sequence(), static_cast<uint64_t>(i + 1));
+  }
+  EXPECT_EQ(Statistics().read_records(), written.size());
+  ExpectNoBytesHeld();
+}
+
+TEST_F(ReadTest, AFollowerSeesWhatIsAppendedAndTheRegionBeingCreated) {
+  v1::ReadRequest request = ReadOf(8, 1);
+  request.set_follow(true);
+  request.mutable_end()->set_inclusive(3);
+  grpc::ClientContext call;
+  const auto stream = wal_->Read(&call, request);
+  v1::ReadResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(response.has_position());
+  ASSERT_TRUE(Append(9, 1, {"another region"}).ok());
+  ASSERT_TRUE(Append(8, 2, {"another table"}).ok());
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(Append(8, 1, {absl::StrCat("record ", i)}).ok());
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_FALSE(response.has_position());
+    EXPECT_THAT(PayloadsOf(response), ElementsAre(absl::StrCat("record ", i)));
+  }
+  EXPECT_FALSE(stream->Read(&response)) << "the end was reached";
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReadTest, IdleFollowersHoldNoBytesAndCanBeCancelled) {
+  ASSERT_TRUE(Append(1, 1, {"a"}).ok());
+  std::vector<std::unique_ptr<grpc::ClientContext>> calls;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadResponse>>> streams;
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.set_follow(true);
+  v1::ReadResponse response;
+  for (int i = 0; i < 50; ++i) {
+    calls.push_back(std::make_unique<grpc::ClientContext>());
+    streams.push_back(wal_->Read(calls.back().get(), request));
+    ASSERT_TRUE(streams.back()->Read(&response));
+    ASSERT_TRUE(streams.back()->Read(&response));
+  }
+  for (int i = 0; i < 1000 && Statistics().reader_bytes() > 0; ++i) {
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_EQ(Statistics().reader_bytes(), 0u);
+  EXPECT_EQ(Statistics().open_readers(), 50u);
+  for (auto& call : calls) call->TryCancel();
+  for (auto& stream : streams) {
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  ExpectNoBytesHeld();
+}
+
+TEST_F(ReadTest, ReadersOfAClosedRegionEndUnavailable) {
+  ASSERT_TRUE(Append(1, 1, {"a"}).ok());
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.set_follow(true);
+  grpc::ClientContext call;
+  const auto stream = wal_->Read(&call, request);
+  v1::ReadResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  ASSERT_TRUE(stream->Read(&response));
+  v1::CloseRegionRequest close;
+  close.set_region_id(1);
+  v1::CloseRegionResponse closed;
+  grpc::ClientContext close_call;
+  ASSERT_TRUE(admin_->CloseRegion(&close_call, close, &closed).ok());
+  EXPECT_TRUE(closed.was_open());
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ReadTest, DamageEndsTheStreamAfterWhatIsInFrontOfIt) {
+  ASSERT_TRUE(Append(1, 1, {"a", "b", "c"}).ok());
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->damaged_at = 3;
+  }
+  v1::ReadResponse all;
+  const grpc::Status status = Read(ReadOf(1, 1), &all);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(ReasonOf(status), "CORRUPTION");
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("a", "b"));
+}
+
+// A client that does not read holds two chunks and what fits into its connection, and nobody up.
+TEST_F(ReadTest, ASlowReaderSlowsNobodyElse) {
+  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.reader_bytes = 8 << 20;
+  Start();
+  for (int i = 0; i < 16; ++i) {
+    ASSERT_TRUE(Append(1, 1, {std::string(1 << 20, 'x')}).ok());
+  }
+  grpc::ClientContext slow_call;
+  const auto slow = wal_->Read(&slow_call, ReadOf(1, 1));
+  for (int i = 0; i < 3; ++i) {
+    v1::ReadResponse all;
+    const grpc::Status status = Read(ReadOf(1, 1), &all);
+    ASSERT_TRUE(status.ok()) << status.error_message() << Statistics().DebugString();
+    EXPECT_EQ(all.records_size(), 16);
+  }
+  EXPECT_TRUE(Append(1, 1, {"a"}).ok());
+  slow_call.TryCancel();
+  slow->Finish();
+  ExpectNoBytesHeld();
+}
+
+TEST_F(ReadTest, AReaderThatGetsNoBytesIsRefusedInTheEnd) {
+  options_.limits.read_chunk_bytes = 1 << 20;
+  options_.reader_bytes = 1 << 20;
+  options_.reader_wait = absl::Milliseconds(200);
+  Start();
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(Append(1, 1, {std::string(1 << 20, 'x')}).ok());
+  }
+  // Its connection's window is far smaller than a chunk, so the first chunk stays here.
+  grpc::ClientContext slow_call;
+  const auto slow = wal_->Read(&slow_call, ReadOf(1, 1));
+  while (Statistics().reader_bytes() == 0) absl::SleepFor(absl::Milliseconds(1));
+  v1::ReadResponse all;
+  EXPECT_EQ(ReasonOf(Read(ReadOf(1, 1), &all)), "READER_BUDGET_FULL");
+  slow_call.TryCancel();
+  slow->Finish();
+  ExpectNoBytesHeld();
+  all.Clear();
+  EXPECT_TRUE(Read(ReadOf(1, 1), &all).ok()) << "there is room again";
+}
+
+TEST_F(ReadTest, LargeRecordsStayWithinTheBudget) {
+  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.reader_bytes = 5 << 20;
+  options_.reader_wait = absl::Seconds(60);
+  Start();
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(Append(1, 1, {std::string(1 << 20, 'x'), "small"}).ok());
+  }
+  std::vector<std::unique_ptr<grpc::ClientContext>> calls;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::ReadResponse>>> slow;
+  for (int i = 0; i < 8; ++i) {
+    calls.push_back(std::make_unique<grpc::ClientContext>());
+    slow.push_back(wal_->Read(calls.back().get(), ReadOf(1, 1)));
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_LE(Statistics().reader_bytes(), options_.reader_bytes);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  std::vector<std::thread> readers;
+  for (auto& stream : slow) {
+    readers.emplace_back([this, &stream] {
+      v1::ReadResponse part;
+      int records = 0;
+      while (stream->Read(&part)) records += part.records_size();
+      EXPECT_TRUE(stream->Finish().ok());
+      EXPECT_EQ(records, 16);
+      EXPECT_LE(Statistics().reader_bytes(), options_.reader_bytes);
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  ExpectNoBytesHeld();
+}
+
+TEST_F(RecoverTest, StateThenRecordsThenASummaryThatCountsThem) {
+  ASSERT_TRUE(Append(1, 1, {"a1", "a2"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"b1"}).ok());
+  ASSERT_TRUE(Append(1, 1, {"a3"}).ok());
+  v1::RecoverRequest request;
+  request.set_region_id(1);
+  grpc::ClientContext call;
+  const auto stream = wal_->Recover(&call, request);
+  std::vector<v1::RecoverResponse> parts;
+  v1::RecoverResponse part;
+  while (stream->Read(&part)) parts.push_back(part);
+  ASSERT_TRUE(stream->Finish().ok());
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[0].state().engine(), "memory");
+  ASSERT_EQ(parts[0].state().tables_size(), 2);
+  EXPECT_EQ(parts[0].state().tables(0).next_sequence(), 4u);
+  EXPECT_EQ(parts[0].state().tables(0).last_live_sequence(), 3u);
+  std::vector<std::string> records;
+  for (const v1::TableRecord& record : parts[1].records().records()) {
+    records.push_back(
+        absl::StrCat(record.table_id(), "/", record.sequence(), ":", record.payload()));
+  }
+  EXPECT_THAT(records, ElementsAre("1/1:a1", "1/2:a2", "2/1:b1", "1/3:a3"));
+  EXPECT_EQ(parts[2].summary().records(), 4u);
+  EXPECT_EQ(parts[2].summary().payload_bytes(), 8u);
+  EXPECT_EQ(parts[2].summary().tables(), 2u);
+}
+
+TEST_F(RecoverTest, OneTableAndWhatWasNeverWritten) {
+  ASSERT_TRUE(Append(1, 1, {"a1", "a2"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"b1"}).ok());
+  for (const auto& [region, expected] : std::map<uint64_t, uint64_t>{{1, 1}, {77, 0}}) {
+    v1::RecoverRequest request;
+    request.set_region_id(region);
+    request.set_table_id(2);
+    grpc::ClientContext call;
+    const auto stream = wal_->Recover(&call, request);
+    v1::RecoverResponse part;
+    ASSERT_TRUE(stream->Read(&part));
+    EXPECT_EQ(part.state().tables_size(), static_cast<int>(expected));
+    v1::RecoverResponse last;
+    while (stream->Read(&part)) last = part;
+    ASSERT_TRUE(stream->Finish().ok());
+    EXPECT_EQ(last.summary().records(), expected);
+    EXPECT_EQ(last.summary().tables(), expected);
+  }
+  EXPECT_EQ(engine_->ListRegions()->size(), 1u);
+}
+
+TEST_F(RecoverTest, ACutStreamHasNoSummary) {
+  ASSERT_TRUE(Append(1, 1, {"a", "b", "c"}).ok());
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->damaged_at = 2;
+  }
+  v1::RecoverRequest request;
+  request.set_region_id(1);
+  grpc::ClientContext call;
+  const auto stream = wal_->Recover(&call, request);
+  v1::RecoverResponse part;
+  while (stream->Read(&part)) EXPECT_FALSE(part.has_summary());
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::DATA_LOSS);
+}
+
+}  // namespace
+}  // namespace walden
