@@ -68,6 +68,14 @@ def error_from_rpc(error):
     return WaldenError(error.code(), error.details())
 
 
+def messages_of(call):
+    """Yields what a stream answers; a refusal is raised as WaldenError."""
+    try:
+        yield from call
+    except grpc.RpcError as error:
+        raise error_from_rpc(error) from None
+
+
 @dataclasses.dataclass
 class ReadResult:
     position: common_pb2.TablePosition
@@ -98,12 +106,10 @@ class ReadStream:
 
     def __init__(self, call, may_skip=False):
         self._call = call
+        self._messages = messages_of(call)
         self._may_skip = may_skip
         self.skips = []
-        try:
-            first = next(call)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        first = next(self._messages)
         if not first.HasField("position"):
             raise AssertionError("the first message of a Read has no position")
         if first.records:
@@ -111,53 +117,51 @@ class ReadStream:
         self.position = first.position
 
     def __iter__(self):
-        try:
-            for response in self._call:
-                if response.HasField("position"):
-                    if not self._may_skip:
-                        raise AssertionError("a later message of a Read has a position")
-                    self.skips.append(response.position)
-                for record in response.records:
-                    yield record.sequence, record.payload
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        for response in self._messages:
+            if response.HasField("position"):
+                if not self._may_skip:
+                    raise AssertionError("a later message of a Read has a position")
+                self.skips.append(response.position)
+            for record in response.records:
+                yield record.sequence, record.payload
 
     def cancel(self):
         self._call.cancel()
 
 
-class AppendStream:
-    """A pipelined append stream: send() from one thread, answers() from another or the same."""
+class PipelinedStream:
+    """A stream of requests, each with an answer: send() from one thread, answers() from another or
+    the same."""
 
-    def __init__(self, stub):
+    def __init__(self, method, request_type, request_field, answer_field):
         self._requests = queue.SimpleQueue()
+        self._request_type = request_type
+        self._request_field = request_field
+        self._answer_field = answer_field
         self._next_id = 1
-        self.call = stub.AppendStream(iter(self._requests.get, None))
+        self.call = method(iter(self._requests.get, None))
 
-    def send(self, append, request_id=None):
-        """Queues a request and returns its request_id."""
+    def send(self, request, request_id=None):
+        """Queues a request and returns its request_id. None sends one that lacks its content."""
         if request_id is None:
             request_id = self._next_id
             self._next_id += 1
-        request = wal_pb2.AppendStreamRequest(request_id=request_id)
-        if append is not None:
-            request.append.CopyFrom(append)
-        self._requests.put(request)
+        message = self._request_type(request_id=request_id)
+        if request is not None:
+            getattr(message, self._request_field).CopyFrom(request)
+        self._requests.put(message)
         return request_id
 
     def half_close(self):
         self._requests.put(None)
 
     def answers(self):
-        """Yields (request_id, AppendResponse or WaldenError) until the stream ends."""
-        try:
-            for response in self.call:
-                if response.WhichOneof("result") == "refused":
-                    yield response.request_id, error_from_status(response.refused)
-                else:
-                    yield response.request_id, response.appended
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        """Yields (request_id, answer or WaldenError) until the stream ends."""
+        for response in messages_of(self.call):
+            if response.WhichOneof("result") == "refused":
+                yield response.request_id, error_from_status(response.refused)
+            else:
+                yield response.request_id, getattr(response, self._answer_field)
 
     def cancel(self):
         self.call.cancel()
@@ -303,7 +307,9 @@ class Client:
         return self.call(self.wal.OpenProducer, request).producer_id
 
     def append_stream(self):
-        return AppendStream(self.wal)
+        return PipelinedStream(
+            self.wal.AppendStream, wal_pb2.AppendStreamRequest, "append", "appended"
+        )
 
     def open_read(
         self,
@@ -353,27 +359,24 @@ class Client:
             namespace=namespace, region_id=region, table_id=table, first_sequence=first_sequence
         )
         state, records, summary = None, [], None
-        try:
-            for response in self.wal.Recover(request, timeout=self.timeout):
-                if summary is not None:
-                    raise AssertionError("Recover streamed something after its summary")
-                part = response.WhichOneof("part")
-                if part == "state" and records or part != "state" and state is None:
-                    raise AssertionError(f"Recover streamed {part} where it was not due")
-                if part == "state" and state is None:
-                    state = response.state
-                elif part == "state":
-                    state.tables.extend(response.state.tables)
-                    damaged = response.state.opening.damaged_ranges
-                    state.opening.damaged_ranges.extend(damaged)
-                elif part == "records":
-                    records.extend(
-                        (r.table_id, r.sequence, r.payload) for r in response.records.records
-                    )
-                else:
-                    summary = response.summary
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        for response in messages_of(self.wal.Recover(request, timeout=self.timeout)):
+            if summary is not None:
+                raise AssertionError("Recover streamed something after its summary")
+            part = response.WhichOneof("part")
+            if part == "state" and records or part != "state" and state is None:
+                raise AssertionError(f"Recover streamed {part} where it was not due")
+            if part == "state" and state is None:
+                state = response.state
+            elif part == "state":
+                state.tables.extend(response.state.tables)
+                damaged = response.state.opening.damaged_ranges
+                state.opening.damaged_ranges.extend(damaged)
+            elif part == "records":
+                records.extend(
+                    (r.table_id, r.sequence, r.payload) for r in response.records.records
+                )
+            else:
+                summary = response.summary
         if summary is None:
             raise AssertionError("Recover ended without a summary")
         counted = (
@@ -430,14 +433,11 @@ class Client:
         """Returns (last message, all findings)."""
         request = admin_pb2.VerifyRequest(namespace=namespace, region_id=region)
         findings, last = [], None
-        try:
-            for response in self.admin.Verify(request, timeout=self.timeout):
-                if last is not None and last.done:
-                    raise AssertionError("Verify streamed something after done")
-                findings.extend(response.findings)
-                last = response
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        for response in messages_of(self.admin.Verify(request, timeout=self.timeout)):
+            if last is not None and last.done:
+                raise AssertionError("Verify streamed something after done")
+            findings.extend(response.findings)
+            last = response
         if last is None or not last.done:
             raise AssertionError("Verify ended without done")
         return last, findings

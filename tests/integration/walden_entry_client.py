@@ -1,10 +1,6 @@
 """A client of EntryService that checks what every answer must hold."""
 
-import queue
-
-import grpc
-
-from walden_client import SYNC, error_from_rpc, error_from_status
+from walden_client import SYNC, PipelinedStream, messages_of
 from walden_stubs import entry_pb2, entry_pb2_grpc
 
 
@@ -35,56 +31,19 @@ def put_request(
     return request
 
 
-class PutStream:
-    """A pipelined put stream: send() from one thread, answers() from another or the same."""
-
-    def __init__(self, stub):
-        self._requests = queue.SimpleQueue()
-        self.call = stub.PutStream(iter(self._requests.get, None))
-
-    def send(self, put, request_id):
-        request = entry_pb2.PutStreamRequest(request_id=request_id)
-        if put is not None:
-            request.put.CopyFrom(put)
-        self._requests.put(request)
-
-    def half_close(self):
-        self._requests.put(None)
-
-    def answers(self):
-        """Yields (request_id, PutResponse or WaldenError) until the stream ends."""
-        try:
-            for response in self.call:
-                if response.WhichOneof("result") == "refused":
-                    yield response.request_id, error_from_status(response.refused)
-                else:
-                    yield response.request_id, response.done
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
-
-    def cancel(self):
-        self.call.cancel()
-        self._requests.put(None)
-
-
 class Flush:
     """A running Flush: iterate it for entries; `summary` is there at the end."""
 
     def __init__(self, call):
         self.call = call
-        self.header = self._next().header
+        self._messages = messages_of(call)
+        self.header = next(self._messages).header
         self.flush_id = self.header.flush_id
         self.summary = None
 
-    def _next(self):
-        try:
-            return next(self.call, None)
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
-
     def __iter__(self):
         entries, size, last = 0, 0, None
-        while (response := self._next()) is not None:
+        for response in self._messages:
             if self.summary is not None:
                 raise AssertionError("Flush streamed something after its summary")
             for e in response.entries:
@@ -119,7 +78,7 @@ class EntryClient:
         return self.client.call(self.stub.Put, put_request(region, table, entries, **options))
 
     def put_stream(self):
-        return PutStream(self.stub)
+        return PipelinedStream(self.stub.PutStream, entry_pb2.PutStreamRequest, "put", "done")
 
     def get_many(self, region, table, keys):
         """The entries, or None for keys that are not there."""
@@ -143,10 +102,7 @@ class EntryClient:
             max_entries=max_entries,
             with_hidden=with_hidden,
         )
-        try:
-            responses = list(self.stub.Scan(request, timeout=self.client.timeout))
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        responses = messages_of(self.stub.Scan(request, timeout=self.client.timeout))
         return [e for response in responses for e in response.entries]
 
     def begin_flush(self, region, table, region_version=None):
@@ -170,15 +126,12 @@ class EntryClient:
         """(header, entries), checked against the summary."""
         request = entry_pb2.EntryRecoverRequest(region_id=region, table_id=table)
         header, entries, summary = None, [], None
-        try:
-            for response in self.stub.Recover(request, timeout=self.client.timeout):
-                if response.HasField("header"):
-                    header = response.header
-                entries.extend(response.entries)
-                if response.HasField("summary"):
-                    summary = response.summary
-        except grpc.RpcError as error:
-            raise error_from_rpc(error) from None
+        for response in messages_of(self.stub.Recover(request, timeout=self.client.timeout)):
+            if response.HasField("header"):
+                header = response.header
+            entries.extend(response.entries)
+            if response.HasField("summary"):
+                summary = response.summary
         if header is None or summary is None:
             raise AssertionError("Recover without a header or a summary")
         counted = (len(entries), sum(len(e.key) + len(e.value) for e in entries))
