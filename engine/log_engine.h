@@ -5,15 +5,13 @@
 //   G1  An append answered as durable is returned by every later read until it is marked deleted.
 //   G2  A batch is all or nothing, at every crash point.
 //   G3  Records come back byte for byte, in sequence order, each once.
-//   G4  Sequence numbers are assigned when the write succeeds. A failed write burns none that a
-//   reader
-//       could later see filled; order of assignment is order in the log.
+//   G4  Sequence numbers are assigned when the write succeeds. A failed write uses up no number that
+//       a reader could later see filled. Order of assignment is order in the log.
 //   G5  Deleted stays deleted, and numbers that were given out never come back, across restarts and
 //       power cuts.
 //   G6  A torn tail (the last write, cut by a crash and never acknowledged as durable) is cut off,
-//   kept
-//       as evidence, reported, and the region opens. Damage anywhere else is reported with its
-//       exact range and handled by RecoveryPolicy. An I/O error is neither: it is an error.
+//       kept as evidence and reported, and the region opens. Damage anywhere else is reported with
+//       its exact range and handled by RecoveryPolicy. An I/O error is never taken for either.
 //   G7  One broken region never stops another.
 //   G8  Only one process opens a data directory.
 //
@@ -230,11 +228,9 @@ class RegionLog : public ReadableLog {
   //   FAILED_PRECONDITION  FENCED, PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
   //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES: the batch is
-  //   not
-  //                        stored, and the region stays healthy
+  //                        not stored, and the region stays healthy
   //   FAILED_PRECONDITION  REGION_FAILED, to this and every later batch: a write or sync failed,
-  //   and
-  //                        whether the group is stored is unknown until the region is reopened
+  //                        and whether the group is stored is unknown until the region is reopened
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
 
   // Issues a producer id, durably: higher than every one before, also after marks, restarts and

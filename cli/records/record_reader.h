@@ -12,9 +12,8 @@
 namespace walden::cli {
 
 enum class Framing {
-  // Each line is a record without its newline; an empty line is an empty record; a carriage return
-  // is
-  // part of the record; a last line without a newline is a record too.
+  // Each line is a record without its newline. An empty line is an empty record, a carriage return
+  // is part of the record, and a last line without a newline is a record too.
   kLines,
   // A u32 big-endian length, then that many bytes. Input that ends inside a record is an error.
   kLengthDelimited,
