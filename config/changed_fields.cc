@@ -62,7 +62,7 @@ void CompareNamespaces(const NamespaceConfig& before, const NamespaceConfig& aft
 
 }  // namespace
 
-std::vector<ChangedField> Compare(const Config& before, const Config& after) {
+std::vector<ChangedField> FindChangedFields(const Config& before, const Config& after) {
   std::vector<ChangedField> changed;
   CompareFields(RootFields(), "", before, after, changed);
   for (const NamespaceConfig& space : before.namespaces) {
@@ -80,7 +80,7 @@ std::vector<ChangedField> Compare(const Config& before, const Config& after) {
   return changed;
 }
 
-Config TakeOver(const Config& running, const Config& wanted) {
+Config TakeReloadableFields(const Config& running, const Config& wanted) {
   Config result = running;
   TakeOverFields(RootFields(), result, wanted);
   for (NamespaceConfig& space : result.namespaces) {

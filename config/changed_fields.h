@@ -18,9 +18,9 @@ struct ChangedField {
 // In the order of the field tables. Namespaces and regions are told apart by their ids; one that
 // comes or goes is one field, and needs a restart. A region that is only set apart anew, or no
 // more, is one for each setting that differs.
-std::vector<ChangedField> Compare(const Config& before, const Config& after);
+std::vector<ChangedField> FindChangedFields(const Config& before, const Config& after);
 
 // `running` with every field of `wanted` that a running daemon takes over.
-Config TakeOver(const Config& running, const Config& wanted);
+Config TakeReloadableFields(const Config& running, const Config& wanted);
 
 }  // namespace walden

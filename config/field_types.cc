@@ -30,17 +30,17 @@ bool HasControlCharacter(absl::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<ByteSize> ByteSizeRule::Parse(absl::string_view text) const {
+absl::StatusOr<ByteSize> ByteSizeType::Parse(absl::string_view text) const {
   absl::StatusOr<ByteSize> size = ParseByteSize(text);
   if (!size.ok()) return size;
   return CheckRange(*size, minimum, maximum, FormatByteSize);
 }
 
-std::string ByteSizeRule::Allowed() const {
+std::string ByteSizeType::Allowed() const {
   return absl::StrCat(FormatByteSize(minimum), " to ", FormatByteSize(maximum));
 }
 
-absl::StatusOr<absl::Duration> DurationRule::Parse(absl::string_view text) const {
+absl::StatusOr<absl::Duration> DurationType::Parse(absl::string_view text) const {
   absl::Duration value;
   if (!absl::ParseDuration(text, &value)) {
     const bool bare_number =
@@ -52,11 +52,11 @@ absl::StatusOr<absl::Duration> DurationRule::Parse(absl::string_view text) const
   return CheckRange(value, minimum, maximum, absl::FormatDuration);
 }
 
-std::string DurationRule::Allowed() const {
+std::string DurationType::Allowed() const {
   return absl::StrCat(absl::FormatDuration(minimum), " to ", absl::FormatDuration(maximum));
 }
 
-absl::StatusOr<std::string> PathRule::Parse(absl::string_view text) const {
+absl::StatusOr<std::string> PathType::Parse(absl::string_view text) const {
   if (text.empty()) return absl::InvalidArgumentError("is empty");
   if (HasControlCharacter(text)) {
     return absl::InvalidArgumentError("contains a control character");
@@ -64,7 +64,7 @@ absl::StatusOr<std::string> PathRule::Parse(absl::string_view text) const {
   return std::string(text);
 }
 
-absl::StatusOr<std::string> NameRule::Parse(absl::string_view text) const {
+absl::StatusOr<std::string> NameType::Parse(absl::string_view text) const {
   if (text.empty()) return absl::InvalidArgumentError("is empty");
   if (text.size() > 64) return absl::InvalidArgumentError("is longer than 64 characters");
   for (const char c : text) {
@@ -75,7 +75,7 @@ absl::StatusOr<std::string> NameRule::Parse(absl::string_view text) const {
   return std::string(text);
 }
 
-absl::StatusOr<std::string> AddressRule::Parse(absl::string_view text) const {
+absl::StatusOr<std::string> AddressType::Parse(absl::string_view text) const {
   if (HasControlCharacter(text) || absl::StrContains(text, ' ') || absl::StrContains(text, ',')) {
     return absl::InvalidArgumentError("contains a space, a comma or a control character");
   }
@@ -99,14 +99,14 @@ absl::StatusOr<std::string> AddressRule::Parse(absl::string_view text) const {
     return absl::InvalidArgumentError("is not an address: IPv6 is written [::1]:7070");
   }
   const absl::StatusOr<uint32_t> port =
-      IntegerRule<uint32_t>{0, 65535}.Parse(text.substr(colon + 1));
+      IntegerType<uint32_t>{0, 65535}.Parse(text.substr(colon + 1));
   if (!port.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("has a port that ", port.status().message()));
   }
   return std::string(text);
 }
 
-absl::StatusOr<std::string> HostNameRule::Parse(absl::string_view text) const {
+absl::StatusOr<std::string> HostNameType::Parse(absl::string_view text) const {
   if (text.empty()) return absl::InvalidArgumentError("is empty");
   for (const char c : text) {
     if (!absl::ascii_isalnum(c) && c != '.' && c != '-' && c != '_') {
@@ -116,11 +116,11 @@ absl::StatusOr<std::string> HostNameRule::Parse(absl::string_view text) const {
   return std::string(text);
 }
 
-absl::StatusOr<std::string> TcpAddressRule::Parse(absl::string_view text) const {
+absl::StatusOr<std::string> TcpAddressType::Parse(absl::string_view text) const {
   if (absl::StartsWith(text, "unix:")) {
     return absl::InvalidArgumentError("is a unix socket, which HTTP is not served on");
   }
-  return AddressRule{}.Parse(text);
+  return AddressType{}.Parse(text);
 }
 
 }  // namespace walden

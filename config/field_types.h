@@ -1,7 +1,8 @@
-// What a field's text may be: each rule parses, prints and describes one type within its range.
+// The types of configuration fields. Each type parses, prints and describes values in its range.
 //
-// A rule has Parse(text), whose error goes on from the value as a sentence; Format(value), which
-// Parse reads as the same value; and Allowed(), for people.
+// A type has three functions. Parse(text) returns the value; its error is the rest of a sentence
+// that begins with the value ("is below 1MiB"). Format(value) returns text that Parse reads as the
+// same value. Allowed() describes the range for people.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@
 namespace walden {
 
 template <typename T>
-struct IntegerRule {
+struct IntegerType {
   T minimum;
   T maximum;
 
@@ -44,7 +45,7 @@ struct IntegerRule {
   std::string Allowed() const { return absl::StrCat(minimum, " to ", maximum); }
 };
 
-struct ByteSizeRule {
+struct ByteSizeType {
   ByteSize minimum;
   ByteSize maximum;
 
@@ -53,7 +54,7 @@ struct ByteSizeRule {
   std::string Allowed() const;
 };
 
-struct DurationRule {
+struct DurationType {
   absl::Duration minimum;
   absl::Duration maximum;
 
@@ -63,7 +64,7 @@ struct DurationRule {
 };
 
 template <typename Enum>
-struct ChoiceRule {
+struct ChoiceType {
   std::vector<std::pair<absl::string_view, Enum>> choices;
   // Words that are known and refused, with the reason.
   std::vector<std::pair<absl::string_view, absl::string_view>> refused = {};
@@ -91,51 +92,51 @@ struct ChoiceRule {
 };
 
 // A path: any text without control characters.
-struct PathRule {
+struct PathType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "a path"; }
 };
 
 // A path, or nothing.
-struct OptionalPathRule {
+struct OptionalPathType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const {
-    return text.empty() ? std::string() : PathRule{}.Parse(text);
+    return text.empty() ? std::string() : PathType{}.Parse(text);
   }
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "a path, or nothing"; }
 };
 
 // A namespace's name, which is also a directory's.
-struct NameRule {
+struct NameType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "1 to 64 of a-z, 0-9, _ and -"; }
 };
 
 // The name of a group of users, or nothing.
-struct OptionalGroupRule {
+struct OptionalGroupType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const { return std::string(text); }
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "the name of a group, or nothing"; }
 };
 
 // host:port, [IPv6 address]:port or unix:path.
-struct AddressRule {
+struct AddressType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "host:port, [IPv6 address]:port or unix:/path"; }
 };
 
 // The name of a host, without a port.
-struct HostNameRule {
+struct HostNameType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "host name without a port"; }
 };
 
 // host:port or [IPv6 address]:port.
-struct TcpAddressRule {
+struct TcpAddressType {
   absl::StatusOr<std::string> Parse(absl::string_view text) const;
   std::string Format(const std::string& value) const { return value; }
   std::string Allowed() const { return "host:port or [IPv6 address]:port"; }

@@ -12,54 +12,54 @@ namespace {
 
 // Where a field is in its owner: a member, or a member of a section.
 template <typename Owner, typename T>
-auto Place(T Owner::*member) {
+auto Accessor(T Owner::*member) {
   return [member](auto& owner) -> auto& { return owner.*member; };
 }
 
 template <typename Owner, typename Section, typename T>
-auto Place(Section Owner::*section, T Section::*member) {
+auto Accessor(Section Owner::*section, T Section::*member) {
   return [ section, member ](auto& owner) -> auto& { return owner.*section.*member; };
 }
 
 template <typename Owner, typename Section, typename Inner, typename T>
-auto Place(Section Owner::*section, Inner Section::*inner, T Inner::*member) {
+auto Accessor(Section Owner::*section, Inner Section::*inner, T Inner::*member) {
   return [ section, inner, member ](auto& owner) -> auto& { return owner.*section.*inner.*member; };
 }
 
-template <typename Owner, typename Member, typename Rule>
-Field<Owner> One(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
+template <typename Owner, typename Member, typename Type>
+Field<Owner> One(absl::string_view key, Member member, Type type, absl::string_view doc) {
   Field<Owner> field;
   field.key = std::string(key);
   field.doc = std::string(doc);
-  field.allowed = rule.Allowed();
-  field.set = [member, rule](Owner& owner, absl::string_view text) -> absl::Status {
-    auto value = rule.Parse(text);
+  field.allowed = type.Allowed();
+  field.set = [member, type](Owner& owner, absl::string_view text) -> absl::Status {
+    auto value = type.Parse(text);
     if (!value.ok()) return value.status();
     member(owner) = *std::move(value);
     return absl::OkStatus();
   };
-  field.get = [member, rule](const Owner& owner) {
-    return std::vector<std::string>{rule.Format(member(owner))};
+  field.get = [member, type](const Owner& owner) {
+    return std::vector<std::string>{type.Format(member(owner))};
   };
   return field;
 }
 
-template <typename Owner, typename Member, typename Rule>
-Field<Owner> Many(absl::string_view key, Member member, Rule rule, absl::string_view doc) {
+template <typename Owner, typename Member, typename Type>
+Field<Owner> Many(absl::string_view key, Member member, Type type, absl::string_view doc) {
   Field<Owner> field;
   field.key = std::string(key);
   field.doc = std::string(doc);
-  field.allowed = rule.Allowed();
+  field.allowed = type.Allowed();
   field.is_list = true;
-  field.set = [member, rule](Owner& owner, absl::string_view text) -> absl::Status {
-    auto value = rule.Parse(text);
+  field.set = [member, type](Owner& owner, absl::string_view text) -> absl::Status {
+    auto value = type.Parse(text);
     if (!value.ok()) return value.status();
     member(owner).push_back(*std::move(value));
     return absl::OkStatus();
   };
-  field.get = [member, rule](const Owner& owner) {
+  field.get = [member, type](const Owner& owner) {
     std::vector<std::string> items;
-    for (const auto& item : member(owner)) items.push_back(rule.Format(item));
+    for (const auto& item : member(owner)) items.push_back(type.Format(item));
     return items;
   };
   field.clear = [member](Owner& owner) { member(owner).clear(); };
@@ -82,22 +82,22 @@ Field<Owner> Reloads(Field<Owner> field) {
 // quota of its own, and says by another name what its regions have.
 template <typename Owner>
 void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_key) {
-  const auto add = [&fields](absl::string_view key, auto member, auto rule, absl::string_view doc) {
-    fields.push_back(Reloads(One<Owner>(key, Place(&Owner::settings, member), rule, doc)));
+  const auto add = [&fields](absl::string_view key, auto member, auto type, absl::string_view doc) {
+    fields.push_back(Reloads(One<Owner>(key, Accessor(&Owner::settings, member), type, doc)));
   };
-  add(quota_key, &RegionSettings::disk_quota, ByteSizeRule{{0}, GiB(1 << 20)},
+  add(quota_key, &RegionSettings::disk_quota, ByteSizeType{{0}, GiB(1 << 20)},
       "engine segment: bytes of disk that the segments of one region may take. Past it appends are "
       "refused with RESOURCE_EXHAUSTED until records are marked deleted. At least twice "
       "segment_size. 0: no quota.");
   add("retention_age", &RegionSettings::retention_age,
-      DurationRule{absl::ZeroDuration(), absl::Hours(24 * 3660)},
+      DurationType{absl::ZeroDuration(), absl::Hours(24 * 3660)},
       "engine segment: a segment whose last record is older than this is deleted, even if nobody "
       "marked its records. 0s: never (docs/retention.md).");
-  add("retention_bytes", &RegionSettings::retention_bytes, ByteSizeRule{{0}, GiB(1 << 20)},
+  add("retention_bytes", &RegionSettings::retention_bytes, ByteSizeType{{0}, GiB(1 << 20)},
       "engine segment: the oldest segments of a region are deleted as long as this many bytes of "
       "live records stay. 0: never.");
   add("retention_records", &RegionSettings::retention_records,
-      IntegerRule<uint64_t>{0, UINT64_MAX / 2},
+      IntegerType<uint64_t>{0, UINT64_MAX / 2},
       "The newest records that are kept; older ones are deleted. engine segment: of a region, by "
       "whole segments. engine rocksdb: of each table. 0: all are kept.");
 }
@@ -106,27 +106,27 @@ void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_
 template <typename Owner>
 void AddRegionSettings(std::vector<Field<Owner>>& fields) {
   fields.push_back(One<Owner>(
-      "durability", Place(&Owner::settings, &RegionSettings::durability),
-      ChoiceRule<Durability>{{{"sync", Durability::kSync}, {"buffered", Durability::kBuffered}}},
+      "durability", Accessor(&Owner::settings, &RegionSettings::durability),
+      ChoiceType<Durability>{{{"sync", Durability::kSync}, {"buffered", Durability::kBuffered}}},
       "Of appends that do not ask for one. sync: answered after the records are on the disk for "
       "good. "
       "buffered: answered once written; a power cut can lose the last ones."));
   fields.push_back(
-      One<Owner>("segment_size", Place(&Owner::settings, &RegionSettings::segment_size),
-                 ByteSizeRule{MiB(1), GiB(1)},
+      One<Owner>("segment_size", Accessor(&Owner::settings, &RegionSettings::segment_size),
+                 ByteSizeType{MiB(1), GiB(1)},
                  "engine segment: bytes of each new segment file, allocated when it is created."));
   fields.push_back(
       One<Owner>("buffered_sync_every_writes",
-                 Place(&Owner::settings, &RegionSettings::buffered_sync_every_writes),
-                 IntegerRule<uint32_t>{1, 1'000'000},
+                 Accessor(&Owner::settings, &RegionSettings::buffered_sync_every_writes),
+                 IntegerType<uint32_t>{1, 1'000'000},
                  "Buffered appends are made durable after this many writes at the latest."));
   fields.push_back(One<Owner>("buffered_sync_interval",
-                              Place(&Owner::settings, &RegionSettings::buffered_sync_interval),
-                              DurationRule{absl::Milliseconds(1), absl::Hours(1)},
+                              Accessor(&Owner::settings, &RegionSettings::buffered_sync_interval),
+                              DurationType{absl::Milliseconds(1), absl::Hours(1)},
                               "Buffered appends are made durable after about this long."));
   fields.push_back(One<Owner>(
-      "recovery_policy", Place(&Owner::settings, &RegionSettings::recovery_policy),
-      ChoiceRule<RecoveryPolicy>{
+      "recovery_policy", Accessor(&Owner::settings, &RegionSettings::recovery_policy),
+      ChoiceType<RecoveryPolicy>{
           {{"refuse", RecoveryPolicy::kRefuse}, {"quarantine", RecoveryPolicy::kQuarantine}}},
       "What happens to a region whose stored bytes are damaged. refuse: it does not open until "
       "somebody decides. quarantine: the damaged range answers DATA_LOSS, the rest is served. (A "
@@ -136,26 +136,26 @@ void AddRegionSettings(std::vector<Field<Owner>>& fields) {
 
 void AddSecurityFields(std::vector<Field<Config>>& fields) {
   fields.push_back(One<Config>(
-      "security.identities_file", Place(&Config::security, &SecurityConfig::identities_file),
-      OptionalPathRule{},
+      "security.identities_file", Accessor(&Config::security, &SecurityConfig::identities_file),
+      OptionalPathType{},
       "Who may do what: callers by token or certificate, and their rights (docs/security.md). "
       "Read again when it changes. Empty: everybody who can connect may do everything."));
   fields.push_back(One<Config>(
       "security.allow_insecure_network",
-      Place(&Config::security, &SecurityConfig::allow_insecure_network),
-      ChoiceRule<bool>{{{"false", false}, {"true", true}}},
+      Accessor(&Config::security, &SecurityConfig::allow_insecure_network),
+      ChoiceType<bool>{{{"false", false}, {"true", true}}},
       "Serve on addresses that others can reach without TLS and identities. Only for a network "
       "in which everybody may read and delete every log."));
   fields.push_back(One<Config>(
-      "security.reflection", Place(&Config::security, &SecurityConfig::reflection),
-      ChoiceRule<Reflection>{
+      "security.reflection", Accessor(&Config::security, &SecurityConfig::reflection),
+      ChoiceType<Reflection>{
           {{"auto", Reflection::kAuto}, {"on", Reflection::kOn}, {"off", Reflection::kOff}}},
       "Whether gRPC clients may ask for the API's description, which "
       "needs no rights. auto: unless there is an identities_file."));
   const auto add_file = [&fields](absl::string_view key, auto member, absl::string_view doc) {
     fields.push_back(One<Config>(absl::StrCat("security.tls.", key),
-                                 Place(&Config::security, &SecurityConfig::tls, member),
-                                 OptionalPathRule{}, doc));
+                                 Accessor(&Config::security, &SecurityConfig::tls, member),
+                                 OptionalPathType{}, doc));
   };
   add_file("certificate_file", &TlsConfig::certificate_file,
            "The daemon's certificate and its intermediates, as PEM. With it every TCP address "
@@ -165,8 +165,8 @@ void AddSecurityFields(std::vector<Field<Config>>& fields) {
            "Whose client certificates are accepted: certificates of authorities, as PEM.");
   fields.push_back(One<Config>(
       "security.tls.client_certificates",
-      Place(&Config::security, &SecurityConfig::tls, &TlsConfig::client_certificates),
-      ChoiceRule<ClientCertificates>{{{"none", ClientCertificates::kNone},
+      Accessor(&Config::security, &SecurityConfig::tls, &TlsConfig::client_certificates),
+      ChoiceType<ClientCertificates>{{{"none", ClientCertificates::kNone},
                                       {"optional", ClientCertificates::kOptional},
                                       {"required", ClientCertificates::kRequired}}},
       "Whether clients show a certificate of client_ca_file. optional: one that is shown is "
@@ -175,23 +175,23 @@ void AddSecurityFields(std::vector<Field<Config>>& fields) {
 
 // Limits on the disk, on connections and on each identity.
 void AddBounds(std::vector<Field<Config>>& fields) {
-  const auto add = [&fields](absl::string_view key, auto member, auto rule, absl::string_view doc) {
-    fields.push_back(Reloads(One<Config>(key, Place(&Config::limits, member), rule, doc)));
+  const auto add = [&fields](absl::string_view key, auto member, auto type, absl::string_view doc) {
+    fields.push_back(Reloads(One<Config>(key, Accessor(&Config::limits, member), type, doc)));
   };
-  const auto count = [](uint32_t maximum) { return IntegerRule<uint32_t>{0, maximum}; };
-  add("limits.disk_reserve", &LimitsConfig::disk_reserve, ByteSizeRule{{0}, GiB(1024)},
+  const auto count = [](uint32_t maximum) { return IntegerType<uint32_t>{0, maximum}; };
+  add("limits.disk_reserve", &LimitsConfig::disk_reserve, ByteSizeType{{0}, GiB(1024)},
       "Bytes of data_dir's disk that stay free: below it appends are refused with "
       "RESOURCE_EXHAUSTED, while reads and marking deleted go on. 0: nothing is reserved.");
   add("limits.max_connections", &LimitsConfig::max_connections, count(1'000'000),
       "Connections open at once; more are closed as they come. 0: as many as the system allows.");
   fields.push_back(
       One<Config>("limits.max_streams_per_connection",
-                  Place(&Config::limits, &LimitsConfig::max_streams_per_connection),
-                  IntegerRule<uint32_t>{1, 1'000'000},
+                  Accessor(&Config::limits, &LimitsConfig::max_streams_per_connection),
+                  IntegerType<uint32_t>{1, 1'000'000},
                   "Calls that one connection has open at once; more wait in the client."));
   fields.push_back(One<Config>(
-      "limits.min_ping_interval", Place(&Config::limits, &LimitsConfig::min_ping_interval),
-      DurationRule{absl::Milliseconds(1), absl::Minutes(10)},
+      "limits.min_ping_interval", Accessor(&Config::limits, &LimitsConfig::min_ping_interval),
+      DurationType{absl::Milliseconds(1), absl::Minutes(10)},
       "How often a client may send HTTP/2 pings (keepalives) on a connection. A connection on "
       "which "
       "pings come more often is closed with ENHANCE_YOUR_CALM (too_many_pings)."));
@@ -199,19 +199,19 @@ void AddBounds(std::vector<Field<Config>>& fields) {
       "Calls open at once, over all connections; more are refused with RESOURCE_EXHAUSTED, except "
       "of AdminService by callers that may administer something. 0: as many as come.");
   fields.push_back(One<Config>(
-      "limits.receive_bytes", Place(&Config::limits, &LimitsConfig::receive_bytes),
-      ByteSizeRule{MiB(16), GiB(64)},
+      "limits.receive_bytes", Accessor(&Config::limits, &LimitsConfig::receive_bytes),
+      ByteSizeType{MiB(16), GiB(64)},
       "Memory for messages that are still arriving, over all connections, whoever sends them. Past "
       "it the daemon reads slower, and breaks off calls with RESOURCE_EXHAUSTED. At least twice "
       "max_batch_bytes."));
   add("limits.identity_in_flight_bytes", &LimitsConfig::identity_in_flight_bytes,
-      ByteSizeRule{{0}, GiB(64)},
+      ByteSizeType{{0}, GiB(64)},
       "Bytes of appends of one identity that are accepted and not yet answered. 0: half of "
       "mailbox_bytes where callers are told apart, otherwise all of it.");
   add("limits.identity_calls", &LimitsConfig::identity_calls, count(1'000'000),
       "Calls that one identity has open at once. 0: as many as the daemon takes.");
   add("limits.identity_append_bytes_per_second", &LimitsConfig::identity_append_bytes_per_second,
-      ByteSizeRule{{0}, GiB(64)},
+      ByteSizeType{{0}, GiB(64)},
       "Payload bytes that one identity appends in a second, with bursts of one second. 0: as many "
       "as come.");
 }
@@ -219,139 +219,139 @@ void AddBounds(std::vector<Field<Config>>& fields) {
 std::vector<Field<Config>> MakeRootFields() {
   std::vector<Field<Config>> fields;
   fields.push_back(Many<Config>(
-      "listen", Place(&Config::listen), AddressRule{},
+      "listen", Accessor(&Config::listen), AddressType{},
       "Where clients connect: TCP addresses and unix sockets. Port 0 takes a free one."));
   fields.push_back(One<Config>(
-      "data_dir", Place(&Config::data_dir), PathRule{},
+      "data_dir", Accessor(&Config::data_dir), PathType{},
       "Where the logs are kept. A relative path starts at the daemon's working directory."));
   fields.push_back(One<Config>(
-      "data_group", Place(&Config::data_group), OptionalGroupRule{},
+      "data_group", Accessor(&Config::data_group), OptionalGroupType{},
       "The group that may read data_dir: directories are made with mode 02750 and files with 0640. "
       "The daemon must be a member of it. Empty: 0700 and 0600. Directories that are there are "
       "tightened when the daemon starts."));
-  fields.push_back(One<Config>("default_namespace", Place(&Config::default_namespace), NameRule{},
-                               "The namespace of requests that name none."));
+  fields.push_back(One<Config>("default_namespace", Accessor(&Config::default_namespace),
+                               NameType{}, "The namespace of requests that name none."));
   const auto add_bytes = [&fields](absl::string_view key, auto member, ByteSize minimum,
                                    ByteSize maximum, absl::string_view doc) {
-    fields.push_back(One<Config>(key, member, ByteSizeRule{minimum, maximum}, doc));
+    fields.push_back(One<Config>(key, member, ByteSizeType{minimum, maximum}, doc));
   };
-  add_bytes("limits.max_batch_bytes", Place(&Config::limits, &LimitsConfig::max_batch_bytes),
+  add_bytes("limits.max_batch_bytes", Accessor(&Config::limits, &LimitsConfig::max_batch_bytes),
             KiB(1), MiB(256),
             "Payload bytes of one append. At most half of the smallest segment_size of the segment "
             "engine; when not set, lowered to that.");
   fields.push_back(One<Config>("limits.max_batch_records",
-                               Place(&Config::limits, &LimitsConfig::max_batch_records),
-                               IntegerRule<uint32_t>{1, 10'000'000}, "Records of one append."));
+                               Accessor(&Config::limits, &LimitsConfig::max_batch_records),
+                               IntegerType<uint32_t>{1, 10'000'000}, "Records of one append."));
   add_bytes(
-      "limits.max_payload_bytes", Place(&Config::limits, &LimitsConfig::max_payload_bytes), {1},
+      "limits.max_payload_bytes", Accessor(&Config::limits, &LimitsConfig::max_payload_bytes), {1},
       MiB(256),
       "Bytes of one record. At most max_batch_bytes; when not set, lowered to that. Records above "
       "4095KiB are for clients that take messages of more than 4 MiB and say so "
       "(max_message_bytes).");
   fields.push_back(One<Config>(
-      "limits.max_open_regions", Place(&Config::limits, &LimitsConfig::max_open_regions),
-      IntegerRule<uint32_t>{1, 1'000'000}, "Regions open at once, over all namespaces."));
-  add_bytes("limits.mailbox_bytes", Place(&Config::limits, &LimitsConfig::mailbox_bytes), MiB(1),
+      "limits.max_open_regions", Accessor(&Config::limits, &LimitsConfig::max_open_regions),
+      IntegerType<uint32_t>{1, 1'000'000}, "Regions open at once, over all namespaces."));
+  add_bytes("limits.mailbox_bytes", Accessor(&Config::limits, &LimitsConfig::mailbox_bytes), MiB(1),
             GiB(64),
             "Memory for appends that are accepted and not yet answered, over all regions. Past it "
             "appends are refused with RESOURCE_EXHAUSTED, and streams are not read. At least "
             "max_batch_bytes.");
-  add_bytes("limits.reader_bytes", Place(&Config::limits, &LimitsConfig::reader_bytes), MiB(1),
+  add_bytes("limits.reader_bytes", Accessor(&Config::limits, &LimitsConfig::reader_bytes), MiB(1),
             GiB(64),
             "Memory for records that are read and not yet sent, over all readers. At least twice "
             "read_chunk_bytes.");
   add_bytes(
-      "limits.read_chunk_bytes", Place(&Config::limits, &LimitsConfig::read_chunk_bytes), KiB(4),
+      "limits.read_chunk_bytes", Accessor(&Config::limits, &LimitsConfig::read_chunk_bytes), KiB(4),
       MiB(2),
       "Payload bytes gathered into one message to a reader. Many clients take no message above "
       "4 MiB.");
   add_bytes(
       "limits.stream_in_flight_bytes",
-      Place(&Config::limits, &LimitsConfig::stream_in_flight_bytes), KiB(64), GiB(1),
+      Accessor(&Config::limits, &LimitsConfig::stream_in_flight_bytes), KiB(64), GiB(1),
       "Payload bytes of one AppendStream that wait for their answer; past it the daemon stops "
       "reading the stream until answers went out.");
-  add_bytes("limits.index_bytes", Place(&Config::limits, &LimitsConfig::index_bytes), MiB(1),
+  add_bytes("limits.index_bytes", Accessor(&Config::limits, &LimitsConfig::index_bytes), MiB(1),
             GiB(64),
             "engine segment: memory of the indexes that say where records lie, over all regions. "
             "Past it they become coarser, and reading one table passes over records of others.");
   fields.push_back(One<Config>("limits.reader_wait",
-                               Place(&Config::limits, &LimitsConfig::reader_wait),
-                               DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
+                               Accessor(&Config::limits, &LimitsConfig::reader_wait),
+                               DurationType{absl::ZeroDuration(), absl::Minutes(10)},
                                "How long a reader waits for its share of reader_bytes before it is "
                                "refused with RESOURCE_EXHAUSTED."));
   fields.push_back(
-      One<Config>("limits.reader_stall", Place(&Config::limits, &LimitsConfig::reader_stall),
-                  DurationRule{absl::Seconds(1), absl::Hours(24)},
+      One<Config>("limits.reader_stall", Accessor(&Config::limits, &LimitsConfig::reader_stall),
+                  DurationType{absl::Seconds(1), absl::Hours(24)},
                   "How long a client may take nothing of what it reads while others wait "
                   "for reader_bytes; then its call ends with RESOURCE_EXHAUSTED."));
   AddBounds(fields);
   add_bytes(
-      "entries.total_memory", Place(&Config::entries, &EntriesConfig::total_memory), MiB(1),
+      "entries.total_memory", Accessor(&Config::entries, &EntriesConfig::total_memory), MiB(1),
       GiB(256),
       "Memory of the entry logs, over all tables: ordered pages of what is not finalized, and "
       "an eighth for reading what does not fit from the log. Past it puts are refused with "
       "RESOURCE_EXHAUSTED until tables are flushed and finalized.");
-  add_bytes("entries.table_memory", Place(&Config::entries, &EntriesConfig::table_memory), MiB(1),
-            GiB(256),
+  add_bytes("entries.table_memory", Accessor(&Config::entries, &EntriesConfig::table_memory),
+            MiB(1), GiB(256),
             "Memory of one table's ordered pages. At most total_memory; when not set, lowered to "
             "that. At least twice max_batch_bytes.");
   add_bytes(
-      "entries.page_size", Place(&Config::entries, &EntriesConfig::page_size), KiB(256), GiB(1),
+      "entries.page_size", Accessor(&Config::entries, &EntriesConfig::page_size), KiB(256), GiB(1),
       "A page of this size is sealed and another one begun. At most half of table_memory; when "
       "not set, lowered to that.");
   fields.push_back(One<Config>("entries.max_key_bytes",
-                               Place(&Config::entries, &EntriesConfig::max_key_bytes),
-                               IntegerRule<uint32_t>{1, 65535}, "Bytes of a row entry's key."));
+                               Accessor(&Config::entries, &EntriesConfig::max_key_bytes),
+                               IntegerType<uint32_t>{1, 65535}, "Bytes of a row entry's key."));
   fields.push_back(One<Config>(
-      "threads.workers", Place(&Config::threads, &ThreadsConfig::workers),
-      IntegerRule<uint32_t>{0, 256},
+      "threads.workers", Accessor(&Config::threads, &ThreadsConfig::workers),
+      IntegerType<uint32_t>{0, 256},
       "Threads that write and read logs. 0 means one per processor, and two at least."));
   fields.push_back(One<Config>(
-      "recovery.reopen_attempts", Place(&Config::recovery, &RecoveryConfig::reopen_attempts),
-      IntegerRule<uint32_t>{0, 1'000'000},
+      "recovery.reopen_attempts", Accessor(&Config::recovery, &RecoveryConfig::reopen_attempts),
+      IntegerType<uint32_t>{0, 1'000'000},
       "How often in a row a region that failed, or that an error other than damage kept from "
       "opening, is opened again by itself. Afterwards it stays as it is until it is closed. 0: "
       "never."));
   fields.push_back(One<Config>(
-      "recovery.reopen_backoff", Place(&Config::recovery, &RecoveryConfig::reopen_backoff),
-      DurationRule{absl::Milliseconds(1), absl::Minutes(1)},
+      "recovery.reopen_backoff", Accessor(&Config::recovery, &RecoveryConfig::reopen_backoff),
+      DurationType{absl::Milliseconds(1), absl::Minutes(1)},
       "The wait before a region, or a namespace that cannot be opened, is opened again. It doubles "
       "with each attempt, up to a minute."));
-  fields.push_back(Reloads(One<Config>("retention.check_interval",
-                                       Place(&Config::retention, &RetentionConfig::check_interval),
-                                       DurationRule{absl::Milliseconds(10), absl::Hours(1)},
-                                       "How often regions with a retention are looked at.")));
   fields.push_back(Reloads(One<Config>(
-      "shutdown.drain_timeout", Place(&Config::shutdown, &ShutdownConfig::drain_timeout),
-      DurationRule{absl::ZeroDuration(), absl::Minutes(10)},
+      "retention.check_interval", Accessor(&Config::retention, &RetentionConfig::check_interval),
+      DurationType{absl::Milliseconds(10), absl::Hours(1)},
+      "How often regions with a retention are looked at.")));
+  fields.push_back(Reloads(One<Config>(
+      "shutdown.drain_timeout", Accessor(&Config::shutdown, &ShutdownConfig::drain_timeout),
+      DurationType{absl::ZeroDuration(), absl::Minutes(10)},
       "How long a stopping daemon waits for calls in flight before it cancels them.")));
-  fields.push_back(Reloads(One<Config>("log.level", Place(&Config::log, &LogConfig::level),
-                                       ChoiceRule<LogLevel>{{{"trace", LogLevel::kTrace},
+  fields.push_back(Reloads(One<Config>("log.level", Accessor(&Config::log, &LogConfig::level),
+                                       ChoiceType<LogLevel>{{{"trace", LogLevel::kTrace},
                                                              {"debug", LogLevel::kDebug},
                                                              {"info", LogLevel::kInfo},
                                                              {"warning", LogLevel::kWarning},
                                                              {"error", LogLevel::kError}}},
                                        "The least important messages that are logged.")));
   fields.push_back(
-      One<Config>("log.format", Place(&Config::log, &LogConfig::format),
-                  ChoiceRule<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
+      One<Config>("log.format", Accessor(&Config::log, &LogConfig::format),
+                  ChoiceType<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
                   "Lines for people, or one JSON object per line."));
   AddSecurityFields(fields);
-  fields.push_back(Many<Config>("metrics.listen", Place(&Config::metrics, &MetricsConfig::listen),
-                                TcpAddressRule{},
-                                "Where HTTP serves /metrics for Prometheus, /healthz and /readyz. "
-                                "Port 0 takes a free one; an "
-                                "empty list turns it off."));
   fields.push_back(Many<Config>(
-      "metrics.hosts", Place(&Config::metrics, &MetricsConfig::hosts), HostNameRule{},
+      "metrics.listen", Accessor(&Config::metrics, &MetricsConfig::listen), TcpAddressType{},
+      "Where HTTP serves /metrics for Prometheus, /healthz and /readyz. "
+      "Port 0 takes a free one; an "
+      "empty list turns it off."));
+  fields.push_back(Many<Config>(
+      "metrics.hosts", Accessor(&Config::metrics, &MetricsConfig::hosts), HostNameType{},
       "Names by which HTTP requests may address metrics.listen, beside every IP address, "
       "localhost, "
       "this machine's host name and the hosts of metrics.listen. Requests with another Host header "
       "are refused with 421, so that no web page can read the daemon through its visitor's "
       "browser."));
   fields.push_back(One<Config>(
-      "metrics.max_regions", Place(&Config::metrics, &MetricsConfig::max_regions),
-      IntegerRule<uint32_t>{0, 10'000},
+      "metrics.max_regions", Accessor(&Config::metrics, &MetricsConfig::max_regions),
+      IntegerType<uint32_t>{0, 10'000},
       "Regions that have metrics of their own: those that take most disk. The others are counted "
       "together, as region \"other\"."));
   return fields;
@@ -363,7 +363,7 @@ void AddRocksdbFields(std::vector<Field<NamespaceConfig>>& fields) {
   const auto add = [&fields](absl::string_view key, auto member, ByteSize minimum,
                              absl::string_view doc) {
     fields.push_back(
-        One<Owner>(key, Place(&Owner::rocksdb, member), ByteSizeRule{minimum, GiB(64)}, doc));
+        One<Owner>(key, Accessor(&Owner::rocksdb, member), ByteSizeType{minimum, GiB(64)}, doc));
   };
   add("rocksdb_write_buffer_size", &RocksdbConfig::write_buffer_size, MiB(1),
       "engine rocksdb: records gathered in memory before they become a table file. Up to four such "
@@ -385,14 +385,14 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
   using Owner = NamespaceConfig;
   std::vector<Field<Owner>> fields;
   fields.push_back(
-      Required(One<Owner>("id", Place(&Owner::id), IntegerRule<NamespaceId>{1, 255},
+      Required(One<Owner>("id", Accessor(&Owner::id), IntegerType<NamespaceId>{1, 255},
                           "The number by which requests name it. Stored with the data: never give "
                           "it to another one.")));
-  fields.push_back(Required(
-      One<Owner>("name", Place(&Owner::name), NameRule{}, "Also its directory below data_dir.")));
+  fields.push_back(Required(One<Owner>("name", Accessor(&Owner::name), NameType{},
+                                       "Also its directory below data_dir.")));
   fields.push_back(One<Owner>(
-      "engine", Place(&Owner::engine),
-      ChoiceRule<EngineKind>{
+      "engine", Accessor(&Owner::engine),
+      ChoiceType<EngineKind>{
           {{"segment", EngineKind::kSegment}, {"rocksdb", EngineKind::kRocksdb}}},
       "What stores it. segment: files on the local disk, made for logs. rocksdb: one RocksDB on "
       "the local disk, whose directory HoraeDB 2.1 can have written. A directory that holds data "
@@ -400,13 +400,13 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
       "moved from one to the other by `walden migrate`."));
   AddRegionSettings(fields);
   fields.push_back(Reloads(One<Owner>(
-      "disk_quota", Place(&Owner::disk_quota), ByteSizeRule{{0}, GiB(1 << 20)},
+      "disk_quota", Accessor(&Owner::disk_quota), ByteSizeType{{0}, GiB(1 << 20)},
       "Bytes of disk that the namespace's records may take: of all segments together, or "
       "of RocksDB's files. Past it appends are refused with RESOURCE_EXHAUSTED until "
       "records are marked deleted. At least twice segment_size. 0: no quota.")));
   AddRegionBounds(fields, "region_disk_quota");
   fields.push_back(
-      One<Owner>("spare_segments", Place(&Owner::spare_segments), IntegerRule<uint32_t>{0, 16},
+      One<Owner>("spare_segments", Accessor(&Owner::spare_segments), IntegerType<uint32_t>{0, 16},
                  "engine segment: files of segment_size that are kept prepared for the namespace, "
                  "so that appends do not wait "
                  "for a new file."));
@@ -418,7 +418,7 @@ std::vector<Field<RegionConfig>> MakeRegionFields() {
   using Owner = RegionConfig;
   std::vector<Field<Owner>> fields;
   fields.push_back(
-      Required(One<Owner>("id", Place(&Owner::id), IntegerRule<RegionId>{0, UINT64_MAX},
+      Required(One<Owner>("id", Accessor(&Owner::id), IntegerType<RegionId>{0, UINT64_MAX},
                           "The region that is set apart.")));
   AddRegionSettings(fields);
   AddRegionBounds(fields, "disk_quota");

@@ -206,13 +206,13 @@ class IdentitiesReader {
       const std::string here = absl::StrCat(path, ".", key);
       if (key == "in_flight_bytes") ReadBytes(value, here, limits.in_flight_bytes);
       if (key == "append_bytes_per_second") ReadBytes(value, here, limits.append_bytes_per_second);
-      if (key == "calls") ReadLimit(IntegerRule<uint32_t>{0, 1'000'000}, value, here, limits.calls);
+      if (key == "calls") ReadLimit(IntegerType<uint32_t>{0, 1'000'000}, value, here, limits.calls);
     }
   }
 
   void ReadBytes(const YAML::Node& node, const std::string& path, std::optional<uint64_t>& limit) {
     std::optional<ByteSize> bytes;
-    ReadLimit(ByteSizeRule{{0}, GiB(64)}, node, path, bytes);
+    ReadLimit(ByteSizeType{{0}, GiB(64)}, node, path, bytes);
     if (bytes.has_value()) limit = bytes->bytes;
   }
 
@@ -260,7 +260,7 @@ class IdentitiesReader {
     std::vector<std::string> known;
     for (const NamespaceConfig& space : namespaces_) {
       if (space.name == name) {
-        rule.in = space.id;
+        rule.namespace_id = space.id;
         return;
       }
       known.push_back(space.name);

@@ -41,7 +41,7 @@ struct RegionRange {
 
 // Rights add up over the rules of an identity.
 struct IdentityRule {
-  NamespaceId in = 0;  // 0: every namespace, also one that does not exist
+  NamespaceId namespace_id = 0;  // 0: every namespace, also one that does not exist
   std::vector<RegionRange> regions;
   bool append = false;
   bool read = false;

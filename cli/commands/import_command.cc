@@ -47,7 +47,7 @@ class ImportCommand {
   absl::Status FindRegions();
   absl::Status OpenTarget();
   absl::Status ImportRegion(const SourceRegion& source);
-  absl::Status Print(RegionId region, const LocalWalImportResult& result);
+  absl::Status Print(RegionId region, const horaedb::WalImportResult& result);
 
   Session& session_;
   const ImportOptions& options_;
@@ -108,7 +108,7 @@ absl::Status ImportCommand::FindRegions() {
   std::sort(regions_.begin(), regions_.end(),
             [](const auto& a, const auto& b) { return a.region < b.region; });
   for (SourceRegion& source : regions_) {
-    const auto bytes = LocalWalBytes(files_, source.directory);
+    const auto bytes = horaedb::WalBytes(files_, source.directory);
     if (!bytes.ok()) return bytes.status();
     source.bytes = *bytes;
     seen_.total_bytes += *bytes;
@@ -121,12 +121,12 @@ absl::Status ImportCommand::OpenTarget() {
   std::error_code error;
   std::filesystem::create_directories(transfer.data_directory, error);
   if (error) return FileFailure(error.value(), transfer.data_directory);
-  StoredEngine engine = EngineNamed(transfer.engine);
+  DirectoryOwner engine = EngineNamed(transfer.engine);
   if (transfer.engine.empty()) {
-    const auto stored = DetectStoredEngine(
+    const auto stored = DetectDirectoryOwner(
         files_, absl::StrCat(transfer.data_directory, "/", transfer.namespace_name));
     if (!stored.ok()) return stored.status();
-    engine = *stored == StoredEngine::kNone ? StoredEngine::kSegment : *stored;
+    engine = *stored == DirectoryOwner::kNone ? DirectoryOwner::kSegment : *stored;
   }
   auto opened = OpenOffline({.file_system = files_,
                              .data_directory = transfer.data_directory,
@@ -142,13 +142,13 @@ absl::Status ImportCommand::ImportRegion(const SourceRegion& source) {
       source.region, {.segment_size_bytes = options_.transfer.segment_size_bytes}, true);
   if (!log.ok()) return log.status();
   const ProgressNumbers before = seen_;
-  const auto result = ImportLocalWal(files_, source.directory, source.shown, **log,
-                                     [&](const LocalWalImportProgress& of_region) {
-                                       seen_.records = before.records + of_region.records;
-                                       seen_.bytes = before.bytes + of_region.bytes;
-                                       progress_.Update(seen_);
-                                       return !session_.interrupt().requested();
-                                     });
+  const auto result = horaedb::ImportWal(files_, source.directory, source.shown, **log,
+                                         [&](const horaedb::WalImportProgress& of_region) {
+                                           seen_.records = before.records + of_region.records;
+                                           seen_.bytes = before.bytes + of_region.bytes;
+                                           progress_.Update(seen_);
+                                           return !session_.interrupt().requested();
+                                         });
   if (!result.ok()) {
     return absl::IsCancelled(result.status())
                ? result.status()
@@ -161,7 +161,7 @@ absl::Status ImportCommand::ImportRegion(const SourceRegion& source) {
   return Print(source.region, *result);
 }
 
-absl::Status ImportCommand::Print(RegionId region, const LocalWalImportResult& result) {
+absl::Status ImportCommand::Print(RegionId region, const horaedb::WalImportResult& result) {
   damaged_ += result.damaged.size();
   for (const std::string& name : result.ignored) {
     ignored_.push_back(absl::StrCat("region ", region, ": ", name));

@@ -39,8 +39,8 @@ void AddTransferOptions(CLI::App& command, TransferOptions& options) {
       ->type_name("SIZE");
 }
 
-StoredEngine EngineNamed(const std::string& name) {
-  return name == "rocksdb" ? StoredEngine::kRocksdb : StoredEngine::kSegment;
+DirectoryOwner EngineNamed(const std::string& name) {
+  return name == "rocksdb" ? DirectoryOwner::kRocksdb : DirectoryOwner::kSegment;
 }
 
 Json DamageJson(const std::vector<DamagedRange>& damaged) {

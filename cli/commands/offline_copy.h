@@ -25,7 +25,7 @@ struct TransferOptions {
 void AddTransferOptions(CLI::App& command, TransferOptions& options);
 
 // Of a checked option.
-StoredEngine EngineNamed(const std::string& name);
+DirectoryOwner EngineNamed(const std::string& name);
 
 Json DamageJson(const std::vector<DamagedRange>& damaged);
 

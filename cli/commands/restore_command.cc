@@ -41,7 +41,7 @@ class RestoreCommand {
   Session& session_;
   const RestoreCommandOptions& options_;
   Progress progress_;
-  StoredEngine engine_ = StoredEngine::kNone;
+  DirectoryOwner engine_ = DirectoryOwner::kNone;
   uint64_t namespace_id_ = 0;
 };
 
@@ -93,11 +93,11 @@ absl::Status RestoreCommand::ChooseTarget() {
     engine_ = EngineNamed(transfer.engine);
     return absl::OkStatus();
   }
-  const auto stored = DetectStoredEngine(
+  const auto stored = DetectDirectoryOwner(
       files, absl::StrCat(transfer.data_directory, "/", transfer.namespace_name));
   if (!stored.ok()) return FromEngine(stored.status());
   engine_ = *stored;
-  if (engine_ != StoredEngine::kNone) return absl::OkStatus();
+  if (engine_ != DirectoryOwner::kNone) return absl::OkStatus();
   const auto manifest = backup::ReadManifest(
       files, backup::RegionDirectory(options_.directory, contents->regions.front()));
   if (!manifest.ok()) return FromEngine(manifest.status());
@@ -108,8 +108,9 @@ absl::Status RestoreCommand::ChooseTarget() {
 std::string RestoreCommand::Advice() const {
   const TransferOptions& transfer = options_.transfer;
   return absl::StrCat(
-      "Now set `engine: ", StoredEngineName(engine_), "` and id ", namespace_id_, " for namespace ",
-      transfer.namespace_name, " in the configuration, data_dir ", transfer.data_directory,
+      "Now set `engine: ", DirectoryOwnerName(engine_), "` and id ", namespace_id_,
+      " for namespace ", transfer.namespace_name, " in the configuration, data_dir ",
+      transfer.data_directory,
       ", and start waldend.\n"
       "What was appended after the backup is not there, and its numbers are given out again. "
       "Producers are not\npart of a backup: ids from before are refused, and are not issued "
@@ -124,7 +125,7 @@ absl::Status RestoreCommand::Print(const std::vector<backup::RestoredRegion>& re
       line["region_id"] = region.region;
       line["taken_at"] = region.taken_at;
       line["exact"] = region.exact;
-      line["engine"] = std::string(StoredEngineName(engine_));
+      line["engine"] = std::string(DirectoryOwnerName(engine_));
       line["tables"] = region.tables;
       line["records"] = region.records;
       line["payload_bytes"] = region.bytes;

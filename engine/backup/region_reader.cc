@@ -13,11 +13,11 @@ namespace walden::backup {
 namespace {
 
 // The records of one table with numbers from `first` to `last`, run by run.
-class TableReader final : public LogReader {
+class BackupTableReader final : public LogReader {
  public:
-  TableReader(FileSystem* files, std::string directory, std::shared_ptr<const RunsByTable> runs,
-              const std::vector<PlacedRun>& of_table, TableId table, SequenceNumber first,
-              SequenceNumber last)
+  BackupTableReader(FileSystem* files, std::string directory,
+                    std::shared_ptr<const RunsByTable> runs, const std::vector<PlacedRun>& of_table,
+                    TableId table, SequenceNumber first, SequenceNumber last)
       : files_(files),
         directory_(std::move(directory)),
         keeps_runs_(std::move(runs)),
@@ -174,11 +174,11 @@ absl::StatusOr<std::unique_ptr<LogReader>> RegionReader::NewReader(const ReadRan
   const TableCopy* const copy = manifest_.Find(table);
   static const auto* const kNone = new std::vector<PlacedRun>;
   if (copy == nullptr) {
-    return std::make_unique<TableReader>(files_, directory_, runs_, *kNone, table, 1, 0);
+    return std::make_unique<BackupTableReader>(files_, directory_, runs_, *kNone, table, 1, 0);
   }
-  return std::make_unique<TableReader>(files_, directory_, runs_, runs_->at(table), table,
-                                       std::max(range.first, copy->deleted_through + 1),
-                                       std::min(range.last, copy->next - 1));
+  return std::make_unique<BackupTableReader>(files_, directory_, runs_, runs_->at(table), table,
+                                             std::max(range.first, copy->deleted_through + 1),
+                                             std::min(range.last, copy->next - 1));
 }
 
 RegionPage RegionReader::DescribePage(const DescribeCursor& from, size_t limit) const {

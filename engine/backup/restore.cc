@@ -129,7 +129,7 @@ absl::Status Restore::Verify(RegionId region) {
 absl::Status Restore::OpenTarget() {
   const std::string& name = options_.namespace_name;
   absl::Status status =
-      CheckStoredEngine(files_, options_.where.data_directory, name, options_.engine);
+      CheckDirectoryOwner(files_, options_.where.data_directory, name, options_.engine);
   if (status.ok()) status = files_->CreateDirectory(directory_);
   if (status.ok()) status = files_->SyncDirectory(options_.where.data_directory);
   if (!status.ok()) return status;
@@ -140,9 +140,9 @@ absl::Status Restore::OpenTarget() {
   lock_ = *std::move(lock);
   status = ReadMarker();
   if (!status.ok()) return status;
-  const auto stored = DetectStoredEngine(files_, directory_);
+  const auto stored = DetectDirectoryOwner(files_, directory_);
   if (!stored.ok()) return stored.status();
-  if (*stored == StoredEngine::kRocksdb) {
+  if (*stored == DirectoryOwner::kRocksdb) {
     status = CheckNamespaceIds(options_.where, name);
     if (!status.ok()) return status;
   }

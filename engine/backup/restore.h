@@ -21,7 +21,7 @@ namespace walden::backup {
 struct RestoreOptions {
   OfflineNamespace where;  // file_system: the backup is read by it too
   std::string namespace_name;
-  StoredEngine engine = StoredEngine::kNone;  // kSegment or kRocksdb
+  DirectoryOwner engine = DirectoryOwner::kNone;  // kSegment or kRocksdb
   uint64_t segment_size_bytes = uint64_t{64} << 20;
   std::string backup_directory;
   std::vector<RegionId> regions;  // empty: all of them

@@ -42,21 +42,22 @@ absl::Status CheckNotBetweenRenames(FileSystem* files, const std::string& data_d
 
 }  // namespace
 
-absl::string_view StoredEngineName(StoredEngine engine) {
+absl::string_view DirectoryOwnerName(DirectoryOwner engine) {
   switch (engine) {
-    case StoredEngine::kNone:
+    case DirectoryOwner::kNone:
       return "nothing";
-    case StoredEngine::kSegment:
+    case DirectoryOwner::kSegment:
       return "segment";
-    case StoredEngine::kRocksdb:
+    case DirectoryOwner::kRocksdb:
       return "rocksdb";
   }
   return "unknown";
 }
 
-absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::string& directory) {
+absl::StatusOr<DirectoryOwner> DetectDirectoryOwner(FileSystem* files,
+                                                    const std::string& directory) {
   const auto names = files->ListDirectory(directory);
-  if (absl::IsNotFound(names.status())) return StoredEngine::kNone;
+  if (absl::IsNotFound(names.status())) return DirectoryOwner::kNone;
   if (!names.ok()) return names.status();
   // A RocksDB that lost its CURRENT is one still.
   const bool is_rocksdb = Has(*names, "CURRENT") || Has(*names, "walden_files");
@@ -67,9 +68,9 @@ absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::st
         "holds both a RocksDB (CURRENT, walden_files) and directories of regions: move away "
         "whichever of the two does not belong there");
   }
-  return is_rocksdb   ? StoredEngine::kRocksdb
-         : is_segment ? StoredEngine::kSegment
-                      : StoredEngine::kNone;
+  return is_rocksdb   ? DirectoryOwner::kRocksdb
+         : is_segment ? DirectoryOwner::kSegment
+                      : DirectoryOwner::kNone;
 }
 
 absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory) {
@@ -83,17 +84,17 @@ absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory) 
                               "goes on from there"));
 }
 
-absl::Status CheckStoredEngine(FileSystem* files, const std::string& data_directory,
-                               const std::string& namespace_name, StoredEngine wanted) {
+absl::Status CheckDirectoryOwner(FileSystem* files, const std::string& data_directory,
+                                 const std::string& namespace_name, DirectoryOwner wanted) {
   const std::string directory = absl::StrCat(data_directory, "/", namespace_name);
-  const absl::StatusOr<StoredEngine> stored = DetectStoredEngine(files, directory);
+  const absl::StatusOr<DirectoryOwner> stored = DetectDirectoryOwner(files, directory);
   if (!stored.ok()) return stored.status();
-  if (*stored == StoredEngine::kNone) {
+  if (*stored == DirectoryOwner::kNone) {
     return CheckNotBetweenRenames(files, data_directory, namespace_name);
   }
   if (*stored == wanted) return absl::OkStatus();
-  const absl::string_view has = StoredEngineName(*stored);
-  const absl::string_view name = StoredEngineName(wanted);
+  const absl::string_view has = DirectoryOwnerName(*stored);
+  const absl::string_view name = DirectoryOwnerName(wanted);
   return WrongEngine(
       directory,
       absl::StrCat("was written by engine ", has, " and cannot be opened by engine ", name,

@@ -11,10 +11,10 @@
 
 namespace walden {
 
-enum class StoredEngine { kNone, kSegment, kRocksdb };
+enum class DirectoryOwner { kNone, kSegment, kRocksdb };
 
 // "segment", "rocksdb", as the configuration spells them; "nothing".
-absl::string_view StoredEngineName(StoredEngine engine);
+absl::string_view DirectoryOwnerName(DirectoryOwner engine);
 
 // What `walden migrate` names the directory that it builds, and the one that it leaves behind.
 inline constexpr absl::string_view kMigratingSuffix = ".migrating";
@@ -25,7 +25,8 @@ inline constexpr absl::string_view kRestoringFile = "RESTORING";
 
 // Segment: has a region's directory. RocksDB: has a CURRENT file or Walden's companion of one.
 // kNone if it has neither or is not there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
-absl::StatusOr<StoredEngine> DetectStoredEngine(FileSystem* files, const std::string& directory);
+absl::StatusOr<DirectoryOwner> DetectDirectoryOwner(FileSystem* files,
+                                                    const std::string& directory);
 
 // FAILED_PRECONDITION (WRONG_ENGINE) if a restore into the directory was not finished: nobody but
 // that restore may open it. Changes nothing.
@@ -34,7 +35,7 @@ absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory);
 // OK if `wanted` may open <data directory>/<namespace>, which need not exist. FAILED_PRECONDITION
 // (WRONG_ENGINE) if the other engine wrote it, or if a migration stopped between taking the old
 // directory away and putting the new one in its place. Changes nothing.
-absl::Status CheckStoredEngine(FileSystem* files, const std::string& data_directory,
-                               const std::string& namespace_name, StoredEngine wanted);
+absl::Status CheckDirectoryOwner(FileSystem* files, const std::string& data_directory,
+                                 const std::string& namespace_name, DirectoryOwner wanted);
 
 }  // namespace walden

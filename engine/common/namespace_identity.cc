@@ -34,9 +34,9 @@ std::optional<Identity> OfSegments(FileSystem* files, const std::string& directo
 }
 
 std::optional<Identity> IdentityOf(FileSystem* files, const std::string& directory) {
-  const auto engine = DetectStoredEngine(files, directory);
-  if (!engine.ok() || *engine == StoredEngine::kNone) return std::nullopt;
-  if (*engine == StoredEngine::kSegment) return OfSegments(files, directory);
+  const auto engine = DetectDirectoryOwner(files, directory);
+  if (!engine.ok() || *engine == DirectoryOwner::kNone) return std::nullopt;
+  if (*engine == DirectoryOwner::kSegment) return OfSegments(files, directory);
   const auto companion = rocks::ReadCompanion(files, directory, directory);
   if (!companion.ok() || !companion->has_value()) return std::nullopt;
   return Identity{(*companion)->namespace_id, (*companion)->namespace_name};
@@ -47,9 +47,9 @@ std::optional<Identity> IdentityOf(FileSystem* files, const std::string& directo
 absl::Status CheckIdIsNotElsewhere(FileSystem* files, const std::string& data_directory,
                                    const std::string& namespace_name, NamespaceId id) {
   const std::string own = absl::StrCat(data_directory, "/", namespace_name);
-  const auto stored = DetectStoredEngine(files, own);
+  const auto stored = DetectDirectoryOwner(files, own);
   // Opening it tells what is wrong with it.
-  if (!stored.ok() || *stored != StoredEngine::kNone) return absl::OkStatus();
+  if (!stored.ok() || *stored != DirectoryOwner::kNone) return absl::OkStatus();
   const auto names = files->ListDirectory(data_directory);
   if (!names.ok()) return absl::OkStatus();
   for (const std::string& name : *names) {

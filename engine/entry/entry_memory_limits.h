@@ -9,7 +9,7 @@
 
 namespace walden::entry {
 
-struct EntryLimits {
+struct EntryMemoryLimits {
   uint64_t total_bytes = uint64_t{512} << 20;  // of everything below, over all tables
   uint64_t table_bytes = uint64_t{256} << 20;  // of one table's pages
   uint64_t page_bytes = uint64_t{16} << 20;    // a page that reached it is sealed
@@ -18,12 +18,12 @@ struct EntryLimits {
 // Shared by all tables of a daemon. Any thread.
 class EntryMemory {
  public:
-  explicit EntryMemory(const EntryLimits& limits)
+  explicit EntryMemory(const EntryMemoryLimits& limits)
       : limits_(limits),
         pages_(limits.total_bytes - limits.total_bytes / kPassesShare),
         passes_(limits.total_bytes / kPassesShare) {}
 
-  const EntryLimits& limits() const { return limits_; }
+  const EntryMemoryLimits& limits() const { return limits_; }
   // Pages of tables.
   MemoryBudget& pages() { return pages_; }
   const MemoryBudget& pages() const { return pages_; }
@@ -35,7 +35,7 @@ class EntryMemory {
  private:
   static constexpr uint64_t kPassesShare = 8;
 
-  const EntryLimits limits_;
+  const EntryMemoryLimits limits_;
   MemoryBudget pages_;
   MemoryBudget passes_;
 };

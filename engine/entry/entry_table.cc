@@ -134,7 +134,7 @@ absl::Status EntryTable::Reserve(const AppendBatch& batch, uint64_t* reserved_by
 }
 
 absl::Status EntryTable::MemoryFull(bool of_table) const {
-  const EntryLimits& limits = memory().limits();
+  const EntryMemoryLimits& limits = memory().limits();
   const uint64_t used = of_table ? HeldBytes() : memory().pages().used();
   const uint64_t limit = of_table ? limits.table_bytes : memory().pages().limit();
   const absl::string_view whose = of_table ? "table " : "all tables, ";

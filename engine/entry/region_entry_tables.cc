@@ -5,7 +5,7 @@
 
 namespace walden::entry {
 
-absl::StatusOr<std::shared_ptr<EntryTable>> EntryTables::Get(TableId table, bool create) {
+absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Get(TableId table, bool create) {
   absl::MutexLock lock(&mutex_);
   const auto found = tables_.find(table);
   if (found != tables_.end()) return found->second;
@@ -17,16 +17,16 @@ absl::StatusOr<std::shared_ptr<EntryTable>> EntryTables::Get(TableId table, bool
       .first->second;
 }
 
-absl::StatusOr<std::shared_ptr<EntryTable>> EntryTables::Find(TableId table) {
+absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Find(TableId table) {
   return Get(table, /*create=*/false);
 }
 
-absl::Status EntryTables::Admit(const AppendBatch& batch, uint64_t* reserved_bytes) {
+absl::Status RegionEntryTables::Admit(const AppendBatch& batch, uint64_t* reserved_bytes) {
   const auto table = Get(batch.table, /*create=*/true);
   return table.ok() ? (*table)->Reserve(batch, reserved_bytes) : table.status();
 }
 
-void EntryTables::Applied(const AppendBatch& batch, uint64_t reserved_bytes) {
+void RegionEntryTables::Applied(const AppendBatch& batch, uint64_t reserved_bytes) {
   absl::MutexLock lock(&mutex_);
   const auto found = tables_.find(batch.table);
   if (found == tables_.end()) return;
@@ -35,17 +35,17 @@ void EntryTables::Applied(const AppendBatch& batch, uint64_t reserved_bytes) {
   if (HasReason(batch.result.status, ErrorReason::kWrongTableKind)) tables_.erase(found);
 }
 
-absl::Status EntryTables::CheckFinalize(TableId table, SequenceNumber flush) {
+absl::Status RegionEntryTables::CheckFinalize(TableId table, SequenceNumber flush) {
   const auto found = Get(table, /*create=*/true);
   return found.ok() ? (*found)->CheckFinalize(flush) : found.status();
 }
 
-void EntryTables::Finalized(TableId table, SequenceNumber through) {
+void RegionEntryTables::Finalized(TableId table, SequenceNumber through) {
   const auto found = Find(table);
   if (found.ok() && *found != nullptr) (*found)->Finalized(through);
 }
 
-void EntryTables::Abandon() {
+void RegionEntryTables::Abandon() {
   absl::MutexLock lock(&mutex_);
   for (const auto& [id, table] : tables_) table->Abandon();
 }

@@ -14,13 +14,13 @@
 
 namespace walden::entry {
 
-class EntryTables {
+class RegionEntryTables {
  public:
-  EntryTables(std::shared_ptr<const RegionLog> log, const EntryEnvironment& environment)
+  RegionEntryTables(std::shared_ptr<const RegionLog> log, const EntryEnvironment& environment)
       : log_(std::move(log)), environment_(environment) {}
-  ~EntryTables() { Abandon(); }
-  EntryTables(const EntryTables&) = delete;
-  EntryTables& operator=(const EntryTables&) = delete;
+  ~RegionEntryTables() { Abandon(); }
+  RegionEntryTables(const RegionEntryTables&) = delete;
+  RegionEntryTables& operator=(const RegionEntryTables&) = delete;
 
   // --- The region's writer: one thread at a time. ---
 

@@ -14,11 +14,8 @@
 #include "engine/transfer/restore_writer.h"
 #include "engine/transfer/table_reader.h"
 
-namespace walden {
+namespace walden::horaedb {
 namespace {
-
-using horaedb::LocalWalItem;
-using horaedb::LocalWalReader;
 
 constexpr uint64_t kReportBytes = 1 << 20;
 
@@ -34,7 +31,7 @@ absl::StatusOr<Segments> FindSegments(FileSystem* files, const std::string& dire
   for (const std::string& name : *names) {
     absl::string_view digits = name;
     uint64_t id = 0;
-    const bool is_segment = absl::ConsumePrefix(&digits, horaedb::kSegmentPrefix) &&
+    const bool is_segment = absl::ConsumePrefix(&digits, kSegmentPrefix) &&
                             absl::SimpleAtoi(digits, &id) && absl::StrCat(id) == digits;
     if (is_segment) {
       segments.names[id] = name;
@@ -44,12 +41,12 @@ absl::StatusOr<Segments> FindSegments(FileSystem* files, const std::string& dire
   }
   if (!segments.names.empty()) return segments;
   return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
-                   absl::StrCat(directory, " has no file named ", horaedb::kSegmentPrefix,
+                   absl::StrCat(directory, " has no file named ", kSegmentPrefix,
                                 "<id>: it is no region of HoraeDB's local log"),
                    {{"directory", directory}});
 }
 
-using VisitRecord = absl::FunctionRef<absl::Status(const LocalWalItem&)>;
+using VisitRecord = absl::FunctionRef<absl::Status(const WalItem&)>;
 
 // Walks all segments of a region in the order of their ids.
 class RegionWalk {
@@ -80,13 +77,13 @@ class RegionWalk {
   absl::StatusOr<SequenceNumber> FirstInNewer(Segment segment, SequenceNumber base) {
     SequenceNumber lowest = kMaxSequenceNumber;
     for (++segment; segment != segments_.names.end(); ++segment) {
-      auto reader = LocalWalReader::Open(files_, absl::StrCat(directory_, "/", segment->second));
+      auto reader = WalReader::Open(files_, absl::StrCat(directory_, "/", segment->second));
       if (!reader.ok()) return reader.status();
       while (true) {
         const auto item = (*reader)->Next();
         if (!item.ok()) return item.status();
-        if (item->kind == LocalWalItem::Kind::kEnd) break;
-        if (item->kind == LocalWalItem::Kind::kDamage || item->sequence <= base) continue;
+        if (item->kind == WalItem::Kind::kEnd) break;
+        if (item->kind == WalItem::Kind::kDamage || item->sequence <= base) continue;
         lowest = std::min(lowest, item->sequence);
         break;
       }
@@ -99,14 +96,14 @@ class RegionWalk {
     const std::string& name = segment->second;
     // Once damage was seen: the lowest number that a newer segment may have instead.
     std::optional<SequenceNumber> first_in_newer;
-    auto reader = LocalWalReader::Open(files_, absl::StrCat(directory_, "/", name));
+    auto reader = WalReader::Open(files_, absl::StrCat(directory_, "/", name));
     if (!reader.ok()) return reader.status();
     uint64_t reported = 0;
     while (true) {
       const auto item = (*reader)->Next();
       if (!item.ok()) return item.status();
-      if (item->kind == LocalWalItem::Kind::kEnd) break;
-      if (item->kind == LocalWalItem::Kind::kDamage) {
+      if (item->kind == WalItem::Kind::kEnd) break;
+      if (item->kind == WalItem::Kind::kDamage) {
         AddDamage(name, *item);
         if (!first_in_newer) {
           const auto first = FirstInNewer(segment, last_);
@@ -134,7 +131,7 @@ class RegionWalk {
                : absl::CancelledError("stopped by the caller");
   }
 
-  void AddDamage(const std::string& name, const LocalWalItem& item) {
+  void AddDamage(const std::string& name, const WalItem& item) {
     damaged_.push_back({.file = absl::StrCat(shown_, "/", name),
                         .offset = item.offset,
                         .length = item.length,
@@ -167,18 +164,17 @@ class RegionWalk {
 
 using Digests = std::map<TableId, TableDigest>;
 
-class LocalWalImport {
+class WalImport {
  public:
-  LocalWalImport(FileSystem* files, const std::string& directory,
-                 const std::string& shown_directory, RegionLog& target,
-                 absl::FunctionRef<bool(const LocalWalImportProgress&)> progress)
+  WalImport(FileSystem* files, const std::string& directory, const std::string& shown_directory,
+            RegionLog& target, absl::FunctionRef<bool(const WalImportProgress&)> progress)
       : files_(files),
         directory_(directory),
         shown_(shown_directory),
         target_(target),
         progress_(progress) {}
 
-  absl::StatusOr<LocalWalImportResult> Run() {
+  absl::StatusOr<WalImportResult> Run() {
     auto segments = FindSegments(files_, directory_);
     if (!segments.ok()) return segments.status();
     segments_ = *std::move(segments);
@@ -213,7 +209,7 @@ class LocalWalImport {
     for (const auto& [table, next] : there_) begun[table] = {};
     RegionWalk walk(files_, directory_, shown_, segments_);
     absl::Status status = walk.Run(
-        [&](const LocalWalItem& item) {
+        [&](const WalItem& item) {
           if (item.sequence < NextThere(item.table))
             begun[item.table].Add(item.sequence, item.payload);
           return absl::OkStatus();
@@ -229,7 +225,7 @@ class LocalWalImport {
     RestoreWriter writer(target_);
     RegionWalk walk(files_, directory_, shown_, segments_);
     absl::Status status = walk.Run(
-        [&](const LocalWalItem& item) {
+        [&](const WalItem& item) {
           digests_[item.table].Add(item.sequence, item.payload);
           if (item.sequence < NextThere(item.table)) return absl::OkStatus();
           ++result_.imported_records;
@@ -250,7 +246,7 @@ class LocalWalImport {
 
   absl::Status Compare(TableId table, const TableDigest& source, absl::StatusCode otherwise) {
     TableDigest there;
-    TableWalker walker(target_, table, 1, /*skip_damaged=*/false);
+    TableReader walker(target_, table, 1, /*skip_damaged=*/false);
     for (bool more = true; more;) {
       const auto step = walker.Next(
           [&](const RecordView& record) { there.Add(record.sequence, record.payload); });
@@ -275,32 +271,32 @@ class LocalWalImport {
   const std::string& directory_;
   const std::string& shown_;
   RegionLog& target_;
-  absl::FunctionRef<bool(const LocalWalImportProgress&)> progress_;
+  absl::FunctionRef<bool(const WalImportProgress&)> progress_;
   Segments segments_;
   std::map<TableId, SequenceNumber> there_;  // next number of each table, before the import
   Digests digests_;                          // of the whole source
-  LocalWalImportProgress seen_;
-  LocalWalImportResult result_;
+  WalImportProgress seen_;
+  WalImportResult result_;
 };
 
 }  // namespace
 
-absl::StatusOr<uint64_t> LocalWalBytes(FileSystem* files, const std::string& directory) {
+absl::StatusOr<uint64_t> WalBytes(FileSystem* files, const std::string& directory) {
   const auto segments = FindSegments(files, directory);
   if (!segments.ok()) return segments.status();
   uint64_t bytes = 0;
   for (const auto& [id, name] : segments->names) {
-    const auto reader = LocalWalReader::Open(files, absl::StrCat(directory, "/", name));
+    const auto reader = WalReader::Open(files, absl::StrCat(directory, "/", name));
     if (!reader.ok()) return reader.status();
     bytes += (*reader)->file_bytes();
   }
   return bytes;
 }
 
-absl::StatusOr<LocalWalImportResult> ImportLocalWal(
+absl::StatusOr<WalImportResult> ImportWal(
     FileSystem* files, const std::string& directory, const std::string& shown_directory,
-    RegionLog& target, absl::FunctionRef<bool(const LocalWalImportProgress&)> progress) {
-  return LocalWalImport(files, directory, shown_directory, target, progress).Run();
+    RegionLog& target, absl::FunctionRef<bool(const WalImportProgress&)> progress) {
+  return WalImport(files, directory, shown_directory, target, progress).Run();
 }
 
-}  // namespace walden
+}  // namespace walden::horaedb

@@ -15,14 +15,14 @@
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 
-namespace walden {
+namespace walden::horaedb {
 
-struct LocalWalImportProgress {
+struct WalImportProgress {
   uint64_t records = 0;  // imported by this call
   uint64_t bytes = 0;    // of segment files, read
 };
 
-struct LocalWalImportResult {
+struct WalImportResult {
   uint64_t segments = 0;
   uint64_t tables = 0;
   uint64_t records = 0;           // in the source, and now in the target
@@ -40,7 +40,7 @@ struct LocalWalImportResult {
 };
 
 // Bytes of the segment files in a region's directory.
-absl::StatusOr<uint64_t> LocalWalBytes(FileSystem* files, const std::string& directory);
+absl::StatusOr<uint64_t> WalBytes(FileSystem* files, const std::string& directory);
 
 // `directory` holds seg_<id> files; `shown_directory` names it in reports. `progress` is called
 // after each step of about a MiB; false stops (CANCELLED). On return the target was read and
@@ -49,8 +49,8 @@ absl::StatusOr<uint64_t> LocalWalBytes(FileSystem* files, const std::string& dir
 //   FAILED_PRECONDITION  the target holds what is not a beginning of this log
 //   INTERNAL             the target does not hold what the source does
 // and the errors of RegionLog's functions. Damage in the source is in the result.
-absl::StatusOr<LocalWalImportResult> ImportLocalWal(
+absl::StatusOr<WalImportResult> ImportWal(
     FileSystem* files, const std::string& directory, const std::string& shown_directory,
-    RegionLog& target, absl::FunctionRef<bool(const LocalWalImportProgress&)> progress);
+    RegionLog& target, absl::FunctionRef<bool(const WalImportProgress&)> progress);
 
-}  // namespace walden
+}  // namespace walden::horaedb

@@ -40,23 +40,23 @@ const char* Impossible(absl::string_view header, uint64_t room) {
 
 }  // namespace
 
-LocalWalReader::LocalWalReader(std::unique_ptr<File> file, uint64_t size)
+WalReader::WalReader(std::unique_ptr<File> file, uint64_t size)
     : file_(std::move(file)),
       size_(size),
       window_(std::make_unique<segment::FileWindow>(*file_, size)) {}
 
-LocalWalReader::~LocalWalReader() = default;
+WalReader::~WalReader() = default;
 
-absl::StatusOr<std::unique_ptr<LocalWalReader>> LocalWalReader::Open(FileSystem* files,
-                                                                     const std::string& path) {
+absl::StatusOr<std::unique_ptr<WalReader>> WalReader::Open(FileSystem* files,
+                                                           const std::string& path) {
   auto file = files->OpenFile(path, FileSystem::OpenMode::kReadOnly);
   if (!file.ok()) return file.status();
   const auto size = (*file)->Size();
   if (!size.ok()) return size.status();
-  return std::unique_ptr<LocalWalReader>(new LocalWalReader(*std::move(file), *size));
+  return std::unique_ptr<WalReader>(new WalReader(*std::move(file), *size));
 }
 
-absl::StatusOr<LocalWalItem> LocalWalReader::Next() {
+absl::StatusOr<WalItem> WalReader::Next() {
   if (position_ == 0 && size_ > 0) {
     const auto magic = window_->Peek(0, kMagicBytes);
     if (!magic.ok()) return magic.status();
@@ -77,26 +77,25 @@ absl::StatusOr<LocalWalItem> LocalWalReader::Next() {
     if (!last.ok()) return last.status();
     end = *last;
   }
-  if (end == position_) return LocalWalItem{.offset = position_};
-  const LocalWalItem damage{.kind = LocalWalItem::Kind::kDamage,
-                            .offset = position_,
-                            .length = end - position_,
-                            .reason = parsed->reason};
+  if (end == position_) return WalItem{.offset = position_};
+  const WalItem damage{.kind = WalItem::Kind::kDamage,
+                       .offset = position_,
+                       .length = end - position_,
+                       .reason = parsed->reason};
   position_ = end;
   return damage;
 }
 
-absl::StatusOr<LocalWalItem> LocalWalReader::BadMagic() {
+absl::StatusOr<WalItem> WalReader::BadMagic() {
   const auto last = LastNonZero(0);
   if (!last.ok()) return last.status();
-  if (*last == 0) return LocalWalItem();  // only allocated so far
+  if (*last == 0) return WalItem();  // only allocated so far
   position_ = std::min<uint64_t>(kMagicBytes, size_);
-  return LocalWalItem{.kind = LocalWalItem::Kind::kDamage,
-                      .length = position_,
-                      .reason = "magic number does not match"};
+  return WalItem{
+      .kind = WalItem::Kind::kDamage, .length = position_, .reason = "magic number does not match"};
 }
 
-absl::StatusOr<LocalWalReader::Parsed> LocalWalReader::ParseAt(uint64_t offset) {
+absl::StatusOr<WalReader::Parsed> WalReader::ParseAt(uint64_t offset) {
   Parsed parsed;
   auto bytes = window_->Peek(offset, kHeaderBytes);
   if (!bytes.ok()) return bytes.status();
@@ -114,8 +113,8 @@ absl::StatusOr<LocalWalReader::Parsed> LocalWalReader::ParseAt(uint64_t offset) 
     parsed.reason = "the file ends inside a record";
     return parsed;
   }
-  LocalWalItem& item = parsed.item;
-  item.kind = LocalWalItem::Kind::kRecord;
+  WalItem& item = parsed.item;
+  item.kind = WalItem::Kind::kRecord;
   item.offset = offset;
   item.length = record_bytes;
   item.table = GetU64(bytes->data() + kTableOffset);
@@ -134,7 +133,7 @@ absl::StatusOr<LocalWalReader::Parsed> LocalWalReader::ParseAt(uint64_t offset) 
   return parsed;
 }
 
-absl::StatusOr<uint64_t> LocalWalReader::FindRecord(uint64_t from) {
+absl::StatusOr<uint64_t> WalReader::FindRecord(uint64_t from) {
   for (uint64_t at = from; at + kHeaderBytes <= size_;) {
     const auto bytes = window_->Peek(at, kStepBytes);
     if (!bytes.ok()) return bytes.status();
@@ -153,7 +152,7 @@ absl::StatusOr<uint64_t> LocalWalReader::FindRecord(uint64_t from) {
   return size_;
 }
 
-absl::StatusOr<uint64_t> LocalWalReader::LastNonZero(uint64_t begin) {
+absl::StatusOr<uint64_t> WalReader::LastNonZero(uint64_t begin) {
   return segment::LastNonZero(*window_, begin, size_);
 }
 

@@ -17,7 +17,7 @@ class FileWindow;
 
 namespace walden::horaedb {
 
-struct LocalWalItem {
+struct WalItem {
   enum class Kind {
     kRecord,
     kEnd,     // nothing but never written bytes follow
@@ -35,27 +35,27 @@ struct LocalWalItem {
   const char* reason = "";  // kDamage
 };
 
-class LocalWalReader {
+class WalReader {
  public:
   // NOT_FOUND, UNAVAILABLE.
-  static absl::StatusOr<std::unique_ptr<LocalWalReader>> Open(FileSystem* files,
-                                                              const std::string& path);
-  ~LocalWalReader();
+  static absl::StatusOr<std::unique_ptr<WalReader>> Open(FileSystem* files,
+                                                         const std::string& path);
+  ~WalReader();
 
   uint64_t file_bytes() const { return size_; }
 
   // The next item, exactly one of the kinds, or UNAVAILABLE on an I/O error.
-  absl::StatusOr<LocalWalItem> Next();
+  absl::StatusOr<WalItem> Next();
 
  private:
-  LocalWalReader(std::unique_ptr<File> file, uint64_t size);
+  WalReader(std::unique_ptr<File> file, uint64_t size);
 
   struct Parsed {
     bool valid = false;
-    LocalWalItem item;
+    WalItem item;
     const char* reason = "";
   };
-  absl::StatusOr<LocalWalItem> BadMagic();
+  absl::StatusOr<WalItem> BadMagic();
   absl::StatusOr<Parsed> ParseAt(uint64_t offset);
   // Offset of the next valid record from `from` on; the file's size if there is none.
   absl::StatusOr<uint64_t> FindRecord(uint64_t from);

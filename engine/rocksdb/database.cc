@@ -39,23 +39,23 @@ absl::Status Failed(absl::string_view directory, absl::string_view cause) {
 
 }  // namespace
 
-class Store::Listener final : public rocksdb::EventListener {
+class Database::Listener final : public rocksdb::EventListener {
  public:
-  explicit Listener(Store* store) : store_(*store) {}
+  explicit Listener(Database* database) : database_(*database) {}
 
   // A log file whose writes are in tables is removed, and a power cut may undo that. It must come
   // back whole: a file that lacks its end, with younger ones that were synced, is taken for damage.
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
-    const uint64_t generation = store_.generation();
-    const absl::Status synced = SyncWals(store_.env_.file_system, store_.env_.directory);
-    if (!synced.ok()) store_.Fail(generation, synced).IgnoreError();  // the next write tells it
+    const uint64_t generation = database_.generation();
+    const absl::Status synced = SyncWals(database_.env_.file_system, database_.env_.directory);
+    if (!synced.ok()) database_.Fail(generation, synced).IgnoreError();  // the next write tells it
   }
 
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
-    store_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
+    database_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
   }
   void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
-    store_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
+    database_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
   }
 
   // No room for a table file, or for the manifest to name it: what was to be in it is still in
@@ -63,7 +63,7 @@ class Store::Listener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
     using Reason = rocksdb::BackgroundErrorReason;
     const bool is_write = reason == Reason::kWriteCallback || reason == Reason::kMemTable;
-    if (error->IsNoSpace() && !is_write) store_.FailForRoom(store_.generation());
+    if (error->IsNoSpace() && !is_write) database_.FailForRoom(database_.generation());
   }
 
   // RocksDB must not bring itself back after an error: what a failed write left is judged when it
@@ -74,10 +74,10 @@ class Store::Listener final : public rocksdb::EventListener {
   }
 
  private:
-  Store& store_;
+  Database& database_;
 };
 
-Store::Store(Environment environment)
+Database::Database(Environment environment)
     : env_(std::move(environment)),
       reserve_(env_.file_system, absl::StrCat(env_.directory, "/", kReserveFile),
                env_.tuning.reserve_bytes),
@@ -85,14 +85,14 @@ Store::Store(Environment environment)
       closed_(MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
                         absl::StrCat(env_.shown_directory, " is not open"))) {}
 
-Store::~Store() { Shut(); }
+Database::~Database() { Shut(); }
 
-absl::Status Store::Open() {
+absl::Status Database::Open() {
   absl::MutexLock lock(&mutex_);
   return OpenLocked();
 }
 
-absl::Status Store::Reopen(uint64_t seen) {
+absl::Status Database::Reopen(uint64_t seen) {
   Interrupt();
   absl::MutexLock lock(&mutex_);
   interrupted_.store(false);
@@ -108,7 +108,7 @@ absl::Status Store::Reopen(uint64_t seen) {
   return status;
 }
 
-void Store::Shut() {
+void Database::Shut() {
   Interrupt();
   absl::MutexLock lock(&mutex_);
   const bool is_healthy = db_ != nullptr && Health(generation()).ok();
@@ -120,13 +120,13 @@ void Store::Shut() {
                       absl::StrCat(env_.shown_directory, " was closed"));
 }
 
-void Store::CloseRocks() {
+void Database::CloseRocks() {
   db_.reset();
   ledger_env_.reset();
   ledger_.reset();
 }
 
-CheckedPlace Store::Place() const {
+CheckedPlace Database::DirectoryPlace() const {
   return {.files = env_.file_system,
           .directory = env_.directory,
           .shown_directory = env_.shown_directory,
@@ -134,11 +134,11 @@ CheckedPlace Store::Place() const {
           .namespace_name = env_.namespace_name};
 }
 
-absl::StatusOr<Store::Findings> Store::Look() const {
-  const CheckedPlace place = Place();
+absl::StatusOr<Database::Findings> Database::Look() const {
+  const CheckedPlace place = DirectoryPlace();
   auto checked = CheckDirectory(place);
   if (!checked.ok()) return checked.status();
-  LoggedNumbers numbers(env_.namespace_id, std::nullopt);
+  WalSequenceNumbers numbers(env_.namespace_id, std::nullopt);
   auto scan = ScanWals(env_.file_system, env_.directory, checked->logs,
                        [&](const WalRecord& record) { return numbers.Take(record); });
   if (!scan.ok()) return scan.status();
@@ -162,7 +162,7 @@ absl::StatusOr<Store::Findings> Store::Look() const {
   return Findings{*std::move(checked), *std::move(scan)};
 }
 
-absl::Status Store::Repair(const Findings& found, OpeningReport& report) {
+absl::Status Database::Repair(const Findings& found, OpeningReport& report) {
   FileSystem* const files = env_.file_system;
   for (const std::string& name : found.directory.logs.leftovers) {
     const absl::Status removed = files->RemoveFile(absl::StrCat(env_.directory, "/", name));
@@ -187,7 +187,7 @@ absl::Status Store::Repair(const Findings& found, OpeningReport& report) {
   return absl::OkStatus();
 }
 
-absl::Status Store::BeginLedger(const Findings& found) {
+absl::Status Database::BeginLedger(const Findings& found) {
   const auto names = env_.file_system->ListDirectory(env_.directory);
   if (!names.ok()) return names.status();
   Companion companion = found.directory.companion.value_or(Companion{});
@@ -223,7 +223,7 @@ absl::Status Store::BeginLedger(const Findings& found) {
   return absl::OkStatus();
 }
 
-absl::Status Store::OpenRocks(const Findings& found) {
+absl::Status Database::OpenRocks(const Findings& found) {
   rocksdb::Options options = MakeOptions(env_.tuning, ledger_env_.get(), listener_);
   options.create_if_missing = found.directory.is_new;
   options.compaction_filter_factory = env_.filter;
@@ -243,7 +243,7 @@ absl::Status Store::OpenRocks(const Findings& found) {
   return absl::OkStatus();
 }
 
-absl::Status Store::Pair() {
+absl::Status Database::Pair() {
   std::string value;
   const Entry entry = CompanionEntry(ledger_->salt());
   rocksdb::Status status = db_->Get({}, entry.key, &value);
@@ -256,7 +256,7 @@ absl::Status Store::Pair() {
   return ledger_->NoteOpen();
 }
 
-absl::Status Store::OpenLocked() {
+absl::Status Database::OpenLocked() {
   const absl::Duration start = env_.clock->Now();
   OpeningReport report;
   absl::StatusOr<Findings> found = Look();
@@ -298,17 +298,17 @@ absl::Status Store::OpenLocked() {
   return absl::OkStatus();
 }
 
-OpeningReport Store::opening() const {
+OpeningReport Database::opening() const {
   absl::MutexLock lock(&state_mutex_);
   return opening_;
 }
 
-absl::Status Store::With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const {
+absl::Status Database::With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const {
   absl::ReaderMutexLock lock(&mutex_);
   return db_ == nullptr ? closed_ : use(*db_);
 }
 
-bool Store::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
+bool Database::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
   if (!mutex_.ReaderTryLock()) return false;
   const bool is_open = db_ != nullptr;
   if (is_open) use(*db_);
@@ -316,7 +316,7 @@ bool Store::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
   return is_open;
 }
 
-void Store::RemoveObsoleteFiles() {
+void Database::RemoveObsoleteFiles() {
   if (obsolete_file_scans_.load(std::memory_order_relaxed) <= 0) return;
   const bool is_open = TryWith([](rocksdb::DB& db) {
     // To enable deletions scans the directory, whoever disabled them. What fails here is tried
@@ -326,7 +326,7 @@ void Store::RemoveObsoleteFiles() {
   if (is_open) obsolete_file_scans_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-absl::Status Store::Health(uint64_t generation) const {
+absl::Status Database::Health(uint64_t generation) const {
   absl::MutexLock lock(&state_mutex_);
   if (generation == this->generation()) return failure_;
   if (generation < resumable_from_) {
@@ -339,7 +339,7 @@ absl::Status Store::Health(uint64_t generation) const {
                    {{"directory", env_.shown_directory}});
 }
 
-absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {
+absl::Status Database::Fail(uint64_t generation, const absl::Status& cause) {
   absl::MutexLock lock(&state_mutex_);
   // Somebody opened the namespace again meanwhile; of this write no more is known by that.
   if (generation != this->generation()) return Failed(env_.shown_directory, cause.message());
@@ -350,7 +350,7 @@ absl::Status Store::Fail(uint64_t generation, const absl::Status& cause) {
   return failure_;
 }
 
-void Store::FailForRoom(uint64_t generation) {
+void Database::FailForRoom(uint64_t generation) {
   absl::MutexLock lock(&state_mutex_);
   if (generation != this->generation() || !failure_.ok()) return;
   failure_ = MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kDiskFull,
@@ -360,19 +360,19 @@ void Store::FailForRoom(uint64_t generation) {
                        {{"directory", env_.shown_directory}});
 }
 
-void Store::RaiseDurable(uint64_t number) {
+void Database::RaiseDurable(uint64_t number) {
   uint64_t known = durable_.load(std::memory_order_relaxed);
   while (known < number && !durable_.compare_exchange_weak(known, number)) {
   }
 }
 
-rocksdb::WriteBatch Store::NewBatch() const {
+rocksdb::WriteBatch Database::NewBatch() const {
   rocksdb::WriteBatch batch;
   batch.PutLogData(EncodeNote(durable_.load(std::memory_order_relaxed)));
   return batch;
 }
 
-absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync) {
+absl::Status Database::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync) {
   absl::Status healthy = Health(generation);
   if (!healthy.ok()) return healthy;
   const uint32_t entries = static_cast<uint32_t>(batch.Count());
@@ -400,7 +400,7 @@ absl::Status Store::Write(uint64_t generation, rocksdb::WriteBatch& batch, bool 
   return written.ok() ? written : Fail(generation, written);
 }
 
-absl::Status Store::Sync(uint64_t generation) {
+absl::Status Database::Sync(uint64_t generation) {
   absl::Status status = Health(generation);
   if (!status.ok()) return status;
   bool has_unsynced = false;
@@ -414,12 +414,12 @@ absl::Status Store::Sync(uint64_t generation) {
   return Write(generation, nothing, /*sync=*/true);
 }
 
-absl::Status Store::NoteAllDurable(uint64_t generation) {
+absl::Status Database::NoteAllDurable(uint64_t generation) {
   const absl::Status status = Sync(generation);
   return status.ok() ? NoteDurable(generation) : status;
 }
 
-absl::Status Store::NoteDurable(uint64_t generation) {
+absl::Status Database::NoteDurable(uint64_t generation) {
   absl::Status status = Health(generation);
   if (!status.ok()) return status;
   const uint64_t durable = durable_.load(std::memory_order_relaxed);
@@ -434,14 +434,14 @@ absl::Status Store::NoteDurable(uint64_t generation) {
   return status;
 }
 
-KnownLogs Store::DurableLogs() const {
+KnownLogs Database::DurableLogs() const {
   KnownLogs known;
   absl::ReaderMutexLock lock(&mutex_);
   if (ledger_ != nullptr) known.durable_ends = ledger_->LogEnds();
   return known;
 }
 
-absl::Status Store::CheckRoom(uint64_t bytes) const {
+absl::Status Database::CheckRoom(uint64_t bytes) const {
   const absl::StatusOr<uint64_t> free = env_.file_system->FreeBytes(env_.directory);
   if (!free.ok()) return free.status();
   const uint64_t needed = bytes + env_.tuning.write_buffer_bytes;

@@ -31,7 +31,7 @@
 
 namespace walden::rocks {
 
-class Store {
+class Database {
  public:
   struct Environment {
     FileSystem* file_system = nullptr;
@@ -49,10 +49,10 @@ class Store {
   };
 
   // The directory exists and is locked. Nothing is opened before Open().
-  explicit Store(Environment environment);
-  ~Store();
-  Store(const Store&) = delete;
-  Store& operator=(const Store&) = delete;
+  explicit Database(Environment environment);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
 
   const Environment& environment() const { return env_; }
   const std::string& shown_directory() const { return env_.shown_directory; }
@@ -161,7 +161,7 @@ class Store {
   // Makes database and companion file name each other.
   absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  CheckedPlace Place() const;
+  CheckedPlace DirectoryPlace() const;
   // The generation's end, after RocksDB failed to write a table file for lack of room.
   void FailForRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(state_mutex_);
   void RaiseDurable(uint64_t number);

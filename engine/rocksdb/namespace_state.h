@@ -19,35 +19,35 @@
 namespace walden::rocks {
 
 struct NamespaceState {
-  NamespaceState(NamespaceId namespace_id, Store::Environment environment, Executor* background)
+  NamespaceState(NamespaceId namespace_id, Database::Environment environment, Executor* background)
       : id(namespace_id),
-        store(WithFilter(std::move(environment), MakeMarkFilter(namespace_id, marks))),
-        reclaimer(&store, marks, background) {}
+        database(WithFilter(std::move(environment), MakeMarkFilter(namespace_id, marks))),
+        reclaimer(&database, marks, background) {}
 
   // Puts the table's MaxSeq, or its reservation, into a write: the highest one that is known, this
   // one included. It is known from now on, whether the write succeeds or not, so none that is
   // stored is ever higher than what is put next.
   void PutMaxSeq(rocksdb::WriteBatch& batch, TableId table, SequenceNumber through)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_keys_mutex) {
-    Put(batch, MaxSeqEntry(table, numbers.RaiseMaxSeq(table, through)));
+    Put(batch, MaxSeqEntry(table, allocator.RaiseMaxSeq(table, through)));
   }
   void PutReserved(rocksdb::WriteBatch& batch, TableId table, SequenceNumber through)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_keys_mutex) {
-    Put(batch, ReservedEntry(table, numbers.RaiseReserved(table, through)));
+    Put(batch, ReservedEntry(table, allocator.RaiseReserved(table, through)));
   }
 
   const NamespaceId id;
   const std::shared_ptr<DeletedMarks> marks = std::make_shared<DeletedMarks>();
-  Store store;
-  TableNumbers numbers;
+  Database database;
+  SequenceAllocator allocator;
   Reclaimer reclaimer;
   // Held over writes of keys that several regions may write: MaxSeq and reservations. So they are
   // written in the order in which they rise.
   absl::Mutex shared_keys_mutex;
 
  private:
-  static Store::Environment WithFilter(Store::Environment environment,
-                                       std::shared_ptr<rocksdb::CompactionFilterFactory> filter) {
+  static Database::Environment WithFilter(
+      Database::Environment environment, std::shared_ptr<rocksdb::CompactionFilterFactory> filter) {
     environment.filter = std::move(filter);
     return environment;
   }

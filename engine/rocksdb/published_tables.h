@@ -1,4 +1,4 @@
-// What readers see of a region: one TableUnit per table. The writer changes it when a commit is
+// What readers see of a region: one PublishedTable per table. The writer changes it when a commit is
 // done. Any thread; every call holds one mutex for a short time and never does I/O. It outlives its
 // writer: readers keep it alive.
 #pragma once
@@ -17,19 +17,19 @@
 
 namespace walden::rocks {
 
-struct TableUnit {
+struct PublishedTable {
   SequenceNumber last = 0;             // visible, or known to have been; 0: nothing yet
   SequenceNumber deleted_through = 0;  // 0 = nothing
   SequenceNumber first_live = 0;       // 0 = none is live
   TableKind kind = TableKind::kLog;
-  uint64_t bytes = 0;      // of what is live, about
-  uint64_t published = 0;  // TableUnits::publications() as of its newest record
+  uint64_t bytes = 0;        // of what is live, about
+  uint64_t publication = 0;  // PublishedTables::publications() as of its newest record
 };
 
-class TableUnits {
+class PublishedTables {
  public:
   // `numbers` outlives it.
-  explicit TableUnits(const TableNumbers* numbers) : numbers_(*numbers) {}
+  explicit PublishedTables(const SequenceAllocator* numbers) : allocator_(*numbers) {}
 
   // --- Writer ---
 
@@ -47,23 +47,23 @@ class TableUnits {
   uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  void Add(TableId table, const TableUnit& unit) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Replace(std::map<TableId, TableUnit> units) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Add(TableId table, const PublishedTable& published) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Replace(std::map<TableId, PublishedTable> tables) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Anybody ---
 
   // Of the table, or nullopt if nothing was ever appended to it.
-  std::optional<TableUnit> Find(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::optional<PublishedTable> Find(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Named {
     TableId table = 0;
-    TableUnit unit;
+    PublishedTable published;
   };
   // The first table at or behind this id.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Visits every table, in order, in steps between which the writer may go on.
-  void ForEach(absl::FunctionRef<void(TableId, const TableUnit&)> visit) const
+  void ForEach(absl::FunctionRef<void(TableId, const PublishedTable&)> visit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Rises with every Publish. What was published up to a number that this returned is in every
@@ -80,16 +80,16 @@ class TableUnits {
   void AddTo(RegionUsage& usage) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  static uint64_t LiveRecords(const TableUnit& unit) {
-    return unit.first_live == 0 ? 0 : unit.last - unit.first_live + 1;
+  static uint64_t LiveRecords(const PublishedTable& published) {
+    return published.first_live == 0 ? 0 : published.last - published.first_live + 1;
   }
 
-  SequenceNumber NextOf(TableId table, const TableUnit& unit) const
+  SequenceNumber NextOf(TableId table, const PublishedTable& published) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
-  const TableNumbers& numbers_;
+  const SequenceAllocator& allocator_;
   mutable absl::Mutex mutex_;
-  std::map<TableId, TableUnit> units_ ABSL_GUARDED_BY(mutex_);
+  std::map<TableId, PublishedTable> tables_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all units, by their numbers
 };

@@ -44,7 +44,7 @@ struct Sizes {
   uint64_t stored = 0;
 };
 
-absl::StatusOr<Sizes> SizesOf(const Store& store, const std::vector<Range>& ranges) {
+absl::StatusOr<Sizes> SizesOf(const Database& database, const std::vector<Range>& ranges) {
   std::vector<rocksdb::Range> asked;
   for (size_t i = 0; i < ranges.size(); ++i) {
     asked.emplace_back(ranges[i].begin, ranges[i].end);
@@ -52,11 +52,11 @@ absl::StatusOr<Sizes> SizesOf(const Store& store, const std::vector<Range>& rang
   }
   std::vector<uint64_t> bytes(asked.size());
   Sizes sizes;
-  const absl::Status status = store.With([&](rocksdb::DB& db) {
+  const absl::Status status = database.With([&](rocksdb::DB& db) {
     db.GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &sizes.stored);
     const rocksdb::Status sized =
         db.GetApproximateSizes(asked.data(), static_cast<int>(asked.size()), bytes.data());
-    return FromRocks(sized, "sizing", store.shown_directory());
+    return FromRocks(sized, "sizing", database.shown_directory());
   });
   if (!status.ok()) return status;
   for (size_t i = 0; i < ranges.size(); ++i) {
@@ -74,12 +74,12 @@ void Reclaimable::Take(Reclaimable& other) {
   other = {};
 }
 
-absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Store& store) {
+absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Database& database) {
   std::vector<ReclaimStep> steps;
-  const absl::Status status = store.With([&](rocksdb::DB& db) {
+  const absl::Status status = database.With([&](rocksdb::DB& db) {
     rocksdb::TablePropertiesCollection properties;
     const rocksdb::Status read = db.GetPropertiesOfAllTables(&properties);
-    if (!read.ok()) return FromRocks(read, "looking for drops", store.shown_directory());
+    if (!read.ok()) return FromRocks(read, "looking for drops", database.shown_directory());
     std::vector<rocksdb::LiveFileMetaData> files;
     db.GetLiveFilesMetaData(&files);
     for (const rocksdb::LiveFileMetaData& file : files) {
@@ -96,12 +96,12 @@ absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Store& store) {
   return steps;
 }
 
-absl::StatusOr<ReclaimPlan> PlanReclaim(const Store& store, const DeletedMarks& marks,
+absl::StatusOr<ReclaimPlan> PlanReclaim(const Database& database, const DeletedMarks& marks,
                                         Reclaimable what, ReclaimEffort effort) {
-  const Store::Environment& env = store.environment();
+  const Database::Environment& env = database.environment();
   std::vector<Range> ranges = RangesOf(env.namespace_id, marks, what);
   if (ranges.empty()) return ReclaimPlan();
-  const absl::StatusOr<Sizes> sizes = SizesOf(store, ranges);
+  const absl::StatusOr<Sizes> sizes = SizesOf(database, ranges);
   if (!sizes.ok()) return sizes.status();
   const uint64_t file_bytes = env.tuning.write_buffer_bytes;
   std::vector<ReclaimStep> steps;

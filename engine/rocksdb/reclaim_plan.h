@@ -44,7 +44,7 @@ struct ReclaimPlan {
 
 // One step for each table file that holds a drop whose compaction an earlier process did not
 // finish.
-absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Store& store);
+absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Database& database);
 
 enum class ReclaimEffort {
   kWorthIt,     // what rewrites too much for what it gives back waits
@@ -52,7 +52,7 @@ enum class ReclaimEffort {
 };
 
 // Neighbouring ranges become one step where little that is live lies between them.
-absl::StatusOr<ReclaimPlan> PlanReclaim(const Store& store, const DeletedMarks& marks,
+absl::StatusOr<ReclaimPlan> PlanReclaim(const Database& database, const DeletedMarks& marks,
                                         Reclaimable what, ReclaimEffort effort);
 
 }  // namespace walden::rocks

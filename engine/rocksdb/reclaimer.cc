@@ -29,8 +29,9 @@ struct Reclaimer::Link {
   bool is_running ABSL_GUARDED_BY(mutex) = false;         // a task is
 };
 
-Reclaimer::Reclaimer(Store* store, std::shared_ptr<const DeletedMarks> marks, Executor* background)
-    : store_(store),
+Reclaimer::Reclaimer(Database* database, std::shared_ptr<const DeletedMarks> marks,
+                     Executor* background)
+    : database_(database),
       marks_(std::move(marks)),
       background_(background),
       link_(std::make_shared<Link>()) {
@@ -42,7 +43,7 @@ Reclaimer::~Reclaimer() { Stop(); }
 
 void Reclaimer::Marked(RegionId region, TableId table, uint64_t bytes, bool is_urgent) {
   const uint64_t stored = StoredBytes();
-  const absl::Duration now = store_->environment().clock->Now();
+  const absl::Duration now = database_->environment().clock->Now();
   absl::MutexLock lock(&mutex_);
   waiting_.tables.emplace(region, table);
   bytes_ += bytes;
@@ -68,9 +69,9 @@ void Reclaimer::Loaded() {
 }
 
 void Reclaimer::Tick() {
-  store_->RemoveObsoleteFiles();
+  database_->RemoveObsoleteFiles();
   const uint64_t stored = StoredBytes();
-  const absl::Duration now = store_->environment().clock->Now();
+  const absl::Duration now = database_->environment().clock->Now();
   absl::MutexLock lock(&mutex_);
   if (!is_new_ || now - last_mark_ < kQuiet) return;
   const bool is_much = bytes_ > 0 && bytes_ >= stored / kStoredPerQuietReclaim;
@@ -78,12 +79,12 @@ void Reclaimer::Tick() {
 }
 
 bool Reclaimer::IsWorthIt(uint64_t stored) const {
-  return bytes_ >= std::max(store_->environment().tuning.reclaim_bytes, stored / 4);
+  return bytes_ >= std::max(database_->environment().tuning.reclaim_bytes, stored / 4);
 }
 
 uint64_t Reclaimer::StoredBytes() const {
   uint64_t bytes = 0;
-  store_->TryWith([&](rocksdb::DB& db) {
+  database_->TryWith([&](rocksdb::DB& db) {
     db.GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
     bytes += TableFileBytes(db);
   });
@@ -162,7 +163,7 @@ absl::Status Reclaimer::Step(ReclaimEffort effort, bool* more) {
     }
   }
   const absl::Status status = is_planned ? Compact(step) : Plan(effort);
-  const absl::Duration now = store_->environment().clock->Now();
+  const absl::Duration now = database_->environment().clock->Now();
   absl::MutexLock lock(&mutex_);
   if (is_planned && !status.ok()) {
     bytes_ += step.deleted_bytes;
@@ -192,13 +193,14 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
   // What is marked in memory goes here, and RocksDB lets go of its log.
   absl::Status status = CanWork();
   if (status.ok())
-    status = store_->With([&](rocksdb::DB& db) {
-      return FromRocks(db.Flush(rocksdb::FlushOptions()), "reclaiming", store_->shown_directory());
+    status = database_->With([&](rocksdb::DB& db) {
+      return FromRocks(db.Flush(rocksdb::FlushOptions()), "reclaiming",
+                       database_->shown_directory());
     });
-  absl::StatusOr<ReclaimPlan> plan = status.ok() ? PlanReclaim(*store_, *marks_, what, effort)
+  absl::StatusOr<ReclaimPlan> plan = status.ok() ? PlanReclaim(*database_, *marks_, what, effort)
                                                  : absl::StatusOr<ReclaimPlan>(status);
   if (plan.ok() && has_old_drops) {
-    auto old_drops = StepsForOldDrops(*store_);
+    auto old_drops = StepsForOldDrops(*database_);
     if (!old_drops.ok()) plan = old_drops.status();
     if (plan.ok()) {
       plan->steps.insert(plan->steps.end(), std::make_move_iterator(old_drops->begin()),
@@ -220,25 +222,25 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
 }
 
 absl::Status Reclaimer::CanWork() const {
-  const absl::Status health = store_->Health(store_->generation());
+  const absl::Status health = database_->Health(database_->generation());
   // RocksDB found no room for a table file: every write succeeded.
   return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
 }
 
 absl::Status Reclaimer::Compact(const ReclaimStep& step) {
   if (absl::Status status = CanWork(); !status.ok()) return status;
-  const Store::Environment& env = store_->environment();
+  const Database::Environment& env = database_->environment();
   const absl::StatusOr<uint64_t> free = env.file_system->FreeBytes(env.directory);
   if (!free.ok()) return free.status();
   // A compaction writes what stays before it removes what it read.
   if (*free < step.live_bytes + env.tuning.write_buffer_bytes / 4) {
     return absl::ResourceExhaustedError("no room to compact");
   }
-  return store_->With([&](rocksdb::DB& db) {
+  return database_->With([&](rocksdb::DB& db) {
     const uint64_t before = TableFileBytes(db);
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
-    options.canceled = store_->interrupted();
+    options.canceled = database_->interrupted();
     // Not kForceOptimized: it leaves out what an automatic compaction writes meanwhile, and one
     // that began before the mark took nothing out.
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
@@ -248,7 +250,7 @@ absl::Status Reclaimer::Compact(const ReclaimStep& step) {
     // About: appends go on meanwhile.
     const uint64_t after = TableFileBytes(db);
     if (after < before) env.observer->OnReclaimed(before - after);
-    return FromRocks(status, "reclaiming", store_->shown_directory());
+    return FromRocks(status, "reclaiming", database_->shown_directory());
   });
 }
 
@@ -257,7 +259,7 @@ void Reclaimer::Stop() {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
   }
-  store_->Interrupt();
+  database_->Interrupt();
   {
     absl::MutexLock lock(&link_->mutex);
     link_->reclaimer = nullptr;

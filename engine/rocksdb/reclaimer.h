@@ -26,7 +26,7 @@ namespace walden::rocks {
 class Reclaimer {
  public:
   // `background` null: only Run() reclaims.
-  Reclaimer(Store* store, std::shared_ptr<const DeletedMarks> marks, Executor* background);
+  Reclaimer(Database* database, std::shared_ptr<const DeletedMarks> marks, Executor* background);
   ~Reclaimer();
 
   // A durable mark covers about `bytes` more of the table. `is_urgent`: somebody waits for the
@@ -70,7 +70,7 @@ class Reclaimer {
   absl::Status CanWork() const;
   uint64_t StoredBytes() const;  // in table files and in memory
 
-  Store* const store_;
+  Database* const database_;
   const std::shared_ptr<const DeletedMarks> marks_;
   Executor* const background_;
   const std::shared_ptr<Link> link_;

@@ -24,7 +24,7 @@ std::string DirectoryOf(const RocksdbEngineOptions& options) {
   return absl::StrCat(options.data_directory, "/", options.namespace_name);
 }
 
-rocks::Store::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
+rocks::Database::Environment EnvironmentOf(const RocksdbEngineOptions& options) {
   return {.file_system = options.file_system,
           .env = options.env,
           .clock = options.clock,
@@ -65,8 +65,8 @@ RocksdbEngine::RocksdbEngine(RocksdbEngineOptions options)
 absl::Status RocksdbEngine::Enter() {
   if (entered_) return lock_ == nullptr ? absl::OkStatus() : lock_->CheckInPlace();
   FileSystem* const files = options_.file_system;
-  absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
-                                          StoredEngine::kRocksdb);
+  absl::Status status = CheckDirectoryOwner(files, options_.data_directory, options_.namespace_name,
+                                            DirectoryOwner::kRocksdb);
   if (status.ok()) status = files->CreateDirectory(DirectoryOf(options_));
   if (status.ok()) status = files->SyncDirectory(options_.data_directory);
   if (!status.ok()) return status;
@@ -83,23 +83,23 @@ absl::Status RocksdbEngine::Enter() {
 
 RocksdbEngine::~RocksdbEngine() {
   space_->reclaimer.Stop();
-  space_->store.Shut();
+  space_->database.Shut();
 }
 
 absl::Status RocksdbEngine::EnsureOpen() {
   absl::MutexLock lock(&mutex_);
-  const uint64_t generation = space_->store.generation();
+  const uint64_t generation = space_->database.generation();
   // Only then: reopening waits for every write under way, and lets everybody wait for it.
-  if (opened_.ok() && space_->store.Health(generation).ok()) return opened_;
+  if (opened_.ok() && space_->database.Health(generation).ok()) return opened_;
   // A directory that is not there any more is no region that never was.
   opened_ = MissingFile(Enter());
   if (!opened_.ok()) return opened_;
-  opened_ = MissingFile(space_->store.Reopen(generation));
+  opened_ = MissingFile(space_->database.Reopen(generation));
   if (opened_.ok()) opened_ = LoadNumbers();
   if (opened_.ok()) {
     // A process that begins does not know which of the reserved numbers were given out.
-    if (!was_loaded_) space_->numbers.TakeReservedForUsed();
-    space_->numbers.TakeAssignedForUsed();
+    if (!was_loaded_) space_->allocator.TakeReservedForUsed();
+    space_->allocator.TakeAssignedForUsed();
     was_loaded_ = true;
     space_->reclaimer.Loaded();
   }
@@ -108,15 +108,15 @@ absl::Status RocksdbEngine::EnsureOpen() {
 }
 
 absl::Status RocksdbEngine::LoadNumbers() {
-  rocks::TableNumbers& numbers = space_->numbers;
-  const std::string& shown = space_->store.shown_directory();
+  rocks::SequenceAllocator& numbers = space_->allocator;
+  const std::string& shown = space_->database.shown_directory();
   regions_.clear();
   keys_read_ = 0;
   // Under the lock no region gives a reservation back and none is dropped, so the numbers that are
   // read still hold when they are taken.
   absl::MutexLock keys_lock(&space_->shared_keys_mutex);
   const absl::Status status =
-      space_->store.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+      space_->database.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
         const auto each = [&](KeyType type, auto take) {
           return rocks::ForEachKey(db, rocks::MetaBegin(type), rocks::MetaEnd(type), shown, take);
         };
@@ -218,12 +218,12 @@ absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegion(RegionId re
 }
 
 absl::Status RocksdbEngine::Create(RegionId region) {
-  absl::Status status = space_->store.CheckRoom(0);
+  absl::Status status = space_->database.CheckRoom(0);
   if (!status.ok()) return status;
-  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  rocksdb::WriteBatch batch = space_->database.NewBatch();
   const Entry entry = rocks::RegionEntry(region, 0);
   batch.Put(entry.key, entry.value);
-  status = space_->store.Write(space_->store.generation(), batch, /*sync=*/true);
+  status = space_->database.Write(space_->database.generation(), batch, /*sync=*/true);
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
   regions_.insert(region);
@@ -232,10 +232,10 @@ absl::Status RocksdbEngine::Create(RegionId region) {
 
 absl::StatusOr<std::set<TableId>> RocksdbEngine::TablesOf(RegionId region) const {
   std::set<TableId> tables;
-  const std::string& shown = space_->store.shown_directory();
+  const std::string& shown = space_->database.shown_directory();
   const NamespaceId id = options_.namespace_id;
   uint64_t keys_read = 0;
-  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+  const absl::Status status = space_->database.With([&](rocksdb::DB& db) {
     const absl::Status read = rocks::ForEachKey(
         db, rocks::MetaBegin(KeyType::kTable, region), rocks::MetaEnd(KeyType::kTable, region),
         shown, [&](absl::string_view key, absl::string_view value) {
@@ -246,7 +246,7 @@ absl::StatusOr<std::set<TableId>> RocksdbEngine::TablesOf(RegionId region) const
     if (!read.ok()) return read;
     return rocks::SeekTables(db, id, rocks::RegionBegin(id, region), rocks::RegionEnd(id, region),
                              shown, &keys_read, [&](const rocks::FoundTable& found) {
-                               space_->numbers.RaiseUsed(found.table, found.last);
+                               space_->allocator.RaiseUsed(found.table, found.last);
                                tables.insert(found.table);
                              });
   });
@@ -261,17 +261,17 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   if (!exists.ok() || !*exists) return exists;
   const absl::StatusOr<std::set<TableId>> tables = TablesOf(region);
   if (!tables.ok()) return tables.status();
-  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  rocksdb::WriteBatch batch = space_->database.NewBatch();
   // It hides what was written before it, and nothing that a region of the same id gets later.
   batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
                     rocks::RegionEnd(options_.namespace_id, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
-  status = space_->store.With([&](rocksdb::DB& db) {
+  status = space_->database.With([&](rocksdb::DB& db) {
     absl::Status read;
     for (const KeyType type : {KeyType::kTable, KeyType::kProducer, KeyType::kProducerBatch}) {
       if (!read.ok()) break;
       read = rocks::DeleteKeys(db, rocks::MetaBegin(type, region), rocks::MetaEnd(type, region),
-                               space_->store.shown_directory(), batch);
+                               space_->database.shown_directory(), batch);
     }
     return read;
   });
@@ -282,11 +282,11 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
     // Its tables' numbers stay used: another region may have tables of the same ids, and HoraeDB
     // goes on from MaxSeq. The reservation says that it was Walden who wrote them.
     for (const TableId table : *tables) {
-      const SequenceNumber last = space_->numbers.Used(table);
+      const SequenceNumber last = space_->allocator.Used(table);
       space_->PutMaxSeq(batch, table, last);
       space_->PutReserved(batch, table, last);
     }
-    status = space_->store.Write(space_->store.generation(), batch, /*sync=*/true);
+    status = space_->database.Write(space_->database.generation(), batch, /*sync=*/true);
   }
   if (!status.ok()) return status;
   {
@@ -298,7 +298,7 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
 }
 
 TablePosition RocksdbEngine::PositionInAbsentRegion(TableId table) const {
-  return rocks::TableUnits(&space_->numbers).Position(table);
+  return rocks::PublishedTables(&space_->allocator).Position(table);
 }
 
 void RocksdbEngine::KeepHouse() { space_->reclaimer.Tick(); }

@@ -30,7 +30,7 @@ uint64_t LogBytes(rocksdb::DB& db) {
 
 EngineUsage RocksdbEngine::Usage() const {
   EngineUsage usage;
-  space_->store.TryWith([&](rocksdb::DB& db) {
+  space_->database.TryWith([&](rocksdb::DB& db) {
     usage.rocksdb = RocksdbUsage{
         .memtable_bytes = Property(db, Properties::kSizeAllMemTables),
         .table_file_bytes = Property(db, Properties::kTotalSstFilesSize),

@@ -14,7 +14,7 @@
 namespace walden::rocks {
 
 absl::Status RocksdbLog::Health() const {
-  const absl::Status health = space_->store.Health(generation_);
+  const absl::Status health = space_->database.Health(generation_);
   // A full disk is no failure: appends come back by themselves.
   return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
 }
@@ -30,17 +30,17 @@ constexpr int kMarkAttempts = 5;
 absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
                                                        std::optional<uint64_t> region_version) {
   // Without room the reserve makes some, for this and for what it lets go of.
-  bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->store.CheckRoom(0));
-  if (is_short) space_->store.SpendReserve();
-  absl::Status status = space_->store.Health(generation_);
+  bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->database.CheckRoom(0));
+  if (is_short) space_->database.SpendReserve();
+  absl::Status status = space_->database.Health(generation_);
   if (absl::IsResourceExhausted(status)) status = Resume();
   if (status.ok()) {
     status = CheckFence(region_version, region_version_.load(std::memory_order_relaxed));
   }
   if (!status.ok()) return status;
-  const TablePosition position = units_->Position(table);
-  const std::optional<TableUnit> unit = units_->Find(table);
-  through = unit ? std::min(through, unit->last) : 0;
+  const TablePosition position = tables_->Position(table);
+  const std::optional<PublishedTable> published = tables_->Find(table);
+  through = published ? std::min(through, published->last) : 0;
   if (through <= position.deleted_through) {
     BeginGroup();
     status = Fence(region_version);
@@ -57,21 +57,21 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
     if (status.ok()) status = WriteMark(table, through);
     if (!absl::IsResourceExhausted(status) || attempt == kMarkAttempts) break;
     // A thread of RocksDB's found no room for a table file meanwhile. Nothing was written.
-    space_->store.SpendReserve();
+    space_->database.SpendReserve();
     status = Resume();
     if (!status.ok()) break;
   }
   if (!status.ok()) return status;
   // In this order: no compaction takes a record out that a reader does not know to be deleted.
-  const uint64_t bytes = units_->RaiseMark(table, through, *first_live);
+  const uint64_t bytes = tables_->RaiseMark(table, through, *first_live);
   space_->marks->Raise({region_, table, through});
-  is_short |= !space_->store.CheckQuota().ok();
+  is_short |= !space_->database.CheckQuota().ok();
   Reclaim(table, bytes, is_short);
   return through;
 }
 
 absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through) {
-  const Entry own = TableEntry({region_, table, units_->Find(table)->kind, through});
+  const Entry own = TableEntry({region_, table, tables_->Find(table)->kind, through});
   batch_.Put(own.key, own.value);
   absl::MutexLock lock(&space_->shared_keys_mutex);
   space_->PutMaxSeq(batch_, table, through);
@@ -81,10 +81,10 @@ absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through) {
 absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
                                                           SequenceNumber through) const {
   SequenceNumber first_live = 0;
-  if (units_->Find(table)->last <= through) return first_live;
-  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+  if (tables_->Find(table)->last <= through) return first_live;
+  const absl::Status status = space_->database.With([&](rocksdb::DB& db) {
     return FirstRecordAbove(db, {space_->id, region_, table, through},
-                            space_->store.shown_directory(), &first_live);
+                            space_->database.shown_directory(), &first_live);
   });
   if (status.ok()) return first_live;
   // Damage is told to whoever reads these records; the mark does not depend on it.
@@ -94,17 +94,17 @@ absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
 
 void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
   Reclaimer& reclaimer = space_->reclaimer;
-  const RocksdbTuning& tuning = space_->store.environment().tuning;
+  const RocksdbTuning& tuning = space_->database.environment().tuning;
   const uint64_t worth = std::min(tuning.write_buffer_bytes, tuning.reserve_bytes) / 4;
   const bool is_urgent = is_short && reclaimer.waiting_bytes() + bytes >= worth;
   reclaimer.Marked(region_, table, bytes, is_urgent);
   // The mark holds; what fails here is tried again with the next.
   if (is_urgent && !reclaimer.has_background()) (void)reclaimer.Run(ReclaimEffort::kWorthIt);
-  space_->store.RestoreReserve();
+  space_->database.RestoreReserve();
 }
 
 absl::Status RocksdbLog::Sync() {
-  absl::Status status = space_->store.Health(generation_);
+  absl::Status status = space_->database.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (!status.ok() || unsynced_appends_ == 0) return status;
   BeginGroup();
@@ -112,28 +112,28 @@ absl::Status RocksdbLog::Sync() {
 }
 
 absl::Status RocksdbLog::NoteDurable() {
-  const absl::Status status = space_->store.Health(generation_);
+  const absl::Status status = space_->database.Health(generation_);
   if (!status.ok() || HasUnsynced()) return status;
-  return space_->store.NoteDurable(generation_);
+  return space_->database.NoteDurable(generation_);
 }
 
 absl::Status RocksdbLog::Close() {
   FinishNumbers();
-  absl::Status status = space_->store.Health(generation_);
+  absl::Status status = space_->database.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (absl::IsResourceExhausted(status) && has_unsynced_) return status;
   if (!status.ok()) return absl::OkStatus();
   if (!reserved_tables_.empty()) {
     absl::MutexLock lock(&space_->shared_keys_mutex);
     // No number beyond the last one was given out, so none needs to be jumped.
-    rocksdb::WriteBatch batch = space_->store.NewBatch();
+    rocksdb::WriteBatch batch = space_->database.NewBatch();
     for (const TableId table : reserved_tables_) {
-      const Entry entry = ReservedEntry(table, space_->numbers.ReturnReserved(table));
+      const Entry entry = ReservedEntry(table, space_->allocator.ReturnReserved(table));
       batch.Put(entry.key, entry.value);
     }
-    status = space_->store.Write(generation_, batch, /*sync=*/true);
+    status = space_->database.Write(generation_, batch, /*sync=*/true);
   }
-  if (status.ok()) status = space_->store.NoteAllDurable(generation_);
+  if (status.ok()) status = space_->database.NoteAllDurable(generation_);
   // Without room for it the log is as after a crash, and all of it durable.
   if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
   has_unsynced_.store(false, std::memory_order_relaxed);
@@ -141,7 +141,7 @@ absl::Status RocksdbLog::Close() {
 }
 
 absl::StatusOr<std::unique_ptr<LogReader>> RocksdbLog::NewReader(const ReadRange& range) const {
-  return std::make_unique<RocksdbReader>(space_, region_, units_, range);
+  return std::make_unique<RocksdbReader>(space_, region_, tables_, range);
 }
 
 // About: what its records take in table files and in memory.
@@ -158,8 +158,8 @@ uint64_t RocksdbLog::StoredBytes(rocksdb::DB& db) const {
 
 RegionUsage RocksdbLog::Usage() const {
   RegionUsage usage;
-  units_->AddTo(usage);
-  space_->store.TryWith([&](rocksdb::DB& db) { usage.allocated_bytes = StoredBytes(db); });
+  tables_->AddTo(usage);
+  space_->database.TryWith([&](rocksdb::DB& db) { usage.allocated_bytes = StoredBytes(db); });
   usage.live_bytes = usage.allocated_bytes;
   return usage;
 }
@@ -168,14 +168,14 @@ RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) co
   RegionDescription description;
   if (from.part == DescribeCursor::Part::kTables && limit > 0) {
     // One more than the page takes, so that it is known whether there is one.
-    description.tables = units_->States(from.from, limit == SIZE_MAX ? limit : limit + 1);
+    description.tables = tables_->States(from.from, limit == SIZE_MAX ? limit : limit + 1);
   }
   {
     absl::MutexLock lock(&opening_mutex_);
     description.opening = opening_;
   }
   description.region_version = region_version_.load(std::memory_order_relaxed);
-  (void)space_->store.With([&](rocksdb::DB& db) {
+  (void)space_->database.With([&](rocksdb::DB& db) {
     description.allocated_bytes = StoredBytes(db);
     return absl::OkStatus();
   });
@@ -194,7 +194,7 @@ absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& l
   RetentionPlan plan;
   if (limits.records == 0) return plan;
   // A mark is written with a sync, which makes what it deletes durable first.
-  for (const TableState& table : units_->States(0, SIZE_MAX)) {
+  for (const TableState& table : tables_->States(0, SIZE_MAX)) {
     if (table.kind != TableKind::kLog || table.first_live == 0) continue;
     const SequenceNumber last = table.last_live;
     if (last - table.first_live < limits.records) continue;
@@ -205,7 +205,7 @@ absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& l
 }
 
 absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
-  return VerifyRegion(*space_, region_, units_.get(), report);
+  return VerifyRegion(*space_, region_, tables_.get(), report);
 }
 
 }  // namespace walden::rocks

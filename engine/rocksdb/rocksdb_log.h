@@ -47,8 +47,8 @@ class RocksdbLog final : public RegionLog {
   absl::Status Health() const override;
   absl::Status NoteDurable() override;
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
-  bool HasUnnoted() const override { return !HasUnsynced() && space_->store.HasUnnoted(); }
-  TablePosition Position(TableId table) const override { return units_->Position(table); }
+  bool HasUnnoted() const override { return !HasUnsynced() && space_->database.HasUnnoted(); }
+  TablePosition Position(TableId table) const override { return tables_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
   RegionUsage Usage() const override;
@@ -61,12 +61,13 @@ class RocksdbLog final : public RegionLog {
 
   // --- Opening ---
   absl::Status Load();
-  absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units, bool* is_foreign);
+  absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
+                        bool* is_foreign);
   absl::Status LoadProducers(rocksdb::DB& db);
   // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
-  absl::Status Adopt(std::map<TableId, TableUnit>& units);
+  absl::Status Adopt(std::map<TableId, PublishedTable>& tables);
   // Sets first_live and bytes where there are records.
-  absl::Status LookAtRecords(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+  absl::Status LookAtRecords(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                              uint64_t* keys_read);
 
   // --- Committing ---
@@ -107,7 +108,8 @@ class RocksdbLog final : public RegionLog {
   const std::shared_ptr<NamespaceState> space_;
   const RegionId region_;
   const RegionOptions options_;
-  const std::shared_ptr<TableUnits> units_ = std::make_shared<TableUnits>(&space_->numbers);
+  const std::shared_ptr<PublishedTables> tables_ =
+      std::make_shared<PublishedTables>(&space_->allocator);
 
   // --- The writer's own ---
   ProducerTable producers_;
@@ -119,10 +121,11 @@ class RocksdbLog final : public RegionLog {
 
   // The group being committed.
   rocksdb::WriteBatch batch_;
-  std::vector<TableUnits::Appended> staged_;
-  absl::flat_hash_map<TableId, TableUnits::Appended> staged_last_;
-  absl::flat_hash_map<TableId, SequenceNumber> under_way_;  // first numbers: TableNumbers::Assign
-  std::optional<absl::Status> room_;                        // for the group, asked for once
+  std::vector<PublishedTables::Appended> staged_;
+  absl::flat_hash_map<TableId, PublishedTables::Appended> staged_last_;
+  absl::flat_hash_map<TableId, SequenceNumber>
+      under_way_;                     // first numbers: SequenceAllocator::Assign
+  std::optional<absl::Status> room_;  // for the group, asked for once
   absl::Status group_error_;
   bool group_is_begun_ = false;  // WriteStaged was called for it
   uint64_t group_bytes_ = 0;
@@ -137,7 +140,8 @@ class RocksdbLog final : public RegionLog {
 };
 
 // Checks everything stored of a region, without its RegionLog. `units` null: as stored.
-absl::Status VerifyRegion(const NamespaceState& space, RegionId region, const TableUnits* units,
+absl::Status VerifyRegion(const NamespaceState& space, RegionId region,
+                          const PublishedTables* tables,
                           absl::FunctionRef<bool(const VerifyProgress&)> report);
 
 }  // namespace walden::rocks

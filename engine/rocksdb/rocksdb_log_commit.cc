@@ -31,7 +31,7 @@ uint64_t EncodedBytes(const AppendBatch& batch) {
 }  // namespace
 
 void RocksdbLog::BeginGroup() {
-  batch_ = space_->store.NewBatch();
+  batch_ = space_->database.NewBatch();
   staged_.clear();
   staged_last_.clear();
   room_.reset();
@@ -63,9 +63,9 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     status = WriteStaged(sync);
   }
   if (status.ok()) {
-    units_->Publish(staged_);
-    for (const TableUnits::Appended& batch : staged_) {
-      space_->numbers.RaiseUsed(batch.table, batch.last);
+    tables_->Publish(staged_);
+    for (const PublishedTables::Appended& batch : staged_) {
+      space_->allocator.RaiseUsed(batch.table, batch.last);
     }
     FinishNumbers();
   } else if (absl::IsResourceExhausted(status)) {
@@ -82,7 +82,7 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
 
 void RocksdbLog::TakeGroupBack() {
   for (auto batch = staged_.rbegin(); batch != staged_.rend(); ++batch) {
-    space_->numbers.GiveBack(batch->table, batch->first, batch->last);
+    space_->allocator.GiveBack(batch->table, batch->first, batch->last);
   }
   FinishNumbers();
   producers_in_doubt_ = true;
@@ -93,7 +93,7 @@ void RocksdbLog::TakeGroupBack() {
 void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status& no_room) {
   absl::Status known;
   if (producers_in_doubt_) {
-    known = space_->store.With([this](rocksdb::DB& db) { return LoadProducers(db); });
+    known = space_->database.With([this](rocksdb::DB& db) { return LoadProducers(db); });
   }
   for (AppendBatch* batch : group) {
     batch->result = {};
@@ -111,7 +111,7 @@ void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status
 
 // After an error what was assigned may be stored all the same, until the region is loaded again.
 void RocksdbLog::FinishNumbers() {
-  for (const auto& [table, first] : under_way_) space_->numbers.Finish(table, first);
+  for (const auto& [table, first] : under_way_) space_->allocator.Finish(table, first);
   under_way_.clear();
 }
 
@@ -132,10 +132,10 @@ absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
   std::optional<TableKind> kind;
   if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
     kind = staged->second.kind;
-  } else if (const auto unit = units_->Find(batch.table)) {
-    kind = unit->kind;
+  } else if (const auto published = tables_->Find(batch.table)) {
+    kind = published->kind;
   }
-  const absl::Status status = space_->numbers.CheckNext(batch);
+  const absl::Status status = space_->allocator.CheckNext(batch);
   return status.ok() ? CheckTableKind(batch.table, kind, batch.kind) : status;
 }
 
@@ -162,7 +162,7 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
     if (!status.ok()) return status;
   } else {
     const absl::StatusOr<SequenceNumber> assigned =
-        space_->numbers.Assign(batch, /*begins=*/!under_way_.contains(batch.table));
+        space_->allocator.Assign(batch, /*begins=*/!under_way_.contains(batch.table));
     if (!assigned.ok()) return assigned.status();
     first = *assigned;
     under_way_.try_emplace(batch.table, first);
@@ -176,9 +176,9 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
 
 absl::Status RocksdbLog::CheckRoom() {
   if (!room_) {
-    room_ = space_->store.CheckRoom(group_bytes_);
+    room_ = space_->database.CheckRoom(group_bytes_);
     refused_for_room_ = absl::IsResourceExhausted(*room_);
-    if (room_->ok()) room_ = space_->store.CheckQuota();
+    if (room_->ok()) room_ = space_->database.CheckQuota();
   }
   return *room_;
 }
@@ -195,14 +195,14 @@ absl::Status RocksdbLog::Fence(std::optional<uint64_t> version) {
 }
 
 absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
-  if (through <= space_->numbers.Reserved(table)) return absl::OkStatus();
+  if (through <= space_->allocator.Reserved(table)) return absl::OkStatus();
   absl::MutexLock lock(&space_->shared_keys_mutex);
   const SequenceNumber reserved = through + std::min(kReserveNumbers, kMaxSequenceNumber - through);
-  rocksdb::WriteBatch batch = space_->store.NewBatch();
+  rocksdb::WriteBatch batch = space_->database.NewBatch();
   space_->PutReserved(batch, table, reserved);
-  const absl::Status status = space_->store.Write(generation_, batch, /*sync=*/true);
+  const absl::Status status = space_->database.Write(generation_, batch, /*sync=*/true);
   if (!status.ok()) return status;
-  space_->numbers.ReservedDurably(table, reserved);
+  space_->allocator.ReservedDurably(table, reserved);
   reserved_tables_.insert(table);
   return absl::OkStatus();
 }
@@ -218,10 +218,10 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
                                           {batch.payloads[i].data(), batch.payloads[i].size()}};
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
-  const bool is_new = !staged_last_.contains(batch.table) && !units_->Find(batch.table);
+  const bool is_new = !staged_last_.contains(batch.table) && !tables_->Find(batch.table);
   // What is restored says itself, before its records, what of the table is deleted.
   const SequenceNumber mark =
-      is_new && !batch.first_sequence ? space_->numbers.ForeignMark(batch.table) : 0;
+      is_new && !batch.first_sequence ? space_->allocator.ForeignMark(batch.table) : 0;
   if (is_new && (batch.kind != TableKind::kLog || mark > 0)) {
     const Entry entry = TableEntry({region_, batch.table, batch.kind, mark});
     batch_.Put(entry.key, entry.value);
@@ -245,14 +245,14 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
   const bool is_begun = std::exchange(group_is_begun_, true);
   if (batch_.Count() > 0) {
     has_unsynced_.store(true, std::memory_order_relaxed);
-    status = space_->store.Write(generation_, batch_, sync);
-    batch_ = space_->store.NewBatch();
+    status = space_->database.Write(generation_, batch_, sync);
+    batch_ = space_->database.NewBatch();
   } else if (sync && unsynced_appends_ > 0) {
-    status = space_->store.Sync(generation_);
+    status = space_->database.Sync(generation_);
   }
   // What went before is in the log.
   if (is_begun && absl::IsResourceExhausted(status)) {
-    status = space_->store.Fail(generation_, status);
+    status = space_->database.Fail(generation_, status);
   }
   group_error_ = status;
   if (!status.ok()) return status;
@@ -264,17 +264,17 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
 }
 
 absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
-  const absl::Status health = space_->store.Health(generation_);
+  const absl::Status health = space_->database.Health(generation_);
   if (!health.ok() && !absl::IsResourceExhausted(health)) return health;
   if (health.ok()) return health;
-  const absl::Status room = space_->store.CheckRoom(bytes);
+  const absl::Status room = space_->database.CheckRoom(bytes);
   return room.ok() ? Resume() : room;
 }
 
 absl::Status RocksdbLog::Resume() {
-  absl::Status status = space_->store.Reopen(generation_);
+  absl::Status status = space_->database.Reopen(generation_);
   if (!status.ok()) return status;
-  generation_ = space_->store.generation();
+  generation_ = space_->database.generation();
   status = Load();
   if (!status.ok()) return status;
   // What was written is in the log, and an opening makes that durable.

@@ -16,7 +16,7 @@ RocksdbLog::RocksdbLog(std::shared_ptr<NamespaceState> space, RegionId region,
     : space_(std::move(space)),
       region_(region),
       options_(options),
-      generation_(space_->store.generation()) {}
+      generation_(space_->database.generation()) {}
 
 absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(std::shared_ptr<NamespaceState> space,
                                                              RegionId region,
@@ -25,26 +25,26 @@ absl::StatusOr<std::unique_ptr<RocksdbLog>> RocksdbLog::Open(std::shared_ptr<Nam
   const absl::Status status = log->Load();
   if (!status.ok()) {
     return WithContext(
-        status, absl::StrCat("region ", region, " of ", log->space_->store.shown_directory()));
+        status, absl::StrCat("region ", region, " of ", log->space_->database.shown_directory()));
   }
   return log;
 }
 
 absl::Status RocksdbLog::Load() {
-  const Clock& clock = *space_->store.environment().clock;
+  const Clock& clock = *space_->database.environment().clock;
   const absl::Duration start = clock.Now();
-  OpeningReport report = space_->store.opening();
-  std::map<TableId, TableUnit> units;
+  OpeningReport report = space_->database.opening();
+  std::map<TableId, PublishedTable> tables;
   bool is_foreign = true;
-  absl::Status status = space_->store.With([&](rocksdb::DB& db) {
-    absl::Status read = LoadKeys(db, units, &is_foreign);
+  absl::Status status = space_->database.With([&](rocksdb::DB& db) {
+    absl::Status read = LoadKeys(db, tables, &is_foreign);
     if (!read.ok()) return read;
-    return LookAtRecords(db, units, &report.records_scanned);
+    return LookAtRecords(db, tables, &report.records_scanned);
   });
-  if (status.ok() && is_foreign) status = Adopt(units);
+  if (status.ok() && is_foreign) status = Adopt(tables);
   if (!status.ok()) return status;
-  for (auto& [table, unit] : units) space_->numbers.RaiseUsed(table, unit.last);
-  units_->Replace(std::move(units));
+  for (auto& [table, published] : tables) space_->allocator.RaiseUsed(table, published.last);
+  tables_->Replace(std::move(tables));
   FinishNumbers();
   report.duration_micros += static_cast<uint64_t>(absl::ToInt64Microseconds(clock.Now() - start));
   absl::MutexLock lock(&opening_mutex_);
@@ -52,26 +52,26 @@ absl::Status RocksdbLog::Load() {
   return absl::OkStatus();
 }
 
-absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                                        uint64_t* keys_read) {
-  const std::string& shown = space_->store.shown_directory();
+  const std::string& shown = space_->database.shown_directory();
   absl::Status status =
       SeekTables(db, space_->id, RegionBegin(space_->id, region_), RegionEnd(space_->id, region_),
                  shown, keys_read, [&](const FoundTable& found) {
-                   TableUnit& unit = units[found.table];
-                   unit.last = std::max(unit.last, found.last);
-                   unit.first_live = found.first;
+                   PublishedTable& published = tables[found.table];
+                   published.last = std::max(published.last, found.last);
+                   published.first_live = found.first;
                  });
   if (!status.ok()) return status;
   std::vector<std::string> keys;  // of each table, the first live one and the end
-  for (auto& [table, unit] : units) {
+  for (auto& [table, published] : tables) {
     // Records that are marked deleted may be there until a compaction takes them out.
-    if (unit.first_live > 0 && unit.first_live <= unit.deleted_through) {
-      status = FirstRecordAbove(db, {space_->id, region_, table, unit.deleted_through}, shown,
-                                &unit.first_live);
+    if (published.first_live > 0 && published.first_live <= published.deleted_through) {
+      status = FirstRecordAbove(db, {space_->id, region_, table, published.deleted_through}, shown,
+                                &published.first_live);
       if (!status.ok()) return status;
     }
-    keys.push_back(EncodeLogKey({space_->id, region_, table, unit.first_live}));
+    keys.push_back(EncodeLogKey({space_->id, region_, table, published.first_live}));
     keys.push_back(TableEnd(space_->id, region_, table));
   }
   std::vector<rocksdb::Range> ranges;
@@ -83,33 +83,33 @@ absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, TableU
       db.GetApproximateSizes(options, db.DefaultColumnFamily(), ranges.data(),
                              static_cast<int>(ranges.size()), bytes.data());
   size_t at = 0;
-  for (auto& [table, unit] : units) {
+  for (auto& [table, published] : tables) {
     // Not knowing how many they are lets space be reclaimed later, and nothing else.
-    unit.bytes = sized.ok() && unit.first_live > 0 ? bytes[at] : 0;
+    published.bytes = sized.ok() && published.first_live > 0 ? bytes[at] : 0;
     ++at;
   }
   return absl::OkStatus();
 }
 
-absl::Status RocksdbLog::Adopt(std::map<TableId, TableUnit>& units) {
-  rocksdb::WriteBatch batch = space_->store.NewBatch();
+absl::Status RocksdbLog::Adopt(std::map<TableId, PublishedTable>& tables) {
+  rocksdb::WriteBatch batch = space_->database.NewBatch();
   const Entry region = RegionEntry(region_, 0);
   batch.Put(region.key, region.value);
-  for (auto& [table, unit] : units) {
-    const SequenceNumber through = space_->numbers.MaxSeq(table);
-    if (unit.deleted_through > 0 || through == 0 || through >= unit.first_live) continue;
-    unit.deleted_through = through;
-    const Entry mark = TableEntry({region_, table, unit.kind, through});
+  for (auto& [table, published] : tables) {
+    const SequenceNumber through = space_->allocator.MaxSeq(table);
+    if (published.deleted_through > 0 || through == 0 || through >= published.first_live) continue;
+    published.deleted_through = through;
+    const Entry mark = TableEntry({region_, table, published.kind, through});
     batch.Put(mark.key, mark.value);
   }
   // Without room for it the next opening does it again.
-  if (absl::IsResourceExhausted(space_->store.CheckRoom(0))) return absl::OkStatus();
-  return space_->store.Write(generation_, batch, /*sync=*/true);
+  if (absl::IsResourceExhausted(space_->database.CheckRoom(0))) return absl::OkStatus();
+  return space_->database.Write(generation_, batch, /*sync=*/true);
 }
 
-absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>& units,
+absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                                   bool* is_foreign) {
-  const std::string& shown = space_->store.shown_directory();
+  const std::string& shown = space_->database.shown_directory();
   absl::Status status =
       ForEachKey(db, MetaBegin(KeyType::kRegion, region_), MetaEnd(KeyType::kRegion, region_),
                  shown, [&](absl::string_view key, absl::string_view value) {
@@ -123,9 +123,9 @@ absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, TableUnit>&
                       shown, [&](absl::string_view key, absl::string_view value) {
                         const auto table = DecodeTable(key, value);
                         if (!table) return false;
-                        units[table->table] = {.last = table->deleted_through,
-                                               .deleted_through = table->deleted_through,
-                                               .kind = table->kind};
+                        tables[table->table] = {.last = table->deleted_through,
+                                                .deleted_through = table->deleted_through,
+                                                .kind = table->kind};
                         return true;
                       });
   if (!status.ok()) return status;

@@ -38,19 +38,19 @@ ProducerBatch PassedOver(const AppendBatch& batch) {
 
 absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {
   absl::Status status = ReadyForWrites(0);
-  if (status.ok()) status = space_->store.CheckQuota();
-  if (status.ok()) status = space_->store.CheckRoom(0);
+  if (status.ok()) status = space_->database.CheckQuota();
+  if (status.ok()) status = space_->database.CheckRoom(0);
   BeginGroup();
   if (status.ok()) status = Fence(region_version);
   if (!status.ok()) return status;
-  const uint64_t id = producers_.NextId(space_->store.environment().wall_clock->UnixMicros());
+  const uint64_t id = producers_.NextId(space_->database.environment().wall_clock->UnixMicros());
   const Entry issued_through = ProducersIssuedEntry({.region = region_, .through = id});
   const Entry issued = IssuedEntry(region_, id, producer_order_ + 1);
   if (producers_.size() == 0) {
     // Of ids that clients chose, in older versions of Walden: none of them is remembered.
-    status = space_->store.With([&](rocksdb::DB& db) {
+    status = space_->database.With([&](rocksdb::DB& db) {
       return DeleteKeys(db, MetaBegin(KeyType::kProducer, region_),
-                        MetaEnd(KeyType::kProducer, region_), space_->store.shown_directory(),
+                        MetaEnd(KeyType::kProducer, region_), space_->database.shown_directory(),
                         batch_);
     });
     if (!status.ok()) return status;
@@ -84,7 +84,7 @@ void RocksdbLog::Remember(ProducerBatch batch) {
 }
 
 absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
-  const std::string& shown = space_->store.shown_directory();
+  const std::string& shown = space_->database.shown_directory();
   producers_ = ProducerTable();
   producers_in_doubt_ = true;
   producer_order_ = 0;

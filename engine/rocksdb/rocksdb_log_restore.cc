@@ -14,26 +14,26 @@ absl::Status RocksdbLog::AssignRestored(const AppendBatch& batch) {
   SequenceNumber last = 0;
   if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
     last = staged->second.last;
-  } else if (const auto unit = units_->Find(batch.table)) {
-    last = unit->last;
+  } else if (const auto published = tables_->Find(batch.table)) {
+    last = published->last;
   }
   absl::Status status = CheckFirstSequence(batch, last + 1);
   if (status.ok()) status = CheckNumbersLeft(first, count);
-  if (status.ok()) space_->numbers.RaiseAssigned(batch.table, first + count - 1);
+  if (status.ok()) space_->allocator.RaiseAssigned(batch.table, first + count - 1);
   return status;
 }
 
 absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_through,
                                      TableKind kind) {
-  absl::Status status = space_->store.Health(generation_);
+  absl::Status status = space_->database.Health(generation_);
   if (!status.ok()) return status;
-  const std::optional<TableUnit> unit = units_->Find(table);
-  if (unit && unit->deleted_through == deleted_through && unit->kind == kind) {
+  const std::optional<PublishedTable> published = tables_->Find(table);
+  if (published && published->deleted_through == deleted_through && published->kind == kind) {
     return absl::OkStatus();
   }
   status = CheckNumbersLeft(deleted_through, 1);
   if (!status.ok()) return status;
-  if (unit) {
+  if (published) {
     return MakeError(
         absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
         absl::StrCat("table ", table, " cannot be restored: it has records, or another mark, here"),
@@ -46,16 +46,16 @@ absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_throu
   if (deleted_through > 0) space_->PutMaxSeq(batch_, table, deleted_through);
   status = WriteStaged(/*sync=*/true);
   if (!status.ok()) return status;
-  space_->numbers.RaiseUsed(table, deleted_through);
+  space_->allocator.RaiseUsed(table, deleted_through);
   space_->marks->Raise({region_, table, deleted_through});
-  units_->Add(table, {.last = deleted_through, .deleted_through = deleted_through, .kind = kind});
+  tables_->Add(table, {.last = deleted_through, .deleted_through = deleted_through, .kind = kind});
   return status;
 }
 
-SequenceNumber RocksdbLog::NextNumber(TableId table) const { return space_->numbers.Next(table); }
+SequenceNumber RocksdbLog::NextNumber(TableId table) const { return space_->allocator.Next(table); }
 
 absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
-  absl::Status status = space_->store.Health(generation_);
+  absl::Status status = space_->database.Health(generation_);
   if (!status.ok() || next <= NextNumber(table)) return status;
   status = CheckNumbersLeft(next, 1);
   if (!status.ok()) return status;
@@ -63,7 +63,7 @@ absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
   absl::MutexLock lock(&space_->shared_keys_mutex);
   space_->PutReserved(batch_, table, next - 1);
   status = WriteStaged(/*sync=*/true);
-  if (status.ok()) space_->numbers.RaiseUsed(table, next - 1);
+  if (status.ok()) space_->allocator.RaiseUsed(table, next - 1);
   return status;
 }
 

@@ -26,18 +26,19 @@ using Report = absl::FunctionRef<bool(const VerifyProgress&)>;
 
 class Verifier {
  public:
-  Verifier(const NamespaceState& space, RegionId region, const TableUnits* units, Report report)
+  Verifier(const NamespaceState& space, RegionId region, const PublishedTables* tables,
+           Report report)
       : space_(space),
         region_(region),
-        units_(units),
+        tables_(tables),
         report_(report),
-        shown_(space.store.shown_directory()) {}
+        shown_(space.database.shown_directory()) {}
 
   absl::Status Run() {
     absl::Status status = CheckLogged();
     if (!status.ok() || stopped_) return status;
     bool is_open = false;
-    status = space_.store.With([&](rocksdb::DB& db) {
+    status = space_.database.With([&](rocksdb::DB& db) {
       is_open = true;
       const absl::Status checked = CheckTables(db);
       return checked.ok() && !stopped_ ? CheckStored(db) : checked;
@@ -60,12 +61,12 @@ class Verifier {
   // RocksDB's write-ahead log: nobody reads it before the next opening. A part of a record at its
   // end is one that is being written.
   absl::Status CheckLogged() {
-    LoggedNumbers numbers(space_.id, region_);
-    const Store::Environment& env = space_.store.environment();
-    const auto scan = ScanWals(env.file_system, env.directory, space_.store.DurableLogs(),
+    WalSequenceNumbers numbers(space_.id, region_);
+    const Database::Environment& env = space_.database.environment();
+    const auto scan = ScanWals(env.file_system, env.directory, space_.database.DurableLogs(),
                                [&](const WalRecord& record) { return numbers.Take(record); });
     if (!scan.ok()) return scan.status();
-    if (units_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *units_);
+    if (tables_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *tables_);
     for (const WalPlace& place : scan->damage) {
       progress_.findings.push_back({.file = absl::StrCat(shown_, "/", place.file),
                                     .offset = place.offset,
@@ -81,7 +82,7 @@ class Verifier {
   // The table files that hold something of the region, read from the disk: blocks that RocksDB
   // keeps in memory do not hide that a file is damaged or missing.
   absl::Status CheckTables(rocksdb::DB& db) {
-    const Store::Environment& env = space_.store.environment();
+    const Database::Environment& env = space_.database.environment();
     const std::string begin = RegionBegin(space_.id, region_);
     const std::string end = RegionEnd(space_.id, region_);
     std::vector<rocksdb::LiveFileMetaData> files;
@@ -173,13 +174,13 @@ class Verifier {
 
   // Each table's newest record is there. Numbers in between may never have been used.
   void CheckEnds() {
-    if (units_ == nullptr || stopped_ || damaged_) return;
-    for (const TableState& state : units_->States(0, SIZE_MAX)) {
+    if (tables_ == nullptr || stopped_ || damaged_) return;
+    for (const TableState& state : tables_->States(0, SIZE_MAX)) {
       const auto found = last_.find(state.table);
       const SequenceNumber last = found == last_.end() ? 0 : found->second;
       if (state.last_live == 0 || last >= state.last_live) continue;
       // It may have been deleted since.
-      const auto now = units_->Find(state.table);
+      const auto now = tables_->Find(state.table);
       if (now && now->deleted_through >= state.last_live) continue;
       progress_.findings.push_back(
           {.file = shown_,
@@ -206,7 +207,7 @@ class Verifier {
   }
 
   absl::Status CheckClosedFiles() {
-    const Store::Environment& env = space_.store.environment();
+    const Database::Environment& env = space_.database.environment();
     const auto checked = CheckFiles(env.file_system, env.env, env.directory, shown_, {},
                                     [](uint64_t, uint64_t) { return true; });
     if (!checked.ok()) return checked.status();
@@ -222,7 +223,7 @@ class Verifier {
 
   const NamespaceState& space_;
   const RegionId region_;
-  const TableUnits* const units_;
+  const PublishedTables* const tables_;
   const Report report_;
   const std::string shown_;
   VerifyProgress progress_;
@@ -236,9 +237,10 @@ class Verifier {
 
 }  // namespace
 
-absl::Status VerifyRegion(const NamespaceState& space, RegionId region, const TableUnits* units,
+absl::Status VerifyRegion(const NamespaceState& space, RegionId region,
+                          const PublishedTables* tables,
                           absl::FunctionRef<bool(const VerifyProgress&)> report) {
-  return Verifier(space, region, units, report).Run();
+  return Verifier(space, region, tables, report).Run();
 }
 
 }  // namespace walden::rocks

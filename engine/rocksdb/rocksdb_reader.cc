@@ -36,22 +36,22 @@ void AddLostRecords(rocksdb::DB& db, NamespaceId id, RegionId region, TableId ta
 }
 
 RocksdbReader::RocksdbReader(std::shared_ptr<const NamespaceState> space, RegionId region,
-                             std::shared_ptr<const TableUnits> units, const ReadRange& range)
-    : space_(std::move(space)), region_(region), units_(std::move(units)), range_(range) {
+                             std::shared_ptr<const PublishedTables> tables, const ReadRange& range)
+    : space_(std::move(space)), region_(region), tables_(std::move(tables)), range_(range) {
   if (range_.table) {
-    const SequenceNumber left = units_->Position(*range_.table).deleted_through + 1;
+    const SequenceNumber left = tables_->Position(*range_.table).deleted_through + 1;
     wanted_[*range_.table] = range_.first == 0 ? left : range_.first;
     return;
   }
-  units_->ForEach([this](TableId table, const TableUnit& unit) {
-    if (unit.deleted_through > 0) marks_[table] = unit.deleted_through;
+  tables_->ForEach([this](TableId table, const PublishedTable& published) {
+    if (published.deleted_through > 0) marks_[table] = published.deleted_through;
   });
 }
 
 void RocksdbReader::EndHere() {
   ends_.emplace();
-  units_->ForEach([this](TableId table, const TableUnit& unit) {
-    if (!range_.table || table == *range_.table) (*ends_)[table] = unit.last;
+  tables_->ForEach([this](TableId table, const PublishedTable& published) {
+    if (!range_.table || table == *range_.table) (*ends_)[table] = published.last;
   });
 }
 
@@ -63,8 +63,8 @@ SequenceNumber& RocksdbReader::Wanted(TableId table) {
   return wanted_.emplace(table, std::max(range_.first, left)).first->second;
 }
 
-SequenceNumber RocksdbReader::LastOf(TableId table, const TableUnit& unit) const {
-  SequenceNumber last = std::min(range_.last, unit.last);
+SequenceNumber RocksdbReader::LastOf(TableId table, const PublishedTable& published) const {
+  SequenceNumber last = std::min(range_.last, published.last);
   if (!ends_) return last;
   const auto end = ends_->find(table);
   return end == ends_->end() ? 0 : std::min(last, end->second);
@@ -73,7 +73,7 @@ SequenceNumber RocksdbReader::LastOf(TableId table, const TableUnit& unit) const
 absl::StatusOr<ReadProgress> RocksdbReader::Gone(TableId table, SequenceNumber through,
                                                  const Budget& budget) {
   if (!range_.skip_deleted) {
-    return RecordsGone(table, std::max(units_->Position(table).first, through + 1));
+    return RecordsGone(table, std::max(tables_->Position(table).first, through + 1));
   }
   if (budget.visited) return ReadProgress::kMore;
   Wanted(table) = through + 1;
@@ -85,9 +85,9 @@ absl::StatusOr<SequenceNumber> RocksdbReader::StoredMark(rocksdb::DB& db, TableI
   std::string value;
   const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), key, &value);
   if (status.IsNotFound()) return 0;
-  if (!status.ok()) return FromRocks(status, "reading", space_->store.shown_directory());
+  if (!status.ok()) return FromRocks(status, "reading", space_->database.shown_directory());
   const auto stored = DecodeTable(key, value);
-  if (!stored) return UnknownBytes(key, space_->store.shown_directory());
+  if (!stored) return UnknownBytes(key, space_->database.shown_directory());
   return stored->deleted_through;
 }
 
@@ -95,7 +95,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Next(const ReadLimits& limits,
                                                  absl::FunctionRef<void(const RecordView&)> visit) {
   Budget budget{limits.max_records, limits.max_payload_bytes, limits.max_record_bytes, visit};
   absl::StatusOr<ReadProgress> progress = ReadProgress::kAtEnd;
-  const absl::Status status = space_->store.With([&](rocksdb::DB& db) {
+  const absl::Status status = space_->database.With([&](rocksdb::DB& db) {
     progress = Walk(db, budget);
     return absl::OkStatus();
   });
@@ -110,7 +110,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
   const TableId begin = turn_;
   for (bool wrapped = false;;) {
     if (budget.too_large) return ReadProgress::kTooLarge;
-    const auto named = units_->AtOrBehind(turn_);
+    const auto named = tables_->AtOrBehind(turn_);
     if (!named || (range_.table && named->table != *range_.table)) {
       if (range_.table || wrapped || begin == 0) break;
       wrapped = true;  // what became visible in the tables before this one
@@ -120,16 +120,16 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     if (wrapped && named->table >= begin) break;
     SequenceNumber& wanted = Wanted(named->table);
     turn_ = named->table;
-    const SequenceNumber last = LastOf(turn_, named->unit);
+    const SequenceNumber last = LastOf(turn_, named->published);
     // Of one table all that it asks for counts, of all tables what is there.
     const SequenceNumber asked = range_.table && !ends_ ? range_.last : last;
-    if (wanted <= std::min(named->unit.deleted_through, asked)) {
-      return Gone(turn_, named->unit.deleted_through, budget);
+    if (wanted <= std::min(named->published.deleted_through, asked)) {
+      return Gone(turn_, named->published.deleted_through, budget);
     }
     if (wanted <= last) {
       if (budget.spent()) return ReadProgress::kMore;
-      if (!at || named->unit.published > at_publication) {
-        at_publication = units_->publications();
+      if (!at || named->published.publication > at_publication) {
+        at_publication = tables_->publications();
         at.emplace(
             db,
             range_.table ? TableBegin(space_->id, region_, turn_)
@@ -139,7 +139,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
       const absl::Status status = ReadTable(db, *at, turn_, last, budget);
       if (!status.ok()) {
         const bool is_stored_damage = IsDamage((*at)->status());
-        return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->unit) : status;
+        return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->published) : status;
       }
       if (budget.gone) {
         const auto mark = StoredMark(db, turn_);
@@ -177,10 +177,10 @@ absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, Tabl
   const std::string begin = EncodeLogKey({space_->id, region_, table, wanted});
   for (at->Seek(begin); at->Valid(); at->Next()) {
     const auto key = DecodeLogKey(at.key());
-    if (!key) return UnknownBytes(at.key(), space_->store.shown_directory());
+    if (!key) return UnknownBytes(at.key(), space_->database.shown_directory());
     if (key->table != table || key->sequence > last) break;
     const auto payload = DecodeLogValue(at.value());
-    if (!payload) return UnknownBytes(at.key(), space_->store.shown_directory());
+    if (!payload) return UnknownBytes(at.key(), space_->database.shown_directory());
     if (budget.spent()) return absl::OkStatus();
     const absl::Status passed = passes(key->sequence);
     if (!passed.ok() || budget.gone) return passed;
@@ -196,17 +196,17 @@ absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, Tabl
     --budget.records;
     budget.bytes -= std::min(budget.bytes, payload->size());
   }
-  absl::Status status = FromRocks(at->status(), "reading", space_->store.shown_directory());
+  absl::Status status = FromRocks(at->status(), "reading", space_->database.shown_directory());
   if (status.ok()) status = passes(std::max(wanted, last + 1));
   if (status.ok() && !budget.gone) wanted = std::max(wanted, last + 1);
   return status;
 }
 
 absl::Status RocksdbReader::Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
-                                    const TableUnit& unit) const {
-  DamagedRange damage = PlaceOf(status, space_->store.shown_directory());
+                                    const PublishedTable& published) const {
+  DamagedRange damage = PlaceOf(status, space_->database.shown_directory());
   damage.first = wanted_.at(table);  // what was read before is not lost
-  damage.last = unit.last;
+  damage.last = published.last;
   AddLostRecords(db, space_->id, region_, table, damage);
   return DamageError(damage, kRemedy);
 }

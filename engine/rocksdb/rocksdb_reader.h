@@ -18,7 +18,7 @@ namespace walden::rocks {
 class RocksdbReader final : public LogReader {
  public:
   RocksdbReader(std::shared_ptr<const NamespaceState> space, RegionId region,
-                std::shared_ptr<const TableUnits> units, const ReadRange& range);
+                std::shared_ptr<const PublishedTables> tables, const ReadRange& range);
 
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
@@ -47,14 +47,14 @@ class RocksdbReader final : public LogReader {
   absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, TableId table) const;
   // The records through this mark were deleted before they were read.
   absl::StatusOr<ReadProgress> Gone(TableId table, SequenceNumber through, const Budget& budget);
-  SequenceNumber LastOf(TableId table, const TableUnit& unit) const;
+  SequenceNumber LastOf(TableId table, const PublishedTable& published) const;
   SequenceNumber& Wanted(TableId table);
   absl::Status Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
-                       const TableUnit& unit) const;
+                       const PublishedTable& published) const;
 
   const std::shared_ptr<const NamespaceState> space_;
   const RegionId region_;
-  const std::shared_ptr<const TableUnits> units_;
+  const std::shared_ptr<const PublishedTables> tables_;
   const ReadRange range_;
 
   std::map<TableId, SequenceNumber> wanted_;            // lowest number still wanted of each table

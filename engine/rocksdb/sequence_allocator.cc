@@ -6,24 +6,24 @@
 
 namespace walden::rocks {
 
-void TableNumbers::Use(Table& table, SequenceNumber last) {
+void SequenceAllocator::Use(Table& table, SequenceNumber last) {
   table.used = std::max(table.used, last);
   table.assigned = std::max(table.assigned, last);
 }
 
-const TableNumbers::Table* TableNumbers::Find(TableId table) const {
+const SequenceAllocator::Table* SequenceAllocator::Find(TableId table) const {
   const auto it = tables_.find(table);
   return it == tables_.end() ? nullptr : &it->second;
 }
 
-void TableNumbers::RaiseUsed(TableId table, SequenceNumber last) {
+void SequenceAllocator::RaiseUsed(TableId table, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.is_known = true;
   Use(known, last);
 }
 
-SequenceNumber TableNumbers::RaiseMaxSeq(TableId table, SequenceNumber through) {
+SequenceNumber SequenceAllocator::RaiseMaxSeq(TableId table, SequenceNumber through) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.max_seq = std::max(known.max_seq, through);
@@ -31,7 +31,7 @@ SequenceNumber TableNumbers::RaiseMaxSeq(TableId table, SequenceNumber through) 
   return known.max_seq;
 }
 
-SequenceNumber TableNumbers::RaiseReserved(TableId table, SequenceNumber through) {
+SequenceNumber SequenceAllocator::RaiseReserved(TableId table, SequenceNumber through) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.is_known = true;
@@ -39,23 +39,23 @@ SequenceNumber TableNumbers::RaiseReserved(TableId table, SequenceNumber through
   return known.reserved;
 }
 
-void TableNumbers::ReservedDurably(TableId table, SequenceNumber through) {
+void SequenceAllocator::ReservedDurably(TableId table, SequenceNumber through) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.reserved_durably = std::max(known.reserved_durably, through);
 }
 
-void TableNumbers::TakeReservedForUsed() {
+void SequenceAllocator::TakeReservedForUsed() {
   absl::MutexLock lock(&mutex_);
   for (auto& [id, table] : tables_) Use(table, table.reserved);
 }
 
-void TableNumbers::TakeAssignedForUsed() {
+void SequenceAllocator::TakeAssignedForUsed() {
   absl::MutexLock lock(&mutex_);
   for (auto& [id, table] : tables_) table.used = table.assigned;
 }
 
-SequenceNumber TableNumbers::ReturnReserved(TableId table) {
+SequenceNumber SequenceAllocator::ReturnReserved(TableId table) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.reserved = 0;
@@ -63,13 +63,13 @@ SequenceNumber TableNumbers::ReturnReserved(TableId table) {
   return known.assigned;
 }
 
-absl::Status TableNumbers::CheckNext(const AppendBatch& batch) const {
+absl::Status SequenceAllocator::CheckNext(const AppendBatch& batch) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(batch.table);
   return CheckExpectedNext(batch, known == nullptr ? 1 : known->assigned + 1);
 }
 
-absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch, bool begins) {
+absl::StatusOr<SequenceNumber> SequenceAllocator::Assign(const AppendBatch& batch, bool begins) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[batch.table];
   const SequenceNumber first = known.assigned + 1;
@@ -81,24 +81,24 @@ absl::StatusOr<SequenceNumber> TableNumbers::Assign(const AppendBatch& batch, bo
   return first;
 }
 
-void TableNumbers::Finish(TableId table, SequenceNumber first) {
+void SequenceAllocator::Finish(TableId table, SequenceNumber first) {
   absl::MutexLock lock(&mutex_);
   std::erase(tables_[table].under_way, first);
 }
 
-void TableNumbers::GiveBack(TableId table, SequenceNumber first, SequenceNumber last) {
+void SequenceAllocator::GiveBack(TableId table, SequenceNumber first, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   if (known.assigned == last) known.assigned = std::max(first - 1, known.used);
 }
 
-void TableNumbers::RaiseAssigned(TableId table, SequenceNumber last) {
+void SequenceAllocator::RaiseAssigned(TableId table, SequenceNumber last) {
   absl::MutexLock lock(&mutex_);
   Table& known = tables_[table];
   known.assigned = std::max(known.assigned, last);
 }
 
-SequenceNumber TableNumbers::Next(TableId table) const {
+SequenceNumber SequenceAllocator::Next(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
   if (known == nullptr) return 1;
@@ -106,25 +106,25 @@ SequenceNumber TableNumbers::Next(TableId table) const {
   return known->under_way.empty() ? next : std::min(next, known->under_way.front());
 }
 
-SequenceNumber TableNumbers::Used(TableId table) const {
+SequenceNumber SequenceAllocator::Used(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
   return known == nullptr ? 0 : known->used;
 }
 
-SequenceNumber TableNumbers::MaxSeq(TableId table) const {
+SequenceNumber SequenceAllocator::MaxSeq(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
   return known == nullptr ? 0 : known->max_seq;
 }
 
-SequenceNumber TableNumbers::Reserved(TableId table) const {
+SequenceNumber SequenceAllocator::Reserved(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
   return known == nullptr ? 0 : known->reserved_durably;
 }
 
-SequenceNumber TableNumbers::ForeignMark(TableId table) const {
+SequenceNumber SequenceAllocator::ForeignMark(TableId table) const {
   absl::ReaderMutexLock lock(&mutex_);
   const Table* const known = Find(table);
   return known == nullptr || known->is_known ? 0 : known->max_seq;

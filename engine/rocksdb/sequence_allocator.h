@@ -15,7 +15,7 @@
 
 namespace walden::rocks {
 
-class TableNumbers {
+class SequenceAllocator {
  public:
   // --- What is stored ---
 

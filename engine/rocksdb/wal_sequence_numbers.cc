@@ -6,11 +6,12 @@
 
 namespace walden::rocks {
 
-bool LoggedNumbers::Take(const WalRecord& record) {
+bool WalSequenceNumbers::Take(const WalRecord& record) {
   return rocksdb::WriteBatch(record.batch).Iterate(this).ok();
 }
 
-rocksdb::Status LoggedNumbers::PutCF(uint32_t, const rocksdb::Slice& key, const rocksdb::Slice&) {
+rocksdb::Status WalSequenceNumbers::PutCF(uint32_t, const rocksdb::Slice& key,
+                                          const rocksdb::Slice&) {
   const auto log_key = DecodeLogKey({key.data(), key.size()});
   if (!log_key || log_key->namespace_id != id_ ||
       log_key->region != region_.value_or(log_key->region)) {
@@ -23,14 +24,14 @@ rocksdb::Status LoggedNumbers::PutCF(uint32_t, const rocksdb::Slice& key, const 
   return rocksdb::Status::OK();
 }
 
-void LoggedNumbers::EndsAt(RegionId region, const TableUnits& units) {
-  for (const TableState& state : units.States(0, SIZE_MAX)) {
+void WalSequenceNumbers::EndsAt(RegionId region, const PublishedTables& tables) {
+  for (const TableState& state : tables.States(0, SIZE_MAX)) {
     const auto it = newest_.find({region, state.table});
     if (it != newest_.end()) Lacks(it->second + 1, state.last_live);
   }
 }
 
-void LoggedNumbers::Lacks(SequenceNumber first, SequenceNumber last) {
+void WalSequenceNumbers::Lacks(SequenceNumber first, SequenceNumber last) {
   if (first > last) return;
   first_ = first_ == 0 ? first : std::min(first_, first);
   last_ = std::max(last_, last);

@@ -13,16 +13,16 @@
 
 namespace walden::rocks {
 
-class LoggedNumbers final : private rocksdb::WriteBatch::Handler {
+class WalSequenceNumbers final : private rocksdb::WriteBatch::Handler {
  public:
   // Of one region, or of all.
-  LoggedNumbers(NamespaceId id, std::optional<RegionId> region) : id_(id), region_(region) {}
+  WalSequenceNumbers(NamespaceId id, std::optional<RegionId> region) : id_(id), region_(region) {}
 
   // Writes come in order. False: its bytes are no write.
   bool Take(const WalRecord& record);
 
   // What the tables' newest records say the log should end with.
-  void EndsAt(RegionId region, const TableUnits& units);
+  void EndsAt(RegionId region, const PublishedTables& tables);
 
   // The lowest and the highest number that some table lacks between two that are there; 0, 0 if
   // none does.

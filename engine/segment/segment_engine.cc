@@ -93,8 +93,8 @@ absl::Status SegmentEngine::EnsureOpen() const {
 
 absl::Status SegmentEngine::Start() const {
   FileSystem* const files = options_.file_system;
-  absl::Status status = CheckStoredEngine(files, options_.data_directory, options_.namespace_name,
-                                          StoredEngine::kSegment);
+  absl::Status status = CheckDirectoryOwner(files, options_.data_directory, options_.namespace_name,
+                                            DirectoryOwner::kSegment);
   if (status.ok()) status = files->CreateDirectory(directory_);
   if (status.ok()) status = files->SyncDirectory(options_.data_directory);
   if (!status.ok()) return status;

@@ -15,7 +15,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 absl::Status CheckRoomForCopy(FileSystem* files, const std::string& data_directory,
                               const CopySize& size) {
   uint64_t needed = size.live_bytes + 16 * kMiB;
-  if (size.to == StoredEngine::kSegment) {
+  if (size.to == DirectoryOwner::kSegment) {
     needed += size.regions * size.segment_size_bytes;
   } else {
     // RocksDB's own log, and what compactions write before they remove.

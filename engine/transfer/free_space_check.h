@@ -12,7 +12,7 @@ namespace walden {
 
 struct CopySize {
   std::string what;  // "a second copy of /data/default", for the message
-  StoredEngine to = StoredEngine::kNone;
+  DirectoryOwner to = DirectoryOwner::kNone;
   uint64_t regions = 0;
   uint64_t live_bytes = 0;   // of what is copied
   uint64_t there_bytes = 0;  // that an earlier run has taken already

@@ -51,7 +51,7 @@ class Migration {
   const std::string name_;
   const std::string built_name_;
   const std::string old_name_;
-  StoredEngine from_ = StoredEngine::kNone;
+  DirectoryOwner from_ = DirectoryOwner::kNone;
   // Held until the swap is done: the engines are closed before.
   std::unique_ptr<DirectoryLock> old_lock_;
   std::unique_ptr<DirectoryLock> new_lock_;
@@ -80,11 +80,11 @@ absl::StatusOr<MigrationResult> Migration::Run() {
     return Refused(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
                    "is not there: there is nothing to migrate");
   }
-  const auto stored = DetectStoredEngine(files_, Path(name_));
+  const auto stored = DetectDirectoryOwner(files_, Path(name_));
   if (!stored.ok()) return stored.status();
   from_ = *stored;
   if (has(old_name_) && !has(built_name_) &&
-      (from_ == options_.to || from_ == StoredEngine::kNone)) {
+      (from_ == options_.to || from_ == DirectoryOwner::kNone)) {
     // Finished, but perhaps not durably so.
     result_.was_copied = true;
     const absl::Status status = files_->SyncDirectory(options_.where.data_directory);
@@ -93,7 +93,7 @@ absl::StatusOr<MigrationResult> Migration::Run() {
   }
   absl::Status status = CheckStart(has(old_name_));
   if (status.ok()) status = Lock();
-  if (status.ok() && from_ == StoredEngine::kRocksdb) {
+  if (status.ok() && from_ == DirectoryOwner::kRocksdb) {
     status = CheckNamespaceIds(options_.where, name_);
   }
   if (status.ok()) status = OpenEngines();
@@ -107,14 +107,14 @@ absl::StatusOr<MigrationResult> Migration::Run() {
 }
 
 absl::Status Migration::CheckStart(bool has_old) {
-  if (from_ == StoredEngine::kNone) {
+  if (from_ == DirectoryOwner::kNone) {
     return Refused(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
-                   absl::StrCat("holds no region: set `engine: ", StoredEngineName(options_.to),
+                   absl::StrCat("holds no region: set `engine: ", DirectoryOwnerName(options_.to),
                                 "` for the namespace, there is nothing to migrate"));
   }
   if (from_ == options_.to) {
     return Refused(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongEngine,
-                   absl::StrCat("is of engine ", StoredEngineName(from_), " already"));
+                   absl::StrCat("is of engine ", DirectoryOwnerName(from_), " already"));
   }
   if (!has_old) return absl::OkStatus();
   return Refused(absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongEngine,
@@ -123,7 +123,7 @@ absl::Status Migration::CheckStart(bool has_old) {
 }
 
 absl::Status Migration::Lock() {
-  if (from_ != StoredEngine::kNone) {
+  if (from_ != DirectoryOwner::kNone) {
     auto lock = files_->LockDirectory(Path(name_));
     if (!lock.ok()) {
       return WithContext(lock.status(), "stop the daemon first, a migration works offline");

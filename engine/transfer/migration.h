@@ -22,7 +22,7 @@ namespace walden {
 struct MigrationOptions {
   OfflineNamespace where;
   std::string namespace_name;
-  StoredEngine to = StoredEngine::kNone;             // kSegment or kRocksdb
+  DirectoryOwner to = DirectoryOwner::kNone;         // kSegment or kRocksdb
   uint64_t segment_size_bytes = uint64_t{64} << 20;  // of the new segments
   // See RegionCopyOptions. The damage is noted in the source's metadata, as `recovery_policy:
   // quarantine` does.

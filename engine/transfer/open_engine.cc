@@ -31,12 +31,12 @@ absl::Status CheckNamespaceIds(const OfflineNamespace& where, const std::string&
 
 absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& where,
                                                        const std::string& namespace_name,
-                                                       StoredEngine engine,
+                                                       DirectoryOwner engine,
                                                        bool caller_holds_lock) {
   switch (engine) {
-    case StoredEngine::kNone:
+    case DirectoryOwner::kNone:
       break;
-    case StoredEngine::kSegment:
+    case DirectoryOwner::kSegment:
       return SegmentEngine::Open({.file_system = where.file_system,
                                   .clock = Clock::Real(),
                                   .data_directory = where.data_directory,
@@ -44,7 +44,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& w
                                   .namespace_id = where.namespace_id,
                                   .spare_segments = 0,
                                   .caller_holds_lock = caller_holds_lock});
-    case StoredEngine::kRocksdb: {
+    case DirectoryOwner::kRocksdb: {
       auto opened = RocksdbEngine::Open({.file_system = where.file_system,
                                          .clock = Clock::Real(),
                                          .env = where.env,

@@ -31,6 +31,7 @@ absl::Status CheckNamespaceIds(const OfflineNamespace& where, const std::string&
 // cannot open.
 absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& where,
                                                        const std::string& namespace_name,
-                                                       StoredEngine engine, bool caller_holds_lock);
+                                                       DirectoryOwner engine,
+                                                       bool caller_holds_lock);
 
 }  // namespace walden

@@ -89,7 +89,7 @@ class RegionComparison {
   absl::StatusOr<TableDigest> Digest(const ReadableLog& log, TableId table,
                                      std::vector<DamagedRange>* damaged) {
     TableDigest digest;
-    TableWalker walker(log, table, 0, skip_damaged_ && damaged != nullptr);
+    TableReader walker(log, table, 0, skip_damaged_ && damaged != nullptr);
     for (bool more = true; more;) {
       const auto step = walker.Next([&](const RecordView& record) {
         digest.Add(record.sequence, record.payload);
@@ -170,7 +170,7 @@ class RegionCopier {
   absl::Status CopyRecords(const TableState& table, SequenceNumber from) {
     if (from >= table.next) return absl::OkStatus();
     RestoreWriter writer(target_);
-    TableWalker walker(source_, table.table, from, skip_damaged_);
+    TableReader walker(source_, table.table, from, skip_damaged_);
     absl::Status failed;
     for (bool more = true; more;) {
       const auto step = walker.Next([&](const RecordView& record) {

@@ -38,7 +38,7 @@ DamagedRange RangeOf(const absl::Status& data_loss) {
 
 }  // namespace
 
-absl::StatusOr<bool> TableWalker::Next(absl::FunctionRef<void(const RecordView&)> visit) {
+absl::StatusOr<bool> TableReader::Next(absl::FunctionRef<void(const RecordView&)> visit) {
   while (true) {
     if (reader_ == nullptr) {
       auto reader =
@@ -58,7 +58,7 @@ absl::StatusOr<bool> TableWalker::Next(absl::FunctionRef<void(const RecordView&)
   }
 }
 
-absl::Status TableWalker::PassDamage(const absl::Status& data_loss) {
+absl::Status TableReader::PassDamage(const absl::Status& data_loss) {
   DamagedRange range = RangeOf(data_loss);
   range.first = std::max({range.first, next_, SequenceNumber{1}});
   range.last = std::max(range.last, range.first);

@@ -10,11 +10,11 @@
 
 namespace walden {
 
-class TableWalker {
+class TableReader {
  public:
   // From the number `first` on; 0: from the first one that is left. `log` outlives it.
   // `skip_damaged`: damage is passed over and noted, otherwise it is DATA_LOSS.
-  TableWalker(const ReadableLog& log, TableId table, SequenceNumber first, bool skip_damaged)
+  TableReader(const ReadableLog& log, TableId table, SequenceNumber first, bool skip_damaged)
       : log_(log), table_(table), next_(first), skip_damaged_(skip_damaged) {}
 
   // Visits up to a few MiB of records; false once there are no more. The payloads are valid only

@@ -42,8 +42,8 @@ void LogRegionsScanned(const StartSummary& summary) {
 }
 
 std::string EngineName(EngineKind kind) {
-  return std::string(StoredEngineName(kind == EngineKind::kRocksdb ? StoredEngine::kRocksdb
-                                                                   : StoredEngine::kSegment));
+  return std::string(DirectoryOwnerName(kind == EngineKind::kRocksdb ? DirectoryOwner::kRocksdb
+                                                                     : DirectoryOwner::kSegment));
 }
 
 void WarnIfTooFewFiles(const FileBudget& wanted, const FileBudget& given) {
@@ -75,9 +75,9 @@ std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const C
         absl::EndsWith(name, kBeforeMigrationSuffix)) {
       continue;
     }
-    const auto stored = DetectStoredEngine(file_system, absl::StrCat(config.data_dir, "/", name));
+    const auto stored = DetectDirectoryOwner(file_system, absl::StrCat(config.data_dir, "/", name));
     // Both engines' data is data; what cannot be listed is no directory, or nobody's to judge.
-    if (stored.ok() ? *stored != StoredEngine::kNone
+    if (stored.ok() ? *stored != DirectoryOwner::kNone
                     : HasReason(stored.status(), ErrorReason::kWrongEngine)) {
       unconfigured.push_back(name);
     }
@@ -305,9 +305,9 @@ absl::StatusOr<NamespaceSet> Daemon::MakeNamespaces(FileSystem* file_system) {
 }
 
 absl::Status Daemon::Reload(const Config& wanted) {
-  const std::vector<ChangedField> changed = Compare(config_, wanted);
+  const std::vector<ChangedField> changed = FindChangedFields(config_, wanted);
   const LogLevel level = config_.log.level;
-  Config next = TakeOver(config_, wanted);
+  Config next = TakeReloadableFields(config_, wanted);
   // Each by itself is sound; what can be taken over of the one may not fit what stays of the other.
   if (absl::Status fits = CheckCombinations(next); !fits.ok()) return fits;
   config_ = std::move(next);

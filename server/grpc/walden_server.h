@@ -42,7 +42,7 @@ struct ServerOptions {
   ServiceLimits limits;
   RegistryOptions registry;
   uint64_t reader_bytes = uint64_t{64} << 20;  // of chunks on their way to readers
-  entry::EntryLimits entries;
+  entry::EntryMemoryLimits entries;
   absl::Duration reader_wait = absl::Seconds(10);         // for reader_bytes
   absl::Duration reader_stall = absl::Seconds(30);        // without taking a message, then
   absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts

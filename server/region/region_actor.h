@@ -138,7 +138,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Only what RegionLog allows to any thread. Usable after the actor closed.
   const RegionLog& log() const { return *log_; }
   Visibility& visibility() { return visibility_; }
-  entry::EntryTables& entries() { return entries_; }
+  entry::RegionEntryTables& entries() { return entries_; }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
@@ -165,7 +165,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   const ActorOptions options_;
   const ActorEnvironment environment_;
   const std::shared_ptr<RegionLog> log_;  // shared with who loads entries
-  entry::EntryTables entries_;
+  entry::RegionEntryTables entries_;
   Visibility visibility_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> sync_scheduled_{false};

@@ -236,12 +236,12 @@ absl::Status BadQuery(absl::string_view field, absl::string_view value, absl::st
 absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& namespaces,
                                                           absl::string_view query) {
   std::optional<uint64_t> region;
-  std::optional<uint64_t> in;
+  std::optional<uint64_t> ns;
   for (const absl::string_view part : absl::StrSplit(query, '&', absl::SkipEmpty())) {
     const std::pair<absl::string_view, absl::string_view> field =
         absl::StrSplit(part, absl::MaxSplits('=', 1));
     std::optional<uint64_t>* const to = field.first == "region"      ? &region
-                                        : field.first == "namespace" ? &in
+                                        : field.first == "namespace" ? &ns
                                                                      : nullptr;
     if (to == nullptr) return BadQuery("query", field.first, "region or namespace");
     uint64_t number = 0;
@@ -250,7 +250,7 @@ absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& na
     }
     *to = number;
   }
-  const uint64_t id = in.value_or(0);
+  const uint64_t id = ns.value_or(0);
   const Namespace* const found =
       id > UINT8_MAX ? nullptr : namespaces.Find(static_cast<uint32_t>(id));
   if (found == nullptr) {

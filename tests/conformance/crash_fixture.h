@@ -18,12 +18,12 @@
 
 namespace walden::testing {
 
-struct Way {
+struct CrashKind {
   Crash crash;
   PowerLoss loss;
   const char* name;
 };
-inline constexpr Way kWays[] = {
+inline constexpr CrashKind kCrashKinds[] = {
     {Crash::kKill, PowerLoss::kAll, "kill"},
     {Crash::kPowerCut, PowerLoss::kRandom, "power cut, random sectors"},
     {Crash::kPowerCut, PowerLoss::kPrefix, "power cut, first sectors"},
@@ -145,22 +145,22 @@ class CrashTest : public LogTest {
 
   // `operation` must bear that anything in it fails.
   void Sweep(const Step& history, const Step& operation) {
-    for (const Way& way : kWays) {
+    for (const CrashKind& kind : kCrashKinds) {
       for (uint64_t nth = 1; nth < 400; ++nth) {
-        SCOPED_TRACE(std::string(way.name) + " in change " + std::to_string(nth));
+        SCOPED_TRACE(std::string(kind.name) + " in change " + std::to_string(nth));
         Story story(this, nth * 977);
-        story.answered_survives = way.crash == Crash::kKill;
+        story.answered_survives = kind.crash == Crash::kKill;
         ASSERT_STATUS_OK(story.machine.CreateDirectory("/data"));
         ASSERT_STATUS_OK(story.machine.SyncDirectory("/"));
         ASSERT_STATUS_OK(story.Open());
         history(story);
         ASSERT_FALSE(HasFailure());
-        story.machine.CrashAt(nth, way.crash, way.loss);
+        story.machine.CrashAt(nth, kind.crash, kind.loss);
         operation(story);
         const bool crashed = story.machine.crashed();
         story.machine.CancelCrash();
-        if (!crashed && way.crash == Crash::kPowerCut) story.machine.PowerCut(way.loss);
-        if (!crashed && way.crash == Crash::kKill) story.machine.Kill();
+        if (!crashed && kind.crash == Crash::kPowerCut) story.machine.PowerCut(kind.loss);
+        if (!crashed && kind.crash == Crash::kKill) story.machine.Kill();
         story.Stop();
         story.machine.Restart();
         ExpectRecovered(story);

@@ -19,7 +19,7 @@ GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
     : random_(seed),
       region_(&random_, every_operation, std::move(observe)),
       harm_(&region_, &random_),
-      told_(kTables),
+      answered_(kTables),
       large_(random_.Percent(25)),
       segment_bytes_(large_ ? uint64_t{8} << 20 : (uint64_t{64} << 10) << random_.Below(6)),
       zeros_(random_.Percent(25)) {}
@@ -35,7 +35,7 @@ absl::Status GroupHistory::Run() {
   RETURN_IF_WRONG(region_.Create(Options()));
   for (uint64_t cycles = random_.Between(2, 6); cycles > 0; --cycles) {
     RETURN_IF_WRONG(Use());
-    if (region_.GoDown(/*may_close=*/!call_failed_)) told_.EverythingIsDurable();
+    if (region_.GoDown(/*may_close=*/!call_failed_)) answered_.EverythingIsDurable();
     const uint64_t harms = random_.Percent(60) ? random_.Between(1, 2) : 0;
     for (uint64_t i = 0; i < harms; ++i) harm_.HarmSomething();
     RETURN_IF_WRONG(OpenAndCompare());
@@ -49,14 +49,14 @@ absl::Status GroupHistory::Run() {
 
 absl::Status GroupHistory::OpenAndCompare() {
   RETURN_IF_WRONG(region_.OpenAgain(Options()));
-  const ToldRecords::Events events{
+  const AnsweredRecords::Events events{
       .lost_power = region_.lost_power(),
       .opening_was_cut = region_.opening_was_cut(),
       .call_failed = call_failed_,
       .harmed = harm_.any_new(),
       .may_have_cost = [this](const std::string& p) { return harm_.MayHaveCost(p); },
       .harm_may_look_torn = zeros_};
-  RETURN_IF_WRONG(told_.CompareReopened(region_.log(), events));
+  RETURN_IF_WRONG(answered_.CompareReopened(region_.log(), events));
   region_.Forget();
   harm_.ForgetNew();
   call_failed_ = false;
@@ -116,13 +116,13 @@ absl::Status GroupHistory::Commit() {
   region_.Note(absl::StrCat("group of ", group.size(), " batches -> ", results[0].first, "..",
                             results.back().last, failed > 0 ? ", some failed" : ""));
   call_failed_ = failed > 0;
-  return told_.Answered(group, results);
+  return answered_.Answered(group, results);
 }
 
 void GroupHistory::Sync() {
   const absl::Status status = region_.log().Sync();
   region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
-  if (status.ok()) told_.EverythingIsDurable();
+  if (status.ok()) answered_.EverythingIsDurable();
   call_failed_ = !status.ok();
 }
 
@@ -132,7 +132,7 @@ absl::Status GroupHistory::Mark() {
   const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
   region_.Note(absl::StrCat("table ", table, " marked deleted through ", through, " -> ",
                             ShowStatus(answer.status())));
-  if (answer.ok()) told_.Marked(table, *answer);
+  if (answer.ok()) answered_.Marked(table, *answer);
   call_failed_ = !answer.ok();
   if (!answer.ok() && region_.disk().faults_hit() == 0) return answer.status();
   return absl::OkStatus();

@@ -1,7 +1,7 @@
 // A random history of groups: one region takes groups of many batches with mixed durabilities and
 // large records, more at once than a watermark's reach, while calls fail; it is closed, killed or
 // loses power, bytes of its segments are harmed, and it is opened again with the policy quarantine,
-// several times over. What it then shows is compared with ToldRecords. One thread; a seed decides
+// several times over. What it then shows is compared with AnsweredRecords. One thread; a seed decides
 // everything.
 //
 // In a quarter of the histories payloads are mostly zeros: there harm to the last writes may look
@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tests/simulation/answered_records.h"
 #include "tests/simulation/harmed_writes.h"
 #include "tests/simulation/region_on_disk.h"
-#include "tests/simulation/told_records.h"
 #include "tests/support/random.h"
 
 namespace walden::testing {
@@ -43,7 +43,7 @@ class GroupHistory {
   Random random_;
   RegionOnDisk region_;
   HarmedWrites harm_;
-  ToldRecords told_;
+  AnsweredRecords answered_;
   const bool large_;  // groups are longer than a watermark's reach
   const uint64_t segment_bytes_;
   const bool zeros_;

@@ -51,7 +51,7 @@ absl::Status ProducerHistory::OpenAndCompare() {
     region_.LoseUnsynced();
     RETURN_IF_WRONG(region_.OpenAgain(Options()));
   }
-  for (ToldBatches& producer : producers_) {
+  for (AnsweredBatches& producer : producers_) {
     absl::Status status =
         producer.CompareReopened(region_.log(), region_.lost_power(), call_failed_);
     if (!status.ok()) return Wrong("producer ", producer.id(), ": ", status.message());
@@ -79,7 +79,7 @@ absl::Status ProducerHistory::Use() {
 }
 
 // One of them sends most.
-ToldBatches& ProducerHistory::RandomProducer() {
+AnsweredBatches& ProducerHistory::RandomProducer() {
   return producers_[random_.Percent(70) ? 0 : random_.Below(producers_.size())];
 }
 
@@ -87,7 +87,7 @@ absl::Status ProducerHistory::Commit() {
   const uint64_t sync_percent = random_.Percent(30) ? random_.Percent(70) ? 100 : 30 : 0;
   const bool versions = random_.Percent(10);
   std::vector<Batch> group;
-  std::vector<ToldBatches*> senders;
+  std::vector<AnsweredBatches*> senders;
   for (uint64_t n = random_.Between(1, random_.Percent(30) ? 200 : 10); n > 0; --n) {
     const bool sync = random_.Percent(sync_percent);
     Batch batch{.table = random_.Between(1, kTables),
@@ -150,7 +150,7 @@ absl::Status ProducerHistory::Sync() {
 }
 
 void ProducerHistory::EverythingIsDurable() {
-  for (ToldBatches& producer : producers_) producer.EverythingIsDurable();
+  for (AnsweredBatches& producer : producers_) producer.EverythingIsDurable();
 }
 
 }  // namespace walden::testing

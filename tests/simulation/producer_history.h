@@ -3,7 +3,7 @@
 // their records are marked deleted; the metadata is filled by region versions until it is replaced,
 // also in the middle of a group; calls fail. The region is closed, killed or loses power, is opened
 // again, and every batch of every window is retried, several times over. The answers are compared
-// with ToldBatches. One thread; a seed decides everything.
+// with AnsweredBatches. One thread; a seed decides everything.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tests/simulation/answered_batches.h"
 #include "tests/simulation/region_on_disk.h"
-#include "tests/simulation/told_batches.h"
 #include "tests/support/random.h"
 
 namespace walden::testing {
@@ -36,14 +36,14 @@ class ProducerHistory {
   absl::Status Sync();
   // A call failed: OK if one was made to fail.
   absl::Status Failed(const absl::Status& status);
-  ToldBatches& RandomProducer();
+  AnsweredBatches& RandomProducer();
   void EverythingIsDurable();
   absl::Status OpenAndCompare();
   RegionOptions Options();
 
   Random random_;
   RegionOnDisk region_;
-  std::vector<ToldBatches> producers_;
+  std::vector<AnsweredBatches> producers_;
   uint64_t version_ = 0;  // of the region
   bool call_failed_ = false;
 };

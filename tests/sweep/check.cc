@@ -102,8 +102,8 @@ class RegionCheck {
 };
 
 // Whether the harm is to something that only this region, or its whole namespace, stands on.
-bool IsTouched(const ExpectedRegion& region, StoredEngine engine, const Harm& harm) {
-  const std::string base = engine == StoredEngine::kSegment
+bool IsTouched(const ExpectedRegion& region, DirectoryOwner engine, const Harm& harm) {
+  const std::string base = engine == DirectoryOwner::kSegment
                                ? region.directory() + "/"
                                : absl::StrCat("/data/", region.space, "/");
   return absl::StartsWith(harm.path, base) || absl::StartsWith(harm.other, base);
@@ -136,8 +136,8 @@ absl::Status GoOn(LogEngine& engine, ExpectedRegion& region, std::unique_ptr<Reg
   return absl::OkStatus();
 }
 
-void CheckRegion(ExpectedRegion region, StoredEngine kind, RecoveryPolicy policy, const Harm& harm,
-                 LogEngine& engine, std::vector<Finding>& findings) {
+void CheckRegion(ExpectedRegion region, DirectoryOwner kind, RecoveryPolicy policy,
+                 const Harm& harm, LogEngine& engine, std::vector<Finding>& findings) {
   const bool touched = IsTouched(region, kind, harm);
   const RegionOptions options = OptionsWith(policy);
   const auto unmoved = [&](const absl::Status& status) {
@@ -161,7 +161,7 @@ void CheckRegion(ExpectedRegion region, StoredEngine kind, RecoveryPolicy policy
 
 }  // namespace
 
-std::vector<Finding> FindSilent(const Story& story, StoredEngine engine, RecoveryPolicy policy,
+std::vector<Finding> FindSilent(const Story& story, DirectoryOwner engine, RecoveryPolicy policy,
                                 const Harm& harm, testing::FaultFileSystem& disk) {
   std::vector<Finding> findings;
   for (const char* space : kSpaces) {

@@ -20,7 +20,7 @@ struct Finding {
 
 // What is wrong or missing on the disk and is not reported by an error, by DATA_LOSS or by an
 // opening report that names it. Goes on using what opens.
-std::vector<Finding> FindSilent(const Story& story, StoredEngine engine, RecoveryPolicy policy,
+std::vector<Finding> FindSilent(const Story& story, DirectoryOwner engine, RecoveryPolicy policy,
                                 const Harm& harm, testing::FaultFileSystem& disk);
 
 }  // namespace walden::sweep

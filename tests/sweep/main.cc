@@ -15,7 +15,7 @@ namespace walden::sweep {
 namespace {
 
 struct Options {
-  StoredEngine engine = StoredEngine::kSegment;
+  DirectoryOwner engine = DirectoryOwner::kSegment;
   size_t share = 0;  // 0: all
   size_t show = 20;
   std::string only;
@@ -27,7 +27,7 @@ class Sweep {
 
   int Run() {
     for (const Ending ending : kEndings) RunEnding(ending);
-    std::cout << StoredEngineName(options_.engine) << ": " << done_ << " harms, each with both "
+    std::cout << DirectoryOwnerName(options_.engine) << ": " << done_ << " harms, each with both "
               << "policies; " << wrong_ << " not noticed, " << allowed_.size()
               << " kinds of them allowed by FORMAT.md\n";
     for (const auto& [words, count] : allowed_) std::cout << "  " << count << ": " << words << "\n";
@@ -106,9 +106,9 @@ int main(int argc, char** argv) {
       "time, and checks that every record is right or reported missing"};
   walden::sweep::Options options;
   app.add_option("--engine", options.engine, "segment or rocksdb")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, walden::StoredEngine>{
-          {"segment", walden::StoredEngine::kSegment},
-          {"rocksdb", walden::StoredEngine::kRocksdb}}));
+      ->transform(CLI::CheckedTransformer(std::map<std::string, walden::DirectoryOwner>{
+          {"segment", walden::DirectoryOwner::kSegment},
+          {"rocksdb", walden::DirectoryOwner::kRocksdb}}));
   app.add_option("--share", options.share, "Only so many harms of each way to go down");
   app.add_option("--show", options.show, "How many of what went unnoticed to print");
   app.add_option("--only", options.only, "Only harms whose text contains this");

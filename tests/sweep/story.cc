@@ -100,12 +100,12 @@ RegionOptions OptionsWith(RecoveryPolicy policy) {
 }
 
 absl::StatusOr<std::unique_ptr<OpenedSpace>> OpenedSpace::Open(FaultFileSystem& disk,
-                                                               StoredEngine engine,
+                                                               DirectoryOwner engine,
                                                                const std::string& space) {
   auto opened = std::make_unique<OpenedSpace>();
   const NamespaceId id = space == kSpaces[0] ? 1 : 2;
   absl::StatusOr<std::unique_ptr<LogEngine>> made;
-  if (engine == StoredEngine::kRocksdb) {
+  if (engine == DirectoryOwner::kRocksdb) {
     made = testing::OpenRocksdbWith(&disk, absl::StrCat("/data/", space), {.namespace_id = id});
   } else {
     SegmentEngineOptions options;
@@ -121,7 +121,7 @@ absl::StatusOr<std::unique_ptr<OpenedSpace>> OpenedSpace::Open(FaultFileSystem& 
   return opened;
 }
 
-Story Tell(StoredEngine engine, Ending ending) {
+Story Tell(DirectoryOwner engine, Ending ending) {
   Story story;
   story.disk = std::make_unique<FaultFileSystem>(7);
   FaultFileSystem& disk = *story.disk;

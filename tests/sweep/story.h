@@ -61,7 +61,7 @@ inline constexpr const char* kSpaces[] = {"alpha", "beta"};
 class OpenedSpace {
  public:
   static absl::StatusOr<std::unique_ptr<OpenedSpace>> Open(testing::FaultFileSystem& disk,
-                                                           StoredEngine engine,
+                                                           DirectoryOwner engine,
                                                            const std::string& space);
   LogEngine& engine() { return *engine_; }
 
@@ -72,6 +72,6 @@ class OpenedSpace {
 RegionOptions OptionsWith(RecoveryPolicy policy);
 
 // The test program ends if anything in it fails.
-Story Tell(StoredEngine engine, Ending ending);
+Story Tell(DirectoryOwner engine, Ending ending);
 
 }  // namespace walden::sweep

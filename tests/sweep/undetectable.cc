@@ -8,10 +8,10 @@ namespace {
 constexpr uint32_t Bit(Ending ending) { return 1u << static_cast<uint32_t>(ending); }
 
 constexpr Undetectable kUndetectable[] = {
-    {StoredEngine::kSegment, Bit(Ending::kKilled), kZero, "seg_", kEnd,
+    {DirectoryOwner::kSegment, Bit(Ending::kKilled), kZero, "seg_", kEnd,
      "The last groups before a crash, if the disk had acknowledged them and then gave back zeros "
      "for a sector of each, within the same milliseconds."},
-    {StoredEngine::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kEnd,
+    {DirectoryOwner::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kEnd,
      "After a crash that no idle time preceded: the loss of whole writes at the log's very end "
      "that no write that began later follows, and damage in the last of them that looks like a "
      "sector that "
@@ -20,7 +20,7 @@ constexpr Undetectable kUndetectable[] = {
 
 }  // namespace
 
-const Undetectable* Allows(StoredEngine engine, Ending ending, const Harm& harm, Loss loss) {
+const Undetectable* Allows(DirectoryOwner engine, Ending ending, const Harm& harm, Loss loss) {
   for (const Undetectable& entry : kUndetectable) {
     if (entry.engine != engine || (entry.endings & Bit(ending)) == 0) continue;
     if ((entry.harms & harm.kind) == 0 || loss > entry.at_most) continue;

@@ -17,7 +17,7 @@ enum Loss : uint32_t {
 };
 
 struct Undetectable {
-  StoredEngine engine;
+  DirectoryOwner engine;
   uint32_t endings;       // bits 1 << Ending
   uint32_t harms;         // HarmKind
   const char* file_kind;  // FileKind; null: any
@@ -26,6 +26,6 @@ struct Undetectable {
 };
 
 // The entry that allows it, or null.
-const Undetectable* Allows(StoredEngine engine, Ending ending, const Harm& harm, Loss loss);
+const Undetectable* Allows(DirectoryOwner engine, Ending ending, const Harm& harm, Loss loss);
 
 }  // namespace walden::sweep

@@ -22,7 +22,7 @@ std::vector<std::string> Shown(const std::vector<ChangedField>& changed) {
 }
 
 std::vector<ChangedField> Changes(const std::string& before, const std::string& after) {
-  return Compare(MustLoad(before).config, MustLoad(after).config);
+  return FindChangedFields(MustLoad(before).config, MustLoad(after).config);
 }
 
 TEST(Difference, EqualConfigurationsDifferInNothing) {
@@ -58,7 +58,7 @@ TEST(Difference, TakingOverChangesWhatReloadsAndNothingElse) {
                ", disk_quota: 8MiB, retention_age: 1h, durability: buffered, "
                "regions: [{id: 7, disk_quota: 4MiB}]}]}")
           .config;
-  const Config result = TakeOver(running, wanted);
+  const Config result = TakeReloadableFields(running, wanted);
   EXPECT_EQ(result.log.level, LogLevel::kDebug);
   EXPECT_EQ(result.limits.disk_reserve, GiB(1));
   EXPECT_EQ(result.threads.workers, 0u);
@@ -69,7 +69,8 @@ TEST(Difference, TakingOverChangesWhatReloadsAndNothingElse) {
   EXPECT_EQ(space.SettingsOf(3).retention_age, absl::Hours(1));
   EXPECT_EQ(space.SettingsOf(7).disk_quota, MiB(4));
   EXPECT_EQ(space.SettingsOf(7).durability, Durability::kSync);
-  for (const ChangedField& left : Compare(result, wanted)) EXPECT_FALSE(left.reloads) << left.key;
+  for (const ChangedField& left : FindChangedFields(result, wanted))
+    EXPECT_FALSE(left.reloads) << left.key;
 }
 
 TEST(Difference, WhatIsTakenOverMayNotFitWhatStays) {
@@ -78,7 +79,7 @@ TEST(Difference, WhatIsTakenOverMayNotFitWhatStays) {
   const Config wanted = MustLoad(with_size + "16MiB, disk_quota: 32MiB}]").config;
   EXPECT_TRUE(CheckCombinations(running).ok()) << CheckCombinations(running);
   EXPECT_TRUE(CheckCombinations(wanted).ok()) << CheckCombinations(wanted);
-  const absl::Status refused = CheckCombinations(TakeOver(running, wanted));
+  const absl::Status refused = CheckCombinations(TakeReloadableFields(running, wanted));
   EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
   EXPECT_THAT(
       std::string(refused.message()),

@@ -64,11 +64,12 @@ TEST(Identities, HoldNamesHashesCertificatesAndRules) {
   EXPECT_EQ(identities[0].token_hashes[1][0], 0xFF);
   EXPECT_THAT(
       identities[0].rules,
-      ElementsAre(IdentityRule{.in = 7,
-                               .regions = {{1, 1}, {100, 199}, {UINT64_MAX, UINT64_MAX}},
-                               .append = true,
-                               .read = true},
-                  IdentityRule{.in = 0, .regions = {{0, UINT64_MAX}}, .mark_deleted = true}));
+      ElementsAre(
+          IdentityRule{.namespace_id = 7,
+                       .regions = {{1, 1}, {100, 199}, {UINT64_MAX, UINT64_MAX}},
+                       .append = true,
+                       .read = true},
+          IdentityRule{.namespace_id = 0, .regions = {{0, UINT64_MAX}}, .mark_deleted = true}));
   EXPECT_THAT(identities[1].certificate_names,
               ElementsAre("spiffe://x/ops", "ops.example", "Mrs. Ops"));
   EXPECT_THAT(identities[1].rules, IsEmpty());

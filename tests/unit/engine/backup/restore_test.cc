@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 
 constexpr uint64_t kSegmentBytes = 1 << 20;
 
-class RestoreTest : public ::testing::TestWithParam<StoredEngine> {
+class RestoreTest : public ::testing::TestWithParam<DirectoryOwner> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(disk_.CreateDirectory("/data").ok());
@@ -65,8 +65,8 @@ class RestoreTest : public ::testing::TestWithParam<StoredEngine> {
   const SourceLog other_ = OtherLog();
 };
 INSTANTIATE_TEST_SUITE_P(Into, RestoreTest,
-                         ::testing::Values(StoredEngine::kSegment, StoredEngine::kRocksdb),
-                         [](const auto& of) { return std::string(StoredEngineName(of.param)); });
+                         ::testing::Values(DirectoryOwner::kSegment, DirectoryOwner::kRocksdb),
+                         [](const auto& of) { return std::string(DirectoryOwnerName(of.param)); });
 
 TEST_P(RestoreTest, EveryRecordNumberMarkKindAndVersionIsThere) {
   const auto restored = RunOn(disk_);

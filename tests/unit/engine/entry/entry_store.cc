@@ -56,7 +56,7 @@ absl::Status EntryStore::Open() {
   if (!log.ok()) return log.status();
   log_ = *std::move(log);
   memory_ = std::make_unique<entry::EntryMemory>(limits_);
-  tables_ = std::make_unique<entry::EntryTables>(
+  tables_ = std::make_unique<entry::RegionEntryTables>(
       log_, entry::EntryEnvironment{.memory = memory_.get(), .loader = &loader_});
   return absl::OkStatus();
 }

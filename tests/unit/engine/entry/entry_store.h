@@ -54,13 +54,13 @@ class EntryStore {
 
   FaultFileSystem& disk() { return disk_; }
   RegionLog& log() { return *log_; }
-  entry::EntryTables& tables() { return *tables_; }
+  entry::RegionEntryTables& tables() { return *tables_; }
   entry::EntryMemory& memory() { return *memory_; }
   ManualExecutor& loader() { return loader_; }
   int64_t now_unix_ms = 1'000'000;
 
   // For tables opened from now on.
-  void SetLimits(const entry::EntryLimits& limits) { limits_ = limits; }
+  void SetLimits(const entry::EntryMemoryLimits& limits) { limits_ = limits; }
 
   absl::Status Open();
   void Restart();  // closes and opens; throws if that fails
@@ -99,12 +99,12 @@ class EntryStore {
   AppendResult Commit(AppendBatch& batch);
 
   FaultFileSystem disk_;
-  entry::EntryLimits limits_;
+  entry::EntryMemoryLimits limits_;
   ManualExecutor loader_;
   std::unique_ptr<LogEngine> engine_;
   std::shared_ptr<RegionLog> log_;
   std::unique_ptr<entry::EntryMemory> memory_;
-  std::unique_ptr<entry::EntryTables> tables_;
+  std::unique_ptr<entry::RegionEntryTables> tables_;
 };
 
 }  // namespace walden::testing

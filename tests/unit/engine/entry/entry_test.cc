@@ -16,7 +16,7 @@ class EntryTest : public ::testing::Test {
  protected:
   EntryTest() { OpenWith({}); }
 
-  void OpenWith(const entry::EntryLimits& limits) {
+  void OpenWith(const entry::EntryMemoryLimits& limits) {
     store_.SetLimits(limits);
     store_.Drop();
     const absl::Status status = store_.Open();

@@ -14,8 +14,8 @@ class SpilledTest : public ::testing::Test {
  protected:
   static constexpr int kKeys = 2000;
   // What the table holds is about 1.5 MiB; memory is enough for a sixth of it.
-  static constexpr entry::EntryLimits kRoomy{};
-  static constexpr entry::EntryLimits kTight{
+  static constexpr entry::EntryMemoryLimits kRoomy{};
+  static constexpr entry::EntryMemoryLimits kTight{
       .total_bytes = 1 << 20, .table_bytes = 256 << 10, .page_bytes = 64 << 10};
 
   SpilledTest() {
@@ -40,7 +40,7 @@ class SpilledTest : public ::testing::Test {
 
   static std::string Key(int number) { return absl::StrCat("key ", 10'000 + number); }
 
-  void ReopenWith(const entry::EntryLimits& limits) {
+  void ReopenWith(const entry::EntryMemoryLimits& limits) {
     store_.SetLimits(limits);
     store_.Restart();
   }

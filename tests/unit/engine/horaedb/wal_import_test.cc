@@ -16,10 +16,10 @@ namespace {
 using testing::Crash;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::LocalWalMagic;
-using testing::LocalWalRecord;
+using testing::WalMagic;
+using testing::WalRecord;
 
-class ImportTest : public ::testing::TestWithParam<StoredEngine> {
+class ImportTest : public ::testing::TestWithParam<DirectoryOwner> {
  protected:
   static constexpr SequenceNumber kFirst = 1000;  // older segments are gone
   static constexpr SequenceNumber kRecords = 600;
@@ -40,16 +40,16 @@ class ImportTest : public ::testing::TestWithParam<StoredEngine> {
   // Three segments of records of three tables in turn.
   void WriteLog() {
     for (SequenceNumber from = 0; from < kRecords; from += kPerSegment) {
-      std::string bytes = LocalWalMagic();
+      std::string bytes = WalMagic();
       for (SequenceNumber i = from; i < std::min(kRecords, from + kPerSegment); ++i) {
         const SequenceNumber sequence = kFirst + i;
-        absl::StrAppend(&bytes, LocalWalRecord(TableOf(sequence), sequence, PayloadOf(sequence)));
+        absl::StrAppend(&bytes, WalRecord(TableOf(sequence), sequence, PayloadOf(sequence)));
       }
       WriteSegment(from / kPerSegment + 8, bytes);  // 8, 9, 10: not in the order of their names
     }
   }
   void WriteSegment(uint64_t id, const std::string& bytes) {
-    testing::WriteLocalWalFile(disk_, absl::StrCat("/wal/3/seg_", id), bytes, 256 << 10);
+    testing::WriteWalFile(disk_, absl::StrCat("/wal/3/seg_", id), bytes, 256 << 10);
   }
 
   absl::Status Open() {
@@ -63,11 +63,11 @@ class ImportTest : public ::testing::TestWithParam<StoredEngine> {
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
-  absl::StatusOr<LocalWalImportResult> Import() {
+  absl::StatusOr<horaedb::WalImportResult> Import() {
     const absl::Status opened = Open();
     if (!opened.ok()) return opened;
-    return ImportLocalWal(&disk_, "/wal/3", "wal/3", *log_,
-                          [](const LocalWalImportProgress&) { return true; });
+    return horaedb::ImportWal(&disk_, "/wal/3", "wal/3", *log_,
+                              [](const horaedb::WalImportProgress&) { return true; });
   }
   void ExpectAllBut(SequenceNumber first_lost, SequenceNumber last_lost) {
     SequenceNumber found = 0;
@@ -93,8 +93,8 @@ class ImportTest : public ::testing::TestWithParam<StoredEngine> {
   std::unique_ptr<RegionLog> log_;
 };
 INSTANTIATE_TEST_SUITE_P(To, ImportTest,
-                         ::testing::Values(StoredEngine::kSegment, StoredEngine::kRocksdb),
-                         [](const auto& of) { return std::string(StoredEngineName(of.param)); });
+                         ::testing::Values(DirectoryOwner::kSegment, DirectoryOwner::kRocksdb),
+                         [](const auto& of) { return std::string(DirectoryOwnerName(of.param)); });
 
 TEST_P(ImportTest, EveryRecordKeepsItsTableItsNumberAndItsBytes) {
   WriteLog();
@@ -113,7 +113,7 @@ TEST_P(ImportTest, AgainItImportsNothingAndGoesOnBehindWhatIsThere) {
   WriteLog();
   ASSERT_TRUE(Import().ok());
   const SequenceNumber more = kFirst + kRecords;
-  WriteSegment(11, LocalWalMagic() + LocalWalRecord(TableOf(more), more, "more"));
+  WriteSegment(11, WalMagic() + WalRecord(TableOf(more), more, "more"));
   const auto again = Import();
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->records, kRecords + 1);
@@ -153,10 +153,10 @@ TEST_P(ImportTest, DamageIsReportedWithTheNumbersThatMayBeLostAndTheRestIsImport
 }
 
 TEST_P(ImportTest, LostNumbersAreBoundedByTheNextSegmentOrNotAtAll) {
-  std::string broken = LocalWalRecord(1, 2, "two");
+  std::string broken = WalRecord(1, 2, "two");
   broken.back() = 'X';
-  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 1, "one") + broken);
-  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 5, "five") + broken);
+  WriteSegment(0, WalMagic() + WalRecord(1, 1, "one") + broken);
+  WriteSegment(1, WalMagic() + WalRecord(1, 5, "five") + broken);
   const auto result = Import();
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_EQ(result->damaged.size(), 2u);
@@ -167,9 +167,9 @@ TEST_P(ImportTest, LostNumbersAreBoundedByTheNextSegmentOrNotAtAll) {
 }
 
 TEST_P(ImportTest, LeftoversOfAReusedFileAreCountedAndNotImported) {
-  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 10, "ten") + LocalWalRecord(1, 3, "old") +
-                      LocalWalRecord(2, 4, "old"));
-  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 11, "eleven"));
+  WriteSegment(
+      0, WalMagic() + WalRecord(1, 10, "ten") + WalRecord(1, 3, "old") + WalRecord(2, 4, "old"));
+  WriteSegment(1, WalMagic() + WalRecord(1, 11, "eleven"));
   const auto result = Import();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->leftover_records, 2u);
@@ -190,11 +190,10 @@ std::vector<std::string> PayloadsOf(const RegionLog& log, TableId table) {
 
 TEST_P(ImportTest, ANewerSegmentsRecordsWinOverThoseBehindDamage) {
   // A power cut left record 3 undecodable and 4, 5 behind it. HoraeDB went on with number 3.
-  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 1, "a") + LocalWalRecord(1, 2, "b") +
-                      std::string(7, '\xaa') + LocalWalRecord(1, 4, "stale") +
-                      LocalWalRecord(1, 5, "stale"));
-  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 3, "new") + LocalWalRecord(1, 4, "new") +
-                      LocalWalRecord(1, 5, "new") + LocalWalRecord(1, 6, "new"));
+  WriteSegment(0, WalMagic() + WalRecord(1, 1, "a") + WalRecord(1, 2, "b") +
+                      std::string(7, '\xaa') + WalRecord(1, 4, "stale") + WalRecord(1, 5, "stale"));
+  WriteSegment(1, WalMagic() + WalRecord(1, 3, "new") + WalRecord(1, 4, "new") +
+                      WalRecord(1, 5, "new") + WalRecord(1, 6, "new"));
   const auto result = Import();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(PayloadsOf(*log_, 1), ElementsAre("1 a", "2 b", "3 new", "4 new", "5 new", "6 new"));
@@ -207,9 +206,9 @@ TEST_P(ImportTest, ANewerSegmentsRecordsWinOverThoseBehindDamage) {
 
 TEST_P(ImportTest, RecordsBehindDamageWhoseNumbersNoNewerSegmentHasAreImported) {
   // The first record of the newer segment is a leftover of an earlier use of its file.
-  WriteSegment(0, LocalWalMagic() + LocalWalRecord(1, 8, "a") + std::string(7, '\xaa') +
-                      LocalWalRecord(1, 10, "c") + LocalWalRecord(1, 11, "d"));
-  WriteSegment(1, LocalWalMagic() + LocalWalRecord(1, 2, "old") + LocalWalRecord(1, 12, "e"));
+  WriteSegment(0, WalMagic() + WalRecord(1, 8, "a") + std::string(7, '\xaa') +
+                      WalRecord(1, 10, "c") + WalRecord(1, 11, "d"));
+  WriteSegment(1, WalMagic() + WalRecord(1, 2, "old") + WalRecord(1, 12, "e"));
   const auto result = Import();
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(PayloadsOf(*log_, 1), ElementsAre("8 a", "10 c", "11 d", "12 e"));

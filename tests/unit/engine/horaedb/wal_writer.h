@@ -30,22 +30,22 @@ inline std::string LittleEndian64(uint64_t value) {
   return out;
 }
 
-inline std::string LocalWalRecordOf(uint64_t table, uint64_t sequence, const std::string& value) {
+inline std::string WalRecordOf(uint64_t table, uint64_t sequence, const std::string& value) {
   const uint32_t crc = SlowCrc32(LittleEndian64(table) + LittleEndian64(sequence) +
                                  LittleEndian64(value.size()) + value);
   return std::string(1, '\0') + BigEndian(crc, 4) + BigEndian(table, 8) + BigEndian(sequence, 8) +
          BigEndian(value.size(), 4) + value;
 }
 
-inline std::string LocalWalRecord(uint64_t table, uint64_t sequence, const std::string& payload) {
-  return LocalWalRecordOf(table, sequence, std::string(1, '\0') + payload);
+inline std::string WalRecord(uint64_t table, uint64_t sequence, const std::string& payload) {
+  return WalRecordOf(table, sequence, std::string(1, '\0') + payload);
 }
 
-inline std::string LocalWalMagic() { return std::string(1, '\0') + "HoraeDBWAL"; }
+inline std::string WalMagic() { return std::string(1, '\0') + "HoraeDBWAL"; }
 
 // The bytes, zeros behind them; durable.
-inline void WriteLocalWalFile(FileSystem& files, const std::string& path, const std::string& bytes,
-                              size_t file_bytes = 64 << 10) {
+inline void WriteWalFile(FileSystem& files, const std::string& path, const std::string& bytes,
+                         size_t file_bytes = 64 << 10) {
   (void)files.RemoveFile(path);
   auto file = files.CreateFile(path);
   std::string whole = bytes;

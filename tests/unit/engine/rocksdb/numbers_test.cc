@@ -46,7 +46,7 @@ TEST_F(RocksdbNumbersTest, AfterACrashThatBufferedAppendsCameBefore) {
   OpenEngine();
   ASSERT_TRUE(Open().ok());
   const SequenceNumber next = log_->Position(7).next;
-  EXPECT_GT(next, last + 1) << "numbers were reserved";
+  EXPECT_GT(next, last + 1) << "allocator were reserved";
   EXPECT_EQ(log_->Position(7).last, last);
   ExpectNextIsWhatItSays(7, next);
 }
@@ -112,25 +112,26 @@ TEST_F(RocksdbNumbersTest, AMarkNeverLowersAMaxSeqThatADropWrote) {
 }
 
 // Otherwise whoever goes on from the next number misses the record that is under way.
-TEST(TableNumbersTest, TheNextOneIsNotAboveOneThatIsUnderWayInAnotherRegion) {
-  rocks::TableNumbers numbers;
-  rocks::TableUnits slow(&numbers);
-  rocks::TableUnits fast(&numbers);
+TEST(SequenceAllocatorTest, TheNextOneIsNotAboveOneThatIsUnderWayInAnotherRegion) {
+  rocks::SequenceAllocator allocator;
+  rocks::PublishedTables slow(&allocator);
+  rocks::PublishedTables fast(&allocator);
   AppendBatch batch;
   batch.table = 7;
   batch.payloads = {"x"};
-  const auto publish = [&](rocks::TableUnits& units, SequenceNumber first, SequenceNumber last) {
-    units.Publish({{.table = 7, .first = first, .last = last}});
-    numbers.RaiseUsed(7, last);
-    numbers.Finish(7, first);
+  const auto publish = [&](rocks::PublishedTables& tables, SequenceNumber first,
+                           SequenceNumber last) {
+    tables.Publish({{.table = 7, .first = first, .last = last}});
+    allocator.RaiseUsed(7, last);
+    allocator.Finish(7, first);
   };
-  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/true), 1u);
-  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/true), 2u);
-  ASSERT_EQ(*numbers.Assign(batch, /*begins=*/false), 3u);
+  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/true), 1u);
+  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/true), 2u);
+  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/false), 3u);
   publish(fast, 2, 3);
   EXPECT_EQ(fast.Position(7).next, 4u);
   EXPECT_EQ(slow.Position(7).next, 1u);
-  EXPECT_EQ(numbers.Used(7), 3u);
+  EXPECT_EQ(allocator.Used(7), 3u);
   publish(slow, 1, 1);
   EXPECT_EQ(slow.Position(7).next, 4u);
   EXPECT_EQ(fast.Position(7).next, 4u);

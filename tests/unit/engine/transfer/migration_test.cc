@@ -61,13 +61,13 @@ class MigrationTest : public ::testing::Test {
     env_ = testing::MakeRocksdbEnv(&disk_);
     return {.file_system = &disk_, .env = env_.get(), .data_directory = "/data"};
   }
-  absl::StatusOr<std::unique_ptr<LogEngine>> Open(StoredEngine engine) {
+  absl::StatusOr<std::unique_ptr<LogEngine>> Open(DirectoryOwner engine) {
     return OpenOffline(Where(), "default", engine, /*caller_holds_lock=*/false);
   }
   static RegionOptions Options() { return {.segment_size_bytes = kSegmentBytes}; }
 
   // Regions with tables of equal ids and numbers, gaps, marks, kinds and a version.
-  void Fill(StoredEngine engine) {
+  void Fill(DirectoryOwner engine) {
     auto opened = Open(engine);
     ASSERT_TRUE(opened.ok()) << opened.status();
     for (const RegionId region : {1, 2, 90}) {
@@ -92,7 +92,7 @@ class MigrationTest : public ::testing::Test {
     ASSERT_TRUE(empty.ok() && (*empty)->Close().ok());
   }
 
-  static Contents Read(StoredEngine engine, FaultFileSystem& disk) {
+  static Contents Read(DirectoryOwner engine, FaultFileSystem& disk) {
     Contents contents;
     const auto env = testing::MakeRocksdbEnv(&disk);
     auto opened = OpenOffline({&disk, env.get(), "/data", 1}, "default", engine, false);
@@ -116,7 +116,7 @@ class MigrationTest : public ::testing::Test {
     return contents;
   }
 
-  absl::StatusOr<MigrationResult> Migrate(StoredEngine to, bool skip_damaged = false) {
+  absl::StatusOr<MigrationResult> Migrate(DirectoryOwner to, bool skip_damaged = false) {
     return MigrateNamespace({.where = Where(),
                              .namespace_name = "default",
                              .to = to,
@@ -136,26 +136,26 @@ class MigrationTest : public ::testing::Test {
 };
 
 TEST_F(MigrationTest, ThereAndBackEveryNumberMarkKindAndVersionIsTheSame) {
-  Fill(StoredEngine::kSegment);
-  const std::string before = Show(Read(StoredEngine::kSegment, disk_));
+  Fill(DirectoryOwner::kSegment);
+  const std::string before = Show(Read(DirectoryOwner::kSegment, disk_));
   EXPECT_THAT(before, HasSubstr("region 90 version 17"));
   EXPECT_THAT(before, HasSubstr(" table 9 entries"));
-  const auto there = Migrate(StoredEngine::kRocksdb);
+  const auto there = Migrate(DirectoryOwner::kRocksdb);
   ASSERT_TRUE(there.ok()) << there.status();
   EXPECT_EQ(there->regions, 4u);
-  EXPECT_EQ(Show(Read(StoredEngine::kRocksdb, disk_)), before);
+  EXPECT_EQ(Show(Read(DirectoryOwner::kRocksdb, disk_)), before);
   RemoveOld();
-  const auto back = Migrate(StoredEngine::kSegment);
+  const auto back = Migrate(DirectoryOwner::kSegment);
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->records, there->records);
-  EXPECT_EQ(Show(Read(StoredEngine::kSegment, disk_)), before);
+  EXPECT_EQ(Show(Read(DirectoryOwner::kSegment, disk_)), before);
 }
 
 TEST_F(MigrationTest, AppendsGoOnBehindWhatWasMigrated) {
-  Fill(StoredEngine::kRocksdb);
-  const Contents before = Read(StoredEngine::kRocksdb, disk_);
-  ASSERT_TRUE(Migrate(StoredEngine::kSegment).ok());
-  auto engine = Open(StoredEngine::kSegment);
+  Fill(DirectoryOwner::kRocksdb);
+  const Contents before = Read(DirectoryOwner::kRocksdb, disk_);
+  ASSERT_TRUE(Migrate(DirectoryOwner::kSegment).ok());
+  auto engine = Open(DirectoryOwner::kSegment);
   ASSERT_TRUE(engine.ok()) << engine.status();
   auto log = (*engine)->OpenRegion(2, Options(), false);
   ASSERT_TRUE(log.ok()) << log.status();
@@ -171,15 +171,15 @@ TEST_F(MigrationTest, AppendsGoOnBehindWhatWasMigrated) {
 
 // Crashes inside every change that a migration makes, then runs it again.
 class CrashedMigrationTest : public MigrationTest,
-                             public ::testing::WithParamInterface<StoredEngine> {};
+                             public ::testing::WithParamInterface<DirectoryOwner> {};
 INSTANTIATE_TEST_SUITE_P(To, CrashedMigrationTest,
-                         ::testing::Values(StoredEngine::kSegment, StoredEngine::kRocksdb),
-                         [](const auto& of) { return std::string(StoredEngineName(of.param)); });
+                         ::testing::Values(DirectoryOwner::kSegment, DirectoryOwner::kRocksdb),
+                         [](const auto& of) { return std::string(DirectoryOwnerName(of.param)); });
 
 TEST_P(CrashedMigrationTest, WhereverItStopsTheSameCallFinishesIt) {
-  const StoredEngine to = GetParam();
-  const StoredEngine from =
-      to == StoredEngine::kSegment ? StoredEngine::kRocksdb : StoredEngine::kSegment;
+  const DirectoryOwner to = GetParam();
+  const DirectoryOwner from =
+      to == DirectoryOwner::kSegment ? DirectoryOwner::kRocksdb : DirectoryOwner::kSegment;
   Fill(from);
   const std::string before = Show(Read(from, disk_));
   const auto pristine = disk_.CopyOfDisk(1);
@@ -218,7 +218,7 @@ TEST_P(CrashedMigrationTest, WhereverItStopsTheSameCallFinishesIt) {
     const auto names = copy->ListDirectory("/data");
     ASSERT_TRUE(names.ok());
     if (std::find(names->begin(), names->end(), "default") == names->end()) {
-      const absl::Status refused = CheckStoredEngine(copy.get(), "/data", "default", to);
+      const absl::Status refused = CheckDirectoryOwner(copy.get(), "/data", "default", to);
       EXPECT_TRUE(HasReason(refused, ErrorReason::kWrongEngine)) << refused;
     }
     const absl::Status again = migrate();
@@ -228,16 +228,16 @@ TEST_P(CrashedMigrationTest, WhereverItStopsTheSameCallFinishesIt) {
 }
 
 TEST_F(MigrationTest, WhatWasWrittenAfterAStoppedMigrationIsMigratedToo) {
-  Fill(StoredEngine::kSegment);
+  Fill(DirectoryOwner::kSegment);
   const auto stopped =
       MigrateNamespace({.where = Where(),
                         .namespace_name = "default",
-                        .to = StoredEngine::kRocksdb,
+                        .to = DirectoryOwner::kRocksdb,
                         .segment_size_bytes = kSegmentBytes},
                        [](const MigrationProgress& seen) { return seen.regions < 2; });
   EXPECT_TRUE(absl::IsCancelled(stopped.status())) << stopped.status();
   {
-    auto engine = Open(StoredEngine::kSegment);
+    auto engine = Open(DirectoryOwner::kSegment);
     ASSERT_TRUE(engine.ok()) << engine.status();
     auto log = (*engine)->OpenRegion(1, Options(), false);
     ASSERT_TRUE(log.ok()) << log.status();
@@ -246,70 +246,70 @@ TEST_F(MigrationTest, WhatWasWrittenAfterAStoppedMigrationIsMigratedToo) {
     ASSERT_TRUE((*log)->Close().ok());
     ASSERT_TRUE(*(*engine)->DropRegion(2));
   }
-  const std::string before = Show(Read(StoredEngine::kSegment, disk_));
-  const auto result = Migrate(StoredEngine::kRocksdb);
+  const std::string before = Show(Read(DirectoryOwner::kSegment, disk_));
+  const auto result = Migrate(DirectoryOwner::kRocksdb);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(Show(Read(StoredEngine::kRocksdb, disk_)), before);
+  EXPECT_EQ(Show(Read(DirectoryOwner::kRocksdb, disk_)), before);
 }
 
 TEST_F(MigrationTest, ADamagedNamespaceIsRefusedOrMigratedAroundTheDamage) {
-  Fill(StoredEngine::kSegment);
+  Fill(DirectoryOwner::kSegment);
   const std::string path = "/data/default/1/seg_0";
   const size_t at = disk_.ReadWhole(path).rfind("seven");
   disk_.FlipBit(path, at, 1);
-  const auto refused = Migrate(StoredEngine::kRocksdb);
+  const auto refused = Migrate(DirectoryOwner::kRocksdb);
   EXPECT_TRUE(absl::IsDataLoss(refused.status())) << refused.status();
   EXPECT_THAT(refused.status().message(), HasSubstr("seg_0"));
   EXPECT_FALSE(disk_.Exists("/data/default/CURRENT"));
-  const auto around = Migrate(StoredEngine::kRocksdb, /*skip_damaged=*/true);
+  const auto around = Migrate(DirectoryOwner::kRocksdb, /*skip_damaged=*/true);
   ASSERT_TRUE(around.ok()) << around.status();
   ASSERT_EQ(around->damaged.size(), 1u);
   EXPECT_EQ(around->damaged[0].first, around->damaged[0].last);
-  const Contents after = Read(StoredEngine::kRocksdb, disk_);
+  const Contents after = Read(DirectoryOwner::kRocksdb, disk_);
   EXPECT_EQ(after.at(1).tables.at(7).records.size(), 5u);
   EXPECT_EQ(after.at(2).tables.at(7).records.size(), 6u);
 }
 
 TEST_F(MigrationTest, EnginesRefuseEachOthersDirectoriesAndPointToTheWay) {
-  Fill(StoredEngine::kSegment);
-  const absl::Status wrong = Open(StoredEngine::kRocksdb).status();
+  Fill(DirectoryOwner::kSegment);
+  const absl::Status wrong = Open(DirectoryOwner::kRocksdb).status();
   EXPECT_TRUE(HasReason(wrong, ErrorReason::kWrongEngine)) << wrong;
   EXPECT_THAT(wrong.message(), HasSubstr("engine segment"));
   EXPECT_THAT(wrong.message(), HasSubstr("walden migrate --data-dir /data --namespace default --to "
                                          "rocksdb"));
-  ASSERT_TRUE(Migrate(StoredEngine::kRocksdb).ok());
-  const absl::Status reverse = Open(StoredEngine::kSegment).status();
+  ASSERT_TRUE(Migrate(DirectoryOwner::kRocksdb).ok());
+  const absl::Status reverse = Open(DirectoryOwner::kSegment).status();
   EXPECT_TRUE(HasReason(reverse, ErrorReason::kWrongEngine)) << reverse;
   EXPECT_FALSE(disk_.Exists("/data/default/spare"));
 }
 
 TEST_F(MigrationTest, WhatCannotBeMigratedIsSaid) {
-  EXPECT_TRUE(absl::IsNotFound(Migrate(StoredEngine::kRocksdb).status()));
-  Fill(StoredEngine::kSegment);
-  EXPECT_THAT(Migrate(StoredEngine::kSegment).status().message(), HasSubstr("already"));
+  EXPECT_TRUE(absl::IsNotFound(Migrate(DirectoryOwner::kRocksdb).status()));
+  Fill(DirectoryOwner::kSegment);
+  EXPECT_THAT(Migrate(DirectoryOwner::kSegment).status().message(), HasSubstr("already"));
   {
-    auto engine = Open(StoredEngine::kSegment);
+    auto engine = Open(DirectoryOwner::kSegment);
     ASSERT_TRUE(engine.ok());
-    EXPECT_TRUE(HasReason(Migrate(StoredEngine::kRocksdb).status(), ErrorReason::kLocked));
+    EXPECT_TRUE(HasReason(Migrate(DirectoryOwner::kRocksdb).status(), ErrorReason::kLocked));
   }
   disk_.SetCapacity(disk_.UsedBytes() + (1 << 20));
-  const absl::Status full = Migrate(StoredEngine::kRocksdb).status();
+  const absl::Status full = Migrate(DirectoryOwner::kRocksdb).status();
   EXPECT_TRUE(HasReason(full, ErrorReason::kDiskFull)) << full;
   disk_.SetCapacity(UINT64_MAX);
-  ASSERT_TRUE(Migrate(StoredEngine::kRocksdb).ok());
+  ASSERT_TRUE(Migrate(DirectoryOwner::kRocksdb).ok());
   // Finished, so the same call again changes nothing; the way back finds the old copy in its way.
-  ASSERT_TRUE(Migrate(StoredEngine::kRocksdb).ok());
-  EXPECT_THAT(Migrate(StoredEngine::kSegment).status().message(),
+  ASSERT_TRUE(Migrate(DirectoryOwner::kRocksdb).ok());
+  EXPECT_THAT(Migrate(DirectoryOwner::kSegment).status().message(),
               HasSubstr("default.before-migration"));
 }
 
 TEST_F(MigrationTest, AnotherNamespaceIdIsNotTakenForAnEmptyNamespace) {
-  Fill(StoredEngine::kRocksdb);
+  Fill(DirectoryOwner::kRocksdb);
   OfflineNamespace where = Where();
   where.namespace_id = 9;
-  const auto refused =
-      MigrateNamespace({.where = where, .namespace_name = "default", .to = StoredEngine::kSegment},
-                       [](const MigrationProgress&) { return true; });
+  const auto refused = MigrateNamespace(
+      {.where = where, .namespace_name = "default", .to = DirectoryOwner::kSegment},
+      [](const MigrationProgress&) { return true; });
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
   EXPECT_THAT(refused.status().message(), HasSubstr("--namespace-id"));
 }

@@ -109,8 +109,8 @@ TEST(RecognitionTest, NobodyIsRecognisedWhereNobodyIsKnown) {
 }
 
 TEST(ConfiguredIdentityTest, RightsHoldInTheirNamespaceAndRegionsOnly) {
-  const ConfiguredIdentity identity(
-      Config("x", {{.in = 3, .regions = {{5, 5}, {10, 19}}, .append = true, .read = true}}));
+  const ConfiguredIdentity identity(Config(
+      "x", {{.namespace_id = 3, .regions = {{5, 5}, {10, 19}}, .append = true, .read = true}}));
   for (const RegionId region : {5, 10, 15, 19}) {
     EXPECT_TRUE(identity.Allows(3, region, Right::kAppend)) << region;
     EXPECT_TRUE(identity.Allows(3, region, Rights(Right::kAppend) | Right::kRead));
@@ -131,8 +131,9 @@ TEST(ConfiguredIdentityTest, RightsHoldInTheirNamespaceAndRegionsOnly) {
 }
 
 TEST(ConfiguredIdentityTest, RightsAddUpOverRules) {
-  const ConfiguredIdentity identity(Config("x", {{.in = 0, .regions = {{0, 100}}, .append = true},
-                                                 {.in = 1, .regions = {{50, 200}}, .read = true}}));
+  const ConfiguredIdentity identity(
+      Config("x", {{.namespace_id = 0, .regions = {{0, 100}}, .append = true},
+                   {.namespace_id = 1, .regions = {{50, 200}}, .read = true}}));
   const Rights both = Rights(Right::kAppend) | Right::kRead;
   EXPECT_TRUE(identity.Allows(1, 75, both));
   EXPECT_FALSE(identity.Allows(1, 49, both));
@@ -143,7 +144,7 @@ TEST(ConfiguredIdentityTest, RightsAddUpOverRules) {
 
 TEST(ConfiguredIdentityTest, ARuleWithoutRightsOrRegionsShowsNothing) {
   const ConfiguredIdentity identity(
-      Config("x", {{.in = 1, .regions = {{0, 9}}}, {.in = 2, .admin = true}}));
+      Config("x", {{.namespace_id = 1, .regions = {{0, 9}}}, {.namespace_id = 2, .admin = true}}));
   EXPECT_FALSE(identity.KnowsNamespace(1));
   EXPECT_FALSE(identity.KnowsRegion(1, 5));
   EXPECT_FALSE(identity.KnowsNamespace(2));

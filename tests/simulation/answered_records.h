@@ -23,7 +23,7 @@
 
 namespace walden::testing {
 
-class ToldRecords {
+class AnsweredRecords {
  public:
   // What has happened since the region was opened last.
   struct Events {
@@ -40,7 +40,7 @@ class ToldRecords {
   };
 
   // Tables 1 to `tables` are used.
-  explicit ToldRecords(TableId tables) : tables_(tables) {}
+  explicit AnsweredRecords(TableId tables) : tables_(tables) {}
 
   // A group of batches was answered, all of it written and synced at once.
   absl::Status Answered(const std::vector<Batch>& group, const std::vector<AppendResult>& results);
@@ -52,7 +52,7 @@ class ToldRecords {
   absl::Status CompareReopened(const RegionLog& log, const Events& events);
 
  private:
-  struct Told {
+  struct AnsweredRecord {
     TableId table = 0;
     std::string payload;
     bool durable = false;
@@ -65,13 +65,13 @@ class ToldRecords {
   absl::Status CheckMarks(const RegionLog& log);
   absl::Status CheckFound(const Found& found, const Events& events);
   absl::Status CheckMissing(const Found& found, const RegionLog& log, const Events& events);
-  absl::Status CheckLost(SequenceNumber number, const Told& told, bool may_look_torn,
+  absl::Status CheckLost(SequenceNumber number, const AnsweredRecord& record, bool may_look_torn,
                          const Events& events) const;
 
   const TableId tables_;
-  std::map<SequenceNumber, Told> records_;
+  std::map<SequenceNumber, AnsweredRecord> records_;
   std::map<TableId, SequenceNumber> marks_;
-  SequenceNumber highest_told_ = 0;
+  SequenceNumber highest_answered_ = 0;
   bool ever_harmed_ = false;
 };
 

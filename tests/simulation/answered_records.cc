@@ -1,4 +1,4 @@
-#include "tests/simulation/told_records.h"
+#include "tests/simulation/answered_records.h"
 
 #include <algorithm>
 #include <utility>
@@ -17,10 +17,10 @@ bool IsNamed(const OpeningReport& report, SequenceNumber number) {
 
 }  // namespace
 
-absl::Status ToldRecords::Answered(const std::vector<Batch>& group,
-                                   const std::vector<AppendResult>& results) {
+absl::Status AnsweredRecords::Answered(const std::vector<Batch>& group,
+                                       const std::vector<AppendResult>& results) {
   bool durable = false;
-  const SequenceNumber before = highest_told_;
+  const SequenceNumber before = highest_answered_;
   for (size_t i = 0; i < group.size(); ++i) {
     const AppendResult& result = results[i];
     if (!result.status.ok()) continue;
@@ -28,8 +28,8 @@ absl::Status ToldRecords::Answered(const std::vector<Batch>& group,
     if (group[i].durability == Durability::kSync && !result.durable) {
       return Wrong("batch ", i, " asked for SYNC and was answered without it");
     }
-    if (result.first <= highest_told_) {
-      return Wrong("number ", result.first, " came back: ", highest_told_, " was told");
+    if (result.first <= highest_answered_) {
+      return Wrong("number ", result.first, " came back: ", highest_answered_, " was answered");
     }
     if (result.last - result.first + 1 != group[i].payloads.size()) {
       return Wrong("batch ", i, " has a wrong count of numbers");
@@ -37,23 +37,23 @@ absl::Status ToldRecords::Answered(const std::vector<Batch>& group,
     for (size_t n = 0; n < group[i].payloads.size(); ++n) {
       records_[result.first + n] = {.table = group[i].table, .payload = group[i].payloads[n]};
     }
-    highest_told_ = result.last;
+    highest_answered_ = result.last;
   }
   if (!durable) return absl::OkStatus();
-  for (auto& [number, told] : records_) told.proven |= told.durable && number <= before;
+  for (auto& [number, record] : records_) record.proven |= record.durable && number <= before;
   EverythingIsDurable();
   return absl::OkStatus();
 }
 
-void ToldRecords::EverythingIsDurable() {
-  for (auto& [number, told] : records_) told.durable = true;
+void AnsweredRecords::EverythingIsDurable() {
+  for (auto& [number, record] : records_) record.durable = true;
 }
 
-void ToldRecords::Marked(TableId table, SequenceNumber through) {
+void AnsweredRecords::Marked(TableId table, SequenceNumber through) {
   marks_[table] = std::max(marks_[table], through);
 }
 
-absl::Status ToldRecords::CompareReopened(const RegionLog& log, const Events& events) {
+absl::Status AnsweredRecords::CompareReopened(const RegionLog& log, const Events& events) {
   ever_harmed_ |= events.harmed;
   RETURN_IF_WRONG(CheckMarks(log));
   const auto found = ReadTables(log);
@@ -62,7 +62,7 @@ absl::Status ToldRecords::CompareReopened(const RegionLog& log, const Events& ev
   return CheckMissing(*found, log, events);
 }
 
-absl::Status ToldRecords::CheckMarks(const RegionLog& log) {
+absl::Status AnsweredRecords::CheckMarks(const RegionLog& log) {
   for (TableId table = 1; table <= tables_; ++table) {
     const SequenceNumber mark = log.Position(table).deleted_through;
     if (mark < marks_[table]) {
@@ -73,7 +73,7 @@ absl::Status ToldRecords::CheckMarks(const RegionLog& log) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ToldRecords::Found> ToldRecords::ReadTables(const RegionLog& log) const {
+absl::StatusOr<AnsweredRecords::Found> AnsweredRecords::ReadTables(const RegionLog& log) const {
   Found found;
   for (TableId table = 1; table <= tables_; ++table) {
     auto records = ReadAll(log, {.table = table, .pass_known_damage = true});
@@ -97,14 +97,14 @@ absl::StatusOr<ToldRecords::Found> ToldRecords::ReadTables(const RegionLog& log)
   return found;
 }
 
-absl::Status ToldRecords::CheckFound(const Found& found, const Events& events) {
+absl::Status AnsweredRecords::CheckFound(const Found& found, const Events& events) {
   for (const auto& [number, record] : found) {
     if (number <= marks_[record.table]) return Wrong("deleted record ", number, " is back");
     const auto known = records_.find(number);
     if (known == records_.end()) {
       if (!events.call_failed) return Wrong("nobody wrote record ", number);
       records_[number] = {.table = record.table, .payload = record.payload, .durable = true};
-      highest_told_ = std::max(highest_told_, number);
+      highest_answered_ = std::max(highest_answered_, number);
     } else if (known->second.table != record.table || known->second.payload != record.payload) {
       return Wrong("record ", number, " is another one than was written");
     }
@@ -112,41 +112,41 @@ absl::Status ToldRecords::CheckFound(const Found& found, const Events& events) {
   return absl::OkStatus();
 }
 
-absl::Status ToldRecords::CheckMissing(const Found& found, const RegionLog& log,
-                                       const Events& events) {
+absl::Status AnsweredRecords::CheckMissing(const Found& found, const RegionLog& log,
+                                           const Events& events) {
   const OpeningReport report = log.Describe().opening;
   const bool may_look_torn = events.harmed && events.harm_may_look_torn &&
                              (report.torn_tail_bytes > 0 || events.opening_was_cut);
   SequenceNumber lost = 0;
   for (auto it = records_.begin(); it != records_.end();) {
-    auto& [number, told] = *it;
+    auto& [number, record] = *it;
     if (found.contains(number)) {
       if (lost != 0 && !ever_harmed_) return Wrong("record ", lost, " is lost, ", number, " not");
-      told.durable = true;
+      record.durable = true;
       ++it;
-    } else if (number <= marks_[told.table] || told.damaged) {
+    } else if (number <= marks_[record.table] || record.damaged) {
       ++it;
     } else if (IsNamed(report, number)) {
       if (!events.harmed) return Wrong("record ", number, " is damaged, and nobody harmed it");
-      if (told.durable && !events.may_have_cost(told.payload)) {
+      if (record.durable && !events.may_have_cost(record.payload)) {
         return Wrong("record ", number, " is damaged, and harm was done elsewhere");
       }
-      told.damaged = told.durable = true;
+      record.damaged = record.durable = true;
       ++it;
     } else {
-      RETURN_IF_WRONG(CheckLost(number, told, may_look_torn, events));
+      RETURN_IF_WRONG(CheckLost(number, record, may_look_torn, events));
       if (lost == 0) lost = number;
       it = records_.erase(it);
     }
   }
-  if (may_look_torn) highest_told_ = records_.empty() ? 0 : records_.rbegin()->first;
+  if (may_look_torn) highest_answered_ = records_.empty() ? 0 : records_.rbegin()->first;
   return absl::OkStatus();
 }
 
-absl::Status ToldRecords::CheckLost(SequenceNumber number, const Told& told, bool may_look_torn,
-                                    const Events& events) const {
-  if (may_look_torn && !told.proven) return absl::OkStatus();
-  if (told.durable) return Wrong("durable record ", number, " is lost and not named");
+absl::Status AnsweredRecords::CheckLost(SequenceNumber number, const AnsweredRecord& record,
+                                        bool may_look_torn, const Events& events) const {
+  if (may_look_torn && !record.proven) return absl::OkStatus();
+  if (record.durable) return Wrong("durable record ", number, " is lost and not named");
   if (!events.lost_power && !events.call_failed && !events.harmed) {
     return Wrong("record ", number, " is lost, though neither power was nor any call failed");
   }

@@ -1,4 +1,4 @@
-#include "tests/simulation/told_batches.h"
+#include "tests/simulation/answered_batches.h"
 
 #include <utility>
 
@@ -14,30 +14,30 @@ constexpr uint64_t kFarNumber = 1'000'000;
 
 }  // namespace
 
-Batch ToldBatches::Next(Batch batch) {
+Batch AnsweredBatches::Next(Batch batch) {
   batch.producer = ProducerTag{id_, next_};
-  Told& told = sent_[next_++];
-  told.batch = batch;
-  told.batch.region_version.reset();  // a retry must not be fenced
+  SentBatch& sent = sent_[next_++];
+  sent.batch = batch;
+  sent.batch.region_version.reset();  // a retry must not be fenced
   return batch;
 }
 
-absl::Status ToldBatches::Answered(const Batch& batch, const AppendResult& result) {
+absl::Status AnsweredBatches::Answered(const Batch& batch, const AppendResult& result) {
   if (!result.status.ok()) return absl::OkStatus();
   const uint64_t sequence = batch.producer->sequence;
   if (result.duplicate) return Wrong("batch ", sequence, " was taken for a retry");
-  Told& told = sent_.at(sequence);
-  told.first = result.first;
-  told.last = result.last;
-  told.answered = true;
+  SentBatch& sent = sent_.at(sequence);
+  sent.first = result.first;
+  sent.last = result.last;
+  sent.answered = true;
   return absl::OkStatus();
 }
 
-void ToldBatches::EverythingIsDurable() {
-  for (auto& [sequence, told] : sent_) told.durable |= told.answered;
+void AnsweredBatches::EverythingIsDurable() {
+  for (auto& [sequence, sent] : sent_) sent.durable |= sent.answered;
 }
 
-absl::StatusOr<uint64_t> ToldBatches::AskExpected(RegionLog& log) const {
+absl::StatusOr<uint64_t> AnsweredBatches::AskExpected(RegionLog& log) const {
   const Batch far{.payloads = {"far"}, .producer = ProducerTag{id_, kFarNumber}};
   const AppendResult answer = CommitOne(log, far);
   uint64_t expected = 0;
@@ -48,17 +48,17 @@ absl::StatusOr<uint64_t> ToldBatches::AskExpected(RegionLog& log) const {
   return expected;
 }
 
-absl::Status ToldBatches::CompareReopened(RegionLog& log, bool lost_power, bool call_failed) {
+absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, bool call_failed) {
   const auto expected = AskExpected(log);
   if (!expected.ok()) return expected.status();
-  for (const auto& [sequence, told] : sent_) {
-    if (sequence >= *expected && told.durable) {
+  for (const auto& [sequence, sent] : sent_) {
+    if (sequence >= *expected && sent.durable) {
       return Wrong("batch ", *expected, " is expected, though ", sequence, " is durable");
     }
-    if (sequence >= *expected && told.answered && !lost_power && !call_failed) {
+    if (sequence >= *expected && sent.answered && !lost_power && !call_failed) {
       return Wrong("batch ", *expected, " is expected, though ", sequence, " was answered");
     }
-    if (sequence < *expected && !told.answered && !call_failed) {
+    if (sequence < *expected && !sent.answered && !call_failed) {
       return Wrong("batch ", sequence, " is remembered, and was not stored");
     }
   }
@@ -68,24 +68,24 @@ absl::Status ToldBatches::CompareReopened(RegionLog& log, bool lost_power, bool 
   if (next_ > kProducerWindowBatches) {
     sent_.erase(sent_.begin(), sent_.lower_bound(next_ - kProducerWindowBatches));
   }
-  for (auto& [sequence, told] : sent_) RETURN_IF_WRONG(Retry(log, sequence, told));
+  for (auto& [sequence, sent] : sent_) RETURN_IF_WRONG(Retry(log, sequence, sent));
   return absl::OkStatus();
 }
 
-absl::Status ToldBatches::Retry(RegionLog& log, uint64_t sequence, Told& told) const {
-  const AppendResult result = CommitOne(log, told.batch);
+absl::Status AnsweredBatches::Retry(RegionLog& log, uint64_t sequence, SentBatch& sent) const {
+  const AppendResult result = CommitOne(log, sent.batch);
   if (!result.status.ok()) {
     return Wrong("a retry of batch ", sequence, ", where ", next_,
                  " is expected, is answered with ", ShowStatus(result.status));
   }
   if (!result.duplicate) return Wrong("batch ", sequence, " was stored twice");
-  if (told.answered && (result.first != told.first || result.last != told.last)) {
+  if (sent.answered && (result.first != sent.first || result.last != sent.last)) {
     return Wrong("a retry of batch ", sequence, " is answered with numbers ", result.first, "..",
-                 result.last, ", not ", told.first, "..", told.last);
+                 result.last, ", not ", sent.first, "..", sent.last);
   }
-  told.first = result.first;
-  told.last = result.last;
-  told.answered = told.durable = true;
+  sent.first = result.first;
+  sent.last = result.last;
+  sent.answered = sent.durable = true;
   return absl::OkStatus();
 }
 

@@ -19,9 +19,9 @@
 
 namespace walden::testing {
 
-class ToldBatches {
+class AnsweredBatches {
  public:
-  explicit ToldBatches(uint64_t id) : id_(id) {}
+  explicit AnsweredBatches(uint64_t id) : id_(id) {}
 
   uint64_t id() const { return id_; }
 
@@ -37,7 +37,7 @@ class ToldBatches {
   absl::Status CompareReopened(RegionLog& log, bool lost_power, bool call_failed);
 
  private:
-  struct Told {
+  struct SentBatch {
     Batch batch;
     SequenceNumber first = 0;  // 0: never answered, or no records
     SequenceNumber last = 0;
@@ -46,11 +46,11 @@ class ToldBatches {
   };
 
   absl::StatusOr<uint64_t> AskExpected(RegionLog& log) const;
-  absl::Status Retry(RegionLog& log, uint64_t sequence, Told& told) const;
+  absl::Status Retry(RegionLog& log, uint64_t sequence, SentBatch& sent) const;
 
   const uint64_t id_;
   uint64_t next_ = 1;
-  std::map<uint64_t, Told> sent_;
+  std::map<uint64_t, SentBatch> sent_;
 };
 
 }  // namespace walden::testing
