@@ -11,7 +11,7 @@
 #   -e WALDEN_LISTEN=0.0.0.0:7070,unix:/run/walden/walden.sock
 #
 # and either mount a certificate, its key and identities and name them (WALDEN_SECURITY_TLS_...,
-# docs/deployment.md), or, on a private network, say plainly that anybody there may read, write and
+# docs/operators/deployment.md), or, on a private network, say plainly that anybody there may read, write and
 # delete: -e WALDEN_SECURITY_ALLOW_INSECURE_NETWORK=true. With neither the daemon refuses to start.
 #
 # Runs as uid 7070 and writes to its two volumes only, never to the root file system.

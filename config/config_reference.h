@@ -8,7 +8,7 @@ namespace walden {
 // config/waldend.yaml: every field with its default, what it is for and what is allowed.
 std::string DefaultFileReference();
 
-// The tables in docs/configuration.md.
+// The tables in docs/operators/configuration.md.
 std::string MarkdownReference();
 
 }  // namespace walden

@@ -92,7 +92,7 @@ void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_
   add("retention_age", &RegionSettings::retention_age,
       DurationType{absl::ZeroDuration(), absl::Hours(24 * 3660)},
       "engine segment: a segment whose last record is older than this is deleted, even if nobody "
-      "marked its records. 0s: never (docs/retention.md).");
+      "marked its records. 0s: never (docs/operators/retention.md).");
   add("retention_bytes", &RegionSettings::retention_bytes, ByteSizeType{{0}, GiB(1 << 20)},
       "engine segment: the oldest segments of a region are deleted as long as this many bytes of "
       "live records stay. 0: never.");
@@ -138,7 +138,8 @@ void AddSecurityFields(std::vector<Field<Config>>& fields) {
   fields.push_back(One<Config>(
       "security.identities_file", Accessor(&Config::security, &SecurityConfig::identities_file),
       OptionalPathType{},
-      "Who may do what: callers by token or certificate, and their rights (docs/security.md). "
+      "Who may do what: callers by token or certificate, and their rights "
+      "(docs/operators/security.md). "
       "Read again when it changes. Empty: everybody who can connect may do everything."));
   fields.push_back(One<Config>(
       "security.allow_insecure_network",

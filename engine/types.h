@@ -1,4 +1,4 @@
-// The words of a log, as types. See docs/architecture.md for what each means.
+// The words of a log, as types. See docs/developers/architecture.md for what each means.
 #pragma once
 
 #include <cstdint>

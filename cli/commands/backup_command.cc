@@ -246,7 +246,7 @@ void AddBackupCommand(CLI::App& app, Program& program) {
       "marked deleted goes. Interrupted or killed, it goes on where it stopped; until it is done\n"
       "the last finished copy stays whole. Each region is as it was at one moment.\n"
       "Exit code 4 if a region is damaged: that one keeps its last copy; with --skip-damaged what\n"
-      "is left of it is copied. docs/backup.md has more.",
+      "is left of it is copied. docs/operators/backup.md has more.",
       {"walden backup /backups/walden",
        "walden backup /backups/walden --region 1 --region 2 --json",
        "walden verify-backup /backups/walden"});

@@ -211,7 +211,7 @@ void AddImportCommand(CLI::App& app, Program& program) {
       "DIR holds a directory for each region, named by its id, with files seg_<id>; with --region\n"
       "it is one such directory. DIR is only read. Interrupted or killed, the same command again\n"
       "goes on. Exit code 4 if anything was damaged: it says what, and the rest is imported.\n"
-      "(HoraeDB's log on RocksDB needs no import: docs/rocksdb.md.)",
+      "(HoraeDB's log on RocksDB needs no import: docs/operators/rocksdb.md.)",
       {"walden import horaedb-local /var/lib/horaedb/wal --data-dir data --namespace default",
        "walden import horaedb-local wal/3 --region 3 --data-dir data --namespace default --json"});
   command.add_option("format", "What wrote it: horaedb-local")

@@ -68,7 +68,8 @@ struct Manifest {
   std::string engine;  // that it was copied from
   uint64_t region_version = 0;
   std::string taken_at;  // when the cut was, RFC 3339
-  // Whether marks are those of the cut too; otherwise they are a little later (docs/backup.md).
+  // Whether marks are those of the cut too; otherwise they are a little later
+  // (docs/operators/backup.md).
   bool exact = true;
   std::vector<TableCopy> tables;    // ordered by table
   std::vector<TableDamage> damage;  // left out by --skip-damaged

@@ -1,4 +1,4 @@
-// How RocksDB is set up for a log. docs/rocksdb.md says why, for people who run it.
+// How RocksDB is set up for a log. docs/operators/rocksdb.md says why, for people who run it.
 #pragma once
 
 #include <memory>

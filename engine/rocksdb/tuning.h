@@ -1,4 +1,4 @@
-// What a user may need to change about a RocksDB namespace; docs/rocksdb.md says when.
+// What a user may need to change about a RocksDB namespace; docs/operators/rocksdb.md says when.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Moves a namespace from one engine to the other, offline, with every number, mark, kind and
-// region version (docs/migration.md).
+// region version (docs/operators/migration.md).
 //
 //   1. copies every region into <name>.migrating and compares it, record by record
 //   2. renames <name> to <name>.before-migration

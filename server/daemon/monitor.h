@@ -1,7 +1,7 @@
 // What watches a daemon from its start to its end: metrics, health and readiness over HTTP.
 //
-//   /             the status page, which asks for /status.json (docs/status_page.md)
-//   /metrics   for Prometheus (docs/metrics.md)
+//   /             the status page, which asks for /status.json (docs/operators/status_page.md)
+//   /metrics   for Prometheus (docs/operators/metrics.md)
 //   /healthz   200 while the process lives: also while regions are opened and calls are drained
 //   /readyz    200 while calls are served, otherwise 503 with the reason as text; either way with
 //              one line for each thing that is not as it should be

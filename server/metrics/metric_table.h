@@ -1,5 +1,5 @@
 // Every metric that the daemon exposes: its name, type, labels and what it means. The exposition
-// and docs/metrics.md are both made from this table.
+// and docs/operators/metrics.md are both made from this table.
 //
 // Names follow Prometheus' conventions: walden_ in front, the unit behind (_seconds, _bytes), and
 // _total for what only rises. Those of the process itself are named as in any other program.

@@ -5,7 +5,7 @@
 
 namespace walden {
 
-// The tables in docs/metrics.md.
+// The tables in docs/operators/metrics.md.
 std::string MetricsReference();
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// What the status page shows, as JSON (docs/status_page.md lists the fields).
+// What the status page shows, as JSON (docs/operators/status_page.md lists the fields).
 //
 // Bounded whatever the daemon holds, and cheap enough to be asked for every other second by several
 // people: opens no region, see region_summaries.h for what describing them costs.

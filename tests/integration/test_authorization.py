@@ -146,7 +146,7 @@ class EveryRpcTest(AuthorizationTestCase):
         self.assertEqual(rpcs, set(RIGHTS))
 
     def test_the_documentation_has_the_same_table(self):
-        page = (ROOT / "docs/security.md").read_text()
+        page = (ROOT / "docs/operators/security.md").read_text()
         documented = {}
         for rights, rpcs in re.findall(r"^\| ([a-z, `*]+) \| (.*) \|$", page, re.M):
             named = set(re.findall(r"`(\w+)`", rights))

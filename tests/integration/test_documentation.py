@@ -43,7 +43,7 @@ class DocumentationTest(SharedDaemonTestCase):
                 "flushed 2 keys",
                 "from files alone: None 43",
             ])
-            page = (ROOT / "docs/entry_log.md").read_text()
+            page = (ROOT / "docs/clients/entry_log.md").read_text()
             for line in page.split("```python\n")[1].split("```")[0].splitlines():
                 self.assertIn(line.strip(), example.read_text())
 

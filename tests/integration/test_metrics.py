@@ -19,7 +19,7 @@ from walden_daemon import (
     ANY_PORT, find_bytes, flip_byte, run_waldend, small_segments, stopped)
 from walden_testcase import SharedDaemonTestCase, WaldenTestCase
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/metrics.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/operators/metrics.md"
 
 # One namespace on each engine, in small files.
 BOTH_ENGINES = {

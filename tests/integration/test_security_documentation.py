@@ -1,4 +1,4 @@
-"""docs/security.md, done as it shows it."""
+"""docs/operators/security.md, done as it shows it."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 class SetUpTest(TlsTestCase):
     def test_the_set_up_works_as_shown(self):
-        page = (ROOT / "docs/security.md").read_text()
+        page = (ROOT / "docs/operators/security.md").read_text()
         daemon = self.new_daemon()
         environment = clean_environment()
         environment["PATH"] = f"{BIN_DIR}:{environment['PATH']}"
@@ -50,7 +50,7 @@ class SetUpTest(TlsTestCase):
         self.assertEqual((daemon.folder / "ingest.token").stat().st_mode & 0o777, 0o600)
 
     def test_the_python_lines_are_the_examples(self):
-        page = (ROOT / "docs/security.md").read_text()
+        page = (ROOT / "docs/operators/security.md").read_text()
         example = (ROOT / "docs/examples/secure_client.py").read_text()
         for line in page.split("```python\n")[1].split("```")[0].splitlines():
             self.assertIn(line.strip(), example)

@@ -37,13 +37,15 @@ class AlertsTest(unittest.TestCase):
     def test_every_alert_says_how_bad_it_is_what_it_saw_and_where_to_read_on(self):
         rules = re.split(r"\n      - alert: ", RULES.read_text())[1:]
         self.assertGreater(len(rules), 10)
-        headings = re.findall(r"^#+ (.*)", (DEPLOY.parent / "docs/operations.md").read_text(), re.M)
+        page = (DEPLOY.parent / "docs/operators/operations.md").read_text()
+        headings = re.findall(r"^#+ (.*)", page, re.M)
         anchors = {heading.lower().replace(" ", "-") for heading in headings}
         for rule in rules:
             self.assertRegex(rule, r"severity: (critical|warning|info)\b")
             self.assertRegex(rule, r"\n +summary: \S")
-            anchor = re.search(r"\n +runbook_url: docs/operations\.md#([a-z-]+)(\n|$)", rule).group(1)
-            self.assertIn(anchor, anchors, "no such heading in docs/operations.md")
+            url = re.search(r"\n +runbook_url: (.*)", rule).group(1)
+            anchor = re.fullmatch(r"docs/operators/operations\.md#([a-z-]+)", url).group(1)
+            self.assertIn(anchor, anchors, "no such heading in docs/operators/operations.md")
             description = re.search(r"\n +description: (.*)", rule).group(1)
             if not rule.startswith("WaldenDown"):  # whose value is 0
                 self.assertIn("$value", description, rule.split("\n")[0])

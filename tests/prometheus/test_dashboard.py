@@ -99,14 +99,14 @@ class DashboardTest(unittest.TestCase):
         self.assertEqual(true - MAY_BE_TRUE_HERE, TRUE_HERE)
 
     def test_every_metric_that_is_asked_for_is_documented(self):
-        documented = (REPOSITORY / "docs/metrics.md").read_text()
+        documented = (REPOSITORY / "docs/operators/metrics.md").read_text()
         queries = [query for _, query in [*dashboard_queries(), *alert_queries()]]
         names = set(re.findall(r"\b(?:walden|process)_[a-z_]+", " ".join(queries)))
         missing = sorted(
             name for name in names
             if re.sub(r"_(bucket|sum|count)$", "", name) not in documented
         )
-        self.assertEqual(missing, [], "not in docs/metrics.md")
+        self.assertEqual(missing, [], "not in docs/operators/metrics.md")
 
 
 if __name__ == "__main__":

@@ -56,12 +56,12 @@ TEST(DefaultFile, HasNoLineBeyondAHundredColumns) {
 }
 
 TEST(ConfigurationPage, HoldsTheTablesOfFields) {
-  EXPECT_THAT(ReadSourceFile("docs/configuration.md"), HasSubstr(MarkdownReference()))
+  EXPECT_THAT(ReadSourceFile("docs/operators/configuration.md"), HasSubstr(MarkdownReference()))
       << "paste the output of walden_config_reference markdown at its end";
 }
 
 TEST(ConfigurationPage, ItsExampleLoads) {
-  const std::string page = ReadSourceFile("docs/configuration.md");
+  const std::string page = ReadSourceFile("docs/operators/configuration.md");
   const std::string fence = "```yaml\n";
   const size_t begin = page.find(fence);
   ASSERT_NE(begin, std::string::npos);

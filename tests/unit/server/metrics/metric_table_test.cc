@@ -59,7 +59,7 @@ TEST(MetricTable, EveryMetricIsInOneGroup) {
 }
 
 TEST(MetricsPage, HoldsTheTables) {
-  std::ifstream file(WALDEN_SOURCE_DIR "/docs/metrics.md");
+  std::ifstream file(WALDEN_SOURCE_DIR "/docs/operators/metrics.md");
   ASSERT_TRUE(file.is_open());
   const std::string page{std::istreambuf_iterator<char>(file), {}};
   EXPECT_THAT(page, HasSubstr(MetricsReference()))
