@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli, RFC 3720 appendix B.4), and CRC-32 for foreign formats, by ISA-L, which uses
-// what the processor offers.
+// Computes CRC-32C (Castagnoli, RFC 3720 appendix B.4), and CRC-32 for foreign formats. ISA-L
+// chooses the fastest instructions of the processor.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Time from outside, so that a whole engine can run in a simulation.
+// Clocks as interfaces, so that a simulation can run a whole engine at its own time.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,7 @@ class Clock {
   static Clock* Real();
 };
 
-// What people's clocks say, for timestamps that clients set. Any thread may use it. May be set
-// back.
+// The time of day, for timestamps that clients set. Any thread may use it. It may be set back.
 class WallClock {
  public:
   virtual ~WallClock() = default;

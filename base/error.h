@@ -80,7 +80,7 @@ using ErrorMetadata = std::initializer_list<std::pair<absl::string_view, std::st
 absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_view message,
                        ErrorMetadata metadata = {});
 
-// What MakeError attached, or nullopt for a status made otherwise.
+// Returns the details that MakeError attached; nullopt for any other status.
 std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status);
 
 bool HasReason(const absl::Status& status, ErrorReason reason);

@@ -1,4 +1,5 @@
-// Somewhere to run work, from outside, so that a whole engine can run in one thread.
+// Runs work on other threads. It is an interface so that a simulation can run a whole engine in one
+// thread.
 #pragma once
 
 #include <functional>

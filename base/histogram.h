@@ -13,7 +13,7 @@ namespace walden {
 // in itself, but never counts anything twice.
 class Histogram {
  public:
-  // Upper bounds, inclusive and rising; what lies above the last is counted too.
+  // Upper bounds, inclusive and rising. Values above the last one are counted too.
   explicit Histogram(std::vector<uint64_t> bounds)
       : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
   Histogram(const Histogram&) = delete;

@@ -1,4 +1,4 @@
-// A number of bytes that many threads share.
+// A limit of bytes that many threads share.
 #pragma once
 
 #include <atomic>
@@ -22,12 +22,12 @@ class MemoryBudget {
     return false;
   }
 
-  // Takes the bytes even past the limit: for what exists already.
+  // Takes the bytes even past the limit, for memory that is in use already.
   void Acquire(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
 
   void Release(uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
-  // Whether less than the limit would be used, with `more` bytes.
+  // Whether `more` bytes would leave the use below the limit.
   bool HasRoom(uint64_t more = 0) const { return used() + more < limit_; }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }

@@ -21,8 +21,8 @@ class ThreadPool : public Executor {
   ThreadPool(const std::string& name, int threads);
   ~ThreadPool() override;  // stops
 
-  // Runs what was posted, what that posts too, then joins. What is posted afterwards runs in the
-  // destructor. One thread may call it, not one of the pool's.
+  // Runs all posted work, and the work that it posts, then joins the threads. Work posted later
+  // runs in the destructor. Call it from one thread that is not one of the pool's.
   void Stop();
 
   void Post(std::function<void()> work) override;

@@ -1,4 +1,4 @@
-// What a new configuration changes, field by field.
+// Compares two configurations field by field, for a reload.
 #pragma once
 
 #include <string>
@@ -15,12 +15,12 @@ struct ChangedField {
   bool reloads = false;  // a running daemon takes it over; otherwise it needs a restart
 };
 
-// In the order of the field tables. Namespaces and regions are told apart by their ids; one that
-// comes or goes is one field, and needs a restart. A region that is only set apart anew, or no
-// more, is one for each setting that differs.
+// Returns the fields that differ, in the order of the field tables. Namespaces and regions are
+// matched by their ids. An added or removed namespace is one field and needs a restart. A region
+// without settings of its own has those of its namespace.
 std::vector<ChangedField> FindChangedFields(const Config& before, const Config& after);
 
-// `running` with every field of `wanted` that a running daemon takes over.
+// Returns `running` with the values of `wanted` in every field that a running daemon takes over.
 Config TakeReloadableFields(const Config& running, const Config& wanted);
 
 }  // namespace walden

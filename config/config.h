@@ -20,7 +20,7 @@ enum class LogLevel { kTrace, kDebug, kInfo, kWarning, kError };
 
 enum class LogFormat { kText, kJson };
 
-// What a namespace sets for its regions, and a region may set otherwise.
+// Settings that a namespace makes for its regions. A region may override each of them.
 struct RegionSettings {
   Durability durability = Durability::kSync;  // of appends that do not ask for one
   ByteSize segment_size = MiB(64);
@@ -28,7 +28,7 @@ struct RegionSettings {
   absl::Duration buffered_sync_interval = absl::Milliseconds(10);
   RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
   ByteSize disk_quota = {0};  // of the region; 0: none
-  // What old records are deleted by; all 0: they stay until somebody marks them deleted.
+  // Retention limits. All 0: records stay until a client marks them deleted.
   absl::Duration retention_age;
   ByteSize retention_bytes = {0};
   uint64_t retention_records = 0;
@@ -106,7 +106,7 @@ struct EntriesConfig {
   bool operator==(const EntriesConfig&) const = default;
 };
 
-// What failed is opened again by itself.
+// How the daemon reopens regions and namespaces that failed.
 struct RecoveryConfig {
   uint32_t reopen_attempts = 10;  // of a region, in a row; 0: never
   absl::Duration reopen_backoff = absl::Seconds(1);

@@ -1,4 +1,4 @@
-// What is wrong with a configuration, collected until all of it is known.
+// Collects the problems of a configuration, so that one error reports all of them.
 #pragma once
 
 #include <set>

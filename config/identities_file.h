@@ -51,7 +51,7 @@ struct IdentityRule {
   bool operator==(const IdentityRule&) const = default;
 };
 
-// What is not set is as the daemon's configuration has it (limits.identity_...).
+// Limits of one identity. Unset ones are those of the daemon's configuration (limits.identity_...).
 struct IdentityLimits {
   std::optional<uint64_t> in_flight_bytes;
   std::optional<uint64_t> calls;

@@ -1,4 +1,4 @@
-// The effective configuration, as a file that loads to the same.
+// Prints the effective configuration as a file that loads to the same configuration.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What a region says of itself: its tables and segments, what its last opening found, what is
-// damaged.
+// The description of a region: its tables, its segments, its damaged ranges and the report of its
+// last opening.
 #pragma once
 
 #include <cstddef>
@@ -52,8 +52,8 @@ struct SegmentDescription {
   std::string file;  // name inside the region's directory
   uint64_t allocated_bytes = 0;
   uint64_t used_bytes = 0;
-  // Of the used ones, about: the file's head and live records. The others are deleted, or
-  // remember producers.
+  // About how many of the used bytes are the file's head and live records. The other used bytes are
+  // deleted records, or records about producers.
   uint64_t live_bytes = 0;
   SequenceNumber first = 0;  // both 0 when the segment holds no record
   SequenceNumber last = 0;
@@ -80,8 +80,8 @@ struct DescribeCursor {
   bool operator==(const DescribeCursor&) const = default;
 };
 
-// A part of a region's description. What is no list stands on every page. A segment whose ranges do
-// not fit one page stands on several, each with a part of its ranges.
+// A part of a region's description. Every page has all fields that are not lists. A segment whose
+// ranges do not fit one page is on several pages, each with a part of its ranges.
 struct RegionPage {
   RegionDescription description;
   std::optional<DescribeCursor> next;  // none: this was the last page

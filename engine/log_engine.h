@@ -1,4 +1,4 @@
-// What every storage engine is: the interface between the daemon and a log on some medium.
+// The interface of a storage engine: the daemon keeps its logs through it, on whatever medium.
 //
 // An engine keeps these guarantees, and tests/conformance holds every engine to them:
 //
@@ -84,8 +84,8 @@ struct TablePosition {
   // The first live record, or damage in front of it that may have held one; equals next when there
   // is neither.
   SequenceNumber first = 1;
-  // What the next append gets, or accepts as expected. Numbers in damaged ranges count as given
-  // out, since they may have been the table's.
+  // The number that the next append is assigned and accepts as expected. Numbers in damaged ranges
+  // count as given out, since they may have been the table's.
   SequenceNumber next = 1;
   SequenceNumber deleted_through = 0;  // 0 = nothing
   std::optional<TableKind> kind;       // none: not decided yet
@@ -100,11 +100,11 @@ struct ReadRange {
   std::optional<TableId> table;              // none: all tables, in the engine's order
   SequenceNumber first = 0;                  // inclusive; 0: from the first one that is left
   SequenceNumber last = kMaxSequenceNumber;  // inclusive
-  // Pass over damaged ranges that the region's OpeningReport names, instead of DATA_LOSS: for
-  // callers who pass that report on. Damage that was not known before is DATA_LOSS all the same.
+  // Skips damaged ranges that the region's OpeningReport names, instead of answering DATA_LOSS.
+  // Only for callers that hand that report on. Damage that is not in the report stays DATA_LOSS.
   bool pass_known_damage = false;
-  // Go on behind records that were marked deleted before they were visited (kSkipped), instead of
-  // OUT_OF_RANGE (RECORDS_GONE).
+  // Goes on after records that were marked deleted before they were visited (kSkipped), instead of
+  // answering OUT_OF_RANGE (RECORDS_GONE).
   bool skip_deleted = false;
 };
 
@@ -157,13 +157,14 @@ class LogReader {
 };
 
 // ---------------------------------------------------------------------------------------------------
-// Retention: old records that go although nobody marked them deleted
+// Retention: deleting old records that no client marked deleted
 
-// What stays; 0: this is no reason to delete anything. A record goes when any of them lets it go.
+// Limits beyond which old records are deleted. A limit of 0 is not set. A record is due as soon as
+// it is beyond one of the limits that are set.
 struct RetentionLimits {
-  absl::Duration age;    // what was written since
-  uint64_t bytes = 0;    // of the newest live records
-  uint64_t records = 0;  // the newest ones, live or not
+  absl::Duration age;    // keeps records written within this time
+  uint64_t bytes = 0;    // keeps the newest live records that fit these bytes
+  uint64_t records = 0;  // keeps this many of the newest records, live or not
 
   bool none() const { return age <= absl::ZeroDuration() && bytes == 0 && records == 0; }
   bool operator==(const RetentionLimits&) const = default;
@@ -182,7 +183,7 @@ struct RetentionPlan {
 // ---------------------------------------------------------------------------------------------------
 // A region's log
 
-// What can be read of a region: all that is needed to copy it.
+// The part of a region's log that only reads. It suffices to copy the region.
 class ReadableLog {
  public:
   virtual ~ReadableLog() = default;
@@ -281,9 +282,10 @@ class RegionLog : public ReadableLog {
   // Does not look at every table, nor, but for its own cheap files, at the disk.
   virtual RegionUsage Usage() const = 0;
 
-  // What is due by the limits at `now`: only what is durable, or will be before it is deleted, and
-  // nothing of tables of entries, since what of those is needed only their store knows. May read
-  // the ages of files. INVALID_ARGUMENT for a limit that the engine cannot judge.
+  // Returns the marks by which the records that are due at `now` would be deleted. The plan covers
+  // only records that are durable, or will be before they are deleted. It leaves out tables of row
+  // entries: only the client of an entry log knows which entries it still needs. May read the ages
+  // of files. INVALID_ARGUMENT for a limit that the engine cannot judge.
   virtual absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
                                                       absl::Time now) const = 0;
 
@@ -292,7 +294,7 @@ class RegionLog : public ReadableLog {
   virtual absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const = 0;
 };
 
-// What makes regions different from each other.
+// Settings that may differ from region to region.
 struct RegionOptions {
   RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
   // BUFFERED appends are made durable after this many writes.

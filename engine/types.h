@@ -1,4 +1,4 @@
-// The words of a log, as types. See docs/developers/architecture.md for what each means.
+// Basic types of a log: ids, numbers and modes. docs/developers/architecture.md explains the words.
 #pragma once
 
 #include <cstdint>
@@ -21,19 +21,19 @@ enum class Durability {
   kBuffered,  // answered after the records are written; durable soon after
 };
 
-// What a table's payloads are. Decided by its first append and remembered.
+// The kind of a table's payloads. A table's first append decides it for good.
 enum class TableKind {
   kLog,      // the client's own bytes
   kEntries,  // row entries of the entry log
 };
 
-// What an engine does with a region in which stored bytes are damaged.
+// How an engine opens a region in which stored bytes are damaged.
 enum class RecoveryPolicy {
-  // The region does not open: every call to it is DATA_LOSS until somebody decides. For logs whose
-  // holes nobody should read past. The default.
+  // The region does not open. Every call to it is answered DATA_LOSS until an operator decides. For
+  // logs in which no reader may pass over a hole. The default.
   kRefuse,
-  // The damaged range is fenced off: reading across it is DATA_LOSS, everything else is served and
-  // appends go on.
+  // The damaged range is fenced off: a read across it is answered DATA_LOSS. All other records are
+  // served, and appends go on.
   kQuarantine,
 };
 

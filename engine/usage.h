@@ -1,5 +1,5 @@
-// What engines and their regions take, for whoever watches them: cheap enough to be asked for
-// thousands of regions every few seconds.
+// Figures about the disk and memory that an engine and its regions use, for metrics and the status
+// page. They are cheap: a daemon asks for them of thousands of regions every few seconds.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,22 @@
 
 namespace walden {
 
-// The record that keeps what lies behind it on the disk.
+// The oldest live record of a region. The log after it cannot be given back before it is deleted.
 struct OldestRecord {
   TableId table = 0;
   SequenceNumber sequence = 0;
-  // It is at least this old; none if nobody knows.
+  // The record is at least this old. None: its age is not known.
   std::optional<absl::Duration> age;
 };
 
 struct RegionUsage {
-  uint64_t allocated_bytes = 0;  // as RegionDescription says
+  uint64_t allocated_bytes = 0;  // RegionDescription::allocated_bytes
   uint64_t live_bytes = 0;
-  uint64_t live_records = 0;  // about, where a mark cuts through a segment
+  uint64_t live_records = 0;  // an estimate where a mark cuts through a segment
   uint64_t segments = 0;
   uint64_t tables = 0;  // that were ever written
   uint64_t damaged_ranges = 0;
-  uint64_t index_bytes = 0;            // memory of what says where records lie, about
+  uint64_t index_bytes = 0;            // about: memory of the index of records
   std::optional<OldestRecord> oldest;  // none: nothing is live
 };
 
@@ -43,10 +43,10 @@ struct RocksdbUsage {
   uint64_t waiting_reclaim_bytes = 0;
 };
 
-// Of a namespace, beside its regions.
+// Figures of a namespace that belong to none of its regions.
 struct EngineUsage {
-  std::optional<uint64_t> spare_segments;  // ready; engines without segments have none
-  std::optional<RocksdbUsage> rocksdb;     // none while it is not open
+  std::optional<uint64_t> spare_segments;  // segments made ahead; none: the engine has no segments
+  std::optional<RocksdbUsage> rocksdb;     // none while RocksDB is not open
 };
 
 }  // namespace walden

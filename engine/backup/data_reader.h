@@ -12,7 +12,7 @@
 
 namespace walden::backup {
 
-// What lies at a position: exactly one of these, or an I/O error.
+// The outcome of a read at a position: exactly one of these, or an I/O error.
 enum class DataOutcome {
   kRecord,
   kEnd,      // nothing was written here, or the end was reached
@@ -29,7 +29,7 @@ class DataReader {
   // Whether the file begins as a data file does. False for one that is shorter.
   absl::StatusOr<bool> HasMagic();
 
-  // What lies at `offset`; the payload is valid until the next call.
+  // Reads the record at `offset`. Its payload is valid until the next call.
   absl::StatusOr<DataOutcome> ReadAt(uint64_t offset, RecordView* record);
 
   // Whether `offset` and all behind it was never written: only zero bytes, or nothing.

@@ -1,5 +1,5 @@
-// What a backup says of itself (FORMAT.md): whose it is, and of each region what the copy is and
-// where its records lie. Any thread.
+// The descriptions in a backup (FORMAT.md). The identity names the namespace that was backed up;
+// each region's manifest lists its tables and where their records lie. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -31,7 +31,7 @@ struct RegionTarget {
   uint64_t max_data_file_bytes = 0;  // 0: kMaxDataFileBytes
 };
 
-// What the region was at one moment.
+// The state of the region at one moment, which a backup copies.
 struct Cut {
   std::string engine;
   std::string taken_at;

@@ -1,4 +1,5 @@
-// What every engine refuses of an append, and how it says so (engine/log_engine.h). Any thread.
+// The checks of an append that all engines share, and their errors (engine/log_engine.h). Any
+// thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Which engine wrote a namespace's directory: the one place that tells them apart, for engines that
-// must not open each other's files and for `walden migrate`. Any thread.
+// Detects which engine wrote a namespace's directory. Engines use it so as not to open each other's
+// files; `walden migrate` uses it to choose the source. Any thread.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ enum class DirectoryOwner { kNone, kSegment, kRocksdb };
 // "segment", "rocksdb", as the configuration spells them; "nothing".
 absl::string_view DirectoryOwnerName(DirectoryOwner engine);
 
-// What `walden migrate` names the directory that it builds, and the one that it leaves behind.
+// Suffixes of the directory that `walden migrate` builds and of the old one that it keeps.
 inline constexpr absl::string_view kMigratingSuffix = ".migrating";
 inline constexpr absl::string_view kBeforeMigrationSuffix = ".before-migration";
 

@@ -1,4 +1,4 @@
-// Row entries to and from the payloads of their records (entry_format.h).
+// Encodes row entries as payloads of records, and decodes them (entry_format.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace walden::entry {
 
-// What a client puts, or, with an empty key, a flush marker. The views belong to somebody else.
+// A row entry that a client puts; with an empty key, a flush marker. The caller owns the bytes.
 struct EntryView {
   RecordKind kind = RecordKind::kValue;
   absl::string_view key;
@@ -34,10 +34,10 @@ char* Encode(const EntryView& entry, char* to);
 // The payload of a flush marker.
 absl::string_view FlushMarker();
 
-// The entry that a payload is; nullopt if it is none.
+// Decodes a payload; nullopt if it is not a valid entry.
 std::optional<EntryView> Decode(absl::string_view payload);
 
-// What to tell about a payload that is none: DATA_LOSS (CORRUPTION).
+// The error for a payload that is not a valid entry: DATA_LOSS (CORRUPTION).
 absl::Status NotAnEntry(TableId table, SequenceNumber sequence);
 
 }  // namespace walden::entry

@@ -1,4 +1,4 @@
-// What bounds the entry log's memory.
+// The limits of the entry log's memory, and the budgets that enforce them.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,7 @@ class EntryMemory {
   // Pages of tables.
   MemoryBudget& pages() { return pages_; }
   const MemoryBudget& pages() const { return pages_; }
-  // What Flush and Scan gather when pages are not in memory and the log is read instead.
+  // Memory in which Flush and Scan gather entries when they read the log instead of pages.
   MemoryBudget& passes() { return passes_; }
   // Bytes of one such gathering.
   uint64_t pass_bytes() const { return std::min(limits_.page_bytes, passes_.limit() / 2); }

@@ -93,7 +93,7 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
   std::optional<PageView> ViewAll() const;
   std::optional<TableSummary> Summary() const;
 
-  // What the next flush has to do.
+  // The work of the next flush.
   struct FlushPlan {
     bool nothing = false;      // there is no entry
     SequenceNumber reuse = 0;  // nothing was put since this flush: stream it again; 0: none
@@ -160,7 +160,7 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
   State state_ ABSL_GUARDED_BY(mutex_) = State::kCold;
   absl::Status failed_ ABSL_GUARDED_BY(mutex_);  // kFailed
   std::vector<std::function<void(const absl::Status&)>> waiting_ ABSL_GUARDED_BY(mutex_);
-  // What loading covers: records up to here are not applied.
+  // Loading covers records through this number, so the writer does not apply them.
   SequenceNumber load_through_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t load_number_ ABSL_GUARDED_BY(mutex_) = 0;  // rises when what is loaded is out of date
   std::vector<std::shared_ptr<TablePage>> sealed_ ABSL_GUARDED_BY(mutex_);

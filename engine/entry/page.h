@@ -123,7 +123,7 @@ class Page {
   // Everything that it occupies: payloads, blocks' unused ends, nodes of the tree, itself.
   size_t memory_bytes() const { return sizeof(*this) + node_bytes_ + block_bytes_; }
 
-  // What entries with these payload bytes in total can add to memory_bytes, at most.
+  // An upper bound of what `entries` entries with these payload bytes in total add to memory_bytes.
   static size_t WorstCaseBytes(uint64_t payload_bytes, uint64_t entries);
 
  private:

@@ -45,10 +45,10 @@ struct LoadRange {
   SequenceNumber last = 0;
 };
 
-// What a table's memory holds while it is loaded.
+// Counters of the memory that a table holds while it is being loaded.
 struct LoadMemory {
-  std::atomic<uint64_t>& loading;       // set to what the pages made so far occupy; 0 at the end
-  const std::atomic<uint64_t>& beside;  // of the same table, and changed by others
+  std::atomic<uint64_t>& loading;       // set to the bytes of the pages made so far; 0 at the end
+  const std::atomic<uint64_t>& beside;  // other bytes of the same table; other threads change it
 };
 
 // Streams the log into pages. When they fill the table's memory or the daemon's, the rest is one

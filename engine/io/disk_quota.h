@@ -1,4 +1,4 @@
-// How many bytes of disk a namespace and its regions hold, and how many they may.
+// Limits the bytes of disk that a namespace and its regions hold.
 #pragma once
 
 #include <atomic>
@@ -18,22 +18,22 @@ namespace walden {
 // Any thread.
 class DiskQuota {
  public:
-  // `name` is for messages; what it holds counts in `within` too, which may be null and outlives
-  // it.
+  // `name` is for messages. Bytes taken here are taken from `within` too, which may be null and
+  // outlives this quota.
   DiskQuota(std::string name, std::string field, DiskQuota* within)
       : name_(std::move(name)), field_(std::move(field)), within_(within) {}
   DiskQuota(const DiskQuota&) = delete;
   DiskQuota& operator=(const DiskQuota&) = delete;
 
-  // Takes `bytes` more, of this quota and of the one around it; or nothing, and RESOURCE_EXHAUSTED
-  // (QUOTA_EXCEEDED) names the one that would be passed.
+  // Takes `bytes` more from this quota and from the one around it. RESOURCE_EXHAUSTED
+  // (QUOTA_EXCEEDED) if that would exceed either: takes nothing and names the quota.
   absl::Status Take(uint64_t bytes);
   void GiveBack(uint64_t bytes);
 
-  // What there is, whether it may be there or not.
+  // Sets the bytes in use, even above the limit.
   void SetUsed(uint64_t bytes);
 
-  // QUOTA_EXCEEDED if all of it is used up: for engines that cannot count ahead.
+  // QUOTA_EXCEEDED if the limit is reached. For engines that cannot count a write ahead.
   absl::Status CheckLeft() const;
 
   // 0: none.
@@ -51,7 +51,7 @@ class DiskQuota {
   std::atomic<uint64_t> used_{0};
 };
 
-// Those of one namespace. Any thread.
+// The quotas of one namespace and its regions. Any thread.
 class DiskQuotas {
  public:
   struct Limits {
@@ -62,12 +62,12 @@ class DiskQuotas {
 
   explicit DiskQuotas(std::string namespace_name);
 
-  // Holds for what is taken from now on.
+  // Applies to bytes that are taken from now on.
   void SetLimits(Limits limits) ABSL_LOCKS_EXCLUDED(mutex_);
 
   DiskQuota& whole() { return whole_; }
   const DiskQuota& whole() const { return whole_; }
-  // Stays as long as this.
+  // The quota lives as long as this object.
   DiskQuota& OfRegion(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -139,7 +139,7 @@ class FileSystem {
   // with that process in the message.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
 
-  // What the path names; a symbolic link is not followed. NOT_FOUND if nothing.
+  // The kind of file that the path is. A symbolic link is not followed. NOT_FOUND if there is none.
   enum class EntryKind { kFile, kDirectory, kSymbolicLink, kOther };
   virtual absl::StatusOr<EntryKind> KindOf(const std::string& path) = 0;
 

@@ -9,7 +9,7 @@
 
 namespace walden {
 
-// Who may read files and directories that are made, whatever the process's umask would allow.
+// The permissions of files and directories that are made, whatever the process's umask is.
 enum class Access {
   kOwner,  // files 0600, directories 0700
   kGroup   // files 0640, directories 0750

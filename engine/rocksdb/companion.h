@@ -1,5 +1,5 @@
-// What the companion file of a RocksDB namespace says (companion_format.h), and its encoding. Any
-// thread.
+// The contents of a RocksDB namespace's companion file, encoded and decoded (companion_format.h).
+// Any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// The RocksDB of one namespace: opened, written, reopened after an error, and shared by the
-// namespace's regions and readers.
+// Owns the RocksDB of one namespace: opens it, writes to it and opens it again after an error. The
+// namespace's regions and readers share it.
 //
-// A RocksDB whose write or sync failed takes no more writes until it is opened again. Each opening
-// is a generation; a region belongs to the generation it was opened in. Any thread.
+// After a write or sync failed, a RocksDB takes no writes until it is opened again. Each opening is
+// a generation. A region belongs to the generation in which it was opened. Any thread.
 #pragma once
 
 #include <atomic>
@@ -66,13 +66,13 @@ class Database {
   // Opens again if the generation is still `seen` and can take no writes, or if nothing is open.
   absl::Status Reopen(uint64_t seen) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Lets go of RocksDB; readers that are left get UNAVAILABLE. If all of the log is durable, the
-  // companion file says that nothing follows. Otherwise it is as after a crash.
+  // Closes RocksDB. Readers that are left get UNAVAILABLE. If all of the log is durable, the
+  // companion file records that nothing follows. Otherwise the next opening is as after a crash.
   void Shut() ABSL_LOCKS_EXCLUDED(mutex_);
 
   uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
-  // What the last opening found; the number of keys it read is the engine's to add.
+  // The report of the last opening. It lacks the number of keys read, which the engine adds.
   OpeningReport opening() const ABSL_LOCKS_EXCLUDED(state_mutex_);
 
   // --- Using ---
@@ -110,7 +110,7 @@ class Database {
   // can pass for a torn tail.
   absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Notes in the companion file how far the log is durable now, and syncs no more of it.
+  // Notes in the companion file how far the log is durable now. Does not sync the log.
   absl::Status NoteDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether more is durable than was noted.
@@ -122,8 +122,8 @@ class Database {
   // files while they are in use.
   KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Now and then. Removes files that RocksDB needs no more and did not remove itself: a reader that
-  // held one to the end of the last flush or compaction leaves it until the next.
+  // Removes files that RocksDB no longer needs and did not remove itself. A file stays behind if a
+  // reader held it until the end of the last flush or compaction. Call it now and then.
   void RemoveObsoleteFiles();
 
   // Set while the namespace is to be opened again or let go of: long work under With ends soon.
@@ -146,7 +146,7 @@ class Database {
  private:
   class Listener;
 
-  // What a look at the directory found, before anything is changed.
+  // The state of the directory before an opening changes anything.
   struct Findings {
     CheckedDirectory directory;
     WalScan scan;

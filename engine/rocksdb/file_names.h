@@ -1,4 +1,4 @@
-// What the names of RocksDB's files say. Any thread.
+// Parses and makes the names of RocksDB's files. Any thread.
 #pragma once
 
 #include <cstdint>

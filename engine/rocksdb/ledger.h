@@ -1,9 +1,9 @@
-// Knows RocksDB's files while a namespace is open, and keeps the companion file (FORMAT.md) saying
-// which of them must exist and how far they are durable. Any thread.
+// Tracks RocksDB's files while a namespace is open. Keeps the companion file (FORMAT.md) up to
+// date, which says which files must exist and how far they are durable. Any thread.
 //
-// LedgerFileSystem (ledger_env.h) calls it around each of RocksDB's file operations. A call that
-// returns an error makes that operation fail: nothing is relied upon that the companion file does
-// not say.
+// LedgerFileSystem (ledger_env.h) calls the ledger around each of RocksDB's file operations. If the
+// call returns an error the operation fails, so RocksDB never relies on a file that the companion
+// file does not name.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ namespace walden::rocks {
 class WatchedFile {
  public:
   void Appended(absl::string_view bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-  // What a sync that begins now makes durable.
+  // The prefix that a sync that begins now makes durable.
   FilePrefix written() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Synced(const FilePrefix& durable) ABSL_LOCKS_EXCLUDED(mutex_);
   FilePrefix durable() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -70,7 +70,7 @@ class Ledger {
   Unsynced BeforeDirectorySync() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status DirectorySynced(const Unsynced& before) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // --- For the store ---
+  // --- For Database ---
 
   // Notes where the logs end, as far as they are durable. Does nothing if the file says so already.
   absl::Status NoteLogEnds() ABSL_LOCKS_EXCLUDED(mutex_);

@@ -1,4 +1,5 @@
-// What the regions of one namespace share. It outlives its engine for as long as a reader needs it.
+// The state that the regions of one RocksDB namespace share. Readers keep it alive after the engine
+// is gone.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,7 @@
-// What readers see of a region: one PublishedTable per table. The writer changes it when a commit is
-// done. Any thread; every call holds one mutex for a short time and never does I/O. It outlives its
-// writer: readers keep it alive.
+// The tables of a region as readers see them: one PublishedTable per table. The writer changes them
+// when a commit is done. Readers keep them alive after the writer is gone.
+//
+// Any thread. Every call holds one mutex for a short time and never does I/O.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +71,7 @@ class PublishedTables {
   // iterator that is made afterwards.
   uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // What comes next is said by the numbers of the namespace.
+  // `next` comes from the namespace's sequence allocator.
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the tables with this id and higher ones, at most `limit`, in slices: each is true of its
   // moment.

@@ -1,8 +1,8 @@
-// Which key ranges of a namespace are worth compacting, to take back what was marked deleted or
-// dropped.
+// Plans which key ranges of a namespace to compact, to free the space of records that were marked
+// deleted and of regions that were dropped.
 //
-// A plan only says where to compact. What goes is decided by the marks (mark_filter.h) and by
-// RocksDB's own order of writes, so a plan that is out of date costs work and never a record.
+// A plan only says where to compact. Marks (mark_filter.h) and RocksDB's own order of writes decide
+// which records go, so a plan that is out of date costs work but never a record.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace walden::rocks {
 
-// What was marked deleted or dropped since it was last compacted.
+// Tables with new marks and dropped regions that were not compacted since.
 struct Reclaimable {
   std::set<std::pair<RegionId, TableId>> tables;
   std::set<RegionId> dropped;
@@ -47,8 +47,8 @@ struct ReclaimPlan {
 absl::StatusOr<std::vector<ReclaimStep>> StepsForOldDrops(const Database& database);
 
 enum class ReclaimEffort {
-  kWorthIt,     // what rewrites too much for what it gives back waits
-  kEverything,  // whatever it costs
+  kWorthIt,     // leaves out ranges that rewrite too much for the space that they free
+  kEverything,  // compacts all ranges, whatever it costs
 };
 
 // Neighbouring ranges become one step where little that is live lies between them.

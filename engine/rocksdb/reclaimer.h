@@ -1,9 +1,9 @@
-// Takes back the space of what was marked deleted or dropped, while the namespace is in use. Any
-// thread.
+// Frees the disk space of records that were marked deleted and of regions that were dropped, while
+// the namespace is in use. Any thread.
 //
-// It only decides when and where RocksDB compacts. What a compaction takes out is decided by the
-// durable marks (mark_filter.h) and, for a dropped region, by the drop's own place in RocksDB's
-// order of writes.
+// The reclaimer only decides when and where RocksDB compacts. Durable marks decide which records a
+// compaction removes (mark_filter.h). A dropped region's keys are removed by the range deletion
+// that the drop wrote.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,7 @@ class Reclaimer {
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // What a posted task has of its reclaimer, which may be gone when the task runs.
+  // The link from a posted task to its reclaimer, which may be gone when the task runs.
   struct Link;
 
   bool IsWorthIt(uint64_t stored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

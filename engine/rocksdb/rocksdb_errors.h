@@ -23,7 +23,7 @@ bool IsDamage(const rocksdb::Status& status);
 // RocksDB tells them; the reason is the whole message. No sequence numbers.
 DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_directory);
 
-// What every call that meets damage answers.
+// The error of every call that meets damage: DATA_LOSS (CORRUPTION).
 absl::Status DamageError(const DamagedRange& damage, absl::string_view remedy);
 
 }  // namespace walden::rocks

@@ -34,7 +34,7 @@ class RocksdbReader final : public LogReader {
     absl::FunctionRef<void(const RecordView&)> visit;
     bool visited = false;
     bool too_large = false;  // the next record is
-    bool gone = false;       // what should come next was deleted from the store
+    bool gone = false;       // the next record was deleted from the database
     bool spent() const { return records == 0 || bytes == 0 || too_large; }
   };
 
@@ -42,8 +42,8 @@ class RocksdbReader final : public LogReader {
   // Reads what is visible of the table until the budget is spent.
   absl::Status ReadTable(rocksdb::DB& db, BoundedIterator& at, TableId table, SequenceNumber last,
                          Budget& budget);
-  // The table's mark in the store, which may be ahead of its unit's. At least that of any iterator
-  // that was made before.
+  // The table's mark in the database, which may be higher than the published one. It is at least
+  // the mark that any iterator made before this call sees.
   absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, TableId table) const;
   // The records through this mark were deleted before they were read.
   absl::StatusOr<ReadProgress> Gone(TableId table, SequenceNumber through, const Budget& budget);

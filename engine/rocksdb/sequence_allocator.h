@@ -1,6 +1,6 @@
-// The numbers of a namespace's tables: one row for each table id, whatever regions have a table of
-// that id (FORMAT.md). It alone decides which number comes next, for everybody who says it,
-// compares it or assigns it. Any thread.
+// Assigns the sequence numbers of a namespace's tables. Tables of the same id share one row of
+// numbers, whatever region they are in (FORMAT.md). Every part of the engine that reports, compares
+// or assigns the next number of a table asks this class. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ class SequenceAllocator {
   void RaiseUsed(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
   // The highest MaxSeq that is known, this one included: what may be stored. It counts as used.
   SequenceNumber RaiseMaxSeq(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The same for the reservation, whose numbers are not used yet. Nobody may rely on it before it
-  // is durable.
+  // Raises the reservation and returns the highest one that is known. Its numbers are not used yet.
+  // No caller may rely on the reservation before it is durable.
   SequenceNumber RaiseReserved(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
   // A reservation through this number is durable.
   void ReservedDurably(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -33,7 +33,7 @@ class SequenceAllocator {
   void TakeReservedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
   // Nothing is being written any more: numbers that were assigned are used, written or not.
   void TakeAssignedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
-  // What is reserved and not assigned goes back. Returns the highest assigned number.
+  // Gives up numbers that are reserved and not assigned. Returns the highest assigned number.
   SequenceNumber ReturnReserved(TableId table) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Appending ---

@@ -1,4 +1,4 @@
-// What a user may need to change about a RocksDB namespace; docs/operators/rocksdb.md says when.
+// Settings of a RocksDB namespace that an operator may need to change (docs/operators/rocksdb.md says when).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Looks through RocksDB's write-ahead log files before RocksDB does, tells a tail that a crash cut
-// from damage (FORMAT.md), and cuts the tail off. Nobody may have the directory open meanwhile.
+// Checks RocksDB's write-ahead log files before RocksDB reads them. Tells a tail that a crash cut
+// from damage (FORMAT.md) and cuts the tail off. No RocksDB may have the directory open meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,10 @@ struct WalScan {
   std::vector<WalPlace> zeros;  // files that end in zeros, which were grown and never written
 };
 
-// What is known of the log files beforehand.
+// Facts about the log files that are known before the scan.
 struct KnownLogs {
-  std::map<std::string, uint64_t> durable_ends;  // by name; what is not there is not known
-  std::set<std::string> leftovers;               // to be left out
+  std::map<std::string, uint64_t> durable_ends;  // by name; none: not known for this file
+  std::set<std::string> leftovers;               // names of files that the scan leaves out
 };
 
 // Reads all of them and changes nothing. Whatever is broken or missing below a file's durable end

@@ -19,7 +19,7 @@ rocksdb::Status WalSequenceNumbers::PutCF(uint32_t, const rocksdb::Slice& key,
   }
   const auto [it, is_new] =
       newest_.try_emplace({log_key->region, log_key->table}, log_key->sequence);
-  if (!is_new) Lacks(it->second + 1, log_key->sequence - 1);
+  if (!is_new) NoteMissing(it->second + 1, log_key->sequence - 1);
   it->second = std::max(it->second, log_key->sequence);
   return rocksdb::Status::OK();
 }
@@ -27,11 +27,11 @@ rocksdb::Status WalSequenceNumbers::PutCF(uint32_t, const rocksdb::Slice& key,
 void WalSequenceNumbers::EndsAt(RegionId region, const PublishedTables& tables) {
   for (const TableState& state : tables.States(0, SIZE_MAX)) {
     const auto it = newest_.find({region, state.table});
-    if (it != newest_.end()) Lacks(it->second + 1, state.last_live);
+    if (it != newest_.end()) NoteMissing(it->second + 1, state.last_live);
   }
 }
 
-void WalSequenceNumbers::Lacks(SequenceNumber first, SequenceNumber last) {
+void WalSequenceNumbers::NoteMissing(SequenceNumber first, SequenceNumber last) {
   if (first > last) return;
   first_ = first_ == 0 ? first : std::min(first_, first);
   last_ = std::max(last_, last);

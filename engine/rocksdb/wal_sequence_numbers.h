@@ -1,5 +1,5 @@
-// Which records the write-ahead log holds, and so which it lacks where it is damaged. One thread at
-// a time.
+// Collects the sequence numbers in RocksDB's write-ahead log, to find the numbers that damage took
+// out of it. One thread at a time.
 #pragma once
 
 #include <map>
@@ -15,17 +15,16 @@ namespace walden::rocks {
 
 class WalSequenceNumbers final : private rocksdb::WriteBatch::Handler {
  public:
-  // Of one region, or of all.
+  // Collects numbers of one region; nullopt: of all regions.
   WalSequenceNumbers(NamespaceId id, std::optional<RegionId> region) : id_(id), region_(region) {}
 
-  // Writes come in order. False: its bytes are no write.
+  // Adds the records of a write. Writes come in log order. False: the bytes are not a valid write.
   bool Take(const WalRecord& record);
 
-  // What the tables' newest records say the log should end with.
+  // Notes as missing the numbers after a table's last record in the log, through its last live one.
   void EndsAt(RegionId region, const PublishedTables& tables);
 
-  // The lowest and the highest number that some table lacks between two that are there; 0, 0 if
-  // none does.
+  // The lowest and the highest missing number of all tables; 0, 0 if none is missing.
   SequenceNumber first() const { return first_; }
   SequenceNumber last() const { return last_; }
 
@@ -39,7 +38,7 @@ class WalSequenceNumbers final : private rocksdb::WriteBatch::Handler {
   }
   void LogData(const rocksdb::Slice&) override {}
 
-  void Lacks(SequenceNumber first, SequenceNumber last);
+  void NoteMissing(SequenceNumber first, SequenceNumber last);
 
   const NamespaceId id_;
   const std::optional<RegionId> region_;

@@ -1,5 +1,5 @@
-// What version 1 of segments and metadata wrote differently from version 2 (format.h,
-// metadata_format.h). Read, never written. Prose: FORMAT.md. No logic here.
+// The differences of format version 1 from version 2 of segments and metadata (format.h,
+// metadata_format.h). Version 1 is read and never written. Prose: FORMAT.md. No logic here.
 //
 //   segment  := magic (8), record, record, ...          records may begin at any byte
 //   metadata := magic (8), entry, entry, ...

@@ -14,7 +14,7 @@
 
 namespace walden::segment {
 
-// What stands where a group could begin.
+// The result of reading a position where a group could begin.
 struct GroupFound {
   std::optional<GroupHead> head;  // none: no group was begun here, or its head is broken
   const char* broken = nullptr;   // why it is not a whole group; null: it is
@@ -40,7 +40,7 @@ using RecordVisitor =
 absl::StatusOr<bool> ReadBrokenGroup(FileWindow& window, uint64_t offset, const GroupHead& head,
                                      RecordVisitor visit);
 
-// What the places in [from, end) where groups could begin say.
+// The result of reading all positions in [from, end) where groups could begin.
 struct GroupSearch {
   // The first whole group whose numbers are not below what is expected.
   struct Next {

@@ -1,6 +1,6 @@
-// Looks at a region's directory offline, with the same reader that recovery uses; changes nothing
-// and takes no lock. Works on a damaged region too, and without its metadata as far as the segments
-// tell.
+// Inspects a region's directory offline, with the same reader that recovery uses. Changes nothing
+// and takes no lock. Works on a damaged region too. Without readable metadata it reports what the
+// segments alone hold.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct InspectedSegment {
   uint64_t records = 0;
   bool missing = false;
   std::vector<DamagedRange> damage;
-  // What a crash left of the last write; 0, 0 if nothing.
+  // The bytes that a crash left of the last write; 0, 0 if there are none.
   uint64_t torn_begin = 0;
   uint64_t torn_end = 0;
   std::string torn_reason;
 };
 
 struct InspectedRegion {
-  // Not OK: the metadata could not be used, and what follows comes from the segments alone.
+  // Not OK: the metadata cannot be used, and the fields below come from the segments alone.
   absl::Status metadata;
   bool closed_cleanly = false;
   uint64_t region_version = 0;

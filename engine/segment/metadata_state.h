@@ -1,4 +1,4 @@
-// What a region's metadata says: entries (metadata_format.h), and the sum of them. Pure.
+// The entries of a region's metadata (metadata_format.h) and the state that they add up to. Pure.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,7 @@ struct MetadataEntry {
 // Fields of each type's body; nullopt for a type that this version does not know.
 std::optional<size_t> FieldCount(EntryType type);
 
-// Everything the entries say, the latest about each thing.
+// The state after all entries: of each field the latest value.
 struct MetadataState {
   struct Segment {
     SequenceNumber expected = 1;  // number of its first record

@@ -1,9 +1,10 @@
-// What readers see of a region: its segments, where each table's visible records lie, marks and
-// known damage. The writer changes it when a commit is done; readers ask it where to go next.
+// A region's log as readers see it: its segments, where each table's visible records lie, marks and
+// known damage. The writer changes it when a commit is done. Readers ask it where to read next, and
+// keep it alive after the writer is gone.
 //
-// Any thread. Every call holds one mutex for a short time and never does I/O. What walks all tables
-// lets go of the mutex after each slice of them, so that a region of any size does not keep its
-// writer waiting. It outlives its writer: readers keep it alive.
+// Any thread. Every call holds one mutex for a short time and never does I/O. Calls that walk all
+// tables release the mutex after each slice of them, so that a region of any size does not keep its
+// writer waiting.
 #pragma once
 
 #include <cstdint>
@@ -126,7 +127,7 @@ class PublishedLog {
   // --- Anybody ---
 
   TablePosition Position(TableId table) const;
-  // What an append must know of its table.
+  // The facts about a table that an append needs.
   struct TableFacts {
     SequenceNumber last = 0;  // assigned or marked; 0 = none
     SequenceNumber next = 1;  // as clients know it
@@ -180,7 +181,7 @@ class PublishedLog {
   };
   std::vector<Age> Ages() const;  // in log order
 
-  // What deletes the live records of plain tables in the segments through this one.
+  // The marks that delete the live records of plain tables in the segments through this one.
   RetentionPlan PlanThrough(uint64_t segment_id) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct SegmentExtent {
@@ -255,7 +256,7 @@ class PublishedLog {
       std::make_shared<const OpeningReport>();
 
   uint64_t marks_raised_ ABSL_GUARDED_BY(mutex_) = 0;
-  // What Oldest found, until a mark may have changed it.
+  // The last result of Oldest, kept until a mark may have changed it.
   struct OldestFound {
     uint64_t segment = 0;
     TableId table = 0;

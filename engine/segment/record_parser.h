@@ -22,7 +22,7 @@ struct ParsedRecord {
   bool jump() const;
 };
 
-// What lies at a position.
+// The outcome of parsing the bytes at a position.
 enum class ParseOutcome {
   kRecord,
   kNeverWritten,  // the version byte is 0

@@ -38,7 +38,7 @@ class RecordWriter {
   void AddRecord(const RecordHeader& header, absl::string_view payload);
   void AddProducer(const RecordHeader& header, uint64_t producer_id, uint64_t producer_sequence);
 
-  // What was added since Clear, in order.
+  // The bytes that were added since Clear, in order.
   absl::Span<const absl::string_view> pieces();
   uint64_t size() const { return size_; }
   bool in_group() const { return in_group_; }

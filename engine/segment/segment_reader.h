@@ -55,8 +55,8 @@ class SegmentReader final : public LogReader {
   absl::Status Fill(uint64_t position, uint64_t length, uint64_t end);
   absl::Status Damaged(const ReadPlan& plan, uint64_t position, const char* reason) const;
   void LeaveSegment();
-  // What the log's own number is higher than the one that clients know (FORMAT.md: restored
-  // tables).
+  // The difference between the log's own numbers of a table and those that clients know (FORMAT.md:
+  // restored tables).
   uint64_t OffsetOf(TableId table) const;
   absl::Status ShownDamageError(DamagedRange damage) const;
 
@@ -90,7 +90,7 @@ class SegmentReader final : public LogReader {
   uint64_t buffer_bytes_ = 0;
 };
 
-// What every read past damage answers.
+// The error of every read that meets damage: DATA_LOSS (CORRUPTION).
 absl::Status DamageError(const DamagedRange& damage);
 
 }  // namespace walden::segment

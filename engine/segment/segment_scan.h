@@ -1,6 +1,6 @@
-// Walks one segment file as recovery, `verify` and `inspect` do, and tells a clean end, a torn
-// tail, damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the
-// log". Segments of version 1 are walked by segment_scan_v1.h.
+// Scans one segment file for recovery, `verify` and `inspect`. Tells a clean end, a torn tail,
+// damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the log".
+// segment_scan_v1.h scans segments of version 1.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct TornTail {
   std::string reason;
 };
 
-// What is known from elsewhere (the region's metadata) about where the segment's records end.
+// The end of the segment's records according to the region's metadata.
 struct KnownEnd {
   std::optional<uint64_t> offset;  // position behind the last record
   SequenceNumber next = 0;         // number behind the last record

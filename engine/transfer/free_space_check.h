@@ -1,4 +1,4 @@
-// Whether a disk has room for a copy of a log, before hours of copying. Any thread.
+// Checks that a disk has room for a copy of a log before the copying begins. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ struct CopySize {
   std::string what;  // "a second copy of /data/default", for the message
   DirectoryOwner to = DirectoryOwner::kNone;
   uint64_t regions = 0;
-  uint64_t live_bytes = 0;   // of what is copied
-  uint64_t there_bytes = 0;  // that an earlier run has taken already
+  uint64_t live_bytes = 0;   // of the source
+  uint64_t there_bytes = 0;  // of the copy that an earlier run began
   uint64_t segment_size_bytes = 0;
 };
 

@@ -1,4 +1,4 @@
-// Reads the live records of one table front to back, past damage if it is asked to. One thread.
+// Reads the live records of one table front to back. Can pass over damage. One thread.
 #pragma once
 
 #include <memory>
@@ -35,7 +35,7 @@ class TableReader {
   std::vector<DamagedRange> damaged_;
 };
 
-// What a table's live records are, in 4 numbers: equal for equal records with equal numbers.
+// A digest of a table's live records: equal for equal payloads with equal sequence numbers.
 struct TableDigest {
   uint64_t records = 0;
   uint64_t bytes = 0;  // of payloads

@@ -32,8 +32,8 @@ struct RegionSummary {
   std::optional<RegionUsage> usage;  // of open and failed ones
 };
 
-// Who keeps a region's disk from being given back: the table that holds the most bytes of segments
-// in which nothing else is live. None where every such segment is shared, or there are none.
+// The table that keeps most of a region's disk from being given back: the one with the most bytes
+// of segments in which no other table has live records. None if there is no such segment.
 struct DiskHolder {
   TableId table = 0;
   uint64_t bytes = 0;  // given back if all of the table were marked deleted

@@ -1,7 +1,7 @@
-// What the status page shows, as JSON (docs/operators/status_page.md lists the fields).
+// Makes status.json, the figures that the status page shows (docs/operators/status_page.md lists them).
 //
-// Bounded whatever the daemon holds, and cheap enough to be asked for every other second by several
-// people: opens no region, see region_summaries.h for what describing them costs.
+// Its size is bounded however much the daemon holds. It is cheap enough for several pages that each
+// ask every two seconds: it opens no region. region_summaries.h says what descriptions cost.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +41,7 @@ class StatusJson {
     absl::StatusOr<uint64_t> free_bytes = uint64_t{0};
     std::optional<uint64_t> reserve_bytes;  // below it appends are refused
   };
-  // What is told by others than the rpc context; any may be empty. Called on the asking thread.
+  // Figures that are not in the rpc context. Any may be empty. Called on the asking thread.
   struct Sources {
     std::function<absl::Status()> readiness;  // OK while the daemon serves
     std::function<Disk()> disk;

@@ -36,7 +36,7 @@ std::vector<Setting> RealFileSettings();   // those that several threads may use
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted);
 
-// What a region should hold.
+// The records that a region should hold, according to its answers.
 class Ledger {
  public:
   void Appended(TableId table, const AppendResult& result,

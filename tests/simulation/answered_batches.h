@@ -1,11 +1,11 @@
-// What one producer was told of its batches, by the simplest means: each batch by its number. A
-// reopened region must agree with it:
+// The batches of one producer and their answers, by the producer's numbers. A reopened region must
+// agree with them:
 //
-// - The number that it expects lies behind every batch that was told durable, and not behind one
+// - The number that it expects is after every batch that was answered as durable, and not after one
 //   that was never sent.
-// - A retry of each of the last kProducerWindowBatches batches in front of that number is answered
-//   as a duplicate, with the numbers of its records that were told before.
-// - What a region expects once is durable from then on.
+// - A retry of each of the last kProducerWindowBatches batches before that number is answered as a
+//   duplicate, with the same numbers of its records as before.
+// - A number that a region has expected is durable from then on.
 //
 // One thread.
 #pragma once

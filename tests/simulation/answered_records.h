@@ -1,13 +1,13 @@
-// What a region has answered, by the simplest means: each record by its number. A reopened region
-// must agree with it, also after bytes of it were harmed:
+// The records that a region has answered, by their numbers. A reopened region must agree with them,
+// also after bytes of it were damaged:
 //
-// - A record that was told durable is read as it was, or the region was harmed where the record lay
-//   and the opening report names its number, or it is marked deleted.
-// - A record that was answered without "durable" may be gone after a power cut or a failed call,
-//   and so are then all that were not durable behind it, as long as nothing was ever harmed.
-// - What a region shows once is durable from then on.
-// - A number that was told never comes again. A mark never goes back.
-// - Nothing else is read, but for what calls may have stored whose answer was an error.
+// - A record that was answered as durable is read as it was, or it is marked deleted, or the region
+//   was damaged where the record lay and the opening report names its number.
+// - A record that was answered without "durable" may be gone after a power cut or a failed call.
+//   Then all records after it that were not durable are gone too, unless bytes were ever damaged.
+// - A record that a region has shown is durable from then on.
+// - A number that was answered is never assigned again. A mark never goes back.
+// - No other record is read, except those of calls that were answered with an error.
 // - A read of all tables shows the same as reads of each table.
 //
 // One thread.
@@ -25,7 +25,7 @@ namespace walden::testing {
 
 class AnsweredRecords {
  public:
-  // What has happened since the region was opened last.
+  // The events since the region was last opened.
   struct Events {
     bool lost_power = false;
     bool opening_was_cut = false;  // and what it reported is lost

@@ -1,6 +1,6 @@
-// What a region with a quarantined range may answer: every record that was there and is not marked
-// deleted is read as it was, or the read is DATA_LOSS. Nothing is missing with an OK, and no number
-// that was given out comes again.
+// Checks the answers of a region with a quarantined range. Every record that was there and is not
+// marked deleted is read unchanged, or the read is DATA_LOSS. No record is missing from a read that
+// is OK, and no number is given out twice.
 #pragma once
 
 #include <map>
@@ -15,7 +15,7 @@ namespace walden::testing {
 
 class DamagedRegion {
  public:
-  // What the region held when it was damaged.
+  // `model`: the region when it was damaged.
   explicit DamagedRegion(const RegionModel& model);
 
   // Compares everything that the open region says.

@@ -1,4 +1,5 @@
-// What a region may and must remember of its producers (proto/walden/v1/wal.proto: Producer).
+// A model of what a region may and must remember of its producers (proto/walden/v1/wal.proto:
+// Producer).
 //
 // Where an answer was lost a batch is uncertain: stored, or not. Single-threaded.
 #pragma once

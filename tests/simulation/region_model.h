@@ -1,4 +1,4 @@
-// What a region's log may and must hold, by the simplest means: a list of batches in log order.
+// A model of what a region's log may and must hold: simply a list of batches in log order.
 //
 // The model is told every call and its answer, checks the answer, and compares the log with itself.
 // Where an answer was lost (a crash, a failed write) it keeps both possibilities until the region
@@ -19,7 +19,7 @@
 
 namespace walden::testing {
 
-// What has gone wrong under the region since it was opened, so what answers it may excuse.
+// The faults that happened under the region since it was opened. Each excuses some answers.
 struct Trouble {
   bool failed = false;     // a call failed or the machine crashed: UNAVAILABLE
   bool disk_full = false;  // RESOURCE_EXHAUSTED

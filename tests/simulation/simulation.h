@@ -148,7 +148,7 @@ class Simulation {
   absl::Status DamageCopies();
   absl::Status AppendLargeRecords(Region& region);
   absl::Status DamageOneCopy(Region& region, bool closed);
-  // What was damaged, or nothing if the bytes did not change.
+  // The bytes that were damaged; none if they did not change.
   struct Harm {
     std::string path;
     uint64_t begin = 0;
