@@ -113,16 +113,18 @@ class CombinationCheck {
                      Where(absl::StrCat(known->second, ".", field)), ")"));
   }
 
-  Located SmallestSegment() const {
-    Located smallest{GiB(1024), ""};
+  // The largest segment_size of all regions; without a key if a namespace has no segments, which
+  // puts no bound on a batch.
+  Located LargestSegment() const {
+    Located largest{ByteSize{0}, ""};
     const auto consider = [&](const RegionSettings& settings, const std::string& path) {
       const std::string key = absl::StrCat(path, ".segment_size");
-      if (settings.segment_size < smallest.value && !problems_.Has(key)) {
-        smallest = {settings.segment_size, key};
+      if (settings.segment_size > largest.value && !problems_.Has(key)) {
+        largest = {settings.segment_size, key};
       }
     };
     for (size_t i = 0; i < config_.namespaces.size(); ++i) {
-      if (config_.namespaces[i].engine != EngineKind::kSegment) continue;
+      if (config_.namespaces[i].engine != EngineKind::kSegment) return {};
       const std::string path = absl::StrCat("namespaces[", i, "]");
       consider(config_.namespaces[i].settings, path);
       for (size_t j = 0; j < config_.namespaces[i].regions.size(); ++j) {
@@ -130,7 +132,7 @@ class CombinationCheck {
                  absl::StrCat(path, ".regions[", j, "]"));
       }
     }
-    return smallest;
+    return largest;
   }
 
   // `key` may be at most `bound`: lowered if nobody set it, else a problem.
@@ -146,11 +148,12 @@ class CombinationCheck {
                           "; allowed: at most ", FormatByteSize(bound)));
   }
 
-  // A batch is never split over segments; half leaves room for its headers and bounds the waste at
-  // a segment's end.
+  // A batch is never split over segments. Half of a segment leaves room for its headers and bounds
+  // the waste at a segment's end. Regions with smaller segments than the largest have a smaller
+  // limit of their own, which the segment engine checks.
   void CheckBatchLimits() {
     LimitsConfig& limits = config_.limits;
-    const Located segment = SmallestSegment();
+    const Located segment = LargestSegment();
     if (!segment.key.empty()) {
       Limit(limits.max_batch_bytes, "limits.max_batch_bytes", ByteSize{segment.value.bytes / 2},
             absl::StrCat("half of ", segment.key, " (", FormatByteSize(segment.value), ", ",

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 
 namespace walden {
@@ -19,6 +20,35 @@ absl::StatusOr<T> CheckRange(T value, T minimum, T maximum, std::string (*format
     return absl::InvalidArgumentError(absl::StrCat("is above ", format(maximum)));
   }
   return value;
+}
+
+constexpr absl::Duration kDay = absl::Hours(24);
+
+// As absl::ParseDuration, and with days in front: "30d", "1d12h", "1.5d".
+bool ParseDurationWithDays(absl::string_view text, absl::Duration* value) {
+  const size_t unit = text.find('d');
+  if (unit == absl::string_view::npos) return absl::ParseDuration(text, value);
+  const absl::string_view number = text.substr(0, unit);
+  const absl::string_view rest = text.substr(unit + 1);
+  double days = 0;
+  if (number.find_first_not_of("0123456789.") != absl::string_view::npos ||
+      !absl::SimpleAtod(number, &days)) {
+    return false;
+  }
+  absl::Duration less = absl::ZeroDuration();
+  const bool has_rest = !rest.empty();
+  if (has_rest && (!absl::ascii_isdigit(static_cast<unsigned char>(rest[0])) ||
+                   !absl::ParseDuration(rest, &less))) {
+    return false;
+  }
+  *value = days * kDay + less;
+  return true;
+}
+
+// Two days or more that are whole are shown as days; else as absl::FormatDuration.
+std::string FormatDurationWithDays(absl::Duration value) {
+  const int64_t days = value / kDay;
+  return days >= 2 && days * kDay == value ? absl::StrCat(days, "d") : absl::FormatDuration(value);
 }
 
 bool HasControlCharacter(absl::string_view text) {
@@ -42,18 +72,22 @@ std::string ByteSizeType::Allowed() const {
 
 absl::StatusOr<absl::Duration> DurationType::Parse(absl::string_view text) const {
   absl::Duration value;
-  if (!absl::ParseDuration(text, &value)) {
+  if (!ParseDurationWithDays(text, &value)) {
     const bool bare_number =
         !text.empty() && text.find_first_not_of("0123456789.") == absl::string_view::npos;
     return absl::InvalidArgumentError(
         absl::StrCat(bare_number ? "has no unit" : "is not a duration",
-                     ": expected a number with us, ms, s, m or h, for example 10ms"));
+                     ": expected a number with us, ms, s, m, h or d, for example 10ms or 30d"));
   }
-  return CheckRange(value, minimum, maximum, absl::FormatDuration);
+  return CheckRange(value, minimum, maximum, FormatDurationWithDays);
+}
+
+std::string DurationType::Format(absl::Duration value) const {
+  return FormatDurationWithDays(value);
 }
 
 std::string DurationType::Allowed() const {
-  return absl::StrCat(absl::FormatDuration(minimum), " to ", absl::FormatDuration(maximum));
+  return absl::StrCat(Format(minimum), " to ", Format(maximum));
 }
 
 absl::StatusOr<std::string> PathType::Parse(absl::string_view text) const {

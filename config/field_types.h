@@ -54,12 +54,13 @@ struct ByteSizeType {
   std::string Allowed() const;
 };
 
+// A number with us, ms, s, m, h or d, or several of them: 10ms, 1h30m, 30d.
 struct DurationType {
   absl::Duration minimum;
   absl::Duration maximum;
 
   absl::StatusOr<absl::Duration> Parse(absl::string_view text) const;
-  std::string Format(absl::Duration value) const { return absl::FormatDuration(value); }
+  std::string Format(absl::Duration value) const;
   std::string Allowed() const;
 };
 

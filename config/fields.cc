@@ -238,8 +238,9 @@ std::vector<Field<Config>> MakeRootFields() {
   };
   add_bytes("limits.max_batch_bytes", Accessor(&Config::limits, &LimitsConfig::max_batch_bytes),
             KiB(1), MiB(256),
-            "Payload bytes of one append. At most half of the smallest segment_size of the segment "
-            "engine; when not set, lowered to that.");
+            "Payload bytes of one append. At most half of the largest segment_size, unless a "
+            "namespace has engine rocksdb; when not set, lowered to that. In regions with smaller "
+            "segments a batch must also fit a segment.");
   fields.push_back(One<Config>("limits.max_batch_records",
                                Accessor(&Config::limits, &LimitsConfig::max_batch_records),
                                IntegerType<uint32_t>{1, 10'000'000}, "Records of one append."));

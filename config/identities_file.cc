@@ -1,7 +1,5 @@
 #include "config/identities_file.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -16,6 +14,7 @@
 #include "config/field_types.h"
 #include "config/nearest_name.h"
 #include "config/text_file.h"
+#include "config/yaml_map.h"
 
 namespace walden {
 namespace {
@@ -58,8 +57,8 @@ bool ParseRegion(absl::string_view text, RegionId* region) {
 
 class IdentitiesReader {
  public:
-  IdentitiesReader(absl::string_view file_name, const std::vector<NamespaceConfig>& namespaces)
-      : file_name_(file_name), namespaces_(namespaces) {}
+  IdentitiesReader(YamlFile& file, const std::vector<NamespaceConfig>& namespaces)
+      : file_(file), namespaces_(namespaces) {}
 
   std::vector<IdentityConfig> Read(const YAML::Node& root) {
     std::vector<IdentityConfig> identities;
@@ -73,36 +72,28 @@ class IdentitiesReader {
     return identities;
   }
 
-  ConfigProblems& problems() { return problems_; }
-
  private:
-  std::string Where(const YAML::Node& node) const {
-    const YAML::Mark mark = node.IsDefined() ? node.Mark() : YAML::Mark::null_mark();
-    if (mark.is_null()) return file_name_;
-    return absl::StrCat(file_name_, ":", mark.line + 1, ":", mark.column + 1);
+  void Add(const YAML::Node& node, const std::string& path, absl::string_view problem) {
+    file_.Add(node, path, problem);
   }
 
-  void Add(const YAML::Node& node, const std::string& key, absl::string_view what) {
-    problems_.Add(Where(node), key, what);
-  }
-
-  // The map's values by key. What is not in `known`, or there twice, is a problem.
+  // The map's values by key. Reports keys that are not in `known`.
   std::map<std::string, YAML::Node> ReadMap(const YAML::Node& map, const std::string& path,
                                             const std::vector<std::string>& known) {
     std::map<std::string, YAML::Node> values;
     if (!map.IsMap()) {
-      Add(map, path, "must be a map of settings");
+      Add(map, path, absl::StrCat("is ", YamlTypeName(map), "; expected a map of settings"));
       return values;
     }
-    for (const auto& entry : map) {
-      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
-      const std::string full = absl::StrCat(path, ".", key.substr(0, kMaxNameBytes));
-      if (std::find(known.begin(), known.end(), key) == known.end()) {
-        Add(entry.first, full, absl::StrCat("is not a known key", DidYouMean(key, known)));
-      } else if (!values.emplace(key, entry.second).second) {
-        Add(entry.first, full, "is set twice");
-      }
-    }
+    file_.ForEachEntry(map, path,
+                       [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) {
+                         if (std::find(known.begin(), known.end(), key) != known.end()) {
+                           values.emplace(key, value);
+                           return;
+                         }
+                         Add(at, absl::StrCat(path, ".", key.substr(0, kMaxNameBytes)),
+                             absl::StrCat("is not a known key", DidYouMean(key, known)));
+                       });
     return values;
   }
 
@@ -216,20 +207,20 @@ class IdentitiesReader {
     if (bytes.has_value()) limit = bytes->bytes;
   }
 
-  template <typename Rule, typename Value>
-  void ReadLimit(const Rule& rule, const YAML::Node& node, const std::string& path,
+  template <typename Type, typename Value>
+  void ReadLimit(const Type& type, const YAML::Node& node, const std::string& path,
                  std::optional<Value>& limit) {
     if (!node.IsScalar()) {
       Add(node, path, "must be one value");
       return;
     }
-    const auto value = rule.Parse(node.Scalar());
+    const auto value = type.Parse(node.Scalar());
     if (value.ok()) {
       limit = *value;
     } else {
       Add(node, path,
           absl::StrCat("\"", absl::CHexEscape(node.Scalar().substr(0, kMaxNameBytes)), "\" ",
-                       value.status().message(), "; allowed: ", rule.Allowed()));
+                       value.status().message(), "; allowed: ", type.Allowed()));
     }
   }
 
@@ -309,9 +300,8 @@ class IdentitiesReader {
     }
   }
 
-  const std::string file_name_;
+  YamlFile& file_;
   const std::vector<NamespaceConfig>& namespaces_;
-  ConfigProblems problems_;
   // Of all identities.
   std::set<std::string> names_;
   std::set<Sha256> hashes_;
@@ -330,24 +320,13 @@ absl::StatusOr<std::vector<IdentityConfig>> LoadIdentities(
 absl::StatusOr<std::vector<IdentityConfig>> LoadIdentitiesText(
     absl::string_view text, absl::string_view file_name,
     const std::vector<NamespaceConfig>& namespaces) {
-  IdentitiesReader reader(file_name, namespaces);
+  ConfigProblems problems;
+  YamlFile file(file_name, problems);
   std::vector<IdentityConfig> identities;
-  try {  // yaml-cpp reports by exception; none leaves this function
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() != 1) {
-      reader.problems().Add(
-          file_name, "", absl::StrCat("holds ", documents.size(), " YAML documents; expected one"));
-    } else {
-      identities = reader.Read(documents[0]);
-    }
-  } catch (const YAML::Exception& error) {
-    const std::string place =
-        error.mark.is_null()
-            ? std::string(file_name)
-            : absl::StrCat(file_name, ":", error.mark.line + 1, ":", error.mark.column + 1);
-    reader.problems().Add(place, "", absl::StrCat("is not YAML: ", error.msg));
-  }
-  if (absl::Status status = reader.problems().ToStatus(); !status.ok()) return status;
+  file.Read(text, [&](const YAML::Node& root) {
+    identities = IdentitiesReader(file, namespaces).Read(root);
+  });
+  if (absl::Status status = problems.ToStatus(); !status.ok()) return status;
   return identities;
 }
 

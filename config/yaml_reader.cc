@@ -1,8 +1,5 @@
 #include "config/yaml_reader.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "config/fields.h"
 #include "config/nearest_name.h"
+#include "config/yaml_map.h"
 
 namespace walden {
 namespace {
@@ -19,17 +17,16 @@ std::string Join(absl::string_view prefix, absl::string_view key) {
   return prefix.empty() ? std::string(key) : absl::StrCat(prefix, ".", key);
 }
 
+// The node's type, with the value of a single value.
 std::string TypeName(const YAML::Node& node) {
-  if (node.IsMap()) return "a map";
-  if (node.IsSequence()) return "a list";
   if (node.IsScalar()) return absl::StrCat("the value \"", node.Scalar(), "\"");
-  return "without a value";
+  return YamlTypeName(node);
 }
 
 class YamlReader {
  public:
-  YamlReader(absl::string_view file_name, LoadedConfig& loaded, ConfigProblems& problems)
-      : file_name_(file_name), loaded_(loaded), problems_(problems) {}
+  YamlReader(YamlFile& file, LoadedConfig& loaded, ConfigProblems& problems)
+      : file_(file), loaded_(loaded), problems_(problems) {}
 
   void Read(const YAML::Node& root) {
     if (!root.IsDefined() || root.IsNull()) return;  // an empty file sets nothing
@@ -39,14 +36,8 @@ class YamlReader {
   }
 
  private:
-  // "file:line:column"
-  std::string Where(const YAML::Mark& mark) const {
-    if (mark.is_null()) return file_name_;
-    return absl::StrCat(file_name_, ":", mark.line + 1, ":", mark.column + 1);
-  }
-
   void SetOrigin(const std::string& path, const YAML::Mark& mark) {
-    loaded_.origins[path] = absl::StrCat(file_name_, ":", mark.line + 1);
+    loaded_.origins[path] = file_.Line(mark);
   }
 
   // Reads a map of the fields whose keys begin with `section` ("" or "limits."). `path` is where
@@ -58,27 +49,13 @@ class YamlReader {
     const std::string here =
         section.empty() ? path : Join(path, section.substr(0, section.size() - 1));
     if (!map.IsMap()) {
-      problems_.Add(Where(map.Mark()), here,
-                    absl::StrCat("is ", TypeName(map), "; expected a map of settings"));
+      file_.Add(map, here, absl::StrCat("is ", TypeName(map), "; expected a map of settings"));
       return;
     }
-    std::map<std::string, int> lines;
-    for (const auto& entry : map) {
-      const YAML::Mark mark = entry.first.Mark();
-      if (!entry.first.IsScalar()) {
-        problems_.Add(Where(mark), here, absl::StrCat("has ", TypeName(entry.first), " as a key"));
-        continue;
-      }
-      const std::string name = entry.first.Scalar();
-      const std::string key = section + name;
-      const auto [known, is_new] = lines.emplace(name, mark.line + 1);
-      if (!is_new) {
-        problems_.Add(Where(mark), Join(path, key),
-                      absl::StrCat("is set twice, first in line ", known->second));
-        continue;
-      }
-      ReadEntry(entry.second, mark, path, key, fields, list_key, owner, list);
-    }
+    file_.ForEachEntry(
+        map, here, [&](const std::string& name, const YAML::Node& key, const YAML::Node& value) {
+          ReadEntry(value, key.Mark(), path, section + name, fields, list_key, owner, list);
+        });
   }
 
   template <typename Owner>
@@ -90,7 +67,7 @@ class YamlReader {
       if (value.IsSequence()) {
         list->reset(value);
       } else {
-        problems_.Add(Where(key_mark), Join(path, key),
+        problems_.Add(file_.Where(key_mark), Join(path, key),
                       absl::StrCat("is ", TypeName(value), "; expected a list"));
       }
       return;
@@ -103,7 +80,7 @@ class YamlReader {
       if (value.IsNull()) return;  // a section whose settings are all commented out
       return ReadMap<Owner>(value, path, key + ".", fields, list_key, owner, list);
     }
-    problems_.Add(Where(key_mark), Join(path, key),
+    problems_.Add(file_.Where(key_mark), Join(path, key),
                   absl::StrCat("is not a known key", Suggestion(key, fields, list_key)));
   }
 
@@ -129,14 +106,21 @@ class YamlReader {
   void ReadField(const YAML::Node& value, const YAML::Mark& key_mark, const std::string& path,
                  const Field<Owner>& field, Owner& owner) {
     SetOrigin(path, key_mark);
-    if (field.is_list != value.IsSequence() || (!field.is_list && !value.IsScalar())) {
-      problems_.Add(Where(key_mark), path,
+    if (!value.IsScalar() && !(field.is_list && value.IsSequence())) {
+      problems_.Add(file_.Where(key_mark), path,
                     absl::StrCat("is ", TypeName(value), "; expected ",
                                  field.is_list ? "a list of " : "one value: ", field.allowed));
       return;
     }
     if (!field.is_list) return ReadScalar(value, path, field, owner);
     field.clear(owner);
+    if (value.IsScalar()) {  // a list of one
+      const std::string item = absl::StrCat(path, "[0]");
+      SetOrigin(item, value.Mark());
+      ReadScalar(value, item, field, owner);
+      if (problems_.Has(item)) problems_.MarkWrong(path);
+      return;
+    }
     for (size_t i = 0; i < value.size(); ++i) {
       const std::string item = absl::StrCat(path, "[", i, "]");
       SetOrigin(item, value[i].Mark());
@@ -144,7 +128,7 @@ class YamlReader {
         ReadScalar(value[i], item, field, owner);
       } else {
         problems_.Add(
-            Where(value[i].Mark()), item,
+            file_.Where(value[i].Mark()), item,
             absl::StrCat("is ", TypeName(value[i]), "; expected one value: ", field.allowed));
       }
       if (problems_.Has(item)) problems_.MarkWrong(path);
@@ -156,7 +140,8 @@ class YamlReader {
                   Owner& owner) {
     const absl::Status status = field.set(owner, value.Scalar());
     if (status.ok()) return;
-    problems_.AddValue(Where(value.Mark()), path, value.Scalar(), status.message(), field.allowed);
+    problems_.AddValue(file_.Where(value.Mark()), path, value.Scalar(), status.message(),
+                       field.allowed);
   }
 
   template <typename Owner>
@@ -166,7 +151,8 @@ class YamlReader {
     for (const Field<Owner>& field : fields) {
       const std::string key = Join(path, field.key);
       if (!field.is_required || loaded_.origins.count(key) > 0) continue;
-      problems_.Add(Where(map.Mark()), key, absl::StrCat("is missing; allowed: ", field.allowed));
+      problems_.Add(file_.Where(map.Mark()), key,
+                    absl::StrCat("is missing; allowed: ", field.allowed));
     }
   }
 
@@ -197,7 +183,7 @@ class YamlReader {
     }
   }
 
-  const std::string file_name_;
+  YamlFile& file_;
   LoadedConfig& loaded_;
   ConfigProblems& problems_;
 };
@@ -206,21 +192,8 @@ class YamlReader {
 
 void ApplyYaml(absl::string_view text, absl::string_view file_name, LoadedConfig& loaded,
                ConfigProblems& problems) {
-  try {  // yaml-cpp reports by exception; none leaves this function
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      problems.Add(file_name, "",
-                   absl::StrCat("holds ", documents.size(), " YAML documents; expected one"));
-      return;
-    }
-    if (!documents.empty()) YamlReader(file_name, loaded, problems).Read(documents[0]);
-  } catch (const YAML::Exception& error) {
-    const std::string place =
-        error.mark.is_null()
-            ? std::string(file_name)
-            : absl::StrCat(file_name, ":", error.mark.line + 1, ":", error.mark.column + 1);
-    problems.Add(place, "", absl::StrCat("is not YAML: ", error.msg));
-  }
+  YamlFile file(file_name, problems);
+  file.Read(text, [&](const YAML::Node& root) { YamlReader(file, loaded, problems).Read(root); });
 }
 
 }  // namespace walden

@@ -45,9 +45,10 @@ TEST(Difference, ARegionThatIsSetApartDiffersFromItsNamespaceWhereItSaysSo) {
 }
 
 TEST(Difference, ANamespaceThatComesNeedsARestart) {
-  EXPECT_THAT(Shown(Changes(std::string(kNamespaces) + "}]",
-                            std::string(kNamespaces) + "}, {id: 2, name: more}]")),
-              ElementsAre("namespaces[more]: absent -> configured (restart)"));
+  EXPECT_THAT(
+      Shown(Changes(std::string(kNamespaces) + "}]",
+                    std::string(kNamespaces) + "}, {id: 2, name: more, segment_size: 1MiB}]")),
+      ElementsAre("namespaces[more]: absent -> configured (restart)"));
 }
 
 TEST(Difference, TakingOverChangesWhatReloadsAndNothingElse) {

@@ -17,10 +17,23 @@ TEST(Combination, ABatchLimitThatNoSegmentHoldsIsRefused) {
                   "namespaces[0].segment_size (16MiB, w.yaml:6); allowed: at most 8MiB"));
 }
 
-TEST(Combination, TheSmallestSegmentOfAllRegionsCounts) {
+TEST(Combination, TheLargestSegmentOfAllRegionsCounts) {
   EXPECT_THAT(Problems("{limits: {max_batch_bytes: 1MiB}, namespaces: [{id: 1, name: default, "
                        "regions: [{id: 1}, {id: 2, segment_size: 1MiB}]}]}"),
-              ElementsAre(HasSubstr("namespaces[0].regions[1].segment_size")));
+              IsEmpty());
+  EXPECT_THAT(Problems("{limits: {max_batch_bytes: 2MiB}, namespaces: [{id: 1, name: default, "
+                       "segment_size: 1MiB, regions: [{id: 2, segment_size: 2MiB}]}]}"),
+              ElementsAre(HasSubstr("namespaces[0].regions[0].segment_size (2MiB")));
+}
+
+TEST(Combination, ASmallNamespaceDoesNotLowerTheBatchLimitsOfTheOthers) {
+  for (const std::string large : {"segment_size: 64MiB", "engine: rocksdb"}) {
+    const LoadedConfig loaded =
+        MustLoad(absl::StrCat("namespaces: [{id: 1, name: default, ", large,
+                              "}, {id: 2, name: small, segment_size: 1MiB}]"));
+    EXPECT_EQ(loaded.config.limits.max_batch_bytes, MiB(16)) << large;
+    EXPECT_EQ(loaded.config.limits.max_payload_bytes, KiB(4095)) << large;
+  }
 }
 
 TEST(Combination, LimitsThatNobodySetAreLoweredToFit) {

@@ -69,7 +69,7 @@ TEST(ConfigurationPage, ItsExampleLoads) {
   const Config config =
       MustLoad(page.substr(begin + fence.size(), end - begin - fence.size())).config;
   EXPECT_THAT(config.namespaces, SizeIs(2));
-  EXPECT_EQ(config.limits.max_batch_bytes, MiB(2));
+  EXPECT_EQ(config.limits.max_batch_bytes, MiB(16));
 }
 
 template <typename Owner>

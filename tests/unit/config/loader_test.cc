@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(LoadConfig, WithoutAFileIsTheEmbeddedDefault) {
   const absl::StatusOr<LoadedConfig> loaded = LoadConfig(std::nullopt, {});
@@ -102,6 +103,31 @@ TEST(LoadConfig, RemembersWhereEachSettingCameFrom) {
   EXPECT_EQ(loaded.origins.at("limits.max_batch_records"), "w.yaml:3");
   EXPECT_EQ(loaded.origins.at("log.level"), "WALDEN_LOG_LEVEL");
   EXPECT_EQ(loaded.origins.size(), 3u);
+}
+
+TEST(LoadConfig, ASingleValueIsAListOfOne) {
+  const LoadedConfig loaded = MustLoad("listen: h:1\nmetrics:\n  listen: 127.0.0.1:9\n");
+  EXPECT_THAT(loaded.config.listen, ElementsAre("h:1"));
+  EXPECT_THAT(loaded.config.metrics.listen, ElementsAre("127.0.0.1:9"));
+  EXPECT_EQ(loaded.origins.at("listen[0]"), "w.yaml:1");
+  EXPECT_THAT(Problems("listen: nobody\n"), ElementsAre(StartsWith("w.yaml:1:9: listen[0]: ")));
+}
+
+TEST(LoadConfig, DurationsMayHaveDays) {
+  const auto age = [](const std::string& text) {
+    return MustLoad("namespaces: [{id: 1, name: default, retention_age: " + text + "}]")
+        .config.namespaces[0]
+        .settings.retention_age;
+  };
+  EXPECT_EQ(age("30d"), absl::Hours(30 * 24));
+  EXPECT_EQ(age("1.5d"), absl::Hours(36));
+  EXPECT_EQ(age("1d12h30m"), absl::Hours(36) + absl::Minutes(30));
+  for (const std::string text : {"d", "1d2", "1d-1h", "1h1d", "-1d", "1.d.d", "1dd", "1d inf"}) {
+    EXPECT_THAT(Problems("namespaces: [{id: 1, name: default, retention_age: " + text + "}]"),
+                ElementsAre(HasSubstr("is not a duration: expected a number with us, ms, s, m, h "
+                                      "or d")))
+        << text;
+  }
 }
 
 class ConfigFile : public ::testing::Test {

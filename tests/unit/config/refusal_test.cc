@@ -57,6 +57,8 @@ TEST(Refusal, OfAValueOutOfRangeNamesTheRange) {
   refused("limits: {reader_wait: -1s}", "is below 0");
   refused("limits: {reader_wait: inf}", "is above 10m");
   refused("shutdown: {drain_timeout: 11m}", "is above 10m");
+  refused("namespaces: [{id: 1, name: default, retention_age: 3661d}]",
+          "\"3661d\" is above 3660d; allowed: 0 to 3660d");
   refused("namespaces: [{id: 0, name: default}]", "is below 1; allowed: 1 to 255");
   refused("namespaces: [{id: 256, name: default}]", "is above 255");
   refused("namespaces: [{id: 1, name: default, segment_size: 1025MiB}]", "is above 1GiB");
@@ -70,7 +72,8 @@ TEST(Refusal, OfAWrongTypeSaysWhatWasExpected) {
   };
   refused("data_dir: [a]", "w.yaml:1:1: data_dir: is a list; expected one value: a path");
   refused("data_dir:", "data_dir: is without a value");
-  refused("listen: 127.0.0.1:1", "is the value \"127.0.0.1:1\"; expected a list of host:port");
+  refused("listen: {a: b}", "listen: is a map; expected a list of host:port");
+  refused("listen:", "listen: is without a value; expected a list of host:port");
   refused("listen: [{a: b}]", "listen[0]: is a map; expected one value");
   refused("limits: 5", "limits: is the value \"5\"; expected a map");
   refused("[1, 2]", "is a list; expected a map");
@@ -124,6 +127,19 @@ TEST(Refusal, OfAddressesThatNobodyCanListenOn) {
   }
   EXPECT_THAT(Problems("listen: [unix:/" + std::string(107, 'x') + "]"),
               ElementsAre(HasSubstr("above the system's 107")));
+}
+
+TEST(Refusal, OfATabInTheIndentationNamesItsLine) {
+  const std::string refusal =
+      "w.yaml:3: is indented with a tab; YAML allows only spaces for "
+      "indentation";
+  for (const std::string text :
+       {"log:\n  level: info\n\tformat: json\n", "data_dir: a\nlog:\n\tlevel: info\n",
+        "data_dir: a\nlog:\n  \tlevel: info\n", "data_dir: a\nlisten:\n  -\th: 1\n"}) {
+    EXPECT_THAT(Problems(text), ElementsAre(refusal)) << text;
+  }
+  EXPECT_THAT(Problems("log:\t{level: info}\t# a tab that YAML allows\n"), IsEmpty());
+  EXPECT_THAT(Problems("log: {level: info\n"), ElementsAre(HasSubstr("is not YAML")));
 }
 
 TEST(Refusal, OfAKeyThatIsSetTwice) {
