@@ -6,6 +6,7 @@ Usage: first_minute.py [ADDRESS]        (default 127.0.0.1:7070)
 Needs Debian's python3-grpcio, python3-protobuf, protobuf-compiler and protobuf-compiler-grpc.
 """
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,12 @@ PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
 
 def generate(into):
     """Makes Python modules of proto/; a real project does this once, when it is built."""
+    plugin = shutil.which("grpc_python_plugin")
+    if plugin is None:
+        sys.exit("grpc_python_plugin is not in the PATH: install protobuf-compiler-grpc")
     subprocess.run(
         ["protoc", f"-I{PROTO}", f"--python_out={into}", f"--grpc_out={into}",
-         "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin",
+         f"--plugin=protoc-gen-grpc={plugin}",
          *map(str, PROTO.rglob("*.proto"))],
         check=True)
     sys.path.insert(0, into)

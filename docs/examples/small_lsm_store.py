@@ -7,28 +7,17 @@ The store keeps its flushes in FOLDER as sorted files, and nothing else. What is
 Walden: a put is durable when it is answered, a get finds it at once, and a crash of either side loses
 nothing; there is no recovery to write.
 
-Needs Debian's python3-grpcio, python3-protobuf, protobuf-compiler and protobuf-compiler-grpc.
+Needs what first_minute.py needs, which also makes the modules of proto/.
 """
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import grpc
 
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-
-
-def generate(into):
-    """Makes Python modules of proto/; a real project does this once, when it is built."""
-    subprocess.run(
-        ["protoc", f"-I{PROTO}", f"--python_out={into}", f"--grpc_out={into}",
-         "--plugin=protoc-gen-grpc=/usr/bin/grpc_python_plugin",
-         *map(str, PROTO.rglob("*.proto"))],
-        check=True)
-    sys.path.insert(0, into)
+from first_minute import generate
 
 
 class Store:

@@ -1,11 +1,12 @@
-"""docs/operators/security.md, done as it shows it."""
+"""The set-up of docs/operators/security.md, as the page shows it."""
 
 import pathlib
 import re
 import subprocess
 import unittest
 
-from walden_daemon import BIN_DIR, clean_environment, run_walden
+import documented_commands
+from walden_daemon import ANY_PORT, run_walden
 from walden_guarded import TlsTestCase
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -13,38 +14,34 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 class SetUpTest(TlsTestCase):
     def test_the_set_up_works_as_shown(self):
-        page = (ROOT / "docs/operators/security.md").read_text()
         daemon = self.new_daemon()
-        environment = clean_environment()
-        environment["PATH"] = f"{BIN_DIR}:{environment['PATH']}"
-        blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.S)
-        shell = [text for kind, text in blocks if kind == ""]
-        identities, config = [text for kind, text in blocks if kind == "yaml"]
-        commands = re.findall(r"^\$ (.*)$", shell[0], re.M)
-        done = subprocess.run(["bash", "-ec", "\n".join(commands)], cwd=daemon.folder,
-                              env=environment, capture_output=True, text=True, timeout=60)
+        set_up = documented_commands.block("certificates and a token")
+        done = documented_commands.run(set_up, daemon.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
-        (shown_hash,) = re.findall(r"^token_sha256: (\w+)$", shell[0], re.M)
+        (shown_hash,) = re.findall(r"^token_sha256: (\w+)$", set_up, re.M)
         (made_hash,) = re.findall(r"^token_sha256: (\w+)$", done.stdout, re.M)
+        identities = documented_commands.block("identities")
         (daemon.folder / "identities.yaml").write_text(identities.replace(shown_hash, made_hash))
-        # Elsewhere than on every address of the machine.
-        config = config.replace("0.0.0.0:7070", "127.0.0.1:0")
-        config = config.replace("unix:/run/walden/walden.sock", daemon.address)
+        # Elsewhere than on every address of the machine, and on the socket that the test waits at.
+        config = documented_commands.block("a guarded daemon")
+        self.assertIn('listen: ["0.0.0.0:7070"]', config)
+        config = config.replace('"0.0.0.0:7070"', f'"127.0.0.1:0", "{daemon.address}"')
         config = re.sub(r"# (client_\w+: )", r"\1", config)
         config = re.sub(r"(\w+\.(?:yaml|pem|key))", rf"{daemon.folder}/\1", config)
-        daemon.config_file.write_text(config + f"data_dir: {daemon.data}\n")
+        config += f'data_dir: {daemon.data}\nmetrics: {{listen: ["{ANY_PORT}"]}}\n'
+        daemon.config_file.write_text(config)
         daemon.start()
         address = self.tls_address(daemon).replace("127.0.0.1", "localhost")
+        done = documented_commands.run(documented_commands.block("a guarded append"), daemon.folder,
+                                       replace={"localhost:7070": address})
+        self.assertEqual(done.returncode, 0, done.stderr)
         files = (daemon.folder / "ca.pem", daemon.folder / "ingest.token")
         variables = {"WALDEN_TLS_CA": str(files[0]), "WALDEN_TOKEN_FILE": str(files[1])}
-        done = run_walden("append", "--address", address, "--region", "1", "--table", "7", "hello",
-                          environment=variables)
-        self.assertEqual(done.returncode, 0, done.stderr)
         done = run_walden("append", "--address", address, "--region", "2", "--table", "7", "hello",
                           environment=variables)
         self.assertEqual(done.returncode, 9, done.stderr)
         shown = subprocess.run(
-            ["/usr/bin/python3", ROOT / "docs/examples/secure_client.py", address, *files],
+            [ROOT / "docs/examples/secure_client.py", address, *files],
             capture_output=True, text=True, timeout=120)
         self.assertEqual((shown.returncode, shown.stdout), (0, "appended 2\n"), shown.stderr)
         self.assertEqual((daemon.folder / "ingest.token").stat().st_mode & 0o777, 0o600)
