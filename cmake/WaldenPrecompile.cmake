@@ -37,8 +37,14 @@ endforeach()
 
 walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_region walden_log
                   walden_net walden_config)
-walden_precompile(${rpc_headers} TARGETS walden_security walden_grpc walden_metrics walden_daemon
-                  walden_cli walden_bench)
+walden_precompile(${rpc_headers} TARGETS walden_security walden_daemon walden_cli walden_bench)
+# The rooms of the server that are compiled alike share one file of parsed headers.
+foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_grpc
+               walden_status walden_metrics)
+  if(TARGET ${target})
+    target_precompile_headers(${target} REUSE_FROM walden_security)
+  endif()
+endforeach()
 walden_precompile(${common_headers} ${test_headers}
   TARGETS ${engine_tests} config_test region_test)
 walden_precompile(${rpc_headers} ${test_headers}

@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/error.h"
 #include "server/call/error_to_proto.h"
-#include "server/call/request_checks.h"
+#include "server/security/method_rights.h"
 
 namespace walden {
 namespace {
@@ -123,7 +123,7 @@ absl::StatusOr<RegionKey> Call::EnterRegion(uint32_t namespace_id, uint64_t regi
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
   const NamespaceSet& namespaces = context_.registry->namespaces();
-  const Rights needed = InfoOf(method_).rights;
+  const Rights needed = RightsOf(method_);
   if (*caller != nullptr &&
       !(*caller)->Allows(KnownId(namespaces, namespace_id), region_id, needed)) {
     return Denied(**caller, namespace_id, region_id);
@@ -138,8 +138,7 @@ absl::StatusOr<RegionKey> Call::EnterRegion(uint32_t namespace_id, uint64_t regi
 absl::Status Call::MayGoOn(const RegionKey& key) const {
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
-  if (*caller == nullptr ||
-      (*caller)->Allows(key.namespace_id, key.region, InfoOf(method_).rights)) {
+  if (*caller == nullptr || (*caller)->Allows(key.namespace_id, key.region, RightsOf(method_))) {
     return absl::OkStatus();
   }
   return Denied(**caller, key.namespace_id, key.region);
@@ -157,7 +156,7 @@ void Call::Tell(const absl::Status& status) const {
   if (context_.audit == nullptr) return;
   const bool denied = absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
   const MethodInfo& method = InfoOf(method_);
-  if (!denied && !(method.rights == Right::kAdmin)) return;
+  if (!denied && !(RightsOf(method_) == Right::kAdmin)) return;
   AuditEntry entry;
   entry.peer = grpc_context_.peer();
   if (identity_ != nullptr) entry.identity = std::string(identity_->name());

@@ -15,7 +15,7 @@
 #include "server/call/live_calls.h"
 #include "server/call/rpc_context.h"
 #include "server/region/namespaces.h"
-#include "server/region/region_actor.h"
+#include "server/region/region_key.h"
 #include "server/security/identity.h"
 #include "server/statistics/method.h"
 

@@ -69,18 +69,6 @@ BoundValue ValueOf(const v1::Bound& bound) {
 
 }  // namespace
 
-absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id) {
-  const Namespace* const found = namespaces.Find(id);
-  if (found != nullptr) return found;
-  std::string known;
-  for (const Namespace* ns : namespaces.All()) {
-    absl::StrAppend(&known, known.empty() ? "" : ", ", ns->id, " (", ns->name, ")");
-  }
-  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kUnknownNamespace,
-                   absl::StrCat("namespace ", id, " is not configured; there is ", known),
-                   {{"field", "namespace"}, {"value", absl::StrCat(id)}});
-}
-
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RpcContext& context, AppendJob& job) {
   const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);

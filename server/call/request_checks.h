@@ -11,14 +11,10 @@
 #include "server/call/call.h"
 #include "server/call/rpc_context.h"
 #include "server/region/mailbox_job.h"
-#include "server/region/namespaces.h"
-#include "server/region/region_actor.h"
+#include "server/region/region_key.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
-
-// UNKNOWN_NAMESPACE, or the namespace with that id; 0 is the default one.
-absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id);
 
 // INVALID_FIELD and LIMIT_EXCEEDED, for other checks of this kind.
 absl::Status InvalidField(absl::string_view field, const std::string& value,

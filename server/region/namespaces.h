@@ -88,4 +88,8 @@ class NamespaceSet {
   std::vector<std::string> unconfigured_;
 };
 
+// The namespace with that id, the default one for 0. INVALID_ARGUMENT
+// (UNKNOWN_NAMESPACE) if there is none.
+absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id);
+
 }  // namespace walden

@@ -36,20 +36,6 @@ RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog>
       log_(std::move(log)),
       entries_(log_, environment.entries) {}
 
-LeadingTurn::~LeadingTurn() {
-  if (actor_ == nullptr) return;
-  actor_->environment_.leaders->Leave();
-  actor_->PostRun();
-}
-
-void LeadingTurn::Run(int max_groups) {
-  if (actor_ == nullptr) return;
-  const std::shared_ptr<RegionActor> actor = std::move(actor_);
-  actor_ = nullptr;
-  actor->Run(max_groups);
-  actor->environment_.leaders->Leave();
-}
-
 bool RegionActor::Post(MailboxJob* job, LeadingTurn* lead) {
   {
     absl::MutexLock lock(&mutex_);

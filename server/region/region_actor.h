@@ -20,64 +20,13 @@
 #include "engine/entry/region_entry_tables.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
+#include "server/region/leading_turn.h"
 #include "server/region/mailbox_job.h"
+#include "server/region/region_key.h"
 #include "server/region/tail_waiters.h"
 #include "server/statistics/statistics.h"
 
 namespace walden {
-
-struct RegionKey {
-  NamespaceId namespace_id = 0;
-  RegionId region = 0;
-
-  bool operator==(const RegionKey&) const = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const RegionKey& key) {
-    return H::combine(std::move(h), key.namespace_id, key.region);
-  }
-};
-
-// How many threads that post may lead at any moment, over all regions. gRPC's callback API has few
-// polling threads (as many as half the processors, at least two), and one must always be polling.
-class LeaderSlots {
- public:
-  explicit LeaderSlots(int slots) : free_(slots) {}
-
-  bool TryEnter() {
-    int free = free_.load(std::memory_order_relaxed);
-    while (free > 0) {
-      if (free_.compare_exchange_weak(free, free - 1, std::memory_order_acquire)) return true;
-    }
-    return false;
-  }
-  void Leave() { free_.fetch_add(1, std::memory_order_release); }
-
- private:
-  std::atomic<int> free_;
-};
-
-class RegionActor;
-
-// The right to work a region's mailbox off in the thread that posted to it, which saves a hand-over
-// between threads. Blocks in writes and syncs. One thread at a time.
-class LeadingTurn {
- public:
-  LeadingTurn() = default;
-  LeadingTurn(const LeadingTurn&) = delete;
-  LeadingTurn& operator=(const LeadingTurn&) = delete;
-  // A turn that was granted and not run goes to the executor.
-  ~LeadingTurn();
-
-  bool granted() const { return actor_ != nullptr; }
-
-  // Runs what waits, and what comes meanwhile, for at most `max_groups` commits; then the executor
-  // goes on. Nothing if no turn was granted.
-  void Run(int max_groups);
-
- private:
-  friend class RegionActor;
-  std::shared_ptr<RegionActor> actor_;
-};
 
 // What an actor tells whoever owns it. Called on the thread of its turn; must not block.
 class ActorHost {

@@ -1,10 +1,9 @@
-// The daemon's rpcs, by name and by what a caller must be allowed to make them.
+// The daemon's rpcs and their names.
 #pragma once
 
 #include <cstddef>
 
 #include "absl/strings/string_view.h"
-#include "server/security/identity.h"
 
 namespace walden {
 
@@ -40,7 +39,6 @@ inline constexpr size_t kMethods = static_cast<size_t>(Method::kGetStatistics) +
 struct MethodInfo {
   absl::string_view service;  // "WalService"
   absl::string_view name;     // "Append"
-  Rights rights;              // on the region that the request names; none: any caller
 };
 
 const MethodInfo& InfoOf(Method method);

@@ -1,0 +1,51 @@
+// Working a region's mailbox off in the thread that posted to it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+namespace walden {
+
+// How many threads that post may lead at any moment, over all regions. gRPC's callback API has few
+// polling threads (as many as half the processors, at least two), and one must always be polling.
+class LeaderSlots {
+ public:
+  explicit LeaderSlots(int slots) : free_(slots) {}
+
+  bool TryEnter() {
+    int free = free_.load(std::memory_order_relaxed);
+    while (free > 0) {
+      if (free_.compare_exchange_weak(free, free - 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+  void Leave() { free_.fetch_add(1, std::memory_order_release); }
+
+ private:
+  std::atomic<int> free_;
+};
+
+class RegionActor;
+
+// The right to work a region's mailbox off in the thread that posted to it, which saves a hand-over
+// between threads. Blocks in writes and syncs. One thread at a time.
+class LeadingTurn {
+ public:
+  LeadingTurn() = default;
+  LeadingTurn(const LeadingTurn&) = delete;
+  LeadingTurn& operator=(const LeadingTurn&) = delete;
+  // A turn that was granted and not run goes to the executor.
+  ~LeadingTurn();
+
+  bool granted() const { return actor_ != nullptr; }
+
+  // Runs what waits, and what comes meanwhile, for at most `max_groups` commits; then the executor
+  // goes on. Nothing if no turn was granted.
+  void Run(int max_groups);
+
+ private:
+  friend class RegionActor;
+  std::shared_ptr<RegionActor> actor_;
+};
+
+}  // namespace walden

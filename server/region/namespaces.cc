@@ -1,0 +1,20 @@
+#include "server/region/namespaces.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+
+namespace walden {
+
+absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id) {
+  const Namespace* const found = namespaces.Find(id);
+  if (found != nullptr) return found;
+  std::string known;
+  for (const Namespace* ns : namespaces.All()) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", ns->id, " (", ns->name, ")");
+  }
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kUnknownNamespace,
+                   absl::StrCat("namespace ", id, " is not configured; there is ", known),
+                   {{"field", "namespace"}, {"value", absl::StrCat(id)}});
+}
+
+}  // namespace walden
