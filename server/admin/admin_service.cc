@@ -28,11 +28,11 @@ class AdminCall final : public grpc::ServerUnaryReactor {
 
   // Nothing if the call is refused: then it is answered.
   template <typename Request>
-  std::optional<RegionKey> Enter(const Request& request) {
-    const absl::StatusOr<RegionKey> key =
+  std::optional<EnteredRegion> Enter(const Request& request) {
+    const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_(), request.region_id());
-    if (key.ok()) return *key;
-    Answer(key.status());
+    if (entered.ok()) return *entered;
+    Answer(entered.status());
     return std::nullopt;
   }
 
@@ -145,61 +145,60 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
                                                     const v1::DescribeRegionRequest* request,
                                                     v1::DescribeRegionResponse* response) {
   auto* const call = new AdminCall(context_, Method::kDescribeRegion, *from);
-  const std::optional<RegionKey> key = call->Enter(*request);
-  if (!key.has_value()) return call;
-  const auto begin = ParseDescribeToken(request->page_token(), *key);
+  const std::optional<EnteredRegion> entered = call->Enter(*request);
+  if (!entered.has_value()) return call;
+  const auto begin = ParseDescribeToken(request->page_token(), entered->key);
   if (!begin.ok()) {
     call->Answer(begin.status());
     return call;
   }
   context_.registry->Find(
-      *key, [this, key = *key, begin = *begin, call, request, response](const FoundActor& actor) {
+      entered->key,
+      [this, entered = *entered, begin = *begin, call, request, response](const FoundActor& actor) {
         if (!actor.ok() || *actor == nullptr) {
-          call->Answer(actor.ok() ? NeverWritten(key) : actor.status());
+          call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
           return;
         }
         // Not here: this may be a thread of gRPC's.
-        context_.readers->Post([this, key, begin, call, request, response, actor = *actor] {
-          Describe(key, actor->log(), begin, PageItems(request->page_size()), response);
+        context_.readers->Post([this, entered, begin, call, request, response, actor = *actor] {
+          Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
           call->Answer(absl::OkStatus());
         });
       });
   return call;
 }
 
-void AdminService::Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log, const DescribeCursor& from,
                             size_t items, v1::DescribeRegionResponse* response) const {
   const absl::Status health = log.Health();
   FillRegionInfo(
-      {key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
+      {entered.key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
        health},
       response->mutable_info());
   // Damaged ranges carry texts.
   const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
   if (damaged) items = std::min(items, kMaxDamagedItems);
   const RegionPage page = log.DescribePage(from, items);
-  const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
-  FillRegionState(page.description, in->engine->name(), response->mutable_state());
+  FillRegionState(page.description, entered.ns->engine->name(), response->mutable_state());
   FillSegments(page.description, response);
-  FillBounds(*in, key.region, context_.retention->Of(key), response);
-  if (page.next) response->set_next_page_token(DescribeToken(key, *page.next));
+  FillBounds(*entered.ns, entered.key.region, context_.retention->Of(entered.key), response);
+  if (page.next) response->set_next_page_token(DescribeToken(entered.key, *page.next));
 }
 
 AdminService::Reactor* AdminService::GetNextSequence(Context* from,
                                                      const v1::GetNextSequenceRequest* request,
                                                      v1::GetNextSequenceResponse* response) {
   auto* const call = new AdminCall(context_, Method::kGetNextSequence, *from);
-  const std::optional<RegionKey> key = call->Enter(*request);
-  if (!key.has_value()) return call;
+  const std::optional<EnteredRegion> entered = call->Enter(*request);
+  if (!entered.has_value()) return call;
   const TableId table = request->table_id();
-  context_.registry->Find(*key, [this, key = *key, call, response, table](const FoundActor& actor) {
+  context_.registry->Find(entered->key, [ns = entered->ns, call, response, table](const FoundActor& actor) {
     if (!actor.ok()) {
       call->Answer(actor.status());
       return;
     }
-    const Namespace* const in = context_.registry->namespaces().Find(key.namespace_id);
     const TablePosition position = *actor != nullptr ? (*actor)->log().Position(table)
-                                                     : in->engine->PositionInAbsentRegion(table);
+                                                     : ns->engine->PositionInAbsentRegion(table);
     response->mutable_position()->set_first_sequence(position.first);
     response->mutable_position()->set_next_sequence(position.next);
     response->mutable_position()->set_deleted_through(position.deleted_through);
@@ -211,8 +210,8 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* from,
 AdminService::Reactor* AdminService::SyncRegion(Context* from, const v1::SyncRegionRequest* request,
                                                 v1::SyncRegionResponse*) {
   auto* const call = new AdminCall(context_, Method::kSyncRegion, *from);
-  const std::optional<RegionKey> key = call->Enter(*request);
-  if (key.has_value()) context_.registry->Submit(*key, new SyncCall(call));
+  const std::optional<EnteredRegion> entered = call->Enter(*request);
+  if (entered.has_value()) context_.registry->Submit(entered->key, new SyncCall(call));
   return call;
 }
 
@@ -220,9 +219,9 @@ AdminService::Reactor* AdminService::CloseRegion(Context* from,
                                                  const v1::CloseRegionRequest* request,
                                                  v1::CloseRegionResponse* response) {
   auto* const call = new AdminCall(context_, Method::kCloseRegion, *from);
-  const std::optional<RegionKey> key = call->Enter(*request);
-  if (!key.has_value()) return call;
-  context_.registry->Close(*key, [call, response](const absl::StatusOr<bool>& was_open) {
+  const std::optional<EnteredRegion> entered = call->Enter(*request);
+  if (!entered.has_value()) return call;
+  context_.registry->Close(entered->key, [call, response](const absl::StatusOr<bool>& was_open) {
     if (was_open.ok()) response->set_was_open(*was_open);
     call->Answer(was_open.status());
   });
@@ -232,19 +231,19 @@ AdminService::Reactor* AdminService::CloseRegion(Context* from,
 AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropRegionRequest* request,
                                                 v1::DropRegionResponse* response) {
   auto* const call = new AdminCall(context_, Method::kDropRegion, *from);
-  const std::optional<RegionKey> key = call->Enter(*request);
-  if (!key.has_value()) return call;
-  if (request->confirm_region_id() != key->region) {
+  const std::optional<EnteredRegion> entered = call->Enter(*request);
+  if (!entered.has_value()) return call;
+  if (request->confirm_region_id() != entered->key.region) {
     call->Answer(MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
                            absl::StrCat("confirm_region_id (", request->confirm_region_id(),
-                                        ") must repeat region_id (", key->region,
+                                        ") must repeat region_id (", entered->key.region,
                                         "), because a drop cannot be undone"),
                            {{"field", "confirm_region_id"},
                             {"value", absl::StrCat(request->confirm_region_id())},
-                            {"limit", absl::StrCat(key->region)}}));
+                            {"limit", absl::StrCat(entered->key.region)}}));
     return call;
   }
-  context_.registry->Drop(*key, [call, response](const absl::StatusOr<bool>& existed) {
+  context_.registry->Drop(entered->key, [call, response](const absl::StatusOr<bool>& existed) {
     if (existed.ok()) response->set_existed(*existed);
     call->Answer(existed.status());
   });

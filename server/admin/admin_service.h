@@ -36,7 +36,7 @@ class AdminService final : public v1::AdminService::CallbackService {
                          v1::GetStatisticsResponse* response) override;
 
   // One page.
-  void Describe(const RegionKey& key, const RegionLog& log, const DescribeCursor& from,
+  void Describe(const EnteredRegion& entered, const RegionLog& log, const DescribeCursor& from,
                 size_t items, v1::DescribeRegionResponse* response) const;
 
   const RpcContext& context_;

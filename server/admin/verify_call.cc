@@ -9,13 +9,13 @@ namespace walden {
 VerifyCall::VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
                        const v1::VerifyRequest& request)
     : context_(context), call_(context, Method::kVerify, call) {
-  const absl::StatusOr<RegionKey> key =
+  const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
-  if (!key.ok()) {
-    End(key.status());
+  if (!entered.ok()) {
+    End(entered.status());
     return;
   }
-  key_ = *key;
+  key_ = entered->key;
   context_.registry->Find(key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
     context_.maintenance->Post([this, actor = std::move(actor)] { Run(actor); });
   });

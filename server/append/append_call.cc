@@ -8,7 +8,7 @@ template <typename Rpc>
 BatchCall<Rpc>::BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
                           const typename Rpc::Request& request, typename Rpc::Response* response)
     : call_(context, Rpc::kUnary, call), response_(response) {
-  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, context, *this);
+  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, context.limits, *this);
   if (!key.ok()) {
     Statistics::Add(context.statistics->refused_batches, 1);
     Finish(call_.End(key.status()));

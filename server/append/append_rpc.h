@@ -32,8 +32,8 @@ struct AppendRpc {
   static Response* Accepted(StreamResponse& response) { return response.mutable_appended(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
-                                           const RpcContext& context, AppendJob& job) {
-    return PrepareAppend(request, call, context, job);
+                                           const ServiceLimits& limits, AppendJob& job) {
+    return PrepareAppend(request, call, limits, job);
   }
 };
 
@@ -52,8 +52,8 @@ struct PutRpc {
   static Response* Accepted(StreamResponse& response) { return response.mutable_done(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
-                                           const RpcContext& context, AppendJob& job) {
-    return PreparePut(request, call, context, job);
+                                           const ServiceLimits& limits, AppendJob& job) {
+    return PreparePut(request, call, limits, job);
   }
 };
 

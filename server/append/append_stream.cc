@@ -169,16 +169,21 @@ void BatchStream<Rpc>::Prepare(Request* request) {
   request->held_bytes = request->request.ByteSizeLong();
   request->answered = false;
   request->refused = absl::OkStatus();
-  // Refusals too are answered in their region's order.
-  const Namespace* const in = context_.registry->namespaces().Find(batch.namespace_());
-  request->key = {in == nullptr ? NamespaceId{0} : in->id, batch.region_id()};
-  if (!Rpc::HasBatch(request->request)) {
+  if (Rpc::HasBatch(request->request)) {
+    const absl::StatusOr<RegionKey> key = Rpc::Prepare(batch, call_, context_.limits, *request);
+    if (key.ok()) {
+      request->key = *key;
+      return;
+    }
+    request->refused = key.status();
+  } else {
     request->refused = MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
                                  absl::StrCat(Rpc::kField, " is missing"),
                                  {{"field", std::string(Rpc::kField)}, {"value", ""}});
-    return;
   }
-  request->refused = Rpc::Prepare(batch, call_, context_, *request).status();
+  // Refusals too are answered in their region's order.
+  const Namespace* const ns = context_.registry->namespaces().Find(batch.namespace_());
+  request->key = {ns == nullptr ? NamespaceId{0} : ns->id, batch.region_id()};
 }
 
 template <typename Rpc>

@@ -16,16 +16,16 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
   MarkDeletedCall(const RpcContext& context, const grpc::CallbackServerContext& call,
                   const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response)
       : call_(context, Method::kMarkDeleted, call), response_(response) {
-    const absl::StatusOr<RegionKey> key =
+    const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_(), request.region_id());
-    if (!key.ok()) {
-      Finish(call_.End(key.status()));
+    if (!entered.ok()) {
+      Finish(call_.End(entered.status()));
       return;
     }
     table = request.table_id();
     through = request.through_sequence();
     if (request.has_region_version()) region_version = request.region_version();
-    context.registry->Submit(*key, this);
+    context.registry->Submit(entered->key, this);
   }
 
  private:

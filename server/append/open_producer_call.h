@@ -16,14 +16,14 @@ class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProd
   OpenProducerCall(const RpcContext& context, const grpc::CallbackServerContext& call,
                    const v1::OpenProducerRequest& request, v1::OpenProducerResponse* response)
       : call_(context, Method::kOpenProducer, call), response_(response) {
-    const absl::StatusOr<RegionKey> key =
+    const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_(), request.region_id());
-    if (!key.ok()) {
-      Finish(call_.End(key.status()));
+    if (!entered.ok()) {
+      Finish(call_.End(entered.status()));
       return;
     }
     if (request.has_region_version()) region_version = request.region_version();
-    context.registry->Submit(*key, this);
+    context.registry->Submit(entered->key, this);
   }
 
  private:

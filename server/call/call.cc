@@ -12,11 +12,8 @@
 namespace walden {
 namespace {
 
-// A namespace as rights know it: the default one for 0, 0 for one that does not exist.
-NamespaceId KnownId(const NamespaceSet& namespaces, uint32_t namespace_id) {
-  const Namespace* const found = namespaces.Find(namespace_id);
-  return found == nullptr ? NamespaceId{0} : found->id;
-}
+// The id by which rights know a namespace: 0 for one that does not exist (`found` is null).
+NamespaceId KnownId(const Namespace* found) { return found == nullptr ? NamespaceId{0} : found->id; }
 
 std::string Shown(uint32_t namespace_id) {
   return namespace_id == 0 ? "the default namespace" : absl::StrCat("namespace ", namespace_id);
@@ -113,26 +110,27 @@ absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) con
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
   const NamespaceSet& namespaces = context_.registry->namespaces();
-  if (*caller != nullptr && !(*caller)->KnowsNamespace(KnownId(namespaces, namespace_id))) {
+  const Namespace* const found = namespaces.Find(namespace_id);
+  if (*caller != nullptr && !(*caller)->KnowsNamespace(KnownId(found))) {
     return Denied(**caller, namespace_id, std::nullopt);
   }
-  return CheckNamespace(namespaces, namespace_id);
+  if (found == nullptr) return UnknownNamespace(namespaces, namespace_id);
+  return found;
 }
 
-absl::StatusOr<RegionKey> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id) const {
+absl::StatusOr<EnteredRegion> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id) const {
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
   const NamespaceSet& namespaces = context_.registry->namespaces();
+  const Namespace* const found = namespaces.Find(namespace_id);
   const Rights needed = RightsOf(method_);
-  if (*caller != nullptr &&
-      !(*caller)->Allows(KnownId(namespaces, namespace_id), region_id, needed)) {
+  if (*caller != nullptr && !(*caller)->Allows(KnownId(found), region_id, needed)) {
     return Denied(**caller, namespace_id, region_id);
   }
-  const absl::StatusOr<const Namespace*> in = CheckNamespace(namespaces, namespace_id);
-  if (!in.ok()) return in.status();
-  const RegionKey key{(*in)->id, region_id};
+  if (found == nullptr) return UnknownNamespace(namespaces, namespace_id);
+  const RegionKey key{found->id, region_id};
   if (needed == Right::kAdmin) administered_ = key;
-  return key;
+  return EnteredRegion{key, found};
 }
 
 absl::Status Call::MayGoOn(const RegionKey& key) const {

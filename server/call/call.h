@@ -21,6 +21,12 @@
 
 namespace walden {
 
+// A region that a caller may use.
+struct EnteredRegion {
+  RegionKey key;
+  const Namespace* ns = nullptr;  // never null in an answer of EnterRegion
+};
+
 // A member of the reactor that answers the call. Any thread; Begin before all else, End once. A
 // caller that was recognised before rights changed is recognised again at the next check, once for
 // each change.
@@ -39,7 +45,7 @@ class Call {
   absl::StatusOr<const Namespace*> EnterNamespace(uint32_t namespace_id) const;
 
   // The region that a request names, if the caller has the method's rights on it. Errors as above.
-  absl::StatusOr<RegionKey> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
+  absl::StatusOr<EnteredRegion> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
 
   // Whether a call that goes on for long may still do so: it is recognised, and allowed the region
   // that it entered. Costs nothing while rights do not change.

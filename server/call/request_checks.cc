@@ -70,10 +70,10 @@ BoundValue ValueOf(const v1::Bound& bound) {
 }  // namespace
 
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
-                                        const RpcContext& context, AppendJob& job) {
-  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);
+                                        const ServiceLimits& limits, AppendJob& job) {
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, job.batch);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, context.limits);
+  const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, limits);
   if (!bytes.ok()) return bytes.status();
   job.batch.kind = TableKind::kLog;
   job.batch.payloads.assign(request.payloads().begin(), request.payloads().end());

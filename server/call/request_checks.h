@@ -25,15 +25,16 @@ absl::Status OverLimit(const std::string& field, absl::string_view limit_name, u
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
 absl::Status CheckProducer(const v1::Producer& producer);
 
-// Checks and takes over what an append and a put have in common: all but the payloads.
+// Checks the fields that an append and a put have in common and copies them to `batch`: all but the
+// payloads.
 template <typename Request>
 absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
-                                       const RpcContext& context, AppendBatch& batch) {
-  const absl::StatusOr<RegionKey> key = call.EnterRegion(request.namespace_(), request.region_id());
-  if (!key.ok()) return key.status();
-  const Namespace* const in = context.registry->namespaces().Find(key->namespace_id);
-  const absl::StatusOr<Durability> durability =
-      CheckDurability(request.durability(), in->PolicyOf(request.region_id()).default_durability);
+                                       AppendBatch& batch) {
+  const absl::StatusOr<EnteredRegion> entered =
+      call.EnterRegion(request.namespace_(), request.region_id());
+  if (!entered.ok()) return entered.status();
+  const absl::StatusOr<Durability> durability = CheckDurability(
+      request.durability(), entered->ns->PolicyOf(request.region_id()).default_durability);
   if (!durability.ok()) return durability.status();
   batch.durability = *durability;
   batch.producer.reset();
@@ -49,12 +50,12 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
   if (request.has_region_version()) batch.region_version = request.region_version();
   batch.table = request.table_id();
   batch.result = AppendResult{};
-  return key;
+  return entered->key;
 }
 
 // Checks an append and fills `job`, whose payloads then point into `request`.
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
-                                        const RpcContext& context, AppendJob& job);
+                                        const ServiceLimits& limits, AppendJob& job);
 
 // What gRPC clients take unless told otherwise.
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "server/call/parse_request.h"
 #include "server/call/request_checks.h"
 
 namespace walden {
@@ -14,13 +13,7 @@ EntryRecoverStream::EntryRecoverStream(const RpcContext& context,
                                        const grpc::ByteBuffer& request)
     : EntryStream(context, Method::kRecoverEntries, call,
                   v1::EntryRecoverResponse::kEntriesFieldNumber) {
-  absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
-    key = status;
-  } else {
-    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
-  }
-  Begin(key, std::nullopt, request_.max_message_bytes());
+  Begin(request, request_);
 }
 
 ChunkStream::Opening EntryRecoverStream::OpenNothing() {

@@ -79,10 +79,10 @@ absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const Servi
 }  // namespace
 
 absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
-                                     const RpcContext& context, AppendJob& job) {
-  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, context, job.batch);
+                                     const ServiceLimits& limits, AppendJob& job) {
+  const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, job.batch);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<uint64_t> bytes = CheckEntries(request, context.limits);
+  const absl::StatusOr<uint64_t> bytes = CheckEntries(request, limits);
   if (!bytes.ok()) return bytes.status();
   job.batch.kind = TableKind::kEntries;
   job.batch.payloads.clear();

@@ -15,7 +15,7 @@ namespace walden {
 
 // Checks a put and fills `job`, whose payloads then point into what it encoded.
 absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
-                                     const RpcContext& context, AppendJob& job);
+                                     const ServiceLimits& limits, AppendJob& job);
 
 absl::Status CheckKeys(const v1::GetRequest& request, const ServiceLimits& limits);
 

@@ -9,9 +9,9 @@ namespace walden {
 FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
                            const v1::FinalizeRequest& request, v1::FinalizeResponse* response)
     : call_(context, Method::kFinalize, call), response_(response) {
-  const absl::StatusOr<RegionKey> key =
+  const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
-  absl::Status status = key.status();
+  absl::Status status = entered.status();
   if (status.ok() && request.flush_id() == 0) {
     status = InvalidField("flush_id", "0", "must be what Flush answered; 0 means nothing to do");
   }
@@ -24,7 +24,7 @@ FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServer
   table_kind = TableKind::kEntries;
   if (request.has_region_version()) region_version = request.region_version();
   context.registry->Find(
-      *key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
+      entered->key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
 }
 
 // The table knows its flushes once its pages were made.

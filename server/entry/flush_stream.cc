@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "server/call/parse_request.h"
 #include "server/call/request_checks.h"
 
 namespace walden {
@@ -12,13 +11,7 @@ namespace walden {
 FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
                          const grpc::ByteBuffer& request)
     : EntryStream(context, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
-  absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
-    key = status;
-  } else {
-    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
-  }
-  Begin(key, std::nullopt, request_.max_message_bytes());
+  Begin(request, request_);
 }
 
 ChunkStream::Opening FlushStream::OpenNothing() {

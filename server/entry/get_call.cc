@@ -19,9 +19,9 @@ GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& c
       grpc_call_(call),
       request_(request),
       response_(response) {
-  const absl::StatusOr<RegionKey> key =
+  const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
-  absl::Status status = key.status();
+  absl::Status status = entered.status();
   if (status.ok()) status = CheckKeys(request, context.limits);
   const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(request.max_message_bytes());
   if (status.ok()) status = message_bytes.status();
@@ -31,7 +31,7 @@ GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& c
     return;
   }
   context.registry->Find(
-      *key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Look(actor); });
+      entered->key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Look(actor); });
 }
 
 void GetCall::Look(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "server/call/parse_request.h"
 #include "server/call/request_checks.h"
 #include "server/entry/entry_request_checks.h"
 
@@ -11,17 +10,11 @@ namespace walden {
 ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
                        const grpc::ByteBuffer& request)
     : EntryStream(context, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber) {
-  absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
-    key = status;
-  } else if (absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, context.limits);
-             !range.ok()) {
-    key = range.status();
-  } else {
-    range_ = *std::move(range);
-    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
-  }
-  Begin(key, std::nullopt, request_.max_message_bytes());
+  Begin(request, request_, [this] {
+    absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, context_.limits);
+    if (range.ok()) range_ = *std::move(range);
+    return range.status();
+  });
 }
 
 absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(

@@ -31,13 +31,14 @@ absl::Status Cancelled() { return absl::CancelledError("the client cancelled the
 
 }  // namespace
 
-void ChunkStream::Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
-                        uint64_t max_message_bytes) {
-  absl::Status refused = key.status();
+void ChunkStream::BeginIn(const absl::StatusOr<EnteredRegion>& entered,
+                          std::optional<TableId> follow, uint64_t max_message_bytes) {
+  absl::Status refused = entered.status();
   const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(max_message_bytes);
   if (refused.ok()) refused = message_bytes.status();
   if (refused.ok()) {
-    key_ = *key;
+    key_ = entered->key;
+    ns_ = entered->ns;
     follow_ = follow;
     message_bytes_ = *message_bytes;
     chunk_payload_bytes_ =

@@ -20,10 +20,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
 #include "server/call/call.h"
 #include "server/call/live_calls.h"
+#include "server/call/parse_request.h"
 #include "server/call/rpc_context.h"
 #include "server/limits/chunk.h"
 #include "server/region/followers.h"
@@ -53,11 +55,26 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
       : context_(context), call_(context, method, call), grpc_call_(call) {}
 
-  // To be called once, at the end of the subclass's constructor: with the region to read and, to
-  // stay at the end of the log, the table to wait for; or with an error. `max_message_bytes`: as
-  // the request says it.
-  void Begin(const absl::StatusOr<RegionKey>& key, std::optional<TableId> follow,
-             uint64_t max_message_bytes);
+  // To be called once, at the end of the subclass's constructor. Parses `bytes` into `request`, lets
+  // `check` refuse it, enters the region and begins to stream, or ends the call with the first error.
+  // `follow`, which is called after `check`, returns the table at whose end the stream stays.
+  template <typename Request>
+  void Begin(
+      const grpc::ByteBuffer& bytes, Request& request,
+      absl::FunctionRef<absl::Status()> check = [] { return absl::OkStatus(); },
+      absl::FunctionRef<std::optional<TableId>()> follow = [] {
+        return std::optional<TableId>();
+      }) {
+    absl::Status status = ParseRequest(call_, bytes, &request);
+    if (status.ok()) status = check();
+    absl::StatusOr<EnteredRegion> entered = EnteredRegion{};
+    if (status.ok()) {
+      entered = call_.EnterRegion(request.namespace_(), request.region_id());
+    } else {
+      entered = status;
+    }
+    BeginIn(entered, follow(), request.max_message_bytes());
+  }
 
   // Adds the first message and sets `session`. `actor` is null for a region that does not exist.
   virtual absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
@@ -66,6 +83,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // For the session's limits: payload bytes that one message holds.
   size_t chunk_payload_bytes() const { return chunk_payload_bytes_; }
   size_t message_bytes() const { return message_bytes_; }
+
+  // Of the region that is read. Set before Open.
+  const Namespace& ns() const { return *ns_; }
 
   // What comes before the session's records, in messages of its own: FillPreface encodes the next.
   virtual bool HasPreface() const { return false; }
@@ -117,6 +137,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   std::function<void()> OnStall() override;
   void OnVisible() override;
 
+  void BeginIn(const absl::StatusOr<EnteredRegion>& entered, std::optional<TableId> follow,
+               uint64_t max_message_bytes);
   void FindRegion();
   void AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor, uint64_t seen_version);
   void StartProducing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -139,6 +161,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void AdvanceOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
 
   RegionKey key_;
+  const Namespace* ns_ = nullptr;
   std::optional<TableId> follow_;
   std::optional<Followers::Place> place_;  // of a stream that follows
   bool live_ = false;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "engine/common/table_kind.h"
-#include "server/call/parse_request.h"
 #include "server/read/record_encoder.h"
 
 namespace walden {
@@ -12,28 +11,23 @@ namespace walden {
 ReadStream::ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
                        const grpc::ByteBuffer& request)
     : ChunkStream(context, Method::kRead, call) {
-  absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
-    key = status;
-  } else if (const absl::StatusOr<SequenceBounds> bounds =
-                 CheckBounds(request_.start(), request_.end());
-             !bounds.ok()) {
-    key = bounds.status();
-  } else {
-    bounds_ = *bounds;
-    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
-  }
-  Begin(key, request_.follow() ? std::optional<TableId>(request_.table_id()) : std::nullopt,
-        request_.max_message_bytes());
+  Begin(
+      request, request_,
+      [this] {
+        const absl::StatusOr<SequenceBounds> bounds = CheckBounds(request_.start(), request_.end());
+        if (bounds.ok()) bounds_ = *bounds;
+        return bounds.status();
+      },
+      [this] {
+        return request_.follow() ? std::optional<TableId>(request_.table_id()) : std::nullopt;
+      });
 }
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
                                                       std::unique_ptr<ReadSession>& session) {
   const TablePosition position = actor != nullptr
                                      ? actor->log().Position(request_.table_id())
-                                     : context_.registry->namespaces()
-                                           .Find(request_.namespace_())
-                                           ->engine->PositionInAbsentRegion(request_.table_id());
+                                     : ns().engine->PositionInAbsentRegion(request_.table_id());
   absl::Status status = CheckTableKind(request_.table_id(), position.kind, TableKind::kLog);
   if (!status.ok()) return status;
   if (!position_sent_) {

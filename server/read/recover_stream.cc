@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/call/parse_request.h"
 #include "server/call/region_to_proto.h"
 #include "server/call/request_checks.h"
 #include "server/read/record_encoder.h"
@@ -14,24 +13,18 @@ namespace walden {
 RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
                              const grpc::ByteBuffer& request)
     : ChunkStream(context, Method::kRecover, call) {
-  absl::StatusOr<RegionKey> key = RegionKey{};
-  if (absl::Status status = ParseRequest(call_, request, &request_); !status.ok()) {
-    key = status;
-  } else if (request_.first_sequence() != 0 && !request_.has_table_id()) {
-    key = InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
-                       "it needs table_id: each table has numbers of its own");
-  } else {
-    key = call_.EnterRegion(request_.namespace_(), request_.region_id());
-  }
-  Begin(key, std::nullopt, request_.max_message_bytes());
+  Begin(request, request_, [this] {
+    if (request_.first_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
+    return InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
+                        "it needs table_id: each table has numbers of its own");
+  });
 }
 
 // The reader first: what is marked deleted from here on is streamed all the same, or ends the
 // stream. So no record is missing that the state, which follows, says is there.
 absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionActor> actor,
                                                          std::unique_ptr<ReadSession>& session) {
-  engine_ =
-      std::string(context_.registry->namespaces().Find(request_.namespace_())->engine->name());
+  engine_ = std::string(ns().engine->name());
   if (actor == nullptr) {
     v1::RecoverResponse response;
     FillRegionState({}, engine_, response.mutable_state());

@@ -5,9 +5,7 @@
 
 namespace walden {
 
-absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id) {
-  const Namespace* const found = namespaces.Find(id);
-  if (found != nullptr) return found;
+absl::Status UnknownNamespace(const NamespaceSet& namespaces, uint32_t id) {
   std::string known;
   for (const Namespace* ns : namespaces.All()) {
     absl::StrAppend(&known, known.empty() ? "" : ", ", ns->id, " (", ns->name, ")");

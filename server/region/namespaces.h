@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "engine/io/disk_quota.h"
@@ -88,8 +89,7 @@ class NamespaceSet {
   std::vector<std::string> unconfigured_;
 };
 
-// The namespace with that id, the default one for 0. INVALID_ARGUMENT
-// (UNKNOWN_NAMESPACE) if there is none.
-absl::StatusOr<const Namespace*> CheckNamespace(const NamespaceSet& namespaces, uint32_t id);
+// INVALID_ARGUMENT (UNKNOWN_NAMESPACE): no namespace has this id. The message lists those that exist.
+absl::Status UnknownNamespace(const NamespaceSet& namespaces, uint32_t id);
 
 }  // namespace walden

@@ -39,7 +39,7 @@ class ValidationTest : public ::testing::Test {
 
   absl::StatusOr<RegionKey> Prepare() {
     const Call call(context_, Method::kAppend, grpc_context_);
-    return PrepareAppend(request_, call, context_, job_);
+    return PrepareAppend(request_, call, context_.limits, job_);
   }
 
   // Field, value and limit of the refusal.
@@ -149,10 +149,21 @@ TEST_F(ValidationTest, WrongFieldsAreNamed) {
   EXPECT_EQ(Refusal(), "INVALID_FIELD producer.sequence 0 -");
 }
 
+TEST_F(ValidationTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWasAskedFor) {
+  const Call call(context_, Method::kAppend, grpc_context_);
+  for (const uint32_t id : {0u, 3u}) {
+    const absl::StatusOr<EnteredRegion> entered = call.EnterRegion(id, 8);
+    ASSERT_TRUE(entered.ok()) << entered.status();
+    EXPECT_EQ(entered->key, (RegionKey{3, 8}));
+    EXPECT_EQ(entered->ns->name, "data");
+  }
+}
+
 TEST_F(ValidationTest, NamespacesAboveTheirRangeAreUnknown) {
+  const Call call(context_, Method::kAppend, grpc_context_);
   for (const uint32_t id : {256u, 259u, UINT32_MAX}) {
-    EXPECT_TRUE(HasReason(CheckNamespace(registry_->namespaces(), id).status(),
-                          ErrorReason::kUnknownNamespace));
+    EXPECT_TRUE(HasReason(call.EnterNamespace(id).status(), ErrorReason::kUnknownNamespace)) << id;
+    EXPECT_TRUE(HasReason(call.EnterRegion(id, 1).status(), ErrorReason::kUnknownNamespace)) << id;
   }
 }
 
