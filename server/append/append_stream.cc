@@ -13,7 +13,7 @@ namespace walden {
 
 // One request on its way through. Reused.
 template <typename Rpc>
-class BatchStream<Rpc>::Request final : public AppendJob {
+class BatchStream<Rpc>::Request final : public AppendJob, public OrderedAnswer {
  public:
   explicit Request(BatchStream* stream) : stream_(stream) {
     tenant = &stream->call_.tenant();
@@ -34,11 +34,7 @@ class BatchStream<Rpc>::Request final : public AppendJob {
   typename Rpc::StreamRequest request;
   typename Rpc::StreamResponse response;
   uint64_t held_bytes = 0;
-  // Set before the request enters in_flight_.
-  RegionKey key;
-  absl::Status refused;
-  // Guarded by the stream's mutex.
-  bool answered = false;
+  absl::Status refused;  // by a check, before it is submitted
 
  private:
   BatchStream* const stream_;
@@ -136,7 +132,7 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
         Prepare(request);
         held_bytes_ += request->held_bytes;
         ++held_requests_;
-        in_flight_.push_back(request);
+        in_flight_.Add(request);
         if (request->refused.ok()) yet_to_be_taken_ = AppendAdmission::BytesOf(*request);
         // Before the append, so that parsing the next one overlaps with writing this one.
         ReadNext();
@@ -167,7 +163,6 @@ template <typename Rpc>
 void BatchStream<Rpc>::Prepare(Request* request) {
   const typename Rpc::Request& batch = Rpc::BatchOf(request->request);
   request->held_bytes = request->request.ByteSizeLong();
-  request->answered = false;
   request->refused = absl::OkStatus();
   if (Rpc::HasBatch(request->request)) {
     const absl::StatusOr<RegionKey> key = Rpc::Prepare(batch, call_, context_.limits, *request);
@@ -201,33 +196,14 @@ void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
-    request->answered = true;
-    Release(request);
+    for (OrderedAnswer* const answer : in_flight_.Answered(request)) {
+      answers_.push_back(static_cast<Request*>(answer));
+    }
     WriteNext();
     ReadNext();
     should_finish = ShouldFinish();
   }
   FinishIf(should_finish);
-}
-
-// Moves the request from in_flight_ to answers_, and the answered ones of its region behind it; or
-// leaves it for an earlier one of its region to take along.
-template <typename Rpc>
-void BatchStream<Rpc>::Release(Request* request) {
-  auto position = in_flight_.begin();
-  for (; *position != request; ++position) {
-    if ((*position)->key == request->key) return;
-  }
-  const RegionKey key = request->key;
-  while (position != in_flight_.end()) {
-    if (!((*position)->key == key)) {
-      ++position;
-      continue;
-    }
-    if (!(*position)->answered) return;
-    answers_.push_back(*position);
-    position = in_flight_.erase(position);
-  }
 }
 
 template <typename Rpc>

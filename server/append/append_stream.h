@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/append/append_rpc.h"
+#include "server/append/ordered_answers.h"
 #include "server/call/call.h"
 #include "server/call/live_calls.h"
 #include "server/call/rpc_context.h"
@@ -54,7 +55,6 @@ class BatchStream final
   void Prepare(Request* request);
   void Submit(Request* request, LeadingTurn* lead);
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Release(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Recycle(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the caller must call Finish, after unlocking and as the last thing it does.
@@ -68,8 +68,8 @@ class BatchStream final
 
   absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   absl::Mutex mutex_;
-  // In the order read, from reading until nothing of an earlier one of its region waits.
-  std::deque<Request*> in_flight_ ABSL_GUARDED_BY(mutex_);
+  // Every request from reading until its answer may leave.
+  OrderedAnswers in_flight_ ABSL_GUARDED_BY(mutex_);
   std::deque<Request*> answers_
       ABSL_GUARDED_BY(mutex_);  // to be written; the first may be under way
   std::vector<std::unique_ptr<Request>> unused_ ABSL_GUARDED_BY(mutex_);
