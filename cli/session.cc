@@ -249,14 +249,9 @@ CLI::Option& AddTable(CLI::App& command, uint64_t& table) {
   return *command.add_option("-t,--table", table, "Table id")->transform(Number())->type_name("ID");
 }
 
-int RunProgram(int argc, char** argv) {
-  (void)signal(SIGPIPE, SIG_IGN);             // Output reports it
-  (void)setenv("GRPC_VERBOSITY", "NONE", 0);  // what matters reaches us as a status
-  Interrupt interrupt;                        // before gRPC starts threads
-
-  Program program;
-  ReadEnvironment(program.common);
-  CLI::App app(kDescription, "walden");
+void DefineProgram(CLI::App& app, Program& program) {
+  app.name("walden");
+  app.description(kDescription);
   app.get_formatter()->column_width(34);
   app.set_version_flag("--version", std::string("walden " WALDEN_VERSION));
   app.require_subcommand(1);
@@ -264,6 +259,17 @@ int RunProgram(int argc, char** argv) {
   app.footer(absl::StrCat(kConcepts, "\n", ExitCodeHelp()));
   AddCommonOptions(app, program.common);
   DefineCommands(app, program);
+}
+
+int RunProgram(int argc, char** argv) {
+  (void)signal(SIGPIPE, SIG_IGN);             // Output reports it
+  (void)setenv("GRPC_VERBOSITY", "NONE", 0);  // what matters reaches us as a status
+  Interrupt interrupt;                        // before gRPC starts threads
+
+  Program program;
+  ReadEnvironment(program.common);
+  CLI::App app;
+  DefineProgram(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -86,6 +86,9 @@ CLI::Validator Millis();
 CLI::Option& AddRegion(CLI::App& command, uint64_t& region);
 CLI::Option& AddTable(CLI::App& command, uint64_t& table);
 
+// Gives `app` the options and commands of `walden`, with their help texts.
+void DefineProgram(CLI::App& app, Program& program);
+
 // Runs `walden` with the command line and returns its exit code.
 int RunProgram(int argc, char** argv);
 

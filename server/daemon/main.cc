@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -25,12 +24,12 @@
 #include "config/loader.h"
 #include "config/print_config.h"
 #include "engine/io/posix_file_system.h"
+#include "server/daemon/command_line.h"
 #include "server/daemon/daemon.h"
 #include "server/daemon/data_directory.h"
 #include "server/daemon/options_from_config.h"
 #include "server/daemon/service_manager.h"
 #include "server/daemon/start_check.h"
-#include "server/daemon/version.h"
 #include "server/log/logging.h"
 #include "server/security/network_exposure_check.h"
 
@@ -45,27 +44,7 @@ enum ExitCode : int {
   kExitStopFailed = 4,
 };
 
-constexpr char kFooter[] =
-    "Without a configuration file: one namespace on local disk below ./data, at 127.0.0.1:7070.\n"
-    "Every setting can also be given as a WALDEN_... environment variable.\n"
-    "SIGTERM and SIGINT: answer what is under way, sync, close, exit. A second one: exit at once.\n"
-    "SIGHUP: read the configuration again, take over what can be, and log what needs a restart.\n"
-    "\n"
-    "Exit codes:\n"
-    "  0  stopped by a signal, everything answered was kept\n"
-    "  1  could not start: data directory in use or unusable, address in use\n"
-    "  2  wrong use of the command line\n"
-    "  3  the configuration is wrong\n"
-    "  4  stopped, but a region could not be synced while closing, or it took too long\n"
-    "  128+n  ended at once by a second signal n\n";
-
-struct Options {
-  std::optional<std::string> config_file;
-  std::optional<std::string> data_dir;
-  std::vector<std::string> listen;
-  bool check_config = false;
-  bool print_config = false;
-};
+using Options = CommandLineOptions;
 
 std::vector<CommandLineSetting> SettingsFrom(const Options& options) {
   std::vector<CommandLineSetting> settings;
@@ -252,24 +231,10 @@ int Check(const Config& config) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("waldend: Walden, a write-ahead log as a service.");
   Options options;
-  app.add_option("--config", options.config_file, "Configuration file (YAML)")->type_name("FILE");
-  app.add_option("--data-dir", options.data_dir, "Where the logs are kept")->type_name("DIR");
-  app.add_option("--listen", options.listen,
-                 "Address to serve on: host:port, [v6]:port or unix:/path; may be repeated")
-      ->type_name("ADDR")
-      ->allow_extra_args(false);
-  app.add_flag("--check-config", options.check_config,
-               "Check the configuration, and that this machine can serve it, and exit");
-  app.add_flag("--print-config", options.print_config,
-               "Print the effective configuration, with where each setting came from, and exit");
-  app.set_version_flag("--version", std::string("waldend ") + kVersion);
-  app.footer(kFooter);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitBadUsage;
+  bool wrong_use = false;
+  if (!ParseCommandLine(argc, argv, options, wrong_use)) {
+    return wrong_use ? kExitBadUsage : kExitOk;
   }
 
   const absl::StatusOr<LoadedConfig> loaded = Load(options);
