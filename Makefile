@@ -1,7 +1,7 @@
 # The commands of everyday work, each a line or two of what one would type. `make help` lists them.
 # ARGS="..." goes to the program that a command runs: make run ARGS="--config my.yaml".
 .DEFAULT_GOAL := help
-.PHONY: run test browser bench format lint clean help packages
+.PHONY: run package package-test test browser bench format lint clean help packages
 MAKEFLAGS += --no-print-directory
 
 RELEASE := build/release
@@ -17,6 +17,14 @@ run: packages $(RELEASE)/build.ninja  ## build what is needed and start waldend 
 	  '  $(RELEASE)/bin/walden --help' \
 	  'Status page: http://127.0.0.1:7071/ (and /metrics, /healthz, /readyz)' ''
 	@exec $(RELEASE)/bin/waldend $(ARGS)
+
+package: packages $(RELEASE)/build.ninja  ## build Debian packages into build/packages
+	@scripts/install-deps.sh package
+	@scripts/build-packages.sh $(RELEASE)
+
+package-test: package  ## install, use, upgrade and purge the packages in a Debian 12 chroot; needs root
+	@scripts/install-deps.sh package-test
+	ctest --test-dir $(RELEASE) -C package -L '^package$$' --no-tests=error --output-on-failure $(ARGS)
 
 test: packages $(RELEASE)/build.ninja  ## build everything and run every test
 	@scripts/install-deps.sh test
@@ -44,8 +52,8 @@ clean:  ## remove everything that was built
 	rm -rf build
 
 help:  ## show this
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | \
-	  while read -r name text; do printf '  make %-8s%s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1 \2/p' $(MAKEFILE_LIST) | \
+	  while read -r name text; do printf '  make %-14s%s\n' "$$name" "$$text"; done
 
 packages:
 	@scripts/install-deps.sh build

@@ -14,21 +14,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/image-engine.sh
+. scripts/host-apt.sh
 
-suite=bookworm
 base=localhost/walden-base:$suite
 
 usage() {
   echo "usage: scripts/build-image.sh [--base-from-debootstrap]" >&2
   exit 2
-}
-
-# This machine's sources of Debian packages, as lines of a sources.list.
-debian_sources() {
-  apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-    'Created-By: Packages' "Architecture: $(dpkg --print-architecture)" |
-    awk -v suite="$suite" '$1 == "Debian" && index($3, suite) == 1 { print "deb", $2, $3, $4 }' |
-    sort -u
 }
 
 # What makes dpkg and apt leave out what no container needs: manuals, translations, caches.
@@ -56,7 +48,7 @@ SETTINGS
 
 make_base() {
   local mirror root=$image_folder/base container
-  mirror=$(awk -v suite="$suite" '$3 == suite { print $2; exit }' "$image_folder/apt/sources.list")
+  mirror=$(mirror_of "$image_folder/apt/sources.list")
   [[ -n "$mirror" ]] || fail "this machine's apt knows no source of Debian's suite $suite"
   echo "Making a base image of Debian $suite from $mirror"
   rm -rf "$root"
@@ -80,8 +72,7 @@ build_on_own_base() {
   done
   mkdir -p "$image_folder/apt/conf"
   debian_sources >"$image_folder/apt/sources.list"
-  # Proxies and the like; what is in apt's own defaults does no harm.
-  apt-config dump | grep -E '^Acquire::(http|https|Check)' >"$image_folder/apt/conf/host" || true
+  host_apt_settings >"$image_folder/apt/conf/host"
   # There while packages are installed, and not in the image.
   host_apt=(
     --volume "$PWD/$image_folder/apt/sources.list:/etc/apt/sources.list:ro"

@@ -7,6 +7,8 @@
 #   test     run the tests
 #   browser  test the status page, with Chromium
 #   dev      format and lint
+#   package  make Debian packages
+#   package-test  try them in a chroot
 #   runtime  run a waldend that was built elsewhere
 #
 # --print lists a group's packages instead. Installing needs root or sudo.
@@ -25,6 +27,8 @@ packages_of() {
         protobuf-compiler protobuf-compiler-grpc openssl prometheus
       ;;
     browser) echo chromium python3-websocket fonts-dejavu-core ;;
+    package) echo dpkg-dev file gzip ;;
+    package-test) echo debootstrap lintian man-db zsh fish bash-completion ;;
     dev) echo clang clang-format clang-tidy git ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
@@ -32,7 +36,7 @@ packages_of() {
         libssl3
       ;;
     *)
-      echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev and runtime" >&2
+      echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev, package, package-test and runtime" >&2
       return 2
       ;;
   esac
@@ -48,7 +52,7 @@ if [[ "${1:-}" == --print ]]; then
   shift
 fi
 if [[ $# -eq 0 ]]; then
-  echo "usage: scripts/install-deps.sh [--print] build|test|browser|dev|runtime..." >&2
+  echo "usage: scripts/install-deps.sh [--print] build|test|browser|dev|package|package-test|runtime..." >&2
   exit 2
 fi
 
