@@ -8,15 +8,9 @@ RELEASE := build/release
 JOBS ?= $(shell nproc)
 
 run: packages $(RELEASE)/build.ninja  ## build what is needed and start waldend with its defaults
-	@echo "Building waldend and walden in $(RELEASE) (the first time takes a few minutes) ..."
-	@cmake --build $(RELEASE) --target waldend walden
-	@printf '%s\n' '' \
-	  'Starting waldend; Ctrl-C stops it. In another terminal:' \
-	  '  $(RELEASE)/bin/walden append --region 1 --table 1 hello' \
-	  '  $(RELEASE)/bin/walden read --region 1 --table 1' \
-	  '  $(RELEASE)/bin/walden --help' \
-	  'Status page: http://127.0.0.1:7071/ (and /metrics, /healthz, /readyz)' ''
-	@exec $(RELEASE)/bin/waldend $(ARGS)
+	@echo "Building waldend in $(RELEASE) (the first time takes a few minutes) ..."
+	@cmake --build $(RELEASE) --target waldend
+	@exec scripts/run.sh $(RELEASE) $(ARGS)
 
 package: packages $(RELEASE)/build.ninja  ## build Debian packages into build/packages
 	@scripts/install-deps.sh package
