@@ -30,7 +30,8 @@ absl::StatusOr<ByteSize> ParseByteSize(absl::string_view text) {
   if (digits == 0) {
     return absl::InvalidArgumentError(absl::StrCat("is not a size: expected ", kExpected));
   }
-  const absl::string_view unit_name = absl::StripAsciiWhitespace(text.substr(digits));
+  absl::string_view unit_name = absl::StripAsciiWhitespace(text.substr(digits));
+  if (digits == text.size()) unit_name = "B";
   for (const Unit& unit : kUnits) {
     if (unit_name != unit.name) continue;
     if (!absl::SimpleAtoi(text.substr(0, digits), &count) || count > (UINT64_MAX >> unit.shift)) {
@@ -39,7 +40,7 @@ absl::StatusOr<ByteSize> ParseByteSize(absl::string_view text) {
     return ByteSize{count << unit.shift};
   }
   if (unit_name.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("has no unit: expected ", kExpected));
+    return absl::InvalidArgumentError(absl::StrCat("ends with a space: expected ", kExpected));
   }
   return absl::InvalidArgumentError(
       absl::StrCat("has the unknown unit \"", unit_name, "\": expected ", kExpected));

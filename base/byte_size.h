@@ -20,8 +20,8 @@ constexpr ByteSize KiB(uint64_t count) { return {count << 10}; }
 constexpr ByteSize MiB(uint64_t count) { return {count << 20}; }
 constexpr ByteSize GiB(uint64_t count) { return {count << 30}; }
 
-// A whole number and a unit, nothing else. INVALID_ARGUMENT says what was expected; decimal units
-// (MB) are refused rather than guessed at.
+// A whole number with a unit: "64MiB" or "64 MiB". A number alone, "4096", is in bytes. Decimal
+// units (MB) are refused, not guessed at: INVALID_ARGUMENT says what was expected.
 absl::StatusOr<ByteSize> ParseByteSize(absl::string_view text);
 
 // The shortest text that ParseByteSize reads as exactly this size.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/byte_size.h"
 #include "cli/commands/commands.h"
 #include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
@@ -215,11 +216,11 @@ CLI::Validator ByteSize(uint64_t min, uint64_t max) {
   return CLI::Validator(
       [min, max](std::string& text) {
         const auto bytes = ParseByteSize(text);
-        if (!bytes.has_value() || *bytes < min || *bytes > max) {
-          return absl::StrCat("\"", text, "\" is not a size from ", min, " to ", max,
-                              " bytes, such as 64KiB or 1MiB");
+        if (!bytes.ok() || bytes->bytes < min || bytes->bytes > max) {
+          return absl::StrCat("\"", text, "\" is not a size from ", FormatByteSize({min}), " to ",
+                              FormatByteSize({max}), ", such as 4096, 64KiB or 1MiB");
         }
-        text = absl::StrCat(*bytes);
+        text = absl::StrCat(bytes->bytes);
         return std::string();
       },
       "");

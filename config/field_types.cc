@@ -51,6 +51,10 @@ std::string FormatDurationWithDays(absl::Duration value) {
   return days >= 2 && days * kDay == value ? absl::StrCat(days, "d") : absl::FormatDuration(value);
 }
 
+bool IsBareNumber(absl::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789.") == absl::string_view::npos;
+}
+
 bool HasControlCharacter(absl::string_view text) {
   for (const char c : text) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) return true;
@@ -61,6 +65,11 @@ bool HasControlCharacter(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<ByteSize> ByteSizeType::Parse(absl::string_view text) const {
+  // A file that is written once names its units: 64 may be meant as MiB.
+  if (IsBareNumber(text)) {
+    return absl::InvalidArgumentError(
+        "has no unit: expected a whole number with B, KiB, MiB, GiB or TiB, for example 64MiB");
+  }
   absl::StatusOr<ByteSize> size = ParseByteSize(text);
   if (!size.ok()) return size;
   return CheckRange(*size, minimum, maximum, FormatByteSize);
@@ -73,10 +82,8 @@ std::string ByteSizeType::Allowed() const {
 absl::StatusOr<absl::Duration> DurationType::Parse(absl::string_view text) const {
   absl::Duration value;
   if (!ParseDurationWithDays(text, &value)) {
-    const bool bare_number =
-        !text.empty() && text.find_first_not_of("0123456789.") == absl::string_view::npos;
     return absl::InvalidArgumentError(
-        absl::StrCat(bare_number ? "has no unit" : "is not a duration",
+        absl::StrCat(IsBareNumber(text) ? "has no unit" : "is not a duration",
                      ": expected a number with us, ms, s, m, h or d, for example 10ms or 30d"));
   }
   return CheckRange(value, minimum, maximum, FormatDurationWithDays);

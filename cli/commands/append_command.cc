@@ -14,6 +14,8 @@
 #include "absl/synchronization/mutex.h"
 #include "cli/client/append_pipeline.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
+#include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
@@ -31,10 +33,7 @@ struct AppendOptions {
   uint64_t batch_records = 256;
   uint64_t batch_bytes = 1u << 20;
   uint64_t in_flight = 16;
-  bool sync = false;
-  bool buffered = false;
-  std::optional<uint64_t> expect_next;
-  std::optional<uint64_t> region_version;
+  WriteOptions write;
   std::optional<uint64_t> producer;
   uint64_t producer_start = 1;
   std::optional<uint64_t> retry_for_millis;
@@ -123,7 +122,7 @@ class AppendCommand {
 
 absl::Status AppendCommand::Run() {
   AppendPipeline::Options pipeline;
-  pipeline.max_in_flight = options_.expect_next.has_value() ? 1 : options_.in_flight;
+  pipeline.max_in_flight = options_.write.expect_next.has_value() ? 1 : options_.in_flight;
   if (options_.retries()) {
     pipeline.retry_for = options_.retry_for();
     pipeline.max_in_flight = std::min(pipeline.max_in_flight, kProducerWindowBatches);
@@ -163,10 +162,10 @@ absl::Status AppendCommand::Ask(grpc::Status (Stub::*method)(grpc::ClientContext
 absl::Status AppendCommand::OpenProducer() {
   producer_ = options_.producer;
   if (producer_.has_value() || !options_.retries()) return absl::OkStatus();
-  v1::OpenProducerRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  request.set_region_id(options_.region);
-  if (options_.region_version.has_value()) request.set_region_version(*options_.region_version);
+  auto request = RegionRequest<v1::OpenProducerRequest>(session_, options_.region);
+  if (options_.write.region_version.has_value()) {
+    request.set_region_version(*options_.write.region_version);
+  }
   v1::OpenProducerResponse response;
   absl::Status status =
       Ask(&v1::WalService::Stub::OpenProducer, session_.connection().wal(), request, &response);
@@ -250,17 +249,15 @@ absl::Status AppendCommand::SendBatch() {
   batch_.set_namespace_(session_.common().namespace_id);
   batch_.set_region_id(options_.region);
   batch_.set_table_id(options_.table);
-  if (options_.sync) batch_.set_durability(v1::DURABILITY_SYNC);
-  if (options_.buffered) batch_.set_durability(v1::DURABILITY_BUFFERED);
-  if (options_.region_version.has_value()) batch_.set_region_version(*options_.region_version);
+  SetWriteOptions(options_.write, batch_);
   if (producer_.has_value()) {
     batch_.mutable_producer()->set_id(*producer_);
     batch_.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
   }
-  if (options_.expect_next.has_value()) {
+  if (options_.write.expect_next.has_value()) {
     // Each batch expects to follow the one before it.
     if (absl::Status answered = pipeline_->WaitForAnswers(); !answered.ok()) return answered;
-    batch_.set_expected_next_sequence(sent_batches_ == 0 ? *options_.expect_next
+    batch_.set_expected_next_sequence(sent_batches_ == 0 ? *options_.write.expect_next
                                                          : confirmed_.totals().last_sequence + 1);
   }
   ++sent_batches_;
@@ -347,21 +344,7 @@ void AddAppendCommand(CLI::App& app, Program& program) {
                   "Batches sent before an answer is needed (default 16)")
       ->transform(Number(1, 4096))
       ->type_name("N");
-  auto* sync = command.add_flag("--sync", options->sync, "Answered only when durable");
-  command.add_flag("--buffered", options->buffered, "Answered when written, durable soon after")
-      ->excludes(sync);
-  command
-      .add_option(
-          "--expect-next", options->expect_next,
-          "Refuse unless the table's next sequence is this; each further batch must follow\n"
-          "the one before it, so only one is in flight")
-      ->transform(Number(1))
-      ->type_name("SEQUENCE");
-  command
-      .add_option("--region-version", options->region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
+  AddWriteOptions(command, options->write);
   auto* producer =
       command
           .add_option(

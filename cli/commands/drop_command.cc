@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
 #include "cli/console/failure.h"
 
 namespace walden::cli {
@@ -37,9 +38,7 @@ absl::Status Confirm(Session& session, const DropOptions& options) {
 absl::Status Run(Session& session, const DropOptions& options) {
   if (absl::Status confirmed = Confirm(session, options); !confirmed.ok()) return confirmed;
   Connection& connection = session.connection();
-  v1::DropRegionRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
+  auto request = RegionRequest<v1::DropRegionRequest>(session, options.region);
   request.set_confirm_region_id(options.region);
   v1::DropRegionResponse answer;
   absl::Status asked =

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "cli/client/response_stream.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
+#include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
 #include "cli/records/entry_lines.h"
@@ -110,10 +112,7 @@ class FlushCheck {
 
 absl::Status Finalize(Session& session, const FinalizeOptions& options) {
   Connection& connection = session.connection();
-  v1::FinalizeRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
-  request.set_table_id(options.table);
+  auto request = TableRequest<v1::FinalizeRequest>(session, options.region, options.table);
   request.set_flush_id(options.flush_id);
   if (options.region_version) request.set_region_version(*options.region_version);
   v1::FinalizeResponse answer;
@@ -127,11 +126,7 @@ absl::Status Finalize(Session& session, const FinalizeOptions& options) {
 
 absl::Status StreamFlush(Session& session, const FlushOptions& options, Output& to,
                          FlushCheck& check) {
-  v1::FlushRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
-  request.set_table_id(options.table);
-  request.set_max_message_bytes(kMaxMessageBytes);
+  auto request = TableMessagesRequest<v1::FlushRequest>(session, options.region, options.table);
   if (options.region_version) request.set_region_version(*options.region_version);
   const EntryFormat format = session.json() ? EntryFormat::kJson : EntryFormat::kVersions;
   const absl::Status streamed = RunStream<v1::FlushResponse>(
@@ -181,14 +176,6 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
                             .region_version = options.region_version});
 }
 
-void AddFence(CLI::App& command, std::optional<uint64_t>& region_version) {
-  command
-      .add_option("--region-version", region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
-}
-
 }  // namespace
 
 void AddFlushCommand(CLI::App& app, Program& program) {
@@ -210,7 +197,7 @@ void AddFlushCommand(CLI::App& app, Program& program) {
       ->type_name("FILE");
   command.add_flag("--finalize", options->finalize,
                    "Afterwards finalize: Walden forgets these entries");
-  AddFence(command, options->region_version);
+  AddRegionVersion(command, options->region_version);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return Flush(session, *options); };
   });
@@ -228,7 +215,7 @@ void AddFinalizeCommand(CLI::App& app, Program& program) {
   command.add_option("flush_id", options->flush_id, "What `walden flush` told")
       ->transform(Number(1))
       ->required();
-  AddFence(command, options->region_version);
+  AddRegionVersion(command, options->region_version);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return Finalize(session, *options); };
   });

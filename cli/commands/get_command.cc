@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/client/response_stream.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
 #include "cli/console/failure.h"
 #include "cli/records/entry_lines.h"
 
@@ -31,11 +32,7 @@ EntryFormat FormatFor(const Session& session, EntryFormat text) {
 
 absl::Status Get(Session& session, const GetOptions& options) {
   Connection& connection = session.connection();
-  v1::GetRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
-  request.set_table_id(options.table);
-  request.set_max_message_bytes(kMaxMessageBytes);
+  auto request = TableMessagesRequest<v1::GetRequest>(session, options.region, options.table);
   for (const std::string& key : options.keys) request.add_keys(key);
   v1::GetResponse answer;
   const absl::Status got =
@@ -58,11 +55,7 @@ absl::Status Get(Session& session, const GetOptions& options) {
 }
 
 absl::Status Scan(Session& session, const ScanOptions& options) {
-  v1::ScanRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
-  request.set_table_id(options.table);
-  request.set_max_message_bytes(kMaxMessageBytes);
+  auto request = TableMessagesRequest<v1::ScanRequest>(session, options.region, options.table);
   request.set_start_key(options.from);
   if (options.before) request.set_end_key(*options.before);
   request.set_max_entries(options.limit);

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
+#include "cli/commands/write_options.h"
 #include "cli/console/units.h"
 
 namespace walden::cli {
@@ -16,9 +18,7 @@ struct OpenProducerOptions {
 
 absl::Status Run(Session& session, const OpenProducerOptions& options) {
   Connection& connection = session.connection();
-  v1::OpenProducerRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
+  auto request = RegionRequest<v1::OpenProducerRequest>(session, options.region);
   if (options.region_version.has_value()) request.set_region_version(*options.region_version);
   v1::OpenProducerResponse answer;
   absl::Status asked =
@@ -38,11 +38,7 @@ void AddOpenProducerCommand(CLI::App& app, Program& program) {
                  "A region remembers the 1,024 most recently active producers.",
                  {"walden open-producer --region 1"});
   AddRegion(command, options->region).required();
-  command
-      .add_option("--region-version", options->region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
+  AddRegionVersion(command, options->region_version);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return Run(session, *options); };
   });

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
+#include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
 #include "cli/records/entry_lines.h"
 #include "cli/records/record_reader.h"
@@ -20,10 +22,7 @@ struct PutOptions {
   std::vector<std::string> words;
   bool tombstones = false;
   std::optional<uint64_t> expires;
-  bool sync = false;
-  bool buffered = false;
-  std::optional<uint64_t> expect_next;
-  std::optional<uint64_t> region_version;
+  WriteOptions write;
 };
 
 // Entries of one put from standard input, and their bytes at most.
@@ -49,16 +48,11 @@ class PutCommand {
 
  private:
   void Reset() {
-    request_.Clear();
+    request_ = TableRequest<v1::PutRequest>(session_, options_.region, options_.table);
     bytes_ = 0;
-    request_.set_namespace_(session_.common().namespace_id);
-    request_.set_region_id(options_.region);
-    request_.set_table_id(options_.table);
-    if (options_.sync) request_.set_durability(v1::DURABILITY_SYNC);
-    if (options_.buffered) request_.set_durability(v1::DURABILITY_BUFFERED);
-    if (options_.region_version) request_.set_region_version(*options_.region_version);
-    const std::optional<uint64_t> expected =
-        last_ == 0 || !options_.expect_next ? options_.expect_next : std::optional(last_ + 1);
+    SetWriteOptions(options_.write, request_);
+    std::optional<uint64_t> expected = options_.write.expect_next;
+    if (last_ != 0 && expected) expected = last_ + 1;
     if (expected) request_.set_expected_next_sequence(*expected);
   }
 
@@ -144,19 +138,7 @@ void AddPutCommand(CLI::App& app, Program& program) {
       ->transform(Number(0, INT64_MAX))
       ->needs(words)
       ->type_name("MILLIS");
-  auto* sync = command.add_flag("--sync", options->sync, "Answered only when durable");
-  command.add_flag("--buffered", options->buffered, "Answered when written, durable soon after")
-      ->excludes(sync);
-  command
-      .add_option("--expect-next", options->expect_next,
-                  "Refuse unless the table's next sequence is this")
-      ->transform(Number(1))
-      ->type_name("SEQUENCE");
-  command
-      .add_option("--region-version", options->region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
+  AddWriteOptions(command, options->write);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return PutCommand(session, *options).Run(); };
   });

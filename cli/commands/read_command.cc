@@ -5,6 +5,7 @@
 #include "cli/client/run_read.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/read_options.h"
+#include "cli/commands/requests.h"
 #include "cli/console/progress.h"
 #include "cli/records/record_writer.h"
 
@@ -26,10 +27,7 @@ struct ReadOptions {
 };
 
 v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
-  v1::ReadRequest request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(options.region);
-  request.set_table_id(options.table);
+  auto request = TableMessagesRequest<v1::ReadRequest>(session, options.region, options.table);
   if (options.from.has_value()) request.mutable_start()->set_inclusive(*options.from);
   if (options.after.has_value()) request.mutable_start()->set_exclusive(*options.after);
   if (options.to.has_value()) request.mutable_end()->set_inclusive(*options.to);
@@ -38,7 +36,6 @@ v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
   request.set_max_bytes(options.max_bytes);
   request.set_follow(options.follow);
   request.set_skip_deleted(options.skip_deleted);
-  request.set_max_message_bytes(kMaxMessageBytes);
   return request;
 }
 

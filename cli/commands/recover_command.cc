@@ -4,8 +4,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "cli/client/recovery_check.h"
+#include "cli/client/response_stream.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/read_options.h"
+#include "cli/commands/requests.h"
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
@@ -75,23 +77,16 @@ absl::Status RecoverCommand::Run() {
 }
 
 absl::Status RecoverCommand::Stream() {
-  v1::RecoverRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  request.set_region_id(options_.region);
+  auto request = RegionRequest<v1::RecoverRequest>(session_, options_.region);
   if (options_.table.has_value()) request.set_table_id(*options_.table);
   request.set_max_message_bytes(kMaxMessageBytes);
 
-  Connection& connection = session_.connection();
-  grpc::ClientContext context;
-  connection.SetStreamDeadline(context);
-  const Interrupt::Cancels cancels(connection.interrupt(), context);
-  const auto stream = connection.wal().Recover(&context, request);
-  v1::RecoverResponse message;
-  absl::Status taken;
-  while (taken.ok() && stream->Read(&message)) taken = TakeMessage(message);
-  if (!taken.ok()) context.TryCancel();
-  const grpc::Status ended = stream->Finish();
-  return taken.ok() ? connection.Outcome(ended) : taken;
+  return RunStream<v1::RecoverResponse>(
+      session_.connection(),
+      [&](grpc::ClientContext* context) {
+        return session_.connection().wal().Recover(context, request);
+      },
+      [this](const v1::RecoverResponse& message) { return TakeMessage(message); });
 }
 
 absl::Status RecoverCommand::TakeMessage(const v1::RecoverResponse& message) {

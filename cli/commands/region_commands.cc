@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "cli/client/admin_pages.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
+#include "cli/commands/write_options.h"
 #include "cli/console/text_table.h"
 #include "cli/reports/region_report.h"
 
@@ -24,15 +26,6 @@ struct MarkOptions {
   uint64_t through = 0;
   std::optional<uint64_t> region_version;
 };
-
-// A request with the fields that every request about a region has.
-template <typename Request>
-Request About(const Session& session, uint64_t region) {
-  Request request;
-  request.set_namespace_(session.common().namespace_id);
-  request.set_region_id(region);
-  return request;
-}
 
 absl::Status PrintAnswer(Session& session, const google::protobuf::Message& answer,
                          absl::string_view text) {
@@ -75,8 +68,7 @@ absl::Status Regions(Session& session) {
 
 absl::Status DescribeTable(Session& session, const RegionOptions& options) {
   Connection& connection = session.connection();
-  auto request = About<v1::GetNextSequenceRequest>(session, options.region);
-  request.set_table_id(*options.table);
+  auto request = TableRequest<v1::GetNextSequenceRequest>(session, options.region, *options.table);
   v1::GetNextSequenceResponse answer;
   absl::Status asked =
       connection.Unary(&Admin::GetNextSequence, connection.admin(), request, &answer);
@@ -109,7 +101,7 @@ absl::Status Sync(Session& session, const RegionOptions& options) {
   v1::SyncRegionResponse answer;
   absl::Status asked =
       connection.Unary(&Admin::SyncRegion, connection.admin(),
-                       About<v1::SyncRegionRequest>(session, options.region), &answer);
+                       RegionRequest<v1::SyncRegionRequest>(session, options.region), &answer);
   if (!asked.ok()) return asked;
   return PrintAnswer(
       session, answer,
@@ -121,7 +113,7 @@ absl::Status Close(Session& session, const RegionOptions& options) {
   v1::CloseRegionResponse answer;
   absl::Status asked =
       connection.Unary(&Admin::CloseRegion, connection.admin(),
-                       About<v1::CloseRegionRequest>(session, options.region), &answer);
+                       RegionRequest<v1::CloseRegionRequest>(session, options.region), &answer);
   if (!asked.ok()) return asked;
   return PrintAnswer(session, answer,
                      absl::StrCat("region ", options.region,
@@ -130,8 +122,7 @@ absl::Status Close(Session& session, const RegionOptions& options) {
 
 absl::Status MarkDeleted(Session& session, const MarkOptions& options) {
   Connection& connection = session.connection();
-  auto request = About<v1::MarkDeletedRequest>(session, options.region);
-  request.set_table_id(options.table);
+  auto request = TableRequest<v1::MarkDeletedRequest>(session, options.region, options.table);
   request.set_through_sequence(options.through);
   if (options.region_version.has_value()) request.set_region_version(*options.region_version);
   v1::MarkDeletedResponse answer;
@@ -215,11 +206,7 @@ void AddMarkDeletedCommand(CLI::App& app, Program& program) {
       ->transform(Number())
       ->type_name("SEQUENCE")
       ->required();
-  command
-      .add_option("--region-version", options->region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
+  AddRegionVersion(command, options->region_version);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return MarkDeleted(session, *options); };
   });

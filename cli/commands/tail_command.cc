@@ -7,6 +7,7 @@
 #include "cli/client/run_read.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/read_options.h"
+#include "cli/commands/requests.h"
 #include "cli/console/failure.h"
 #include "cli/records/record_writer.h"
 
@@ -70,10 +71,8 @@ absl::Status TailCommand::Run() {
 }
 
 absl::StatusOr<v1::TablePosition> TailCommand::Position() {
-  v1::GetNextSequenceRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  request.set_region_id(options_.region);
-  request.set_table_id(options_.table);
+  auto request =
+      TableRequest<v1::GetNextSequenceRequest>(session_, options_.region, options_.table);
   v1::GetNextSequenceResponse response;
   Connection& connection = session_.connection();
   absl::Status asked = connection.Unary(&v1::AdminService::Stub::GetNextSequence,
@@ -109,12 +108,8 @@ absl::StatusOr<std::deque<v1::Record>> TailCommand::LastRecords(const v1::TableP
 }
 
 v1::ReadRequest TailCommand::ReadFrom(uint64_t sequence) const {
-  v1::ReadRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  request.set_region_id(options_.region);
-  request.set_table_id(options_.table);
+  auto request = TableMessagesRequest<v1::ReadRequest>(session_, options_.region, options_.table);
   request.mutable_start()->set_inclusive(sequence);
-  request.set_max_message_bytes(kMaxMessageBytes);
   return request;
 }
 

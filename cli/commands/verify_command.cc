@@ -5,7 +5,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "cli/client/admin_pages.h"
+#include "cli/client/response_stream.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/requests.h"
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
@@ -70,33 +72,27 @@ absl::StatusOr<std::vector<uint64_t>> VerifyCommand::Regions() {
 
 absl::Status VerifyCommand::VerifyRegion(uint64_t region) {
   Connection& connection = session_.connection();
-  v1::VerifyRequest request;
-  request.set_namespace_(session_.common().namespace_id);
-  request.set_region_id(region);
-  grpc::ClientContext context;
-  connection.SetStreamDeadline(context);
-  const Interrupt::Cancels cancels(connection.interrupt(), context);
-  const auto stream = connection.admin().Verify(&context, request);
-
+  const auto request = RegionRequest<v1::VerifyRequest>(session_, region);
   Progress progress(session_.err(), absl::StrCat("verifying region ", region));
-  v1::VerifyResponse message;
   v1::VerifyResponse last;
   uint64_t findings = 0;
-  absl::Status printed;
-  while (printed.ok() && stream->Read(&message)) {
-    for (const v1::DamagedRange& finding : message.findings()) {
-      ++findings;
-      progress.Clear();
-      printed.Update(PrintFinding(region, finding));
-    }
-    progress.Update({message.records_checked(), message.bytes_checked(), message.bytes_total()});
-    last.Swap(&message);
-  }
-  if (!printed.ok()) context.TryCancel();
-  const grpc::Status ended = stream->Finish();
+  const absl::Status streamed = RunStream<v1::VerifyResponse>(
+      connection,
+      [&](grpc::ClientContext* context) { return connection.admin().Verify(context, request); },
+      [&](const v1::VerifyResponse& message) {
+        absl::Status printed;
+        for (const v1::DamagedRange& finding : message.findings()) {
+          ++findings;
+          progress.Clear();
+          printed.Update(PrintFinding(region, finding));
+        }
+        progress.Update(
+            {message.records_checked(), message.bytes_checked(), message.bytes_total()});
+        last = message;
+        return printed;
+      });
   findings_ += findings;
-  if (!printed.ok()) return printed;
-  if (absl::Status outcome = connection.Outcome(ended); !outcome.ok()) return outcome;
+  if (!streamed.ok()) return streamed;
   if (!last.done()) {
     return Failure(absl::StatusCode::kInternal, kReasonProtocol,
                    "the daemon ended the verification before it was done");

@@ -14,8 +14,6 @@ namespace walden::cli {
 // Keys stay in the order in which they were set.
 using Json = nlohmann::ordered_json;
 
-bool IsValidUtf8(absl::string_view bytes);
-
 // Sets `name` to the bytes as text when they are UTF-8, else `name`_base64 to their base64.
 void SetBytes(Json& object, const std::string& name, absl::string_view bytes);
 

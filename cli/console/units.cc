@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -18,20 +16,6 @@ std::optional<uint64_t> ParseNumber(absl::string_view text) {
   uint64_t number = 0;
   if (!digits_only || !absl::SimpleAtoi(text, &number)) return std::nullopt;
   return number;
-}
-
-std::optional<uint64_t> ParseByteSize(absl::string_view text) {
-  constexpr std::pair<absl::string_view, int> kUnits[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}};
-  int shift = 0;
-  for (const auto& [unit, unit_shift] : kUnits) {
-    if (!absl::EndsWith(text, unit)) continue;
-    text.remove_suffix(unit.size());
-    shift = unit_shift;
-    break;
-  }
-  const auto number = ParseNumber(text);
-  if (!number.has_value() || *number > (UINT64_MAX >> shift)) return std::nullopt;
-  return *number << shift;
 }
 
 std::optional<absl::Duration> ParseDuration(absl::string_view text) {

@@ -15,9 +15,6 @@ namespace walden::cli {
 // Decimal digits only: no sign, no octal, no hexadecimal, no overflow.
 std::optional<uint64_t> ParseNumber(absl::string_view text);
 
-// "4096", "64KiB", "1MiB", "2GiB"; 1 KiB is 1,024 bytes.
-std::optional<uint64_t> ParseByteSize(absl::string_view text);
-
 // "10s", "250ms", "1m30s"; not negative.
 std::optional<absl::Duration> ParseDuration(absl::string_view text);
 

@@ -9,8 +9,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/clock.h"
+#include "nlohmann/json.hpp"
 #include "server/log/recent_events.h"
 
 namespace walden {
@@ -34,55 +34,10 @@ spdlog::level::level_enum ToSpdlog(LogSeverity severity) {
   return spdlog::level::info;
 }
 
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 if there is none.
-size_t Utf8Length(absl::string_view text) {
-  const auto byte = [&text](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  size_t length = 1;
-  unsigned char low = 0x80;
-  unsigned char high = 0xBF;
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) {
-    length = 2;
-  } else if (first >= 0xE0 && first <= 0xEF) {
-    length = 3;
-    if (first == 0xE0) low = 0xA0;   // overlong
-    if (first == 0xED) high = 0x9F;  // surrogates
-  } else if (first >= 0xF0 && first <= 0xF4) {
-    length = 4;
-    if (first == 0xF0) low = 0x90;   // overlong
-    if (first == 0xF4) high = 0x8F;  // above U+10FFFF
-  } else {
-    return 0;
-  }
-  if (text.size() < length || byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
-  }
-  return length;
-}
-
-// https://www.rfc-editor.org/rfc/rfc8259#section-7; bytes that are not UTF-8 become U+FFFD.
-void AppendJsonString(absl::string_view text, std::string* out) {
-  out->push_back('"');
-  while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    const char c = text[0];
-    if (length == 0) {
-      out->append("\xEF\xBF\xBD");
-    } else if (c == '"' || c == '\\') {
-      out->push_back('\\');
-      out->push_back(c);
-    } else if (c == '\n') {
-      out->append("\\n");
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(out, "\\u%04x", c);
-    } else {
-      absl::StrAppend(out, text.substr(0, length));
-    }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  out->push_back('"');
+// `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
+std::string JsonString(absl::string_view text) {
+  const nlohmann::json string = std::string(text);
+  return string.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 bool NeedsQuotes(absl::string_view text) {
@@ -129,14 +84,11 @@ std::string FormatLogText(absl::string_view event, LogFields fields) {
 }
 
 std::string FormatLogJson(absl::string_view event, LogFields fields) {
-  std::string line = "\"event\":";
-  AppendJsonString(event, &line);
+  std::string line = absl::StrCat("\"event\":", JsonString(event));
   for (const LogField& field : fields) {
-    line.push_back(',');
-    AppendJsonString(field.key, &line);
-    line.push_back(':');
+    absl::StrAppend(&line, ",", JsonString(field.key), ":");
     if (const auto* text = std::get_if<std::string>(&field.value)) {
-      AppendJsonString(*text, &line);
+      line += JsonString(*text);
     } else if (const auto* number = std::get_if<uint64_t>(&field.value)) {
       absl::StrAppend(&line, *number);
     } else {

@@ -14,8 +14,14 @@ TEST(ByteSize, ReadsEveryUnit) {
   EXPECT_EQ(ParseByteSize("0B")->bytes, 0u);
 }
 
+TEST(ByteSize, ReadsANumberWithoutAUnitAsBytes) {
+  EXPECT_EQ(ParseByteSize("4096")->bytes, 4096u);
+  EXPECT_EQ(ParseByteSize("18446744073709551615")->bytes, UINT64_MAX);
+  EXPECT_FALSE(ParseByteSize("18446744073709551616").ok());
+}
+
 TEST(ByteSize, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "MiB", "64", "64mib", "64MB", "64M", "1.5MiB", "-1MiB", "+1MiB",
+  for (const char* text : {"", "MiB", "64 ", "64mib", "64MB", "64M", "1.5MiB", "-1MiB", "+1MiB",
                            " 64MiB", "64MiBs", "0x10B", "99999999999999999999B", "16777216TiB"}) {
     EXPECT_FALSE(ParseByteSize(text).ok()) << text;
   }

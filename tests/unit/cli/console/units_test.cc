@@ -14,16 +14,6 @@ TEST(Units, ANumberIsDecimalDigitsAndNothingElse) {
   }
 }
 
-TEST(Units, ASizeTakesBinaryUnits) {
-  EXPECT_EQ(ParseByteSize("4096"), 4096u);
-  EXPECT_EQ(ParseByteSize("64KiB"), 65536u);
-  EXPECT_EQ(ParseByteSize("1MiB"), 1048576u);
-  EXPECT_EQ(ParseByteSize("2GiB"), uint64_t{2} << 30);
-  for (const char* bad : {"", "MiB", "1MB", "1 MiB", "-1MiB", "1.5MiB", "99999999999GiB"}) {
-    EXPECT_EQ(ParseByteSize(bad), std::nullopt) << bad;
-  }
-}
-
 TEST(Units, ADurationHasAUnitAndIsNotNegative) {
   EXPECT_EQ(ParseDuration("250ms"), absl::Milliseconds(250));
   EXPECT_EQ(ParseDuration("1m30s"), absl::Seconds(90));
