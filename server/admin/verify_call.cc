@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/call/region_to_proto.h"
+#include "server/region/shutting_down.h"
 
 namespace walden {
 
@@ -53,7 +54,7 @@ bool VerifyCall::Report(const VerifyProgress& progress) {
 
 void VerifyCall::End(const absl::Status& status) {
   absl::Status stopped;  // why Report said so
-  if (status.ok() && context_.live_calls->shutting_down()) stopped = LiveCalls::ShuttingDownError();
+  if (status.ok() && context_.live_calls->shutting_down()) stopped = ShuttingDownError();
   if (status.ok()) stopped.Update(call_.MayGoOn(key_));
   {
     absl::MutexLock lock(&mutex_);

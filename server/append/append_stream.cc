@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "server/call/error_to_proto.h"
 #include "server/region/append_admission.h"
+#include "server/region/shutting_down.h"
 
 namespace walden {
 
@@ -46,7 +47,7 @@ BatchStream<Rpc>::BatchStream(const RpcContext& context, const grpc::CallbackSer
   absl::Status refused = call_.refused();
   if (refused.ok()) {
     live_ = context_.live_calls->Add(this);
-    if (!live_) refused = LiveCalls::ShuttingDownError();
+    if (!live_) refused = ShuttingDownError();
     // Once more: rights that changed since are told only to those who were added.
     if (refused.ok()) refused = call_.StillRecognised();
   }
@@ -268,7 +269,7 @@ void BatchStream<Rpc>::OnShutdown() {
   {
     absl::MutexLock lock(&mutex_);
     no_more_reads_ = true;
-    end_ = LiveCalls::ShuttingDownError();
+    end_ = ShuttingDownError();
     should_finish = ShouldFinish();
   }
   FinishIf(should_finish);

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "base/error.h"
 #include "server/call/error_to_proto.h"
+#include "server/region/shutting_down.h"
 #include "server/security/method_rights.h"
 
 namespace walden {
@@ -56,7 +57,7 @@ Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBa
                                  : &context.tenants->Of(identity_->name());
   const uint64_t open = tenant_->EnterCall();
   if (refused_.ok() && context.live_calls->shutting_down()) {
-    refused_ = LiveCalls::ShuttingDownError();
+    refused_ = ShuttingDownError();
   }
   if (!refused_.ok() || LooksAfter(method, context.access, identity_.get())) return;
   count_.Limit();
@@ -157,7 +158,7 @@ void Call::Tell(const absl::Status& status) const {
   if (!denied && !(RightsOf(method_) == Right::kAdmin)) return;
   AuditEntry entry;
   entry.peer = grpc_context_.peer();
-  if (identity_ != nullptr) entry.identity = std::string(identity_->name());
+  if (identity_ != nullptr) entry.identity = identity_->name();
   entry.method = absl::StrCat(method.service, ".", method.name);
   if (administered_.has_value()) {
     entry.in = absl::StrCat(administered_->namespace_id);

@@ -7,10 +7,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "base/error.h"
 
 namespace walden {
 
@@ -30,11 +28,6 @@ class LiveCall {
 // Any thread may use it.
 class LiveCalls {
  public:
-  static absl::Status ShuttingDownError() {
-    return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
-                     "the daemon is shutting down; try again when it is back");
-  }
-
   // False, and the call is not added, if the daemon is shutting down.
   bool Add(LiveCall* call) {
     absl::MutexLock lock(&mutex_);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "server/call/break_off.h"
 #include "server/call/request_checks.h"
+#include "server/region/shutting_down.h"
 
 namespace walden {
 namespace {
@@ -45,7 +46,7 @@ void ChunkStream::BeginIn(const absl::StatusOr<EnteredRegion>& entered,
         std::min<size_t>(context_.limits.read_chunk_bytes, MaxPayloadBytes(message_bytes_));
     ExpectRecord(0);
     live_ = context_.live_calls->Add(this);
-    if (!live_) refused = LiveCalls::ShuttingDownError();
+    if (!live_) refused = ShuttingDownError();
   }
   // Once more: rights that changed since are told only to those who were added.
   if (refused.ok()) refused = call_.MayGoOn(key_);
@@ -249,7 +250,7 @@ void ChunkStream::WaitForRecords(Visibility& visibility, uint64_t key, uint64_t 
   if (!Stopped().ok()) {
     End(Stopped());
   } else if (shutting_down_) {
-    End(LiveCalls::ShuttingDownError());
+    End(ShuttingDownError());
   } else if (!visibility.Wait(key, this, seen_version)) {
     OnVisible();
   }
@@ -266,7 +267,7 @@ void ChunkStream::AfterRecordsWait() {
     if (!Stopped().ok()) {
       End(Stopped());
     } else if (shutting_down_) {
-      End(LiveCalls::ShuttingDownError());
+      End(ShuttingDownError());
     } else {
       find = session_ == nullptr;
       producer_ = find ? Producer::kWorking : Producer::kIdle;
@@ -332,7 +333,7 @@ void ChunkStream::StopWaiting() {
   if (producer_ == Producer::kWaitingBudget && context_.reader_budget->Cancel(this)) {
     End(Stopped());
   } else if (producer_ == Producer::kWaitingRecords && waiting_in_->Cancel(waiting_for_, this)) {
-    End(Stopped().ok() ? LiveCalls::ShuttingDownError() : Stopped());
+    End(Stopped().ok() ? ShuttingDownError() : Stopped());
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "server/region/shutting_down.h"
 
 namespace walden {
 namespace {
@@ -33,11 +34,6 @@ RegionRegistry::RegionRegistry(const RegistryOptions& options, NamespaceSet name
       namespaces_(std::move(namespaces)) {}
 
 RegionRegistry::~RegionRegistry() = default;
-
-absl::Status RegionRegistry::ShuttingDown() {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
-                   "the daemon is shutting down; try again when it is back");
-}
 
 const Namespace& RegionRegistry::NamespaceOf(const RegionKey& key) const {
   return *namespaces_.Find(key.namespace_id);
@@ -93,7 +89,7 @@ void RegionRegistry::Find(const RegionKey& key, FindCallback found) {
 }
 
 RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
-  if (shutting_down_) return {.refused = ShuttingDown()};
+  if (shutting_down_) return {.refused = ShuttingDownError()};
   const auto found = entries_.find(key);
   if (found == entries_.end()) {
     std::unique_ptr<Entry>& entry = entries_[key];

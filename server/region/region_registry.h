@@ -297,7 +297,6 @@ class RegionRegistry : private ActorHost {
   static Wakeups TakeWaiting(Entry& entry);
   // Calls them with the actor, the error, or as for a region that does not exist.
   static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
-  static absl::Status ShuttingDown();
 
   // Places: as many as regions may be open. An entry that opens has one, or waits for one.
   bool HasFreePlace() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "server/region/region_registry.h"
 
+#include "server/region/shutting_down.h"
+
 namespace walden {
 
 void RegionRegistry::Close(const RegionKey& key, CloseCallback closed) {
@@ -24,7 +26,7 @@ void RegionRegistry::Close(const RegionKey& key, CloseCallback closed) {
     }
   }
   if (refused) {
-    closed(ShuttingDown());
+    closed(ShuttingDownError());
   } else {
     CloseUnlessClosed(key, std::move(closed));
   }
@@ -94,7 +96,7 @@ void RegionRegistry::FinishClosing(const RegionKey& key) {
     GiveBackPlace(entry);
     entries_.erase(key);
   }
-  Wake(std::move(wakeups), ShuttingDown());
+  Wake(std::move(wakeups), ShuttingDownError());
 }
 
 void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
@@ -123,7 +125,7 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
     }
   }
   if (refused) {
-    dropped(ShuttingDown());
+    dropped(ShuttingDownError());
     return;
   }
   auto drop = [this, key, dropped = std::move(dropped)] {

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "server/region/region_registry.h"
 
+#include "server/region/shutting_down.h"
+
 namespace walden {
 
 // ---------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
       }
     }
   }
-  for (Wakeups& wakeups : unopened) Wake(std::move(wakeups), ShuttingDown());
+  for (Wakeups& wakeups : unopened) Wake(std::move(wakeups), ShuttingDownError());
   struct Progress {
     absl::Mutex mutex;
     uint64_t pending ABSL_GUARDED_BY(mutex) = 0;

@@ -1,0 +1,15 @@
+// The error of every call that the end of the daemon cuts off.
+#pragma once
+
+#include "absl/status/status.h"
+#include "base/error.h"
+
+namespace walden {
+
+// UNAVAILABLE (SHUTTING_DOWN).
+inline absl::Status ShuttingDownError() {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+                   "the daemon is shutting down; try again when it is back");
+}
+
+}  // namespace walden
