@@ -17,7 +17,6 @@
 // there.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,12 +24,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/sha256.h"
 #include "config/config.h"
 #include "engine/types.h"
 
 namespace walden {
-
-using Sha256 = std::array<uint8_t, 32>;
 
 struct RegionRange {
   RegionId first = 0;  // both inclusive

@@ -1,6 +1,5 @@
 // `walden token`: makes what callers are recognised by.
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "cli/client/credentials.h"
 #include "cli/commands/commands.h"
 #include "cli/console/failure.h"
@@ -23,13 +23,10 @@ struct TokenOptions {
   std::string out;
 };
 
-absl::StatusOr<std::string> Sha256Hex(const std::string& token) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(token.data(), token.size(), digest, &size, EVP_sha256(), nullptr) != 1) {
-    return absl::InternalError("OpenSSL cannot make a SHA-256");
-  }
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
+std::string Sha256Hex(absl::string_view token) {
+  const Sha256 hash = Sha256Of(token);
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(hash.data()), hash.size()));
 }
 
 // 256 random bits. The prefix tells people, and programs that look for leaked secrets, what it is;
@@ -70,8 +67,7 @@ absl::Status WriteTokenFile(const std::string& path, const std::string& token) {
 absl::Status Run(Session& session, const TokenOptions& options) {
   const absl::StatusOr<std::string> token = options.hash ? ReadToken(session) : MakeToken();
   if (!token.ok()) return token.status();
-  const absl::StatusOr<std::string> hash = Sha256Hex(*token);
-  if (!hash.ok()) return hash.status();
+  const std::string hash = Sha256Hex(*token);
   if (!options.out.empty()) {
     if (absl::Status written = WriteTokenFile(options.out, *token); !written.ok()) return written;
   }
@@ -79,7 +75,7 @@ absl::Status Run(Session& session, const TokenOptions& options) {
   if (session.json()) {
     Json json;
     if (shown) json["token"] = *token;
-    json["token_sha256"] = *hash;
+    json["token_sha256"] = hash;
     return session.PrintJson(json);
   }
   if (shown) {
@@ -87,7 +83,7 @@ absl::Status Run(Session& session, const TokenOptions& options) {
     absl::Status printed = session.out().Write(absl::StrCat("token: ", *token, "\n"));
     if (!printed.ok()) return printed;
   }
-  return session.out().Write(absl::StrCat("token_sha256: ", *hash, "\n"));
+  return session.out().Write(absl::StrCat("token_sha256: ", hash, "\n"));
 }
 
 }  // namespace

@@ -14,8 +14,8 @@
 #include "server/region/followers.h"
 #include "server/region/region_registry.h"
 #include "server/region/retention_keeper.h"
+#include "server/security/access_control.h"
 #include "server/security/audit.h"
-#include "server/security/identity.h"
 #include "server/statistics/statistics.h"
 
 namespace walden {

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "config/config.h"
-#include "server/security/identity.h"
+#include "server/security/access_control.h"
 #include "server/security/identity_set.h"
 
 namespace walden {

@@ -1,20 +1,16 @@
-// Who calls, and what they may do.
+// A caller and its rights.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <string>
+#include <vector>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "config/identities_file.h"
 #include "engine/types.h"
-
-namespace grpc {
-class ServerContextBase;
-}
 
 namespace walden {
 
-// What a caller may do with a region.
+// A permission on a region.
 enum class Right : uint8_t {
   kAppend = 1,
   kRead = 2,
@@ -40,36 +36,34 @@ class Rights {
   uint8_t bits_ = 0;
 };
 
-// Somebody who was recognised. Immutable but for what it counts; any thread. A reload of the rules
-// makes new ones.
+// A caller that was recognised: an entry of the identities file. Immutable; any thread. A reload of
+// the file makes new ones.
+//
+// In all questions a namespace that does not exist is 0: only rules for every namespace apply to it.
 class Identity {
  public:
-  virtual ~Identity() = default;
+  explicit Identity(const IdentityConfig& config);
 
-  virtual absl::string_view name() const = 0;
+  const std::string& name() const { return name_; }
   // Whether it has all of these rights.
-  virtual bool Allows(NamespaceId in, RegionId region, Rights rights) const = 0;
+  bool Allows(NamespaceId ns, RegionId region, Rights rights) const;
   // Whether it has any right on the region, or on any region of the namespace.
-  virtual bool KnowsRegion(NamespaceId in, RegionId region) const = 0;
-  virtual bool KnowsNamespace(NamespaceId in) const = 0;
-  // Whether it may administer anything.
-  virtual bool Administers() const = 0;
-  // For all of these, a namespace that does not exist is 0: only rules for every namespace are for
-  // it.
-};
+  bool KnowsRegion(NamespaceId ns, RegionId region) const;
+  bool KnowsNamespace(NamespaceId ns) const;
+  // Whether it may administer any region.
+  bool Administers() const;
 
-// Recognises callers. Any thread may use it; must not block.
-class AccessControl {
- public:
-  virtual ~AccessControl() = default;
+ private:
+  struct Rule {
+    NamespaceId ns;  // 0: all
+    std::vector<RegionRange> regions;
+    Rights rights;
+  };
 
-  // Who makes the call: by its metadata and its connection. UNAUTHENTICATED if that cannot be told.
-  virtual absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
-      const grpc::ServerContextBase& call) const = 0;
+  Rights RightsOn(NamespaceId ns, RegionId region) const;
 
-  // Grows when identities or rights change: whoever was recognised at another number must be
-  // recognised again.
-  virtual uint64_t generation() const = 0;
+  const std::string name_;
+  std::vector<Rule> rules_;
 };
 
 }  // namespace walden

@@ -1,7 +1,6 @@
 #include "server/security/identity_set.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <cstring>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/error.h"
+#include "base/sha256.h"
 
 namespace walden {
 namespace {
@@ -43,71 +43,10 @@ absl::string_view BearerToken(absl::string_view value) {
 
 }  // namespace
 
-Sha256 HashToken(absl::string_view token) {
-  // Found once: looking it up costs more than hashing.
-  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  Sha256 hash{};
-  unsigned int size = hash.size();
-  if (sha256 == nullptr ||
-      EVP_Digest(token.data(), token.size(), hash.data(), &size, sha256, nullptr) != 1) {
-    abort();  // a hash that is not one would let anybody in
-  }
-  return hash;
-}
-
-// ---------------------------------------------------------------------------------------------------
-
-ConfiguredIdentity::ConfiguredIdentity(const IdentityConfig& config) : name_(config.name) {
-  for (const IdentityRule& rule : config.rules) {
-    Rights rights;
-    if (rule.append) rights = rights | Right::kAppend;
-    if (rule.read) rights = rights | Right::kRead;
-    if (rule.mark_deleted) rights = rights | Right::kDelete;
-    if (rule.admin) rights = rights | Right::kAdmin;
-    rules_.push_back({rule.namespace_id, rule.regions, rights});
-  }
-}
-
-Rights ConfiguredIdentity::RightsOn(NamespaceId in, RegionId region) const {
-  Rights rights;
-  for (const Rule& rule : rules_) {
-    if (rule.in != 0 && rule.in != in) continue;
-    for (const RegionRange& range : rule.regions) {
-      if (region >= range.first && region <= range.last) rights = rights | rule.rights;
-    }
-  }
-  return rights;
-}
-
-bool ConfiguredIdentity::Allows(NamespaceId in, RegionId region, Rights rights) const {
-  return RightsOn(in, region).Include(rights);
-}
-
-bool ConfiguredIdentity::KnowsRegion(NamespaceId in, RegionId region) const {
-  return !RightsOn(in, region).empty();
-}
-
-bool ConfiguredIdentity::KnowsNamespace(NamespaceId in) const {
-  for (const Rule& rule : rules_) {
-    if ((rule.in == 0 || rule.in == in) && !rule.regions.empty() && !rule.rights.empty()) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool ConfiguredIdentity::Administers() const {
-  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
-    return !rule.regions.empty() && rule.rights.Include(Right::kAdmin);
-  });
-}
-
-// ---------------------------------------------------------------------------------------------------
-
 IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) {
   for (const IdentityConfig& config : configs) {
     limits_[config.name] = config.limits;
-    const auto identity = std::make_shared<const ConfiguredIdentity>(config);
+    const auto identity = std::make_shared<const Identity>(config);
     for (const Sha256& hash : config.token_hashes)
       by_token_[KeyOf(hash)].push_back({hash, identity});
     for (const std::string& name : config.certificate_names) by_certificate_name_[name] = identity;
@@ -115,7 +54,7 @@ IdentitySet::IdentitySet(const std::vector<IdentityConfig>& configs) {
 }
 
 std::shared_ptr<const Identity> IdentitySet::FindByToken(absl::string_view token) const {
-  const Sha256 hash = HashToken(token);
+  const Sha256 hash = Sha256Of(token);
   const auto found = by_token_.find(KeyOf(hash));
   if (found == by_token_.end()) return nullptr;
   for (const Token& candidate : found->second) {

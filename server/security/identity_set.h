@@ -14,33 +14,6 @@
 
 namespace walden {
 
-// SHA-256, as the identities file has it of tokens.
-Sha256 HashToken(absl::string_view token);
-
-// An identity of the file.
-class ConfiguredIdentity final : public Identity {
- public:
-  explicit ConfiguredIdentity(const IdentityConfig& config);
-
-  absl::string_view name() const override { return name_; }
-  bool Allows(NamespaceId in, RegionId region, Rights rights) const override;
-  bool KnowsRegion(NamespaceId in, RegionId region) const override;
-  bool KnowsNamespace(NamespaceId in) const override;
-  bool Administers() const override;
-
- private:
-  struct Rule {
-    NamespaceId in;  // 0: all
-    std::vector<RegionRange> regions;
-    Rights rights;
-  };
-
-  Rights RightsOn(NamespaceId in, RegionId region) const;
-
-  const std::string name_;
-  std::vector<Rule> rules_;
-};
-
 // All identities of one version of the file. Immutable; any thread.
 class IdentitySet {
  public:
