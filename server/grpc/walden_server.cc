@@ -169,28 +169,8 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
                                    .events = environment.events},
       options.retention_interval);
   for (const auto& [id, policy] : options.retention) retention_->policies().Set(id, policy);
-  context_.limits = options.limits;
-  context_.registry = registry_.get();
-  context_.statistics = &statistics_;
-  context_.reader_budget = std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait,
-                                                          Clock::Real(), options.reader_stall);
-  context_.live_calls = &live_calls_;
-  context_.access = options.access;
   if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
-  context_.audit = audit_.get();
-  context_.followers = &followers_;
-  context_.tenants = &tenants_;
-  context_.retention = &retention_->policies();
-  context_.clock = Clock::Real();
-  context_.wall_clock = WallClock::Real();
-  context_.entry_memory = &entry_memory_;
-  context_.readers = &reader_threads_;
-  context_.background = &background_threads_;
-  context_.maintenance = &maintenance_thread_;
-  context_.unary_may_lead = options.unary_may_lead;
-  context_.stream_may_lead = options.stream_may_lead;
-  context_.version = options.version;
-  context_.started = Clock::Real()->Now();
+  FillContext();
   wal_service_ = std::make_unique<WalService>(context_);
   entry_service_ = std::make_unique<EntryService>(context_);
   admin_service_ = std::make_unique<AdminService>(context_);
@@ -204,6 +184,30 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
     retention_->LookIfDue();
   });
   disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
+}
+
+void WaldenServer::FillContext() {
+  context_.limits = options_.limits;
+  context_.registry = registry_.get();
+  context_.statistics = &statistics_;
+  context_.reader_budget = std::make_shared<ReaderBudget>(options_.reader_bytes, options_.reader_wait,
+                                                          Clock::Real(), options_.reader_stall);
+  context_.live_calls = &live_calls_;
+  context_.access = options_.access;
+    context_.audit = audit_.get();
+  context_.followers = &followers_;
+  context_.tenants = &tenants_;
+  context_.retention = &retention_->policies();
+  context_.clock = Clock::Real();
+  context_.wall_clock = WallClock::Real();
+  context_.entry_memory = &entry_memory_;
+  context_.readers = &reader_threads_;
+  context_.background = &background_threads_;
+  context_.maintenance = &maintenance_thread_;
+  context_.unary_may_lead = options_.unary_may_lead;
+  context_.stream_may_lead = options_.stream_may_lead;
+  context_.version = options_.version;
+  context_.started = Clock::Real()->Now();
 }
 
 // An error leaves what the last look found: whoever writes meets it, and tells it.

@@ -120,6 +120,7 @@ class WaldenServer {
  private:
   WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
 
+  void FillContext();
   void OpenNamespaces(std::function<void()> ready);
   void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
   void LookAtDisk();
