@@ -61,15 +61,15 @@ constexpr size_t kMaxDamagedItems = 2'000;
 constexpr size_t kMaxRegionsBytes = size_t{1} << 20;
 
 // The regions of a page that the caller knows, behind region `behind`.
-void FillRegions(const std::vector<RegionListing>& listings, const Call& call, NamespaceId in,
+void FillRegions(const std::vector<RegionListing>& listings, const Call& call, NamespaceId ns,
                  std::optional<RegionId> behind, size_t items, v1::ListRegionsResponse* response) {
   size_t bytes = 0;
   for (const RegionListing& listing : listings) {
     if (behind && listing.region <= *behind) continue;
-    if (!call.KnowsRegion({in, listing.region})) continue;
+    if (!call.KnowsRegion({ns, listing.region})) continue;
     if (static_cast<size_t>(response->regions_size()) == items || bytes > kMaxRegionsBytes) {
       const RegionId last = response->regions(response->regions_size() - 1).region_id();
-      response->set_next_page_token(RegionsToken(in, last));
+      response->set_next_page_token(RegionsToken(ns, last));
       return;
     }
     v1::RegionInfo* const info = response->add_regions();
@@ -120,20 +120,20 @@ AdminService::Reactor* AdminService::ListRegions(Context* from,
                                                  const v1::ListRegionsRequest* request,
                                                  v1::ListRegionsResponse* response) {
   auto* const call = new AdminCall(context_, Method::kListRegions, *from);
-  const absl::StatusOr<const Namespace*> in = call->call().EnterNamespace(request->namespace_());
-  if (!in.ok()) {
-    call->Answer(in.status());
+  const absl::StatusOr<const Namespace*> ns = call->call().EnterNamespace(request->namespace_());
+  if (!ns.ok()) {
+    call->Answer(ns.status());
     return call;
   }
-  const auto behind = ParseRegionsToken(request->page_token(), (*in)->id);
+  const auto behind = ParseRegionsToken(request->page_token(), (*ns)->id);
   if (!behind.ok()) {
     call->Answer(behind.status());
     return call;
   }
-  context_.background->Post([this, call, request, response, in = *in, behind = *behind] {
-    const auto listings = context_.registry->List(*in);
+  context_.background->Post([this, call, request, response, ns = *ns, behind = *behind] {
+    const auto listings = context_.registry->List(*ns);
     if (listings.ok()) {
-      FillRegions(*listings, call->call(), in->id, behind, PageItems(request->page_size()),
+      FillRegions(*listings, call->call(), ns->id, behind, PageItems(request->page_size()),
                   response);
     }
     call->Answer(listings.status());
@@ -152,28 +152,28 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
     call->Answer(begin.status());
     return call;
   }
-  context_.registry->Find(
-      entered->key,
-      [this, entered = *entered, begin = *begin, call, request, response](const FoundActor& actor) {
-        if (!actor.ok() || *actor == nullptr) {
-          call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
-          return;
-        }
-        // Not here: this may be a thread of gRPC's.
-        context_.readers->Post([this, entered, begin, call, request, response, actor = *actor] {
-          Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
-          call->Answer(absl::OkStatus());
-        });
-      });
+  context_.registry->Find(entered->key, [this, entered = *entered, begin = *begin, call, request,
+                                         response](const FoundActor& actor) {
+    if (!actor.ok() || *actor == nullptr) {
+      call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
+      return;
+    }
+    // Not here: this may be a thread of gRPC's.
+    context_.readers->Post([this, entered, begin, call, request, response, actor = *actor] {
+      Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
+      call->Answer(absl::OkStatus());
+    });
+  });
   return call;
 }
 
-void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log, const DescribeCursor& from,
-                            size_t items, v1::DescribeRegionResponse* response) const {
+void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log,
+                            const DescribeCursor& from, size_t items,
+                            v1::DescribeRegionResponse* response) const {
   const absl::Status health = log.Health();
   FillRegionInfo(
-      {entered.key.region, health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
-       health},
+      {entered.key.region,
+       health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed, health},
       response->mutable_info());
   // Damaged ranges carry texts.
   const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
@@ -192,7 +192,8 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* from,
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   const TableId table = request->table_id();
-  context_.registry->Find(entered->key, [ns = entered->ns, call, response, table](const FoundActor& actor) {
+  context_.registry->Find(entered->key, [ns = entered->ns, call, response,
+                                         table](const FoundActor& actor) {
     if (!actor.ok()) {
       call->Answer(actor.status());
       return;

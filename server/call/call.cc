@@ -14,18 +14,17 @@ namespace walden {
 namespace {
 
 // The id by which rights know a namespace: 0 for one that does not exist (`found` is null).
-NamespaceId KnownId(const Namespace* found) { return found == nullptr ? NamespaceId{0} : found->id; }
+NamespaceId KnownId(const Namespace* found) {
+  return found == nullptr ? NamespaceId{0} : found->id;
+}
 
 std::string Shown(uint32_t namespace_id) {
   return namespace_id == 0 ? "the default namespace" : absl::StrCat("namespace ", namespace_id);
 }
 
-}  // namespace
-
-namespace {
-
-// Who looks after the daemon is let in when it is full, and fills it for nobody.
-bool LooksAfter(Method method, const AccessControl* access, const Identity* caller) {
+// Calls to AdminService by administrators are exempt from `limits.max_calls` and do not count
+// towards it.
+bool IsExemptAdminCall(Method method, const AccessControl* access, const Identity* caller) {
   if (!IsAdministrative(method)) return false;
   return access == nullptr || (caller != nullptr && caller->Administers());
 }
@@ -59,7 +58,7 @@ Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBa
   if (refused_.ok() && context.live_calls->shutting_down()) {
     refused_ = ShuttingDownError();
   }
-  if (!refused_.ok() || LooksAfter(method, context.access, identity_.get())) return;
+  if (!refused_.ok() || IsExemptAdminCall(method, context.access, identity_.get())) return;
   count_.Limit();
   refused_ = tenant_->CheckCalls(open);
   if (refused_.ok() && context.live_calls->TooMany()) {
@@ -147,11 +146,11 @@ absl::Status Call::StillRecognised() const { return Caller().status(); }
 
 void Call::CountRefusal(const absl::Status& status) const {
   context_.statistics->CountRefusal(status);
-  Tell(status);
+  AddToAudit(status);
 }
 
 // The audit hears of everybody who was denied, and of every end of an administrative call.
-void Call::Tell(const absl::Status& status) const {
+void Call::AddToAudit(const absl::Status& status) const {
   if (context_.audit == nullptr) return;
   const bool denied = absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
   const MethodInfo& method = InfoOf(method_);
@@ -161,10 +160,10 @@ void Call::Tell(const absl::Status& status) const {
   if (identity_ != nullptr) entry.identity = identity_->name();
   entry.method = absl::StrCat(method.service, ".", method.name);
   if (administered_.has_value()) {
-    entry.in = absl::StrCat(administered_->namespace_id);
+    entry.namespace_id = absl::StrCat(administered_->namespace_id);
     entry.region = absl::StrCat(administered_->region);
   } else if (auto info = GetErrorInfo(status); info.has_value()) {
-    entry.in = info->metadata["namespace"];
+    entry.namespace_id = info->metadata["namespace"];
     entry.region = info->metadata["region_id"];
   }
   entry.outcome = status;
@@ -181,7 +180,7 @@ grpc::Status Call::End(const absl::Status& how) const {
   Statistics::Add(calls.ended[static_cast<size_t>(status.code())], 1);
   calls.duration_nanos.Observe(
       static_cast<uint64_t>(absl::ToInt64Nanoseconds(context_.clock->Now() - arrived_)));
-  Tell(status);
+  AddToAudit(status);
   if (status.ok()) return grpc::Status::OK;
   context_.statistics->CountRefusal(status);
   return ToGrpcStatus(status);

@@ -53,8 +53,8 @@ class Call {
   absl::Status StillRecognised() const;
 
   // Whether a listing shows them to the caller: those that the caller has any right on.
-  bool KnowsNamespace(NamespaceId in) const {
-    return identity_ == nullptr || identity_->KnowsNamespace(in);
+  bool KnowsNamespace(NamespaceId ns) const {
+    return identity_ == nullptr || identity_->KnowsNamespace(ns);
   }
   bool KnowsRegion(const RegionKey& key) const {
     return identity_ == nullptr || identity_->KnowsRegion(key.namespace_id, key.region);
@@ -80,7 +80,7 @@ class Call {
   absl::StatusOr<std::shared_ptr<const Identity>> Caller() const ABSL_LOCKS_EXCLUDED(again_mutex_);
   absl::Status Denied(const Identity& caller, uint32_t namespace_id,
                       std::optional<uint64_t> region_id) const;
-  void Tell(const absl::Status& status) const;
+  void AddToAudit(const absl::Status& status) const;
 
   const RpcContext& context_;
   CallCount count_;

@@ -44,17 +44,13 @@ std::optional<absl::Duration> RetryDelay(const absl::Status& status, const Error
   return absl::Seconds(1);
 }
 
-}  // namespace
-
-namespace {
-
-struct Told {
+struct CodeAndReason {
   absl::StatusCode code;
   ErrorReason reason;
 };
 
-// What an error is told as that nobody gave a reason.
-Told Unexplained(absl::StatusCode code) {
+// The code and reason that clients see of an error that has no reason of its own.
+CodeAndReason Unexplained(absl::StatusCode code) {
   using Code = absl::StatusCode;
   switch (code) {
     case Code::kCancelled:
@@ -86,8 +82,8 @@ absl::Status Outward(const absl::Status& status) {
   if (status.ok()) return status;
   const std::optional<ErrorReason> reason = ErrorReasonOf(status);
   if (!reason) {
-    const Told told = Unexplained(status.code());
-    return MakeError(told.code, told.reason, status.message());
+    const CodeAndReason shown = Unexplained(status.code());
+    return MakeError(shown.code, shown.reason, status.message());
   }
   if (IsOfAFile(*GetErrorInfo(status))) {
     if (absl::IsNotFound(status)) return MissingFile(status);

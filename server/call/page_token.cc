@@ -33,14 +33,14 @@ std::optional<std::vector<uint64_t>> Numbers(absl::string_view token, absl::stri
 
 }  // namespace
 
-std::string RegionsToken(NamespaceId in, RegionId behind) {
-  return absl::StrCat(kRegions, ".", in, ".", behind);
+std::string RegionsToken(NamespaceId ns, RegionId behind) {
+  return absl::StrCat(kRegions, ".", ns, ".", behind);
 }
 
-absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view token, NamespaceId in) {
+absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view token, NamespaceId ns) {
   if (token.empty()) return std::nullopt;
   const auto numbers = Numbers(token, kRegions, 2);
-  if (!numbers || (*numbers)[0] != in) return BadToken(token);
+  if (!numbers || (*numbers)[0] != ns) return BadToken(token);
   return (*numbers)[1];
 }
 

@@ -14,10 +14,10 @@
 namespace walden {
 
 // Of ListRegions: the region that the next page begins behind.
-std::string RegionsToken(NamespaceId in, RegionId behind);
+std::string RegionsToken(NamespaceId ns, RegionId behind);
 // nullopt for an empty token: the first page. INVALID_ARGUMENT for any other that RegionsToken did
 // not make for this namespace.
-absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view token, NamespaceId in);
+absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view token, NamespaceId ns);
 
 // Of DescribeRegion, in the same way.
 std::string DescribeToken(const RegionKey& key, const DescribeCursor& next);

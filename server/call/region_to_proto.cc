@@ -105,7 +105,7 @@ void FillSegments(const RegionDescription& description, v1::DescribeRegionRespon
   proto->set_live_bytes(description.live_bytes);
 }
 
-void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,
+void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& retention,
                 v1::DescribeRegionResponse* proto) {
   if (!retention.none()) {
     v1::Retention* const shown = proto->mutable_retention();
@@ -113,9 +113,9 @@ void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& ret
     shown->set_bytes(retention.bytes);
     shown->set_records(retention.records);
   }
-  if (in.quotas == nullptr) return;
-  proto->set_disk_quota_bytes(in.quotas->OfRegion(region).limit());
-  proto->set_namespace_disk_quota_bytes(in.quotas->whole().limit());
+  if (ns.quotas == nullptr) return;
+  proto->set_disk_quota_bytes(ns.quotas->OfRegion(region).limit());
+  proto->set_namespace_disk_quota_bytes(ns.quotas->whole().limit());
 }
 
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {

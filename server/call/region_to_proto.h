@@ -16,7 +16,7 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
 void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
 // How long the region keeps what, and how much of the disk it and its namespace may take.
-void FillBounds(const Namespace& in, RegionId region, const RetentionLimits& retention,
+void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& retention,
                 v1::DescribeRegionResponse* proto);
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto);
 

@@ -99,14 +99,14 @@ void LogGrpcMessage(gpr_log_func_args* message) {
 Daemon::Daemon(const Config& config)
     : config_(config),
       began_(Clock::Real()->Now()),
-      events_(std::make_unique<LoggedEvents>()),
+      events_(std::make_unique<RegionEventLog>()),
       limits_(config.limits),
       index_budget_(config.limits.index_bytes.bytes),
       background_("background", 1) {}
 
 Daemon::~Daemon() {
   // It tells the server, which goes before it.
-  if (security_ != nullptr) security_->StopWatching();
+  if (guard_ != nullptr) guard_->StopWatching();
 }
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
@@ -118,9 +118,9 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   if (!files.ok()) return files.status();
   daemon->files_ = *files;
   WarnIfTooFewFiles(wanted, *files);
-  absl::StatusOr<std::unique_ptr<Security>> security = Security::Start(config);
-  if (!security.ok()) return security.status();
-  daemon->security_ = *std::move(security);
+  absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Start(config);
+  if (!guard.ok()) return guard.status();
+  daemon->guard_ = *std::move(guard);
   // Before anything that may take long, so that a daemon that opens a large log does not look dead.
   daemon->ServeMetrics();
   if (absl::Status status = daemon->Serve(file_system); !status.ok()) return status;
@@ -147,16 +147,16 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.registry.max_open_regions = files_.max_open_regions;
   options.max_connections = files_.max_connections;
   options.on_regions_scanned = LogRegionsScanned;
-  options.access = security_->access();
-  options.tls = security_->tls();
+  options.access = guard_->access();
+  options.tls = guard_->tls();
   options.audit = &audit_;
   options.disk = disk_.get();
-  options.tenants = TenantsFrom(config_.limits, security_->limits());
+  options.tenants = TenantsFrom(config_.limits, guard_->limits());
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
-  monitor_->Attach({server_.get(), disk_.get(), &security_->state()});
+  monitor_->Attach({server_.get(), disk_.get(), &guard_->state()});
   const absl::Status status = server_->Serve([this] { decided_.Notify(); });
   if (!status.ok()) return status;
-  security_->Watch([this] {
+  guard_->Watch([this] {
     ApplyTenants();
     server_->AccessChanged();
   });
@@ -319,7 +319,7 @@ absl::Status Daemon::Reload(const Config& wanted) {
         {{"field", field.key}, {"old", field.old_value}, {"new", field.new_value}});
   }
   ApplyLimits();
-  security_->Reload().IgnoreError();  // it told
+  guard_->Reload().IgnoreError();  // it told
   Log(LogSeverity::kInfo, "configuration reloaded",
       {{"taken_over", taken_over}, {"need_restart", changed.size() - taken_over}});
   if (config_.log.level != level) SetLogLevel(SeverityOf(config_.log.level));
@@ -328,7 +328,7 @@ absl::Status Daemon::Reload(const Config& wanted) {
 
 void Daemon::ApplyTenants() {
   absl::MutexLock lock(&limits_mutex_);
-  server_->tenants().SetPolicy(TenantsFrom(limits_, security_->limits()));
+  server_->tenants().SetPolicy(TenantsFrom(limits_, guard_->limits()));
 }
 
 void Daemon::ApplyLimits() {
@@ -357,7 +357,7 @@ void Daemon::ApplyLimits() {
 absl::Status Daemon::Stop() {
   const absl::Duration began = Clock::Real()->Now();
   Log(LogSeverity::kInfo, "shutting down");
-  security_->StopWatching();
+  guard_->StopWatching();
   monitor_ticker_ = nullptr;
   progress_ticker_ = nullptr;
   monitor_->readiness().Set(Readiness::State::kShuttingDown);

@@ -57,7 +57,7 @@ class Daemon {
 
   WaldenServer& server() { return *server_; }
   // Certificates and identities: to be loaded again, or looked at.
-  Security& security() { return *security_; }
+  Guard& guard() { return *guard_; }
 
  private:
   explicit Daemon(const Config& config);
@@ -81,9 +81,9 @@ class Daemon {
   Config config_;
   const absl::Duration began_;
   FileBudget files_;
-  std::unique_ptr<LoggedEvents> events_;
+  std::unique_ptr<RegionEventLog> events_;
   AuditLog audit_;
-  std::unique_ptr<Security> security_;  // outlives the server
+  std::unique_ptr<Guard> guard_;  // outlives the server
   std::unique_ptr<DiskSpace> disk_;
   absl::Mutex limits_mutex_;
   LimitsConfig limits_ ABSL_GUARDED_BY(limits_mutex_);  // those in force

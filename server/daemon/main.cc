@@ -73,10 +73,10 @@ absl::StatusOr<LoadedConfig> Load(const Options& options) {
   return LoadConfig(options.config_file, WaldenEnvironment(), SettingsFrom(options));
 }
 
-// What the service manager was not told is worth a line, and nothing more.
-void Told(const absl::Status& status) {
+// Logs a failed notification of the service manager and otherwise ignores it.
+void LogIfFailed(const absl::Status& status) {
   if (!status.ok()) {
-    Log(LogSeverity::kWarning, "service manager not told", {{"error", status.message()}});
+    Log(LogSeverity::kWarning, "service manager not notified", {{"error", status.message()}});
   }
 }
 
@@ -87,14 +87,14 @@ std::string ServingText(Daemon& daemon) {
 
 // A configuration with anything wrong in it changes nothing.
 void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
-  Told(manager.Reloading());
+  LogIfFailed(manager.Reloading());
   const absl::StatusOr<LoadedConfig> loaded = Load(options);
   const absl::Status status = loaded.ok() ? daemon.Reload(loaded->config) : loaded.status();
   for (const absl::string_view problem :
        absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
     Log(LogSeverity::kError, "configuration refused, nothing was changed", {{"problem", problem}});
   }
-  Told(manager.Ready(ServingText(daemon)));
+  LogIfFailed(manager.Ready(ServingText(daemon)));
 }
 
 // Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
@@ -161,8 +161,9 @@ constexpr absl::Duration kStartPoll = absl::Milliseconds(20);
 
 // Until every namespace is open or has failed: the stop signal that came meanwhile, or 0.
 int AwaitStart(const Options& options, const ServiceManager& manager, Daemon& daemon) {
-  const Ticker telling(
-      kStartStep, [&manager] { Told(manager.ExtendTimeout(kStartGrace, "opening namespaces")); });
+  const Ticker telling(kStartStep, [&manager] {
+    LogIfFailed(manager.ExtendTimeout(kStartGrace, "opening namespaces"));
+  });
   const sigset_t signals = AllSignals();
   constexpr timespec kNow{};
   while (!daemon.AwaitNamespaces(kStartPoll)) {
@@ -201,14 +202,14 @@ int Serve(const Options& options, const Config& config) {
       daemon->reset();
       FailStart(status);
     }
-    Told(manager.Ready(ServingText(**daemon)));
+    LogIfFailed(manager.Ready(ServingText(**daemon)));
     while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
       Reload(options, manager, **daemon);
     }
   }
-  Told(manager.Stopping("answering what is under way"));
-  Told(manager.ExtendTimeout((*daemon)->config().shutdown.drain_timeout + kCloseGrace,
-                             "answering what is under way"));
+  LogIfFailed(manager.Stopping("answering what is under way"));
+  LogIfFailed(manager.ExtendTimeout((*daemon)->config().shutdown.drain_timeout + kCloseGrace,
+                                    "answering what is under way"));
   stopper.Begin((*daemon)->config().shutdown.drain_timeout + kCloseGrace);
   const absl::Status stopped = (*daemon)->Stop();
   const int code = stopped.ok() ? kExitOk : kExitStopFailed;
@@ -247,7 +248,7 @@ int Main(int argc, char** argv) {
     return kExitOk;
   }
   if (options.check_config) return Check(loaded->config);
-  if (const absl::Status exposure = CheckExposure(loaded->config); !exposure.ok()) {
+  if (const absl::Status exposure = CheckNetworkExposure(loaded->config); !exposure.ok()) {
     std::cerr << "waldend: " << exposure.message() << "\n";
     return kExitBadConfig;
   }

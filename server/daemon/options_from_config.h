@@ -1,4 +1,4 @@
-// What the parts of the daemon are told, from its configuration.
+// Turns the configuration into the options of the daemon's parts.
 #pragma once
 
 #include <map>

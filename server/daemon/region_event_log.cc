@@ -26,7 +26,7 @@ void LogError(absl::string_view event, const RegionKey& key, const absl::Status&
 
 }  // namespace
 
-void LoggedEvents::OnOpened(const RegionKey& key, const OpeningReport& report) {
+void RegionEventLog::OnOpened(const RegionKey& key, const OpeningReport& report) {
   const bool clean = report.outcome == OpeningReport::Outcome::kClean;
   if (report.torn_tail_bytes > 0) {
     Log(LogSeverity::kWarning, "torn tail removed",
@@ -54,16 +54,16 @@ void LoggedEvents::OnOpened(const RegionKey& key, const OpeningReport& report) {
        {"micros", report.duration_micros}});
 }
 
-void LoggedEvents::OnBroken(const RegionKey& key, const absl::Status& why) {
+void RegionEventLog::OnBroken(const RegionKey& key, const absl::Status& why) {
   LogError("region cannot be opened", key, why);
 }
 
-void LoggedEvents::OnFailed(const RegionKey& key, const absl::Status& why) {
+void RegionEventLog::OnFailed(const RegionKey& key, const absl::Status& why) {
   LogError("region failed", key, why);
 }
 
-void LoggedEvents::OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint32_t attempts,
-                                   absl::Duration wait) {
+void RegionEventLog::OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint32_t attempts,
+                                     absl::Duration wait) {
   Log(LogSeverity::kWarning, "region will be reopened",
       {{"namespace", key.namespace_id},
        {"region", key.region},
@@ -72,12 +72,12 @@ void LoggedEvents::OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint3
        {"attempts", attempts}});
 }
 
-void LoggedEvents::OnReopenGivenUp(const RegionKey& key, uint32_t attempts) {
+void RegionEventLog::OnReopenGivenUp(const RegionKey& key, uint32_t attempts) {
   Log(LogSeverity::kError, "region is not reopened any more; close it to try again",
       {{"namespace", key.namespace_id}, {"region", key.region}, {"attempts", attempts}});
 }
 
-void LoggedEvents::OnClosed(const RegionKey& key, const absl::Status& status) {
+void RegionEventLog::OnClosed(const RegionKey& key, const absl::Status& status) {
   if (!status.ok()) {
     LogError("closing a region failed", key, status);
     return;
@@ -86,13 +86,13 @@ void LoggedEvents::OnClosed(const RegionKey& key, const absl::Status& status) {
       {{"namespace", key.namespace_id}, {"region", key.region}});
 }
 
-void LoggedEvents::OnDropped(const RegionKey& key) {
+void RegionEventLog::OnDropped(const RegionKey& key) {
   Log(LogSeverity::kInfo, "region dropped",
       {{"namespace", key.namespace_id}, {"region", key.region}});
 }
 
-void LoggedEvents::OnRetained(const RegionKey& key, const RetentionPlan& plan,
-                              const absl::Status& status) {
+void RegionEventLog::OnRetained(const RegionKey& key, const RetentionPlan& plan,
+                                const absl::Status& status) {
   constexpr size_t kShownTables = 20;
   std::vector<std::string> through;
   for (const RetentionPlan::Mark& mark : plan.marks) {
@@ -110,7 +110,7 @@ void LoggedEvents::OnRetained(const RegionKey& key, const RetentionPlan& plan,
        {"error", status.ok() ? "none" : status.ToString()}});
 }
 
-void LoggedEvents::OnNamespaceBroken(const Namespace& ns, const absl::Status& why) {
+void RegionEventLog::OnNamespaceBroken(const Namespace& ns, const absl::Status& why) {
   Log(LogSeverity::kError, "namespace cannot be opened",
       {{"namespace", ns.id},
        {"name", ns.name},

@@ -1,11 +1,11 @@
-// What happens to regions and namespaces, told in the log.
+// Writes a log line for each event of a region or namespace.
 #pragma once
 
 #include "server/region/region_registry.h"
 
 namespace walden {
 
-class LoggedEvents final : public RegionEvents {
+class RegionEventLog final : public RegionEvents {
  public:
   void OnOpened(const RegionKey& key, const OpeningReport& report) override;
   void OnBroken(const RegionKey& key, const absl::Status& why) override;

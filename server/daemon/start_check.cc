@@ -43,12 +43,12 @@ StartCheck CheckStart(const Config& config) {
                        const absl::Status& status) {
     if (!status.ok()) in.push_back(absl::StrCat(key, status.message()));
   };
-  note(found.refused, "", CheckExposure(config));
+  note(found.refused, "", CheckNetworkExposure(config));
   for (size_t i = 0; i < config.listen.size(); ++i) {
     note(found.refused, absl::StrCat("listen[", i, "]: "),
          ListeningSocket::Check(config.listen[i]));
   }
-  note(found.refused, "", Security::Start(config).status());
+  note(found.refused, "", Guard::Start(config).status());
   note(found.refused, "data_dir: ", CheckDataDirectory(config.data_dir));
   for (size_t i = 0; i < config.metrics.listen.size(); ++i) {
     note(found.worked_around, absl::StrCat("metrics.listen[", i, "]: "),

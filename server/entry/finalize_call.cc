@@ -24,7 +24,8 @@ FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServer
   table_kind = TableKind::kEntries;
   if (request.has_region_version()) region_version = request.region_version();
   context.registry->Find(
-      entered->key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
+      entered->key,
+      [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
 }
 
 // The table knows its flushes once its pages were made.

@@ -31,7 +31,8 @@ GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& c
     return;
   }
   context.registry->Find(
-      entered->key, [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Look(actor); });
+      entered->key,
+      [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Look(actor); });
 }
 
 void GetCall::Look(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {

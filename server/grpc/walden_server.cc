@@ -190,11 +190,11 @@ void WaldenServer::FillContext() {
   context_.limits = options_.limits;
   context_.registry = registry_.get();
   context_.statistics = &statistics_;
-  context_.reader_budget = std::make_shared<ReaderBudget>(options_.reader_bytes, options_.reader_wait,
-                                                          Clock::Real(), options_.reader_stall);
+  context_.reader_budget = std::make_shared<ReaderBudget>(
+      options_.reader_bytes, options_.reader_wait, Clock::Real(), options_.reader_stall);
   context_.live_calls = &live_calls_;
   context_.access = options_.access;
-    context_.audit = audit_.get();
+  context_.audit = audit_.get();
   context_.followers = &followers_;
   context_.tenants = &tenants_;
   context_.retention = &retention_->policies();

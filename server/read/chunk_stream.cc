@@ -97,7 +97,7 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
       actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
   if (opening.ok() && *opening == Opening::kLater) return;
   if (session_ != nullptr && follow_.has_value()) {
-    place_.emplace(context_.followers, key_, *follow_, session_->next());
+    follower_.emplace(context_.followers, key_, *follow_, session_->next());
   }
   absl::Status finished;
   if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
@@ -174,7 +174,7 @@ void ChunkStream::Produce() {
     AfterChunk(ReadProgress::kMore, 0);
     return;
   }
-  const uint64_t seen_version = session_->actor()->visibility().version();
+  const uint64_t seen_version = session_->actor()->tail_waiters().version();
   BeginChunk(*chunk);
   const size_t empty_size = chunk->size();
   const absl::StatusOr<ReadProgress> progress = FillChunk(*chunk);
@@ -184,7 +184,7 @@ void ChunkStream::Produce() {
     made_.push_back(ToByteBuffer(std::move(chunk), begin));
   }
   chunk = nullptr;
-  if (place_.has_value()) place_->Reached(session_->next());
+  if (follower_.has_value()) follower_->Reached(session_->next());
   AfterChunk(progress, seen_version);
 }
 
@@ -235,7 +235,7 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
     } else if (more) {
       producer_ = Producer::kIdle;
     } else if (stay) {
-      WaitForRecords(session_->actor()->visibility(), *follow_, seen_version);
+      WaitForRecords(session_->actor()->tail_waiters(), *follow_, seen_version);
     } else {
       End(end);
     }
@@ -243,15 +243,15 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   AdvanceOrFinish();
 }
 
-void ChunkStream::WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version) {
+void ChunkStream::WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64_t seen_version) {
   producer_ = Producer::kWaitingRecords;
-  waiting_in_ = &visibility;
+  waiting_in_ = &tail_waiters;
   waiting_for_ = key;
   if (!Stopped().ok()) {
     End(Stopped());
   } else if (shutting_down_) {
     End(ShuttingDownError());
-  } else if (!visibility.Wait(key, this, seen_version)) {
+  } else if (!tail_waiters.Wait(key, this, seen_version)) {
     OnVisible();
   }
 }

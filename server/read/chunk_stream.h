@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
 #include "server/call/call.h"
@@ -40,7 +40,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                     private LiveCall,
                     private BudgetWaiter,
                     private StandingWrite,
-                    private VisibilityWaiter {
+                    private TailWaiter {
  public:
   ~ChunkStream() override = default;
 
@@ -55,16 +55,16 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
       : context_(context), call_(context, method, call), grpc_call_(call) {}
 
-  // To be called once, at the end of the subclass's constructor. Parses `bytes` into `request`, lets
-  // `check` refuse it, enters the region and begins to stream, or ends the call with the first error.
-  // `follow`, which is called after `check`, returns the table at whose end the stream stays.
+  // To be called once, at the end of the subclass's constructor. Parses `bytes` into `request`,
+  // lets `check` refuse it, enters the region and begins to stream, or ends the call with the first
+  // error. `follow`, which is called after `check`, returns the table at whose end the stream
+  // stays.
   template <typename Request>
   void Begin(
       const grpc::ByteBuffer& bytes, Request& request,
       absl::FunctionRef<absl::Status()> check = [] { return absl::OkStatus(); },
-      absl::FunctionRef<std::optional<TableId>()> follow = [] {
-        return std::optional<TableId>();
-      }) {
+      absl::FunctionRef<std::optional<TableId>()> follow =
+          [] { return std::optional<TableId>(); }) {
     absl::Status status = ParseRequest(call_, bytes, &request);
     if (status.ok()) status = check();
     absl::StatusOr<EnteredRegion> entered = EnteredRegion{};
@@ -148,7 +148,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void ExpectRecord(size_t payload_bytes);
   absl::Status StallError() const;
   void AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint64_t seen_version);
-  void WaitForRecords(Visibility& visibility, uint64_t key, uint64_t seen_version)
+  void WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64_t seen_version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterRecordsWait();
   void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -163,7 +163,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   RegionKey key_;
   const Namespace* ns_ = nullptr;
   std::optional<TableId> follow_;
-  std::optional<Followers::Place> place_;  // of a stream that follows
+  std::optional<Followers::Follower> follower_;  // of a stream that follows
   bool live_ = false;
 
   // Belongs to the producer.
@@ -179,7 +179,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   absl::Mutex mutex_;
   Producer producer_ ABSL_GUARDED_BY(mutex_) = Producer::kWorking;
-  Visibility* waiting_in_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  TailWaiters* waiting_in_ ABSL_GUARDED_BY(mutex_) = nullptr;
   uint64_t waiting_for_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<grpc::ByteBuffer> messages_ ABSL_GUARDED_BY(mutex_);  // the first may be under way
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -1,4 +1,4 @@
-// Who stays at the end of a table's log, and how far each has come: for whoever watches.
+// The streams that follow the end of a table's log and how far each has come, for the metrics.
 #pragma once
 
 #include <atomic>
@@ -15,20 +15,21 @@ namespace walden {
 // Any thread may use it.
 class Followers {
  public:
-  // One follower, from its construction to its end. Reached is its own thread's; it never blocks.
-  class Place {
+  // One stream, from its construction to its end. Reached is called by one thread at a time and
+  // never blocks.
+  class Follower {
    public:
-    Place(Followers* among, const RegionKey& key, TableId table, SequenceNumber next)
+    Follower(Followers* among, const RegionKey& key, TableId table, SequenceNumber next)
         : among_(among), key_(key), table_(table), next_(next) {
       absl::MutexLock lock(&among_->mutex_);
-      among_->places_.insert(this);
+      among_->followers_.insert(this);
     }
-    ~Place() {
+    ~Follower() {
       absl::MutexLock lock(&among_->mutex_);
-      among_->places_.erase(this);
+      among_->followers_.erase(this);
     }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
 
     // The number that it reads next.
     void Reached(SequenceNumber next) { next_.store(next, std::memory_order_relaxed); }
@@ -50,16 +51,17 @@ class Followers {
   std::vector<Look> All() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     std::vector<Look> looks;
-    looks.reserve(places_.size());
-    for (const Place* place : places_) {
-      looks.push_back({place->key_, place->table_, place->next_.load(std::memory_order_relaxed)});
+    looks.reserve(followers_.size());
+    for (const Follower* follower : followers_) {
+      looks.push_back(
+          {follower->key_, follower->table_, follower->next_.load(std::memory_order_relaxed)});
     }
     return looks;
   }
 
  private:
   mutable absl::Mutex mutex_;
-  absl::flat_hash_set<const Place*> places_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<const Follower*> followers_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

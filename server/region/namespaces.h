@@ -89,7 +89,8 @@ class NamespaceSet {
   std::vector<std::string> unconfigured_;
 };
 
-// INVALID_ARGUMENT (UNKNOWN_NAMESPACE): no namespace has this id. The message lists those that exist.
+// INVALID_ARGUMENT (UNKNOWN_NAMESPACE): no namespace has this id. The message lists those that
+// exist.
 absl::Status UnknownNamespace(const NamespaceSet& namespaces, uint32_t id);
 
 }  // namespace walden

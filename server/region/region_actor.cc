@@ -179,7 +179,7 @@ void RegionActor::AnswerGroup() {
   for (const AppendJob* job : group_jobs_) {
     if (HasEntries(job->batch)) entries_.Applied(job->batch, job->entry_memory);
   }
-  visibility_.Publish(group_);
+  tail_waiters_.Publish(group_);
   Statistics& statistics = *environment_.statistics;
   uint64_t batches = 0;
   uint64_t records = 0;
@@ -282,7 +282,7 @@ void RegionActor::CloseLog() {
   entries_.Abandon();
   const absl::Status status = log_->Close();
   closed_.store(true, std::memory_order_release);
-  visibility_.PublishAll();
+  tail_waiters_.PublishAll();
   std::function<void(const absl::Status&)> on_closed;
   {
     absl::MutexLock lock(&mutex_);

@@ -86,7 +86,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   const ActorOptions& options() const { return options_; }
   // Only what RegionLog allows to any thread. Usable after the actor closed.
   const RegionLog& log() const { return *log_; }
-  Visibility& visibility() { return visibility_; }
+  TailWaiters& tail_waiters() { return tail_waiters_; }
   entry::RegionEntryTables& entries() { return entries_; }
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
@@ -115,7 +115,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   const ActorEnvironment environment_;
   const std::shared_ptr<RegionLog> log_;  // shared with who loads entries
   entry::RegionEntryTables entries_;
-  Visibility visibility_;
+  TailWaiters tail_waiters_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> sync_scheduled_{false};
   std::atomic<bool> note_scheduled_{false};

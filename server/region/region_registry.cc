@@ -51,44 +51,44 @@ void RegionRegistry::Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* 
   const bool is_append = job->kind() == MailboxJob::Kind::kAppend;
   const bool creates = CreatesRegion(*job);
   while (true) {
-    Way way;
+    Route route;
     {
       absl::MutexLock lock(&mutex_);
-      way = WayTo(key);
-      if (way.waits_at != nullptr) {
-        way.waits_at->create |= creates;
-        way.waits_at->waiting_jobs.PushBack(job);
+      route = FindRoute(key);
+      if (route.waits_at != nullptr) {
+        route.waits_at->create |= creates;
+        route.waits_at->waiting_jobs.PushBack(job);
         return;
       }
     }
-    if (way.actor == nullptr) {
+    if (route.actor == nullptr) {
       if (is_append) Statistics::Add(environment_.statistics->refused_batches, 1);
-      job->AnswerRefused(way.refused);
+      job->AnswerRefused(route.refused);
       return;
     }
     // Refuses only after the entry left kOpen, so this does not spin.
-    if (way.actor->Post(job, lead)) return;
+    if (route.actor->Post(job, lead)) return;
   }
 }
 
 void RegionRegistry::Find(const RegionKey& key, FindCallback found) {
-  Way way;
+  Route route;
   {
     absl::MutexLock lock(&mutex_);
-    way = WayTo(key);
-    if (way.waits_at != nullptr) {
-      way.waits_at->waiting_finds.push_back(std::move(found));
+    route = FindRoute(key);
+    if (route.waits_at != nullptr) {
+      route.waits_at->waiting_finds.push_back(std::move(found));
       return;
     }
   }
-  if (way.actor == nullptr) {
-    found(way.refused);
+  if (route.actor == nullptr) {
+    found(route.refused);
   } else {
-    found(std::move(way.actor));
+    found(std::move(route.actor));
   }
 }
 
-RegionRegistry::Way RegionRegistry::WayTo(const RegionKey& key) {
+RegionRegistry::Route RegionRegistry::FindRoute(const RegionKey& key) {
   if (shutting_down_) return {.refused = ShuttingDownError()};
   const auto found = entries_.find(key);
   if (found == entries_.end()) {
@@ -114,9 +114,9 @@ void RegionRegistry::PostOpen(const RegionKey& key) {
 }
 
 // Whether the opening goes on later, when the namespace is open or has failed.
-bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& in) {
-  if (in.late == nullptr || in.late->is_open() || in.late->is_decided()) return false;
-  in.late->WhenDecided([this, key] {
+bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& ns) {
+  if (ns.late == nullptr || ns.late->is_open() || ns.late->is_decided()) return false;
+  ns.late->WhenDecided([this, key] {
     absl::MutexLock lock(&mutex_);
     // A daemon that is shutting down refused its calls meanwhile.
     if (entries_.contains(key)) PostOpen(key);
@@ -125,8 +125,8 @@ bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& in
 }
 
 void RegionRegistry::Open(const RegionKey& key) {
-  const Namespace& in = NamespaceOf(key);
-  if (WaitsForNamespace(key, in)) return;
+  const Namespace& ns = NamespaceOf(key);
+  if (WaitsForNamespace(key, ns)) return;
   bool create = false;
   {
     absl::MutexLock lock(&mutex_);
@@ -134,13 +134,13 @@ void RegionRegistry::Open(const RegionKey& key) {
     if (found == entries_.end()) return;  // it waited for its namespace when the daemon shut down
     create = found->second->create;
   }
-  if (in.late != nullptr && !in.late->is_open()) {
-    FinishOpenFailed(key, in.late->Failure(), /*remember=*/false);
+  if (ns.late != nullptr && !ns.late->is_open()) {
+    FinishOpenFailed(key, ns.late->Failure(), /*remember=*/false);
     return;
   }
-  const RegionPolicy& policy = in.PolicyOf(key.region);
+  const RegionPolicy& policy = ns.PolicyOf(key.region);
   absl::StatusOr<std::unique_ptr<RegionLog>> log =
-      in.engine->OpenRegion(key.region, policy.engine, create);
+      ns.engine->OpenRegion(key.region, policy.engine, create);
   if (log.ok()) {
     const OpeningReport report = (*log)->Describe().opening;
     CountOpened(report);
@@ -209,7 +209,7 @@ void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& 
     absl::MutexLock lock(&mutex_);
     Entry& entry = *entries_.at(key);
     wakeups = TakeWaiting(entry);
-    GiveBackPlace(entry);
+    ReleaseSlot(entry);
     if (remember) {
       entry.state = State::kBroken;
       entry.broken = told;
@@ -220,7 +220,7 @@ void RegionRegistry::FinishOpenFailed(const RegionKey& key, const absl::Status& 
       entries_.erase(key);
     }
   }
-  TellPlanned(key, planned, attempt);
+  ReportPlanned(key, planned, attempt);
   Wake(std::move(wakeups), told);
 }
 
@@ -234,7 +234,7 @@ void RegionRegistry::FinishOpenAbsent(const RegionKey& key) {
       return;
     }
     wakeups = TakeWaiting(entry);
-    GiveBackPlace(entry);
+    ReleaseSlot(entry);
     entries_.erase(key);
   }
   Wake(std::move(wakeups), std::shared_ptr<RegionActor>());
@@ -322,7 +322,7 @@ std::vector<std::shared_ptr<RegionActor>> RegionRegistry::OpenActors() const {
 
 uint64_t RegionRegistry::open_regions() const {
   absl::MutexLock lock(&mutex_);
-  return places_;
+  return used_slots_;
 }
 
 }  // namespace walden

@@ -177,7 +177,7 @@ class RegionRegistry : private ActorHost {
   std::vector<std::shared_ptr<RegionActor>> OpenActors() const;
 
   // Tells of every region that was opened, created ones too, by region id.
-  Visibility& openings() { return openings_; }
+  TailWaiters& openings() { return openings_; }
 
   // Opens every region that exists, as namespaces become open; once, before NamespaceOpened and
   // NamespaceFailed. `done` is called when every namespace was opened or failed, and every region
@@ -217,9 +217,9 @@ class RegionRegistry : private ActorHost {
     absl::Status broken;                 // kBroken
     bool create = false;                 // a waiting job wants the region to exist
     int verifying = 0;                   // kBroken: how many read its files
-    bool has_place = false;              // counts in places_
-    bool waits_for_place = false;        // kOpening: is in wants_place_
-    bool closes_for_room = false;        // kClosing: another region gets its place
+    bool has_slot = false;               // counts in used_slots_
+    bool waits_for_slot = false;         // kOpening: is in wants_slot_
+    bool closes_for_room = false;        // kClosing: another region gets its slot
     bool reopens = false;                // kClosing: is opened again though nobody waits
     uint64_t last_use = 0;               // kOpen: of uses_
     absl::Duration opened_at;            // kOpen
@@ -237,8 +237,9 @@ class RegionRegistry : private ActorHost {
   };
   using Entries = absl::flat_hash_map<RegionKey, std::unique_ptr<Entry>>;
 
-  // How a call gets to its region: it is open, or refused, or the call waits at its entry.
-  struct Way {
+  // How a call reaches its region. Exactly one member is set: the actor of an open region, the
+  // error of a refused call, or the entry at which the call must wait.
+  struct Route {
     std::shared_ptr<RegionActor> actor;
     absl::Status refused;
     Entry* waits_at = nullptr;
@@ -276,11 +277,11 @@ class RegionRegistry : private ActorHost {
   void OnUnnoted(std::shared_ptr<RegionActor> actor) override;
   void OnFailed(const RegionKey& key, const absl::Status& why) override;
 
-  // Begins to open the region if it is closed.
-  Way WayTo(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Starts to open the region if it is closed.
+  Route FindRoute(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
-  bool WaitsForNamespace(const RegionKey& key, const Namespace& in);
+  bool WaitsForNamespace(const RegionKey& key, const Namespace& ns);
   void CountOpened(const OpeningReport& report);
   void CountNotOpened(const absl::Status& why);
   void FinishOpen(const RegionKey& key, const std::shared_ptr<RegionActor>& actor,
@@ -298,14 +299,14 @@ class RegionRegistry : private ActorHost {
   // Calls them with the actor, the error, or as for a region that does not exist.
   static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
 
-  // Places: as many as regions may be open. An entry that opens has one, or waits for one.
-  bool HasFreePlace() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return places_ < options_.max_open_regions;
+  // Slots: max_open_regions of them. An entry that opens holds a slot or waits for one.
+  bool HasFreeSlot() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return used_slots_ < options_.max_open_regions;
   }
-  void OpenInPlace(const RegionKey& key, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OpenInSlot(const RegionKey& key, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OpenOnceThereIsRoom(const RegionKey& key, Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void GiveBackPlace(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReleaseSlot(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Entries::value_type* LeastRecentlyUsed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status TooManyRegions(const RegionKey& key) const;
@@ -314,7 +315,7 @@ class RegionRegistry : private ActorHost {
   // Reopening.
   enum class Planned { kNot, kYes, kGivenUp };
   Planned PlanReopening(const RegionKey& key, Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void TellPlanned(const RegionKey& key, Planned planned, uint32_t attempt);
+  void ReportPlanned(const RegionKey& key, Planned planned, uint32_t attempt);
   void Reopen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReopenDue() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -324,14 +325,14 @@ class RegionRegistry : private ActorHost {
   void AddToSummary(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishScan(const RegionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
   void RelistDue() ABSL_LOCKS_EXCLUDED(mutex_);
-  void TellStarted() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ReportStarted() ABSL_LOCKS_EXCLUDED(mutex_);
   void SyncDue() ABSL_LOCKS_EXCLUDED(due_mutex_);
 
   const RegistryOptions options_;
   const RegistryEnvironment environment_;
   AppendAdmission admission_;
   LeaderSlots leaders_;
-  Visibility openings_;
+  TailWaiters openings_;
   ActorEnvironment actor_environment_;
   // Before the entries, so that logs go before their engines.
   const NamespaceSet namespaces_;
@@ -339,9 +340,9 @@ class RegionRegistry : private ActorHost {
   mutable absl::Mutex mutex_;
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t places_ ABSL_GUARDED_BY(mutex_) = 0;          // taken
-  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;            // so far: a clock for last_use
-  std::deque<Due> wants_place_ ABSL_GUARDED_BY(mutex_);  // refused at that time; in its order
+  uint64_t used_slots_ ABSL_GUARDED_BY(mutex_) = 0;     // taken
+  uint64_t uses_ ABSL_GUARDED_BY(mutex_) = 0;           // so far: a clock for last_use
+  std::deque<Due> wants_slot_ ABSL_GUARDED_BY(mutex_);  // refused at that time; in its order
   uint64_t closing_for_room_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Due> reopenings_ ABSL_GUARDED_BY(mutex_);
 

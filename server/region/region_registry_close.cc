@@ -81,11 +81,11 @@ void RegionRegistry::FinishClosing(const RegionKey& key) {
     entry.reopens = false;
     if (std::exchange(entry.closes_for_room, false)) {
       --closing_for_room_;
-      GiveBackPlace(entry);  // to the region that waits for it
+      ReleaseSlot(entry);  // to the region that waits for it
     }
     if (opens_again) {
       entry.state = State::kOpening;
-      if (entry.has_place) {
+      if (entry.has_slot) {
         PostOpen(key);
       } else {
         OpenOnceThereIsRoom(key, entry);
@@ -93,7 +93,7 @@ void RegionRegistry::FinishClosing(const RegionKey& key) {
       return;
     }
     wakeups = TakeWaiting(entry);
-    GiveBackPlace(entry);
+    ReleaseSlot(entry);
     entries_.erase(key);
   }
   Wake(std::move(wakeups), ShuttingDownError());
@@ -108,16 +108,16 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
     if (shutting_down_) {
       refused = true;
     } else if (found == entries_.end()) {
-      // Dropping takes a place, and waits for none.
-      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing, .has_place = true});
-      ++places_;
+      // Dropping takes a slot and waits for none.
+      entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing, .has_slot = true});
+      ++used_slots_;
     } else if (Entry& entry = *found->second; entry.state == State::kOpen) {
       entry.state = State::kClosing;
       actor = entry.actor;
     } else if (entry.state == State::kBroken && entry.verifying == 0) {
       entry.state = State::kClosing;
-      entry.has_place = true;
-      ++places_;
+      entry.has_slot = true;
+      ++used_slots_;
     } else {
       entry.waiting_closes.push_back(
           [this, key, dropped = std::move(dropped)] { Drop(key, dropped); });

@@ -11,36 +11,36 @@ namespace walden {
 // ---------------------------------------------------------------------------------------------------
 // Room
 
-void RegionRegistry::OpenInPlace(const RegionKey& key, Entry& entry) {
-  entry.has_place = true;
-  ++places_;
+void RegionRegistry::OpenInSlot(const RegionKey& key, Entry& entry) {
+  entry.has_slot = true;
+  ++used_slots_;
   PostOpen(key);
 }
 
 void RegionRegistry::OpenOnceThereIsRoom(const RegionKey& key, Entry& entry) {
-  if (HasFreePlace()) {
-    OpenInPlace(key, entry);
+  if (HasFreeSlot()) {
+    OpenInSlot(key, entry);
     return;
   }
-  entry.waits_for_place = true;
-  wants_place_.push_back({key, environment_.clock->Now() + options_.room_wait});
+  entry.waits_for_slot = true;
+  wants_slot_.push_back({key, environment_.clock->Now() + options_.room_wait});
   CloseIdle();
 }
 
-void RegionRegistry::GiveBackPlace(Entry& entry) {
-  if (std::exchange(entry.has_place, false)) --places_;
-  while (!wants_place_.empty() && HasFreePlace()) {
-    const RegionKey key = wants_place_.front().key;
-    wants_place_.pop_front();
+void RegionRegistry::ReleaseSlot(Entry& entry) {
+  if (std::exchange(entry.has_slot, false)) --used_slots_;
+  while (!wants_slot_.empty() && HasFreeSlot()) {
+    const RegionKey key = wants_slot_.front().key;
+    wants_slot_.pop_front();
     Entry& next = *entries_.at(key);
-    next.waits_for_place = false;
-    OpenInPlace(key, next);
+    next.waits_for_slot = false;
+    OpenInSlot(key, next);
   }
 }
 
-// Closes a region for each one that waits for a place, as far as there are idle ones.
+// Closes an idle region for each region that waits for a slot, if there are enough.
 void RegionRegistry::CloseIdle() {
-  while (closing_for_room_ < wants_place_.size()) {
+  while (closing_for_room_ < wants_slot_.size()) {
     Entries::value_type* const idle = LeastRecentlyUsed();
     if (idle == nullptr) return;
     ++closing_for_room_;
@@ -85,12 +85,12 @@ void RegionRegistry::RefuseWhatFoundNoRoom() {
   std::vector<std::pair<RegionKey, Wakeups>> refused;
   {
     absl::MutexLock lock(&mutex_);
-    if (wants_place_.empty()) return;
+    if (wants_slot_.empty()) return;
     CloseIdle();
     const absl::Duration now = environment_.clock->Now();
-    while (!wants_place_.empty() && wants_place_.front().at <= now) {
-      const RegionKey key = wants_place_.front().key;
-      wants_place_.pop_front();
+    while (!wants_slot_.empty() && wants_slot_.front().at <= now) {
+      const RegionKey key = wants_slot_.front().key;
+      wants_slot_.pop_front();
       refused.emplace_back(key, TakeWaiting(*entries_.at(key)));
       entries_.erase(key);
     }
@@ -116,7 +116,7 @@ void RegionRegistry::OnFailed(const RegionKey& key, const absl::Status& why) {
     planned = PlanReopening(key, entry);
     attempt = entry.failures;
   }
-  TellPlanned(key, planned, attempt);
+  ReportPlanned(key, planned, attempt);
 }
 
 RegionRegistry::Planned RegionRegistry::PlanReopening(const RegionKey& key, Entry& entry) {
@@ -129,7 +129,7 @@ RegionRegistry::Planned RegionRegistry::PlanReopening(const RegionKey& key, Entr
   return Planned::kYes;
 }
 
-void RegionRegistry::TellPlanned(const RegionKey& key, Planned planned, uint32_t attempt) {
+void RegionRegistry::ReportPlanned(const RegionKey& key, Planned planned, uint32_t attempt) {
   const ReopenPolicy& policy = options_.reopen;
   if (planned == Planned::kYes) {
     environment_.events->OnReopenPlanned(key, attempt, policy.attempts,

@@ -35,7 +35,7 @@ void RegionRegistry::NamespaceFailed(const Namespace& failed, const absl::Status
     absl::MutexLock lock(&mutex_);
     undecided_.erase(failed.id);
   }
-  TellStarted();
+  ReportStarted();
 }
 
 void RegionRegistry::ListRegionsOf(const Namespace& of) {
@@ -58,7 +58,7 @@ void RegionRegistry::ListRegionsOf(const Namespace& of) {
       }
     }
   }
-  TellStarted();
+  ReportStarted();
 }
 
 void RegionRegistry::RelistDue() {
@@ -79,7 +79,7 @@ void RegionRegistry::ScanNext() {
     const RegionKey key = scan_queue_.front();
     scan_queue_.pop_front();
     std::unique_ptr<Entry>& entry = entries_[key];
-    if (entry == nullptr && !HasFreePlace()) {
+    if (entry == nullptr && !HasFreeSlot()) {
       entries_.erase(key);
       ++summary_.not_opened;
       continue;
@@ -87,7 +87,7 @@ void RegionRegistry::ScanNext() {
     const bool is_new = entry == nullptr;
     if (is_new) {
       entry = std::make_unique<Entry>();
-      OpenInPlace(key, *entry);
+      OpenInSlot(key, *entry);
     }
     if (entry->state == State::kOpen || entry->state == State::kBroken) {
       AddToSummary(key);  // a call was faster
@@ -121,10 +121,10 @@ void RegionRegistry::FinishScan(const RegionKey& key) {
     AddToSummary(key);
     if (!shutting_down_) ScanNext();
   }
-  TellStarted();
+  ReportStarted();
 }
 
-void RegionRegistry::TellStarted() {
+void RegionRegistry::ReportStarted() {
   std::function<void(const StartSummary&)> done;
   StartSummary summary;
   {
@@ -165,13 +165,13 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
     absl::MutexLock lock(&mutex_);
     shutting_down_ = true;
     scan_queue_.clear();
-    wants_place_.clear();
+    wants_slot_.clear();
     for (auto it = entries_.begin(); it != entries_.end();) {
       const auto current = it++;
-      const Namespace& in = NamespaceOf(current->first);
+      const Namespace& ns = NamespaceOf(current->first);
       const bool waits_for_namespace =
-          current->second->state == State::kOpening && in.late != nullptr && !in.late->is_decided();
-      if (waits_for_namespace || current->second->waits_for_place) {
+          current->second->state == State::kOpening && ns.late != nullptr && !ns.late->is_decided();
+      if (waits_for_namespace || current->second->waits_for_slot) {
         unopened.push_back(TakeWaiting(*current->second));
         entries_.erase(current);
       } else {

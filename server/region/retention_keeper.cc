@@ -5,9 +5,9 @@
 
 namespace walden {
 
-void RetentionPolicies::Set(NamespaceId in, Policy policy) {
+void RetentionPolicies::Set(NamespaceId ns, Policy policy) {
   absl::MutexLock lock(&mutex_);
-  policies_[in] = std::move(policy);
+  policies_[ns] = std::move(policy);
 }
 
 RetentionLimits RetentionPolicies::Of(const RegionKey& key) const {

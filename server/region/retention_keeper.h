@@ -27,7 +27,7 @@ class RetentionPolicies {
   };
 
   // Holds from the next look on.
-  void Set(NamespaceId in, Policy policy) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Set(NamespaceId ns, Policy policy) ABSL_LOCKS_EXCLUDED(mutex_);
   RetentionLimits Of(const RegionKey& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

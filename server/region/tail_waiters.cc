@@ -7,7 +7,7 @@ namespace walden {
 
 // Wait counts itself and then reads the version; Publish raises the version and then reads the
 // count. Both in one total order, so one of the two sees the other.
-bool Visibility::Wait(uint64_t key, VisibilityWaiter* waiter, uint64_t seen_version) {
+bool TailWaiters::Wait(uint64_t key, TailWaiter* waiter, uint64_t seen_version) {
   absl::MutexLock lock(&mutex_);
   waiting_.fetch_add(1, std::memory_order_seq_cst);
   if (version() != seen_version) {
@@ -18,7 +18,7 @@ bool Visibility::Wait(uint64_t key, VisibilityWaiter* waiter, uint64_t seen_vers
   return true;
 }
 
-bool Visibility::Cancel(uint64_t key, VisibilityWaiter* waiter) {
+bool TailWaiters::Cancel(uint64_t key, TailWaiter* waiter) {
   absl::MutexLock lock(&mutex_);
   const auto entry = waiters_.find(key);
   if (entry == waiters_.end()) return false;
@@ -30,16 +30,16 @@ bool Visibility::Cancel(uint64_t key, VisibilityWaiter* waiter) {
   return true;
 }
 
-void Visibility::Wake(uint64_t key) {
+void TailWaiters::Wake(uint64_t key) {
   const auto entry = waiters_.find(key);
   if (entry == waiters_.end()) return;
-  const std::vector<VisibilityWaiter*> woken = std::move(entry->second);
+  const std::vector<TailWaiter*> woken = std::move(entry->second);
   waiters_.erase(entry);
   waiting_.fetch_sub(woken.size(), std::memory_order_seq_cst);
-  for (VisibilityWaiter* waiter : woken) waiter->OnVisible();
+  for (TailWaiter* waiter : woken) waiter->OnVisible();
 }
 
-void Visibility::Publish(absl::Span<AppendBatch* const> group) {
+void TailWaiters::Publish(absl::Span<AppendBatch* const> group) {
   version_.fetch_add(1, std::memory_order_seq_cst);
   if (waiting_.load(std::memory_order_seq_cst) == 0) return;
   absl::MutexLock lock(&mutex_);
@@ -51,14 +51,14 @@ void Visibility::Publish(absl::Span<AppendBatch* const> group) {
   }
 }
 
-void Visibility::Publish(uint64_t key) {
+void TailWaiters::Publish(uint64_t key) {
   version_.fetch_add(1, std::memory_order_seq_cst);
   if (waiting_.load(std::memory_order_seq_cst) == 0) return;
   absl::MutexLock lock(&mutex_);
   Wake(key);
 }
 
-void Visibility::PublishAll() {
+void TailWaiters::PublishAll() {
   version_.fetch_add(1, std::memory_order_seq_cst);
   absl::MutexLock lock(&mutex_);
   while (!waiters_.empty()) Wake(waiters_.begin()->first);

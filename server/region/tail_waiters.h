@@ -1,4 +1,4 @@
-// Telling readers that wait at the end of a log that there is more.
+// Wakes readers that wait at the end of a log when there is more to read.
 #pragma once
 
 #include <atomic>
@@ -15,28 +15,28 @@
 namespace walden {
 
 // A reader at the end of one table, or of a region that does not exist yet.
-class VisibilityWaiter {
+class TailWaiter {
  public:
-  virtual ~VisibilityWaiter() = default;
+  virtual ~TailWaiter() = default;
 
   // Something may have become visible, or the region closed. Called once per successful Wait, on
-  // any thread, with a lock held: must hand over to an executor and touch no Visibility.
+  // any thread, with a lock held: must hand over to an executor and touch no TailWaiters.
   virtual void OnVisible() = 0;
 };
 
 // One per region, with table ids as keys; and one for regions that are opened, with region ids as
 // keys. Any thread may use it. To publish costs one atomic addition while nobody waits.
-class Visibility {
+class TailWaiters {
  public:
   // Read this before looking at the log, then pass it to Wait: nothing in between is missed.
   uint64_t version() const { return version_.load(std::memory_order_seq_cst); }
 
   // Waits for `key`. False, and nothing is waited for, if anything became visible since
   // `seen_version`, of any key.
-  bool Wait(uint64_t key, VisibilityWaiter* waiter, uint64_t seen_version);
+  bool Wait(uint64_t key, TailWaiter* waiter, uint64_t seen_version);
 
   // Stops waiting. False if OnVisible was called already; it is not called afterwards.
-  bool Cancel(uint64_t key, VisibilityWaiter* waiter);
+  bool Cancel(uint64_t key, TailWaiter* waiter);
 
   // Records of these batches became visible.
   void Publish(absl::Span<AppendBatch* const> group);
@@ -50,7 +50,7 @@ class Visibility {
   std::atomic<uint64_t> version_{0};
   std::atomic<uint64_t> waiting_{0};
   absl::Mutex mutex_;
-  absl::flat_hash_map<uint64_t, std::vector<VisibilityWaiter*>> waiters_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::vector<TailWaiter*>> waiters_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

@@ -18,12 +18,13 @@ class AccessControl {
  public:
   virtual ~AccessControl() = default;
 
-  // Finds the identity of a call by its metadata and its connection. UNAUTHENTICATED if there is none.
+  // Finds the identity of a call by its metadata and its connection. UNAUTHENTICATED if there is
+  // none.
   virtual absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
       const grpc::ServerContextBase& call) const = 0;
 
-  // Grows when identities or rights change. An identity that was recognised at another number must be
-  // recognised again.
+  // Grows when identities or rights change. An identity that was recognised at another number must
+  // be recognised again.
   virtual uint64_t generation() const = 0;
 };
 

@@ -21,7 +21,7 @@ struct AuditEntry {
   std::string identity;  // empty: not recognised, or callers are not told apart
   std::string method;    // "AdminService.DropRegion"
   // As the request named them; empty if it did not, or was refused before.
-  std::string in;
+  std::string namespace_id;
   std::string region;
   absl::Status outcome;
   uint64_t left_out = 0;  // denials of the peer since its last line

@@ -9,7 +9,7 @@ void AuditLog::OnDenied(const AuditEntry& entry) {
       {{"identity", entry.identity},
        {"peer", entry.peer},
        {"method", entry.method},
-       {"namespace", entry.in},
+       {"namespace", entry.namespace_id},
        {"region", entry.region},
        {"code", absl::StatusCodeToString(entry.outcome.code())},
        {"error", entry.outcome.message()},
@@ -21,7 +21,7 @@ void AuditLog::OnAdminCall(const AuditEntry& entry) {
       {{"identity", entry.identity},
        {"peer", entry.peer},
        {"method", entry.method},
-       {"namespace", entry.in},
+       {"namespace", entry.namespace_id},
        {"region", entry.region},
        {"code", absl::StatusCodeToString(entry.outcome.code())},
        {"error", entry.outcome.message()}});

@@ -21,8 +21,8 @@ bool MayPass(const absl::Status& loaded) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Security>> Security::Start(const Config& config) {
-  std::unique_ptr<Security> security(new Security());
+absl::StatusOr<std::unique_ptr<Guard>> Guard::Start(const Config& config) {
+  std::unique_ptr<Guard> security(new Guard());
   const TlsConfig& tls = config.security.tls;
   const std::string& identities_file = config.security.identities_file;
   absl::MutexLock lock(&security->mutex_);
@@ -38,8 +38,8 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Start(const Config& config) 
     security->LogCertificates();
   }
   if (!identities_file.empty()) {
-    absl::StatusOr<std::unique_ptr<Identities>> opened =
-        Identities::Open(identities_file, config.namespaces);
+    absl::StatusOr<std::unique_ptr<IdentitiesInUse>> opened =
+        IdentitiesInUse::Open(identities_file, config.namespaces);
     if (!opened.ok()) {
       return absl::Status(opened.status().code(),
                           absl::StrCat("security.identities_file: ", opened.status().message()));
@@ -50,16 +50,16 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Start(const Config& config) 
   return security;
 }
 
-Security::~Security() = default;
+Guard::~Guard() = default;
 
-absl::Status Security::Reload() {
+absl::Status Guard::Reload() {
   absl::MutexLock lock(&mutex_);
   absl::Status status = ReloadCertificates();
   status.Update(ReloadIdentities());
   return status;
 }
 
-void Security::Watch(std::function<void()> access_changed) {
+void Guard::Watch(std::function<void()> access_changed) {
   if (tls_ == nullptr && identities_ == nullptr) return;
   {
     absl::MutexLock lock(&mutex_);
@@ -68,13 +68,13 @@ void Security::Watch(std::function<void()> access_changed) {
   ticker_ = std::make_unique<Ticker>(kLookInterval, [this] { Look(); });
 }
 
-void Security::StopWatching() {
+void Guard::StopWatching() {
   ticker_ = nullptr;
   absl::MutexLock lock(&mutex_);
   access_changed_ = nullptr;
 }
 
-void Security::Look() {
+void Guard::Look() {
   absl::MutexLock lock(&mutex_);
   // Errors were logged. A revocation must not be missed for want of a file descriptor.
   if (certificate_files_->Changed() && MayPass(ReloadCertificates())) {
@@ -83,7 +83,7 @@ void Security::Look() {
   if (identities_file_->Changed() && MayPass(ReloadIdentities())) identities_file_->TellAgain();
 }
 
-absl::Status Security::ReloadCertificates() {
+absl::Status Guard::ReloadCertificates() {
   if (tls_ == nullptr) return absl::OkStatus();
   const absl::StatusOr<bool> changed = tls_->Reload();
   if (!changed.ok()) {
@@ -96,7 +96,7 @@ absl::Status Security::ReloadCertificates() {
   return absl::OkStatus();
 }
 
-absl::Status Security::ReloadIdentities() {
+absl::Status Guard::ReloadIdentities() {
   if (identities_ == nullptr) return absl::OkStatus();
   if (absl::Status status = identities_->Reload(); !status.ok()) {
     state_.identity_refusals.fetch_add(1, std::memory_order_relaxed);
@@ -109,7 +109,7 @@ absl::Status Security::ReloadIdentities() {
   return absl::OkStatus();
 }
 
-void Security::LogCertificates() {
+void Guard::LogCertificates() {
   const std::shared_ptr<const Certificates> certificates = tls_->Current();
   state_.certificate_loads.fetch_add(1, std::memory_order_relaxed);
   state_.certificate_expiry_unix_seconds.store(absl::ToUnixSeconds(certificates->not_after));
@@ -123,7 +123,7 @@ void Security::LogCertificates() {
   }
 }
 
-void Security::LogIdentities() {
+void Guard::LogIdentities() {
   const uint64_t count = identities_->size();
   state_.identity_loads.fetch_add(1, std::memory_order_relaxed);
   state_.identities.store(count);

@@ -1,4 +1,4 @@
-// The daemon's guard: TLS certificates and identities, watched and loaded again while it serves.
+// The TLS certificates and identities of a daemon, which are loaded again when their files change.
 #pragma once
 
 #include <functional>
@@ -20,12 +20,12 @@
 namespace walden {
 
 // Must outlive the server that uses it.
-class Security {
+class Guard {
  public:
   // Loads what the configuration names. Errors name field or file, and what is wrong with it.
   // Writes a log line about each load, here and later.
-  static absl::StatusOr<std::unique_ptr<Security>> Start(const Config& config);
-  ~Security();
+  static absl::StatusOr<std::unique_ptr<Guard>> Start(const Config& config);
+  ~Guard();
 
   // Loads the files again if they can be used; what cannot leaves everything as it is. The first
   // error. Any thread.
@@ -49,7 +49,7 @@ class Security {
   const SecurityState& state() const { return state_; }
 
  private:
-  Security() = default;
+  Guard() = default;
 
   absl::Status ReloadCertificates() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ReloadIdentities() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -58,7 +58,7 @@ class Security {
   void Look() ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::unique_ptr<TlsCertificates> tls_;
-  std::unique_ptr<Identities> identities_;
+  std::unique_ptr<IdentitiesInUse> identities_;
   SecurityState state_;
 
   absl::Mutex mutex_;  // one load at a time

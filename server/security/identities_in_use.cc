@@ -34,19 +34,20 @@ Credentials CredentialsOf(const grpc::ServerContextBase& call) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Identities>> Identities::Open(
+absl::StatusOr<std::unique_ptr<IdentitiesInUse>> IdentitiesInUse::Open(
     std::string file, std::vector<NamespaceConfig> namespaces) {
-  std::unique_ptr<Identities> identities(new Identities(std::move(file), std::move(namespaces)));
+  std::unique_ptr<IdentitiesInUse> identities(
+      new IdentitiesInUse(std::move(file), std::move(namespaces)));
   if (absl::Status status = identities->Reload(); !status.ok()) return status;
   return identities;
 }
 
-absl::StatusOr<std::shared_ptr<const Identity>> Identities::Recognise(
+absl::StatusOr<std::shared_ptr<const Identity>> IdentitiesInUse::Recognise(
     const grpc::ServerContextBase& call) const {
   return walden::Recognise(*Current(), CredentialsOf(call));
 }
 
-absl::Status Identities::Reload() {
+absl::Status IdentitiesInUse::Reload() {
   const absl::StatusOr<std::vector<IdentityConfig>> loaded = LoadIdentities(file_, namespaces_);
   if (!loaded.ok()) return loaded.status();
   auto set = std::make_shared<const IdentitySet>(*loaded);
@@ -59,7 +60,7 @@ absl::Status Identities::Reload() {
   return absl::OkStatus();
 }
 
-std::shared_ptr<const IdentitySet> Identities::Current() const {
+std::shared_ptr<const IdentitySet> IdentitiesInUse::Current() const {
   absl::ReaderMutexLock lock(&mutex_);
   return current_;
 }

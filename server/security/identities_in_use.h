@@ -1,4 +1,4 @@
-// The identities file in use: loaded at the start, and again when it changes.
+// The identities that the daemon uses now: loaded at the start and again when the file changes.
 #pragma once
 
 #include <atomic>
@@ -19,11 +19,11 @@
 
 namespace walden {
 
-class Identities final : public AccessControl {
+class IdentitiesInUse final : public AccessControl {
  public:
   // Errors are those of LoadIdentities.
-  static absl::StatusOr<std::unique_ptr<Identities>> Open(std::string file,
-                                                          std::vector<NamespaceConfig> namespaces);
+  static absl::StatusOr<std::unique_ptr<IdentitiesInUse>> Open(
+      std::string file, std::vector<NamespaceConfig> namespaces);
 
   absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
       const grpc::ServerContextBase& call) const override;
@@ -38,7 +38,7 @@ class Identities final : public AccessControl {
   std::map<std::string, IdentityLimits> limits() const { return Current()->limits(); }
 
  private:
-  Identities(std::string file, std::vector<NamespaceConfig> namespaces)
+  IdentitiesInUse(std::string file, std::vector<NamespaceConfig> namespaces)
       : file_(std::move(file)), namespaces_(std::move(namespaces)) {}
 
   std::shared_ptr<const IdentitySet> Current() const ABSL_LOCKS_EXCLUDED(mutex_);

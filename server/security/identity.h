@@ -39,7 +39,8 @@ class Rights {
 // A caller that was recognised: an entry of the identities file. Immutable; any thread. A reload of
 // the file makes new ones.
 //
-// In all questions a namespace that does not exist is 0: only rules for every namespace apply to it.
+// In all questions a namespace that does not exist is 0: only rules for every namespace apply to
+// it.
 class Identity {
  public:
   explicit Identity(const IdentityConfig& config);

@@ -47,7 +47,7 @@ bool IsLocalAddress(const std::string& address) {
   return found != nullptr;
 }
 
-absl::Status CheckExposure(const Config& config) {
+absl::Status CheckNetworkExposure(const Config& config) {
   const SecurityConfig& security = config.security;
   const bool guarded = security.tls.enabled() && !security.identities_file.empty();
   if (guarded || security.allow_insecure_network) return absl::OkStatus();

@@ -1,4 +1,4 @@
-// Who can reach the daemon: the check that keeps it from serving a network by accident.
+// The check that keeps the daemon from serving a network without TLS and identities by accident.
 #pragma once
 
 #include <string>
@@ -14,6 +14,6 @@ bool IsLocalAddress(const std::string& address);
 
 // INVALID_ARGUMENT if `listen` has an address that others can reach, and not both TLS and
 // identities guard it, and the configuration does not say that this is wanted.
-absl::Status CheckExposure(const Config& config);
+absl::Status CheckNetworkExposure(const Config& config);
 
 }  // namespace walden

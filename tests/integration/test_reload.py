@@ -156,7 +156,7 @@ class ServiceManagerTest(WaldenTestCase):
         daemon = self.new_daemon()
         daemon.environment = {"NOTIFY_SOCKET": str(daemon.folder / "nobody")}
         daemon.start()
-        self.assertIn("service manager not told", daemon.log_text())
+        self.assertIn("service manager not notified", daemon.log_text())
         self.new_client(daemon).append(1, 1, [b"x"])
 
 

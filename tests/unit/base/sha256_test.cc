@@ -14,9 +14,7 @@ TEST(Sha256Test, HashesAsTheStandardSays) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-TEST(Sha256Test, ANulByteCounts) {
-  EXPECT_NE(Sha256Of(""), Sha256Of(absl::string_view("\0", 1)));
-}
+TEST(Sha256Test, ANulByteCounts) { EXPECT_NE(Sha256Of(""), Sha256Of(absl::string_view("\0", 1))); }
 
 }  // namespace
 }  // namespace walden

@@ -12,9 +12,9 @@
 namespace walden {
 namespace {
 
-class ValidationTest : public ::testing::Test {
+class RequestChecksTest : public ::testing::Test {
  protected:
-  ValidationTest() {
+  RequestChecksTest() {
     auto ns = std::make_unique<Namespace>();
     ns->id = 3;
     ns->name = "data";
@@ -71,7 +71,7 @@ class ValidationTest : public ::testing::Test {
   Job job_;
 };
 
-TEST_F(ValidationTest, FillsTheBatchWithoutCopyingPayloads) {
+TEST_F(RequestChecksTest, FillsTheBatchWithoutCopyingPayloads) {
   request_.set_table_id(4);
   request_.set_durability(v1::DURABILITY_BUFFERED);
   request_.set_expected_next_sequence(5);
@@ -91,7 +91,7 @@ TEST_F(ValidationTest, FillsTheBatchWithoutCopyingPayloads) {
   EXPECT_EQ(job_.payload_bytes, 7u);
 }
 
-TEST_F(ValidationTest, NothingOfAnEarlierRequestStaysInTheJob) {
+TEST_F(RequestChecksTest, NothingOfAnEarlierRequestStaysInTheJob) {
   request_.set_expected_next_sequence(5);
   request_.set_region_version(6);
   request_.mutable_producer()->set_id(7);
@@ -106,7 +106,7 @@ TEST_F(ValidationTest, NothingOfAnEarlierRequestStaysInTheJob) {
   EXPECT_EQ(job_.batch.payloads.size(), 1u);
 }
 
-TEST_F(ValidationTest, UnspecifiedDurabilityIsTheRegionsDefault) {
+TEST_F(RequestChecksTest, UnspecifiedDurabilityIsTheRegionsDefault) {
   ASSERT_TRUE(Prepare().ok());
   EXPECT_EQ(job_.batch.durability, Durability::kSync);
   request_.set_region_id(9);
@@ -114,14 +114,14 @@ TEST_F(ValidationTest, UnspecifiedDurabilityIsTheRegionsDefault) {
   EXPECT_EQ(job_.batch.durability, Durability::kBuffered);
 }
 
-TEST_F(ValidationTest, AnEmptyPayloadIsLegalAndNoPayloadIsNot) {
+TEST_F(RequestChecksTest, AnEmptyPayloadIsLegalAndNoPayloadIsNot) {
   request_.set_payloads(0, "");
   EXPECT_TRUE(Prepare().ok());
   request_.clear_payloads();
   EXPECT_EQ(Refusal(), "INVALID_FIELD payloads 0 -");
 }
 
-TEST_F(ValidationTest, LimitsAreNamed) {
+TEST_F(RequestChecksTest, LimitsAreNamed) {
   request_.set_payloads(0, "eleven byte");
   EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads[0] 11 10");
   request_.set_payloads(0, "ten bytes.");
@@ -135,7 +135,7 @@ TEST_F(ValidationTest, LimitsAreNamed) {
   EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 4 3");
 }
 
-TEST_F(ValidationTest, WrongFieldsAreNamed) {
+TEST_F(RequestChecksTest, WrongFieldsAreNamed) {
   request_.set_namespace_(77);
   EXPECT_EQ(Refusal(), "UNKNOWN_NAMESPACE namespace 77 -");
   request_.set_namespace_(3);
@@ -149,7 +149,7 @@ TEST_F(ValidationTest, WrongFieldsAreNamed) {
   EXPECT_EQ(Refusal(), "INVALID_FIELD producer.sequence 0 -");
 }
 
-TEST_F(ValidationTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWasAskedFor) {
+TEST_F(RequestChecksTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWasAskedFor) {
   const Call call(context_, Method::kAppend, grpc_context_);
   for (const uint32_t id : {0u, 3u}) {
     const absl::StatusOr<EnteredRegion> entered = call.EnterRegion(id, 8);
@@ -159,7 +159,7 @@ TEST_F(ValidationTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWa
   }
 }
 
-TEST_F(ValidationTest, NamespacesAboveTheirRangeAreUnknown) {
+TEST_F(RequestChecksTest, NamespacesAboveTheirRangeAreUnknown) {
   const Call call(context_, Method::kAppend, grpc_context_);
   for (const uint32_t id : {256u, 259u, UINT32_MAX}) {
     EXPECT_TRUE(HasReason(call.EnterNamespace(id).status(), ErrorReason::kUnknownNamespace)) << id;

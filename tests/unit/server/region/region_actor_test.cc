@@ -242,16 +242,16 @@ TEST_F(RegionActorTest, UnsyncedRecordsAreToldOncePerInterval) {
   EXPECT_EQ(host_.unsynced.size(), 2u);
 }
 
-struct CountingWaiter final : VisibilityWaiter {
+struct CountingWaiter final : TailWaiter {
   void OnVisible() override { ++wakes; }
   int wakes = 0;
 };
 
 TEST_F(RegionActorTest, WakesThoseWhoWaitForTheTableOnce) {
   CountingWaiter same, other;
-  Visibility& visibility = actor_->visibility();
-  ASSERT_TRUE(visibility.Wait(1, &same, visibility.version()));
-  ASSERT_TRUE(visibility.Wait(2, &other, visibility.version()));
+  TailWaiters& tail_waiters = actor_->tail_waiters();
+  ASSERT_TRUE(tail_waiters.Wait(1, &same, tail_waiters.version()));
+  ASSERT_TRUE(tail_waiters.Wait(2, &other, tail_waiters.version()));
   TestAppend a({"a"}), b({"b"});
   a.on_answered = [&] { EXPECT_EQ(same.wakes, 1) << "visible before it is answered"; };
   ASSERT_TRUE(actor_->Post(&a));
@@ -266,14 +266,14 @@ TEST_F(RegionActorTest, WakesThoseWhoWaitForTheTableOnce) {
 }
 
 TEST_F(RegionActorTest, NothingIsMissedBetweenLookingAndWaiting) {
-  Visibility& visibility = actor_->visibility();
-  const uint64_t seen = visibility.version();
+  TailWaiters& tail_waiters = actor_->tail_waiters();
+  const uint64_t seen = tail_waiters.version();
   TestAppend a({"a"});
   ASSERT_TRUE(actor_->Post(&a));
   executor_.RunAll();
   CountingWaiter waiter;
-  EXPECT_FALSE(visibility.Wait(1, &waiter, seen));
-  EXPECT_FALSE(visibility.Cancel(1, &waiter));
+  EXPECT_FALSE(tail_waiters.Wait(1, &waiter, seen));
+  EXPECT_FALSE(tail_waiters.Cancel(1, &waiter));
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST(IdentityTest, RightsHoldInTheirNamespaceAndRegionsOnly) {
 
 TEST(IdentityTest, RightsAddUpOverRules) {
   const Identity identity(Config({{.in = 0, .regions = {{0, 100}}, .append = true},
-                                                 {.in = 1, .regions = {{50, 200}}, .read = true}}));
+                                  {.in = 1, .regions = {{50, 200}}, .read = true}}));
   const Rights both = Rights(Right::kAppend) | Right::kRead;
   EXPECT_TRUE(identity.Allows(1, 75, both));
   EXPECT_FALSE(identity.Allows(1, 49, both));
@@ -49,8 +49,7 @@ TEST(IdentityTest, RightsAddUpOverRules) {
 }
 
 TEST(IdentityTest, ARuleWithoutRightsOrRegionsShowsNothing) {
-  const Identity identity(
-      Config({{.in = 1, .regions = {{0, 9}}}, {.in = 2, .admin = true}}));
+  const Identity identity(Config({{.in = 1, .regions = {{0, 9}}}, {.in = 2, .admin = true}}));
   EXPECT_FALSE(identity.KnowsNamespace(1));
   EXPECT_FALSE(identity.KnowsRegion(1, 5));
   EXPECT_FALSE(identity.KnowsNamespace(2));
