@@ -7,9 +7,9 @@ void OrderedAnswers::Add(OrderedAnswer* answer) {
   waiting_.push_back(answer);
 }
 
-std::vector<OrderedAnswer*> OrderedAnswers::Answered(OrderedAnswer* answer) {
+OrderedAnswers::Leaving OrderedAnswers::Answered(OrderedAnswer* answer) {
   answer->answered_ = true;
-  std::vector<OrderedAnswer*> leaving;
+  Leaving leaving;
   auto position = waiting_.begin();
   for (; *position != answer; ++position) {
     if ((*position)->key == answer->key) return leaving;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <deque>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "server/region/region_key.h"
 
 namespace walden {
@@ -25,13 +25,15 @@ class OrderedAnswer {
 // thread at a time.
 class OrderedAnswers {
  public:
+  using Leaving = absl::InlinedVector<OrderedAnswer*, 8>;
+
   // Adds a request behind all others.
   void Add(OrderedAnswer* answer);
 
   // Notes that `answer`, which was added, is known. Returns the answers that may leave now, in
   // their order, and forgets them: none if an earlier request of the region is not answered;
   // otherwise this one and the answered ones of its region that follow it without a gap.
-  std::vector<OrderedAnswer*> Answered(OrderedAnswer* answer);
+  Leaving Answered(OrderedAnswer* answer);
 
   bool empty() const { return waiting_.empty(); }
 
