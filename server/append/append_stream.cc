@@ -35,6 +35,7 @@ class BatchStream<Rpc>::Request final : public AppendJob, public OrderedAnswer {
   typename Rpc::StreamRequest request;
   typename Rpc::StreamResponse response;
   uint64_t held_bytes = 0;
+  absl::Duration arrived;
   absl::Status refused;  // by a check, before it is submitted
 
  private:
@@ -163,6 +164,7 @@ void BatchStream<Rpc>::Submit(Request* request, LeadingTurn* lead) {
 template <typename Rpc>
 void BatchStream<Rpc>::Prepare(Request* request) {
   const typename Rpc::Request& batch = Rpc::BatchOf(request->request);
+  request->arrived = context_.clock->Now();
   request->held_bytes = request->request.ByteSizeLong();
   request->refused = absl::OkStatus();
   if (Rpc::HasBatch(request->request)) {
@@ -184,6 +186,9 @@ void BatchStream<Rpc>::Prepare(Request* request) {
 
 template <typename Rpc>
 void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
+  context_.statistics->Of(Rpc::kStream)
+      .request_nanos.Observe(static_cast<uint64_t>(
+          absl::ToInt64Nanoseconds(context_.clock->Now() - request->arrived)));
   typename Rpc::StreamResponse& response = request->response;
   response.set_request_id(request->request.request_id());
   if (request->batch.result.status.ok()) {

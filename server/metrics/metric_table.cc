@@ -40,6 +40,10 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
     {Metric::kRpcDuration, "walden_rpc_duration_seconds", Kind::kHistogram, "service, method",
      "From a call's arrival to its end; of a stream, as long as it stayed. There once the method "
      "was called."},
+    {Metric::kStreamRequestDuration, "walden_stream_request_duration_seconds", Kind::kHistogram,
+     "service, method",
+     "AppendStream and PutStream: from the arrival of a batch to its answer. There once a batch "
+     "was answered."},
     {Metric::kOpenCalls, "walden_open_calls", Kind::kGauge, "service, method",
      "Calls under way, open streams among them."},
     {Metric::kRefused, "walden_refused_requests_total", Kind::kCounter, "reason",

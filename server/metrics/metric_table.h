@@ -30,6 +30,7 @@ enum class Metric {
   // Calls
   kRpcRequests,
   kRpcDuration,
+  kStreamRequestDuration,
   kOpenCalls,
   kRefused,
   kOpenConnections,

@@ -33,6 +33,13 @@ void AddCalls(const Statistics& statistics, MetricFamilies& families) {
       families.Add(Metric::kRpcDuration, labels, calls.duration_nanos.Read(), kNanosPerSecond);
     }
   }
+  for (const Method stream : {Method::kAppendStream, Method::kPutStream}) {
+    const Histogram::Snapshot nanos = statistics.Of(stream).request_nanos.Read();
+    if (nanos.sum == 0) continue;
+    const MethodInfo& method = InfoOf(stream);
+    families.Add(Metric::kStreamRequestDuration,
+                 {{"service", method.service}, {"method", method.name}}, nanos, kNanosPerSecond);
+  }
   for (size_t i = 0; i < kErrorReasons; ++i) {
     families.Add(Metric::kRefused, {{"reason", ErrorReasonName(static_cast<ErrorReason>(i))}},
                  Value(statistics.refused[i]));

@@ -41,6 +41,8 @@ struct Statistics {
     std::array<Counter, kCodes> ended{};
     Counter open{0};  // a level
     Histogram duration_nanos{DurationBounds()};
+    // Streams of batches: each request, from its arrival to its answer.
+    Histogram request_nanos{DurationBounds()};
   };
   std::array<Calls, kMethods> calls;
 

@@ -156,9 +156,8 @@ Json CountersJson(const Statistics& statistics) {
           {"read_bytes", statistics.read_payload_bytes.load()}};
 }
 
-// Of unary appends: a stream of them lasts as long as its client likes.
-Json LatencyJson(const Statistics& statistics) {
-  const Histogram::Snapshot nanos = statistics.Of(Method::kAppend).duration_nanos.Read();
+Json LatencyJson(const Histogram& histogram) {
+  const Histogram::Snapshot nanos = histogram.Read();
   Json bounds = Json::array();
   for (const uint64_t bound : nanos.bounds) bounds.push_back(static_cast<double>(bound) / 1e9);
   return {{"bounds_seconds", std::move(bounds)}, {"counts", nanos.counts}};
@@ -188,9 +187,11 @@ Json LevelsJson(const RpcContext& context) {
 Json DiskJson(const StatusJson::Disk& disk) {
   Json json = {{"path", disk.path},
                {"free_bytes", nullptr},
+               {"total_bytes", nullptr},
                {"reserve_bytes", nullptr},
                {"error", ErrorText(disk.free_bytes.status())}};
   if (disk.free_bytes.ok()) json["free_bytes"] = *disk.free_bytes;
+  if (disk.total_bytes.has_value()) json["total_bytes"] = *disk.total_bytes;
   if (disk.reserve_bytes.has_value()) json["reserve_bytes"] = *disk.reserve_bytes;
   return json;
 }
@@ -270,17 +271,20 @@ std::string StatusJson::Make(const std::optional<RegionKey>& selected) {
   const absl::Duration now = context_.clock->Now();
   const absl::Status ready = sources_.readiness ? sources_.readiness() : absl::OkStatus();
 
-  Json json = {{"format", 1},
-               {"version", context_.version},
-               {"time_unix_millis", context_.wall_clock->UnixMillis()},
-               {"uptime_seconds", absl::ToDoubleSeconds(now - context_.started)},
-               {"ready", ready.ok()},
-               {"not_ready_because", std::string(ready.message())},
-               {"start", StartJson(*context_.registry)},
-               {"counters", CountersJson(*context_.statistics)},
-               {"append_latency", LatencyJson(*context_.statistics)},
-               {"levels", LevelsJson(context_)},
-               {"disk", nullptr}};
+  Json json = {
+      {"format", 1},
+      {"version", context_.version},
+      {"time_unix_millis", context_.wall_clock->UnixMillis()},
+      {"uptime_seconds", absl::ToDoubleSeconds(now - context_.started)},
+      {"ready", ready.ok()},
+      {"not_ready_because", std::string(ready.message())},
+      {"start", StartJson(*context_.registry)},
+      {"counters", CountersJson(*context_.statistics)},
+      {"append_latency", LatencyJson(context_.statistics->Of(Method::kAppend).duration_nanos)},
+      {"stream_append_latency",
+       LatencyJson(context_.statistics->Of(Method::kAppendStream).request_nanos)},
+      {"levels", LevelsJson(context_)},
+      {"disk", nullptr}};
   if (sources_.disk) json["disk"] = DiskJson(sources_.disk());
   json["namespaces"] = NamespacesJson(context_.registry->namespaces(), *picture);
   const std::vector<const RegionSummary*> order = InOrder(picture->regions);

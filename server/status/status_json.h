@@ -39,6 +39,7 @@ class StatusJson {
   struct Disk {
     std::string path;
     absl::StatusOr<uint64_t> free_bytes = uint64_t{0};
+    std::optional<uint64_t> total_bytes;    // of the disk that the path is on
     std::optional<uint64_t> reserve_bytes;  // below it appends are refused
   };
   // Figures that are not in the rpc context. Any may be empty. Called on the asking thread.

@@ -88,11 +88,13 @@ const TILES = [
    sub: r => r.commits > 0 ? (r.batches / r.commits).toFixed(1) + ' batches in a group commit' : 'no commits'},
   {id: 'reads', title: 'Records read', unit: '/s', show: count, rate: c => c.read_records,
    sub: r => bytes(r.read_bytes) + '/s'},
-  {id: 'latency', title: 'Unary Append, p99', unit: '', show: latency, sub: r => 'p50 ' + latency(r.p50) + ' (dashed)'},
+  {id: 'latency', title: 'Unary Append, p99', unit: '', show: latency, times: d => d.append_latency},
+  {id: 'stream-latency', title: 'AppendStream, p99', unit: '', show: latency, times: d => d.stream_append_latency},
 ];
-const history = {p50: []};
+const history = {};
 for (const tile of TILES) {
   history[tile.id] = [];
+  if (tile.times) history[tile.id + '-p50'] = [];
   tile.value = el('div', {class: 'big', id: 'tile-' + tile.id}, '–');
   tile.subNode = el('div', {class: 'sub', id: 'sub-' + tile.id}, '\u00a0');
   tile.svg = svg('svg', {class: 'spark', viewBox: '0 0 ' + (POINTS - 1) + ' 30', preserveAspectRatio: 'none', 'aria-hidden': 'true'});
@@ -117,7 +119,7 @@ function drawTile(tile) {
   const shown = points(values, top);
   tile.line.setAttribute('d', path(shown));
   tile.area.setAttribute('d', shown.length ? path(shown) + 'L' + shown[shown.length - 1][0] + ' 30L' + shown[0][0] + ' 30Z' : '');
-  tile.second.setAttribute('d', tile.id === 'latency' ? path(points(history.p50, top)) : '');
+  tile.second.setAttribute('d', tile.times ? path(points(history[tile.id + '-p50'], top)) : '');
 }
 function push(id, value) {
   history[id].push(value);
@@ -152,15 +154,21 @@ function showTraffic(now) {
   if (before) {
     const per = key => (now.counters[key] - before.counters[key]) / seconds;
     const r = {batches: per('append_batches'), refused: per('refused_batches'), bytes: per('append_bytes'),
-      commits: per('commits'), read_bytes: per('read_bytes'),
-      p50: quantile(0.5, now.append_latency, before.append_latency)};
-    push('p50', r.p50);
+      commits: per('commits'), read_bytes: per('read_bytes')};
     for (const tile of TILES) {
-      const value = tile.rate ? (tile.rate(now.counters) - tile.rate(before.counters)) / seconds
-        : quantile(0.99, now.append_latency, before.append_latency);
+      let value, sub;
+      if (tile.times) {
+        value = quantile(0.99, tile.times(now), tile.times(before));
+        const p50 = quantile(0.5, tile.times(now), tile.times(before));
+        push(tile.id + '-p50', p50);
+        sub = 'p50 ' + latency(p50) + ' (dashed)';
+      } else {
+        value = (tile.rate(now.counters) - tile.rate(before.counters)) / seconds;
+        sub = tile.sub(r);
+      }
       push(tile.id, value);
       tile.value.replaceChildren(tile.show(value), ...(tile.unit ? [el('small', {}, ' ' + tile.unit)] : []));
-      setText(tile.subNode, tile.sub(r));
+      setText(tile.subNode, sub);
     }
   }
   for (const tile of TILES) drawTile(tile);
@@ -176,7 +184,7 @@ const GAUGES = [
   {id: 'entries', title: 'Entry log pages', show: bytes, of: d => d.levels.entries, sub: () => 'put and not finalized'},
   {id: 'open', title: 'Open regions', show: count, of: d => d.levels.regions, sub: () => '\u00a0'},
 ];
-for (const gauge of [...GAUGES, {id: 'disk', title: 'Disk free'}]) {
+for (const gauge of [...GAUGES, {id: 'disk', title: 'Disk'}]) {
   gauge.fill = el('i');
   gauge.bar = el('div', {class: 'bar', role: 'meter', 'aria-label': gauge.title, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': 0}, gauge.fill);
   gauge.value = el('span', {class: 'value', id: 'gauge-' + gauge.id}, '–');
@@ -211,14 +219,14 @@ function showGauges(data) {
     setGauge(gauge, 0, 'not known', disk ? 'bad' : '');
     return;
   }
-  const reserve = disk.reserve_bytes, known = reserve > 0;
-  setText(gauge.value, bytes(disk.free_bytes));
-  setText(gauge.limit, known ? 'reserve ' + bytes(reserve) : '');
-  const below = known && disk.free_bytes < reserve;
-  setText(gauge.subNode, below ? 'below the reserve: appends are refused' : disk.path);
-  gauge.subNode.title = disk.path;
-  // Full when ten times the reserve is free.
-  const share = known ? disk.free_bytes / (10 * reserve) : 1;
-  setGauge(gauge, share, bytes(disk.free_bytes) + ' free' + (known ? ', reserve ' + bytes(reserve) : ''),
-    below ? 'bad' : known && disk.free_bytes < 2 * reserve ? 'warn' : '');
+  const free = disk.free_bytes, total = disk.total_bytes, reserve = disk.reserve_bytes, known = reserve > 0;
+  const used = total === null ? null : Math.max(0, total - free);
+  const below = known && free < reserve;
+  const left = bytes(free) + ' free' + (known ? ', reserve ' + bytes(reserve) : '');
+  setText(gauge.value, bytes(used));
+  setText(gauge.limit, total === null ? '' : 'of ' + bytes(total));
+  setText(gauge.subNode, below ? bytes(free) + ' free, below the reserve: appends are refused' : left);
+  gauge.card.title = disk.path;
+  setGauge(gauge, total > 0 ? used / total : 0, bytes(used) + ' of ' + bytes(total) + ' used, ' + left,
+    below ? 'bad' : known && free < 2 * reserve ? 'warn' : '');
 }

@@ -60,6 +60,8 @@ StatusJson::Sources StatusPages::Sources(const DiskSpace* disk) const {
     sources.disk = [this, disk] {
       StatusJson::Disk shown{.path = data_directory_,
                              .free_bytes = PosixFileSystem()->FreeBytes(data_directory_)};
+      const auto total = PosixFileSystem()->TotalBytes(data_directory_);
+      if (total.ok()) shown.total_bytes = *total;
       if (disk != nullptr) shown.reserve_bytes = disk->reserve_bytes();
       return shown;
     };

@@ -6,7 +6,7 @@ import pathlib
 import threading
 import urllib.parse
 
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "server/metrics"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "server/status"
 MIB = 1 << 20
 
 
@@ -41,9 +41,11 @@ def status(**changes):
         "ready": True, "not_ready_because": "",
         "start": {"namespaces_to_open": 0, "regions_to_scan": 0, "unconfigured": []}, "counters": dict.fromkeys(counters, 0),
         "append_latency": {"bounds_seconds": [0.001, 0.01, 0.1], "counts": [0, 0, 0, 0]},
+        "stream_append_latency": {"bounds_seconds": [0.001, 0.01, 0.1], "counts": [0, 0, 0, 0]},
         "levels": {"mailbox": level, "readers": {**level, "open": 0}, "entries": level,
                    "regions": {"used": 0, "limit": 4096}},
-        "disk": {"path": "/var/lib/walden", "free_bytes": 20 << 30, "reserve_bytes": 1 << 30, "error": ""},
+        "disk": {"path": "/var/lib/walden", "free_bytes": 20 << 30, "total_bytes": 100 << 30,
+                 "reserve_bytes": 1 << 30, "error": ""},
         "namespaces": [{"id": 1, "name": "default", "engine": "segment", "error": ""}],
         "regions_left_out": 0, "regions": [], "selected": None, "events": [], **changes,
     }

@@ -36,6 +36,37 @@ LOW_CONTRAST = """
 })()
 """
 
+# Text that its element, or one around it that does not scroll, cuts off.
+CLIPPED = """
+(() => {
+  const clipped = [];
+  for (const node of document.querySelectorAll('main *, header *')) {
+    const own = [...node.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!own || !node.offsetParent || node.closest('.sr, #events thead')) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const text = range.getBoundingClientRect();
+    for (let around = node; around !== document.body; around = around.parentElement) {
+      const style = getComputedStyle(around), box = around.getBoundingClientRect();
+      if (/auto|scroll/.test(style.overflowX)) {
+        if (around.scrollWidth > around.clientWidth + 1 && innerWidth < 720) {
+          clipped.push(around.id + ' scrolls sideways');
+        }
+        break;
+      }
+      const hides = style.overflowX !== 'visible';
+      const spills = around === node && getComputedStyle(node).display !== 'inline' && text.right > box.right + 1;
+      if (spills || (hides && text.right > box.right + 1)) {
+        clipped.push(node.textContent.trim().slice(0, 40));
+        break;
+      }
+    }
+    if (text.right > innerWidth && !node.closest('.scroll')) clipped.push(node.textContent.trim().slice(0, 40));
+  }
+  return [...new Set(clipped)];
+})()
+"""
+
 
 class StatusPageTest(unittest.TestCase):
     @classmethod
@@ -75,7 +106,8 @@ class StatusPageTest(unittest.TestCase):
                 version=ATTACK,
                 ready=False,
                 not_ready_because=ATTACK,
-                disk={"path": ATTACK, "free_bytes": None, "reserve_bytes": None, "error": ATTACK},
+                disk={"path": ATTACK, "free_bytes": None, "total_bytes": None,
+                      "reserve_bytes": None, "error": ATTACK},
                 namespaces=[{"id": 1, "name": ATTACK, "engine": "segment", "error": ATTACK}],
                 regions=[broken],
                 selected=selected(
@@ -126,6 +158,7 @@ class StatusPageTest(unittest.TestCase):
             base = status(uptime_seconds=uptime)
             base["counters"]["append_records"] = records
             base["append_latency"]["counts"] = [fast, 0, 0, 0]
+            base["stream_append_latency"]["counts"] = [0, 2 * fast, 0, 0]
             held["answers"] += 1
             return base
 
@@ -137,6 +170,9 @@ class StatusPageTest(unittest.TestCase):
         # 80 calls, all below 1 ms.
         self.assertEqual(self.browser.text("#tile-latency"), "990 µs")
         self.assertIn("p50 500 µs", self.browser.text("#sub-latency"))
+        # 160 batches of streams, all between 1 and 10 ms.
+        self.assertEqual(self.browser.text("#tile-stream-latency"), "9.91 ms")
+        self.assertIn("p50 5.50 ms", self.browser.text("#sub-stream-latency"))
         held["step"] = next(steps)
         self.browser.wait_for("document.getElementById('uptime').textContent === '1 s'")
         held["step"] = next(steps)
@@ -227,6 +263,21 @@ class StatusPageTest(unittest.TestCase):
             self.check_quiet(daemon)
             daemon.close()
 
+    def test_the_disk_gauge_shows_what_is_used_and_warns_near_the_reserve(self):
+        gib = 1 << 30
+        for free, level, text in ((20, "", "20 GiB free, reserve 4 GiB"), (5, "warn", "5 GiB free, reserve 4 GiB"),
+                                  (3, "bad", "3 GiB free, below the reserve: appends are refused")):
+            daemon = self.show(status(disk={"path": "/d", "free_bytes": free * gib, "total_bytes": 100 * gib,
+                                            "reserve_bytes": 4 * gib, "error": ""}))
+            self.shown()
+            card = "document.getElementById('gauge-disk').closest('.card')"
+            self.assertEqual(self.browser.text("#gauge-disk"), f"{100 - free} GiB")
+            self.assertIn("of 100 GiB", self.browser.evaluate(card + ".textContent"))
+            self.assertIn(text, self.browser.evaluate(card + ".textContent"))
+            self.assertEqual(self.browser.evaluate(card + ".className"), f"card tile gauge {level}")
+            self.assertEqual(self.browser.evaluate(card + ".querySelector('.bar').ariaValueNow"), str(100 - free))
+            daemon.close()
+
     def test_it_can_be_read_in_light_and_dark_at_two_widths(self):
         shown = [region(3, "broken", error="DATA_LOSS: seg_1 is damaged at offset 4096"),
                  region(4, "failed", error="UNAVAILABLE: fsync failed"), region(7), region(8, "closed")]
@@ -234,13 +285,19 @@ class StatusPageTest(unittest.TestCase):
                    "namespace": 1, "region": "7", "text": "bytes=311", "count": 3}
                   for severity in ("error", "warning")]
         segments = [segment(i, i * 100000 % MIB, MIB) for i in range(12)]
-        answer = status(regions=shown, events=events, selected=selected(shown[2], segments))
+        tables = [{"table": str(1 << i), "kind": kind, "next": str(1 << (i + 2)), "deleted_through": "0",
+                   "first_live": "1", "last_live": str(1 << (i + 1))} for i, kind in ((3, "log"), (60, "entries"))]
+        damaged = [{"file": "default/7/seg_1", "offset": 1 << 20, "length": 4096, "first": "1000000",
+                    "last": "1000012", "reason": "the group's checksum is wrong"}]
+        answer = status(regions=shown, events=events,
+                        selected=selected(shown[2], segments, tables, damaged=damaged))
         for dark in (False, True):
             for width in (390, 1280):
                 self.browser.window(width, 900, dark)
                 daemon = self.show(answer, "#region=7&namespace=1")
                 self.browser.wait_for("document.querySelectorAll('#map > div').length === 12")
                 self.assertEqual(self.browser.evaluate(LOW_CONTRAST), [], f"{width} dark={dark}")
+                self.assertEqual(self.browser.evaluate(CLIPPED), [], f"{width} dark={dark}")
                 self.check_quiet(daemon)
                 self.keep_screenshot(f"status-{width}-{'dark' if dark else 'light'}")
                 daemon.close()

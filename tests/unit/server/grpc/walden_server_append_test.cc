@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <numeric>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -233,6 +234,10 @@ TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {
   writer.join();
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answers, kRequests);
+  const Histogram::Snapshot took =
+      server_->statistics().Of(Method::kAppendStream).request_nanos.Read();
+  EXPECT_EQ(std::accumulate(took.counts.begin(), took.counts.end(), uint64_t{0}), kRequests);
+  EXPECT_GT(took.sum, 0u);
   const std::vector<std::string> stored = engine_->Region(1)->Payloads(1);
   ASSERT_EQ(stored.size(), kRequests);
   for (uint64_t id = 0; id < kRequests; ++id) EXPECT_EQ(stored[id], absl::StrCat("record ", id));

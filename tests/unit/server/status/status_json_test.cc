@@ -93,12 +93,13 @@ TEST_F(StatusJsonTest, ShowsWhatItsSourcesTell) {
   sources.events = &events;
   sources.readiness = [] { return absl::UnavailableError("shutting down"); };
   sources.disk = [] {
-    return StatusJson::Disk{.path = "/d", .free_bytes = 12, .reserve_bytes = 5};
+    return StatusJson::Disk{.path = "/d", .free_bytes = 12, .total_bytes = 100, .reserve_bytes = 5};
   };
   const Json json = Look(std::nullopt, sources);
   EXPECT_EQ(json["ready"], false);
   EXPECT_EQ(json["not_ready_because"], "shutting down");
   EXPECT_EQ(json["disk"]["free_bytes"], 12);
+  EXPECT_EQ(json["disk"]["total_bytes"], 100);
   EXPECT_EQ(json["disk"]["reserve_bytes"], 5);
   EXPECT_EQ(json["events"][0]["severity"], "error");
   EXPECT_EQ(json["events"][0]["region"], "7");
@@ -107,6 +108,7 @@ TEST_F(StatusJsonTest, ShowsWhatItsSourcesTell) {
   sources.disk = [] { return StatusJson::Disk{.free_bytes = absl::UnknownError("no disk")}; };
   const Json failing = Look(std::nullopt, sources)["disk"];
   EXPECT_EQ(failing["free_bytes"], nullptr);
+  EXPECT_EQ(failing["total_bytes"], nullptr);
   EXPECT_EQ(failing["error"], "UNKNOWN: no disk");
 }
 
