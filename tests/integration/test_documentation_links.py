@@ -3,6 +3,7 @@
 import pathlib
 import re
 import unittest
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^```.*?^```", re.M | re.S)
@@ -41,6 +42,16 @@ class LinksTest(unittest.TestCase):
                 elif anchor and anchor not in anchors(file):
                     broken.append(f"{page.relative_to(ROOT)}: no heading {target}")
         self.assertEqual(broken, [])
+
+    def test_every_picture_has_a_description_and_colours_for_a_dark_page(self):
+        pictures = sorted((ROOT / "docs/pictures").iterdir())
+        self.assertTrue(pictures)
+        for picture in pictures:
+            with self.subTest(picture.name):
+                svg = ElementTree.parse(picture).getroot()
+                tags = {element.tag.partition("}")[2] for element in svg.iter()}
+                self.assertLessEqual({"title", "desc"}, tags)
+                self.assertIn("prefers-color-scheme: dark", picture.read_text())
 
     def test_every_page_of_docs_that_the_tree_names_exists(self):
         missing = []
