@@ -11,7 +11,7 @@ Identity::Identity(const IdentityConfig& config) : name_(config.name) {
     if (rule.read) rights = rights | Right::kRead;
     if (rule.mark_deleted) rights = rights | Right::kDelete;
     if (rule.admin) rights = rights | Right::kAdmin;
-    rules_.push_back({rule.in, rule.regions, rights});
+    rules_.push_back({rule.namespace_id, rule.regions, rights});
   }
 }
 
