@@ -48,9 +48,9 @@ package() { echo "$packages/${1}_${2:-$version}_$architecture.deb"; }
 # What is in the packages
 
 # has PACKAGE PATH: a regular file.
-has() { dpkg-deb --contents "$(package "$1")" | grep -qE "^-\S+ root/root .* \.$2\$"; }
+has() { grep -qE "^-\S+ root/root .* \.$2\$" <<<"$(dpkg-deb --contents "$(package "$1")")"; }
 field() { dpkg-deb --field "$(package "$1")" "$2"; }
-depends_on() { field "$1" Depends | grep -qE "(^|, )$2( |,|\$)"; }
+depends_on() { grep -qE "(^|, )$2( |,|\$)" <<<"$(field "$1" Depends)"; }
 
 check_contents() {
   local path program
