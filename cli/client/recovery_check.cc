@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/console/failure.h"
+#include "cli/console/wording.h"
 
 namespace walden::cli {
 namespace {
@@ -49,10 +50,10 @@ absl::Status RecoveryCheck::CompareSummary(const v1::RecoverSummary& told) const
       told.tables() == counted_.tables()) {
     return absl::OkStatus();
   }
-  return Incomplete(absl::StrCat("the summary says ", told.records(), " records, ",
-                                 told.payload_bytes(), " bytes, ", told.tables(), " tables, but ",
-                                 counted_.records(), " records, ", counted_.payload_bytes(),
-                                 " bytes, ", counted_.tables(), " tables came"));
+  return Incomplete(absl::StrCat(
+      "the summary says ", Counted(told.records(), "record"), ", ", told.payload_bytes(),
+      " bytes, ", Counted(told.tables(), "table"), ", but ", Counted(counted_.records(), "record"),
+      ", ", counted_.payload_bytes(), " bytes, ", Counted(counted_.tables(), "table"), " came"));
 }
 
 absl::Status RecoveryCheck::Finish() const {

@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/rocksdb/adopt.h"
@@ -37,8 +38,8 @@ absl::Status Run(Session& session, const AdoptOptions& options) {
   }
   return session.out().Write(
       absl::StrCat("adopted ", adopted->name, ", namespace id ", adopted->id, ": ",
-                   FormatCount(adopted->regions), " regions, ", FormatCount(adopted->tables),
-                   " tables. The next opening takes the directory as it is now.\n"));
+                   Counted(adopted->regions, "region"), ", ", Counted(adopted->tables, "table"),
+                   ". The next opening takes the directory as it is now.\n"));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/records/record_reader.h"
 
 namespace walden::cli {
@@ -283,15 +284,14 @@ void AppendCommand::OnAppended(const v1::AppendRequest& request,
 
 absl::Status AppendCommand::Report(const absl::Status& status) {
   const Confirmed::Totals totals = confirmed_.totals();
-  std::string summary = absl::StrCat("appended ", FormatCount(totals.records),
-                                     totals.records == 1 ? " record" : " records");
+  std::string summary = absl::StrCat("appended ", Counted(totals.records, "record"));
   if (totals.records > 0) {
-    absl::StrAppend(&summary, ", sequence ", totals.first_sequence, "..", totals.last_sequence,
+    absl::StrAppend(&summary, ", sequence ", RangeText(totals.first_sequence, totals.last_sequence),
                     totals.all_durable ? ", durable" : ", written but not yet durable");
   }
   if (totals.duplicate_batches > 0) {
-    absl::StrAppend(&summary, ", ", totals.duplicate_batches, " of ", totals.batches,
-                    " batches had been stored before");
+    absl::StrAppend(&summary, ", ", totals.duplicate_batches, " of ",
+                    Counted(totals.batches, "batch"), " had been stored before");
   }
   if (status.ok()) {
     return session_.json() ? absl::OkStatus() : session_.out().Write(absl::StrCat(summary, "\n"));

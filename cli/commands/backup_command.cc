@@ -12,6 +12,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/backup/directory.h"
 #include "engine/io/posix_file_system.h"
@@ -79,7 +80,7 @@ absl::Status BackupCommand::Run() {
   status = PrintSummary();
   if (!status.ok() || damaged_ == 0) return status;
   return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
-                 absl::StrCat("backed up around ", damaged_, " damaged ranges"));
+                 absl::StrCat("backed up around ", Counted(damaged_, "damaged range")));
 }
 
 absl::Status BackupCommand::FindNamespace() {
@@ -151,8 +152,8 @@ absl::Status BackupCommand::BackUpRegion(uint64_t region) {
   if ((*writer)->found_records() > 0) {
     progress_.Clear();
     session_.Note(absl::StrCat("region ", region, ": goes on behind ",
-                               FormatCount((*writer)->found_records()),
-                               " records of an unfinished backup"));
+                               Counted((*writer)->found_records(), "record"),
+                               " of an unfinished backup"));
   }
   const auto show = [&] {
     progress_.Update({total_.new_records + (*writer)->added_records(),
@@ -204,10 +205,11 @@ absl::Status BackupCommand::PrintRegion(const backup::Manifest& manifest,
     line["damaged_ranges"] = DamageJson(damaged);
     return session_.PrintJson(line);
   }
-  std::string text = absl::StrCat(
-      "region ", manifest.region, ": as of ", manifest.taken_at, ", ", FormatCount(counts.tables),
-      " tables, ", FormatCount(counts.records), " records, ", FormatBytes(counts.payload_bytes),
-      "; ", FormatCount(counts.new_records), " of them copied now\n");
+  std::string text =
+      absl::StrCat("region ", manifest.region, ": as of ", manifest.taken_at, ", ",
+                   Counted(counts.tables, "table"), ", ", Counted(counts.records, "record"), ", ",
+                   FormatBytes(counts.payload_bytes), "; ", FormatCount(counts.new_records),
+                   " of them copied now\n");
   if (!manifest.exact) {
     absl::StrAppend(&text, "region ", manifest.region,
                     ": marks rose all the time and are later than that; the rest is as of then\n");
@@ -229,8 +231,8 @@ absl::Status BackupCommand::PrintSummary() {
     return session_.PrintJson(line);
   }
   return session_.out().Write(absl::StrCat(
-      "namespace ", identity_.namespace_name, ": ", FormatCount(total_.regions),
-      " regions backed up into ", options_.directory, ", ", FormatBytes(total_.new_payload_bytes),
+      "namespace ", identity_.namespace_name, ": ", Counted(total_.regions, "region"),
+      " backed up into ", options_.directory, ", ", FormatBytes(total_.new_payload_bytes),
       " new in ", FormatTime(absl::Seconds(seconds)),
       "\nProducers are not part of a backup: after a restore ids from before are refused.\n"));
 }

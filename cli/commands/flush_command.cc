@@ -13,6 +13,7 @@
 #include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/records/entry_lines.h"
 
 namespace walden::cli {
@@ -97,8 +98,8 @@ class FlushCheck {
       return absl::OkStatus();
     }
     return Failure(absl::StatusCode::kDataLoss, "INCOMPLETE_FLUSH",
-                   absl::StrCat("the flush is not whole: ", entries_,
-                                " entries came; do not finalize it, flush again"));
+                   absl::StrCat("the flush is not whole: ", Counted(entries_, "entry"),
+                                " came; do not finalize it, flush again"));
   }
 
   const v1::FlushSummary& summary() const { return *summary_; }
@@ -166,9 +167,8 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
     session.Note("nothing to flush");
     return absl::OkStatus();
   }
-  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ", summary.entries(),
-                            summary.entries() == 1 ? " entry, " : " entries, ",
-                            FormatBytes(summary.bytes())));
+  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ", Counted(summary.entries(), "entry"),
+                            ", ", FormatBytes(summary.bytes())));
   if (!options.finalize) return absl::OkStatus();
   return Finalize(session, {.region = options.region,
                             .table = options.table,

@@ -13,6 +13,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/horaedb/wal_import.h"
 #include "engine/io/posix_file_system.h"
@@ -73,7 +74,7 @@ absl::Status ImportCommand::Run() {
   if (!status.ok()) return FromTransfer(status, "import");
   if (damaged_ == 0) return absl::OkStatus();
   return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
-                 absl::StrCat("imported around ", damaged_, " damaged ranges"));
+                 absl::StrCat("imported around ", Counted(damaged_, "damaged range")));
 }
 
 absl::Status ImportCommand::FindRegions() {
@@ -182,13 +183,13 @@ absl::Status ImportCommand::Print(RegionId region, const horaedb::WalImportResul
     return session_.PrintJson(json);
   }
   std::string text =
-      absl::StrCat("region ", region, ": ", FormatCount(result.records), " records of ",
-                   FormatCount(result.tables), " tables, ", FormatBytes(result.bytes), ", from ",
-                   FormatCount(result.segments), " segments; ",
-                   FormatCount(result.imported_records), " of them imported now");
+      absl::StrCat("region ", region, ": ", Counted(result.records, "record"), " of ",
+                   Counted(result.tables, "table"), ", ", FormatBytes(result.bytes), ", from ",
+                   Counted(result.segments, "segment"), "; ", FormatCount(result.imported_records),
+                   " of them imported now");
   if (result.leftover_records > 0) {
-    absl::StrAppend(&text, "; ", FormatCount(result.leftover_records),
-                    " leftovers with lower numbers left out");
+    absl::StrAppend(&text, "; ", Counted(result.leftover_records, "leftover"),
+                    " with lower numbers left out");
   }
   if (result.records_behind_damage > 0) {
     absl::StrAppend(&text, "; ", FormatCount(result.records_behind_damage),

@@ -7,6 +7,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/transfer/migration.h"
 
@@ -37,9 +38,9 @@ absl::Status Print(Session& session, const MigrateOptions& options, const Migrat
   if (result.was_copied) {
     absl::StrAppend(&text, "the copy was made and compared before; the swap is finished\n");
   } else {
-    absl::StrAppend(&text, "copied and compared: ", FormatCount(result.regions), " regions, ",
-                    FormatCount(result.tables), " tables, ", FormatCount(result.records),
-                    " records, ", FormatBytes(result.bytes), "\n");
+    absl::StrAppend(&text, "copied and compared: ", Counted(result.regions, "region"), ", ",
+                    Counted(result.tables, "table"), ", ", Counted(result.records, "record"), ", ",
+                    FormatBytes(result.bytes), "\n");
   }
   absl::StrAppend(
       &text, "Now set `engine: ", transfer.engine, "` for namespace ", transfer.namespace_name,
@@ -70,8 +71,9 @@ absl::Status Run(Session& session, const MigrateOptions& options) {
   if (!result.ok()) return FromTransfer(result.status(), "migrate");
   absl::Status printed = Print(session, options, *result);
   if (!printed.ok() || result->damaged.empty()) return printed;
-  return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
-                 absl::StrCat("migrated around ", result->damaged.size(), " damaged ranges"));
+  return Failure(
+      absl::StatusCode::kDataLoss, kReasonDamageFound,
+      absl::StrCat("migrated around ", Counted(result->damaged.size(), "damaged range")));
 }
 
 }  // namespace

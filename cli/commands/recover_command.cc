@@ -11,6 +11,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/records/recovered_files.h"
 #include "cli/reports/region_report.h"
 
@@ -73,7 +74,7 @@ absl::Status RecoverCommand::Run() {
   if (status.ok()) return Report();
   if (check_.records() == 0) return status;
   return WithContext(status, absl::StrCat("recovery is not complete, ",
-                                          FormatCount(check_.records()), " records came: "));
+                                          Counted(check_.records(), "record"), " came: "));
 }
 
 absl::Status RecoverCommand::Stream() {
@@ -118,8 +119,9 @@ absl::Status RecoverCommand::TellState() {
     line["state"] = ToJson(state);
     return session_.PrintJson(line);
   }
-  session_.Note(absl::StrCat("region ", options_.region, ": ", state.tables_size(),
-                             " tables, opened ", OpeningText(state.opening())));
+  session_.Note(absl::StrCat("region ", options_.region, ": ",
+                             Counted(static_cast<uint64_t>(state.tables_size()), "table"),
+                             ", opened ", OpeningText(state.opening())));
   return absl::OkStatus();
 }
 
@@ -145,9 +147,10 @@ absl::Status RecoverCommand::Report() {
   // The records must not be overtaken by what is said about them.
   if (absl::Status flushed = session_.out().Flush(); !flushed.ok()) return flushed;
   const v1::RecoverSummary& summary = check_.summary();
-  session_.Note(absl::StrCat("recovered ", FormatCount(summary.records()), " records, ",
-                             FormatBytes(summary.payload_bytes()), ", of ", summary.tables(),
-                             " tables", to_files_ ? " into " : "", options_.output, "; complete"));
+  session_.Note(absl::StrCat("recovered ", Counted(summary.records(), "record"), ", ",
+                             FormatBytes(summary.payload_bytes()), ", of ",
+                             Counted(summary.tables(), "table"), to_files_ ? " into " : "",
+                             options_.output, "; complete"));
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/backup/directory.h"
 #include "engine/backup/restore.h"
@@ -68,8 +69,9 @@ absl::Status RestoreCommand::Run() {
   size_t damaged = 0;
   for (const backup::RestoredRegion& region : *restored) damaged += region.damaged.size();
   if (!status.ok() || damaged == 0) return status;
-  return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
-                 absl::StrCat("restored; the backup had left out ", damaged, " damaged ranges"));
+  return Failure(
+      absl::StatusCode::kDataLoss, kReasonDamageFound,
+      absl::StrCat("restored; the backup had left out ", Counted(damaged, "damaged range")));
 }
 
 // Engine and namespace id, where they are not given: what is there already, else the backup's.
@@ -136,8 +138,8 @@ absl::Status RestoreCommand::Print(const std::vector<backup::RestoredRegion>& re
       continue;
     }
     absl::StrAppend(&text, "region ", region.region, ": restored and compared, as of ",
-                    region.taken_at, ": ", FormatCount(region.tables), " tables, ",
-                    FormatCount(region.records), " records, ", FormatBytes(region.bytes), "\n",
+                    region.taken_at, ": ", Counted(region.tables, "table"), ", ",
+                    Counted(region.records, "record"), ", ", FormatBytes(region.bytes), "\n",
                     DamageLines(region.damaged));
   }
   return session_.json() ? absl::OkStatus() : session_.out().Write(absl::StrCat(text, Advice()));

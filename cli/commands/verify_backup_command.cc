@@ -7,6 +7,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/backup/directory.h"
 #include "engine/backup/verify.h"
@@ -91,15 +92,17 @@ absl::Status VerifyBackupCommand::PrintRegion(RegionId region,
   for (const DamagedRange& finding : verified.findings) {
     absl::StrAppend(&text, "region ", region, ": damaged: ", finding.file, ": bytes [",
                     finding.offset, ", ", finding.offset + finding.length, ")");
-    if (finding.last > 0) absl::StrAppend(&text, ", records ", finding.first, "..", finding.last);
+    if (finding.last > 0) {
+      absl::StrAppend(&text, ", records ", RangeText(finding.first, finding.last));
+    }
     absl::StrAppend(&text, ": ", finding.reason, "\n");
   }
   absl::StrAppend(&text, "region ", region, ": ",
                   verified.findings.empty()
                       ? "sound"
                       : absl::StrCat(verified.findings.size(), " damaged places"),
-                  ", as of ", verified.manifest.taken_at, ", ", FormatCount(verified.tables),
-                  " tables, ", FormatCount(verified.live_records), " live records, ",
+                  ", as of ", verified.manifest.taken_at, ", ", Counted(verified.tables, "table"),
+                  ", ", Counted(verified.live_records, "live record"), ", ",
                   FormatBytes(verified.bytes), " checked\n");
   if (verified.unfinished_bytes > 0) {
     absl::StrAppend(&text, "region ", region, ": ", FormatBytes(verified.unfinished_bytes),

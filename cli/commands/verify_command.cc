@@ -11,6 +11,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_report.h"
 
 namespace walden::cli {
@@ -58,9 +59,8 @@ absl::Status VerifyCommand::Run() {
   }
   if (!first_failure.ok()) return first_failure;
   if (findings_ == 0) return absl::OkStatus();
-  return Failure(
-      absl::StatusCode::kDataLoss, kReasonDamageFound,
-      absl::StrCat("found ", findings_, findings_ == 1 ? " damaged range" : " damaged ranges"));
+  return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
+                 absl::StrCat("found ", Counted(findings_, "damaged range")));
 }
 
 absl::StatusOr<std::vector<uint64_t>> VerifyCommand::Regions() {
@@ -124,8 +124,8 @@ absl::Status VerifyCommand::PrintResult(uint64_t region, const v1::VerifyRespons
     return session_.PrintJson(line);
   }
   return session_.out().Write(absl::StrCat(
-      "region ", region, ": ", findings == 0 ? "sound" : absl::StrCat(findings, " damaged ranges"),
-      ", ", FormatCount(last.records_checked()), " records, ", FormatBytes(last.bytes_checked()),
+      "region ", region, ": ", findings == 0 ? "sound" : Counted(findings, "damaged range"), ", ",
+      Counted(last.records_checked(), "record"), ", ", FormatBytes(last.bytes_checked()),
       " checked\n"));
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -23,7 +24,22 @@ std::string OneLine(absl::string_view text) {
   return absl::StrReplaceAll(text, {{"\r", " "}, {"\n", " "}});
 }
 
-std::map<std::string, std::string> SortedMetadata(const google::rpc::ErrorInfo& info) {
+using Metadata = std::map<std::string, std::string>;
+
+// Whether `word` stands in the text with no letter or digit beside it.
+bool HasWord(absl::string_view text, absl::string_view word) {
+  if (word.empty()) return false;
+  for (size_t at = text.find(word); at != text.npos; at = text.find(word, at + 1)) {
+    const size_t end = at + word.size();
+    const bool begins = at == 0 || !absl::ascii_isalnum(static_cast<unsigned char>(text[at - 1]));
+    const bool ends =
+        end == text.size() || !absl::ascii_isalnum(static_cast<unsigned char>(text[end]));
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+Metadata SortedMetadata(const google::rpc::ErrorInfo& info) {
   return {info.metadata().begin(), info.metadata().end()};
 }
 
@@ -181,6 +197,13 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context) 
 std::string HintFor(const absl::Status& status, absl::string_view address) {
   const auto info = ErrorInfoOf(status);
   if (info.has_value()) return HintForReason(*info);
+  // gRPC says only in its text that a server was reached which does not speak TLS.
+  if (status.code() == absl::StatusCode::kUnavailable &&
+      absl::StrContainsIgnoreCase(status.message(), "handshake")) {
+    return absl::StrCat("the TLS handshake with ", address,
+                        " failed: if the daemon there speaks no TLS, leave out --tls-ca and "
+                        "WALDEN_TLS_CA; else check that they name its authority");
+  }
   if (status.code() == absl::StatusCode::kUnavailable) {
     const bool may_speak_tls = !absl::StartsWith(address, "unix:");
     return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
@@ -200,15 +223,16 @@ std::string HintFor(const absl::Status& status, absl::string_view address) {
 std::string FailureText(const absl::Status& status, absl::string_view address) {
   std::string text = absl::StrCat("walden: ", absl::StatusCodeToString(status.code()));
   const auto info = ErrorInfoOf(status);
-  if (info.has_value()) absl::StrAppend(&text, " (", OneLine(info->reason()), ")");
-  absl::StrAppend(&text, ": ", OneLine(status.message()));
-  if (info.has_value() && info->metadata_size() > 0) {
-    std::vector<std::string> pairs;
-    for (const auto& [key, value] : SortedMetadata(*info)) {
-      pairs.push_back(absl::StrCat(OneLine(key), "=", OneLine(value)));
-    }
-    absl::StrAppend(&text, " [", absl::StrJoin(pairs, ", "), "]");
+  if (info.has_value() && info->reason() != absl::StatusCodeToString(status.code())) {
+    absl::StrAppend(&text, " (", OneLine(info->reason()), ")");
   }
+  absl::StrAppend(&text, ": ", OneLine(status.message()));
+  std::vector<std::string> pairs;
+  for (const auto& [key, value] : info.has_value() ? SortedMetadata(*info) : Metadata()) {
+    if (HasWord(status.message(), value)) continue;
+    pairs.push_back(absl::StrCat(OneLine(key), "=", OneLine(value)));
+  }
+  if (!pairs.empty()) absl::StrAppend(&text, " [", absl::StrJoin(pairs, ", "), "]");
   text += '\n';
   const std::string hint = HintFor(status, address);
   if (!hint.empty()) absl::StrAppend(&text, "  hint: ", hint, "\n");

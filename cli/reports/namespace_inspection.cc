@@ -4,6 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 
 namespace walden::cli {
 namespace {
@@ -16,10 +17,9 @@ std::string TablesText(const InspectedNamespace& space) {
   TextTable tables({">region", ">table", ">live", ">next", ">deleted through"});
   for (const InspectedTable& table : space.tables) {
     const TableState& state = table.state;
-    tables.AddRow(
-        {absl::StrCat(table.region), absl::StrCat(state.table),
-         state.first_live == 0 ? "-" : absl::StrCat(state.first_live, "..", state.last_live),
-         absl::StrCat(state.next), absl::StrCat(state.deleted_through)});
+    tables.AddRow({absl::StrCat(table.region), absl::StrCat(state.table),
+                   state.first_live == 0 ? "-" : RangeText(state.first_live, state.last_live),
+                   absl::StrCat(state.next), absl::StrCat(state.deleted_through)});
   }
   return tables.ToString();
 }

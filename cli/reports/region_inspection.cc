@@ -5,6 +5,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 
 namespace walden::cli {
 namespace {
@@ -13,7 +14,7 @@ using segment::InspectedRegion;
 using segment::InspectedSegment;
 
 std::string Range(SequenceNumber first, SequenceNumber last) {
-  return first == 0 && last == 0 ? "-" : absl::StrCat(first, "..", last);
+  return first == 0 && last == 0 ? "-" : RangeText(first, last);
 }
 
 std::string Remarks(const InspectedSegment& inspected) {
@@ -49,8 +50,8 @@ std::string FindingsText(const InspectedRegion& region) {
     if (inspected.missing) absl::StrAppend(&text, inspected.description.file, ": missing\n");
     for (const DamagedRange& damage : inspected.damage) {
       absl::StrAppend(&text, damage.file, ": damaged: bytes [", damage.offset, ", ",
-                      damage.offset + damage.length, "), sequence ", damage.first, "..",
-                      damage.last, ": ", damage.reason, "\n");
+                      damage.offset + damage.length, "), sequence ",
+                      RangeText(damage.first, damage.last), ": ", damage.reason, "\n");
     }
     if (inspected.torn_end > inspected.torn_begin) {
       absl::StrAppend(&text, inspected.description.file, ": torn tail: bytes [",

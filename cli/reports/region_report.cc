@@ -10,12 +10,13 @@
 #include "absl/time/time.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
+#include "cli/console/wording.h"
 
 namespace walden::cli {
 namespace {
 
 std::string Range(uint64_t first, uint64_t last) {
-  return first == 0 && last == 0 ? "-" : absl::StrCat(first, "..", last);
+  return first == 0 && last == 0 ? "-" : RangeText(first, last);
 }
 
 std::string TablesText(const v1::RegionState& state) {
@@ -50,7 +51,9 @@ std::string OpeningText(const v1::OpeningReport& opening) {
       return absl::StrCat("after cutting off a torn tail of ", opening.torn_tail_bytes(),
                           " bytes, kept in ", opening.evidence_file());
     case v1::OpeningReport::OUTCOME_QUARANTINED:
-      return absl::StrCat("with ", opening.damaged_ranges_size(), " damaged ranges quarantined");
+      return absl::StrCat(
+          "with ", Counted(static_cast<uint64_t>(opening.damaged_ranges_size()), "damaged range"),
+          " quarantined");
     default:
       return "without telling what it found";
   }
@@ -64,8 +67,9 @@ std::string StateText(v1::RegionInfo::State state) {
 
 std::string DamageText(const v1::DamagedRange& damage) {
   return absl::StrCat(damage.file(), ": bytes [", damage.offset(), ", ",
-                      damage.offset() + damage.length(), "), sequence ", damage.first_sequence(),
-                      "..", damage.last_sequence(), ": ", damage.reason());
+                      damage.offset() + damage.length(), "), sequence ",
+                      RangeText(damage.first_sequence(), damage.last_sequence()), ": ",
+                      damage.reason());
 }
 
 namespace {
@@ -85,7 +89,7 @@ std::string BoundsText(const v1::DescribeRegionResponse& description) {
       kept.push_back(absl::StrCat("the newest ", FormatBytes(retention.bytes())));
     }
     if (retention.records() > 0) {
-      kept.push_back(absl::StrCat("the newest ", FormatCount(retention.records()), " records"));
+      kept.push_back(absl::StrCat("the newest ", Counted(retention.records(), "record")));
     }
     absl::StrAppend(&text, "retention keeps ", absl::StrJoin(kept, ", and no more than "), "\n");
   }
@@ -110,7 +114,7 @@ std::string DescriptionText(const v1::DescribeRegionResponse& description) {
       &text, ", engine ", state.engine(), ", region version ", state.region_version(), "\n",
       FormatBytes(description.allocated_bytes()), " on disk, ",
       FormatBytes(description.live_bytes()), " live\nopened ", OpeningText(state.opening()), ", ",
-      FormatCount(state.opening().records_scanned()), " records in ",
+      Counted(state.opening().records_scanned(), "record"), " in ",
       FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))), "\n",
       BoundsText(description));
   for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {
@@ -148,7 +152,7 @@ std::string StatisticsText(const v1::GetStatisticsResponse& s) {
       {"readers",
        absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ", s.open_readers(), " open")},
       {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_bytes_limit())},
-      {"most per batch", absl::StrCat(FormatCount(s.max_batch_records()), " records, ",
+      {"most per batch", absl::StrCat(Counted(s.max_batch_records(), "record"), ", ",
                                       FormatBytes(s.max_batch_bytes()))},
       {"most per payload", FormatBytes(s.max_payload_bytes())},
   };
