@@ -1,6 +1,7 @@
 // A progress line with its rate, redrawn in place on a terminal.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -17,9 +18,10 @@ struct ProgressNumbers {
 };
 
 // "label  [#####.....]  50%  1,000 records  1.0 MiB  500 records/s  0.5 MiB/s  2s left".
-// Parts that are not known (no records, no total) are left out.
+// Parts that are not known (no records, no total) are left out. The line has at most `columns`
+// characters: it loses its parts one by one, the rate of records first and the percentage last.
 std::string ProgressLine(const std::string& label, const ProgressNumbers& numbers,
-                         absl::Duration elapsed);
+                         absl::Duration elapsed, size_t columns);
 
 // Draws at most five times a second, and only if `output` is a terminal. One thread at a time.
 class Progress {
