@@ -57,6 +57,28 @@ Json ValueOf(const Message& message, const FieldDescriptor& field, int index) {
   return nullptr;
 }
 
+// Programs that keep every number in a double read integers above 2^53 as others.
+constexpr uint64_t kMaxExactInteger = uint64_t{1} << 53;
+
+Json WithExactNumbers(const Json& value) {
+  if (value.is_number_unsigned() && value.get<uint64_t>() > kMaxExactInteger) {
+    return std::to_string(value.get<uint64_t>());
+  }
+  if (value.is_number_integer() && value.get<int64_t>() < -static_cast<int64_t>(kMaxExactInteger)) {
+    return std::to_string(value.get<int64_t>());
+  }
+  if (!value.is_structured()) return value;
+  Json copy = value.is_array() ? Json::array() : Json::object();
+  for (const auto& [name, member] : value.items()) {
+    if (value.is_array()) {
+      copy.push_back(WithExactNumbers(member));
+    } else {
+      copy[name] = WithExactNumbers(member);
+    }
+  }
+  return copy;
+}
+
 }  // namespace
 
 void SetBytes(Json& object, const std::string& name, absl::string_view bytes) {
@@ -92,7 +114,7 @@ Json ToJson(const Message& message) {
 }
 
 std::string JsonLine(const Json& object) {
-  return object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return WithExactNumbers(object).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace walden::cli

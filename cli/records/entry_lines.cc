@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/console/failure.h"
 #include "cli/console/json.h"
@@ -41,11 +42,16 @@ absl::Status TakeField(const std::string& name, const Json& value, v1::Entry* en
   if (name != "created_unix_ms" && name != "expires_unix_ms") {
     return BadInput(absl::StrCat("\"", name, "\" is no field of an entry"));
   }
-  if (!value.is_number_integer()) return BadInput(absl::StrCat("\"", name, "\" is not an integer"));
+  int64_t millis = 0;  // a string where JSON numbers are not exact
+  if (value.is_number_integer()) {
+    millis = value.get<int64_t>();
+  } else if (!value.is_string() || !absl::SimpleAtoi(value.get<std::string>(), &millis)) {
+    return BadInput(absl::StrCat("\"", name, "\" is not an integer"));
+  }
   if (name == "created_unix_ms") {
-    entry->set_created_unix_ms(value.get<int64_t>());
+    entry->set_created_unix_ms(millis);
   } else {
-    entry->set_expires_unix_ms(value.get<int64_t>());
+    entry->set_expires_unix_ms(millis);
   }
   return absl::OkStatus();
 }

@@ -321,7 +321,9 @@ TEST_F(BenchTest, CtrlCEndsItAndStillDropsItsRegion) {
   process.Signal(SIGINT);
   const Outcome outcome = process.Wait();
   EXPECT_EQ(outcome.exit_code, 130);
-  EXPECT_FALSE(daemon_.HasRegion(nlohmann::json::parse(outcome.out)["region_id"]));
+  const auto region = nlohmann::json::parse(outcome.out)["region_id"];
+  EXPECT_FALSE(daemon_.HasRegion(region.is_string() ? std::stoull(region.get<std::string>())
+                                                    : region.get<uint64_t>()));
 }
 
 }  // namespace

@@ -14,7 +14,17 @@ TEST(Json, MessagesKeepTheirFieldNamesNumbersAndDefaults) {
   info.set_regions(UINT64_MAX);
   EXPECT_EQ(JsonLine(ToJson(info)),
             "{\"id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
-            "\"regions\":18446744073709551615,\"error\":\"\"}\n");
+            "\"regions\":\"18446744073709551615\",\"error\":\"\"}\n");
+}
+
+TEST(Json, IntegersThatADoubleCannotHoldAreStrings) {
+  Json object;
+  object["exact"] = uint64_t{1} << 53;
+  object["above"] = (uint64_t{1} << 53) + 1;
+  object["nested"] = Json::array({UINT64_MAX, INT64_MIN, -1});
+  EXPECT_EQ(JsonLine(object),
+            "{\"exact\":9007199254740992,\"above\":\"9007199254740993\","
+            "\"nested\":[\"18446744073709551615\",\"-9223372036854775808\",-1]}\n");
 }
 
 TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
