@@ -6,6 +6,7 @@
 #include "cli/client/response_stream.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
+#include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
 #include "cli/records/entry_lines.h"
 
@@ -46,7 +47,7 @@ absl::Status Get(Session& session, const GetOptions& options) {
           session.out().Write(EntryLine(FormatFor(session, text), answer.results(i).entry()));
       if (!printed.ok()) return printed;
     } else {
-      absent.Update(Failure(absl::StatusCode::kNotFound, "NOT_FOUND",
+      absent.Update(Failure(absl::StatusCode::kNotFound, kReasonNoEntry,
                             absl::StrCat("no entry has the key \"", request.keys(i), "\""),
                             {{"field", "keys"}, {"value", request.keys(i)}}));
     }
@@ -81,9 +82,8 @@ void AddGetCommand(CLI::App& app, Program& program) {
   CLI::App& command = AddCommand(
       app, program, "get",
       "Print the newest entries of keys of an entry log.\n"
-      "One key: its value and a newline. Several: key, tab and value each. A key that is not "
-      "there\n"
-      "is exit code 7, after the others were printed.",
+      "One key: its value and a newline. Several: key, tab and value each. A key without an\n"
+      "entry is exit code 10, after the others were printed; a region that does not exist is 7.",
       {"walden get --region 1 --table 3 color", "walden get -r 1 -t 3 color size --json"});
   AddRegion(command, options->region).required();
   AddTable(command, options->table).required();

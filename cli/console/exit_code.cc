@@ -8,6 +8,7 @@ namespace walden::cli {
 ExitCode ExitCodeOf(const absl::Status& status) {
   if (HasReason(status, kReasonInterrupted)) return ExitCode::kInterrupted;
   if (HasReason(status, kReasonOutputClosed)) return ExitCode::kOutputClosed;
+  if (HasReason(status, kReasonNoEntry)) return ExitCode::kNoEntry;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return ExitCode::kDone;
@@ -52,8 +53,9 @@ std::string ExitCodeHelp() {
       {ExitCode::kNotFound, "no such region (NOT_FOUND)"},
       {ExitCode::kTimeout, "no answer within --timeout (DEADLINE_EXCEEDED)"},
       {ExitCode::kDenied, "not recognised or not allowed (UNAUTHENTICATED, PERMISSION_DENIED)"},
+      {ExitCode::kNoEntry, "`walden get`: a key has no entry (NO_ENTRY)"},
       {ExitCode::kInterrupted, "interrupted before the end"},
-      {ExitCode::kOutputClosed, "whoever read standard output closed it"},
+      {ExitCode::kOutputClosed, "the reader of standard output closed it"},
   };
   std::string help = "Exit codes:\n";
   for (const Row& row : kRows) {

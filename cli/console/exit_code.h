@@ -4,8 +4,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace walden::cli {
+
+// The reason of `walden get` for a key that has no entry.
+inline constexpr absl::string_view kReasonNoEntry = "NO_ENTRY";
 
 enum class ExitCode : int {
   kDone = 0,
@@ -18,6 +22,7 @@ enum class ExitCode : int {
   kNotFound = 7,
   kTimeout = 8,
   kDenied = 9,
+  kNoEntry = 10,        // of `get`: apart from a region that does not exist
   kInterrupted = 130,   // as a shell reports death by SIGINT
   kOutputClosed = 141,  // as a shell reports death by SIGPIPE
 };

@@ -30,6 +30,12 @@ TEST(ExitCode, EachKindOfErrorHasItsOwn) {
   }
 }
 
+TEST(ExitCode, AKeyWithoutAnEntryIsApartFromAMissingRegion) {
+  const auto code = absl::StatusCode::kNotFound;
+  EXPECT_EQ(static_cast<int>(ExitCodeOf(Failure(code, kReasonNoEntry, ""))), 10);
+  EXPECT_EQ(static_cast<int>(ExitCodeOf(Failure(code, "NOT_FOUND", ""))), 7);
+}
+
 TEST(ExitCode, InterruptionAndAClosedPipeLookLikeTheirSignals) {
   const auto code = absl::StatusCode::kCancelled;
   EXPECT_EQ(static_cast<int>(ExitCodeOf(Failure(code, kReasonInterrupted, ""))), 130);
@@ -47,6 +53,21 @@ TEST(Failure, TheDaemonsReasonAndMetadataArriveAndAreToldInOneLine) {
       "field=expected_next_sequence]\n"
       "  hint: the table's next sequence is 12; read what was appended meanwhile, then expect "
       "that\n");
+}
+
+TEST(Failure, WhatTheMessageSaysIsNotRepeated) {
+  EXPECT_EQ(FailureText(Failure(absl::StatusCode::kNotFound, "NOT_FOUND", "there is no region 71",
+                                {{"field", "region_id"}, {"value", "71"}, {"other", "7"}}),
+                        "host:1"),
+            "walden: NOT_FOUND: there is no region 71 [field=region_id, other=7]\n");
+}
+
+TEST(Failure, AFailedHandshakeNamesTheTlsOptions) {
+  const std::string text = FailureText(
+      FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, "Ssl handshake failed: wrong version")),
+      "host:1");
+  EXPECT_NE(text.find("leave out --tls-ca"), std::string::npos) << text;
+  EXPECT_EQ(text.find("is waldend running"), std::string::npos) << text;
 }
 
 TEST(Failure, AnUnreachableDaemonBringsAHintWithItsAddress) {
