@@ -6,10 +6,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
 #include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
+#include "cli/console/units.h"
+#include "cli/console/wording.h"
 #include "cli/records/entry_lines.h"
 #include "cli/records/record_reader.h"
 
@@ -29,6 +33,26 @@ struct PutOptions {
 constexpr int kBatchEntries = 256;
 constexpr size_t kBatchBytes = 1u << 20;
 
+// A duration from now or milliseconds since the epoch; becomes the latter.
+CLI::Validator ExpiryTime() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const auto number = ParseNumber(text);
+        if (number.has_value() && *number <= INT64_MAX) return std::string();
+        const auto duration = ParseDuration(text);
+        if (number.has_value() || !duration.has_value() ||
+            *duration > absl::Hours(24 * 365 * 100)) {
+          return absl::StrCat("\"", text,
+                              "\" is neither a duration from 0s to 876000h, such as 10m, nor "
+                              "milliseconds since the Unix epoch, 0 to ",
+                              INT64_MAX);
+        }
+        text = absl::StrCat(absl::ToUnixMillis(absl::Now() + *duration));
+        return std::string();
+      },
+      "");
+}
+
 class PutCommand {
  public:
   PutCommand(Session& session, const PutOptions& options) : session_(session), options_(options) {
@@ -39,8 +63,8 @@ class PutCommand {
     const absl::Status status = options_.words.empty() ? PutInput() : PutWords();
     if (!session_.json() && entries_ > 0) {
       const absl::Status printed = session_.out().Write(
-          absl::StrCat(entries_, entries_ == 1 ? " entry" : " entries", ", sequence ", first_, "..",
-                       last_, all_durable_ ? ", durable" : ", not yet durable", "\n"));
+          absl::StrCat(Counted(entries_, "entry"), ", sequence ", RangeText(first_, last_),
+                       all_durable_ ? ", durable" : ", not yet durable", "\n"));
       if (status.ok()) return printed;
     }
     return status;
@@ -82,7 +106,7 @@ class PutCommand {
       if (!line->has_value()) return request_.entries().empty() ? absl::OkStatus() : Send();
       absl::StatusOr<v1::Entry> entry = EntryFromJson(**line);
       if (!entry.ok()) {
-        return WithContext(entry.status(), absl::StrCat("standard input, line ", number));
+        return WithContext(entry.status(), absl::StrCat("standard input, line ", number, ": "));
       }
       bytes_ += (*line)->size();
       *request_.add_entries() = *std::move(entry);
@@ -126,6 +150,7 @@ void AddPutCommand(CLI::App& app, Program& program) {
       "`flush --json` prints them: \"key\" or \"key_base64\", \"value\" or \"value_base64\",\n"
       "\"tombstone\", \"created_unix_ms\", \"expires_unix_ms\". With --json one line per batch.",
       {"walden put --region 1 --table 3 color green size 42", "walden put -r 1 -t 3 --delete color",
+       "walden put -r 1 -t 3 --expires 10m session 81f3",
        "walden flush -r 1 -t 3 --json | grep '\"key\"' | walden put -r 1 -t 4"});
   AddRegion(command, options->region).required();
   AddTable(command, options->table).required();
@@ -134,10 +159,11 @@ void AddPutCommand(CLI::App& app, Program& program) {
       ->needs(words);
   command
       .add_option("--expires", options->expires,
-                  "From this time on they are not there, in milliseconds since the Unix epoch")
-      ->transform(Number(0, INT64_MAX))
+                  "The entries expire at this time: from now on, such as 10m, or in milliseconds\n"
+                  "since the Unix epoch")
+      ->transform(ExpiryTime())
       ->needs(words)
-      ->type_name("MILLIS");
+      ->type_name("TIME");
   AddWriteOptions(command, options->write);
   command.callback([&program, options] {
     program.command = [options](Session& session) { return PutCommand(session, *options).Run(); };

@@ -4,6 +4,7 @@
 import json
 import pathlib
 import tempfile
+import time
 import unittest
 
 from walden_daemon import run_walden
@@ -37,10 +38,26 @@ class EntryCommandsTest(SharedDaemonTestCase):
         self.walden("put", "--delete", "color")
         self.assertEqual(self.walden("scan"), "size\t42\n")
 
-    def test_a_key_that_is_not_there_is_exit_code_7(self):
+    def test_a_key_that_is_not_there_is_exit_code_10_and_a_missing_region_7(self):
         self.walden("put", "a", "1")
-        self.assertEqual(self.walden("get", "a", "b", code=7), "a\t1\n")
+        self.assertEqual(self.walden("get", "a", "b", code=10), "a\t1\n")
         self.assertIn('no entry has the key "b"', self.stderr)
+        self.assertNotIn("[", self.stderr)
+
+    def test_entries_expire_after_a_time_from_now(self):
+        self.walden("put", "--expires", "10m", "k", "v")
+        in_ten_minutes = (time.time() + 600) * 1000
+        expires = self.lines("get", "k")[0]["expires_unix_ms"]
+        self.assertLess(abs(expires - in_ten_minutes), 60_000)
+        self.walden("put", "--expires", "0s", "k", "v")
+        self.walden("get", "k", code=10)
+        for wrong in ("soon", "-1s", "9223372036854775808"):
+            self.walden("put", "--expires", wrong, "k", "v", code=2)
+            self.assertIn("milliseconds since the Unix epoch", self.stderr)
+
+    def test_a_bad_line_of_input_is_named(self):
+        self.walden("put", stdin=b"{}\nx\n", code=2)
+        self.assertIn("standard input, line 2: not a JSON object", self.stderr)
 
     def test_json_has_every_field(self):
         self.walden("put", "--expires", "4102444800000", "k", "v")
