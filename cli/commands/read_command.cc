@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "cli/client/admin_pages.h"
 #include "cli/client/run_read.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/read_options.h"
@@ -47,6 +48,13 @@ void NoteDeleted(Session& session, uint64_t wanted, const v1::TablePosition& pos
                             " are deleted; the log goes on at ", position.first_sequence()));
 }
 
+// An empty answer is the same for an empty table and for a region that was never written.
+absl::Status CheckRegionExists(Session& session, uint64_t region) {
+  const auto described =
+      DescribeRegion(session.connection(), session.common().namespace_id, region);
+  return absl::IsNotFound(described.status()) ? described.status() : absl::OkStatus();
+}
+
 absl::Status Run(Session& session, const ReadOptions& options) {
   RecordWriter writer(session.out(), FormattingFor(session, options.print));
   Progress progress(session.err(), "reading");
@@ -55,8 +63,10 @@ absl::Status Run(Session& session, const ReadOptions& options) {
   ProgressNumbers numbers;
   uint64_t wanted = options.from.value_or(0);
   if (options.after.has_value()) wanted = *options.after + 1;
-  return RunRead(
+  bool is_empty = true;
+  const absl::Status read = RunRead(
       session.connection(), RequestFor(session, options), [&](const v1::ReadResponse& message) {
+        if (message.has_position()) is_empty = message.position().next_sequence() <= 1;
         if (message.has_position() && options.skip_deleted) {
           NoteDeleted(session, wanted, message.position());
         }
@@ -70,6 +80,8 @@ absl::Status Run(Session& session, const ReadOptions& options) {
         if (show_progress) progress.Update(numbers);
         return options.follow ? session.out().Flush() : absl::OkStatus();
       });
+  if (!read.ok() || options.follow || !is_empty) return read;
+  return CheckRegionExists(session, options.region);
 }
 
 void AddBounds(CLI::App& command, ReadOptions& options) {
