@@ -5,10 +5,13 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/byte_size.h"
+#include "base/nearest_name.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/status_command.h"
 #include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
@@ -16,19 +19,23 @@
 #ifndef WALDEN_VERSION
 #define WALDEN_VERSION "unknown"
 #endif
+#ifndef WALDEN_COMMIT
+#define WALDEN_COMMIT "unknown"
+#endif
 
 namespace walden::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "walden: append to, read and look after write-ahead logs in a running waldend.";
+    "walden: append to, read and manage write-ahead logs in a running waldend.";
 
 constexpr char kConcepts[] =
     "A record lives in a table, a table in a region, a region in a namespace; all are numbers.\n"
     "`walden COMMAND --help` explains each command and shows examples.\n";
 
 void AddJson(CLI::App& app, CommonOptions& common) {
-  app.add_flag("--json", common.json, "One JSON object per line, errors too")
+  app.add_flag("--json", common.json,
+               "One JSON object per line, errors too; integers above 2^53 are strings")
       ->group("Common options");
 }
 
@@ -49,7 +56,7 @@ void AddCredentialOptions(CLI::App& app, CredentialOptions& credentials) {
       ->type_name("NAME")
       ->group("Credentials");
   add("--token-file", credentials.token_file,
-      "File with the token that says who calls (or WALDEN_TOKEN_FILE)");
+      "File with the token that identifies the caller (or WALDEN_TOKEN_FILE)");
 }
 
 // What variables say, options may say otherwise.
@@ -66,14 +73,32 @@ void ReadEnvironment(CommonOptions& common) {
   read("WALDEN_TOKEN_FILE", common.credentials.token_file);
 }
 
+// A number is an id, anything else a name.
+CLI::Validator NamespaceIdOrName() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const bool is_number = text.find_first_not_of("0123456789") == std::string::npos;
+        std::string copy = text;
+        return is_number ? Number(0, 255)(copy) : NamespaceName()(copy);
+      },
+      "");
+}
+
 void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.add_option("-a,--address", common.address,
                  "Daemon: host:port or unix:/path (default 127.0.0.1:7070, or WALDEN_ADDRESS)")
       ->type_name("ADDRESS")
       ->group("Common options");
-  app.add_option("--namespace", common.namespace_id, "Namespace 1..255 (default: the daemon's)")
-      ->transform(Number(0, 255))
-      ->type_name("ID")
+  app.add_option_function<std::string>(
+         "--namespace",
+         [&common](const std::string& text) {
+           const auto id = ParseNumber(text);
+           common.namespace_id = static_cast<uint32_t>(id.value_or(0));
+           common.namespace_name = id.has_value() ? "" : text;
+         },
+         "Namespace by id 1..255 or by name (default: the daemon's)")
+      ->check(NamespaceIdOrName())
+      ->type_name("ID|NAME")
       ->group("Common options");
   app.add_option("--timeout", common.timeout_millis,
                  "Give up after this long, e.g. 500ms or 10s (default: 30s, none for streams)")
@@ -103,6 +128,7 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddSyncCommand(app, program);
   AddCloseCommand(app, program);
   AddDropCommand(app, program);
+  AddStatusCommand(app, program);
   AddStatsCommand(app, program);
   AddHealthCommand(app, program);
   AddInspectCommand(app, program);
@@ -116,6 +142,26 @@ void DefineCommands(CLI::App& app, Program& program) {
   AddBenchCommand(app, program);
 }
 
+// Asks the daemon for the id of a namespace that was given by name.
+absl::Status ResolveNamespace(Session& session, CommonOptions& common) {
+  if (common.namespace_name.empty()) return absl::OkStatus();
+  Connection& connection = session.connection();
+  v1::ListNamespacesResponse answer;
+  absl::Status asked = connection.Unary(&v1::AdminService::Stub::ListNamespaces, connection.admin(),
+                                        v1::ListNamespacesRequest(), &answer);
+  if (!asked.ok()) return asked;
+  std::vector<std::string> names;
+  for (const v1::NamespaceInfo& info : answer.namespaces()) {
+    if (info.name() == common.namespace_name) common.namespace_id = info.id();
+    names.push_back(info.name());
+  }
+  if (common.namespace_id != 0) return absl::OkStatus();
+  return Failure(absl::StatusCode::kNotFound, "UNKNOWN_NAMESPACE",
+                 absl::StrCat("the daemon has no namespace \"", common.namespace_name, "\"",
+                              DidYouMean(common.namespace_name, names)),
+                 {{"field", "namespace"}, {"value", common.namespace_name}});
+}
+
 absl::Status RunCommand(Program& program, Session& session) {
   if (program.needs_daemon) {
     absl::Status address = CheckAddress(program.common.address);
@@ -124,6 +170,8 @@ absl::Status RunCommand(Program& program, Session& session) {
         LoadCredentials(program.common.credentials, program.common.address);
     if (!credentials.ok()) return credentials.status();
     session.SetCredentials(*std::move(credentials));
+    absl::Status resolved = ResolveNamespace(session, program.common);
+    if (!resolved.ok()) return resolved;
   }
   absl::Status status = program.command(session);
   // What was printed must have arrived, also when the command failed later.
@@ -137,12 +185,37 @@ int FinishParse(const CLI::App& app, const CLI::ParseError& error) {
   return code == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
 }
 
+// Every option of a command, and the commands below it.
+std::vector<std::string> KnownWords(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) words.push_back("--" + name);
+  }
+  for (const CLI::App* command : app.get_subcommands({})) words.push_back(command->get_name());
+  return words;
+}
+
+// The message of CLI11, but an unknown command or option by its name.
+std::string UsageProblem(const CLI::App& app, const CLI::Error& error) {
+  const std::vector<std::string> rest = app.remaining();
+  // A word that is not known may be the one that is missing.
+  const bool may_be_word = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+                           dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  if (rest.empty() || !may_be_word) return error.what();
+  const std::string word = rest.front().substr(0, rest.front().find('='));
+  const std::string near = DidYouMean(word, KnownWords(app));
+  if (absl::StartsWith(word, "-")) return absl::StrCat("unknown option ", word, near);
+  if (app.get_parent() == nullptr) return absl::StrCat("unknown command ", word, near);
+  return absl::StrCat("unexpected argument ", word);
+}
+
 std::string UsageError(const CLI::App* app, const CLI::Error& error) {
   for (const CLI::App* used = app;;) {
     const auto chosen = used->get_subcommands();
     if (chosen.empty()) {
       const std::string name = used == app ? "walden" : absl::StrCat("walden ", used->get_name());
-      return absl::StrCat(name, ": ", error.what(), "\n  hint: `", name, " --help` explains it\n");
+      return absl::StrCat(name, ": ", UsageProblem(*used, error), "\n  hint: `", name,
+                          " --help` explains it\n");
     }
     used = chosen.front();
   }
@@ -226,6 +299,18 @@ CLI::Validator ByteSize(uint64_t min, uint64_t max) {
       "");
 }
 
+CLI::Validator NamespaceName() {
+  return CLI::Validator(
+      [](std::string& name) {
+        const bool known =
+            name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+        if (known && !name.empty() && name.size() <= 64) return std::string();
+        return absl::StrCat("\"", name,
+                            "\" is not a namespace's name: 1 to 64 of a-z, 0-9, _ and -");
+      },
+      "");
+}
+
 CLI::Validator Millis() {
   return CLI::Validator(
       [](std::string& text) {
@@ -254,7 +339,7 @@ void DefineProgram(CLI::App& app, Program& program) {
   app.name("walden");
   app.description(kDescription);
   app.get_formatter()->column_width(34);
-  app.set_version_flag("--version", std::string("walden " WALDEN_VERSION));
+  app.set_version_flag("--version", std::string("walden " WALDEN_VERSION " (" WALDEN_COMMIT ")"));
   app.require_subcommand(1);
   app.failure_message(UsageError);
   app.footer(absl::StrCat(kConcepts, "\n", ExitCodeHelp()));

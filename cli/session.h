@@ -1,4 +1,4 @@
-// What every command gets: the common options, the console, the connection.
+// The common options, the console and the connection of a command.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ namespace walden::cli {
 
 struct CommonOptions {
   std::string address = "127.0.0.1:7070";
-  uint32_t namespace_id = 0;  // the daemon's default
+  uint32_t namespace_id = 0;   // 0: the daemon's default
+  std::string namespace_name;  // as it was given; its id is known once the command runs
   std::optional<uint64_t> timeout_millis;
   bool json = false;
   CredentialOptions credentials;
@@ -80,6 +81,8 @@ CLI::App& AddOfflineCommand(CLI::App& app, Program& program, const std::string& 
 // huge number and 010 as eight.
 CLI::Validator Number(uint64_t min = 0, uint64_t max = UINT64_MAX);
 CLI::Validator ByteSize(uint64_t min, uint64_t max);
+// The name of a namespace, as namespaces[].name of the configuration.
+CLI::Validator NamespaceName();
 // As milliseconds.
 CLI::Validator Millis();
 

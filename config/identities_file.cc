@@ -10,9 +10,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
 #include "config/config_problems.h"
 #include "config/field_types.h"
-#include "config/nearest_name.h"
 #include "config/text_file.h"
 #include "config/yaml_map.h"
 

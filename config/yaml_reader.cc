@@ -6,8 +6,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
 #include "config/fields.h"
-#include "config/nearest_name.h"
 #include "config/yaml_map.h"
 
 namespace walden {

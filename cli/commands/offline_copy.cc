@@ -5,17 +5,6 @@
 #include "cli/reports/region_inspection.h"
 
 namespace walden::cli {
-namespace {
-
-// As namespaces[].name of the configuration.
-std::string CheckName(const std::string& name) {
-  const bool known =
-      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
-  if (known && !name.empty() && name.size() <= 64) return "";
-  return absl::StrCat("\"", name, "\" is not a namespace's name: 1 to 64 of a-z, 0-9, _ and -");
-}
-
-}  // namespace
 
 void AddTransferOptions(CLI::App& command, TransferOptions& options) {
   command.add_option("--data-dir", options.data_directory, "The daemon's data_dir")
@@ -24,7 +13,7 @@ void AddTransferOptions(CLI::App& command, TransferOptions& options) {
   command
       .add_option("--namespace", options.namespace_name,
                   "The namespace's name in the configuration, which is also its directory")
-      ->check(CLI::Validator(CheckName, ""))
+      ->check(NamespaceName())
       ->type_name("NAME")
       ->required();
   command

@@ -248,6 +248,37 @@ class AdminTest(CliTestCase):
     def test_describing_a_region_that_does_not_exist_exits_with_7(self):
         self.walden("describe", "--region", 10**15, expect=NOT_FOUND)
 
+    def test_reading_a_region_that_does_not_exist_exits_with_7_and_says_so(self):
+        self.walden("read", "--region", 10**15, "--table", 1, expect=NOT_FOUND)
+        self.assertIn("NOT_FOUND", self.last_error)
+        self.assertIn(str(10**15), self.last_error)
+        # A table that was never written, of a region that was.
+        self.assertEqual(self.walden("read", *self.table(77)), b"")
+
+    def test_numbers_that_a_double_cannot_hold_are_strings_in_json(self):
+        region = 2**53 + 1
+        self.client.append(region, 1, [b"x"])
+        (described,) = self.walden_json("describe", "--region", region)
+        self.assertEqual(described["info"]["region_id"], str(region))
+        (described,) = self.walden_json("describe", "--region", self.region)
+        self.assertEqual(described["info"]["region_id"], self.region)
+
+    def test_a_namespace_is_given_by_id_or_by_name(self):
+        by_id = self.walden("read", *self.table(), "--namespace", 1)
+        self.assertEqual(by_id, b"x\n" * 5)
+        self.assertEqual(self.walden("read", *self.table(), "--namespace", "default"), by_id)
+        self.walden("read", *self.table(), "--namespace", "defualt", expect=NOT_FOUND)
+        self.assertIn("did you mean default?", self.last_error)
+
+    def test_status_is_one_screen(self):
+        text = self.walden("status", "--interval", "10ms").decode()
+        for part in ("SERVING", "appends", "reads", "default", "segment", "no problems"):
+            self.assertIn(part, text)
+        self.assertLess(len(text.splitlines()), 24)
+        (status,) = self.walden_json("status", "--interval", "10ms")
+        self.assertEqual(status["problems"], [])
+        self.assertGreater(status["namespaces"][0]["allocated_bytes"], 0)
+
     def test_sync_close_and_stats(self):
         self.walden("sync", "--region", self.region)
         self.walden("close", "--region", self.region)
@@ -332,7 +363,7 @@ class HealthTest(WaldenTestCase):
 class UsageTest(WaldenTestCase):
     COMMANDS = (
         "append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
-        "verify", "sync", "close", "drop", "stats", "health", "bench", "inspect",
+        "verify", "sync", "close", "drop", "stats", "status", "health", "bench", "inspect",
     )
 
     def test_help_of_every_command_has_examples_and_exit_codes(self):
@@ -354,6 +385,17 @@ class UsageTest(WaldenTestCase):
         ):
             with self.subTest(arguments):
                 self.assertEqual(run_walden(*arguments).returncode, USAGE)
+
+    def test_an_unknown_word_is_named_with_what_it_may_mean(self):
+        for arguments, message in (
+            (["regoins"], b"unknown command regoins, did you mean regions?"),
+            (["regions", "--jsn"], b"unknown option --jsn, did you mean --json?"),
+            (["read", "--regoin", "1", "-t", "1"], b"unknown option --regoin, did you mean --region?"),
+        ):
+            with self.subTest(arguments):
+                result = run_walden(*arguments)
+                self.assertEqual(result.returncode, USAGE)
+                self.assertIn(message, result.stderr)
 
     def test_no_daemon_exits_with_3_and_says_how_to_start_one(self):
         address = f"127.0.0.1:{free_tcp_port()}"

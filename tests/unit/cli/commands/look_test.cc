@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/unit/cli/commands/fake_walden.h"
@@ -66,6 +67,42 @@ TEST_F(LookTest, ARegionThatDoesNotExistIsExitCode7) {
   EXPECT_EQ(Run({"describe", "-r", "5"}).exit_code, 7);
 }
 
+TEST_F(LookTest, AReadOfARegionThatDoesNotExistIsExitCode7AndSaysSo) {
+  const Outcome outcome = Run({"read", "-r", "5", "-t", "1"});
+  EXPECT_EQ(outcome.exit_code, 7);
+  EXPECT_NE(outcome.err.find("NOT_FOUND"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  daemon_.AddRecords(5, 2, {"x"});
+  EXPECT_EQ(Run({"read", "-r", "5", "-t", "1"}).exit_code, 0);
+}
+
+TEST_F(LookTest, StatusIsOneScreen) {
+  daemon_.AddRecords(5, 1, {"x"});
+  const Outcome outcome = Run({"status", "--interval", "1ms"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* part :
+       {": SERVING, up ", "appends  0.0 records/s", "namespace  engine", "no problems\n"}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << outcome.out;
+  }
+  daemon_.SetServing(false);
+  EXPECT_NE(Run({"status", "--interval", "1ms"}).out.find("1 problem:\n  the daemon is starting"),
+            std::string::npos);
+  const auto json = nlohmann::json::parse(Run({"status", "--interval", "1ms", "--json"}).out);
+  EXPECT_EQ(json["health"], "NOT_SERVING");
+  EXPECT_EQ(json["namespaces"][0]["open_regions"], 1);
+}
+
+TEST_F(LookTest, ANamespaceIsGivenByIdOrByName) {
+  daemon_.AddRecords(5, 1, {"x"});
+  const std::string listed = Run({"regions", "--namespace", "1"}).out;
+  EXPECT_NE(listed, "");
+  EXPECT_EQ(Run({"regions", "--namespace", "default"}).out, listed);
+  const Outcome unknown = Run({"regions", "--namespace", "defualt"});
+  EXPECT_EQ(unknown.exit_code, 7);
+  EXPECT_NE(unknown.err.find("no namespace \"defualt\", did you mean default?"), std::string::npos)
+      << unknown.err;
+}
+
 TEST_F(LookTest, StatisticsSyncAndCloseAnswer) {
   EXPECT_NE(Run({"stats"}).out.find("most per batch    10,000 records, 16.0 MiB"),
             std::string::npos)
@@ -89,7 +126,7 @@ TEST_F(LookTest, DamageInAnyRegionIsToldAndIsExitCode4) {
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_EQ(outcome.out,
             "region 5: damaged: 1/seg_0: bytes [8, 28), sequence 3..5: checksum differs\n"
-            "region 5: 1 damaged ranges, 4 records, 100 B checked\n"
+            "region 5: 1 damaged range, 4 records, 100 B checked\n"
             "region 6: sound, 4 records, 100 B checked\n");
   EXPECT_NE(outcome.err.find("DAMAGE_FOUND"), std::string::npos) << outcome.err;
 }
@@ -116,15 +153,21 @@ TEST_F(LookTest, TheAddressMayComeFromTheEnvironmentAndTheCommandLineWins) {
 TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
   const std::pair<Strings, std::string> cases[] = {
       {{}, "walden: A subcommand is required"},
+      {{"regoins"}, "walden: unknown command regoins, did you mean regions?"},
+      {{"regions", "--jsn"}, "walden regions: unknown option --jsn, did you mean --json?"},
+      {{"append", "-r", "1", "-t", "1", "--btach-records=3", "x"},
+       "walden append: unknown option --btach-records, did you mean --batch-records?"},
+      {{"stats", "7"}, "walden stats: unexpected argument 7\n"},
       {{"append", "-t", "1"}, "walden append: --region is required"},
       {{"append", "-r", "-1", "-t", "1"}, "--region: \"-1\" is not a number"},
       {{"append", "-r", "1", "-t", "18446744073709551616"}, "--table: "},
-      {{"append", "-r", "1", "-t", "1", "--batch-bytes", "1MB"}, "such as 64KiB or 1MiB"},
+      {{"append", "-r", "1", "-t", "1", "--batch-bytes", "1MB"}, "such as 4096, 64KiB or 1MiB"},
       {{"append", "-r", "1", "-t", "1", "--sync", "--buffered"}, "--sync excludes --buffered"},
       {{"append", "-r", "1", "-t", "1", "--producer-start", "2"},
        "--producer-start requires --producer"},
       {{"stats", "--timeout", "10"}, "is not a duration"},
       {{"stats", "--namespace", "256"}, "is not a number from 0 to 255"},
+      {{"stats", "--namespace", "No Name"}, "is not a namespace's name"},
       {{"stats", "--address", "nowhere"}, "the port is missing"},
       {{"stats", "--address", "host:0"}, "the port is not 1 to 65535"},
       {{"stats", "--address", "unix:"}, "the path is missing"},
@@ -141,14 +184,15 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
 TEST(CommandLine, EveryCommandExplainsItselfWithExamplesAndExitCodes) {
   for (const char* command :
        {"append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
-        "verify", "sync", "close", "drop", "stats", "health", "inspect", "bench"}) {
+        "verify", "sync", "close", "drop", "stats", "status", "health", "inspect", "bench"}) {
     const Outcome outcome = RunWalden({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("Examples:\n"), std::string::npos) << command;
     EXPECT_NE(outcome.out.find("walden " + std::string(command)), std::string::npos) << command;
     EXPECT_NE(outcome.out.find("Exit codes:\n"), std::string::npos) << command;
   }
-  EXPECT_EQ(RunWalden({"--version"}).out.find("walden "), 0u);
+  EXPECT_THAT(RunWalden({"--version"}).out,
+              testing::MatchesRegex("walden [0-9.]+ \\([0-9a-zA-Z.-]+\\)\n"));
 }
 
 TEST(CommandLine, AnUnreachableDaemonIsExitCode3WithAHint) {

@@ -1,0 +1,259 @@
+// `walden status`: one screen about a daemon.
+#include "cli/commands/status_command.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/client/admin_pages.h"
+#include "cli/console/failure.h"
+#include "cli/console/text_table.h"
+#include "cli/console/units.h"
+#include "cli/console/wording.h"
+#include "cli/reports/region_report.h"
+
+namespace walden::cli {
+namespace {
+
+using Admin = v1::AdminService::Stub;
+using grpc::health::v1::HealthCheckResponse;
+
+// A namespace with more open regions has the disk space of these only.
+constexpr uint64_t kMostDescribed = 1000;
+
+struct StatusOptions {
+  uint64_t interval_millis = 1000;
+};
+
+struct NamespaceStatus {
+  v1::NamespaceInfo info;
+  uint64_t open = 0;
+  uint64_t failed = 0;
+  uint64_t broken = 0;
+  uint64_t described = 0;
+  uint64_t allocated_bytes = 0;
+  uint64_t live_bytes = 0;
+  uint64_t quota_bytes = 0;
+};
+
+class StatusCommand {
+ public:
+  StatusCommand(Session& session, const StatusOptions& options)
+      : session_(session), options_(options) {}
+
+  absl::Status Run();
+
+ private:
+  absl::Status AskHealth();
+  absl::Status AskStatistics(v1::GetStatisticsResponse* statistics);
+  absl::Status Measure();
+  absl::Status AskNamespaces();
+  absl::Status AskRegions(NamespaceStatus& space);
+  absl::Status AskRegion(NamespaceStatus& space, uint64_t region);
+  double PerSecond(uint64_t before, uint64_t after) const {
+    return after < before ? 0 : static_cast<double>(after - before) / seconds_;
+  }
+  std::string Text() const;
+  Json ToJsonObject() const;
+
+  Session& session_;
+  const StatusOptions& options_;
+  std::string health_;
+  v1::GetStatisticsResponse before_;
+  v1::GetStatisticsResponse now_;
+  double seconds_ = 1;
+  std::vector<NamespaceStatus> namespaces_;
+  std::vector<std::string> problems_;
+};
+
+absl::Status StatusCommand::Run() {
+  absl::Status status = AskHealth();
+  if (status.ok()) status = Measure();
+  if (status.ok()) status = AskNamespaces();
+  if (!status.ok()) return status;
+  return session_.json() ? session_.PrintJson(ToJsonObject()) : session_.out().Write(Text());
+}
+
+absl::Status StatusCommand::AskHealth() {
+  Connection& connection = session_.connection();
+  HealthCheckResponse answer;
+  absl::Status asked = connection.Unary(&grpc::health::v1::Health::Stub::Check, connection.health(),
+                                        grpc::health::v1::HealthCheckRequest(), &answer);
+  if (!asked.ok()) return asked;
+  health_ = HealthCheckResponse::ServingStatus_Name(answer.status());
+  if (answer.status() != HealthCheckResponse::SERVING) {
+    problems_.push_back(
+        absl::StrCat("the daemon is starting or stopping: its health is ", health_));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StatusCommand::AskStatistics(v1::GetStatisticsResponse* statistics) {
+  Connection& connection = session_.connection();
+  return connection.Unary(&Admin::GetStatistics, connection.admin(), v1::GetStatisticsRequest(),
+                          statistics);
+}
+
+absl::Status StatusCommand::Measure() {
+  if (absl::Status asked = AskStatistics(&before_); !asked.ok()) return asked;
+  const absl::Time start = absl::Now();
+  if (!session_.interrupt().Sleep(
+          absl::Milliseconds(static_cast<int64_t>(options_.interval_millis)))) {
+    return Failure(absl::StatusCode::kCancelled, kReasonInterrupted, "interrupted");
+  }
+  if (absl::Status asked = AskStatistics(&now_); !asked.ok()) return asked;
+  seconds_ = absl::ToDoubleSeconds(absl::Now() - start);
+  const auto is_nearly_full = [this](absl::string_view name, uint64_t used, uint64_t limit) {
+    if (limit == 0 || used < limit - limit / 10) return;
+    problems_.push_back(
+        absl::StrCat(name, " hold ", FormatBytes(used), " of at most ", FormatBytes(limit)));
+  };
+  is_nearly_full("mailboxes", now_.mailbox_bytes(), now_.mailbox_bytes_limit());
+  is_nearly_full("readers", now_.reader_bytes(), now_.reader_bytes_limit());
+  is_nearly_full("entry logs", now_.entry_memory_bytes(), now_.entry_memory_bytes_limit());
+  return absl::OkStatus();
+}
+
+absl::Status StatusCommand::AskNamespaces() {
+  Connection& connection = session_.connection();
+  v1::ListNamespacesResponse answer;
+  absl::Status asked = connection.Unary(&Admin::ListNamespaces, connection.admin(),
+                                        v1::ListNamespacesRequest(), &answer);
+  if (!asked.ok()) return asked;
+  for (v1::NamespaceInfo& info : *answer.mutable_namespaces()) {
+    NamespaceStatus space;
+    space.info = std::move(info);
+    if (!space.info.error().empty()) {
+      problems_.push_back(
+          absl::StrCat("namespace ", space.info.name(), " cannot be opened: ", space.info.error()));
+    } else if (absl::Status regions = AskRegions(space); !regions.ok()) {
+      return regions;
+    }
+    namespaces_.push_back(std::move(space));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StatusCommand::AskRegions(NamespaceStatus& space) {
+  const auto regions = ListRegions(session_.connection(), space.info.id());
+  if (!regions.ok()) return regions.status();
+  for (const v1::RegionInfo& region : regions->regions()) {
+    // To describe a closed region would open it.
+    const bool is_open = region.state() == v1::RegionInfo::STATE_OPEN;
+    if (is_open) ++space.open;
+    if (region.state() == v1::RegionInfo::STATE_FAILED) ++space.failed;
+    if (region.state() == v1::RegionInfo::STATE_BROKEN) ++space.broken;
+    if (!region.error().empty()) {
+      problems_.push_back(absl::StrCat("region ", region.region_id(), " of namespace ",
+                                       space.info.name(), " is ", StateText(region.state()), ": ",
+                                       region.error()));
+    }
+    if (!is_open || space.described >= kMostDescribed) continue;
+    if (absl::Status asked = AskRegion(space, region.region_id()); !asked.ok()) return asked;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StatusCommand::AskRegion(NamespaceStatus& space, uint64_t region) {
+  const auto description = DescribeRegion(session_.connection(), space.info.id(), region);
+  if (absl::IsNotFound(description.status())) return absl::OkStatus();  // dropped meanwhile
+  if (!description.ok()) return description.status();
+  ++space.described;
+  space.allocated_bytes += description->allocated_bytes();
+  space.live_bytes += description->live_bytes();
+  space.quota_bytes = description->namespace_disk_quota_bytes();
+  if (const int damaged = description->state().opening().damaged_ranges_size(); damaged > 0) {
+    problems_.push_back(absl::StrCat("region ", region, " of namespace ", space.info.name(),
+                                     " was opened with ",
+                                     Counted(static_cast<uint64_t>(damaged), "damaged range")));
+  }
+  return absl::OkStatus();
+}
+
+std::string StatusCommand::Text() const {
+  const auto up =
+      absl::Trunc(absl::Microseconds(static_cast<int64_t>(now_.uptime_micros())), absl::Seconds(1));
+  const auto rate = [this](uint64_t records_before, uint64_t records, uint64_t bytes_before,
+                           uint64_t bytes) {
+    return absl::StrCat(FormatRate(PerSecond(records_before, records)), " records/s, ",
+                        FormatBytes(static_cast<uint64_t>(PerSecond(bytes_before, bytes))), "/s");
+  };
+  std::string text = absl::StrCat(
+      "waldend ", now_.version(), " at ", session_.common().address, ": ", health_, ", up ",
+      absl::FormatDuration(up), "\nappends  ",
+      rate(before_.appended_records(), now_.appended_records(), before_.appended_payload_bytes(),
+           now_.appended_payload_bytes()),
+      "\nreads    ",
+      rate(before_.read_records(), now_.read_records(), before_.read_payload_bytes(),
+           now_.read_payload_bytes()),
+      "\nrefused  ", FormatRate(PerSecond(before_.refused_batches(), now_.refused_batches())),
+      " batches/s\n\n");
+  TextTable table({"namespace", "engine", ">regions", ">open", ">failed", ">broken", ">disk",
+                   ">live", ">quota"});
+  for (const NamespaceStatus& space : namespaces_) {
+    table.AddRow({space.info.name(), space.info.engine(), FormatCount(space.info.regions()),
+                  FormatCount(space.open), FormatCount(space.failed), FormatCount(space.broken),
+                  FormatBytes(space.allocated_bytes), FormatBytes(space.live_bytes),
+                  space.quota_bytes == 0 ? "-" : FormatBytes(space.quota_bytes)});
+  }
+  absl::StrAppend(&text, table.ToString(), "(disk and live: open regions)\n\n");
+  if (problems_.empty()) return text + "no problems\n";
+  absl::StrAppend(&text, Counted(problems_.size(), "problem"), ":\n");
+  for (const std::string& problem : problems_) absl::StrAppend(&text, "  ", problem, "\n");
+  return text;
+}
+
+Json StatusCommand::ToJsonObject() const {
+  Json json;
+  json["health"] = health_;
+  json["appended_records_per_second"] =
+      PerSecond(before_.appended_records(), now_.appended_records());
+  json["appended_bytes_per_second"] =
+      PerSecond(before_.appended_payload_bytes(), now_.appended_payload_bytes());
+  json["read_records_per_second"] = PerSecond(before_.read_records(), now_.read_records());
+  json["read_bytes_per_second"] =
+      PerSecond(before_.read_payload_bytes(), now_.read_payload_bytes());
+  json["refused_batches_per_second"] = PerSecond(before_.refused_batches(), now_.refused_batches());
+  json["namespaces"] = Json::array();
+  for (const NamespaceStatus& space : namespaces_) {
+    Json one = ToJson(space.info);
+    one["open_regions"] = space.open;
+    one["failed_regions"] = space.failed;
+    one["broken_regions"] = space.broken;
+    one["described_regions"] = space.described;
+    one["allocated_bytes"] = space.allocated_bytes;
+    one["live_bytes"] = space.live_bytes;
+    one["disk_quota_bytes"] = space.quota_bytes;
+    json["namespaces"].push_back(std::move(one));
+  }
+  json["problems"] = problems_;
+  json["statistics"] = ToJson(now_);
+  return json;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, Program& program) {
+  auto options = std::make_shared<StatusOptions>();
+  CLI::App& command = AddCommand(
+      app, program, "status",
+      "Show a daemon on one screen: health, rates, regions, disk, problems.\n"
+      "Rates are measured for --interval. Disk space is that of the open regions, of at most "
+      "1,000\n"
+      "in a namespace: to ask a closed one would open it. Exit code 0 with problems, too.",
+      {"walden status", "walden status --interval 10s", "walden status --json"});
+  command
+      .add_option("--interval", options->interval_millis,
+                  "How long rates are measured (default 1s)")
+      ->transform(Millis())
+      ->type_name("DURATION");
+  command.callback([&program, options] {
+    program.command = [options](Session& session) {
+      return StatusCommand(session, *options).Run();
+    };
+  });
+}
+
+}  // namespace walden::cli
