@@ -26,7 +26,7 @@ class AdminCall final : public grpc::ServerUnaryReactor {
   const Call& call() const { return call_; }
   void Answer(const absl::Status& status) { Finish(call_.End(status)); }
 
-  // Nothing if the call is refused: then it is answered.
+  // nullopt if the call is refused, which answers it.
   template <typename Request>
   std::optional<EnteredRegion> Enter(const Request& request) {
     const absl::StatusOr<EnteredRegion> entered =

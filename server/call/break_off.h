@@ -1,4 +1,4 @@
-// Ends a call whose client takes nothing any more.
+// Ends a call whose client has stopped reading.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -11,9 +11,9 @@
 
 namespace walden {
 
-// What ends the call with this error, from any thread, even after the call is gone. A status that
-// goes the ordinary way waits behind the messages that the client does not take; this one overtakes
-// them, with code and message alone.
+// Returns a function that ends the call with this error. It may run on any thread, even after the
+// call is gone. A status sent by Finish would wait for the messages that the client does not read;
+// this one overtakes them and carries code and message only.
 std::function<void()> BreakOff(const grpc::ServerContextBase& call, const absl::Status& status);
 
 // RESOURCE_EXHAUSTED (READER_BUDGET_FULL): a client took nothing for longer than

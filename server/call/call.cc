@@ -149,7 +149,7 @@ void Call::CountRefusal(const absl::Status& status) const {
   AddToAudit(status);
 }
 
-// The audit hears of everybody who was denied, and of every end of an administrative call.
+// Adds denied calls, and administrative calls when they end, to the audit.
 void Call::AddToAudit(const absl::Status& status) const {
   if (context_.audit == nullptr) return;
   const bool denied = absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);

@@ -1,4 +1,4 @@
-// One call from its arrival to its end: who makes it, what they may, how it ended.
+// One call from its arrival to its end: its identity, its rights and its outcome.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -41,7 +41,7 @@ class Call {
   const absl::Status& refused() const { return refused_; }
 
   // The namespace that a request names, if the caller has any right there: UNKNOWN_NAMESPACE,
-  // PERMISSION_DENIED, or as refused(). A caller without rights is not told whether it exists.
+  // PERMISSION_DENIED, or as refused(). A caller without rights does not learn whether it exists.
   absl::StatusOr<const Namespace*> EnterNamespace(uint32_t namespace_id) const;
 
   // The region that a request names, if the caller has the method's rights on it. Errors as above.
@@ -60,23 +60,23 @@ class Call {
     return identity_ == nullptr || identity_->KnowsRegion(key.namespace_id, key.region);
   }
 
-  // Null if callers are not told apart.
+  // Null if the daemon has no identities file.
   const std::shared_ptr<const Identity>& identity() const { return identity_; }
 
-  // Whose limits the call counts in. Outlives it.
+  // The tenant whose limits apply to the call. Outlives it.
   Tenant& tenant() const { return *tenant_; }
 
   // OK, or why the caller does not wait for an answer any more: DEADLINE_EXCEEDED or CANCELLED.
   absl::Status Abandoned() const;
 
-  // Counts a request in a stream that is refused while the stream goes on, and tells the audit.
+  // Counts and audits the refusal of one request in a stream that goes on.
   void CountRefusal(const absl::Status& status) const;
 
-  // Counts how the call ends, and tells the audit; what to finish it with.
+  // Counts and audits the end of the call. Returns the status to finish it with.
   grpc::Status End(const absl::Status& status) const;
 
  private:
-  // Null if callers are not told apart.
+  // Null if the daemon has no identities file.
   absl::StatusOr<std::shared_ptr<const Identity>> Caller() const ABSL_LOCKS_EXCLUDED(again_mutex_);
   absl::Status Denied(const Identity& caller, uint32_t namespace_id,
                       std::optional<uint64_t> region_id) const;
@@ -95,7 +95,8 @@ class Call {
   mutable absl::Mutex again_mutex_;
   mutable uint64_t again_generation_ ABSL_GUARDED_BY(again_mutex_) = 0;
   mutable std::shared_ptr<const Identity> again_identity_ ABSL_GUARDED_BY(again_mutex_);
-  // What an administrative call entered, for the audit: it enters once, before anything else.
+  // The region of an administrative call, for the audit. Set once, before other threads see the
+  // call.
   mutable std::optional<RegionKey> administered_;
 };
 

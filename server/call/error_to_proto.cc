@@ -25,8 +25,8 @@ std::string Cut(absl::string_view text, size_t limit) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-// How long a caller should wait before the same request. What somebody must first do something
-// about is worth asking for less often.
+// How long a caller should wait before it repeats the request: longer for causes that need an
+// operator.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status, const ErrorInfo& info) {
   const bool is_exhausted = absl::IsResourceExhausted(status);
   if (!is_exhausted && info.reason != ErrorReasonName(ErrorReason::kShuttingDown)) {

@@ -1,4 +1,4 @@
-// From our errors to those of gRPC.
+// Turns Walden's errors into gRPC's.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -10,9 +10,8 @@
 
 namespace walden {
 
-// The same error as clients are told it: with a code and a reason of proto/walden/v1/common.proto,
-// whatever it was made by. A file that the file system does not find is lost data, not something
-// that a client asked for in vain.
+// The form of an error that clients see: with a code and a reason of proto/walden/v1/common.proto.
+// A file that the file system does not find becomes lost data, not NOT_FOUND.
 absl::Status Outward(const absl::Status& status);
 
 // "CODE (REASON): message", for people.
@@ -21,7 +20,7 @@ std::string ShownError(const absl::Status& status);
 // Code, message, and one google.rpc.ErrorInfo with domain "walden".
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// The same, for an answer inside a stream.
+// ToGrpcStatus for an answer inside a stream.
 void ToProtoStatus(const absl::Status& status, google::rpc::Status* proto);
 
 }  // namespace walden

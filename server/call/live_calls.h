@@ -21,7 +21,7 @@ class LiveCall {
   // once; the call stays alive meanwhile because Remove waits.
   virtual void OnShutdown() = 0;
 
-  // Somebody's rights changed: end if the caller may not go on. As alive as in OnShutdown.
+  // Identities or rights changed: end if the caller may not go on. The call stays alive meanwhile.
   virtual void OnAccessChanged() = 0;
 };
 

@@ -10,7 +10,7 @@
 
 namespace walden {
 
-// Nothing is parsed for a caller who is refused anyway.
+// Parses a request. Returns call.refused() without parsing if the call is refused.
 template <typename Message>
 absl::Status ParseRequest(const Call& call, const grpc::ByteBuffer& bytes, Message* message) {
   if (!call.refused().ok()) return call.refused();

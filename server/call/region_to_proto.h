@@ -1,4 +1,4 @@
-// From the engine's descriptions to those of the API.
+// Turns the engine's descriptions into messages of the API.
 #pragma once
 
 #include "absl/strings/string_view.h"
@@ -15,7 +15,7 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
 // The tables and damaged ranges alone.
 void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
-// How long the region keeps what, and how much of the disk it and its namespace may take.
+// Retention of the region, and disk quotas of the region and of its namespace.
 void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& retention,
                 v1::DescribeRegionResponse* proto);
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto);

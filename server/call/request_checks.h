@@ -57,7 +57,7 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const ServiceLimits& limits, AppendJob& job);
 
-// What gRPC clients take unless told otherwise.
+// The largest message that gRPC clients take by default.
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;
 inline constexpr size_t kMinMessageBytes = size_t{4} << 10;
 
@@ -65,7 +65,8 @@ inline constexpr size_t kMinMessageBytes = size_t{4} << 10;
 // INVALID_FIELD below the least.
 absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes);
 
-// What a record takes in a message beside its payload, at most: framing, ids, an entry's fields.
+// The most bytes that a record needs in a message besides its payload: framing, ids, fields of an
+// entry.
 inline constexpr size_t kMessageOverheadBytes = 128;
 
 // OUT_OF_RANGE (RECORD_TOO_LARGE): a record does not fit one message.

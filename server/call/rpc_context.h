@@ -1,4 +1,4 @@
-// What every rpc needs.
+// The parts of the daemon that rpcs use.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ struct RpcContext {
   Followers* followers = nullptr;
   Tenants* tenants = nullptr;
   const RetentionPolicies* retention = nullptr;
-  const AccessControl* access = nullptr;  // null: everybody may do everything
-  Audit* audit = nullptr;                 // null: nobody wants to know
+  const AccessControl* access = nullptr;  // null: every call is allowed
+  Audit* audit = nullptr;                 // null: no audit
   const Clock* clock = nullptr;
   const WallClock* wall_clock = nullptr;
   entry::EntryMemory* entry_memory = nullptr;

@@ -85,7 +85,7 @@ std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const C
   return unconfigured;
 }
 
-// What gRPC itself has to say, which is only of interest when looking for an error in it.
+// gRPC's own log, which matters only when gRPC is suspected of a fault.
 void LogGrpcMessage(gpr_log_func_args* message) {
   Log(LogSeverity::kDebug, "grpc",
       {{"severity", gpr_log_severity_string(message->severity)},

@@ -27,14 +27,14 @@ namespace walden {
 
 class Daemon {
  public:
-  // Serves metrics and health, makes the data directory if it is not there, and listens; then opens
-  // the namespaces and their regions behind the back of the calls. Errors name what is wrong and
-  // where. What the daemon can do without is logged and worked around: metrics that cannot be
-  // served, a namespace or region that cannot be opened.
+  // Serves metrics and health, makes the data directory if it does not exist, and listens; then
+  // opens the namespaces and their regions in the background. Errors name the fault and its place.
+  // Metrics that cannot be served and a namespace or region that cannot be opened are logged, and
+  // the daemon serves without them.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config,
                                                        FileSystem* file_system);
 
-  // Waits until every namespace is open or has failed, for at most so long: whether that is so.
+  // Waits until every namespace is open or has failed. False if that takes longer than `longest`.
   bool AwaitNamespaces(absl::Duration longest) const {
     return decided_.WaitForNotificationWithTimeout(longest);
   }
@@ -52,11 +52,11 @@ class Daemon {
   // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
   absl::Status Stop();
 
-  // What is in force.
+  // The configuration in force.
   const Config& config() const { return config_; }
 
   WaldenServer& server() { return *server_; }
-  // Certificates and identities: to be loaded again, or looked at.
+  // Certificates and identities.
   Guard& guard() { return *guard_; }
 
  private:
@@ -88,7 +88,7 @@ class Daemon {
   absl::Mutex limits_mutex_;
   LimitsConfig limits_ ABSL_GUARDED_BY(limits_mutex_);  // those in force
   MemoryBudget index_budget_;                           // outlives the engines
-  ThreadPool background_;  // engines' housekeeping, which nobody waits for; outlives them
+  ThreadPool background_;                               // engines' housekeeping; outlives them
   absl::Notification decided_;
   std::unique_ptr<WaldenServer> server_;
   std::unique_ptr<Monitor> monitor_;        // looks at the server, so it goes first

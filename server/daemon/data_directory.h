@@ -15,14 +15,14 @@ struct DataDirectoryOptions {
   std::vector<std::string> namespaces;  // names of directories in it
 };
 
-// Who may read what the daemon writes, by its configuration.
+// The permissions of the files that the daemon writes, by the configured group.
 inline Access AccessFor(const std::string& group) {
   return group.empty() ? Access::kOwner : Access::kGroup;
 }
 
 // Makes the directory and those above it, durably, gives it to the group, and takes away what
-// others may do in directories that are there already. What cannot be taken away is logged: the
-// directory may belong to somebody else.
+// others may do in directories that are there already. A failure to do so is logged: the
+// directory may belong to another user.
 absl::Status PrepareDataDirectory(FileSystem* file_system, const DataDirectoryOptions& options);
 
 }  // namespace walden

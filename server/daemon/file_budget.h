@@ -1,4 +1,4 @@
-// How the files that a process may have open are divided.
+// Divides the number of files that the process may have open.
 #pragma once
 
 #include <cstdint>

@@ -213,7 +213,7 @@ int Serve(const Options& options, const Config& config) {
   stopper.Begin((*daemon)->config().shutdown.drain_timeout + kCloseGrace);
   const absl::Status stopped = (*daemon)->Stop();
   const int code = stopped.ok() ? kExitOk : kExitStopFailed;
-  // What did not end in time would not now.
+  // Calls and regions that did not end in time would not end now.
   if (!absl::IsDeadlineExceeded(stopped)) daemon->reset();
   // Past the destructors of globals, which threads that gRPC keeps may still be using.
   _exit(code);

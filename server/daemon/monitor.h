@@ -1,4 +1,4 @@
-// What watches a daemon from its start to its end: metrics, health and readiness over HTTP.
+// Metrics, health and readiness over HTTP, from the start of a daemon to its end.
 //
 //   /             the status page, which asks for /status.json (docs/operators/status_page.md)
 //   /metrics   for Prometheus (docs/operators/metrics.md)
@@ -46,7 +46,7 @@ class Monitor {
 
  private:
   HttpServer::Routes Routes();
-  // What /readyz says.
+  // The state that /readyz reports.
   HttpResponse Ready() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const HttpServerOptions http_options_;

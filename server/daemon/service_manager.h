@@ -1,5 +1,5 @@
 // Tells the service manager that started the daemon how it is: the datagrams of sd_notify(3), which
-// that page describes for programs without its library. Without NOTIFY_SOCKET nobody is told.
+// that page describes for programs without its library. Without NOTIFY_SOCKET nothing is sent.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace walden {
 class ServiceManager {
  public:
   // `socket` is the value of NOTIFY_SOCKET: a path, or an abstract name that begins with "@".
-  // Empty: nobody listens.
+  // Empty: no service manager listens.
   explicit ServiceManager(std::string socket) : socket_(std::move(socket)) {}
 
   // The one that the process's environment names.

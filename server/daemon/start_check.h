@@ -1,4 +1,4 @@
-// What a start needs beyond a configuration that is right in itself.
+// Checks a start beyond its configuration: addresses, certificates, identities, data directory.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What Scan, Flush and EntryService.Recover have in common: a stream of entries of one table.
+// A stream of entries of one table: the common part of Scan, Flush and EntryService.Recover.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +70,7 @@ class EntryStream : public ChunkStream {
   }
 
   void EncodeRecord(const RecordView& record, Chunk& chunk) final {
-    // Whoever made the pages has decoded it before.
+    // It is valid: making the pages decoded it before.
     const std::optional<entry::EntryView> entry = entry::Decode(record.payload);
     if (!entry.has_value() || entry->kind == entry::RecordKind::kFlushMarker) return;
     ++entries_;
@@ -78,7 +78,7 @@ class EntryStream : public ChunkStream {
     EncodeEntry(entries_field_, record.sequence, *entry, chunk);
   }
 
-  // What was streamed.
+  // Of the entries that were streamed.
   uint64_t entries() const { return entries_; }
   uint64_t bytes() const { return bytes_; }
 

@@ -45,7 +45,7 @@ class FlushStream final : public EntryStream {
 
   v1::FlushRequest request_;
   v1::FlushHeader header_;
-  // What is flushed. Kept, because the registry may forget them while they are used.
+  // The region and the table that are flushed. Kept because the registry may drop them meanwhile.
   std::shared_ptr<RegionActor> actor_;
   std::shared_ptr<entry::EntryTable> table_;
   MarkerJob marker_{this};

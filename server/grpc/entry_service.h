@@ -15,7 +15,8 @@
 
 namespace walden {
 
-// What streams entries encodes them itself (entry_encoder.h), so gRPC hands it raw bytes.
+// Scan, Flush and Recover encode their entries themselves (entry_encoder.h), so gRPC hands them raw
+// bytes.
 using EntryServiceMethods = v1::EntryService::WithCallbackMethod_Put<
     v1::EntryService::WithCallbackMethod_PutStream<v1::EntryService::WithCallbackMethod_Get<
         v1::EntryService::WithRawCallbackMethod_Scan<v1::EntryService::WithRawCallbackMethod_Flush<

@@ -49,8 +49,7 @@ uint64_t MaxRequestBytes(const ServiceLimits& limits) {
 void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_streams_per_connection));
-  // Who connects and then says nothing, or nothing for long, must not hold one of the connections
-  // that there may be.
+  // A connection that stays silent must not hold one of the connections that are allowed.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
   // A connection whose other end vanished without a word is found out and closed, also when it is
@@ -69,7 +68,7 @@ void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& opt
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
-// Messages arrive, and are put together, before anybody looks who sends them.
+// Bounds messages while they arrive, which is before their sender is recognised.
 void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
   // gRPC looks at a message's size when it is whole, and makes room for it as soon as it is
   // announced. Past this it reads slower, and breaks off calls.
@@ -86,8 +85,8 @@ void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
   }
 }
 
-// gRPC tears its whole library down with the last object of it, and then a background poll of its
-// own can hold that up for ten seconds. Nobody gains from that teardown.
+// gRPC tears its library down with its last object, and a background poll of its own can delay that
+// by ten seconds. The daemon does not need the teardown.
 void KeepGrpcInitialised() {
   static const bool once = [] {
     grpc_init();
@@ -96,7 +95,7 @@ void KeepGrpcInitialised() {
   static_cast<void>(once);
 }
 
-// Linking the plugin is enough to have it in every server of the process: here it can be left out.
+// Removes the reflection service, which linking the plugin adds to every server of the process.
 class WithoutReflection final : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
@@ -210,7 +209,7 @@ void WaldenServer::FillContext() {
   context_.started = Clock::Real()->Now();
 }
 
-// An error leaves what the last look found: whoever writes meets it, and tells it.
+// An error keeps the numbers of the last sample. The next write reports it.
 void WaldenServer::LookAtDisk() {
   if (options_.disk != nullptr) (void)options_.disk->Sample();
   for (const Namespace* ns : registry_->namespaces().All()) {
@@ -225,7 +224,7 @@ void WaldenServer::LookAtDisk() {
 
 WaldenServer::~WaldenServer() {
   if (!stopped_) Stop(absl::ZeroDuration()).IgnoreError();
-  // What did not end in time ends now.
+  // Calls and regions that did not end in time end now.
   ending_.calls_gone.WaitForNotification();
   ending_.closed.WaitForNotification();
   if (registry_ != nullptr) Finish();
@@ -252,7 +251,7 @@ void WaldenServer::SetServing() {
   }
 }
 
-// A unix socket stays plain: who may open its file is the file system's to say.
+// A unix socket stays plain: the permissions of its file decide which users may connect.
 std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
     const std::string& address) const {
   if (options_.tls == nullptr || absl::StartsWith(address, "unix:")) {
@@ -323,7 +322,7 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   }
   ticker_ = nullptr;
   disk_ticker_ = nullptr;
-  // Whatever calls do: what was answered is synced.
+  // Even if calls hang: this syncs everything that was answered.
   registry_->CloseAll([this](const absl::Status& status) {
     ending_.status = status;
     ending_.closed.Notify();
@@ -360,7 +359,7 @@ void WaldenServer::EndCalls(absl::Duration drain_timeout) {
 }
 
 void WaldenServer::Finish() {
-  // What they run last may still look at the registry.
+  // Their last tasks may still use the registry.
   for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_,
                            &actor_threads_, &background_threads_}) {
     pool->Stop();

@@ -1,5 +1,5 @@
-// A whole server in one object: regions, threads and the gRPC front, over engines given from
-// outside.
+// A whole server in one object: regions, threads and the gRPC front. The caller supplies the
+// engines.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -76,13 +76,15 @@ class WaldenServer {
                                                              NamespaceSet namespaces,
                                                              RegionEvents* events);
 
-  // A server that can be looked at, and does nothing yet. `events` outlives it and may be null.
+  // A server that answers questions about itself and does nothing yet. `events` outlives it and may
+  // be null.
   static std::unique_ptr<WaldenServer> Make(const ServerOptions& options, NamespaceSet namespaces,
                                             RegionEvents* events);
 
-  // Listens, then opens namespaces and their regions behind the back of the calls. Once, whoever
-  // looks meanwhile. An error: an address cannot be listened on. `ready` is called once, on any
-  // thread, when every namespace is open or has failed; health says SERVING from then on.
+  // Listens, then opens namespaces and their regions in the background. Called once; other threads
+  // may use the accessors meanwhile. An error: an address cannot be listened on. `ready` is called
+  // once, on any thread, when every namespace is open or has failed; health is SERVING from then
+  // on.
   absl::Status Serve(std::function<void()> ready = [] {});
 
   ~WaldenServer();  // stops at once if Stop was not called
@@ -147,7 +149,7 @@ class WaldenServer {
   ThreadPool maintenance_thread_;
   ThreadPool namespace_threads_;
   ThreadPool ending_thread_;  // there from the start: at the end the system may have none to give
-  // Held, shared, by who looks from outside of calls.
+  // Held, shared, by WithRegistry.
   mutable absl::Mutex registry_mutex_;
   std::unique_ptr<RegionRegistry> registry_;
   std::unique_ptr<RetentionKeeper> retention_;
@@ -166,7 +168,7 @@ class WaldenServer {
   std::unique_ptr<Ticker> disk_ticker_;
   bool stopped_ = false;
 
-  // How far Stop has come.
+  // The progress of Stop.
   struct Ending {
     absl::Notification calls_gone;
     absl::Status status;  // of closing the regions; set before `closed`

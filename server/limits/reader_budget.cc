@@ -79,7 +79,7 @@ void ReaderBudget::RefuseOverdue() {
     if (waiting_.empty()) return;
     const absl::Duration now = clock_->Now();
     stalled = TakeStalled(now);
-    // What they hold comes free for those that wait.
+    // Their bytes become free for the waiting readers.
     if (stalled.empty()) RefuseWaiting(now);
   }
   for (const auto& break_off : stalled) break_off();

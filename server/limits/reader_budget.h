@@ -24,7 +24,7 @@ class BudgetWaiter {
   virtual void OnBudget(bool granted) = 0;
 };
 
-// A message on its way to a client that may not take it.
+// A message that is being sent to a client, which may not take it.
 class StandingWrite {
  public:
   virtual ~StandingWrite() = default;
@@ -35,10 +35,10 @@ class StandingWrite {
   virtual std::function<void()> OnStall() = 0;
 };
 
-// Any thread may use it. First come, first served: while somebody waits, nobody overtakes.
+// Any thread may use it. Readers get bytes in the order in which they asked.
 class ReaderBudget {
  public:
-  // `clock` outlives it. `longest_stall`: how long a write may stand while somebody waits.
+  // `clock` outlives it. `longest_stall`: limit of a write while a reader waits.
   ReaderBudget(uint64_t limit_bytes, absl::Duration longest_wait, const Clock* clock,
                absl::Duration longest_stall = absl::InfiniteDuration())
       : limit_(limit_bytes),
@@ -52,7 +52,7 @@ class ReaderBudget {
   bool TryAcquire(uint64_t bytes);
 
   // Takes the bytes now (true), or makes the waiter wait. More bytes than the limit are granted
-  // when nobody else holds any.
+  // when no other reader holds any.
   bool AcquireOrWait(uint64_t bytes, BudgetWaiter* waiter);
 
   // Stops waiting. False if OnBudget was called already; it is not called afterwards.

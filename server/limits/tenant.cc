@@ -32,7 +32,7 @@ TenantLimits Tenant::limits() const {
 void Tenant::SetLimits(const TenantLimits& limits) {
   max_held_.store(limits.in_flight_bytes, std::memory_order_relaxed);
   max_calls_.store(limits.calls, std::memory_order_relaxed);
-  // What was owed at the old rate is forgiven.
+  // Debt at the old rate is forgiven.
   if (max_rate_.exchange(limits.append_bytes_per_second) != limits.append_bytes_per_second) {
     paid_until_nanos_.store(kNothingOwed);
   }

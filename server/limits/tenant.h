@@ -1,6 +1,6 @@
-// What one identity may take of the daemon at once, so that nobody's greed is another's wait.
+// The limits of one identity, so that a greedy client does not make the others wait.
 //
-// Callers who are not told apart are one tenant, whose name is empty.
+// Without identities all callers are one tenant, whose name is empty.
 #pragma once
 
 #include <atomic>
@@ -40,23 +40,23 @@ class Tenant {
 
   const std::string& name() const { return name_; }
 
-  // Counts a call in. How many there are with it.
+  // Counts a call. Returns the number of open calls, this one included.
   uint64_t EnterCall() { return calls_.fetch_add(1, std::memory_order_relaxed) + 1; }
-  // Refuses a call that made it so many if that is one too many. LeaveCall in either case.
+  // Returns TENANT_LIMIT if `open` exceeds the limit. Call LeaveCall in either case.
   absl::Status CheckCalls(uint64_t open);
   void LeaveCall() { calls_.fetch_sub(1, std::memory_order_relaxed); }
 
-  // Takes an append's bytes until Release: those that it holds, and of payload those that count in
-  // the rate. Or nothing, if there is no room.
+  // Takes the bytes of an append until Release. `payload_bytes` count towards the rate. An error
+  // takes nothing.
   absl::Status TryAcquire(uint64_t held_bytes, uint64_t payload_bytes);
-  // The same for what was read from a stream, which is not read on once a limit is reached: goes
-  // past the limits, by one append of each stream at most.
+  // Takes the bytes of an append that was read from a stream. Exceeds the limits by one append of
+  // each stream at most, because a stream is not read while a limit is reached.
   void AcquireSlowed(uint64_t held_bytes, uint64_t payload_bytes);
   void Release(uint64_t held_bytes) { held_.fetch_sub(held_bytes, std::memory_order_relaxed); }
-  // Gives the payload's bytes back to the rate: nothing was appended.
+  // Gives the bytes back to the rate because the append was not stored.
   void Return(uint64_t payload_bytes);
 
-  // Whether a stream may be read on, whose last append has yet to take so many bytes.
+  // Whether a stream may be read. `yet_to_be_taken`: bytes that its last append has not taken yet.
   bool HasRoom(uint64_t yet_to_be_taken = 0) const;
 
   uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
@@ -68,7 +68,7 @@ class Tenant {
  private:
   static constexpr int64_t kNothingOwed = INT64_MIN / 2;
 
-  // How long until the rate lets something pass; 0: it does.
+  // Time until the rate admits an append; 0: now.
   int64_t RateWaitNanos(uint64_t rate) const;
   void CountInRate(uint64_t rate, uint64_t payload_bytes);
   absl::Status Refuse(absl::string_view field, uint64_t value, uint64_t limit,
@@ -86,7 +86,7 @@ class Tenant {
   std::atomic<int64_t> paid_until_nanos_{kNothingOwed};
 };
 
-// Waits for room: of its tenant, and whatever else it needs.
+// A stream that waits for room, of its tenant and of the mailboxes.
 class RoomWaiter {
  public:
   virtual ~RoomWaiter() = default;
@@ -96,27 +96,27 @@ class RoomWaiter {
   virtual void OnRoom() = 0;
 };
 
-// All of a daemon. Any thread.
+// All tenants of a daemon. Any thread.
 class Tenants {
  public:
   struct Policy {
-    TenantLimits everybody;                     // who is not named below
+    TenantLimits everybody;                     // of tenants not named below
     std::map<std::string, TenantLimits> named;  // whole: instead of everybody's
-    // Where callers are told apart and nothing else is said: so that one cannot fill the mailboxes.
+    // Of identities for which nothing else is configured: one must not fill the mailboxes.
     uint64_t default_in_flight_bytes = 0;
   };
 
   explicit Tenants(const Clock* clock);
 
-  // Holds from now on, for those that there are too.
+  // Takes effect at once, also for tenants that exist.
   void SetPolicy(Policy policy) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Who is not told apart.
+  // The tenant of callers without an identity.
   Tenant& anonymous() { return anonymous_; }
-  // Stays as long as this.
+  // The tenant of an identity. Lives as long as this object.
   Tenant& Of(absl::string_view name) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Everybody who ever called, by name.
+  // Every tenant that made a call, by name.
   std::vector<const Tenant*> All() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Calls OnRoom once there is room. The caller may hold locks that OnRoom takes.

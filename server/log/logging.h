@@ -17,7 +17,7 @@ enum class LogStyle { kText, kJson };
 // To be called once before threads that log are started.
 void StartLogging(LogSeverity lowest, LogStyle style);
 
-// What is less important is not logged from now on. Any thread.
+// Less important lines are not written from now on. Any thread.
 void SetLogLevel(LogSeverity lowest);
 
 struct LogField {
@@ -40,7 +40,7 @@ void Log(LogSeverity severity, absl::string_view event, LogFields fields = {});
 // "key=value", the value quoted if it must be.
 std::string FormatLogField(const LogField& field);
 
-// What Log adds to the line's time and level; exposed for tests.
+// The text that Log adds after a line's time and level; exposed for tests.
 std::string FormatLogText(absl::string_view event, LogFields fields);
 std::string FormatLogJson(absl::string_view event, LogFields fields);
 

@@ -35,7 +35,7 @@ class RecentEvents {
   static constexpr size_t kEvents = 100;
   static constexpr size_t kTextBytes = 1024;  // longer texts are cut, and end in "..."
 
-  // What Log() feeds. Lives as long as the process.
+  // The instance that Log() adds to. Lives as long as the process.
   static RecentEvents* OfProcess();
 
   void Add(int64_t unix_millis, LogSeverity severity, absl::string_view event, LogFields fields);

@@ -1,4 +1,4 @@
-// What bounds the daemon, how much of it is taken, and what guards it, as metrics.
+// Metrics of limits and their use, and of certificates and identities.
 #pragma once
 
 #include "engine/io/disk_space.h"

@@ -29,7 +29,7 @@ class Collector final : public prometheus::Collectable {
   // `readiness` outlives it.
   Collector(CollectorOptions options, const Readiness* readiness);
 
-  // What is looked at; all of it outlives the collector.
+  // The objects that the metrics describe. They outlive the collector.
   struct Sources {
     WaldenServer* server = nullptr;
     const DiskSpace* disk = nullptr;  // these may be null

@@ -1,11 +1,11 @@
-// What the kernel says of this process, under the names that Prometheus' clients give it.
+// Metrics of this process from /proc, under the names that Prometheus' client libraries use.
 #pragma once
 
 #include "server/metrics/metric_families.h"
 
 namespace walden {
 
-// What cannot be read from /proc is left out.
+// Leaves out values that cannot be read from /proc.
 void AddProcessMetrics(MetricFamilies& families);
 
 }  // namespace walden

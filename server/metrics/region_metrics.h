@@ -17,10 +17,10 @@ void AddRegions(const RegionRegistry& registry, size_t max_regions, MetricFamili
 void AddFollowers(const RegionRegistry& registry, const std::vector<Followers::Look>& followers,
                   MetricFamilies& families);
 
-// How far the start has come: namespaces that are open, regions to scan.
+// The progress of the start: namespaces that are open, regions to scan.
 void AddStart(const RegionRegistry& registry, MetricFamilies& families);
 
-// What each namespace's engine did and holds beside its regions.
+// The work and the disk use of each namespace's engine that belong to no single region.
 void AddEngines(const NamespaceSet& namespaces, MetricFamilies& families);
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// What a server counts and holds, as metrics.
+// Metrics of calls, appends, reads and memory.
 #pragma once
 
 #include "server/grpc/walden_server.h"

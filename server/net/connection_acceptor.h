@@ -26,8 +26,8 @@ class ConnectionAcceptor {
  public:
   // Gets the descriptor of a new connection for its own.
   using HandOver = std::function<void(int descriptor)>;
-  // How many connections were turned away since the last time it was called (0 if they only wait),
-  // and why the last one was: at most once in ten seconds.
+  // Gets the number of connections that were refused since its last call (0 if they only wait) and
+  // the cause of the last refusal. Called at most once in ten seconds.
   using OnRefused = std::function<void(uint64_t connections, const absl::Status& why)>;
 
   // `max_connections` 0: no limit.

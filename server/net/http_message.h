@@ -1,4 +1,4 @@
-// What an HTTP request of the metrics port holds, and what it is answered with.
+// HTTP requests of the metrics port and their responses.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct HttpRequest {
 struct HttpResponse {
   int code = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  // What a browser may load for the page; by default nothing at all.
+  // The sources from which a browser may load parts of the page; none by default.
   std::string content_security_policy = "default-src 'none'; frame-ancestors 'none'";
   std::string body;
 };

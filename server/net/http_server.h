@@ -1,4 +1,4 @@
-// A small HTTP server for those who watch the daemon: metrics, probes, the status page.
+// A small HTTP server for metrics, probes and the status page.
 //
 // One thread does all reading and writing and answers what is quick, so that a liveness probe never
 // waits for a scrape; another one runs the slow handlers, one at a time. What clients do cannot

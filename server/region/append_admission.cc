@@ -6,7 +6,7 @@
 namespace walden {
 namespace {
 
-// What an append occupies besides its payload bytes: about its request and bookkeeping.
+// Bytes that an append occupies besides its payload, for its request and bookkeeping.
 constexpr uint64_t kAppendOverheadBytes = 512;
 constexpr uint64_t kPayloadOverheadBytes = 48;
 

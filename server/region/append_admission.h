@@ -23,7 +23,7 @@ class AppendAdmission {
   // `disk` is what the job's namespace is on; null: appends are taken however full it is.
   absl::Status Admit(MailboxJob* job, const DiskSpace* disk);
 
-  // What it takes for an append.
+  // The bytes that an append is charged.
   static uint64_t BytesOf(const AppendJob& append);
 
   const MemoryBudget& mailboxes() const { return mailboxes_; }

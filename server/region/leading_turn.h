@@ -6,8 +6,8 @@
 
 namespace walden {
 
-// How many threads that post may lead at any moment, over all regions. gRPC's callback API has few
-// polling threads (as many as half the processors, at least two), and one must always be polling.
+// Bounds the threads that lead at the same time, over all regions. gRPC's callback API has few
+// polling threads (half the number of processors, at least two), and one must always be polling.
 class LeaderSlots {
  public:
   explicit LeaderSlots(int slots) : free_(slots) {}

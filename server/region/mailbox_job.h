@@ -1,4 +1,4 @@
-// What waits in a region's mailbox: an intrusive job that its poster owns.
+// The jobs of a region's mailbox. They are intrusive and owned by their poster.
 #pragma once
 
 #include <atomic>
@@ -62,9 +62,9 @@ class AppendJob : public MailboxJob {
  public:
   AppendJob() : MailboxJob(Kind::kAppend) {}
 
-  // OK, or why nobody waits for the answer any more: CANCELLED or DEADLINE_EXCEEDED. Asked when the
-  // append's turn to be written has come; it is then answered with that error and not written. Any
-  // thread; must not block.
+  // OK, or why the client does not wait for the answer any more: CANCELLED or DEADLINE_EXCEEDED.
+  // Asked when the append's turn to be written has come; it is then answered with that error and
+  // not written. Any thread; must not block.
   virtual absl::Status Abandoned() const { return absl::OkStatus(); }
 
   AppendBatch batch;           // batch.result is the answer

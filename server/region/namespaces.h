@@ -21,7 +21,7 @@
 
 namespace walden {
 
-// How one region is served.
+// Settings of one region.
 struct RegionPolicy {
   RegionOptions engine;
   Durability default_durability = Durability::kSync;  // of appends that do not ask for one
@@ -33,7 +33,7 @@ struct Namespace {
 
   NamespaceId id = 0;
   std::string name;
-  // For the engine, if it is to tell anybody. Outlives it.
+  // Observes the engine. Outlives it.
   std::unique_ptr<EngineStatistics> statistics = std::make_unique<EngineStatistics>();
   std::unique_ptr<DiskQuotas> quotas;  // may be null; outlives the engine
   std::unique_ptr<DiskSpace> disk;     // the disk that it is on; may be null; outlives the engine

@@ -19,7 +19,7 @@ struct SessionLimits {
   uint64_t max_records = UINT64_MAX;
   uint64_t max_payload_bytes = UINT64_MAX;  // the record that reaches it is still visited
   size_t chunk_payload_bytes = size_t{256} << 10;
-  // What the table must be, for readers of one table; it may be decided while they wait.
+  // The kind that the table must have, for readers of one table. It may be decided while they wait.
   std::optional<TableKind> table_kind;
 };
 
@@ -31,13 +31,13 @@ class ReadSession {
                                                            const ReadRange& range,
                                                            const SessionLimits& limits,
                                                            Statistics* statistics);
-  // The same over a reader that is there already. Must not Rest.
+  // A session over an existing reader. Must not Rest.
   static std::unique_ptr<ReadSession> Over(std::shared_ptr<RegionActor> actor,
                                            std::unique_ptr<LogReader> reader,
                                            const SessionLimits& limits, Statistics* statistics);
   ~ReadSession();
 
-  // UNAVAILABLE: what readers of a region are told once it was closed.
+  // UNAVAILABLE: the error of readers whose region was closed.
   static absl::Status ClosedError(const RegionActor& actor);
 
   // Visits about one chunk's worth of records, and stops in front of one with a larger payload than
@@ -74,7 +74,7 @@ class ReadSession {
   Statistics* const statistics_;
   uint64_t records_ = 0;
   uint64_t payload_bytes_ = 0;
-  absl::Status error_;  // to be told by the next Fill
+  absl::Status error_;  // returned by the next Fill
 };
 
 }  // namespace walden

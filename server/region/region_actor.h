@@ -1,6 +1,6 @@
 // The one writer of an open region: a mailbox of jobs, worked off by one thread at a time.
 //
-// Whatever waits when a turn begins is taken together: consecutive appends become one
+// A turn takes all jobs that wait when it begins: consecutive appends become one
 // RegionLog::Commit, that is one write and one sync. While it runs, the next ones gather in the
 // mailbox; so groups grow with the load, without a timer.
 #pragma once
@@ -28,7 +28,7 @@
 
 namespace walden {
 
-// What an actor tells whoever owns it. Called on the thread of its turn; must not block.
+// Callbacks of an actor to its owner. Called on the thread of its turn; must not block.
 class ActorHost {
  public:
   virtual ~ActorHost() = default;
@@ -113,7 +113,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
 
   const ActorOptions options_;
   const ActorEnvironment environment_;
-  const std::shared_ptr<RegionLog> log_;  // shared with who loads entries
+  const std::shared_ptr<RegionLog> log_;  // shared with tasks that load entries
   entry::RegionEntryTables entries_;
   TailWaiters tail_waiters_;
   std::atomic<bool> closed_{false};

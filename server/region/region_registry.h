@@ -10,11 +10,11 @@
 //   closing                 being closed or dropped; calls wait, and open it again afterwards
 //   broken                  could not be opened: calls get that error until Close
 //
-// Opening, closing and dropping run on the executors, so one slow region holds up nobody else.
+// Opening, closing and dropping run on the executors, so a slow region does not delay the others.
 //
-// At the start every region on the disk is opened behind the back of the calls, a few at a time; a
-// region that a call asks for is opened at once. When as many regions are open as may be, the one
-// that was not used for longest is closed for the one that is wanted, unless somebody uses it.
+// At the start every region on the disk is opened in the background, a few at a time; a region that
+// a call needs is opened at once. When max_open_regions are open, the least recently used idle
+// region is closed to make room.
 //
 // A region that failed is closed and opened again by itself after a growing wait, and a broken one
 // is tried again, unless the cause is damage: a bounded number of times (ReopenPolicy).
@@ -49,7 +49,7 @@
 
 namespace walden {
 
-// What happens to regions, for the log and metrics. Any thread; must not block, nor call back.
+// Callbacks for events of regions. Any thread; must not block, nor call the registry.
 class RegionEvents {
  public:
   virtual ~RegionEvents() = default;
@@ -59,7 +59,7 @@ class RegionEvents {
   // A failed or broken region is tried again after `wait`: attempt 1, 2, ... of `attempts`.
   virtual void OnReopenPlanned(const RegionKey&, uint32_t /*attempt*/, uint32_t /*attempts*/,
                                absl::Duration /*wait*/) {}
-  // Every attempt was used: a failed or broken region stays so until somebody closes it.
+  // Every attempt was used: a failed or broken region stays so until a client closes it.
   virtual void OnReopenGivenUp(const RegionKey&, uint32_t /*attempts*/) {}
   virtual void OnClosed(const RegionKey&, const absl::Status&) {}
   virtual void OnDropped(const RegionKey&) {}
@@ -92,7 +92,7 @@ struct RegistryEnvironment {
   entry::EntryEnvironment entries;  // its loader must not be one of the above
 };
 
-// What opening everything because of the start found.
+// The findings of opening every region at the start.
 struct StartSummary {
   uint64_t regions = 0;  // that were opened
   uint64_t broken = 0;
@@ -103,7 +103,7 @@ struct StartSummary {
   uint64_t quarantined = 0;
 };
 
-// How far the start has come.
+// The progress of the start.
 struct StartProgress {
   uint64_t namespaces_to_open = 0;
   uint64_t regions_to_scan = 0;  // found on the disk, and not opened yet
@@ -117,7 +117,7 @@ struct RegionListing {
   absl::Status error;
 };
 
-// What the registry knows of a region without asking anybody.
+// The state of a region as the registry knows it, without a question to its actor or engine.
 struct RegionLook {
   enum class State { kOpening, kOpen, kClosing, kBroken };
   RegionKey key;
@@ -170,13 +170,13 @@ class RegionRegistry : private ActorHost {
   uint64_t open_regions() const;
   uint64_t max_open_regions() const { return options_.max_open_regions; }
 
-  // Every region but the closed ones, in no order. Blocks nobody for long.
+  // Every region but the closed ones, in no order. Holds the lock for a short time only.
   std::vector<RegionLook> Regions() const;
 
   // The actors of regions that are open now.
   std::vector<std::shared_ptr<RegionActor>> OpenActors() const;
 
-  // Tells of every region that was opened, created ones too, by region id.
+  // Wakes readers that wait for a region to be opened or created; the keys are region ids.
   TailWaiters& openings() { return openings_; }
 
   // Opens every region that exists, as namespaces become open; once, before NamespaceOpened and
@@ -190,8 +190,8 @@ class RegionRegistry : private ActorHost {
   void NamespaceFailed(const Namespace& failed, const absl::Status& why)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // What keeps namespaces from being served as a whole, by id: they are not open, or their regions
-  // cannot be listed.
+  // The errors of namespaces that are not served, by id: they are not open, or their regions cannot
+  // be listed.
   std::vector<std::pair<NamespaceId, absl::Status>> NamespaceFailures() const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -266,7 +266,7 @@ class RegionRegistry : private ActorHost {
     absl::Duration due;  // if nothing happens until then
   };
 
-  // What is to be called once the lock is released.
+  // Jobs and callbacks that must be called after the lock is released.
   struct Wakeups {
     JobList jobs;
     std::vector<FindCallback> finds;

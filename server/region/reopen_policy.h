@@ -23,7 +23,7 @@ struct ReopenPolicy {
   absl::Duration recovered_after() const { return 10 * longest; }
 };
 
-// Whether opening again may succeed although nobody changed anything: not after damage, nor where
+// Whether opening again may succeed although nothing was changed: not after damage, nor where
 // what is stored and what is configured do not fit.
 inline bool MayPassByItself(const absl::Status& why) {
   for (const ErrorReason stays :

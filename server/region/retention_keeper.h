@@ -18,7 +18,7 @@
 
 namespace walden {
 
-// Who keeps what for how long. Any thread.
+// The retention of every region. Any thread.
 class RetentionPolicies {
  public:
   struct Policy {
@@ -26,7 +26,7 @@ class RetentionPolicies {
     std::map<RegionId, RetentionLimits> overrides;  // whole: instead of the namespace's
   };
 
-  // Holds from the next look on.
+  // Takes effect at the next look.
   void Set(NamespaceId ns, Policy policy) ABSL_LOCKS_EXCLUDED(mutex_);
   RetentionLimits Of(const RegionKey& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 

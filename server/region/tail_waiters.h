@@ -41,7 +41,7 @@ class TailWaiters {
   // Records of these batches became visible.
   void Publish(absl::Span<AppendBatch* const> group);
   void Publish(uint64_t key);
-  // Everybody should look: the region closed.
+  // Wakes every waiter: the region closed.
   void PublishAll();
 
  private:

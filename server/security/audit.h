@@ -1,4 +1,4 @@
-// What should be known afterwards: who was refused, and who did what only administrators may.
+// The audit: denied calls and administrative calls.
 #pragma once
 
 #include <atomic>
@@ -15,10 +15,10 @@
 
 namespace walden {
 
-// One line of it.
+// One line of the audit.
 struct AuditEntry {
   std::string peer;      // as gRPC writes it: "ipv4:10.0.0.7:51234", "unix:"
-  std::string identity;  // empty: not recognised, or callers are not told apart
+  std::string identity;  // empty: not recognised, or no identities file
   std::string method;    // "AdminService.DropRegion"
   // As the request named them; empty if it did not, or was refused before.
   std::string namespace_id;
@@ -27,13 +27,13 @@ struct AuditEntry {
   uint64_t left_out = 0;  // denials of the peer since its last line
 };
 
-// Where the lines go. Any thread; must not block for long.
+// Receives the lines. Any thread; must not block for long.
 class AuditSink {
  public:
   virtual ~AuditSink() = default;
   virtual void OnDenied(const AuditEntry& entry) = 0;
   virtual void OnAdminCall(const AuditEntry& entry) = 0;
-  // Denials that no later line of the peer tells of.
+  // Denials of a peer that no later line counts.
   virtual void OnDenialsLeftOut(absl::string_view peer, uint64_t count) = 0;
 };
 
@@ -52,8 +52,8 @@ class Audit {
   void Denied(AuditEntry entry) ABSL_LOCKS_EXCLUDED(mutex_);
   void AdminCall(const AuditEntry& entry) { sink_->OnAdminCall(entry); }
 
-  // To be called now and then: tells what was left out of peers that are quiet again, and forgets
-  // them. Looks at most once a second.
+  // To be called regularly. Reports the denials left out of peers that are quiet again, and forgets
+  // the peers. Works at most once a second.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Since the start.

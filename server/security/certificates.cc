@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<Certificate>> ParseCertificates(const PemFile& file) 
 absl::StatusOr<Key> ParseKey(const PemFile& file) {
   const Bio in(BIO_new_mem_buf(file.text.data(), static_cast<int>(file.text.size())));
   bool asked = false;
-  // Nobody is there to type a passphrase.
+  // A daemon cannot ask for a passphrase.
   const auto passphrase = [](char*, int, int, void* asked) {
     *static_cast<bool*>(asked) = true;
     return -1;
@@ -134,7 +134,7 @@ absl::Status CheckDates(const PemFile& file, X509* certificate, absl::Time now) 
   return absl::OkStatus();
 }
 
-// What gRPC does with them, tried beforehand.
+// Loads them as gRPC will, to find faults early.
 absl::Status CheckUsable(const PemFile& chain_file, const PemFile& key_file,
                          const std::vector<Certificate>& chain, EVP_PKEY* key) {
   ERR_clear_error();

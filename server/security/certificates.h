@@ -10,7 +10,7 @@
 
 namespace walden {
 
-// What belongs together: it was checked as a whole.
+// A certificate chain, its key and the authorities of clients, which were checked together.
 struct Certificates {
   // PEM.
   std::string chain;  // the daemon's own certificate first
@@ -22,7 +22,7 @@ struct Certificates {
   absl::Time not_after;
   std::string sha256;  // fingerprint, hexadecimal
 
-  // What is worth a warning: "security.tls.key_file: ... can be read by every user".
+  // Warnings, such as "security.tls.key_file: ... can be read by every user".
   std::vector<std::string> warnings;
 
   bool SameAs(const Certificates& other) const {

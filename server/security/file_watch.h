@@ -1,4 +1,4 @@
-// Whether files changed, told by looking at them now and then.
+// Detects changes of files by polling.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ class FileWatch {
   // belong together are often replaced one after the other.
   bool Changed();
 
-  // What was told could not be read, for a cause that passes: tells it again some looks later.
+  // Reports the change again some looks later, because the files could not be read for a cause that
+  // may pass.
   void TellAgain() { again_in_ = kLooksBetween; }
 
  private:

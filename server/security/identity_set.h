@@ -1,4 +1,4 @@
-// Recognising callers by what the identities file says.
+// Recognises callers by the identities file.
 #pragma once
 
 #include <map>
@@ -19,15 +19,15 @@ class IdentitySet {
  public:
   explicit IdentitySet(const std::vector<IdentityConfig>& configs);
 
-  // Null if there is none. Takes the same time whatever an unknown token has in common with a known
-  // one: only hashes are compared, which nobody can choose, and those in constant time.
+  // Null if there is none. The time does not depend on how much an unknown token has in common with
+  // a known one: hashes are compared, which callers cannot choose, and in constant time.
   std::shared_ptr<const Identity> FindByToken(absl::string_view token) const;
   std::shared_ptr<const Identity> FindByCertificateName(absl::string_view name) const;
 
   size_t size() const { return limits_.size(); }
   // Of each identity, by name.
   const std::map<std::string, IdentityLimits>& limits() const { return limits_; }
-  // Whether certificates may say who calls.
+  // Whether any identity has a certificate name.
   bool uses_certificates() const { return !by_certificate_name_.empty(); }
 
  private:
@@ -42,7 +42,7 @@ class IdentitySet {
   absl::flat_hash_map<std::string, std::shared_ptr<const Identity>> by_certificate_name_;
 };
 
-// What a call brings along to be recognised by.
+// The credentials of a call.
 struct Credentials {
   // Values of the metadata `authorization`, in the order sent.
   std::vector<absl::string_view> authorization;
@@ -50,8 +50,8 @@ struct Credentials {
   std::vector<std::string> certificate_names;
 };
 
-// A token, if one was sent, decides alone: with a wrong one a good certificate does not help.
-// UNAUTHENTICATED says what is accepted, and nothing of what was sent.
+// A token decides alone if one was sent: with a wrong token a good certificate does not help. The
+// message of UNAUTHENTICATED lists accepted credentials and repeats nothing that was sent.
 absl::StatusOr<std::shared_ptr<const Identity>> Recognise(const IdentitySet& identities,
                                                           const Credentials& credentials);
 

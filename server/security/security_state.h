@@ -1,4 +1,4 @@
-// What metrics and the status page show of certificates and identities.
+// The state of certificates and identities, for metrics and the status page.
 #pragma once
 
 #include <atomic>

@@ -9,7 +9,7 @@
 
 namespace walden {
 
-// What one port of gRPC's was given so far.
+// The certificates that one port of gRPC has been given.
 class TlsCertificates::Port {
  public:
   explicit Port(const TlsCertificates& all) : all_(all) {}

@@ -1,4 +1,4 @@
-// What the engine of one namespace did since the daemon started.
+// Counters of the engine of one namespace since the daemon started.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ struct EngineStatistics final : public EngineObserver {
   Counter reclaimed_bytes{0};
   Counter prepared_segments{0};  // begun by logs
   Counter fresh_segments{0};
-  // What becomes of OnProblem; set before the engine is there. May be null.
+  // Gets the argument of OnProblem. Set before the engine is made; may be null.
   std::function<void(const absl::Status&)> on_problem;
 
   void OnSynced(absl::Duration took) override {

@@ -43,7 +43,7 @@ struct MethodInfo {
 
 const MethodInfo& InfoOf(Method method);
 
-// Whether it is one of AdminService's.
+// Whether it is a method of AdminService.
 inline bool IsAdministrative(Method method) { return method >= Method::kListNamespaces; }
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// What the daemon counted since it started.
+// Counters of the daemon since it started.
 #pragma once
 
 #include <array>
