@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "server/call/call.h"
 #include "server/call/rpc_context.h"
 #include "walden/v1/admin.grpc.pb.h"
 

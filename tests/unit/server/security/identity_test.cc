@@ -49,7 +49,8 @@ TEST(IdentityTest, RightsAddUpOverRules) {
 }
 
 TEST(IdentityTest, ARuleWithoutRightsOrRegionsShowsNothing) {
-  const Identity identity(Config({{.namespace_id = 1, .regions = {{0, 9}}}, {.namespace_id = 2, .admin = true}}));
+  const Identity identity(
+      Config({{.namespace_id = 1, .regions = {{0, 9}}}, {.namespace_id = 2, .admin = true}}));
   EXPECT_FALSE(identity.KnowsNamespace(1));
   EXPECT_FALSE(identity.KnowsRegion(1, 5));
   EXPECT_FALSE(identity.KnowsNamespace(2));
