@@ -1,6 +1,7 @@
 #include "cli/session.h"
 
 #include <signal.h>
+#include <algorithm>
 
 #include <cstdlib>
 #include <utility>
@@ -202,7 +203,12 @@ std::string UsageProblem(const CLI::App& app, const CLI::Error& error) {
   const bool may_be_word = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
                            dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
   if (rest.empty() || !may_be_word) return error.what();
-  const std::string word = rest.front().substr(0, rest.front().find('='));
+  // An option that is not known leaves its value among them, as a word of its own.
+  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& left) {
+    return absl::StartsWith(left, "-");
+  });
+  const std::string& first = option == rest.end() ? rest.front() : *option;
+  const std::string word = first.substr(0, first.find('='));
   const std::string near = DidYouMean(word, KnownWords(app));
   if (absl::StartsWith(word, "-")) return absl::StrCat("unknown option ", word, near);
   if (app.get_parent() == nullptr) return absl::StrCat("unknown command ", word, near);
@@ -212,7 +218,8 @@ std::string UsageProblem(const CLI::App& app, const CLI::Error& error) {
 std::string UsageError(const CLI::App* app, const CLI::Error& error) {
   for (const CLI::App* used = app;;) {
     const auto chosen = used->get_subcommands();
-    if (chosen.empty()) {
+    // What stands in front of a command is left over there.
+    if (chosen.empty() || !used->remaining().empty()) {
       const std::string name = used == app ? "walden" : absl::StrCat("walden ", used->get_name());
       return absl::StrCat(name, ": ", UsageProblem(*used, error), "\n  hint: `", name,
                           " --help` explains it\n");

@@ -199,7 +199,7 @@ std::string HintFor(const absl::Status& status, absl::string_view address) {
   if (info.has_value()) return HintForReason(*info);
   // gRPC says only in its text that a server was reached which does not speak TLS.
   if (status.code() == absl::StatusCode::kUnavailable &&
-      absl::StrContainsIgnoreCase(status.message(), "handshake")) {
+      absl::StrContains(absl::AsciiStrToLower(status.message()), "handshake")) {
     return absl::StrCat("the TLS handshake with ", address,
                         " failed: if the daemon there speaks no TLS, leave out --tls-ca and "
                         "WALDEN_TLS_CA; else check that they name its authority");

@@ -77,7 +77,7 @@ TEST_F(BackupTest, WhenAPowerCutTakesWhatWasNotCopiedYetTheSameCommandGoesOn) {
   ExpectRefusedAndTheCopyKept("Run the same command again");
   const Outcome again = BackUp();
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_NE(again.out.find("1 tables, 4 records"), std::string::npos) << again.out;
+  EXPECT_NE(again.out.find("1 table, 4 records"), std::string::npos) << again.out;
 }
 
 TEST_F(BackupTest, WhatIsMarkedDeletedMeanwhileNeedNotCome) {

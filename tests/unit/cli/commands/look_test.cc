@@ -157,6 +157,8 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
       {{"regions", "--jsn"}, "walden regions: unknown option --jsn, did you mean --json?"},
       {{"append", "-r", "1", "-t", "1", "--btach-records=3", "x"},
        "walden append: unknown option --btach-records, did you mean --batch-records?"},
+      {{"--adress", "unix:/s", "regions"},
+       "walden: unknown option --adress, did you mean --address?"},
       {{"stats", "7"}, "walden stats: unexpected argument 7\n"},
       {{"append", "-t", "1"}, "walden append: --region is required"},
       {{"append", "-r", "-1", "-t", "1"}, "--region: \"-1\" is not a number"},

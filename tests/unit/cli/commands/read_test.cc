@@ -68,7 +68,15 @@ TEST_F(ReadTest, MarkingBeyondTheEndTellsTheClampedPosition) {
   EXPECT_EQ(MarkDeleted("1000").out, "deleted through 3\n");
 }
 
+TEST_F(ReadTest, ARegionThatDoesNotExistIsAnError) {
+  const Outcome outcome = Read({});
+  EXPECT_EQ(outcome.exit_code, 7) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find("NOT_FOUND"), std::string::npos) << outcome.err;
+}
+
 TEST_F(ReadTest, ATableThatWasNeverWrittenIsEmpty) {
+  daemon_.AddRecords(1, 77, {"another table's"});
   const Outcome outcome = Read({});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out + outcome.err, "");

@@ -10,7 +10,6 @@ namespace {
 
 IdentityConfig Config(std::vector<IdentityRule> rules) {
   IdentityConfig config;
-  config.name = "x";
   config.rules = std::move(rules);
   return config;
 }
