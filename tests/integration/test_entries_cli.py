@@ -42,7 +42,6 @@ class EntryCommandsTest(SharedDaemonTestCase):
         self.walden("put", "a", "1")
         self.assertEqual(self.walden("get", "a", "b", code=10), "a\t1\n")
         self.assertIn('no entry has the key "b"', self.stderr)
-        self.assertNotIn("[", self.stderr)
 
     def test_entries_expire_after_a_time_from_now(self):
         self.walden("put", "--expires", "10m", "k", "v")
@@ -120,8 +119,8 @@ class EntryCommandsTest(SharedDaemonTestCase):
         self.assertIn("WRONG_TABLE_KIND", self.stderr)
         self.walden("put", "a", "1")
         out = run_walden("describe", "--address", self.daemon.address, "-r", str(self.region)).stdout.decode()
-        self.assertRegex(out, r"1 +log +1\.\.1")
-        self.assertRegex(out, r"3 +entries +2\.\.2")
+        self.assertRegex(out, r"1 +log +1 +2")
+        self.assertRegex(out, r"3 +entries +2 +3")
 
 
 if __name__ == "__main__":

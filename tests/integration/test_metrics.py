@@ -14,7 +14,7 @@ import unittest
 import urllib.request
 
 from walden_certificates import Authority
-from walden_client import BUFFERED
+from walden_client import BUFFERED, append_request
 from walden_daemon import (
     ANY_PORT, find_bytes, flip_byte, run_waldend, small_segments, stopped)
 from walden_testcase import SharedDaemonTestCase, WaldenTestCase
@@ -190,6 +190,10 @@ class PageTest(WaldenTestCase):
         client = self.new_client(daemon)
         for namespace in (1, 2):
             client.append(1, 1, [b"x"], namespace=namespace)
+        stream = client.append_stream()
+        stream.send(append_request(1, 1, [b"streamed"]))
+        stream.half_close()
+        list(stream.answers())
         return client
 
     def test_every_metric_is_documented_and_every_documented_one_is_exposed(self):

@@ -28,9 +28,9 @@ MAY_BE_EMPTY = {
 TRUE_HERE = {
     "WaldenRegionBroken", "WaldenDamageFound", "WaldenDamagedReads", "WaldenFencingSpike", "WaldenTornTail",
 }
-# Its rule asks for a trend of a quarter of an hour; here it is that of seconds, and of whoever else
-# writes to this disk.
-MAY_BE_TRUE_HERE = {"WaldenDiskWillBeFull"}
+# Alerts about the machine: when the disk will be full, judged here by the trend of seconds instead of a
+# quarter of an hour, and how long syncs take on a disk that others write to.
+MAY_BE_TRUE_HERE = {"WaldenDiskWillBeFull", "WaldenSyncSlow"}
 
 
 def without_variables(query):
