@@ -12,7 +12,6 @@
 #include "base/byte_size.h"
 #include "base/nearest_name.h"
 #include "cli/commands/commands.h"
-#include "cli/commands/status_command.h"
 #include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"

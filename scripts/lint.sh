@@ -29,7 +29,7 @@ check_threads() {
   # Every file of the programs and their libraries, without making code of it.
   python3 - <<'END' | xargs -r -d '\n' -P "$(nproc)" -n 1 sh -c
 import json, os, re
-ours = re.compile(re.escape(os.getcwd()) + "/(engine|config|server|cli)/")
+ours = re.compile(re.escape(os.getcwd()) + "/(base|engine|config|server|cli)/")
 for entry in json.load(open("build/clang/compile_commands.json")):
     if ours.match(entry["file"]):
         print(re.sub(r" -o \S+ -c ", " -fsyntax-only ", entry["command"]))

@@ -24,6 +24,7 @@ void AddSyncCommand(CLI::App& app, Program& program);
 void AddCloseCommand(CLI::App& app, Program& program);
 void AddOpenProducerCommand(CLI::App& app, Program& program);
 void AddDropCommand(CLI::App& app, Program& program);
+void AddStatusCommand(CLI::App& app, Program& program);
 void AddStatsCommand(CLI::App& app, Program& program);
 void AddHealthCommand(CLI::App& app, Program& program);
 void AddInspectCommand(CLI::App& app, Program& program);

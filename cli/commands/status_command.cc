@@ -1,5 +1,5 @@
 // `walden status`: one screen about a daemon.
-#include "cli/commands/status_command.h"
+#include "cli/commands/commands.h"
 
 #include <memory>
 #include <utility>
