@@ -52,6 +52,22 @@ TEST_P(DeleteTest, AMarkOnAnUnknownTableIsZeroAndCreatesNothing) {
   ExpectLogHoldsLedger();
 }
 
+TEST_P(DeleteTest, HousekeepingTakesNothingThatIsLiveAndBringsNothingBack) {
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      Append(1, 3);
+      Append(2, 2);
+    }
+    MarkDeleted(1, ledger().Live(1)[10].sequence);
+    MarkDeleted(2, kMaxSequenceNumber);
+    for (int i = 0; i < 3; ++i) engine().KeepHouse();
+    ExpectLogHoldsLedger();
+    RestartEngine();
+    engine().KeepHouse();
+    ExpectLogHoldsLedger();
+  }
+}
+
 TEST_P(DeleteTest, AMarkInAGapDeletesWhatIsBelowIt) {
   Append(1, 2);
   Append(2, 3);

@@ -83,13 +83,20 @@ absl::Status ProducerModel::CheckAccepted(const Batch& batch, const AppendResult
   return absl::OkStatus();
 }
 
-absl::Status ProducerModel::CheckDuplicate(const Batch& batch, const AppendResult& result) const {
+absl::Status ProducerModel::CheckDuplicate(const Batch& batch, const AppendResult& result) {
   const Numbers* const numbers = Find(batch);
   if (numbers == nullptr) return Wrong("taken for a retry, but it is none");
   if (Differs(batch)) return Wrong("taken for a retry of another batch");
   if (result.first != numbers->first || result.last != numbers->last) {
     return Wrong("a retry was answered with other numbers than ", numbers->first, "..",
                  numbers->last);
+  }
+  // A batch that a crash may have taken is there after all, and so are those before it.
+  Batches& batches = producers_.at(batch.producer->id);
+  for (auto& [sequence, known] : batches) {
+    if (sequence > batch.producer->sequence) break;
+    known.certain = true;
+    known.durable |= result.durable;
   }
   return absl::OkStatus();
 }
@@ -161,8 +168,10 @@ void ProducerModel::Missing(const ProducerTag& tag, bool was_answered) {
   if (producer == producers_.end()) return;
   const auto numbers = producer->second.find(tag.sequence);
   if (numbers == producer->second.end()) return;
-  // What was sent once more may be there from before.
-  if (was_answered || numbers->second.first == 0) producer->second.erase(numbers);
+  // A batch that was sent once more may be there from before. An empty one has no numbers.
+  const bool is_from_before =
+      numbers->second.records == 0 ? numbers->second.certain : numbers->second.first != 0;
+  if (was_answered || !is_from_before) producer->second.erase(numbers);
 }
 
 void ProducerModel::Unseen(const ProducerTag& tag) {

@@ -27,7 +27,7 @@ class ProducerModel {
   uint64_t Expected(uint64_t id) const;
 
   absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
-  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result) const;
+  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result);
   // PRODUCER_OUT_OF_ORDER or PRODUCER_FORGOTTEN.
   absl::Status CheckRefused(const Batch& batch, const absl::Status& status) const;
   // The batch has the number of another one, and differs from it.

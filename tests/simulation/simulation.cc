@@ -81,8 +81,23 @@ absl::Status Simulation::StepOfMachine(uint64_t choice) {
     } else {
       FillOrEmptyDisk();
     }
+  } else {
+    KeepHouse();
   }
   return absl::OkStatus();
+}
+
+// As the daemon does each second, after a while in which nobody wrote.
+void Simulation::KeepHouse() {
+  const int ticks = random_.Between(1, 3);
+  Note(absl::StrCat("housekeeping, ", ticks, " times"));
+  clock_.Advance(absl::Seconds(random_.Percent(50) ? 6 : 1));
+  for (int i = 0; i < ticks; ++i) {
+    for (const auto& space : namespaces_) {
+      if (space->engine != nullptr) space->engine->KeepHouse();
+    }
+    if (random_.Percent(50)) background_.RunOne();
+  }
 }
 
 PowerLoss Simulation::RandomLoss() {

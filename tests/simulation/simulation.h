@@ -96,6 +96,7 @@ class Simulation {
   void Note(const std::string& line);
   absl::Status Step();
   absl::Status StepOfMachine(uint64_t choice);
+  void KeepHouse();
   absl::Status RecoverFromCrash();
   absl::Status RestartProcess();
   void StopProcess();

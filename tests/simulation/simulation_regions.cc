@@ -65,9 +65,11 @@ absl::Status Simulation::OpenEverything() {
 absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::TryOpenNamespace(const Namespace& space) {
   Executor* const background = random_.Percent(70) ? &background_ : nullptr;
   if (kind_ == SimulatedEngine::kRocksdb) {
-    return OpenRocksdbWith(
-        &disk_, absl::StrCat(kDirectory, "/", space.name),
-        {.background = background, .namespace_id = space.id, .reclaim_bytes = 16 << 10});
+    return OpenRocksdbWith(&disk_, absl::StrCat(kDirectory, "/", space.name),
+                           {.background = background,
+                            .namespace_id = space.id,
+                            .reclaim_bytes = 16 << 10,
+                            .clock = &clock_});
   }
   SegmentEngineOptions options;
   options.file_system = &disk_;

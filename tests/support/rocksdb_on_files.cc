@@ -19,7 +19,7 @@ class RocksdbOnFiles final : public LogEngine {
     const size_t slash = directory.rfind('/');
     RocksdbEngineOptions options;
     options.file_system = files;
-    options.clock = Clock::Real();
+    options.clock = wanted.clock;
     options.background = wanted.background;
     options.namespace_id = wanted.namespace_id;
     options.data_directory = directory.substr(0, slash);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "base/executor.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
@@ -17,6 +18,7 @@ struct RocksdbOnFilesOptions {
   Executor* background = nullptr;  // takes back space; null: only a full disk makes that happen
   NamespaceId namespace_id = 1;
   uint64_t reclaim_bytes = 64 << 10;
+  Clock* clock = Clock::Real();
 };
 
 // `directory` is the namespace's; its parent exists. `files` outlives the engine.
