@@ -217,7 +217,7 @@ std::string UsageProblem(const CLI::App& app, const CLI::Error& error) {
 std::string UsageError(const CLI::App* app, const CLI::Error& error) {
   for (const CLI::App* used = app;;) {
     const auto chosen = used->get_subcommands();
-    // What stands in front of a command is left over there.
+    // Arguments in front of a command belong to the program, not to the command.
     if (chosen.empty() || !used->remaining().empty()) {
       const std::string name = used == app ? "walden" : absl::StrCat("walden ", used->get_name());
       return absl::StrCat(name, ": ", UsageProblem(*used, error), "\n  hint: `", name,

@@ -27,6 +27,7 @@
 #include "engine/rocksdb/wal_repair.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/write_batch.h"
 
 namespace walden::rocks {
@@ -168,7 +169,7 @@ class Database {
 
   const Environment env_;
   DiskReserve reserve_;
-  const std::shared_ptr<Listener> listener_;
+  const std::shared_ptr<rocksdb::EventListener> listener_;
 
   // Held shared while RocksDB is used, exclusively while it is opened or closed.
   mutable absl::Mutex mutex_;

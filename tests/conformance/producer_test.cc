@@ -1,46 +1,11 @@
 // Producers: ids, retries of batches whose answer was lost, the order of batches, what is
-// forgotten. And fencing of old writers.
+// forgotten.
 #include "base/error.h"
-#include "tests/conformance/log_fixture.h"
+#include "tests/conformance/producer_fixture.h"
 
 namespace walden::testing {
 namespace {
 
-class ProducerTest : public LogTest {
- protected:
-  Batch Tagged(uint64_t producer, uint64_t sequence, size_t count = 2, TableId table = 1) {
-    Batch batch;
-    batch.table = table;
-    batch.payloads = Payloads(count);
-    batch.producer = ProducerTag{producer, sequence};
-    return batch;
-  }
-
-  Batch Buffered(Batch batch) {
-    batch.durability = Durability::kBuffered;
-    return batch;
-  }
-
-  Batch PassingOver(uint64_t producer, uint64_t sequence) {
-    Batch batch;
-    batch.producer = ProducerTag{producer, sequence};
-    return batch;
-  }
-
-  void ExpectRetryAnswers(const Batch& batch, const AppendResult& original) {
-    const AppendResult retry = Try(batch);
-    ASSERT_STATUS_OK(retry.status);
-    EXPECT_TRUE(retry.duplicate);
-    EXPECT_TRUE(retry.durable);
-    EXPECT_EQ(retry.first, original.first);
-    EXPECT_EQ(retry.last, original.last);
-  }
-
-  void ExpectOutOfOrder(const absl::Status& status, uint64_t expected) {
-    EXPECT_ERROR(status, kFailedPrecondition, kProducerOutOfOrder);
-    EXPECT_EQ(ErrorValue(status, "expected_producer_sequence"), std::to_string(expected));
-  }
-};
 INSTANTIATE_TEST_SUITE_P(Engines, ProducerTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
 // --- Ids ---
@@ -446,140 +411,6 @@ TEST_P(ProducerTest, AForgottenIdStaysForgottenWhateverTheLogHolds) {
   RestartEngine();
   expect_forgotten();
   ExpectLogHoldsLedger();
-}
-
-// --- Crashes ---
-
-class ProducerFaultTest : public ProducerTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, ProducerFaultTest, ::testing::ValuesIn(FaultFileSettings()),
-                         SettingName);
-
-TEST_P(ProducerFaultTest, WhatWasIssuedPassedOverAndForgottenSurvivesAPowerCut) {
-  const uint64_t forgotten = OpenProducer();
-  ASSERT_STATUS_OK(Try(Tagged(forgotten, 1)).status);
-  const uint64_t kept = OpenProducer();
-  for (size_t i = 2; i < kMaxProducersPerRegion; ++i) OpenProducer();
-  ASSERT_STATUS_OK(Try(PassingOver(kept, 1)).status);
-  const uint64_t last = OpenProducer();
-  disk().PowerCut(PowerLoss::kNothing);
-  CrashAndReopen();
-  EXPECT_ERROR(Try(Tagged(forgotten, 2)).status, kFailedPrecondition, kProducerForgotten);
-  ExpectOutOfOrder(Try(Tagged(kept, 3)).status, 2);
-  ASSERT_STATUS_OK(Try(Tagged(kept, 2)).status);
-  EXPECT_GT(OpenProducer(), last);
-  ExpectLogHoldsLedger();
-}
-
-// What a power cut took of a producer's batches is a suffix, and is stored again in order.
-TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
-  set_buffered_sync_every_writes(1'000'000);
-  ReopenLog();
-  const uint64_t producer = OpenProducer();
-  std::vector<Batch> batches;
-  std::vector<AppendResult> results;
-  for (uint64_t i = 1; i <= 20; ++i) {
-    Batch batch = Tagged(producer, i, 1, /*table=*/1 + i % 3);
-    if (i > 10) batch = Buffered(batch);
-    batches.push_back(batch);
-    results.push_back(CommitOne(log(), batch));
-    ASSERT_STATUS_OK(results.back().status);
-  }
-  disk().PowerCut(PowerLoss::kNothing);
-  CrashAndReopen();
-  uint64_t stored = 0;
-  for (uint64_t i = 0; i < batches.size(); ++i) {
-    const AppendResult again = CommitOne(log(), batches[i]);
-    ASSERT_STATUS_OK(again.status);
-    if (again.duplicate) {
-      EXPECT_EQ(stored, i) << "a batch was lost in front of one that is there";
-      EXPECT_EQ(again.first, results[i].first);
-      ++stored;
-    }
-    ledger().Appended(batches[i].table, again, batches[i].payloads);
-  }
-  EXPECT_GE(stored, 10u);
-  ExpectLogHoldsLedger();
-}
-
-// Once a write failed its batch is stored or not, and its retry is answered accordingly.
-TEST_P(ProducerFaultTest, AFailedWriteLeavesTheProducerWhereTheLogIs) {
-  const uint64_t producer = OpenProducer();
-  ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
-  disk().FailNth(1, file_op::kWrite | file_op::kSync, EIO);
-  const Batch failed = Tagged(producer, 2);
-  EXPECT_FALSE(CommitOne(log(), failed).status.ok());
-  disk().ClearFaults();
-  CloseLog();
-  OpenLogAfterFailedSync();
-  const auto records = ReadTable(log(), 1);
-  ASSERT_TRUE(records.ok()) << records.status();
-  const bool stored = records->size() > ledger().Live(1).size();
-  const AppendResult again = CommitOne(log(), failed);
-  ASSERT_STATUS_OK(again.status);
-  EXPECT_EQ(again.duplicate, stored);
-  ledger().Appended(1, again, failed.payloads);
-  ASSERT_STATUS_OK(Try(Tagged(producer, 3)).status);
-  ExpectLogHoldsLedger();
-}
-
-// --- Fencing ---
-
-TEST_P(ProducerTest, ALowerRegionVersionIsFencedAndTheHighestIsRemembered) {
-  Batch batch;
-  batch.payloads = Payloads(1);
-  batch.region_version = 5;
-  ASSERT_STATUS_OK(Try(batch).status);
-  batch.region_version = 5;
-  ASSERT_STATUS_OK(Try(batch).status);
-  batch.region_version = 4;
-  const AppendResult fenced = Try(batch);
-  EXPECT_ERROR(fenced.status, kFailedPrecondition, kFenced);
-  EXPECT_EQ(ErrorValue(fenced.status, "highest_region_version"), "5");
-  batch.region_version = std::nullopt;
-  ASSERT_STATUS_OK(Try(batch).status);
-  EXPECT_EQ(log().Describe().region_version, 5u);
-  RestartEngine();
-  EXPECT_EQ(log().Describe().region_version, 5u);
-  batch.region_version = 4;
-  EXPECT_ERROR(Try(batch).status, kFailedPrecondition, kFenced);
-  batch.region_version = 6;
-  ASSERT_STATUS_OK(Try(batch).status);
-  ExpectLogHoldsLedger();
-}
-
-TEST_P(ProducerTest, AFencedWriterCannotMarkDeleted) {
-  Append(1, 5);
-  ASSERT_TRUE(log().MarkDeleted(1, 1, 9).ok());
-  ledger().MarkedDeleted(1, 1);
-  EXPECT_ERROR(log().MarkDeleted(1, 5, 8).status(), kFailedPrecondition, kFenced);
-  ExpectLogHoldsLedger();
-  RestartEngine();
-  EXPECT_ERROR(log().MarkDeleted(1, 5, 8).status(), kFailedPrecondition, kFenced);
-  EXPECT_EQ(log().Describe().region_version, 9u);
-  ExpectLogHoldsLedger();
-}
-
-TEST_P(ProducerTest, AVersionInAGroupFencesTheBatchesBehindIt) {
-  std::vector<Batch> group(3);
-  for (Batch& batch : group) batch.payloads = Payloads(1);
-  group[0].region_version = 2;
-  group[1].region_version = 3;
-  group[2].region_version = 2;
-  const auto results = CommitGroup(log(), group);
-  ASSERT_STATUS_OK(results[0].status);
-  ASSERT_STATUS_OK(results[1].status);
-  EXPECT_ERROR(results[2].status, kFailedPrecondition, kFenced);
-}
-
-TEST_P(ProducerTest, AFencedRetryIsFenced) {
-  Batch batch = Tagged(OpenProducer(), 1);
-  batch.region_version = 1;
-  ASSERT_STATUS_OK(Try(batch).status);
-  Batch newer;
-  newer.payloads = Payloads(1);
-  newer.region_version = 2;
-  ASSERT_STATUS_OK(Try(newer).status);
-  EXPECT_ERROR(Try(batch).status, kFailedPrecondition, kFenced);
 }
 
 }  // namespace

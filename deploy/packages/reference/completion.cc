@@ -14,8 +14,8 @@ namespace {
 bool TakesFile(const CLI::Option& option) { return ValueName(option) == "FILE"; }
 bool TakesDirectory(const CLI::Option& option) { return ValueName(option) == "DIR"; }
 
-// The same option name may take a file in one command and none in another, so values are completed
-// command by command.
+// The spellings of the options that `holds` accepts. Values are completed command by command: the same
+// option name may take a file in one command and none in another.
 std::string SpellingsWhere(const CLI::App& app, bool (*holds)(const CLI::Option&)) {
   std::vector<std::string> all;
   for (const CLI::Option* option : Flags(app)) {
@@ -31,7 +31,7 @@ std::string CommandNames(const CLI::App& app) {
   return absl::StrJoin(names, " ");
 }
 
-// What a command's arguments without a dash are: "files", "directories" or "none".
+// The completion of a command's arguments without a dash: "files", "directories" or "none".
 std::string PositionalKind(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_positional()) continue;
