@@ -363,8 +363,7 @@ absl::Status Daemon::Stop() {
   monitor_->readiness().Set(Readiness::State::kShuttingDown);
   const absl::Status status = server_->Stop(config_.shutdown.drain_timeout);
   Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kError, "waldend has stopped",
-      {{"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)},
-       {"error", status.ok() ? "none" : status.ToString()}});
+      {{"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began)}, {"error", status}});
   return status;
 }
 

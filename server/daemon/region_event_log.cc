@@ -107,7 +107,7 @@ void RegionEventLog::OnRetained(const RegionKey& key, const RetentionPlan& plan,
        {"bytes", plan.bytes},
        {"tables", plan.marks.size()},
        {"through", absl::StrJoin(through, ",")},
-       {"error", status.ok() ? "none" : status.ToString()}});
+       {"error", status}});
 }
 
 void RegionEventLog::OnNamespaceBroken(const Namespace& ns, const absl::Status& why) {

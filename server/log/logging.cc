@@ -67,6 +67,7 @@ void StartLogging(LogSeverity lowest, LogStyle style) {
 void SetLogLevel(LogSeverity lowest) { spdlog::default_logger_raw()->set_level(ToSpdlog(lowest)); }
 
 std::string FormatLogField(const LogField& field) {
+  if (std::holds_alternative<std::monostate>(field.value)) return "";
   if (const auto* text = std::get_if<std::string>(&field.value)) {
     if (!NeedsQuotes(*text)) return absl::StrCat(field.key, "=", *text);
     return absl::StrCat(field.key, "=\"", absl::Utf8SafeCEscape(*text), "\"");
@@ -79,13 +80,17 @@ std::string FormatLogField(const LogField& field) {
 
 std::string FormatLogText(absl::string_view event, LogFields fields) {
   std::string line(event);
-  for (const LogField& field : fields) absl::StrAppend(&line, " ", FormatLogField(field));
+  for (const LogField& field : fields) {
+    const std::string text = FormatLogField(field);
+    if (!text.empty()) absl::StrAppend(&line, " ", text);
+  }
   return line;
 }
 
 std::string FormatLogJson(absl::string_view event, LogFields fields) {
   std::string line = absl::StrCat("\"event\":", JsonString(event));
   for (const LogField& field : fields) {
+    if (std::holds_alternative<std::monostate>(field.value)) continue;
     absl::StrAppend(&line, ",", JsonString(field.key), ":");
     if (const auto* text = std::get_if<std::string>(&field.value)) {
       line += JsonString(*text);

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace walden {
@@ -26,9 +27,13 @@ struct LogField {
   template <typename T, typename = std::enable_if_t<std::is_integral_v<T>>>
   LogField(absl::string_view k, T v) : key(k), value(static_cast<uint64_t>(v)) {}
   LogField(absl::string_view k, double v) : key(k), value(v) {}
+  // Left out of the line if the status is OK.
+  LogField(absl::string_view k, const absl::Status& v) : key(k) {
+    if (!v.ok()) value = v.ToString();
+  }
 
-  absl::string_view key;  // a literal
-  std::variant<std::string, uint64_t, double> value;
+  absl::string_view key;                                              // a literal
+  std::variant<std::monostate, std::string, uint64_t, double> value;  // monostate: left out
 };
 
 using LogFields = std::initializer_list<LogField>;
@@ -37,7 +42,7 @@ using LogFields = std::initializer_list<LogField>;
 // errors go to RecentEvents too, whatever the lowest severity is: nothing secret may be in them.
 void Log(LogSeverity severity, absl::string_view event, LogFields fields = {});
 
-// "key=value", the value quoted if it must be.
+// "key=value", the value quoted if it must be. Empty for a field that is left out.
 std::string FormatLogField(const LogField& field);
 
 // The text that Log adds after a line's time and level; exposed for tests.

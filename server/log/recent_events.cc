@@ -39,8 +39,8 @@ void RecentEvents::Add(int64_t unix_millis, LogSeverity severity, absl::string_v
       added.namespace_id = Number(field);
     } else if (field.key == "region") {
       added.region = Number(field);
-    } else {
-      absl::StrAppend(&text, text.empty() ? "" : " ", FormatLogField(field));
+    } else if (const std::string shown = FormatLogField(field); !shown.empty()) {
+      absl::StrAppend(&text, text.empty() ? "" : " ", shown);
     }
   }
   added.text = Shortened(text);

@@ -12,6 +12,13 @@ TEST(LoggingTest, TextQuotesWhatWouldBreakTheLine) {
             "e error=\"no \\\"space\\\"\\nleft\" empty=\"\"");
 }
 
+TEST(LoggingTest, AnErrorThatDidNotHappenIsLeftOut) {
+  EXPECT_EQ(FormatLogText("e", {{"error", absl::OkStatus()}, {"n", 1}}), "e n=1");
+  EXPECT_EQ(FormatLogJson("e", {{"error", absl::OkStatus()}, {"n", 1}}), "\"event\":\"e\",\"n\":1");
+  EXPECT_EQ(FormatLogText("e", {{"error", absl::NotFoundError("gone")}}),
+            "e error=\"NOT_FOUND: gone\"");
+}
+
 TEST(LoggingTest, JsonEscapesEverythingThatJsonWantsEscaped) {
   EXPECT_EQ(FormatLogJson("e", {{"region", uint64_t{18446744073709551615u}}}),
             "\"event\":\"e\",\"region\":18446744073709551615");
