@@ -38,7 +38,10 @@ CLI::Validator ExpiryTime() {
   return CLI::Validator(
       [](std::string& text) {
         const auto number = ParseNumber(text);
-        if (number.has_value() && *number <= INT64_MAX) return std::string();
+        if (number.has_value() && *number <= INT64_MAX) {
+          text = absl::StrCat(*number);
+          return std::string();
+        }
         const auto duration = ParseDuration(text);
         if (number.has_value() || !duration.has_value() ||
             *duration > absl::Hours(24 * 365 * 100)) {

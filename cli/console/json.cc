@@ -64,8 +64,10 @@ Json WithExactNumbers(const Json& value) {
   if (value.is_number_unsigned() && value.get<uint64_t>() > kMaxExactInteger) {
     return std::to_string(value.get<uint64_t>());
   }
-  if (value.is_number_integer() && value.get<int64_t>() < -static_cast<int64_t>(kMaxExactInteger)) {
-    return std::to_string(value.get<int64_t>());
+  if (value.is_number_integer() && !value.is_number_unsigned()) {
+    const auto number = value.get<int64_t>();
+    constexpr auto kMost = static_cast<int64_t>(kMaxExactInteger);
+    if (number > kMost || number < -kMost) return std::to_string(number);
   }
   if (!value.is_structured()) return value;
   Json copy = value.is_array() ? Json::array() : Json::object();

@@ -43,6 +43,9 @@ absl::Status TakeField(const std::string& name, const Json& value, v1::Entry* en
     return BadInput(absl::StrCat("\"", name, "\" is no field of an entry"));
   }
   int64_t millis = 0;  // a string where JSON numbers are not exact
+  if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) {
+    return BadInput(absl::StrCat("\"", name, "\" is above ", INT64_MAX));
+  }
   if (value.is_number_integer()) {
     millis = value.get<int64_t>();
   } else if (!value.is_string() || !absl::SimpleAtoi(value.get<std::string>(), &millis)) {

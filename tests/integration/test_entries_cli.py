@@ -50,6 +50,8 @@ class EntryCommandsTest(SharedDaemonTestCase):
         self.assertLess(abs(expires - in_ten_minutes), 60_000)
         self.walden("put", "--expires", "0s", "k", "v")
         self.walden("get", "k", code=10)
+        self.walden("put", "--expires", "010101010101010", "octal", "v")
+        self.assertEqual(self.lines("get", "octal")[0]["expires_unix_ms"], 10101010101010)
         for wrong in ("soon", "-1s", "9223372036854775808"):
             self.walden("put", "--expires", wrong, "k", "v", code=2)
             self.assertIn("milliseconds since the Unix epoch", self.stderr)

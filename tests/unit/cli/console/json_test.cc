@@ -2,6 +2,7 @@
 
 #include "gtest/gtest.h"
 #include "walden/v1/admin.pb.h"
+#include "walden/v1/entry.pb.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden::cli {
@@ -25,6 +26,17 @@ TEST(Json, IntegersThatADoubleCannotHoldAreStrings) {
   EXPECT_EQ(JsonLine(object),
             "{\"exact\":9007199254740992,\"above\":\"9007199254740993\","
             "\"nested\":[\"18446744073709551615\",\"-9223372036854775808\",-1]}\n");
+}
+
+TEST(Json, SignedIntegersThatADoubleCannotHoldAreStringsToo) {
+  v1::Entry entry;
+  entry.set_key("k");
+  entry.set_created_unix_ms(int64_t{1} << 53);
+  entry.set_expires_unix_ms(INT64_MAX);
+  EXPECT_EQ(JsonLine(ToJson(entry)),
+            "{\"key\":\"k\",\"value\":\"\",\"tombstone\":false,"
+            "\"created_unix_ms\":9007199254740992,"
+            "\"expires_unix_ms\":\"9223372036854775807\",\"sequence\":0}\n");
 }
 
 TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
