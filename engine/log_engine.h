@@ -332,6 +332,11 @@ class LogEngine {
   // given.
   virtual TablePosition PositionInAbsentRegion(TableId table) const = 0;
 
+  // Any thread. INVALID_ARGUMENT (LIMIT_EXCEEDED) if a region made with these options could not hold
+  // the batch. For a check before a region is made for it.
+  virtual absl::Status CheckFitsNewRegion(const RegionOptions& options,
+                                          const AppendBatch& batch) const = 0;
+
   // Any thread, about once a second. Begins housekeeping in the background that is due by now.
   virtual void KeepHouse() = 0;
 

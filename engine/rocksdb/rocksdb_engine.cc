@@ -301,6 +301,11 @@ TablePosition RocksdbEngine::PositionInAbsentRegion(TableId table) const {
   return rocks::PublishedTables(&space_->allocator).Position(table);
 }
 
+absl::Status RocksdbEngine::CheckFitsNewRegion(const RegionOptions&,
+                                               const AppendBatch& batch) const {
+  return rocks::CheckBatchFits(batch);
+}
+
 void RocksdbEngine::KeepHouse() { space_->reclaimer.Tick(); }
 
 absl::Status RocksdbEngine::VerifyClosedRegion(

@@ -70,6 +70,8 @@ class RocksdbEngine final : public LogEngine {
 
   absl::Status CountDiskUsage() override;
   TablePosition PositionInAbsentRegion(TableId table) const override;
+  absl::Status CheckFitsNewRegion(const RegionOptions& options,
+                                  const AppendBatch& batch) const override;
   void KeepHouse() override;
 
   // Keys that finding the namespace's tables read when it was opened.

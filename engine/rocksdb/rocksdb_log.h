@@ -25,6 +25,8 @@ namespace walden::rocks {
 
 // Payload bytes of one append that this engine takes: one RocksDB write is held in memory whole.
 inline constexpr uint64_t kMaxBatchBytes = uint64_t{1} << 30;
+// INVALID_ARGUMENT (LIMIT_EXCEEDED) if the batch takes more.
+absl::Status CheckBatchFits(const AppendBatch& batch);
 
 class RocksdbLog final : public RegionLog {
  public:
@@ -78,7 +80,6 @@ class RocksdbLog final : public RegionLog {
   absl::Status Resume();
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckRoom();
-  absl::Status CheckBatch(const AppendBatch& batch) const;
   absl::Status CheckPosition(const AppendBatch& batch) const;
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status Reserve(TableId table, SequenceNumber through);

@@ -115,9 +115,7 @@ void RocksdbLog::FinishNumbers() {
   under_way_.clear();
 }
 
-absl::Status RocksdbLog::CheckBatch(const AppendBatch& batch) const {
-  const absl::Status status = CheckPayloads(batch);
-  if (!status.ok()) return status;
+absl::Status CheckBatchFits(const AppendBatch& batch) {
   const uint64_t bytes = EncodedBytes(batch);
   if (bytes <= kMaxBatchBytes) return absl::OkStatus();
   return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
@@ -141,10 +139,12 @@ absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   absl::Status status = Health();
-  if (status.ok()) status = CheckBatch(batch);
+  if (status.ok()) status = CheckPayloads(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(producers_, batch, &status)) return status;
+  status = CheckBatchFits(batch);
+  if (!status.ok()) return status;
   const uint64_t count = batch.payloads.size();
   if (count > 0) status = CheckPosition(batch);
   if (status.ok()) status = CheckRoom();

@@ -14,8 +14,10 @@
 #include "engine/common/directory_owner.h"
 #include "engine/io/remove_tree.h"
 #include "engine/log_errors.h"
+#include "engine/segment/batch_room.h"
 #include "engine/segment/format.h"
 #include "engine/segment/metadata_file.h"
+#include "engine/segment/record_writer.h"
 #include "engine/segment/region_scan.h"
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_log.h"
@@ -292,6 +294,13 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                         .random = options_.random});
   if (!log.ok()) return MissingFile(log.status());
   return std::unique_ptr<RegionLog>(*std::move(log));
+}
+
+absl::Status SegmentEngine::CheckFitsNewRegion(const RegionOptions& options,
+                                               const AppendBatch& batch) const {
+  return segment::CheckBatchFits(
+      segment::EncodedBatchBytes(batch.payloads, batch.producer.has_value()),
+      segment::LargestFirstSegmentRoom(options.segment_size_bytes));
 }
 
 absl::StatusOr<std::string> SegmentEngine::FreeName(absl::string_view prefix,

@@ -79,6 +79,8 @@ class SegmentEngine final : public LogEngine {
   absl::StatusOr<bool> DropRegion(RegionId region) override;
   // Each region has numbers of its own.
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
+  absl::Status CheckFitsNewRegion(const RegionOptions& options,
+                                  const AppendBatch& batch) const override;
   void KeepHouse() override {}
   absl::Status CountDiskUsage() override { return absl::OkStatus(); }  // counted as it changes
   absl::Status VerifyClosedRegion(

@@ -100,7 +100,6 @@ class SegmentLog final : public RegionLog {
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
   absl::Status PassOver(const AppendBatch& batch);
-  absl::Status CheckBatch(const AppendBatch& batch) const;
   // Whether a batch of so many encoded bytes fits a segment like the newest.
   absl::Status CheckFits(uint64_t bytes) const;
   absl::Status DecideKind(const AppendBatch& batch);

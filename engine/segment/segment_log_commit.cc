@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/common/append_checks.h"
 #include "engine/common/table_kind.h"
+#include "engine/segment/batch_room.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_log.h"
 
@@ -19,16 +20,6 @@ constexpr SequenceNumber kReserveNumbers = 1 << 20;
 // A large group goes to the disk in portions of this size, so that encoding one overlaps with
 // writing another.
 constexpr uint64_t kPortionBytes = 512 << 10;
-
-// Bytes of records that a new segment of `bytes` takes as one group. One that is like the newest
-// has its alignment; of others the largest is assumed.
-uint64_t EmptySegmentRoom(const SegmentHeader& newest, uint64_t bytes) {
-  const bool alike = !newest.version_1() && newest.bytes == bytes;
-  const SegmentHeader header{.alignment =
-                                 alike ? newest.alignment : AlignmentFor(kMaxAlignment, bytes)};
-  const uint64_t usable = bytes / header.alignment * header.alignment;
-  return usable - header.GroupBegin(header.first_end()) - kGroupHeadBytes;
-}
 
 }  // namespace
 
@@ -61,22 +52,8 @@ void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   done();
 }
 
-absl::Status SegmentLog::CheckBatch(const AppendBatch& batch) const {
-  const absl::Status status = CheckPayloads(batch);
-  if (!status.ok()) return status;
-  return CheckFits(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
-}
-
 absl::Status SegmentLog::CheckFits(uint64_t bytes) const {
-  const uint64_t limit = EmptySegmentRoom(active_header_, env_.options.segment_size_bytes);
-  if (bytes > limit) {
-    return MakeError(
-        absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
-        absl::StrCat("the batch takes ", bytes, " bytes, a segment of this region holds ", limit,
-                     ": send smaller batches, or configure a larger segment_size"),
-        {{"field", "payloads"}, {"value", absl::StrCat(bytes)}, {"limit", absl::StrCat(limit)}});
-  }
-  return absl::OkStatus();
+  return CheckBatchFits(bytes, EmptySegmentRoom(active_header_, env_.options.segment_size_bytes));
 }
 
 absl::Status SegmentLog::Stage(AppendBatch& batch) {
@@ -87,9 +64,10 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
     if (!table.kind) table.kind = TableKind::kLog;
   }
   absl::Status status = Health();
-  if (status.ok()) status = CheckBatch(batch);
+  if (status.ok()) status = CheckPayloads(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
+  // A batch that is stored is answered even if segments were configured smaller since.
   if (AnswerRetry(producers_, batch, &status)) {
     if (!status.ok() || batch.payloads.empty()) return status;
     batch.result.first -= table.offset;
@@ -97,7 +75,8 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
     return status;
   }
   if (batch.payloads.empty()) return PassOver(batch);
-  status = CheckTableKind(batch.table, table.kind, batch.kind);
+  status = CheckFits(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
+  if (status.ok()) status = CheckTableKind(batch.table, table.kind, batch.kind);
   if (!status.ok()) return status;
   status = CheckExpectedNext(batch, table.next);
   if (!status.ok()) return status;

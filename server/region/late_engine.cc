@@ -80,6 +80,12 @@ TablePosition LateEngine::PositionInAbsentRegion(TableId table) const {
   return open == nullptr ? TablePosition{} : open->PositionInAbsentRegion(table);
 }
 
+absl::Status LateEngine::CheckFitsNewRegion(const RegionOptions& options,
+                                            const AppendBatch& batch) const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? Failure() : open->CheckFitsNewRegion(options, batch);
+}
+
 void LateEngine::KeepHouse() {
   LogEngine* const open = engine();
   if (open != nullptr) open->KeepHouse();

@@ -46,6 +46,8 @@ class LateEngine final : public LogEngine {
                                                         bool create) override;
   absl::StatusOr<bool> DropRegion(RegionId region) override;
   TablePosition PositionInAbsentRegion(TableId table) const override;
+  absl::Status CheckFitsNewRegion(const RegionOptions& options,
+                                  const AppendBatch& batch) const override;
   void KeepHouse() override;
   absl::Status CountDiskUsage() override;
   absl::Status VerifyClosedRegion(

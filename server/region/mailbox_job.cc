@@ -37,7 +37,7 @@ void AppendJob::SetRefused(const absl::Status& status) {
   batch.result.status = status;
 }
 
-void AppendJob::SetAbsent() { SetRefused(NotCreated()); }
+void AppendJob::SetAbsent() { SetRefused(fits_no_region.ok() ? NotCreated() : fits_no_region); }
 
 void OpenProducerJob::SetAbsent() { result = NotCreated(); }
 

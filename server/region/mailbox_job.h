@@ -67,12 +67,13 @@ class AppendJob : public MailboxJob {
   // not written. Any thread; must not block.
   virtual absl::Status Abandoned() const { return absl::OkStatus(); }
 
-  AppendBatch batch;           // batch.result is the answer
-  uint64_t payload_bytes = 0;  // of all payloads; set by the poster
-  Tenant* tenant = nullptr;    // whose it is; null: nobody's limits apply
-  bool was_slowed = false;     // it comes of a stream that is not read while a bound is reached
-  std::string encoded;         // what the payloads point into if that is not the request
-  uint64_t entry_memory = 0;   // taken for a batch of entries; the actor's
+  AppendBatch batch;            // batch.result is the answer
+  uint64_t payload_bytes = 0;   // of all payloads; set by the poster
+  Tenant* tenant = nullptr;     // whose it is; null: nobody's limits apply
+  bool was_slowed = false;      // it comes of a stream that is not read while a bound is reached
+  std::string encoded;          // what the payloads point into if that is not the request
+  uint64_t entry_memory = 0;    // taken for a batch of entries; the actor's
+  absl::Status fits_no_region;  // why no region is made for it; the registry's
 
  private:
   void SetRefused(const absl::Status& status) override;
@@ -149,6 +150,9 @@ class JobList {
     if (job != nullptr) head_ = job->next_;
     return job;
   }
+
+  // The job that follows one of the list; null behind the last.
+  static MailboxJob* Next(const MailboxJob* job) { return job->next_; }
 
   // Moves all of `other` behind what is here.
   void Splice(JobList& other) {

@@ -132,7 +132,7 @@ void RegionRegistry::Open(const RegionKey& key) {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;  // it waited for its namespace when the daemon shut down
-    create = found->second->create;
+    create = TakeCreate(ns, key, *found->second);
   }
   if (ns.late != nullptr && !ns.late->is_open()) {
     FinishOpenFailed(key, ns.late->Failure(), /*remember=*/false);
@@ -157,6 +157,21 @@ void RegionRegistry::Open(const RegionKey& key) {
     // A full disk or too few file descriptors pass by themselves: the next call tries again.
     FinishOpenFailed(key, log.status(), !absl::IsResourceExhausted(log.status()));
   }
+}
+
+// Whether a waiting job wants the region to exist. An append that the region could not hold anyway
+// does not: nothing is to be left of it.
+bool RegionRegistry::TakeCreate(const Namespace& ns, const RegionKey& key, Entry& entry) {
+  if (!std::exchange(entry.create, false)) return false;
+  const RegionOptions& options = ns.PolicyOf(key.region).engine;
+  for (MailboxJob* job = entry.waiting_jobs.front(); job != nullptr; job = JobList::Next(job)) {
+    if (!CreatesRegion(*job)) continue;
+    if (job->kind() != MailboxJob::Kind::kAppend) return true;
+    AppendJob& append = *static_cast<AppendJob*>(job);
+    append.fits_no_region = ns.engine->CheckFitsNewRegion(options, append.batch);
+    if (append.fits_no_region.ok()) return true;
+  }
+  return false;
 }
 
 void RegionRegistry::CountOpened(const OpeningReport& report) {

@@ -215,7 +215,7 @@ class RegionRegistry : private ActorHost {
     State state = State::kOpening;
     std::shared_ptr<RegionActor> actor;  // kOpen, kClosing
     absl::Status broken;                 // kBroken
-    bool create = false;                 // a waiting job wants the region to exist
+    bool create = false;                 // a job that came since the opening began wants the region
     int verifying = 0;                   // kBroken: how many read its files
     bool has_slot = false;               // counts in used_slots_
     bool waits_for_slot = false;         // kOpening: is in wants_slot_
@@ -281,6 +281,8 @@ class RegionRegistry : private ActorHost {
   Route FindRoute(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
+  bool TakeCreate(const Namespace& ns, const RegionKey& key, Entry& entry)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitsForNamespace(const RegionKey& key, const Namespace& ns);
   void CountOpened(const OpeningReport& report);
   void CountNotOpened(const absl::Status& why);

@@ -103,6 +103,19 @@ TEST_P(ProducerTest, ARetryIsRecognisedAfterItsBatchWasDeletedAndItsSegmentRemov
   ExpectLogHoldsLedger();
 }
 
+TEST_P(ProducerTest, ARetryIsRecognisedThoughSegmentsWereConfiguredSmallerSince) {
+  set_segment_size(uint64_t{1} << 20);
+  ReopenLog();
+  Batch batch = Tagged(OpenProducer(), 1, 1);
+  batch.payloads = {std::string(500'000, 'x')};
+  const AppendResult original = Try(batch);
+  ASSERT_STATUS_OK(original.status);
+  set_segment_size(uint64_t{128} << 10);
+  ReopenLog();
+  ExpectRetryAnswers(batch, original);
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(ProducerTest, ARetryIsRecognisedInsideTheSameGroup) {
   const Batch batch = Tagged(OpenProducer(), 1);
   const auto results = CommitGroup(log(), {batch, batch});

@@ -266,6 +266,48 @@ class RegionLimitTest(WaldenTestCase):
             follower.cancel()
 
 
+class SmallSegmentsTest(WaldenTestCase):
+    """A namespace whose segments are smaller than limits.max_batch_bytes."""
+
+    def setUp(self):
+        super().setUp()
+        self.daemon = self.new_daemon(
+            {
+                "default_namespace": "large",
+                "namespaces": [
+                    {"id": 1, "name": "large"},
+                    {"id": 2, "name": "small", "segment_size": "1MiB"},
+                ],
+            }
+        )
+        self.daemon.start()
+        self.client = self.new_client(self.daemon)
+
+    def test_a_batch_that_no_segment_holds_leaves_nothing_behind(self):
+        with self.assert_refused(Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED", field="payloads"):
+            self.client.append(7, 1, [bytes(2_000_000)], namespace=2)
+        self.assertEqual(list(self.client.list_regions(namespace=2)), [])
+        self.assertFalse((self.daemon.data / "small" / "7").exists())
+
+    def test_a_stream_goes_on_behind_a_batch_that_no_segment_holds(self):
+        stream = self.client.append_stream()
+        sizes = [10, 2_000_000, 900_000, 2_000_000, 20]
+        for size in sizes:
+            stream.send(append_request(7, 1, [bytes(size)], namespace=2))
+        stream.half_close()
+        answers = [answer for _, answer in stream.answers()]
+        for size, answer in zip(sizes, answers, strict=True):
+            if size > 1 << 20:
+                self.check_refusal(answer, Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED")
+            else:
+                self.assertNotIsInstance(answer, WaldenError)
+        kept = [bytes(size) for size in sizes if size < 1 << 20]
+        self.daemon.kill()
+        self.daemon.start()
+        read = self.new_client(self.daemon).read(7, 1, namespace=2).records
+        self.assertEqual([payload for _, payload in read], kept)
+
+
 class MailboxTest(WaldenTestCase):
     def test_a_full_mailbox_refuses_appends_and_recovers_by_itself(self):
         daemon = self.new_daemon(

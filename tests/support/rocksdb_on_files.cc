@@ -55,6 +55,10 @@ class RocksdbOnFiles final : public LogEngine {
   TablePosition PositionInAbsentRegion(TableId table) const override {
     return engine_->PositionInAbsentRegion(table);
   }
+  absl::Status CheckFitsNewRegion(const RegionOptions& options,
+                                  const AppendBatch& batch) const override {
+    return engine_->CheckFitsNewRegion(options, batch);
+  }
   void KeepHouse() override { engine_->KeepHouse(); }
   absl::Status CountDiskUsage() override { return engine_->CountDiskUsage(); }
   absl::Status VerifyClosedRegion(

@@ -80,6 +80,9 @@ class MemoryEngine final : public LogEngine {
   absl::StatusOr<bool> DropRegion(RegionId region) override;
   EngineUsage Usage() const override { return {}; }
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
+  absl::Status CheckFitsNewRegion(const RegionOptions&, const AppendBatch&) const override {
+    return absl::OkStatus();
+  }
   void KeepHouse() override {}
   absl::Status CountDiskUsage() override { return absl::OkStatus(); }
   absl::Status VerifyClosedRegion(
