@@ -1,21 +1,12 @@
 # Parses the headers that nearly every file of a target includes once instead of once a file, which
-# halves the time of a build. Files include what they need all the same: the preset `clang` goes
-# without, and .ci/run builds it.
+# halves the time of a build. Files include what they need all the same: the preset `clang`, which
+# .ci/run builds, parses only gRPC's headers once (WALDEN_PRECOMPILE=RPC).
 set(common_headers <absl/container/flat_hash_map.h> <absl/status/statusor.h> <absl/strings/str_cat.h>
                    <absl/synchronization/mutex.h> <absl/time/time.h> <functional> <map> <memory>
                    <string> <vector>)
 set(rpc_headers ${common_headers} <grpcpp/grpcpp.h> <walden/v1/wal.grpc.pb.h>
                 <walden/v1/entry.grpc.pb.h> <walden/v1/admin.grpc.pb.h>)
 set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
-
-# Of what was precompiled GCC 12 forgets that it is the system's, and then warns of std::string where
-# long literals are made into one, as tests do. To be linked behind walden_flags.
-add_library(walden_precompiled_strings INTERFACE)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(walden_precompiled_strings
-                         INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow
-                                   -Wno-stringop-overread)
-endif()
 
 # walden_precompile(HEADER... TARGETS TARGET...): of the targets that are part of this build.
 function(walden_precompile)
@@ -27,6 +18,27 @@ function(walden_precompile)
   endforeach()
 endfunction()
 
+walden_precompile(${rpc_headers} TARGETS walden_security walden_daemon walden_cli)
+# The rooms of the server that are compiled alike share one file of parsed headers.
+foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_grpc
+               walden_status walden_metrics)
+  if(TARGET ${target})
+    target_precompile_headers(${target} REUSE_FROM walden_security)
+  endif()
+endforeach()
+if(WALDEN_PRECOMPILE STREQUAL "RPC")
+  return()
+endif()
+
+# Of what was precompiled GCC 12 forgets that it is the system's, and then warns of std::string where
+# long literals are made into one, as tests do. To be linked behind walden_flags.
+add_library(walden_precompiled_strings INTERFACE)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(walden_precompiled_strings
+                         INTERFACE -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow
+                                   -Wno-stringop-overread)
+endif()
+
 set(engine_tests base_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
                  walden_conformance)
 foreach(target walden_bench cli_test ${engine_tests})
@@ -37,15 +49,13 @@ endforeach()
 
 walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_region walden_log
                   walden_net walden_config)
-walden_precompile(${rpc_headers} TARGETS walden_security walden_daemon walden_cli walden_bench)
-# The rooms of the server that are compiled alike share one file of parsed headers.
-foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_grpc
-               walden_status walden_metrics)
+walden_precompile(${common_headers} ${test_headers} TARGETS base_test walden_conformance)
+walden_precompile(${rpc_headers} TARGETS walden_bench)
+walden_precompile(${rpc_headers} ${test_headers} TARGETS server_test cli_test)
+# The unit tests that are compiled alike share one file, too.
+foreach(target config_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
+               region_test)
   if(TARGET ${target})
-    target_precompile_headers(${target} REUSE_FROM walden_security)
+    target_precompile_headers(${target} REUSE_FROM base_test)
   endif()
 endforeach()
-walden_precompile(${common_headers} ${test_headers}
-  TARGETS ${engine_tests} config_test region_test)
-walden_precompile(${rpc_headers} ${test_headers}
-  TARGETS server_test cli_test)

@@ -19,13 +19,16 @@ check_format() {
   echo "format: ok"
 }
 
-configure_clang() {
+# Configures the preset and makes what its files include: generated headers, precompiled ones.
+prepare_clang() {
   [[ -f build/clang/build.ninja ]] || cmake --preset clang
+  cmake --build build/clang --target "$@"
+  ninja -C build/clang -t targets all | sed -nE 's/^(.*cmake_pch\.hxx\.pch): .*/\1/p' |
+    xargs ninja -C build/clang
 }
 
 check_threads() {
-  configure_clang
-  cmake --build build/clang --target walden_proto_sources
+  prepare_clang walden_proto_sources
   # Every file of the programs and their libraries, without making code of it.
   python3 - <<'END' | xargs -r -d '\n' -P "$(nproc)" -n 1 sh -c
 import json, os, re
@@ -38,10 +41,7 @@ END
 }
 
 check_tidy() {
-  configure_clang
-  # Generated headers must be there before anything can be read.
-  cmake --build build/clang --target walden_proto
-  [[ ! -f tests/bench/report.proto ]] || cmake --build build/clang --target walden_bench_report
+  prepare_clang walden_proto walden_bench_report
   # What is compiled and ours; the rest is generated.
   comm -12 <(git ls-files '*.cc' | sort) \
     <(sed -nE "s|^  \"file\": \"$PWD/(.*)\".*|\1|p" build/clang/compile_commands.json | sort -u) |
