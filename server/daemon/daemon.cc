@@ -174,6 +174,7 @@ absl::Status Daemon::FinishStart() {
   monitor_->readiness().Set(Readiness::State::kServing);
   LogStarted();
   WarnAboutDisks();
+  server_->SetServing();
   progress_ticker_ = std::make_unique<Ticker>(kTellProgress, [&registry] {
     const StartProgress progress = registry.start_progress();
     if (progress.regions_to_scan == 0) return;

@@ -116,7 +116,8 @@ absl::StatusOr<std::unique_ptr<WaldenServer>> WaldenServer::Start(const ServerOp
                                                                   NamespaceSet namespaces,
                                                                   RegionEvents* events) {
   std::unique_ptr<WaldenServer> server = Make(options, std::move(namespaces), events);
-  if (absl::Status status = server->Serve(); !status.ok()) return status;
+  const absl::Status status = server->Serve([&made = *server] { made.SetServing(); });
+  if (!status.ok()) return status;
   return server;
 }
 
@@ -234,10 +235,7 @@ void WaldenServer::OpenNamespaces(std::function<void()> ready) {
   registry_->OpenAll([this](const StartSummary& summary) {
     if (options_.on_regions_scanned) options_.on_regions_scanned(summary);
   });
-  opener_->Start([this, ready = std::move(ready)] {
-    SetServing();
-    ready();
-  });
+  opener_->Start(std::move(ready));
 }
 
 // Health is asked for the daemon as a whole (""), or by service.

@@ -71,7 +71,7 @@ struct ServerOptions {
 
 class WaldenServer {
  public:
-  // Make and Serve in one.
+  // Make, Serve and, once every namespace is open or has failed, SetServing in one.
   static absl::StatusOr<std::unique_ptr<WaldenServer>> Start(const ServerOptions& options,
                                                              NamespaceSet namespaces,
                                                              RegionEvents* events);
@@ -83,9 +83,11 @@ class WaldenServer {
 
   // Listens, then opens namespaces and their regions in the background. Called once; other threads
   // may use the accessors meanwhile. An error: an address cannot be listened on. `ready` is called
-  // once, on any thread, when every namespace is open or has failed; health is SERVING from then
-  // on.
-  absl::Status Serve(std::function<void()> ready = [] {});
+  // once, on any thread, when every namespace is open or has failed.
+  absl::Status Serve(std::function<void()> ready);
+
+  // Health is SERVING from now on, until Stop. Any thread.
+  void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
 
   ~WaldenServer();  // stops at once if Stop was not called
 
@@ -124,7 +126,6 @@ class WaldenServer {
 
   void FillContext();
   void OpenNamespaces(std::function<void()> ready);
-  void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
   void LookAtDisk();
   absl::Status Listen();
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;

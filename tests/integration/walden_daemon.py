@@ -305,7 +305,7 @@ class Daemon:
             return logged[-1]
         return listening[0] if len(listening) == 1 else None
 
-    def http(self, path, timeout=10):
+    def http(self, path, timeout=60):
         """GET; returns (status, headers, text)."""
         connection = http.client.HTTPConnection(self.metrics_address(), timeout=timeout)
         try:

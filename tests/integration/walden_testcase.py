@@ -38,7 +38,7 @@ class WaldenTestCase(unittest.TestCase):
             self.assertIn(key, error.metadata, error)
             self.assertEqual(error.metadata[key], str(value), error)
 
-    def eventually(self, condition, what, timeout=20.0):
+    def eventually(self, condition, what, timeout=60.0):
         """Waits until `condition()` is true."""
         deadline = time.monotonic() + timeout
         while not condition():

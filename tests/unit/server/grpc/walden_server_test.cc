@@ -6,7 +6,9 @@
 
 #include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "base/error.h"
+#include "health.grpc.pb.h"
 #include "tests/unit/server/grpc/walden_server_fixture.h"
 
 namespace walden {
@@ -188,20 +190,41 @@ TEST_F(StopTest, ClosesEveryRegion) {
   }
 }
 
+NamespaceSet OneNamespace() {
+  auto ns = std::make_unique<Namespace>();
+  ns->id = 1;
+  ns->engine = std::make_unique<MemoryEngine>();
+  NamespaceSet namespaces;
+  namespaces.Add(std::move(ns));
+  return namespaces;
+}
+
+// What the daemon does between `ready` and SetServing (its HTTP readiness, its start-up line) is done
+// before a client that waits for health goes on.
+TEST(StartTest, HealthIsServingOnceTheServerIsToldSo) {
+  ServerOptions options;
+  options.listen = {"127.0.0.1:0"};
+  const std::unique_ptr<WaldenServer> server = WaldenServer::Make(options, OneNamespace(), nullptr);
+  absl::Notification ready;
+  ASSERT_TRUE(server->Serve([&ready] { ready.Notify(); }).ok());
+  ready.WaitForNotification();
+  const auto stub = grpc::health::v1::Health::NewStub(
+      grpc::CreateChannel(server->addresses()[0], grpc::InsecureChannelCredentials()));
+  const auto health = [&stub] {
+    grpc::ClientContext call;
+    grpc::health::v1::HealthCheckResponse response;
+    EXPECT_TRUE(stub->Check(&call, {}, &response).ok());
+    return response.status();
+  };
+  EXPECT_EQ(health(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
+  server->SetServing();
+  EXPECT_EQ(health(), grpc::health::v1::HealthCheckResponse::SERVING);
+}
+
 TEST_F(StopTest, AnAddressInUseIsNamed) {
   ServerOptions second;
   second.listen = {"127.0.0.1:0"};
-  const auto first_server = WaldenServer::Start(
-      second,
-      [] {
-        NamespaceSet namespaces;
-        auto ns = std::make_unique<Namespace>();
-        ns->id = 1;
-        ns->engine = std::make_unique<MemoryEngine>();
-        namespaces.Add(std::move(ns));
-        return namespaces;
-      }(),
-      nullptr);
+  const auto first_server = WaldenServer::Start(second, OneNamespace(), nullptr);
   ASSERT_TRUE(first_server.ok()) << first_server.status();
   second.listen = {(*first_server)->addresses()[0]};
   EXPECT_NE(second.listen[0], "127.0.0.1:0");
