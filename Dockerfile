@@ -24,7 +24,8 @@ WORKDIR /walden
 COPY scripts/install-deps.sh scripts/
 RUN scripts/install-deps.sh build && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN cmake --preset release -DWALDEN_BUILD_TESTS=OFF \
+ARG REVISION=
+RUN cmake --preset release -DWALDEN_BUILD_TESTS=OFF -DWALDEN_COMMIT="${REVISION}" \
  && cmake --build build/release --target waldend walden \
  && strip build/release/bin/waldend build/release/bin/walden
 

@@ -11,17 +11,11 @@
 #include "absl/strings/str_split.h"
 #include "base/byte_size.h"
 #include "base/nearest_name.h"
+#include "base/version.h"
 #include "cli/commands/commands.h"
 #include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
-
-#ifndef WALDEN_VERSION
-#define WALDEN_VERSION "unknown"
-#endif
-#ifndef WALDEN_COMMIT
-#define WALDEN_COMMIT "unknown"
-#endif
 
 namespace walden::cli {
 namespace {
@@ -345,7 +339,7 @@ void DefineProgram(CLI::App& app, Program& program) {
   app.name("walden");
   app.description(kDescription);
   app.get_formatter()->column_width(34);
-  app.set_version_flag("--version", std::string("walden " WALDEN_VERSION " (" WALDEN_COMMIT ")"));
+  app.set_version_flag("--version", VersionText("walden"));
   app.require_subcommand(1);
   app.failure_message(UsageError);
   app.footer(absl::StrCat(kConcepts, "\n", ExitCodeHelp()));

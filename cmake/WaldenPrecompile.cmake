@@ -41,7 +41,7 @@ endif()
 
 set(engine_tests base_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
                  walden_conformance)
-foreach(target walden_bench cli_test ${engine_tests})
+foreach(target walden_bench server_test cli_test ${engine_tests})
   if(TARGET ${target})
     target_link_libraries(${target} PRIVATE walden_precompiled_strings)
   endif()
@@ -51,7 +51,10 @@ walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_reg
                   walden_net walden_config)
 walden_precompile(${common_headers} ${test_headers} TARGETS base_test walden_conformance)
 walden_precompile(${rpc_headers} TARGETS walden_bench)
-walden_precompile(${rpc_headers} ${test_headers} TARGETS server_test cli_test)
+if(TARGET server_test)
+  walden_precompile(${rpc_headers} ${test_headers} TARGETS server_test)
+  target_precompile_headers(cli_test REUSE_FROM server_test)
+endif()
 # The unit tests that are compiled alike share one file, too.
 foreach(target config_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
                region_test)

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "server/daemon/version.h"
+#include "base/version.h"
 
 namespace walden {
 namespace {
@@ -36,7 +36,7 @@ void DefineCommandLine(CLI::App& app, CommandLineOptions& options) {
                "Check the configuration, and that this machine can serve it, and exit");
   app.add_flag("--print-config", options.print_config,
                "Print the effective configuration, with where each setting came from, and exit");
-  app.set_version_flag("--version", std::string("waldend ") + kVersion + " (" WALDEN_COMMIT ")");
+  app.set_version_flag("--version", VersionText("waldend"));
   app.footer(kFooter);
 }
 

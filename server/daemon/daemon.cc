@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/version.h"
 #include "config/changed_fields.h"
 #include "config/combination_checks.h"
 #include "engine/common/directory_owner.h"
@@ -20,7 +21,6 @@
 #include "server/daemon/data_directory.h"
 #include "server/daemon/options_from_config.h"
 #include "server/daemon/region_event_log.h"
-#include "server/daemon/version.h"
 #include "server/log/logging.h"
 
 namespace walden {

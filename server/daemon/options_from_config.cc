@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/daemon/version.h"
+#include "base/version.h"
 #include "server/log/logging.h"
 
 namespace walden {

@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <string>
 
+#include "base/version.h"
 #include "cli/session.h"
 #include "deploy/packages/reference/completion.h"
 #include "deploy/packages/reference/man_page.h"
 #include "server/daemon/command_line.h"
-#include "server/daemon/version.h"
 
 namespace walden::reference {
 namespace {
