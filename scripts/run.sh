@@ -36,10 +36,7 @@ build_client() {
 
 echo "Starting waldend; Ctrl-C stops it."
 echo "Status page: http://127.0.0.1:7071/ (and /metrics, /healthz, /readyz)"
-if ninja -C "$folder" -n walden | grep -q 'no work to do'; then
-  show_commands
-else
+[[ -x "$folder/bin/walden" ]] ||
   echo "Building walden, the client, in the background; a line says when it is ready."
-  build_client &
-fi
+build_client &
 exec "$folder/bin/waldend" "$@"
