@@ -20,8 +20,8 @@ endfunction()
 
 walden_precompile(${rpc_headers} TARGETS walden_security walden_daemon walden_cli)
 # The rooms of the server that are compiled alike share one file of parsed headers.
-foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_grpc
-               walden_status walden_metrics)
+foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_metrics
+               walden_grpc)
   if(TARGET ${target})
     target_precompile_headers(${target} REUSE_FROM walden_security)
   endif()
@@ -48,7 +48,7 @@ foreach(target walden_bench server_test cli_test ${engine_tests})
 endforeach()
 
 walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_region walden_log
-                  walden_net walden_config)
+                  walden_net walden_observation walden_status walden_config)
 walden_precompile(${common_headers} ${test_headers} TARGETS base_test walden_conformance)
 walden_precompile(${rpc_headers} TARGETS walden_bench)
 if(TARGET server_test)

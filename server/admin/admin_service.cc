@@ -20,8 +20,8 @@ using FoundActor = absl::StatusOr<std::shared_ptr<RegionActor>>;
 // Deletes itself when gRPC is done with it.
 class AdminCall final : public grpc::ServerUnaryReactor {
  public:
-  AdminCall(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
-      : call_(context, method, call) {}
+  AdminCall(const CallAdmission& admission, Method method, const grpc::CallbackServerContext& call)
+      : call_(admission, method, call) {}
 
   const Call& call() const { return call_; }
   void Answer(const absl::Status& status) { Finish(call_.End(status)); }
@@ -88,13 +88,13 @@ absl::Status NeverWritten(const RegionKey& key) {
 
 AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::ListNamespacesRequest*,
                                                     v1::ListNamespacesResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kListNamespaces, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kListNamespaces, *from);
   if (!call->call().refused().ok()) {
     call->Answer(call->call().refused());
     return call;
   }
-  context_.background->Post([this, call, response] {
-    const NamespaceSet& namespaces = context_.registry->namespaces();
+  environment_.background.Post([this, call, response] {
+    const NamespaceSet& namespaces = environment_.registry.namespaces();
     for (const Namespace* ns : namespaces.All()) {
       if (!call->call().KnowsNamespace(ns->id)) continue;
       const auto regions = ns->engine->ListRegions();
@@ -119,7 +119,7 @@ AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::Lis
 AdminService::Reactor* AdminService::ListRegions(Context* from,
                                                  const v1::ListRegionsRequest* request,
                                                  v1::ListRegionsResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kListRegions, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kListRegions, *from);
   const absl::StatusOr<const Namespace*> ns = call->call().EnterNamespace(request->namespace_());
   if (!ns.ok()) {
     call->Answer(ns.status());
@@ -130,8 +130,8 @@ AdminService::Reactor* AdminService::ListRegions(Context* from,
     call->Answer(behind.status());
     return call;
   }
-  context_.background->Post([this, call, request, response, ns = *ns, behind = *behind] {
-    const auto listings = context_.registry->List(*ns);
+  environment_.background.Post([this, call, request, response, ns = *ns, behind = *behind] {
+    const auto listings = environment_.registry.List(*ns);
     if (listings.ok()) {
       FillRegions(*listings, call->call(), ns->id, behind, PageItems(request->page_size()),
                   response);
@@ -144,7 +144,7 @@ AdminService::Reactor* AdminService::ListRegions(Context* from,
 AdminService::Reactor* AdminService::DescribeRegion(Context* from,
                                                     const v1::DescribeRegionRequest* request,
                                                     v1::DescribeRegionResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kDescribeRegion, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kDescribeRegion, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   const auto begin = ParseDescribeToken(request->page_token(), entered->key);
@@ -152,14 +152,14 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
     call->Answer(begin.status());
     return call;
   }
-  context_.registry->Find(entered->key, [this, entered = *entered, begin = *begin, call, request,
-                                         response](const FoundActor& actor) {
+  environment_.registry.Find(entered->key, [this, entered = *entered, begin = *begin, call, request,
+                                            response](const FoundActor& actor) {
     if (!actor.ok() || *actor == nullptr) {
       call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
       return;
     }
     // Not here: this may be a thread of gRPC's.
-    context_.readers->Post([this, entered, begin, call, request, response, actor = *actor] {
+    environment_.readers.Post([this, entered, begin, call, request, response, actor = *actor] {
       Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
       call->Answer(absl::OkStatus());
     });
@@ -181,19 +181,19 @@ void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log,
   const RegionPage page = log.DescribePage(from, items);
   FillRegionState(page.description, entered.ns->engine->name(), response->mutable_state());
   FillSegments(page.description, response);
-  FillBounds(*entered.ns, entered.key.region, context_.retention->Of(entered.key), response);
+  FillBounds(*entered.ns, entered.key.region, environment_.retention.Of(entered.key), response);
   if (page.next) response->set_next_page_token(DescribeToken(entered.key, *page.next));
 }
 
 AdminService::Reactor* AdminService::GetNextSequence(Context* from,
                                                      const v1::GetNextSequenceRequest* request,
                                                      v1::GetNextSequenceResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kGetNextSequence, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kGetNextSequence, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   const TableId table = request->table_id();
-  context_.registry->Find(entered->key, [ns = entered->ns, call, response,
-                                         table](const FoundActor& actor) {
+  environment_.registry.Find(entered->key, [ns = entered->ns, call, response,
+                                            table](const FoundActor& actor) {
     if (!actor.ok()) {
       call->Answer(actor.status());
       return;
@@ -210,19 +210,19 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* from,
 
 AdminService::Reactor* AdminService::SyncRegion(Context* from, const v1::SyncRegionRequest* request,
                                                 v1::SyncRegionResponse*) {
-  auto* const call = new AdminCall(context_, Method::kSyncRegion, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kSyncRegion, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
-  if (entered.has_value()) context_.registry->Submit(entered->key, new SyncCall(call));
+  if (entered.has_value()) environment_.registry.Submit(entered->key, new SyncCall(call));
   return call;
 }
 
 AdminService::Reactor* AdminService::CloseRegion(Context* from,
                                                  const v1::CloseRegionRequest* request,
                                                  v1::CloseRegionResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kCloseRegion, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kCloseRegion, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
-  context_.registry->Close(entered->key, [call, response](const absl::StatusOr<bool>& was_open) {
+  environment_.registry.Close(entered->key, [call, response](const absl::StatusOr<bool>& was_open) {
     if (was_open.ok()) response->set_was_open(*was_open);
     call->Answer(was_open.status());
   });
@@ -231,7 +231,7 @@ AdminService::Reactor* AdminService::CloseRegion(Context* from,
 
 AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropRegionRequest* request,
                                                 v1::DropRegionResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kDropRegion, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kDropRegion, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   if (request->confirm_region_id() != entered->key.region) {
@@ -244,7 +244,7 @@ AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropReg
                             {"limit", absl::StrCat(entered->key.region)}}));
     return call;
   }
-  context_.registry->Drop(entered->key, [call, response](const absl::StatusOr<bool>& existed) {
+  environment_.registry.Drop(entered->key, [call, response](const absl::StatusOr<bool>& existed) {
     if (existed.ok()) response->set_existed(*existed);
     call->Answer(existed.status());
   });
@@ -253,20 +253,23 @@ AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropReg
 
 grpc::ServerWriteReactor<v1::VerifyResponse>* AdminService::Verify(
     Context* from, const v1::VerifyRequest* request) {
-  return new VerifyCall(context_, *from, *request);
+  return new VerifyCall(environment_.admission, environment_.registry, environment_.maintenance,
+                        *from, *request);
 }
 
 AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetStatisticsRequest*,
                                                    v1::GetStatisticsResponse* response) {
-  auto* const call = new AdminCall(context_, Method::kGetStatistics, *from);
+  auto* const call = new AdminCall(environment_.admission, Method::kGetStatistics, *from);
   if (!call->call().refused().ok()) {
     call->Answer(call->call().refused());
     return call;
   }
-  const Statistics& statistics = *context_.statistics;
-  response->set_version(context_.version);
-  response->set_uptime_micros(absl::ToInt64Microseconds(context_.clock->Now() - context_.started));
-  response->set_open_regions(context_.registry->open_regions());
+  const Statistics& statistics = environment_.admission.statistics;
+  const ServerFigures& figures = environment_.figures;
+  response->set_version(figures.version);
+  response->set_uptime_micros(
+      absl::ToInt64Microseconds(environment_.admission.clock.Now() - figures.started));
+  response->set_open_regions(environment_.registry.open_regions());
   response->set_appended_batches(statistics.appended_batches);
   response->set_appended_records(statistics.appended_records);
   response->set_appended_payload_bytes(statistics.appended_payload_bytes);
@@ -275,17 +278,17 @@ AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetS
   response->set_syncs(statistics.syncs);
   response->set_read_records(statistics.read_records);
   response->set_read_payload_bytes(statistics.read_payload_bytes);
-  response->set_mailbox_bytes(context_.registry->mailbox_budget().used());
-  response->set_mailbox_bytes_limit(context_.registry->mailbox_budget().limit());
-  response->set_reader_bytes(context_.reader_budget->used());
-  response->set_reader_bytes_limit(context_.reader_budget->limit());
+  response->set_mailbox_bytes(environment_.registry.mailbox_budget().used());
+  response->set_mailbox_bytes_limit(environment_.registry.mailbox_budget().limit());
+  response->set_reader_bytes(figures.reader_budget.used());
+  response->set_reader_bytes_limit(figures.reader_budget.limit());
   response->set_open_readers(statistics.open_readers);
-  response->set_max_batch_bytes(context_.limits.max_batch_bytes);
-  response->set_max_batch_records(context_.limits.max_batch_records);
-  response->set_max_payload_bytes(context_.limits.max_payload_bytes);
-  response->set_max_key_bytes(context_.limits.max_key_bytes);
-  response->set_entry_memory_bytes(context_.entry_memory->pages().used());
-  response->set_entry_memory_bytes_limit(context_.entry_memory->pages().limit());
+  response->set_max_batch_bytes(figures.limits.max_batch_bytes);
+  response->set_max_batch_records(figures.limits.max_batch_records);
+  response->set_max_payload_bytes(figures.limits.max_payload_bytes);
+  response->set_max_key_bytes(figures.limits.max_key_bytes);
+  response->set_entry_memory_bytes(figures.entry_memory.pages().used());
+  response->set_entry_memory_bytes_limit(figures.entry_memory.pages().limit());
   call->Answer(absl::OkStatus());
   return call;
 }

@@ -3,15 +3,17 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
+#include "server/admin/admin_environment.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
 #include "walden/v1/admin.grpc.pb.h"
 
 namespace walden {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  explicit AdminService(const RpcContext& context) : context_(context) {}
+  explicit AdminService(AdminEnvironment environment) : environment_(std::move(environment)) {}
 
  private:
   using Context = grpc::CallbackServerContext;
@@ -40,7 +42,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   void Describe(const EnteredRegion& entered, const RegionLog& log, const DescribeCursor& from,
                 size_t items, v1::DescribeRegionResponse* response) const;
 
-  const RpcContext& context_;
+  const AdminEnvironment environment_;
 };
 
 }  // namespace walden

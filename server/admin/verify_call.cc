@@ -7,9 +7,10 @@
 
 namespace walden {
 
-VerifyCall::VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+VerifyCall::VerifyCall(const CallAdmission& admission, RegionRegistry& registry,
+                       Executor& maintenance, const grpc::CallbackServerContext& call,
                        const v1::VerifyRequest& request)
-    : context_(context), call_(context, Method::kVerify, call) {
+    : registry_(registry), call_(admission, Method::kVerify, call) {
   const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
   if (!entered.ok()) {
@@ -17,8 +18,8 @@ VerifyCall::VerifyCall(const RpcContext& context, const grpc::CallbackServerCont
     return;
   }
   key_ = entered->key;
-  context_.registry->Find(key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
-    context_.maintenance->Post([this, actor = std::move(actor)] { Run(actor); });
+  registry_.Find(key_, [this, &maintenance](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+    maintenance.Post([this, actor = std::move(actor)] { Run(actor); });
   });
 }
 
@@ -26,7 +27,7 @@ void VerifyCall::Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) 
   const auto report = [this](const VerifyProgress& progress) { return Report(progress); };
   if (!actor.ok()) {
     // Broken regions are the ones that are worth verifying most.
-    const absl::Status status = context_.registry->VerifyBroken(key_, report);
+    const absl::Status status = registry_.VerifyBroken(key_, report);
     End(absl::IsUnavailable(status) ? actor.status() : status);
   } else if (*actor != nullptr) {
     End((*actor)->log().Verify(report));
@@ -49,12 +50,12 @@ bool VerifyCall::Report(const VerifyProgress& progress) {
     go_on = !cancelled_;
   }
   WriteOrFinish();
-  return go_on && !context_.live_calls->shutting_down() && call_.MayGoOn(key_).ok();
+  return go_on && !call_.shutting_down() && call_.MayGoOn(key_).ok();
 }
 
 void VerifyCall::End(const absl::Status& status) {
   absl::Status stopped;  // why Report said so
-  if (status.ok() && context_.live_calls->shutting_down()) stopped = ShuttingDownError();
+  if (status.ok() && call_.shutting_down()) stopped = ShuttingDownError();
   if (status.ok()) stopped.Update(call_.MayGoOn(key_));
   {
     absl::MutexLock lock(&mutex_);

@@ -9,8 +9,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "base/executor.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/call_admission.h"
+#include "server/region/region_registry.h"
 #include "walden/v1/admin.pb.h"
 
 namespace walden {
@@ -19,8 +21,8 @@ namespace walden {
 // next one. Deletes itself when gRPC is done with it.
 class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
  public:
-  VerifyCall(const RpcContext& context, const grpc::CallbackServerContext& call,
-             const v1::VerifyRequest& request);
+  VerifyCall(const CallAdmission& admission, RegionRegistry& registry, Executor& maintenance,
+             const grpc::CallbackServerContext& call, const v1::VerifyRequest& request);
 
  private:
   void OnWriteDone(bool ok) override;
@@ -32,7 +34,7 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   void End(const absl::Status& status);
   void WriteOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const RpcContext& context_;
+  RegionRegistry& registry_;
   const Call call_;
   RegionKey key_;
 

@@ -5,18 +5,19 @@
 namespace walden {
 
 template <typename Rpc>
-BatchCall<Rpc>::BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+BatchCall<Rpc>::BatchCall(const AppendEnvironment& environment,
+                          const grpc::CallbackServerContext& call,
                           const typename Rpc::Request& request, typename Rpc::Response* response)
-    : call_(context, Rpc::kUnary, call), response_(response) {
-  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, context.limits, *this);
+    : call_(environment.admission, Rpc::kUnary, call), response_(response) {
+  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, environment.limits, *this);
   if (!key.ok()) {
-    Statistics::Add(context.statistics->refused_batches, 1);
+    Statistics::Add(environment.admission.statistics.refused_batches, 1);
     Finish(call_.End(key.status()));
     return;
   }
   tenant = &call_.tenant();
   LeadingTurn lead;
-  context.registry->Submit(*key, this, context.unary_may_lead ? &lead : nullptr);
+  environment.registry.Submit(*key, this, environment.may_lead.unary ? &lead : nullptr);
   // This call's own answer leaves only after this returns, so one group and no more.
   lead.Run(/*max_groups=*/1);
 }

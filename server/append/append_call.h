@@ -3,9 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "server/append/append_environment.h"
 #include "server/append/append_rpc.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
 #include "server/region/mailbox_job.h"
 
 namespace walden {
@@ -16,7 +16,7 @@ namespace walden {
 template <typename Rpc>
 class BatchCall final : public grpc::ServerUnaryReactor, private AppendJob {
  public:
-  BatchCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+  BatchCall(const AppendEnvironment& environment, const grpc::CallbackServerContext& call,
             const typename Rpc::Request& request, typename Rpc::Response* response);
 
  private:

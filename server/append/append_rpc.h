@@ -6,7 +6,7 @@
 #include "engine/log_engine.h"
 #include "server/call/call.h"
 #include "server/call/request_checks.h"
-#include "server/call/rpc_context.h"
+#include "server/call/request_limits.h"
 #include "server/entry/entry_request_checks.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_actor.h"
@@ -32,7 +32,7 @@ struct AppendRpc {
   static Response* Accepted(StreamResponse& response) { return response.mutable_appended(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
-                                           const ServiceLimits& limits, AppendJob& job) {
+                                           const RequestLimits& limits, AppendJob& job) {
     return PrepareAppend(request, call, limits, job);
   }
 };
@@ -52,7 +52,7 @@ struct PutRpc {
   static Response* Accepted(StreamResponse& response) { return response.mutable_done(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
-                                           const ServiceLimits& limits, AppendJob& job) {
+                                           const RequestLimits& limits, AppendJob& job) {
     return PreparePut(request, call, limits, job);
   }
 };

@@ -43,15 +43,12 @@ class BatchStream<Rpc>::Request final : public AppendJob, public OrderedAnswer {
 };
 
 template <typename Rpc>
-BatchStream<Rpc>::BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call)
-    : context_(context), call_(context, Rpc::kStream, call) {
+BatchStream<Rpc>::BatchStream(const AppendEnvironment& environment,
+                              const grpc::CallbackServerContext& call)
+    : environment_(environment), call_(environment.admission, Rpc::kStream, call) {
   absl::Status refused = call_.refused();
-  if (refused.ok()) {
-    live_ = context_.live_calls->Add(this);
-    if (!live_) refused = ShuttingDownError();
-    // Once more: rights that changed since are told only to those who were added.
-    if (refused.ok()) refused = call_.StillRecognised();
-  }
+  if (refused.ok()) refused = call_.JoinLiveCalls(this);
+  if (refused.ok()) refused = call_.StillRecognised();
   if (!refused.ok()) {
     {
       absl::MutexLock lock(&mutex_);
@@ -69,8 +66,8 @@ BatchStream<Rpc>::~BatchStream() = default;
 
 template <typename Rpc>
 void BatchStream<Rpc>::OnDone() {
-  if (live_) context_.live_calls->Remove(this);
-  context_.tenants->Forget(this);
+  call_.LeaveLiveCalls(this);
+  environment_.admission.tenants.Forget(this);
   {
     absl::MutexLock lock(&mutex_);
     delete reading_;
@@ -80,16 +77,16 @@ void BatchStream<Rpc>::OnDone() {
 
 template <typename Rpc>
 bool BatchStream<Rpc>::InFlightFull() const {
-  return held_bytes_ >= context_.limits.stream_in_flight_bytes ||
-         held_requests_ >= context_.limits.stream_in_flight_requests;
+  return held_bytes_ >= environment_.stream_limits.in_flight_bytes ||
+         held_requests_ >= environment_.stream_limits.in_flight_requests;
 }
 
 template <typename Rpc>
 void BatchStream<Rpc>::ReadNext() {
   if (no_more_reads_ || reading_ != nullptr || InFlightFull()) return;
   if (!call_.tenant().HasRoom(yet_to_be_taken_) ||
-      !context_.registry->mailbox_budget().HasRoom(yet_to_be_taken_)) {
-    if (!waits_for_room_) context_.tenants->Wait(this);
+      !environment_.registry.mailbox_budget().HasRoom(yet_to_be_taken_)) {
+    if (!waits_for_room_) environment_.admission.tenants.Wait(this);
     waits_for_room_ = true;
     return;
   }
@@ -104,7 +101,7 @@ void BatchStream<Rpc>::ReadNext() {
 
 template <typename Rpc>
 bool BatchStream<Rpc>::HasRoom() const {
-  return call_.tenant().HasRoom() && context_.registry->mailbox_budget().HasRoom();
+  return call_.tenant().HasRoom() && environment_.registry.mailbox_budget().HasRoom();
 }
 
 template <typename Rpc>
@@ -153,22 +150,23 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
 template <typename Rpc>
 void BatchStream<Rpc>::Submit(Request* request, LeadingTurn* lead) {
   if (!request->refused.ok()) {
-    Statistics::Add(context_.statistics->refused_batches, 1);
+    Statistics::Add(environment_.admission.statistics.refused_batches, 1);
     request->AnswerRefused(request->refused);
     return;
   }
-  context_.registry->Submit(request->key, request, context_.stream_may_lead ? lead : nullptr);
+  environment_.registry.Submit(request->key, request,
+                               environment_.may_lead.stream ? lead : nullptr);
 }
 
 // Checks the request and notes where it goes.
 template <typename Rpc>
 void BatchStream<Rpc>::Prepare(Request* request) {
   const typename Rpc::Request& batch = Rpc::BatchOf(request->request);
-  request->arrived = context_.clock->Now();
+  request->arrived = call_.Now();
   request->held_bytes = request->request.ByteSizeLong();
   request->refused = absl::OkStatus();
   if (Rpc::HasBatch(request->request)) {
-    const absl::StatusOr<RegionKey> key = Rpc::Prepare(batch, call_, context_.limits, *request);
+    const absl::StatusOr<RegionKey> key = Rpc::Prepare(batch, call_, environment_.limits, *request);
     if (key.ok()) {
       request->key = *key;
       return;
@@ -180,15 +178,13 @@ void BatchStream<Rpc>::Prepare(Request* request) {
                                  {{"field", std::string(Rpc::kField)}, {"value", ""}});
   }
   // Refusals too are answered in their region's order.
-  const Namespace* const ns = context_.registry->namespaces().Find(batch.namespace_());
+  const Namespace* const ns = environment_.registry.namespaces().Find(batch.namespace_());
   request->key = {ns == nullptr ? NamespaceId{0} : ns->id, batch.region_id()};
 }
 
 template <typename Rpc>
 void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
-  context_.statistics->Of(Rpc::kStream)
-      .request_nanos.Observe(static_cast<uint64_t>(
-          absl::ToInt64Nanoseconds(context_.clock->Now() - request->arrived)));
+  call_.CountRequest(request->arrived);
   typename Rpc::StreamResponse& response = request->response;
   response.set_request_id(request->request.request_id());
   if (request->batch.result.status.ok()) {

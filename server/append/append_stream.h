@@ -11,11 +11,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/append/append_environment.h"
 #include "server/append/append_rpc.h"
 #include "server/append/ordered_answers.h"
 #include "server/call/call.h"
 #include "server/call/live_calls.h"
-#include "server/call/rpc_context.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_actor.h"
 
@@ -34,7 +34,7 @@ class BatchStream final
       private LiveCall,
       private RoomWaiter {
  public:
-  BatchStream(const RpcContext& context, const grpc::CallbackServerContext& call);
+  BatchStream(const AppendEnvironment& environment, const grpc::CallbackServerContext& call);
   ~BatchStream() override;
 
  private:
@@ -62,9 +62,8 @@ class BatchStream final
   void FinishIf(bool should_finish);
   bool InFlightFull() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const RpcContext& context_;
+  const AppendEnvironment& environment_;
   const Call call_;
-  bool live_ = false;  // registered with LiveCalls
 
   absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   absl::Mutex mutex_;

@@ -4,8 +4,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/call_admission.h"
 #include "server/region/mailbox_job.h"
+#include "server/region/region_registry.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
@@ -13,9 +14,10 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
  public:
-  MarkDeletedCall(const RpcContext& context, const grpc::CallbackServerContext& call,
-                  const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response)
-      : call_(context, Method::kMarkDeleted, call), response_(response) {
+  MarkDeletedCall(const CallAdmission& admission, RegionRegistry& registry,
+                  const grpc::CallbackServerContext& call, const v1::MarkDeletedRequest& request,
+                  v1::MarkDeletedResponse* response)
+      : call_(admission, Method::kMarkDeleted, call), response_(response) {
     const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_(), request.region_id());
     if (!entered.ok()) {
@@ -25,7 +27,7 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
     table = request.table_id();
     through = request.through_sequence();
     if (request.has_region_version()) region_version = request.region_version();
-    context.registry->Submit(entered->key, this);
+    registry.Submit(entered->key, this);
   }
 
  private:

@@ -4,8 +4,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/call_admission.h"
 #include "server/region/mailbox_job.h"
+#include "server/region/region_registry.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
@@ -13,9 +14,10 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProducerJob {
  public:
-  OpenProducerCall(const RpcContext& context, const grpc::CallbackServerContext& call,
-                   const v1::OpenProducerRequest& request, v1::OpenProducerResponse* response)
-      : call_(context, Method::kOpenProducer, call), response_(response) {
+  OpenProducerCall(const CallAdmission& admission, RegionRegistry& registry,
+                   const grpc::CallbackServerContext& call, const v1::OpenProducerRequest& request,
+                   v1::OpenProducerResponse* response)
+      : call_(admission, Method::kOpenProducer, call), response_(response) {
     const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_(), request.region_id());
     if (!entered.ok()) {
@@ -23,7 +25,7 @@ class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProd
       return;
     }
     if (request.has_region_version()) region_version = request.region_version();
-    context.registry->Submit(entered->key, this);
+    registry.Submit(entered->key, this);
   }
 
  private:

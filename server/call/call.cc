@@ -38,48 +38,49 @@ absl::Status TooManyCalls(int64_t limit) {
 
 }  // namespace
 
-Call::Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context)
-    : context_(context),
-      count_(context.live_calls),
+Call::Call(const CallAdmission& admission, Method method,
+           const grpc::ServerContextBase& grpc_context)
+    : admission_(admission),
+      count_(&admission.live_calls),
       method_(method),
       grpc_context_(grpc_context),
-      arrived_(context.clock->Now()) {
-  Statistics::Add(context.statistics->Of(method).open, 1);
-  if (context.access != nullptr) {
-    generation_ = context.access->generation();
+      arrived_(admission.clock.Now()) {
+  Statistics::Add(admission.statistics.Of(method).open, 1);
+  if (admission.access != nullptr) {
+    generation_ = admission.access->generation();
     absl::StatusOr<std::shared_ptr<const Identity>> identity =
-        context.access->Recognise(grpc_context);
+        admission.access->Recognise(grpc_context);
     refused_ = identity.status();
     if (identity.ok()) identity_ = *std::move(identity);
   }
-  tenant_ = identity_ == nullptr ? &context.tenants->anonymous()
-                                 : &context.tenants->Of(identity_->name());
+  tenant_ = identity_ == nullptr ? &admission.tenants.anonymous()
+                                 : &admission.tenants.Of(identity_->name());
   const uint64_t open = tenant_->EnterCall();
-  if (refused_.ok() && context.live_calls->shutting_down()) {
+  if (refused_.ok() && admission.live_calls.shutting_down()) {
     refused_ = ShuttingDownError();
   }
-  if (!refused_.ok() || IsExemptAdminCall(method, context.access, identity_.get())) return;
+  if (!refused_.ok() || IsExemptAdminCall(method, admission.access, identity_.get())) return;
   count_.Limit();
   refused_ = tenant_->CheckCalls(open);
-  if (refused_.ok() && context.live_calls->TooMany()) {
-    refused_ = TooManyCalls(context.live_calls->max_calls());
+  if (refused_.ok() && admission.live_calls.TooMany()) {
+    refused_ = TooManyCalls(admission.live_calls.max_calls());
   }
 }
 
 Call::~Call() {
   tenant_->LeaveCall();
-  Statistics::Subtract(context_.statistics->Of(method_).open, 1);
+  Statistics::Subtract(admission_.statistics.Of(method_).open, 1);
 }
 
 absl::StatusOr<std::shared_ptr<const Identity>> Call::Caller() const {
   if (!refused_.ok()) return refused_;
   if (identity_ == nullptr) return identity_;
-  const uint64_t generation = context_.access->generation();
+  const uint64_t generation = admission_.access->generation();
   if (generation == generation_) return identity_;
   absl::MutexLock lock(&again_mutex_);
   if (again_identity_ != nullptr && again_generation_ == generation) return again_identity_;
   absl::StatusOr<std::shared_ptr<const Identity>> identity =
-      context_.access->Recognise(grpc_context_);
+      admission_.access->Recognise(grpc_context_);
   if (identity.ok()) {
     again_identity_ = *identity;
     again_generation_ = generation;
@@ -109,7 +110,7 @@ absl::Status Call::Denied(const Identity& caller, uint32_t namespace_id,
 absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) const {
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
-  const NamespaceSet& namespaces = context_.registry->namespaces();
+  const NamespaceSet& namespaces = admission_.namespaces;
   const Namespace* const found = namespaces.Find(namespace_id);
   if (*caller != nullptr && !(*caller)->KnowsNamespace(KnownId(found))) {
     return Denied(**caller, namespace_id, std::nullopt);
@@ -121,7 +122,7 @@ absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) con
 absl::StatusOr<EnteredRegion> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id) const {
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
-  const NamespaceSet& namespaces = context_.registry->namespaces();
+  const NamespaceSet& namespaces = admission_.namespaces;
   const Namespace* const found = namespaces.Find(namespace_id);
   const Rights needed = RightsOf(method_);
   if (*caller != nullptr && !(*caller)->Allows(KnownId(found), region_id, needed)) {
@@ -144,14 +145,23 @@ absl::Status Call::MayGoOn(const RegionKey& key) const {
 
 absl::Status Call::StillRecognised() const { return Caller().status(); }
 
+absl::Status Call::JoinLiveCalls(LiveCall* reactor) const {
+  return admission_.live_calls.Add(reactor) ? absl::OkStatus() : ShuttingDownError();
+}
+
+void Call::CountRequest(absl::Duration arrived) const {
+  admission_.statistics.Of(method_).request_nanos.Observe(
+      static_cast<uint64_t>(absl::ToInt64Nanoseconds(Now() - arrived)));
+}
+
 void Call::CountRefusal(const absl::Status& status) const {
-  context_.statistics->CountRefusal(status);
+  admission_.statistics.CountRefusal(status);
   AddToAudit(status);
 }
 
 // Adds denied calls, and administrative calls when they end, to the audit.
 void Call::AddToAudit(const absl::Status& status) const {
-  if (context_.audit == nullptr) return;
+  if (admission_.audit == nullptr) return;
   const bool denied = absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status);
   const MethodInfo& method = InfoOf(method_);
   if (!denied && !(RightsOf(method_) == Right::kAdmin)) return;
@@ -168,21 +178,20 @@ void Call::AddToAudit(const absl::Status& status) const {
   }
   entry.outcome = status;
   if (denied) {
-    context_.audit->Denied(std::move(entry));
+    admission_.audit->Denied(std::move(entry));
   } else {
-    context_.audit->AdminCall(entry);
+    admission_.audit->AdminCall(entry);
   }
 }
 
 grpc::Status Call::End(const absl::Status& how) const {
   const absl::Status status = Outward(how);
-  Statistics::Calls& calls = context_.statistics->Of(method_);
+  Statistics::Calls& calls = admission_.statistics.Of(method_);
   Statistics::Add(calls.ended[static_cast<size_t>(status.code())], 1);
-  calls.duration_nanos.Observe(
-      static_cast<uint64_t>(absl::ToInt64Nanoseconds(context_.clock->Now() - arrived_)));
+  calls.duration_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(Now() - arrived_)));
   AddToAudit(status);
   if (status.ok()) return grpc::Status::OK;
-  context_.statistics->CountRefusal(status);
+  admission_.statistics.CountRefusal(status);
   return ToGrpcStatus(status);
 }
 

@@ -12,8 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/call/call_admission.h"
 #include "server/call/live_calls.h"
-#include "server/call/rpc_context.h"
 #include "server/region/namespaces.h"
 #include "server/region/region_key.h"
 #include "server/security/identity.h"
@@ -32,7 +32,7 @@ struct EnteredRegion {
 // each change.
 class Call {
  public:
-  Call(const RpcContext& context, Method method, const grpc::ServerContextBase& grpc_context);
+  Call(const CallAdmission& admission, Method method, const grpc::ServerContextBase& grpc_context);
   ~Call();
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -69,8 +69,21 @@ class Call {
   // OK, or why the caller does not wait for an answer any more: DEADLINE_EXCEEDED or CANCELLED.
   absl::Status Abandoned() const;
 
+  // Registers the reactor of a call that ends only when it is told to: it hears of the shutdown and
+  // of changed rights until LeaveLiveCalls. UNAVAILABLE (SHUTTING_DOWN) if the daemon is shutting
+  // down. Changes of rights before the call are not reported: check the rights once more afterwards.
+  absl::Status JoinLiveCalls(LiveCall* reactor) const;
+  // Does nothing for a reactor that is not registered.
+  void LeaveLiveCalls(LiveCall* reactor) const { admission_.live_calls.Remove(reactor); }
+  bool shutting_down() const { return admission_.live_calls.shutting_down(); }
+
   // Counts and audits the refusal of one request in a stream that goes on.
   void CountRefusal(const absl::Status& status) const;
+
+  // The time by which CountRequest measures.
+  absl::Duration Now() const { return admission_.clock.Now(); }
+  // Counts the duration of one request in a stream, from its arrival until now.
+  void CountRequest(absl::Duration arrived) const;
 
   // Counts and audits the end of the call. Returns the status to finish it with.
   grpc::Status End(const absl::Status& status) const;
@@ -82,7 +95,7 @@ class Call {
                       std::optional<uint64_t> region_id) const;
   void AddToAudit(const absl::Status& status) const;
 
-  const RpcContext& context_;
+  const CallAdmission& admission_;
   CallCount count_;
   const Method method_;
   const grpc::ServerContextBase& grpc_context_;

@@ -26,7 +26,7 @@ namespace {
 
 // Bytes of all payloads.
 absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
-                                       const ServiceLimits& limits) {
+                                       const RequestLimits& limits) {
   const uint64_t count = request.payloads_size();
   if (count == 0 && !request.has_producer()) {
     return InvalidField("payloads", "0", "must hold at least one record");
@@ -70,7 +70,7 @@ BoundValue ValueOf(const v1::Bound& bound) {
 }  // namespace
 
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
-                                        const ServiceLimits& limits, AppendJob& job) {
+                                        const RequestLimits& limits, AppendJob& job) {
   const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, job.batch);
   if (!key.ok()) return key.status();
   const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, limits);

@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "engine/types.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/request_limits.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_key.h"
 #include "walden/v1/wal.pb.h"
@@ -55,7 +55,7 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
 
 // Checks an append and fills `job`, whose payloads then point into `request`.
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
-                                        const ServiceLimits& limits, AppendJob& job);
+                                        const RequestLimits& limits, AppendJob& job);
 
 // The largest message that gRPC clients take by default.
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;

@@ -85,6 +85,35 @@ std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const C
   return unconfigured;
 }
 
+// Engines report a disk on which no new file fits.
+void WarnAboutDisks(const NamespaceSet& namespaces) {
+  for (const Namespace* ns : namespaces.All()) {
+    if (ns->disk == nullptr || !ns->disk->Sample().ok() || !ns->disk->is_low()) continue;
+    Log(LogSeverity::kWarning, "no append is taken: the disk has less free than its reserve",
+        {{"namespace", ns->name},
+         {"directory", ns->disk->directory()},
+         {"free_bytes", ns->disk->free_bytes()},
+         {"reserve_bytes", ns->disk->reserve_bytes()}});
+  }
+}
+
+// LOCKED if other processes have namespaces, and none is served.
+absl::Status CheckSomethingIsServed(const RegionRegistry& registry) {
+  const auto failures = registry.NamespaceFailures();
+  if (failures.size() < registry.namespaces().All().size()) return absl::OkStatus();
+  for (const auto& [id, why] : failures) {
+    if (HasReason(why, ErrorReason::kLocked)) return why;
+  }
+  return absl::OkStatus();
+}
+
+void LogProgress(const RegionRegistry& registry) {
+  const StartProgress progress = registry.start_progress();
+  if (progress.regions_to_scan == 0) return;
+  Log(LogSeverity::kInfo, "scanning regions",
+      {{"to_scan", progress.regions_to_scan}, {"scanned", progress.summary.regions}});
+}
+
 // gRPC's own log, which matters only when gRPC is suspected of a fault.
 void LogGrpcMessage(gpr_log_func_args* message) {
   Log(LogSeverity::kDebug, "grpc",
@@ -153,7 +182,7 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
   options.disk = disk_.get();
   options.tenants = TenantsFrom(config_.limits, guard_->limits());
   server_ = WaldenServer::Make(options, *std::move(namespaces), events_.get());
-  monitor_->Attach({server_.get(), disk_.get(), &guard_->state()});
+  monitor_->Attach({&server_->observation(), disk_.get(), &guard_->state()});
   const absl::Status status = server_->Serve([this] { decided_.Notify(); });
   if (!status.ok()) return status;
   guard_->Watch([this] {
@@ -164,29 +193,32 @@ absl::Status Daemon::Serve(FileSystem* file_system) {
 }
 
 absl::Status Daemon::FinishStart() {
-  const RegionRegistry& registry = server_->registry();
-  const auto failures = registry.NamespaceFailures();
-  if (failures.size() == registry.namespaces().All().size()) {
-    for (const auto& [id, why] : failures) {
-      if (HasReason(why, ErrorReason::kLocked)) return why;
-    }
-  }
+  const ObservedRegistry& observed = server_->observation().registry;
+  absl::Status status;
+  observed.With([&](const RegionRegistry& registry) { status = CheckSomethingIsServed(registry); });
+  if (!status.ok()) return status;
   monitor_->readiness().Set(Readiness::State::kServing);
-  LogStarted();
-  WarnAboutDisks();
-  server_->SetServing();
-  progress_ticker_ = std::make_unique<Ticker>(kTellProgress, [&registry] {
-    const StartProgress progress = registry.start_progress();
-    if (progress.regions_to_scan == 0) return;
-    Log(LogSeverity::kInfo, "scanning regions",
-        {{"to_scan", progress.regions_to_scan}, {"scanned", progress.summary.regions}});
+  observed.With([this](const RegionRegistry& registry) {
+    LogStarted(registry);
+    WarnAboutDisks(registry.namespaces());
   });
+  server_->SetServing();
+  progress_ticker_ =
+      std::make_unique<Ticker>(kTellProgress, [&observed] { observed.With(LogProgress); });
   return absl::OkStatus();
 }
 
-void Daemon::LogStarted() const {
+std::string Daemon::ServingText() const {
+  uint64_t regions = 0;
+  server_->observation().registry.With(
+      [&regions](const RegionRegistry& registry) { regions = registry.open_regions(); });
+  return absl::StrCat("serving ", regions, " regions at ",
+                      absl::StrJoin(server_->addresses(), ", "));
+}
+
+void Daemon::LogStarted(const RegionRegistry& registry) const {
   std::vector<std::string> engines;
-  const NamespaceSet& namespaces = server_->registry().namespaces();
+  const NamespaceSet& namespaces = registry.namespaces();
   for (const Namespace* ns : namespaces.All()) {
     engines.push_back(absl::StrCat(ns->name, ":", ns->engine->name()));
   }
@@ -203,20 +235,8 @@ void Daemon::LogStarted() const {
        {"metrics", metrics.empty() ? "off" : absl::StrJoin(metrics, ",")},
        {"data_dir", config_.data_dir},
        {"engines", absl::StrJoin(engines, ",")},
-       {"failed_namespaces", server_->registry().NamespaceFailures().size()},
+       {"failed_namespaces", registry.NamespaceFailures().size()},
        {"seconds", absl::ToDoubleSeconds(Clock::Real()->Now() - began_)}});
-}
-
-// Engines report a disk on which no new file fits.
-void Daemon::WarnAboutDisks() const {
-  for (const Namespace* ns : server_->registry().namespaces().All()) {
-    if (ns->disk == nullptr || !ns->disk->Sample().ok() || !ns->disk->is_low()) continue;
-    Log(LogSeverity::kWarning, "no append is taken: the disk has less free than its reserve",
-        {{"namespace", ns->name},
-         {"directory", ns->disk->directory()},
-         {"free_bytes", ns->disk->free_bytes()},
-         {"reserve_bytes", ns->disk->reserve_bytes()}});
-  }
 }
 
 absl::StatusOr<std::unique_ptr<LogEngine>> Daemon::OpenEngine(FileSystem* file_system,
@@ -271,6 +291,7 @@ std::unique_ptr<Namespace> Daemon::MakeNamespace(FileSystem* file_system,
   const bool is_there = file_system->ListDirectory(directory).ok();
   ns->disk = std::make_unique<DiskSpace>(file_system, is_there ? directory : config_.data_dir,
                                          config_.limits.disk_reserve.bytes);
+  disk_bounds_[ns->id] = {.disk = ns->disk.get(), .quotas = ns->quotas.get()};
   auto engine = std::make_unique<LateEngine>(EngineName(configured.engine));
   ns->late = engine.get();
   ns->engine = std::move(engine);
@@ -329,29 +350,32 @@ absl::Status Daemon::Reload(const Config& wanted) {
 
 void Daemon::ApplyTenants() {
   absl::MutexLock lock(&limits_mutex_);
-  server_->tenants().SetPolicy(TenantsFrom(limits_, guard_->limits()));
+  server_->SetTenants(TenantsFrom(limits_, guard_->limits()));
 }
 
 void Daemon::ApplyLimits() {
   const LimitsConfig& limits = config_.limits;
-  disk_->set_reserve_bytes(limits.disk_reserve.bytes);
   // Regions keep what they were given: that limit needs a restart.
   const absl::StatusOr<FileBudget> files = DivideFiles(PermittedOpenFiles(), WantedFiles(limits));
-  server_->connections().set_max_connections(files.ok() ? files->max_connections
-                                                        : files_.max_connections);
-  server_->live_calls().set_max_calls(limits.max_calls);
+  server_->SetMaxConnections(files.ok() ? files->max_connections : files_.max_connections);
+  server_->SetMaxCalls(limits.max_calls);
   {
     absl::MutexLock lock(&limits_mutex_);
     limits_ = limits;
   }
   ApplyTenants();
-  server_->retention().set_interval(config_.retention.check_interval);
+  server_->SetRetention(config_.retention.check_interval, RetentionFrom(config_));
+  ApplyDiskBounds();
+}
+
+void Daemon::ApplyDiskBounds() {
+  const uint64_t reserve_bytes = config_.limits.disk_reserve.bytes;
+  disk_->set_reserve_bytes(reserve_bytes);
   for (const NamespaceConfig& configured : config_.namespaces) {
-    server_->retention().policies().Set(configured.id, RetentionFrom(configured));
-    const Namespace* const ns = server_->registry().namespaces().Find(configured.id);
-    if (ns == nullptr) continue;
-    ns->quotas->SetLimits(QuotasFrom(configured));
-    ns->disk->set_reserve_bytes(limits.disk_reserve.bytes);
+    const auto bounds = disk_bounds_.find(configured.id);
+    if (bounds == disk_bounds_.end()) continue;
+    bounds->second.quotas->SetLimits(QuotasFrom(configured));
+    bounds->second.disk->set_reserve_bytes(reserve_bytes);
   }
 }
 

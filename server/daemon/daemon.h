@@ -1,6 +1,7 @@
 // The daemon from its configuration: engines, server, log lines, shutdown.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,8 +15,10 @@
 #include "base/thread_pool.h"
 #include "base/ticker.h"
 #include "config/config.h"
+#include "engine/io/disk_quota.h"
 #include "engine/io/disk_space.h"
 #include "engine/io/file_system.h"
+#include "engine/types.h"
 #include "server/daemon/file_budget.h"
 #include "server/daemon/monitor.h"
 #include "server/daemon/region_event_log.h"
@@ -55,7 +58,8 @@ class Daemon {
   // The configuration in force.
   const Config& config() const { return config_; }
 
-  WaldenServer& server() { return *server_; }
+  // How many regions are open, and at which addresses the daemon listens.
+  std::string ServingText() const;
   // Certificates and identities.
   Guard& guard() { return *guard_; }
 
@@ -71,10 +75,10 @@ class Daemon {
   absl::StatusOr<NamespaceSet> MakeNamespaces(FileSystem* file_system);
   absl::Status Serve(FileSystem* file_system);
   void ServeMetrics();
-  void LogStarted() const;
-  void WarnAboutDisks() const;
+  void LogStarted(const RegionRegistry& registry) const;
 
   void ApplyLimits();
+  void ApplyDiskBounds();
   // The configuration's limits for identities, and those of the identities file. Any thread.
   void ApplyTenants() ABSL_LOCKS_EXCLUDED(limits_mutex_);
 
@@ -85,6 +89,12 @@ class Daemon {
   AuditLog audit_;
   std::unique_ptr<Guard> guard_;  // outlives the server
   std::unique_ptr<DiskSpace> disk_;
+  // The bounds of a namespace's disk use. The server owns them, as parts of its namespaces.
+  struct DiskBounds {
+    DiskSpace* disk = nullptr;
+    DiskQuotas* quotas = nullptr;
+  };
+  std::map<NamespaceId, DiskBounds> disk_bounds_;
   absl::Mutex limits_mutex_;
   LimitsConfig limits_ ABSL_GUARDED_BY(limits_mutex_);  // those in force
   MemoryBudget index_budget_;                           // outlives the engines

@@ -14,8 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -80,11 +78,6 @@ void LogIfFailed(const absl::Status& status) {
   }
 }
 
-std::string ServingText(Daemon& daemon) {
-  return absl::StrCat("serving ", daemon.server().registry().open_regions(), " regions at ",
-                      absl::StrJoin(daemon.server().addresses(), ", "));
-}
-
 // A configuration with anything wrong in it changes nothing.
 void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
   LogIfFailed(manager.Reloading());
@@ -94,7 +87,7 @@ void Reload(const Options& options, const ServiceManager& manager, Daemon& daemo
        absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
     Log(LogSeverity::kError, "configuration refused, nothing was changed", {{"problem", problem}});
   }
-  LogIfFailed(manager.Ready(ServingText(daemon)));
+  LogIfFailed(manager.Ready(daemon.ServingText()));
 }
 
 // Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
@@ -202,7 +195,7 @@ int Serve(const Options& options, const Config& config) {
       daemon->reset();
       FailStart(status);
     }
-    LogIfFailed(manager.Ready(ServingText(**daemon)));
+    LogIfFailed(manager.Ready((*daemon)->ServingText()));
     while (sigwait(&signals, &received) == 0 && received == SIGHUP) {
       Reload(options, manager, **daemon);
     }

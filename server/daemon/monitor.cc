@@ -32,13 +32,13 @@ void Monitor::Attach(const Collector::Sources& sources) {
 HttpResponse Monitor::Ready() const {
   HttpResponse response{.code = readiness_.ready() ? 200 : 503,
                         .body = absl::StrCat(readiness_.text(), "\n")};
-  const WaldenServer* server = nullptr;
+  const ServerObservation* server = nullptr;
   {
     absl::MutexLock lock(&mutex_);
     server = server_;
   }
   if (server == nullptr) return response;
-  server->WithRegistry([&response](const RegionRegistry& registry) {
+  server->registry.With([&response](const RegionRegistry& registry) {
     const NamespaceSet& namespaces = registry.namespaces();
     for (const auto& [id, why] : registry.NamespaceFailures()) {
       absl::StrAppend(&response.body, "namespace ", namespaces.Find(id)->name,

@@ -14,9 +14,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "server/grpc/walden_server.h"
 #include "server/metrics/collector.h"
 #include "server/net/http_server.h"
+#include "server/observation/server_observation.h"
 #include "server/status/readiness.h"
 #include "server/status/status_pages.h"
 
@@ -54,7 +54,7 @@ class Monitor {
   Collector collector_;
   StatusPages pages_;
   mutable absl::Mutex mutex_;
-  const WaldenServer* server_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  const ServerObservation* server_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<HttpServer> http_ ABSL_GUARDED_BY(mutex_);  // goes first
 };
 

@@ -49,12 +49,16 @@ RocksdbTuning TuningFrom(const RocksdbConfig& config) {
           .reserve_bytes = config.reserve_size.bytes};
 }
 
-RetentionPolicies::Policy RetentionFrom(const NamespaceConfig& config) {
-  RetentionPolicies::Policy policy{.regions = RetentionOf(config.settings)};
-  for (const RegionConfig& region : config.regions) {
-    policy.overrides[region.id] = RetentionOf(region.settings);
+std::map<NamespaceId, RetentionPolicies::Policy> RetentionFrom(const Config& config) {
+  std::map<NamespaceId, RetentionPolicies::Policy> policies;
+  for (const NamespaceConfig& ns : config.namespaces) {
+    RetentionPolicies::Policy& policy = policies[ns.id];
+    policy.regions = RetentionOf(ns.settings);
+    for (const RegionConfig& region : ns.regions) {
+      policy.overrides[region.id] = RetentionOf(region.settings);
+    }
   }
-  return policy;
+  return policies;
 }
 
 DiskQuotas::Limits QuotasFrom(const NamespaceConfig& config) {
@@ -91,8 +95,8 @@ ServerOptions OptionsFrom(const Config& config) {
   options.limits.max_batch_bytes = limits.max_batch_bytes.bytes;
   options.limits.max_batch_records = limits.max_batch_records;
   options.limits.max_payload_bytes = limits.max_payload_bytes.bytes;
-  options.limits.read_chunk_bytes = limits.read_chunk_bytes.bytes;
-  options.limits.stream_in_flight_bytes = limits.stream_in_flight_bytes.bytes;
+  options.read_chunk_bytes = limits.read_chunk_bytes.bytes;
+  options.stream_limits.in_flight_bytes = limits.stream_in_flight_bytes.bytes;
   options.limits.max_key_bytes = config.entries.max_key_bytes;
   options.entries = {.total_bytes = config.entries.total_memory.bytes,
                      .table_bytes = config.entries.table_memory.bytes,
@@ -111,9 +115,7 @@ ServerOptions OptionsFrom(const Config& config) {
   options.max_calls = limits.max_calls;
   options.receive_bytes = limits.receive_bytes.bytes;
   options.retention_interval = config.retention.check_interval;
-  for (const NamespaceConfig& ns : config.namespaces) {
-    options.retention[ns.id] = RetentionFrom(ns);
-  }
+  options.retention = RetentionFrom(config);
   options.tick_interval = TickInterval(config);
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;

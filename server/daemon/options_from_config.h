@@ -19,7 +19,7 @@ namespace walden {
 
 RegionPolicy PolicyFrom(const RegionSettings& settings);
 RocksdbTuning TuningFrom(const RocksdbConfig& config);
-RetentionPolicies::Policy RetentionFrom(const NamespaceConfig& config);
+std::map<NamespaceId, RetentionPolicies::Policy> RetentionFrom(const Config& config);
 DiskQuotas::Limits QuotasFrom(const NamespaceConfig& config);
 
 // `named`: what the identities file says of single ones.

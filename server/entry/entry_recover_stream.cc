@@ -8,10 +8,10 @@
 
 namespace walden {
 
-EntryRecoverStream::EntryRecoverStream(const RpcContext& context,
+EntryRecoverStream::EntryRecoverStream(const ReadEnvironment& environment,
                                        const grpc::CallbackServerContext& call,
                                        const grpc::ByteBuffer& request)
-    : EntryStream(context, Method::kRecoverEntries, call,
+    : EntryStream(environment, Method::kRecoverEntries, call,
                   v1::EntryRecoverResponse::kEntriesFieldNumber) {
   Begin(request, request_);
 }
@@ -41,7 +41,7 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTabl
   auto opened = ReadSession::Open(
       actor,
       {.table = request_.table_id(), .first = state->finalized_through + 1, .last = state->through},
-      limits, context_.statistics);
+      limits, statistics());
   if (!opened.ok()) return opened.status();
   session = *std::move(opened);
   return Opening::kSession;

@@ -9,7 +9,7 @@ namespace walden {
 
 class EntryRecoverStream final : public EntryStream {
  public:
-  EntryRecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+  EntryRecoverStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
                      const grpc::ByteBuffer& request);
 
  private:

@@ -12,7 +12,7 @@ namespace walden {
 namespace {
 
 absl::Status CheckKey(const std::string& field, absl::string_view key,
-                      const ServiceLimits& limits) {
+                      const RequestLimits& limits) {
   if (key.empty()) return InvalidField(field, "", "must not be empty");
   if (key.size() > limits.max_key_bytes) {
     return OverLimit(field, "entries.max_key_bytes", key.size(), limits.max_key_bytes);
@@ -21,7 +21,7 @@ absl::Status CheckKey(const std::string& field, absl::string_view key,
 }
 
 absl::Status CheckEntry(const std::string& field, const v1::Entry& entry,
-                        const ServiceLimits& limits) {
+                        const RequestLimits& limits) {
   absl::Status status = CheckKey(field + ".key", entry.key(), limits);
   if (!status.ok()) return status;
   if (entry.tombstone() && !entry.value().empty()) {
@@ -46,7 +46,7 @@ entry::EntryView ViewOf(const v1::Entry& entry) {
 }
 
 // Bytes of all entries, encoded.
-absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const ServiceLimits& limits) {
+absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const RequestLimits& limits) {
   const uint64_t count = request.entries_size();
   if (count == 0 && !request.has_producer()) {
     return InvalidField("entries", "0", "must hold at least one entry");
@@ -79,7 +79,7 @@ absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const Servi
 }  // namespace
 
 absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
-                                     const ServiceLimits& limits, AppendJob& job) {
+                                     const RequestLimits& limits, AppendJob& job) {
   const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, job.batch);
   if (!key.ok()) return key.status();
   const absl::StatusOr<uint64_t> bytes = CheckEntries(request, limits);
@@ -97,7 +97,7 @@ absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& 
   return key;
 }
 
-absl::Status CheckKeys(const v1::GetRequest& request, const ServiceLimits& limits) {
+absl::Status CheckKeys(const v1::GetRequest& request, const RequestLimits& limits) {
   const uint64_t count = request.keys_size();
   if (count == 0) return InvalidField("keys", "0", "must hold at least one key");
   if (count > limits.max_batch_records) {
@@ -111,7 +111,7 @@ absl::Status CheckKeys(const v1::GetRequest& request, const ServiceLimits& limit
 }
 
 absl::StatusOr<entry::CursorRange> CheckKeyRange(const v1::ScanRequest& request,
-                                                 const ServiceLimits& limits) {
+                                                 const RequestLimits& limits) {
   entry::CursorRange range{.first_key = request.start_key()};
   if (range.first_key.size() > limits.max_key_bytes) {
     return OverLimit("start_key", "entries.max_key_bytes", range.first_key.size(),

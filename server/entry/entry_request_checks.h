@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "engine/entry/entry_cursor.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/request_limits.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_actor.h"
 #include "walden/v1/entry.pb.h"
@@ -15,12 +15,12 @@ namespace walden {
 
 // Checks a put and fills `job`, whose payloads then point into what it encoded.
 absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
-                                     const ServiceLimits& limits, AppendJob& job);
+                                     const RequestLimits& limits, AppendJob& job);
 
-absl::Status CheckKeys(const v1::GetRequest& request, const ServiceLimits& limits);
+absl::Status CheckKeys(const v1::GetRequest& request, const RequestLimits& limits);
 
 absl::StatusOr<entry::CursorRange> CheckKeyRange(const v1::ScanRequest& request,
-                                                 const ServiceLimits& limits);
+                                                 const RequestLimits& limits);
 
 // FAILED_PRECONDITION (UNKNOWN_FLUSH), for a table that holds nothing.
 absl::Status NoSuchFlush(TableId table, SequenceNumber flush);

@@ -15,9 +15,9 @@ namespace walden {
 class EntryStream : public ChunkStream {
  protected:
   // `entries_field` is the number of the response's repeated field.
-  EntryStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call,
-              int entries_field)
-      : ChunkStream(context, method, call), entries_field_(entries_field) {}
+  EntryStream(const ReadEnvironment& environment, Method method,
+              const grpc::CallbackServerContext& call, int entries_field)
+      : ChunkStream(environment, method, call), entries_field_(entries_field) {}
 
   // Finds the table and opens it when its pages are there. OpenTable answers nullopt when they are
   // not, and is then called again.
@@ -57,7 +57,7 @@ class EntryStream : public ChunkStream {
                                .chunk_payload_bytes = chunk_payload_bytes()};
     return ReadSession::Over(
         actor, std::make_unique<entry::EntryCursor>(table, std::move(view), std::move(range)),
-        limits, context_.statistics);
+        limits, statistics());
   }
 
   // The log's records of entries go with a Finalize alone.

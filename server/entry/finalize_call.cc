@@ -6,9 +6,10 @@
 
 namespace walden {
 
-FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& registry,
+                           const grpc::CallbackServerContext& call,
                            const v1::FinalizeRequest& request, v1::FinalizeResponse* response)
-    : call_(context, Method::kFinalize, call), response_(response) {
+    : call_(admission, Method::kFinalize, call), response_(response) {
   const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = entered.status();
@@ -23,9 +24,8 @@ FinalizeCall::FinalizeCall(const RpcContext& context, const grpc::CallbackServer
   through = request.flush_id();
   table_kind = TableKind::kEntries;
   if (request.has_region_version()) region_version = request.region_version();
-  context.registry->Find(
-      entered->key,
-      [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
+  registry.Find(entered->key,
+                [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
 }
 
 // The table knows its flushes once its pages were made.

@@ -8,9 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/call/call_admission.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_actor.h"
+#include "server/region/region_registry.h"
 #include "walden/v1/entry.pb.h"
 
 namespace walden {
@@ -18,8 +19,9 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class FinalizeCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
  public:
-  FinalizeCall(const RpcContext& context, const grpc::CallbackServerContext& call,
-               const v1::FinalizeRequest& request, v1::FinalizeResponse* response);
+  FinalizeCall(const CallAdmission& admission, RegionRegistry& registry,
+               const grpc::CallbackServerContext& call, const v1::FinalizeRequest& request,
+               v1::FinalizeResponse* response);
 
  private:
   void OnAnswered() override;

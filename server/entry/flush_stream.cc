@@ -8,9 +8,9 @@
 
 namespace walden {
 
-FlushStream::FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
-                         const grpc::ByteBuffer& request)
-    : EntryStream(context, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
+FlushStream::FlushStream(const ReadEnvironment& environment,
+                         const grpc::CallbackServerContext& call, const grpc::ByteBuffer& request)
+    : EntryStream(environment, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
   Begin(request, request_);
 }
 

@@ -10,7 +10,7 @@ namespace walden {
 
 class FlushStream final : public EntryStream {
  public:
-  FlushStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+  FlushStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
               const grpc::ByteBuffer& request);
 
  private:

@@ -12,17 +12,17 @@
 
 namespace walden {
 
-GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+GetCall::GetCall(const EntryReadEnvironment& environment, const grpc::CallbackServerContext& call,
                  const v1::GetRequest& request, v1::GetResponse* response)
-    : context_(context),
-      call_(context, Method::kGet, call),
+    : environment_(environment),
+      call_(environment.read.admission, Method::kGet, call),
       grpc_call_(call),
       request_(request),
       response_(response) {
   const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = entered.status();
-  if (status.ok()) status = CheckKeys(request, context.limits);
+  if (status.ok()) status = CheckKeys(request, environment.limits);
   const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(request.max_message_bytes());
   if (status.ok()) status = message_bytes.status();
   if (status.ok()) message_bytes_ = *message_bytes;
@@ -30,7 +30,7 @@ GetCall::GetCall(const RpcContext& context, const grpc::CallbackServerContext& c
     End(status);
     return;
   }
-  context.registry->Find(
+  environment.read.registry.Find(
       entered->key,
       [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Look(actor); });
 }
@@ -60,7 +60,7 @@ void GetCall::LookIntoMemory(const absl::Status& ready) {
     End(ready);
     return;
   }
-  now_unix_ms_ = context_.wall_clock->UnixMillis();
+  now_unix_ms_ = environment_.wall_clock.UnixMillis();
   const std::vector<absl::string_view> keys(request_.keys().begin(), request_.keys().end());
   auto unknown = table_->GetFromMemory(
       keys, [this](size_t index, const RecordView& record) { Found(index, record); });
@@ -70,7 +70,7 @@ void GetCall::LookIntoMemory(const absl::Status& ready) {
     End(absl::OkStatus());
   } else {
     unknown_ = *std::move(unknown);
-    context_.readers->Post([this] { LookIntoLog(); });
+    environment_.read.readers.Post([this] { LookIntoLog(); });
   }
 }
 
@@ -121,27 +121,27 @@ void GetCall::End(const absl::Status& status) {
          {"limit", absl::StrCat(message_bytes_)}});
   }
   if (end.ok() && bytes_ > 0) {
-    if (context_.reader_budget->TryAcquire(bytes_)) {
+    if (environment_.read.budget->TryAcquire(bytes_)) {
       held_bytes_ = bytes_;
     } else {
       end = MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
                       "too many bytes are on their way to readers; try again",
                       {{"field", "limits.reader_bytes"},
-                       {"value", absl::StrCat(context_.reader_budget->used())},
-                       {"limit", absl::StrCat(context_.reader_budget->limit())}});
+                       {"value", absl::StrCat(environment_.read.budget->used())},
+                       {"limit", absl::StrCat(environment_.read.budget->limit())}});
     }
   }
-  if (held_bytes_ > 0) context_.reader_budget->WriteBegan(this);
+  if (held_bytes_ > 0) environment_.read.budget->WriteBegan(this);
   Finish(call_.End(end));
 }
 
 std::function<void()> GetCall::OnStall() {
-  return BreakOff(grpc_call_, ReaderStalled(context_.reader_budget->longest_stall()));
+  return BreakOff(grpc_call_, ReaderStalled(environment_.read.budget->longest_stall()));
 }
 
 void GetCall::OnDone() {
-  context_.reader_budget->WriteEnded(this);
-  if (held_bytes_ > 0) context_.reader_budget->Release(held_bytes_);
+  environment_.read.budget->WriteEnded(this);
+  if (held_bytes_ > 0) environment_.read.budget->Release(held_bytes_);
   delete this;
 }
 

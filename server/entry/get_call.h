@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "engine/entry/entry_table.h"
 #include "server/call/call.h"
-#include "server/call/rpc_context.h"
+#include "server/entry/entry_read_environment.h"
 #include "server/region/region_actor.h"
 #include "walden/v1/entry.pb.h"
 
@@ -22,7 +22,7 @@ namespace walden {
 // itself when gRPC is done with it; request and response belong to gRPC until then.
 class GetCall final : public grpc::ServerUnaryReactor, private StandingWrite {
  public:
-  GetCall(const RpcContext& context, const grpc::CallbackServerContext& call,
+  GetCall(const EntryReadEnvironment& environment, const grpc::CallbackServerContext& call,
           const v1::GetRequest& request, v1::GetResponse* response);
 
  private:
@@ -36,7 +36,7 @@ class GetCall final : public grpc::ServerUnaryReactor, private StandingWrite {
   void Found(size_t index, const RecordView& record);
   void End(const absl::Status& status);
 
-  const RpcContext& context_;
+  const EntryReadEnvironment& environment_;
   const Call call_;
   const grpc::CallbackServerContext& grpc_call_;
   const v1::GetRequest& request_;

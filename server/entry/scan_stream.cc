@@ -7,11 +7,12 @@
 
 namespace walden {
 
-ScanStream::ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
-                       const grpc::ByteBuffer& request)
-    : EntryStream(context, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber) {
-  Begin(request, request_, [this] {
-    absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, context_.limits);
+ScanStream::ScanStream(const EntryReadEnvironment& environment,
+                       const grpc::CallbackServerContext& call, const grpc::ByteBuffer& request)
+    : EntryStream(environment.read, Method::kScan, call, v1::ScanResponse::kEntriesFieldNumber),
+      wall_clock_(environment.wall_clock) {
+  Begin(request, request_, [this, &environment] {
+    absl::StatusOr<entry::CursorRange> range = CheckKeyRange(request_, environment.limits);
     if (range.ok()) range_ = *std::move(range);
     return range.status();
   });
@@ -22,7 +23,7 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(
     std::unique_ptr<ReadSession>& session) {
   std::optional<entry::PageView> view = table->ViewAll();
   if (!view.has_value()) return std::nullopt;
-  range_.newest_at_unix_ms = context_.wall_clock->UnixMillis();
+  range_.newest_at_unix_ms = wall_clock_.UnixMillis();
   range_.with_hidden = request_.with_hidden();
   const uint64_t max_entries = request_.max_entries() == 0 ? UINT64_MAX : request_.max_entries();
   session = Walk(actor, table, *std::move(view), range_, max_entries);

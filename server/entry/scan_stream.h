@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/entry/entry_cursor.h"
+#include "server/entry/entry_read_environment.h"
 #include "server/entry/entry_stream.h"
 #include "walden/v1/entry.pb.h"
 
@@ -9,7 +10,7 @@ namespace walden {
 
 class ScanStream final : public EntryStream {
  public:
-  ScanStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+  ScanStream(const EntryReadEnvironment& environment, const grpc::CallbackServerContext& call,
              const grpc::ByteBuffer& request);
 
  private:
@@ -18,6 +19,7 @@ class ScanStream final : public EntryStream {
                                                    const std::shared_ptr<entry::EntryTable>& table,
                                                    std::unique_ptr<ReadSession>& session) override;
 
+  const WallClock& wall_clock_;
   v1::ScanRequest request_;
   entry::CursorRange range_;
 };

@@ -3,9 +3,12 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
 #include "server/append/append_call.h"
+#include "server/append/append_environment.h"
 #include "server/append/append_stream.h"
-#include "server/call/rpc_context.h"
+#include "server/entry/entry_read_environment.h"
 #include "server/entry/entry_recover_stream.h"
 #include "server/entry/finalize_call.h"
 #include "server/entry/flush_stream.h"
@@ -25,46 +28,48 @@ using EntryServiceMethods = v1::EntryService::WithCallbackMethod_Put<
 
 class EntryService final : public EntryServiceMethods {
  public:
-  explicit EntryService(const RpcContext& context) : context_(context) {}
+  EntryService(AppendEnvironment put, EntryReadEnvironment read)
+      : put_(std::move(put)), read_(std::move(read)) {}
 
  private:
   grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* call, const v1::PutRequest* request,
                                 v1::PutResponse* response) override {
-    return new PutCall(context_, *call, *request, response);
+    return new PutCall(put_, *call, *request, response);
   }
 
   grpc::ServerBidiReactor<v1::PutStreamRequest, v1::PutStreamResponse>* PutStream(
       grpc::CallbackServerContext* call) override {
-    return new walden::PutStream(context_, *call);
+    return new walden::PutStream(put_, *call);
   }
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::GetRequest* request,
                                 v1::GetResponse* response) override {
-    return new GetCall(context_, *call, *request, response);
+    return new GetCall(read_, *call, *request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* call,
                                                    const grpc::ByteBuffer* request) override {
-    return new ScanStream(context_, *call, *request);
+    return new ScanStream(read_, *call, *request);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Flush(grpc::CallbackServerContext* call,
                                                     const grpc::ByteBuffer* request) override {
-    return new FlushStream(context_, *call, *request);
+    return new FlushStream(read_.read, *call, *request);
   }
 
   grpc::ServerUnaryReactor* Finalize(grpc::CallbackServerContext* call,
                                      const v1::FinalizeRequest* request,
                                      v1::FinalizeResponse* response) override {
-    return new FinalizeCall(context_, *call, *request, response);
+    return new FinalizeCall(put_.admission, put_.registry, *call, *request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,
                                                       const grpc::ByteBuffer* request) override {
-    return new EntryRecoverStream(context_, *call, *request);
+    return new EntryRecoverStream(read_.read, *call, *request);
   }
 
-  const RpcContext& context_;
+  const AppendEnvironment put_;
+  const EntryReadEnvironment read_;
 };
 
 }  // namespace walden

@@ -3,11 +3,14 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
 #include "server/append/append_call.h"
+#include "server/append/append_environment.h"
 #include "server/append/append_stream.h"
 #include "server/append/mark_deleted_call.h"
 #include "server/append/open_producer_call.h"
-#include "server/call/rpc_context.h"
+#include "server/read/read_environment.h"
 #include "server/read/read_stream.h"
 #include "server/read/recover_stream.h"
 #include "walden/v1/wal.grpc.pb.h"
@@ -23,43 +26,45 @@ using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
 
 class WalService final : public WalServiceMethods {
  public:
-  explicit WalService(const RpcContext& context) : context_(context) {}
+  WalService(AppendEnvironment append, ReadEnvironment read)
+      : append_(std::move(append)), read_(std::move(read)) {}
 
  private:
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* call,
                                    const v1::AppendRequest* request,
                                    v1::AppendResponse* response) override {
-    return new AppendCall(context_, *call, *request, response);
+    return new AppendCall(append_, *call, *request, response);
   }
 
   grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
       grpc::CallbackServerContext* call) override {
-    return new walden::AppendStream(context_, *call);
+    return new walden::AppendStream(append_, *call);
   }
 
   grpc::ServerUnaryReactor* OpenProducer(grpc::CallbackServerContext* call,
                                          const v1::OpenProducerRequest* request,
                                          v1::OpenProducerResponse* response) override {
-    return new OpenProducerCall(context_, *call, *request, response);
+    return new OpenProducerCall(append_.admission, append_.registry, *call, *request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Read(grpc::CallbackServerContext* call,
                                                    const grpc::ByteBuffer* request) override {
-    return new ReadStream(context_, *call, *request);
+    return new ReadStream(read_, *call, *request);
   }
 
   grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* call,
                                         const v1::MarkDeletedRequest* request,
                                         v1::MarkDeletedResponse* response) override {
-    return new MarkDeletedCall(context_, *call, *request, response);
+    return new MarkDeletedCall(append_.admission, append_.registry, *call, *request, response);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,
                                                       const grpc::ByteBuffer* request) override {
-    return new RecoverStream(context_, *call, *request);
+    return new RecoverStream(read_, *call, *request);
   }
 
-  const RpcContext& context_;
+  const AppendEnvironment append_;
+  const ReadEnvironment read_;
 };
 
 }  // namespace walden

@@ -32,6 +32,12 @@ int Workers(const ServerOptions& options) {
 // Threads that open regions which calls wait for, while all others open regions for the start.
 constexpr int kOpenersForCalls = 2;
 
+RegistryOptions RegistryOptionsOf(const ServerOptions& options) {
+  RegistryOptions registry = options.registry;
+  registry.start_parallelism = Workers(options);
+  return registry;
+}
+
 // One for each namespace that is opened late, so that a slow one holds up no other.
 int NamespaceThreads(const NamespaceSet& namespaces) {
   int late = 0;
@@ -40,7 +46,7 @@ int NamespaceThreads(const NamespaceSet& namespaces) {
 }
 
 // Of an append or put besides its payloads, at most: what each adds, and the other fields.
-uint64_t MaxRequestBytes(const ServiceLimits& limits) {
+uint64_t MaxRequestBytes(const RequestLimits& limits) {
   constexpr uint64_t kPerPayload = 16;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
   return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
@@ -135,6 +141,7 @@ absl::Status WaldenServer::Serve(std::function<void()> ready) {
 WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces,
                            RegionEvents* events)
     : options_(options),
+      events_(events == nullptr ? &no_events_ : events),
       tenants_(Clock::Real()),
       entry_memory_(options.entries),
       actor_threads_("actor", 2 * Workers(options)),
@@ -143,71 +150,101 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
       maintenance_thread_("verify", 1),
       namespace_threads_("namespace", NamespaceThreads(namespaces)),
       ending_thread_("ending", 1),
-      connections_(options.max_connections, options.on_refused_connections) {
-  live_calls_.set_max_calls(options.max_calls);
-  tenants_.SetPolicy(options.tenants);
-  const RegistryEnvironment environment{.clock = Clock::Real(),
-                                        .actors = &actor_threads_,
-                                        .background = &background_threads_,
-                                        .statistics = &statistics_,
-                                        .events = events == nullptr ? &no_events_ : events,
-                                        .entries = {&entry_memory_, &reader_threads_}};
-  RegistryOptions registry = options.registry;
-  registry.start_parallelism = Workers(options);
-  registry_ = std::make_unique<RegionRegistry>(registry, std::move(namespaces), environment);
-  opener_ = std::make_unique<NamespaceOpener>(
-      NamespaceOpener::Environment{.registry = registry_.get(),
-                                   .clock = Clock::Real(),
-                                   .executor = &namespace_threads_,
-                                   .policy = options.registry.reopen});
-  retention_ = std::make_unique<RetentionKeeper>(
-      RetentionKeeper::Environment{.registry = registry_.get(),
-                                   .clock = Clock::Real(),
-                                   .wall_clock = WallClock::Real(),
-                                   .background = &background_threads_,
-                                   .statistics = &statistics_,
-                                   .events = environment.events},
-      options.retention_interval);
-  for (const auto& [id, policy] : options.retention) retention_->policies().Set(id, policy);
+      reader_budget_(std::make_shared<ReaderBudget>(options.reader_bytes, options.reader_wait,
+                                                    Clock::Real(), options.reader_stall)),
+      registry_(std::make_unique<RegionRegistry>(
+          RegistryOptionsOf(options), std::move(namespaces),
+          RegistryEnvironment{.clock = Clock::Real(),
+                              .actors = &actor_threads_,
+                              .background = &background_threads_,
+                              .statistics = &statistics_,
+                              .events = events_,
+                              .entries = {&entry_memory_, &reader_threads_}})),
+      observed_registry_(registry_.get()),
+      retention_({.registry = registry_.get(),
+                  .clock = Clock::Real(),
+                  .wall_clock = WallClock::Real(),
+                  .background = &background_threads_,
+                  .statistics = &statistics_,
+                  .events = events_},
+                 options.retention_interval),
+      opener_({.registry = registry_.get(),
+               .clock = Clock::Real(),
+               .executor = &namespace_threads_,
+               .policy = options.registry.reopen}),
+      connections_(options.max_connections, options.on_refused_connections),
+      observation_{.version = options.version,
+                   .started = Clock::Real()->Now(),
+                   .clock = *Clock::Real(),
+                   .wall_clock = *WallClock::Real(),
+                   .statistics = statistics_,
+                   .registry = observed_registry_,
+                   .reader_budget = *reader_budget_,
+                   .entry_memory = entry_memory_,
+                   .followers = followers_,
+                   .tenants = tenants_,
+                   .connections = connections_} {
+  SetMaxCalls(options.max_calls);
+  SetTenants(options.tenants);
+  SetRetention(options.retention_interval, options.retention);
   if (options.audit != nullptr) audit_ = std::make_unique<Audit>(options.audit, Clock::Real());
-  FillContext();
-  wal_service_ = std::make_unique<WalService>(context_);
-  entry_service_ = std::make_unique<EntryService>(context_);
-  admin_service_ = std::make_unique<AdminService>(context_);
+  MakeServices();
   ticker_ = std::make_unique<Ticker>(options.tick_interval, [this] {
     registry_->Tick();
     registry_->NoteIdle();
-    opener_->Tick();
-    context_.reader_budget->RefuseOverdue();
+    opener_.Tick();
+    reader_budget_->RefuseOverdue();
     if (audit_ != nullptr) audit_->Tick();
     tenants_.WakeWaiting();
-    retention_->LookIfDue();
+    retention_.LookIfDue();
   });
   disk_ticker_ = std::make_unique<Ticker>(kDiskInterval, [this] { LookAtDisk(); });
 }
 
-void WaldenServer::FillContext() {
-  context_.limits = options_.limits;
-  context_.registry = registry_.get();
-  context_.statistics = &statistics_;
-  context_.reader_budget = std::make_shared<ReaderBudget>(
-      options_.reader_bytes, options_.reader_wait, Clock::Real(), options_.reader_stall);
-  context_.live_calls = &live_calls_;
-  context_.access = options_.access;
-  context_.audit = audit_.get();
-  context_.followers = &followers_;
-  context_.tenants = &tenants_;
-  context_.retention = &retention_->policies();
-  context_.clock = Clock::Real();
-  context_.wall_clock = WallClock::Real();
-  context_.entry_memory = &entry_memory_;
-  context_.readers = &reader_threads_;
-  context_.background = &background_threads_;
-  context_.maintenance = &maintenance_thread_;
-  context_.unary_may_lead = options_.unary_may_lead;
-  context_.stream_may_lead = options_.stream_may_lead;
-  context_.version = options_.version;
-  context_.started = Clock::Real()->Now();
+CallAdmission WaldenServer::Admission() {
+  return {.namespaces = registry_->namespaces(),
+          .live_calls = live_calls_,
+          .tenants = tenants_,
+          .statistics = statistics_,
+          .clock = *Clock::Real(),
+          .access = options_.access,
+          .audit = audit_.get()};
+}
+
+void WaldenServer::MakeServices() {
+  const AppendEnvironment append{.admission = Admission(),
+                                 .registry = *registry_,
+                                 .limits = options_.limits,
+                                 .stream_limits = options_.stream_limits,
+                                 .may_lead = options_.may_lead};
+  const ReadEnvironment read{.admission = Admission(),
+                             .registry = *registry_,
+                             .budget = reader_budget_,
+                             .followers = followers_,
+                             .readers = reader_threads_,
+                             .chunk_bytes = options_.read_chunk_bytes};
+  wal_service_ = std::make_unique<WalService>(append, read);
+  entry_service_ = std::make_unique<EntryService>(
+      append, EntryReadEnvironment{
+                  .read = read, .wall_clock = *WallClock::Real(), .limits = options_.limits});
+  admin_service_ =
+      std::make_unique<AdminService>(AdminEnvironment{.admission = Admission(),
+                                                      .registry = *registry_,
+                                                      .retention = retention_.policies(),
+                                                      .readers = reader_threads_,
+                                                      .background = background_threads_,
+                                                      .maintenance = maintenance_thread_,
+                                                      .figures = {.version = options_.version,
+                                                                  .started = observation_.started,
+                                                                  .reader_budget = *reader_budget_,
+                                                                  .entry_memory = entry_memory_,
+                                                                  .limits = options_.limits}});
+}
+
+void WaldenServer::SetRetention(absl::Duration interval,
+                                const std::map<NamespaceId, RetentionPolicies::Policy>& policies) {
+  retention_.set_interval(interval);
+  for (const auto& [id, policy] : policies) retention_.policies().Set(id, policy);
 }
 
 // An error keeps the numbers of the last sample. The next write reports it.
@@ -235,7 +272,7 @@ void WaldenServer::OpenNamespaces(std::function<void()> ready) {
   registry_->OpenAll([this](const StartSummary& summary) {
     if (options_.on_regions_scanned) options_.on_regions_scanned(summary);
   });
-  opener_->Start(std::move(ready));
+  opener_.Start(std::move(ready));
 }
 
 // Health is asked for the daemon as a whole (""), or by service.
@@ -307,7 +344,7 @@ absl::Status WaldenServer::Open(const std::string& address, grpc::ServerBuilder&
 
 absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   stopped_ = true;
-  opener_->Stop();
+  opener_.Stop();
   {
     absl::MutexLock lock(&health_mutex_);
     if (health_ != nullptr) health_->SetServingStatus(false);
@@ -362,20 +399,8 @@ void WaldenServer::Finish() {
                            &actor_threads_, &background_threads_}) {
     pool->Stop();
   }
-  LetGoOfRegions();
-}
-
-void WaldenServer::LetGoOfRegions() {
-  std::unique_ptr<RegionRegistry> last;
-  absl::MutexLock lock(&registry_mutex_);
-  last.swap(registry_);
-}
-
-bool WaldenServer::WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const {
-  absl::ReaderMutexLock lock(&registry_mutex_);
-  if (registry_ == nullptr) return false;
-  look(*registry_);
-  return true;
+  observed_registry_.Release();
+  registry_ = nullptr;
 }
 
 }  // namespace walden

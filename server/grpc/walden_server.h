@@ -10,10 +10,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -22,9 +22,14 @@
 #include "base/thread_pool.h"
 #include "base/ticker.h"
 #include "engine/io/disk_space.h"
+#include "server/append/append_environment.h"
+#include "server/call/call_admission.h"
 #include "server/call/live_calls.h"
-#include "server/call/rpc_context.h"
+#include "server/call/request_limits.h"
 #include "server/net/connection_acceptor.h"
+#include "server/observation/observed_registry.h"
+#include "server/observation/server_observation.h"
+#include "server/read/read_environment.h"
 #include "server/region/followers.h"
 #include "server/region/namespace_opener.h"
 #include "server/region/namespaces.h"
@@ -39,7 +44,9 @@ namespace walden {
 
 struct ServerOptions {
   std::vector<std::string> listen;  // host:port (port 0: any free one), [v6]:port or unix:/path
-  ServiceLimits limits;
+  RequestLimits limits;
+  StreamLimits stream_limits;
+  uint64_t read_chunk_bytes = kDefaultReadChunkBytes;
   RegistryOptions registry;
   uint64_t reader_bytes = uint64_t{64} << 20;  // of chunks on their way to readers
   entry::EntryMemoryLimits entries;
@@ -47,8 +54,7 @@ struct ServerOptions {
   absl::Duration reader_stall = absl::Seconds(30);        // without taking a message, then
   absl::Duration tick_interval = absl::Milliseconds(10);  // of BUFFERED syncs and budget timeouts
   int workers = 0;                                        // 0: one per processor, at least two
-  bool unary_may_lead = true;
-  bool stream_may_lead = false;
+  LeadPolicy may_lead;
   std::string version = "0";
   // These outlive the server, or are null.
   const AccessControl* access = nullptr;  // null: callers are not told apart
@@ -98,45 +104,40 @@ class WaldenServer {
   // most once.
   absl::Status Stop(absl::Duration drain_timeout);
 
-  // Identities or rights changed: ends what goes on without them. Any thread, until Stop.
+  // Ends calls whose callers may not go on, after identities or rights changed. Any thread, until
+  // Stop.
   void AccessChanged() { live_calls_.AccessChanged(); }
+
+  // Take over reloaded limits, which the options set first. Any thread, until Stop.
+  void SetMaxConnections(uint64_t limit) { connections_.set_max_connections(limit); }
+  void SetMaxCalls(uint64_t limit) { live_calls_.set_max_calls(limit); }
+  void SetTenants(Tenants::Policy policy) { tenants_.SetPolicy(std::move(policy)); }
+  void SetRetention(absl::Duration interval,
+                    const std::map<NamespaceId, RetentionPolicies::Policy>& policies);
 
   // As in the options, with the ports that were found for port 0.
   const std::vector<std::string>& addresses() const { return addresses_; }
-  const Statistics& statistics() const { return statistics_; }
-  // Null without a sink.
-  const Audit* audit() const { return audit_.get(); }
-  RegionRegistry& registry() { return *registry_; }
-  const RpcContext& context() const { return context_; }
-  const ReaderBudget& reader_budget() const { return *context_.reader_budget; }
-  const entry::EntryMemory& entry_memory() const { return entry_memory_; }
-  const Followers& followers() const { return followers_; }
 
-  // Any thread. Runs `look` while the regions stay there; false, and it is not run, once Stop has
-  // let go of them.
-  bool WithRegistry(absl::FunctionRef<void(const RegionRegistry&)> look) const
-      ABSL_LOCKS_EXCLUDED(registry_mutex_);
-  ConnectionAcceptor& connections() { return connections_; }
-  LiveCalls& live_calls() { return live_calls_; }
-  Tenants& tenants() { return tenants_; }
-  RetentionKeeper& retention() { return *retention_; }
+  // For metrics and the status page, also after Stop.
+  const ServerObservation& observation() const { return observation_; }
 
  private:
   WaldenServer(const ServerOptions& options, NamespaceSet namespaces, RegionEvents* events);
 
-  void FillContext();
+  CallAdmission Admission();
+  void MakeServices();
   void OpenNamespaces(std::function<void()> ready);
   void LookAtDisk();
   absl::Status Listen();
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
   void EndCalls(absl::Duration drain_timeout);
   void Finish();
-  void LetGoOfRegions() ABSL_LOCKS_EXCLUDED(registry_mutex_);
   // Opens an address and lets connections to it come to gRPC once Listen starts that.
   absl::Status Open(const std::string& address, grpc::ServerBuilder& builder);
 
   const ServerOptions options_;
   RegionEvents no_events_;
+  RegionEvents* const events_;  // never null
   Statistics statistics_;
   LiveCalls live_calls_;
   std::unique_ptr<Audit> audit_;
@@ -150,17 +151,17 @@ class WaldenServer {
   ThreadPool maintenance_thread_;
   ThreadPool namespace_threads_;
   ThreadPool ending_thread_;  // there from the start: at the end the system may have none to give
-  // Held, shared, by WithRegistry.
-  mutable absl::Mutex registry_mutex_;
-  std::unique_ptr<RegionRegistry> registry_;
-  std::unique_ptr<RetentionKeeper> retention_;
-  std::unique_ptr<NamespaceOpener> opener_;
-  RpcContext context_;
+  const std::shared_ptr<ReaderBudget> reader_budget_;  // shared with chunks that gRPC holds
+  std::unique_ptr<RegionRegistry> registry_;           // null once Stop has closed every region
+  ObservedRegistry observed_registry_;
+  RetentionKeeper retention_;
+  NamespaceOpener opener_;
   uint64_t disk_looks_ = 0;  // the disk ticker's
   std::unique_ptr<grpc::Service> wal_service_;
   std::unique_ptr<grpc::Service> entry_service_;
   std::unique_ptr<grpc::Service> admin_service_;
   ConnectionAcceptor connections_;
+  const ServerObservation observation_;
   std::unique_ptr<grpc::Server> grpc_server_;
   absl::Mutex health_mutex_;
   grpc::HealthCheckServiceInterface* health_ ABSL_GUARDED_BY(health_mutex_) = nullptr;

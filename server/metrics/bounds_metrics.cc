@@ -28,12 +28,12 @@ void AddDiskQuotas(const NamespaceSet& namespaces, MetricFamilies& families) {
   }
 }
 
-void AddCallers(WaldenServer& server, MetricFamilies& families) {
-  ConnectionAcceptor& connections = server.connections();
+void AddCallers(const ServerObservation& server, MetricFamilies& families) {
+  const ConnectionAcceptor& connections = server.connections;
   families.Add(Metric::kOpenConnections, static_cast<double>(connections.open_connections()));
   families.Add(Metric::kConnectionsLimit, static_cast<double>(connections.max_connections()));
   families.Add(Metric::kRefusedConnections, static_cast<double>(connections.refused_connections()));
-  for (const Tenant* tenant : server.tenants().All()) {
+  for (const Tenant* tenant : server.tenants.All()) {
     const MetricLabels labels = {{"identity", tenant->name()}};
     families.Add(Metric::kTenantBytes, labels, static_cast<double>(tenant->in_flight_bytes()));
     families.Add(Metric::kTenantCalls, labels, static_cast<double>(tenant->calls()));

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "engine/io/disk_space.h"
-#include "server/grpc/walden_server.h"
 #include "server/metrics/metric_families.h"
+#include "server/observation/server_observation.h"
 #include "server/region/namespaces.h"
 #include "server/security/security_state.h"
 
@@ -14,7 +14,7 @@ void AddDiskReserve(const DiskSpace& disk, MetricFamilies& families);
 void AddDiskQuotas(const NamespaceSet& namespaces, MetricFamilies& families);
 
 // Connections, and what each identity holds.
-void AddCallers(WaldenServer& server, MetricFamilies& families);
+void AddCallers(const ServerObservation& server, MetricFamilies& families);
 
 void AddRetention(const Statistics& statistics, MetricFamilies& families);
 

@@ -36,15 +36,15 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   return std::move(families).Take();
 }
 
-void Collector::AddServer(WaldenServer& server, MetricFamilies& families) const {
-  AddStatistics(server.statistics(), families);
-  AddRetention(server.statistics(), families);
+void Collector::AddServer(const ServerObservation& server, MetricFamilies& families) const {
+  AddStatistics(server.statistics, families);
+  AddRetention(server.statistics, families);
   AddBudgets(server, families);
   AddCallers(server, families);
-  server.WithRegistry([&](const RegionRegistry& registry) {
+  server.registry.With([&](const RegionRegistry& registry) {
     AddStart(registry, families);
     AddRegions(registry, options_.max_regions, families);
-    AddFollowers(registry, server.followers().All(), families);
+    AddFollowers(registry, server.followers.All(), families);
     AddEngines(registry.namespaces(), families);
     AddDiskQuotas(registry.namespaces(), families);
   });

@@ -10,8 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/io/disk_space.h"
-#include "server/grpc/walden_server.h"
 #include "server/metrics/metric_families.h"
+#include "server/observation/server_observation.h"
 #include "server/security/security_state.h"
 #include "server/status/readiness.h"
 
@@ -31,7 +31,7 @@ class Collector final : public prometheus::Collectable {
 
   // The objects that the metrics describe. They outlive the collector.
   struct Sources {
-    WaldenServer* server = nullptr;
+    const ServerObservation* server = nullptr;
     const DiskSpace* disk = nullptr;  // these may be null
     const SecurityState* security = nullptr;
   };
@@ -43,7 +43,7 @@ class Collector final : public prometheus::Collectable {
  private:
   void AddDaemon(MetricFamilies& families) const;
   void AddDisk(MetricFamilies& families) const;
-  void AddServer(WaldenServer& server, MetricFamilies& families) const;
+  void AddServer(const ServerObservation& server, MetricFamilies& families) const;
 
   const CollectorOptions options_;
   const Readiness* const readiness_;

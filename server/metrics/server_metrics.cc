@@ -88,16 +88,16 @@ void AddStatistics(const Statistics& statistics, MetricFamilies& families) {
   AddRegionEvents(statistics, families);
 }
 
-void AddBudgets(const WaldenServer& server, MetricFamilies& families) {
-  families.Add(Metric::kMailboxJobs, Value(server.statistics().waiting_jobs));
-  server.WithRegistry([&](const RegionRegistry& registry) {
+void AddBudgets(const ServerObservation& server, MetricFamilies& families) {
+  families.Add(Metric::kMailboxJobs, Value(server.statistics.waiting_jobs));
+  server.registry.With([&](const RegionRegistry& registry) {
     families.Add(Metric::kMailboxBytes, static_cast<double>(registry.mailbox_budget().used()));
     families.Add(Metric::kMailboxLimit, static_cast<double>(registry.mailbox_budget().limit()));
   });
-  families.Add(Metric::kReaderBytes, static_cast<double>(server.reader_budget().used()));
-  families.Add(Metric::kReaderLimit, static_cast<double>(server.reader_budget().limit()));
-  families.Add(Metric::kEntryBytes, static_cast<double>(server.entry_memory().pages().used()));
-  families.Add(Metric::kEntryLimit, static_cast<double>(server.entry_memory().pages().limit()));
+  families.Add(Metric::kReaderBytes, static_cast<double>(server.reader_budget.used()));
+  families.Add(Metric::kReaderLimit, static_cast<double>(server.reader_budget.limit()));
+  families.Add(Metric::kEntryBytes, static_cast<double>(server.entry_memory.pages().used()));
+  families.Add(Metric::kEntryLimit, static_cast<double>(server.entry_memory.pages().limit()));
 }
 
 }  // namespace walden

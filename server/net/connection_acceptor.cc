@@ -133,13 +133,13 @@ bool ConnectionAcceptor::HasRoom() {
   return limit == 0 || connections_.size() < limit;
 }
 
-uint64_t ConnectionAcceptor::open_connections() {
+uint64_t ConnectionAcceptor::open_connections() const {
   absl::MutexLock lock(&mutex_);
   ForgetClosed();
   return connections_.size();
 }
 
-void ConnectionAcceptor::ForgetClosed() {
+void ConnectionAcceptor::ForgetClosed() const {
   connections_.erase(std::remove_if(connections_.begin(), connections_.end(),
                                     [](const HandedOver& connection) {
                                       return SocketInode(connection.descriptor) != connection.inode;

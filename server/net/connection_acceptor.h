@@ -47,7 +47,7 @@ class ConnectionAcceptor {
 
   void set_max_connections(uint64_t limit) { max_connections_.store(limit); }
   uint64_t max_connections() const { return max_connections_.load(); }
-  uint64_t open_connections() ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t open_connections() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t refused_connections() const { return refused_.load(std::memory_order_relaxed); }
 
  private:
@@ -65,7 +65,7 @@ class ConnectionAcceptor {
   void Run();
   void AcceptOne(const Door& door);
   bool HasRoom() ABSL_LOCKS_EXCLUDED(mutex_);
-  void ForgetClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetClosed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const absl::Status& why);
   // Returns early when it is stopping.
   void WaitFor(absl::Duration time) const;
@@ -82,8 +82,9 @@ class ConnectionAcceptor {
   absl::Time last_count_ = absl::InfinitePast();
   absl::Time last_told_ = absl::InfinitePast();
 
-  absl::Mutex mutex_;
-  std::vector<HandedOver> connections_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::Mutex mutex_;
+  // Closed connections are removed when the open ones are counted.
+  mutable std::vector<HandedOver> connections_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden

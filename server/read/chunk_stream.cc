@@ -43,12 +43,10 @@ void ChunkStream::BeginIn(const absl::StatusOr<EnteredRegion>& entered,
     follow_ = follow;
     message_bytes_ = *message_bytes;
     chunk_payload_bytes_ =
-        std::min<size_t>(context_.limits.read_chunk_bytes, MaxPayloadBytes(message_bytes_));
+        std::min<size_t>(environment_.chunk_bytes, MaxPayloadBytes(message_bytes_));
     ExpectRecord(0);
-    live_ = context_.live_calls->Add(this);
-    if (!live_) refused = ShuttingDownError();
+    refused = call_.JoinLiveCalls(this);
   }
-  // Once more: rights that changed since are told only to those who were added.
   if (refused.ok()) refused = call_.MayGoOn(key_);
   if (refused.ok()) {
     FindRegion();
@@ -82,11 +80,11 @@ void ChunkStream::TakeMade() {
 // The producer: one step at a time, each on the readers' executor
 
 void ChunkStream::FindRegion() {
-  const uint64_t seen_version = context_.registry->openings().version();
-  context_.registry->Find(
+  const uint64_t seen_version = environment_.registry.openings().version();
+  environment_.registry.Find(
       key_, [this, seen_version](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
         // Not here: opening a reader may touch the disk.
-        context_.readers->Post(
+        environment_.readers.Post(
             [this, seen_version, actor = std::move(actor)] { AfterFind(actor, seen_version); });
       });
 }
@@ -97,7 +95,7 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
       actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
   if (opening.ok() && *opening == Opening::kLater) return;
   if (session_ != nullptr && follow_.has_value()) {
-    follower_.emplace(context_.followers, key_, *follow_, session_->next());
+    follower_.emplace(&environment_.followers, key_, *follow_, session_->next());
   }
   absl::Status finished;
   if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
@@ -109,7 +107,7 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
     } else if (*opening == Opening::kSession) {
       producer_ = Producer::kIdle;
     } else if (*opening == Opening::kWaitForRegion) {
-      WaitForRecords(context_.registry->openings(), key_.region, seen_version);
+      WaitForRecords(environment_.registry.openings(), key_.region, seen_version);
     } else {
       End(finished);
     }
@@ -118,7 +116,7 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
 }
 
 void ChunkStream::OpenAgain(std::shared_ptr<RegionActor> actor) {
-  context_.readers->Post(
+  environment_.readers.Post(
       [this, actor = std::move(actor)] { AfterFind(actor, /*seen_version=*/0); });
 }
 
@@ -126,17 +124,17 @@ void ChunkStream::StartProducing() {
   if (writing_) {
     // Beside a chunk that is being written the next one is only a convenience, and waits for
     // nothing.
-    if (!context_.reader_budget->TryAcquire(chunk_capacity_)) return;
+    if (!environment_.budget->TryAcquire(chunk_capacity_)) return;
   } else {
     producer_ = Producer::kWaitingBudget;
-    if (!context_.reader_budget->AcquireOrWait(chunk_capacity_, this)) return;
+    if (!environment_.budget->AcquireOrWait(chunk_capacity_, this)) return;
   }
   producer_ = Producer::kWorking;
-  context_.readers->Post([this] { Produce(); });
+  environment_.readers.Post([this] { Produce(); });
 }
 
 void ChunkStream::OnBudget(bool granted) {
-  context_.readers->Post([this, granted] { AfterBudgetWait(granted); });
+  environment_.readers.Post([this, granted] { AfterBudgetWait(granted); });
 }
 
 void ChunkStream::AfterBudgetWait(bool granted) {
@@ -147,10 +145,10 @@ void ChunkStream::AfterBudgetWait(bool granted) {
       End(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
                     "too many bytes are on their way to readers; read again from where you are",
                     {{"field", "limits.reader_bytes"},
-                     {"value", absl::StrCat(context_.reader_budget->used())},
-                     {"limit", absl::StrCat(context_.reader_budget->limit())}}));
+                     {"value", absl::StrCat(environment_.budget->used())},
+                     {"limit", absl::StrCat(environment_.budget->limit())}}));
     } else if (!Stopped().ok()) {
-      context_.reader_budget->Release(chunk_capacity_);
+      environment_.budget->Release(chunk_capacity_);
       End(Stopped());
     } else {
       producer_ = Producer::kWorking;
@@ -166,7 +164,7 @@ void ChunkStream::AfterBudgetWait(bool granted) {
 
 // The bytes of one chunk have been acquired.
 void ChunkStream::Produce() {
-  auto chunk = std::make_unique<Chunk>(context_.reader_budget, chunk_capacity_);
+  auto chunk = std::make_unique<Chunk>(environment_.budget, chunk_capacity_);
   if (HasPreface()) {
     FillPreface(*chunk);
     chunk->Trim();
@@ -257,7 +255,7 @@ void ChunkStream::WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64
 }
 
 void ChunkStream::OnVisible() {
-  context_.readers->Post([this] { AfterRecordsWait(); });
+  environment_.readers.Post([this] { AfterRecordsWait(); });
 }
 
 void ChunkStream::AfterRecordsWait() {
@@ -290,7 +288,7 @@ bool ChunkStream::Advance() {
   if (producer_ == Producer::kIdle && !Stopped().ok()) End(Stopped());
   if (!writing_ && !messages_.empty()) {
     writing_ = true;
-    context_.reader_budget->WriteBegan(this);
+    environment_.budget->WriteBegan(this);
     StartWrite(&messages_.front());
   }
   if (producer_ == Producer::kIdle && messages_.size() == (writing_ ? 1 : 0)) StartProducing();
@@ -320,7 +318,7 @@ absl::Status ChunkStream::Stopped() const {
 }
 
 absl::Status ChunkStream::StallError() const {
-  return ReaderStalled(context_.reader_budget->longest_stall());
+  return ReaderStalled(environment_.budget->longest_stall());
 }
 
 std::function<void()> ChunkStream::OnStall() {
@@ -330,7 +328,7 @@ std::function<void()> ChunkStream::OnStall() {
 
 // A wait that cannot be called off any more goes on with a task, which then looks why.
 void ChunkStream::StopWaiting() {
-  if (producer_ == Producer::kWaitingBudget && context_.reader_budget->Cancel(this)) {
+  if (producer_ == Producer::kWaitingBudget && environment_.budget->Cancel(this)) {
     End(Stopped());
   } else if (producer_ == Producer::kWaitingRecords && waiting_in_->Cancel(waiting_for_, this)) {
     End(Stopped().ok() ? ShuttingDownError() : Stopped());
@@ -338,7 +336,7 @@ void ChunkStream::StopWaiting() {
 }
 
 void ChunkStream::OnWriteDone(bool ok) {
-  context_.reader_budget->WriteEnded(this);
+  environment_.budget->WriteEnded(this);
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
@@ -383,8 +381,8 @@ void ChunkStream::OnAccessChanged() {
 }
 
 void ChunkStream::OnDone() {
-  context_.reader_budget->WriteEnded(this);
-  if (live_) context_.live_calls->Remove(this);
+  environment_.budget->WriteEnded(this);
+  call_.LeaveLiveCalls(this);
   delete this;
 }
 

@@ -26,8 +26,8 @@
 #include "server/call/call.h"
 #include "server/call/live_calls.h"
 #include "server/call/parse_request.h"
-#include "server/call/rpc_context.h"
 #include "server/limits/chunk.h"
+#include "server/read/read_environment.h"
 #include "server/region/followers.h"
 #include "server/region/read_session.h"
 #include "server/region/region_actor.h"
@@ -52,8 +52,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     kLater,          // OpenAgain is called, or was already; do not touch the stream before
   };
 
-  ChunkStream(const RpcContext& context, Method method, const grpc::CallbackServerContext& call)
-      : context_(context), call_(context, method, call), grpc_call_(call) {}
+  ChunkStream(const ReadEnvironment& environment, Method method,
+              const grpc::CallbackServerContext& call)
+      : environment_(environment), call_(environment.admission, method, call), grpc_call_(call) {}
 
   // To be called once, at the end of the subclass's constructor. Parses `bytes` into `request`,
   // lets `check` refuse it, enters the region and begins to stream, or ends the call with the first
@@ -113,7 +114,10 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void AddMessage(const google::protobuf::Message& message);
   static void EncodeMessage(const google::protobuf::Message& message, Chunk& chunk);
 
-  const RpcContext& context_;
+  // For ReadSession, which counts what it reads.
+  Statistics* statistics() const { return &environment_.admission.statistics; }
+
+  const ReadEnvironment& environment_;
   const Call call_;
 
  private:
@@ -164,7 +168,6 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   const Namespace* ns_ = nullptr;
   std::optional<TableId> follow_;
   std::optional<Followers::Follower> follower_;  // of a stream that follows
-  bool live_ = false;
 
   // Belongs to the producer.
   std::unique_ptr<ReadSession> session_;

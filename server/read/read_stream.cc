@@ -8,9 +8,9 @@
 
 namespace walden {
 
-ReadStream::ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+ReadStream::ReadStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
                        const grpc::ByteBuffer& request)
-    : ChunkStream(context, Method::kRead, call) {
+    : ChunkStream(environment, Method::kRead, call) {
   Begin(
       request, request_,
       [this] {
@@ -53,7 +53,7 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   SessionLimits limits{.chunk_payload_bytes = chunk_payload_bytes(), .table_kind = TableKind::kLog};
   if (request_.max_records() != 0) limits.max_records = request_.max_records();
   if (request_.max_bytes() != 0) limits.max_payload_bytes = request_.max_bytes();
-  auto opened = ReadSession::Open(std::move(actor), range, limits, context_.statistics);
+  auto opened = ReadSession::Open(std::move(actor), range, limits, statistics());
   if (!opened.ok()) return opened.status();
   session = *std::move(opened);
   return Opening::kSession;

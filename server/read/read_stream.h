@@ -11,7 +11,7 @@ namespace walden {
 
 class ReadStream final : public ChunkStream {
  public:
-  ReadStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+  ReadStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
              const grpc::ByteBuffer& request);
 
  private:

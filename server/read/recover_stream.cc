@@ -10,9 +10,10 @@
 
 namespace walden {
 
-RecoverStream::RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+RecoverStream::RecoverStream(const ReadEnvironment& environment,
+                             const grpc::CallbackServerContext& call,
                              const grpc::ByteBuffer& request)
-    : ChunkStream(context, Method::kRecover, call) {
+    : ChunkStream(environment, Method::kRecover, call) {
   Begin(request, request_, [this] {
     if (request_.first_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
     return InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
@@ -38,8 +39,8 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
     const bool is_left = request_.first_sequence() > position.deleted_through;
     range.first = is_left ? request_.first_sequence() : 0;
   }
-  auto opened = ReadSession::Open(actor, range, {.chunk_payload_bytes = chunk_payload_bytes()},
-                                  context_.statistics);
+  auto opened =
+      ReadSession::Open(actor, range, {.chunk_payload_bytes = chunk_payload_bytes()}, statistics());
   if (!opened.ok()) return opened.status();
   session = *std::move(opened);
   reading_ = session.get();

@@ -14,7 +14,7 @@ namespace walden {
 
 class RecoverStream final : public ChunkStream {
  public:
-  RecoverStream(const RpcContext& context, const grpc::CallbackServerContext& call,
+  RecoverStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
                 const grpc::ByteBuffer& request);
 
  private:

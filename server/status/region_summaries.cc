@@ -31,6 +31,14 @@ RegionSummary SummaryOf(const RegionLook& look) {
   return summary;
 }
 
+void AddPresent(const RegionRegistry& registry, absl::flat_hash_set<RegionKey>* present,
+                RegionSummaries::Picture* picture) {
+  for (const RegionLook& look : registry.Regions()) {
+    present->insert(look.key);
+    picture->regions.push_back(SummaryOf(look));
+  }
+}
+
 }  // namespace
 
 std::optional<DiskHolder> DiskHolderOf(const RegionDescription& description) {
@@ -50,33 +58,28 @@ std::optional<DiskHolder> DiskHolderOf(const RegionDescription& description) {
   return holder;
 }
 
-std::shared_ptr<const RegionSummaries::Picture> RegionSummaries::Look() {
+std::shared_ptr<const RegionSummaries::Picture> RegionSummaries::Look(
+    const RegionRegistry& registry) {
   absl::MutexLock lock(&mutex_);
   const absl::Duration now = clock_->Now();
   if (looked_at_.has_value() && now - *looked_at_ < kLookInterval) return picture_;
   looked_at_ = now;
   auto picture = std::make_shared<Picture>();
   absl::flat_hash_set<RegionKey> present;
-  AddPresent(&present, picture.get());
-  AddClosed(present, picture.get());
+  AddPresent(registry, &present, picture.get());
+  AddClosed(registry, present, picture.get());
   picture_ = std::move(picture);
   return picture_;
 }
 
-void RegionSummaries::AddPresent(absl::flat_hash_set<RegionKey>* present, Picture* picture) const {
-  for (const RegionLook& look : registry_->Regions()) {
-    present->insert(look.key);
-    picture->regions.push_back(SummaryOf(look));
-  }
-}
-
-void RegionSummaries::AddClosed(const absl::flat_hash_set<RegionKey>& present, Picture* picture) {
+void RegionSummaries::AddClosed(const RegionRegistry& registry,
+                                const absl::flat_hash_set<RegionKey>& present, Picture* picture) {
   const absl::Duration now = clock_->Now();
   if (!listed_at_.has_value() || now - *listed_at_ >= kListInterval) {
     listed_at_ = now;
     listed_.clear();
     unlisted_.clear();
-    for (const Namespace* ns : registry_->namespaces().All()) {
+    for (const Namespace* ns : registry.namespaces().All()) {
       const auto regions = ns->engine->ListRegions();
       if (!regions.ok()) {
         unlisted_.push_back({ns->id, regions.status()});
@@ -91,12 +94,13 @@ void RegionSummaries::AddClosed(const absl::flat_hash_set<RegionKey>& present, P
   }
 }
 
-RegionSummaries::Whole RegionSummaries::Describe(const RegionKey& key) {
+RegionSummaries::Whole RegionSummaries::Describe(const RegionRegistry& registry,
+                                                 const RegionKey& key) {
   absl::MutexLock lock(&mutex_);
   const absl::Duration now = clock_->Now();
   absl::erase_if(described_, [now](const auto& entry) { return entry.second.wanted_until <= now; });
   std::shared_ptr<const RegionActor> actor;
-  for (RegionLook& look : registry_->Regions()) {
+  for (RegionLook& look : registry.Regions()) {
     if (look.key == key) actor = std::move(look.actor);
   }
   if (actor == nullptr) {

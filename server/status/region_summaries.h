@@ -48,9 +48,8 @@ class RegionSummaries {
   static constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
   static constexpr absl::Duration kListInterval = absl::Seconds(10);  // of what is closed
 
-  // Both outlive it; the registry need be there only while it is looked at.
-  RegionSummaries(const RegionRegistry* registry, const Clock* clock)
-      : registry_(registry), clock_(clock) {}
+  // The clock outlives it. Every call must be given the same registry.
+  explicit RegionSummaries(const Clock* clock) : clock_(clock) {}
 
   struct NamespaceError {
     NamespaceId id = 0;
@@ -61,13 +60,13 @@ class RegionSummaries {
     std::vector<NamespaceError> unlisted;
   };
   // At most kLookInterval old: looking more often costs nothing more. May list directories.
-  std::shared_ptr<const Picture> Look() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const Picture> Look(const RegionRegistry& registry) ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Whole {
     std::shared_ptr<const RegionDescription> description;  // null unless the region is open
     absl::Duration taken;                                  // when, by the clock
   };
-  Whole Describe(const RegionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
+  Whole Describe(const RegionRegistry& registry, const RegionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Described {
@@ -76,11 +75,9 @@ class RegionSummaries {
     absl::Duration wanted_until;
   };
 
-  void AddPresent(absl::flat_hash_set<RegionKey>* present, Picture* picture) const;
-  void AddClosed(const absl::flat_hash_set<RegionKey>& present, Picture* picture)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddClosed(const RegionRegistry& registry, const absl::flat_hash_set<RegionKey>& present,
+                 Picture* picture) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const RegionRegistry* const registry_;
   const Clock* const clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<RegionKey, Described> described_ ABSL_GUARDED_BY(mutex_);

@@ -170,18 +170,16 @@ Json StartJson(const RegionRegistry& registry) {
           {"unconfigured", registry.namespaces().unconfigured()}};
 }
 
-Json LevelsJson(const RpcContext& context) {
-  const MemoryBudget& mailbox = context.registry->mailbox_budget();
-  const MemoryBudget& entries = context.entry_memory->pages();
+Json LevelsJson(const ServerObservation& server, const RegionRegistry& registry) {
+  const MemoryBudget& mailbox = registry.mailbox_budget();
+  const MemoryBudget& entries = server.entry_memory.pages();
   return {{"mailbox", {{"used", mailbox.used()}, {"limit", mailbox.limit()}}},
           {"readers",
-           {{"used", context.reader_budget->used()},
-            {"limit", context.reader_budget->limit()},
-            {"open", context.statistics->open_readers.load()}}},
+           {{"used", server.reader_budget.used()},
+            {"limit", server.reader_budget.limit()},
+            {"open", server.statistics.open_readers.load()}}},
           {"entries", {{"used", entries.used()}, {"limit", entries.limit()}}},
-          {"regions",
-           {{"used", context.registry->open_regions()},
-            {"limit", context.registry->max_open_regions()}}}};
+          {"regions", {{"used", registry.open_regions()}, {"limit", registry.max_open_regions()}}}};
 }
 
 Json DiskJson(const StatusJson::Disk& disk) {
@@ -263,30 +261,31 @@ absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& na
   return RegionKey{found->id, *region};
 }
 
-std::string StatusJson::Make(const std::optional<RegionKey>& selected) {
+std::string StatusJson::Make(const RegionRegistry& registry,
+                             const std::optional<RegionKey>& selected) {
   // First, so that the picture is not older than what it is selected from.
   RegionSummaries::Whole whole;
-  if (selected.has_value()) whole = regions_.Describe(*selected);
-  const std::shared_ptr<const RegionSummaries::Picture> picture = regions_.Look();
-  const absl::Duration now = context_.clock->Now();
+  if (selected.has_value()) whole = regions_.Describe(registry, *selected);
+  const std::shared_ptr<const RegionSummaries::Picture> picture = regions_.Look(registry);
+  const absl::Duration now = server_.clock.Now();
   const absl::Status ready = sources_.readiness ? sources_.readiness() : absl::OkStatus();
 
   Json json = {
       {"format", 1},
-      {"version", context_.version},
-      {"time_unix_millis", context_.wall_clock->UnixMillis()},
-      {"uptime_seconds", absl::ToDoubleSeconds(now - context_.started)},
+      {"version", server_.version},
+      {"time_unix_millis", server_.wall_clock.UnixMillis()},
+      {"uptime_seconds", absl::ToDoubleSeconds(now - server_.started)},
       {"ready", ready.ok()},
       {"not_ready_because", std::string(ready.message())},
-      {"start", StartJson(*context_.registry)},
-      {"counters", CountersJson(*context_.statistics)},
-      {"append_latency", LatencyJson(context_.statistics->Of(Method::kAppend).duration_nanos)},
+      {"start", StartJson(registry)},
+      {"counters", CountersJson(server_.statistics)},
+      {"append_latency", LatencyJson(server_.statistics.Of(Method::kAppend).duration_nanos)},
       {"stream_append_latency",
-       LatencyJson(context_.statistics->Of(Method::kAppendStream).request_nanos)},
-      {"levels", LevelsJson(context_)},
+       LatencyJson(server_.statistics.Of(Method::kAppendStream).request_nanos)},
+      {"levels", LevelsJson(server_, registry)},
       {"disk", nullptr}};
   if (sources_.disk) json["disk"] = DiskJson(sources_.disk());
-  json["namespaces"] = NamespacesJson(context_.registry->namespaces(), *picture);
+  json["namespaces"] = NamespacesJson(registry.namespaces(), *picture);
   const std::vector<const RegionSummary*> order = InOrder(picture->regions);
   SetSome(&json, "regions", order, kMaxStatusRegions,
           [](const RegionSummary* region) { return RegionJson(*region); });

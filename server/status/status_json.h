@@ -14,8 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/call/rpc_context.h"
 #include "server/log/recent_events.h"
+#include "server/observation/server_observation.h"
 #include "server/status/region_summaries.h"
 
 namespace walden {
@@ -42,23 +42,22 @@ class StatusJson {
     std::optional<uint64_t> total_bytes;    // of the disk that the path is on
     std::optional<uint64_t> reserve_bytes;  // below it appends are refused
   };
-  // Figures that are not in the rpc context. Any may be empty. Called on the asking thread.
+  // Figures that are not the server's. Any may be empty. Called on the thread of Make.
   struct Sources {
     std::function<absl::Status()> readiness;  // OK while the daemon serves
     std::function<Disk()> disk;
     const RecentEvents* events = nullptr;
   };
 
-  // The context, and what its pointers and `sources` refer to, outlive it.
-  StatusJson(const RpcContext& context, Sources sources)
-      : context_(context),
-        sources_(std::move(sources)),
-        regions_(context.registry, context.clock) {}
+  // The server and what `sources` refer to outlive it.
+  StatusJson(const ServerObservation& server, Sources sources)
+      : server_(server), sources_(std::move(sources)), regions_(&server.clock) {}
 
-  std::string Make(const std::optional<RegionKey>& selected);
+  // `registry` is that of the server.
+  std::string Make(const RegionRegistry& registry, const std::optional<RegionKey>& selected);
 
  private:
-  const RpcContext& context_;
+  const ServerObservation& server_;
   const Sources sources_;
   RegionSummaries regions_;
 };

@@ -23,10 +23,10 @@ HttpResponse Refusal(const absl::Status& status) {
 
 }  // namespace
 
-void StatusPages::Attach(const WaldenServer* server, const DiskSpace* disk) {
+void StatusPages::Attach(const ServerObservation* server, const DiskSpace* disk) {
   absl::MutexLock lock(&mutex_);
   server_ = server;
-  json_ = std::make_unique<StatusJson>(server->context(), Sources(disk));
+  json_ = std::make_unique<StatusJson>(*server, Sources(disk));
 }
 
 HttpResponse StatusPages::Page() {
@@ -39,13 +39,13 @@ HttpResponse StatusPages::Status(const HttpRequest& request) {
   absl::MutexLock lock(&mutex_);
   HttpResponse response{.code = 503, .body = absl::StrCat(readiness_->text(), "\n")};
   if (server_ == nullptr) return response;
-  server_->WithRegistry([&, json = json_.get()](const RegionRegistry& registry) {
+  server_->registry.With([&, json = json_.get()](const RegionRegistry& registry) {
     const auto selected = ParseStatusQuery(registry.namespaces(), request.query);
     if (!selected.ok()) {
       response = Refusal(selected.status());
       return;
     }
-    response = {.content_type = "application/json", .body = json->Make(*selected)};
+    response = {.content_type = "application/json", .body = json->Make(registry, *selected)};
   });
   return response;
 }

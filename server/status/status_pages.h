@@ -7,8 +7,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/io/disk_space.h"
-#include "server/grpc/walden_server.h"
 #include "server/net/http_message.h"
+#include "server/observation/server_observation.h"
 #include "server/status/readiness.h"
 #include "server/status/status_json.h"
 
@@ -23,7 +23,7 @@ class StatusPages {
 
   // Once. From now on there is something to show; both outlive every later call. `disk` knows the
   // reserve and may be null.
-  void Attach(const WaldenServer* server, const DiskSpace* disk) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Attach(const ServerObservation* server, const DiskSpace* disk) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Constant: quick.
   static HttpResponse Page();
@@ -38,7 +38,7 @@ class StatusPages {
   const std::string data_directory_;
   const Readiness* const readiness_;
   absl::Mutex mutex_;
-  const WaldenServer* server_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  const ServerObservation* server_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::unique_ptr<StatusJson> json_ ABSL_GUARDED_BY(mutex_);
 };
 

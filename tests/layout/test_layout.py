@@ -26,10 +26,10 @@ SERVER_FLOORS = [
     ["region"],
     ["security"],
     ["net"],
-    ["call"],
+    ["observation", "call"],
     ["append", "read", "entry", "admin"],
-    ["grpc"],
     ["metrics", "status"],
+    ["grpc"],
     ["daemon"],
 ]
 

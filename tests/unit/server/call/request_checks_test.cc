@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "tests/unit/server/memory_engine.h"
-#include "tests/unit/server/region/manual_executor.h"
 
 namespace walden {
 namespace {
@@ -20,26 +19,14 @@ class RequestChecksTest : public ::testing::Test {
     ns->name = "data";
     ns->engine = std::make_unique<MemoryEngine>();
     ns->overrides[9].default_durability = Durability::kBuffered;
-    NamespaceSet namespaces;
-    namespaces.Add(std::move(ns));
-    registry_ = std::make_unique<RegionRegistry>(
-        RegistryOptions{}, std::move(namespaces),
-        RegistryEnvironment{Clock::Real(), &executor_, &executor_, &statistics_, &events_});
-    context_.registry = registry_.get();
-    context_.statistics = &statistics_;
-    context_.live_calls = &live_calls_;
-    context_.tenants = &tenants_;
-    context_.clock = Clock::Real();
-    context_.limits.max_batch_bytes = 20;
-    context_.limits.max_batch_records = 3;
-    context_.limits.max_payload_bytes = 10;
+    namespaces_.Add(std::move(ns));
     request_.set_region_id(8);
     request_.add_payloads("payload");
   }
 
   absl::StatusOr<RegionKey> Prepare() {
-    const Call call(context_, Method::kAppend, grpc_context_);
-    return PrepareAppend(request_, call, context_.limits, job_);
+    const Call call(admission_, Method::kAppend, grpc_context_);
+    return PrepareAppend(request_, call, limits_, job_);
   }
 
   // Field, value and limit of the refusal.
@@ -59,13 +46,17 @@ class RequestChecksTest : public ::testing::Test {
     void OnAnswered() override {}
   };
 
-  ManualExecutor executor_;
+  NamespaceSet namespaces_;
   Statistics statistics_;
-  RegionEvents events_;
-  std::unique_ptr<RegionRegistry> registry_;
   LiveCalls live_calls_;
   Tenants tenants_{Clock::Real()};
-  RpcContext context_;
+  const CallAdmission admission_{.namespaces = namespaces_,
+                                 .live_calls = live_calls_,
+                                 .tenants = tenants_,
+                                 .statistics = statistics_,
+                                 .clock = *Clock::Real()};
+  const RequestLimits limits_{
+      .max_batch_bytes = 20, .max_batch_records = 3, .max_payload_bytes = 10};
   grpc::CallbackServerContext grpc_context_;
   v1::AppendRequest request_;
   Job job_;
@@ -150,7 +141,7 @@ TEST_F(RequestChecksTest, WrongFieldsAreNamed) {
 }
 
 TEST_F(RequestChecksTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWasAskedFor) {
-  const Call call(context_, Method::kAppend, grpc_context_);
+  const Call call(admission_, Method::kAppend, grpc_context_);
   for (const uint32_t id : {0u, 3u}) {
     const absl::StatusOr<EnteredRegion> entered = call.EnterRegion(id, 8);
     ASSERT_TRUE(entered.ok()) << entered.status();
@@ -160,7 +151,7 @@ TEST_F(RequestChecksTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaul
 }
 
 TEST_F(RequestChecksTest, NamespacesAboveTheirRangeAreUnknown) {
-  const Call call(context_, Method::kAppend, grpc_context_);
+  const Call call(admission_, Method::kAppend, grpc_context_);
   for (const uint32_t id : {256u, 259u, UINT32_MAX}) {
     EXPECT_TRUE(HasReason(call.EnterNamespace(id).status(), ErrorReason::kUnknownNamespace)) << id;
     EXPECT_TRUE(HasReason(call.EnterRegion(id, 1).status(), ErrorReason::kUnknownNamespace)) << id;

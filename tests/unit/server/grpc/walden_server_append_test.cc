@@ -145,7 +145,7 @@ TEST_F(AppendTest, WhatIsOverdueWhenItsTurnComesIsNotStored) {
               grpc::StatusCode::DEADLINE_EXCEEDED);
   });
   // Both wait in the mailbox now, so the daemon's own idea of their deadlines ends in kPatience.
-  while (server_->statistics().waiting_jobs < 3) absl::SleepFor(absl::Milliseconds(1));
+  while (server_->observation().statistics.waiting_jobs < 3) absl::SleepFor(absl::Milliseconds(1));
   absl::SleepFor(kPatience);
   late.join();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
@@ -235,7 +235,7 @@ TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answers, kRequests);
   const Histogram::Snapshot took =
-      server_->statistics().Of(Method::kAppendStream).request_nanos.Read();
+      server_->observation().statistics.Of(Method::kAppendStream).request_nanos.Read();
   EXPECT_EQ(std::accumulate(took.counts.begin(), took.counts.end(), uint64_t{0}), kRequests);
   EXPECT_GT(took.sum, 0u);
   const std::vector<std::string> stored = engine_->Region(1)->Payloads(1);
@@ -282,7 +282,7 @@ TEST_F(AppendTest, ARefusalInAStreamKeepsItsPlaceAndTheStreamLives) {
 }
 
 TEST_F(AppendTest, AStreamIsNotReadPastItsLimit) {
-  options_.limits.stream_in_flight_requests = 4;
+  options_.stream_limits.in_flight_requests = 4;
   Start();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
   auto gate = std::make_shared<Gate>();

@@ -82,6 +82,13 @@ v1::GetStatisticsResponse WaldenServerTest::Statistics() {
   return response;
 }
 
+const RegionRegistry& WaldenServerTest::Registry() const {
+  const RegionRegistry* found = nullptr;
+  server_->observation().registry.With(
+      [&found](const RegionRegistry& registry) { found = &registry; });
+  return *found;
+}
+
 void WaldenServerTest::ExpectNoBytesHeld() {
   v1::GetStatisticsResponse statistics;
   for (int i = 0; i < 1000; ++i) {

@@ -28,6 +28,8 @@ class WaldenServerTest : public ::testing::Test {
   // Every message of the stream put together.
   grpc::Status Read(const v1::ReadRequest& request, v1::ReadResponse* all);
   v1::GetStatisticsResponse Statistics();
+  // The server's, until it stops.
+  const RegionRegistry& Registry() const;
   // Waits until nobody holds bytes of either budget; gRPC lets go of some a moment after the call.
   void ExpectNoBytesHeld();
 

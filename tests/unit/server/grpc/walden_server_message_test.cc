@@ -106,7 +106,7 @@ TEST_F(MessageTest, AMessageIsNeverLargerThanTheRequestSays) {
 }
 
 TEST_F(MessageTest, AfterALargeRecordTheChunksAreAsBefore) {
-  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.read_chunk_bytes = 64 << 10;
   Start();
   std::vector<std::string> written(1, std::string(3 * kMiB, 'L'));
   for (int i = 0; i < 4000; ++i) written.emplace_back(1000, 's');

@@ -66,7 +66,7 @@ TEST_F(ReadTest, BoundsAndLimits) {
 }
 
 TEST_F(ReadTest, ManyChunksOfAllSizesComeBackByteForByte) {
-  options_.limits.read_chunk_bytes = 4096;
+  options_.read_chunk_bytes = 4096;
   Start();
   std::vector<std::string> written;
   for (int i = 0; i < 300; ++i) {
@@ -165,7 +165,7 @@ TEST_F(ReadTest, DamageEndsTheStreamAfterWhatIsInFrontOfIt) {
 
 // A client that does not read holds two chunks and what fits into its connection, and nobody up.
 TEST_F(ReadTest, ASlowReaderSlowsNobodyElse) {
-  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.read_chunk_bytes = 64 << 10;
   options_.reader_bytes = 8 << 20;
   Start();
   for (int i = 0; i < 16; ++i) {
@@ -186,7 +186,7 @@ TEST_F(ReadTest, ASlowReaderSlowsNobodyElse) {
 }
 
 TEST_F(ReadTest, AReaderThatGetsNoBytesIsRefusedInTheEnd) {
-  options_.limits.read_chunk_bytes = 1 << 20;
+  options_.read_chunk_bytes = 1 << 20;
   options_.reader_bytes = 1 << 20;
   options_.reader_wait = absl::Milliseconds(200);
   Start();
@@ -207,7 +207,7 @@ TEST_F(ReadTest, AReaderThatGetsNoBytesIsRefusedInTheEnd) {
 }
 
 TEST_F(ReadTest, LargeRecordsStayWithinTheBudget) {
-  options_.limits.read_chunk_bytes = 64 << 10;
+  options_.read_chunk_bytes = 64 << 10;
   options_.reader_bytes = 5 << 20;
   options_.reader_wait = absl::Seconds(60);
   Start();

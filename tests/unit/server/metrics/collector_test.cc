@@ -39,7 +39,7 @@ class CollectorTest : public WaldenServerTest {
  protected:
   std::map<std::string, double> Collect(size_t max_regions = 200) {
     Collector collector({.version = "1.2.3", .max_regions = max_regions}, &readiness_);
-    collector.Attach({.server = server_.get()});
+    collector.Attach({.server = &server_->observation()});
     return Samples(prometheus::TextSerializer().Serialize(collector.Collect()));
   }
 
@@ -178,7 +178,7 @@ TEST_F(CollectorTest, TheMonitorServesMetricsHealthAndReadiness) {
   EXPECT_THAT(HttpGet(at, "/readyz"),
               AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\nopening namespaces\n")));
   EXPECT_THAT(HttpGet(at, "/metrics"), HasSubstr("\nwalden_ready 0\n"));
-  monitor->Attach({.server = server_.get()});
+  monitor->Attach({.server = &server_->observation()});
   monitor->readiness().Set(Readiness::State::kServing);
   EXPECT_THAT(HttpGet(at, "/readyz"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(HttpGet(at, "/metrics"),

@@ -41,33 +41,33 @@ using RegionSummariesTest = WaldenServerTest;
 TEST_F(RegionSummariesTest, LookingOftenCostsNothingMore) {
   ASSERT_TRUE(Append(3, 1, {"a"}).ok());
   ManualClock clock;
-  RegionSummaries summaries(&server_->registry(), &clock);
-  const auto picture = summaries.Look();
+  RegionSummaries summaries(&clock);
+  const auto picture = summaries.Look(Registry());
   ASSERT_EQ(picture->regions.size(), 1u);
   ASSERT_TRUE(Append(3, 1, {"b"}).ok());
   clock.Advance(RegionSummaries::kLookInterval / 2);
-  EXPECT_EQ(summaries.Look(), picture);
+  EXPECT_EQ(summaries.Look(Registry()), picture);
   clock.Advance(RegionSummaries::kLookInterval);
-  EXPECT_EQ(summaries.Look()->regions[0].usage->live_records, 2u);
+  EXPECT_EQ(summaries.Look(Registry())->regions[0].usage->live_records, 2u);
 }
 
 TEST_F(RegionSummariesTest, AClosedRegionIsLetGoAndListedAsClosed) {
   ASSERT_TRUE(Append(3, 1, {"a"}).ok());
   ManualClock clock;
-  RegionSummaries summaries(&server_->registry(), &clock);
-  summaries.Look();
-  ASSERT_NE(summaries.Describe({1, 3}).description, nullptr);
+  RegionSummaries summaries(&clock);
+  summaries.Look(Registry());
+  ASSERT_NE(summaries.Describe(Registry(), {1, 3}).description, nullptr);
   v1::CloseRegionRequest request;
   request.set_region_id(3);
   v1::CloseRegionResponse response;
   grpc::ClientContext call;
   ASSERT_TRUE(admin_->CloseRegion(&call, request, &response).ok());
   clock.Advance(RegionSummaries::kListInterval);
-  const auto picture = summaries.Look();
+  const auto picture = summaries.Look(Registry());
   ASSERT_EQ(picture->regions.size(), 1u);
   EXPECT_EQ(picture->regions[0].state, RegionSummary::State::kClosed);
   EXPECT_FALSE(picture->regions[0].usage.has_value());
-  EXPECT_EQ(summaries.Describe({1, 3}).description, nullptr);
+  EXPECT_EQ(summaries.Describe(Registry(), {1, 3}).description, nullptr);
 }
 
 // A clock by which every description takes 30 ms.
@@ -85,12 +85,12 @@ class SlowClock final : public Clock {
 TEST_F(RegionSummariesTest, ARegionThatIsLongToDescribeIsLeftInPeaceForLonger) {
   ASSERT_TRUE(Append(3, 1, {"a"}).ok());
   SlowClock clock;
-  RegionSummaries summaries(&server_->registry(), &clock);
-  const auto first = summaries.Describe({1, 3});
+  RegionSummaries summaries(&clock);
+  const auto first = summaries.Describe(Registry(), {1, 3});
   ASSERT_NE(first.description, nullptr);
-  EXPECT_EQ(summaries.Describe({1, 3}).description, first.description);
+  EXPECT_EQ(summaries.Describe(Registry(), {1, 3}).description, first.description);
   for (int i = 0; i < RegionSummaries::kRestFactor; ++i) clock.Now();
-  EXPECT_NE(summaries.Describe({1, 3}).description, first.description);
+  EXPECT_NE(summaries.Describe(Registry(), {1, 3}).description, first.description);
 }
 
 }  // namespace

@@ -15,10 +15,10 @@ using Json = nlohmann::json;
 class StatusJsonTest : public WaldenServerTest {
  protected:
   Json Look(std::optional<RegionKey> selected = std::nullopt, StatusJson::Sources sources = {}) {
-    StatusJson status(server_->context(), std::move(sources));
-    return Json::parse(status.Make(selected));
+    StatusJson status(server_->observation(), std::move(sources));
+    return Json::parse(status.Make(Registry(), selected));
   }
-  const NamespaceSet& namespaces() { return server_->registry().namespaces(); }
+  const NamespaceSet& namespaces() { return Registry().namespaces(); }
   void Break(RegionId region, absl::string_view why) {
     engine_->Region(region);
     engine_->FailOpening(region,
