@@ -17,7 +17,7 @@
 #include "cli/reports/region_inspection.h"
 #include "engine/horaedb/wal_import.h"
 #include "engine/io/posix_file_system.h"
-#include "engine/transfer/open_engine.h"
+#include "engine/open/open_engine.h"
 
 namespace walden::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "engine/backup/manifest.h"
-#include "engine/transfer/open_engine.h"
+#include "engine/open/open_engine.h"
 
 namespace walden::backup {
 

@@ -15,7 +15,7 @@
 #include "config/changed_fields.h"
 #include "config/combination_checks.h"
 #include "engine/common/directory_owner.h"
-#include "engine/common/namespace_identity.h"
+#include "engine/open/namespace_identity.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 #include "server/daemon/data_directory.h"

@@ -2,7 +2,7 @@
 """Includes between the folders of Walden point one way: from higher folders to lower ones.
 
 FLOORS is the order, lowest first. Folders on one floor may include each other as long as that makes no
-cycle. A new folder below server/ or cli/ must be added here.
+cycle. A new folder below engine/, server/ or cli/ must be added here.
 """
 
 import collections
@@ -18,6 +18,20 @@ TOP_FLOORS = [["base"], ["engine"], ["config"], ["server", "cli"]]
 
 # Parts may not include each other, though they are on one floor.
 TOP_STRANGERS = [("server", "cli"), ("cli", "config")]
+
+# "." stands for the contract, the files of engine/ itself.
+ENGINE_FLOORS = [
+    ["."],
+    ["io"],
+    ["common"],
+    ["segment", "rocksdb", "entry"],
+    ["open"],
+    ["transfer"],
+    ["horaedb", "backup"],
+]
+
+# An engine knows no other engine.
+ENGINE_STRANGERS = [("segment", "rocksdb"), ("segment", "entry"), ("rocksdb", "entry")]
 
 SERVER_FLOORS = [
     ["statistics"],
@@ -131,6 +145,11 @@ class LayoutTest(unittest.TestCase):
     def test_the_configuration_includes_only_the_types_of_the_engine(self):
         arrows = arrows_between([(REPOSITORY, "config")])
         self.assertEqual({included for _, included in arrows["config", "engine"]}, {"engine/types.h"})
+
+    def test_the_rooms_of_the_engine_include_only_lower_ones(self):
+        arrows = arrows_inside(REPOSITORY / "engine")
+        self.assertIn(("open", "segment"), arrows)
+        self.assertEqual(problems_of(arrows, ENGINE_FLOORS, ENGINE_STRANGERS), [])
 
     def test_the_rooms_of_the_server_include_only_lower_ones(self):
         arrows = arrows_inside(REPOSITORY / "server")

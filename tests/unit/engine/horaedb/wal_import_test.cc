@@ -2,7 +2,7 @@
 #include "engine/horaedb/wal_import.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "engine/transfer/open_engine.h"
+#include "engine/open/open_engine.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"

@@ -1,4 +1,4 @@
-// Which namespace a directory in the data directory says that it belongs to. Any thread.
+// Checks directories of the data directory for the namespace that they belong to. Any thread.
 #pragma once
 
 #include <string>
@@ -10,10 +10,9 @@
 namespace walden {
 
 // FAILED_PRECONDITION (WRONG_NAMESPACE) if <data directory>/<namespace> holds nothing and another
-// directory beside it is a namespace with the same id under its own name: then the configuration
-// gave that one another name, and the namespace would begin anew with nothing in it. Directories
-// that cannot be read, and those that format version 1 or HoraeDB wrote, say nothing. Changes
-// nothing.
+// directory beside it belongs to a namespace of the same id: the configuration renamed that
+// namespace, which would begin anew without its data. Skips directories that cannot be read, and
+// those that format version 1 or HoraeDB wrote. Changes nothing.
 absl::Status CheckIdIsNotElsewhere(FileSystem* files, const std::string& data_directory,
                                    const std::string& namespace_name, NamespaceId id);
 

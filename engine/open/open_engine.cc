@@ -1,4 +1,4 @@
-#include "engine/transfer/open_engine.h"
+#include "engine/open/open_engine.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "engine/common/namespace_identity.h"
+#include "engine/open/namespace_identity.h"
 
 #include <optional>
 
