@@ -57,10 +57,10 @@ class SyncCall final : public SyncJob {
 
 constexpr size_t kMaxDamagedItems = 2'000;
 
-// Texts of errors make a page of regions larger than its items tell.
+// Error texts make regions larger than the page's number of items suggests.
 constexpr size_t kMaxRegionsBytes = size_t{1} << 20;
 
-// The regions of a page that the caller knows, behind region `behind`.
+// Adds one page of the regions after `behind` on which the caller has rights.
 void FillRegions(const std::vector<RegionListing>& listings, const Call& call, NamespaceId ns,
                  std::optional<RegionId> behind, size_t items, v1::ListRegionsResponse* response) {
   size_t bytes = 0;
@@ -158,7 +158,7 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
       call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
       return;
     }
-    // Not here: this may be a thread of gRPC's.
+    // A description takes long, and this may be a thread of gRPC.
     environment_.readers.Post([this, entered, begin, call, request, response, actor = *actor] {
       Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
       call->Answer(absl::OkStatus());
@@ -175,7 +175,7 @@ void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log,
       {entered.key.region,
        health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed, health},
       response->mutable_info());
-  // Damaged ranges carry texts.
+  // Damaged ranges are larger than other items: they carry texts.
   const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
   if (damaged) items = std::min(items, kMaxDamagedItems);
   const RegionPage page = log.DescribePage(from, items);

@@ -1,4 +1,4 @@
-// AdminService.
+// Implements AdminService.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -38,7 +38,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
                          v1::GetStatisticsResponse* response) override;
 
-  // One page.
+  // Fills one page of a description.
   void Describe(const EnteredRegion& entered, const RegionLog& log, const DescribeCursor& from,
                 size_t items, v1::DescribeRegionResponse* response) const;
 

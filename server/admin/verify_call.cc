@@ -26,7 +26,7 @@ VerifyCall::VerifyCall(const CallAdmission& admission, RegionRegistry& registry,
 void VerifyCall::Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
   const auto report = [this](const VerifyProgress& progress) { return Report(progress); };
   if (!actor.ok()) {
-    // Broken regions are the ones that are worth verifying most.
+    // A region that cannot be opened is verified from its files.
     const absl::Status status = registry_.VerifyBroken(key_, report);
     End(absl::IsUnavailable(status) ? actor.status() : status);
   } else if (*actor != nullptr) {
@@ -75,7 +75,7 @@ void VerifyCall::WriteOrFinish() {
     absl::MutexLock lock(&mutex_);
     if (writing_ || finished_) return;
     if (has_gathered_ && !cancelled_) {
-      // Progress stays, findings are told once.
+      // The next message repeats the progress, but not the findings.
       written_ = gathered_;
       gathered_.clear_findings();
       has_gathered_ = false;

@@ -1,4 +1,4 @@
-// AdminService.Verify: progress and findings while one region is read again.
+// AdminService.Verify: streams progress and findings while it reads one region again.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -17,7 +17,7 @@
 
 namespace walden {
 
-// Verifying never waits for a slow client: what was found since the last message gathers for the
+// Verifying never waits for a slow client: findings since the last message are collected for the
 // next one. Deletes itself when gRPC is done with it.
 class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
  public:

@@ -24,9 +24,9 @@ absl::Status ReaderStalled(absl::Duration limit) {
   const std::string shown = absl::FormatDuration(limit);
   return MakeError(
       absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
-      absl::StrCat("the client took no message for longer than limits.reader_stall (", shown,
+      absl::StrCat("the client read no message for longer than limits.reader_stall (", shown,
                    ") while others waited for limits.reader_bytes; read again from "
-                   "where you are, and take messages as they come"),
+                   "where you are, and read messages as they come"),
       {{"field", "limits.reader_stall"}, {"limit", shown}});
 }
 

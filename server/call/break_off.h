@@ -11,13 +11,13 @@
 
 namespace walden {
 
-// Returns a function that ends the call with this error. It may run on any thread, even after the
-// call is gone. A status sent by Finish would wait for the messages that the client does not read;
-// this one overtakes them and carries code and message only.
+// Returns a function that ends the call with this error. It may run on any thread, also after the
+// call has ended. Finish would wait until the client reads the messages that were sent before; this
+// status overtakes them. It carries code and message only.
 std::function<void()> BreakOff(const grpc::ServerContextBase& call, const absl::Status& status);
 
-// RESOURCE_EXHAUSTED (READER_BUDGET_FULL): a client took nothing for longer than
-// limits.reader_stall, while others waited for limits.reader_bytes.
+// RESOURCE_EXHAUSTED (READER_BUDGET_FULL): the client read no message for longer than
+// limits.reader_stall while other readers waited for limits.reader_bytes.
 absl::Status ReaderStalled(absl::Duration limit);
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// One call from its arrival to its end: its identity, its rights and its outcome.
+// Authenticates, authorises, counts and audits one call, from its arrival to its end.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -27,9 +27,9 @@ struct EnteredRegion {
   const Namespace* ns = nullptr;  // never null in an answer of EnterRegion
 };
 
-// A member of the reactor that answers the call. Any thread; Begin before all else, End once. A
-// caller that was recognised before rights changed is recognised again at the next check, once for
-// each change.
+// A member of the reactor that answers the call. Any thread. End must be called once. After a
+// change of rights the next check authenticates the caller again, once for each change, and uses
+// the new rights.
 class Call {
  public:
   Call(const CallAdmission& admission, Method method, const grpc::ServerContextBase& grpc_context);
@@ -37,22 +37,23 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // Why the call is refused whatever it asks for: UNAUTHENTICATED; UNAVAILABLE, SHUTTING_DOWN.
+  // OK, or why every request of the call is refused: UNAUTHENTICATED, SHUTTING_DOWN, a limit.
   const absl::Status& refused() const { return refused_; }
 
-  // The namespace that a request names, if the caller has any right there: UNKNOWN_NAMESPACE,
-  // PERMISSION_DENIED, or as refused(). A caller without rights does not learn whether it exists.
+  // Finds the namespace that a request names, in which the caller must have a right. Errors:
+  // refused(), PERMISSION_DENIED (also if it does not exist), or UNKNOWN_NAMESPACE with rights.
   absl::StatusOr<const Namespace*> EnterNamespace(uint32_t namespace_id) const;
 
-  // The region that a request names, if the caller has the method's rights on it. Errors as above.
+  // Finds the region that a request names. The caller must have the method's rights. Errors as
+  // above.
   absl::StatusOr<EnteredRegion> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
 
-  // Whether a call that goes on for long may still do so: it is recognised, and allowed the region
-  // that it entered. Costs nothing while rights do not change.
+  // Checks a long call again: OK while its caller is recognised and has the method's rights on the
+  // region. StillRecognised checks the first alone. Both are cheap while rights do not change.
   absl::Status MayGoOn(const RegionKey& key) const;
   absl::Status StillRecognised() const;
 
-  // Whether a listing shows them to the caller: those that the caller has any right on.
+  // Whether a listing shows the namespace or region: the caller has any right on it.
   bool KnowsNamespace(NamespaceId ns) const {
     return identity_ == nullptr || identity_->KnowsNamespace(ns);
   }
@@ -66,12 +67,12 @@ class Call {
   // The tenant whose limits apply to the call. Outlives it.
   Tenant& tenant() const { return *tenant_; }
 
-  // OK, or why the caller does not wait for an answer any more: DEADLINE_EXCEEDED or CANCELLED.
+  // OK while the caller waits for an answer; otherwise DEADLINE_EXCEEDED or CANCELLED.
   absl::Status Abandoned() const;
 
-  // Registers the reactor of a call that ends only when it is told to: it hears of the shutdown and
-  // of changed rights until LeaveLiveCalls. UNAVAILABLE (SHUTTING_DOWN) if the daemon is shutting
-  // down. Changes of rights before the call are not reported: check the rights once more afterwards.
+  // Registers the reactor of a call that does not end by itself. Until LeaveLiveCalls it is told of
+  // the shutdown and of changed rights. UNAVAILABLE (SHUTTING_DOWN) if the daemon is shutting down.
+  // Earlier changes of rights are not reported, so rights must be checked again afterwards.
   absl::Status JoinLiveCalls(LiveCall* reactor) const;
   // Does nothing for a reactor that is not registered.
   void LeaveLiveCalls(LiveCall* reactor) const { admission_.live_calls.Remove(reactor); }
@@ -104,7 +105,7 @@ class Call {
   std::shared_ptr<const Identity> identity_;
   Tenant* tenant_ = nullptr;
   absl::Status refused_;
-  // Of the last time that the caller was recognised again, by newer rights.
+  // The latest result of authenticating the caller again, after rights changed.
   mutable absl::Mutex again_mutex_;
   mutable uint64_t again_generation_ ABSL_GUARDED_BY(again_mutex_) = 0;
   mutable std::shared_ptr<const Identity> again_identity_ ABSL_GUARDED_BY(again_mutex_);

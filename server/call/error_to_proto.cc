@@ -13,7 +13,7 @@
 namespace walden {
 namespace {
 
-// Statuses travel in HTTP/2 trailers, and receivers take 8 KiB of those.
+// Statuses travel in HTTP/2 trailers, of which receivers accept 8 KiB.
 constexpr size_t kMaxMessageBytes = 1536;
 constexpr size_t kMaxMetadataValueBytes = 512;
 
@@ -25,8 +25,8 @@ std::string Cut(absl::string_view text, size_t limit) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-// How long a caller should wait before it repeats the request: longer for causes that need an
-// operator.
+// How long a caller should wait before it repeats the request. Causes that need an operator wait
+// longer.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status, const ErrorInfo& info) {
   const bool is_exhausted = absl::IsResourceExhausted(status);
   if (!is_exhausted && info.reason != ErrorReasonName(ErrorReason::kShuttingDown)) {

@@ -1,5 +1,5 @@
-// The calls under way: how many there are, and those that would not end by themselves, so that a
-// shutdown can end them.
+// Counts the open calls, and knows those that do not end by themselves, so that a shutdown can end
+// them.
 #pragma once
 
 #include <atomic>
@@ -17,11 +17,11 @@ class LiveCall {
  public:
   virtual ~LiveCall() = default;
 
-  // The daemon is shutting down: take no more requests, answer what was taken, end. Called at most
-  // once; the call stays alive meanwhile because Remove waits.
+  // The daemon is shutting down. The call must take no more requests, answer those that it took,
+  // and end. Called at most once. The call stays alive meanwhile because Remove waits.
   virtual void OnShutdown() = 0;
 
-  // Identities or rights changed: end if the caller may not go on. The call stays alive meanwhile.
+  // Identities or rights changed. The call must end if its caller may not go on. It stays alive.
   virtual void OnAccessChanged() = 0;
 };
 
@@ -36,7 +36,7 @@ class LiveCalls {
     return true;
   }
 
-  // After this, OnShutdown is not called and not under way.
+  // Once it returned, neither callback runs or will run. Does nothing for a call that is not there.
   void Remove(LiveCall* call) {
     absl::MutexLock lock(&mutex_);
     calls_.erase(call);
@@ -53,11 +53,11 @@ class LiveCalls {
     for (LiveCall* call : calls_) call->OnAccessChanged();
   }
 
-  // Calls that end by themselves are only counted; some of them in the limit, too.
+  // CountIn counts every open call. LimitIn also counts the call towards the limit.
   void CountIn() { counted_.fetch_add(1); }
   void LimitIn() { limited_.fetch_add(1, std::memory_order_relaxed); }
   void LimitOut() { limited_.fetch_sub(1, std::memory_order_relaxed); }
-  // Whether more calls than the limit are under way, the caller's included. 0: there is none.
+  // Whether more calls are counted than the limit allows. A limit of 0 means none.
   bool TooMany() const {
     const int64_t limit = max_calls_.load(std::memory_order_relaxed);
     return limit != 0 && limited_.load(std::memory_order_relaxed) > limit;
@@ -66,7 +66,7 @@ class LiveCalls {
   void set_max_calls(uint64_t limit) { max_calls_.store(static_cast<int64_t>(limit)); }
   void CountOut() {
     counted_.fetch_sub(1);
-    if (shutting_down()) absl::MutexLock lock(&mutex_);  // lets AwaitNone look again
+    if (shutting_down()) absl::MutexLock lock(&mutex_);  // wakes AwaitNone
   }
 
   // Waits until no call is under way; false if that takes longer.
@@ -101,7 +101,7 @@ class CallCount {
   CallCount(const CallCount&) = delete;
   CallCount& operator=(const CallCount&) = delete;
 
-  // Counts it in the limit, too. Once.
+  // Also counts the call towards the limit. At most once.
   void Limit() {
     limited_ = true;
     calls_->LimitIn();

@@ -1,4 +1,5 @@
-// The tokens of paged answers: opaque to clients, and good only for what they were made for.
+// Tokens of paged answers. They are opaque to clients and valid only for the listing they came
+// from.
 #pragma once
 
 #include <optional>
@@ -23,7 +24,7 @@ absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view toke
 std::string DescribeToken(const RegionKey& key, const DescribeCursor& next);
 absl::StatusOr<DescribeCursor> ParseDescribeToken(absl::string_view token, const RegionKey& key);
 
-// Items on one page, by a request's page_size.
+// The number of items on one page, by the request's page_size.
 size_t PageItems(uint32_t page_size);
 
 }  // namespace walden

@@ -12,7 +12,7 @@ namespace walden {
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
 void FillRegionState(const RegionDescription& description, absl::string_view engine,
                      v1::RegionState* proto);
-// The tables and damaged ranges alone.
+// As FillRegionState, but fills the tables and damaged ranges alone.
 void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);
 void FillSegments(const RegionDescription& description, v1::DescribeRegionResponse* proto);
 // Retention of the region, and disk quotas of the region and of its namespace.

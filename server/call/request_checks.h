@@ -16,7 +16,7 @@
 
 namespace walden {
 
-// INVALID_FIELD and LIMIT_EXCEEDED, for other checks of this kind.
+// The errors INVALID_FIELD and LIMIT_EXCEEDED, also for checks in other files.
 absl::Status InvalidField(absl::string_view field, const std::string& value,
                           absl::string_view problem);
 absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
@@ -25,8 +25,8 @@ absl::Status OverLimit(const std::string& field, absl::string_view limit_name, u
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
 absl::Status CheckProducer(const v1::Producer& producer);
 
-// Checks the fields that an append and a put have in common and copies them to `batch`: all but the
-// payloads.
+// Checks the fields that an append and a put have in common, which are all but the payloads, and
+// copies them to `batch`.
 template <typename Request>
 absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
                                        AppendBatch& batch) {
@@ -53,7 +53,7 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
   return entered->key;
 }
 
-// Checks an append and fills `job`, whose payloads then point into `request`.
+// Checks an append and fills `job`. The job's payloads point into `request`.
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RequestLimits& limits, AppendJob& job);
 
@@ -61,8 +61,8 @@ absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const 
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;
 inline constexpr size_t kMinMessageBytes = size_t{4} << 10;
 
-// The largest message that a client takes, by its request's max_message_bytes: 0 is the default.
-// INVALID_FIELD below the least.
+// Returns the size limit of messages to a client, by its request's max_message_bytes. 0 means the
+// default. INVALID_FIELD if it is below kMinMessageBytes.
 absl::StatusOr<size_t> CheckMessageBytes(uint64_t max_message_bytes);
 
 // The most bytes that a record needs in a message besides its payload: framing, ids, fields of an
@@ -72,7 +72,7 @@ inline constexpr size_t kMessageOverheadBytes = 128;
 // OUT_OF_RANGE (RECORD_TOO_LARGE): a record does not fit one message.
 absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t message_bytes);
 
-// Both inclusive. Empty when first > last.
+// Both ends are inclusive. The range is empty when first > last.
 struct SequenceBounds {
   SequenceNumber first = 0;  // 0: no start was given
   SequenceNumber last = kMaxSequenceNumber;

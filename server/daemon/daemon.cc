@@ -62,8 +62,8 @@ void WarnIfTooFewFiles(const FileBudget& wanted, const FileBudget& given) {
 constexpr absl::Duration kMetricsRetry = absl::Seconds(2);
 constexpr absl::Duration kTellProgress = absl::Seconds(10);
 
-// Directories below the data directory with data of an engine and the name of no namespace, but for
-// what migrations and restores leave.
+// Names the directories below the data directory that hold data of an engine and belong to no
+// configured namespace. Skips those that migrations and restores leave.
 std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const Config& config) {
   std::vector<std::string> unconfigured;
   const auto names = file_system->ListDirectory(config.data_dir);
@@ -76,7 +76,7 @@ std::vector<std::string> UnconfiguredNamespaces(FileSystem* file_system, const C
       continue;
     }
     const auto stored = DetectDirectoryOwner(file_system, absl::StrCat(config.data_dir, "/", name));
-    // Both engines' data is data; what cannot be listed is no directory, or nobody's to judge.
+    // Data of both engines counts as data. A name that cannot be listed is skipped.
     if (stored.ok() ? *stored != DirectoryOwner::kNone
                     : HasReason(stored.status(), ErrorReason::kWrongEngine)) {
       unconfigured.push_back(name);
@@ -114,7 +114,7 @@ void LogProgress(const RegionRegistry& registry) {
       {{"to_scan", progress.regions_to_scan}, {"scanned", progress.summary.regions}});
 }
 
-// gRPC's own log, which matters only when gRPC is suspected of a fault.
+// Passes gRPC's log on as debug messages. It helps only against faults of gRPC.
 void LogGrpcMessage(gpr_log_func_args* message) {
   Log(LogSeverity::kDebug, "grpc",
       {{"severity", gpr_log_severity_string(message->severity)},
@@ -134,7 +134,7 @@ Daemon::Daemon(const Config& config)
       background_("background", 1) {}
 
 Daemon::~Daemon() {
-  // It tells the server, which goes before it.
+  // The guard calls the server, which is destroyed first.
   if (guard_ != nullptr) guard_->StopWatching();
 }
 
@@ -150,7 +150,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Config& config,
   absl::StatusOr<std::unique_ptr<Guard>> guard = Guard::Start(config);
   if (!guard.ok()) return guard.status();
   daemon->guard_ = *std::move(guard);
-  // Before anything that may take long, so that a daemon that opens a large log does not look dead.
+  // Before all long work, so that probes reach a daemon that opens a large log.
   daemon->ServeMetrics();
   if (absl::Status status = daemon->Serve(file_system); !status.ok()) return status;
   return daemon;
@@ -283,10 +283,10 @@ std::unique_ptr<Namespace> Daemon::MakeNamespace(FileSystem* file_system,
   ns->quotas = std::make_unique<DiskQuotas>(configured.name);
   ns->quotas->SetLimits(QuotasFrom(configured));
   ns->statistics->on_problem = [id = configured.id](const absl::Status& what) {
-    Log(LogSeverity::kWarning, "something needs a look, and is worked around",
+    Log(LogSeverity::kWarning, "an engine worked around a problem; its cause needs to be fixed",
         {{"namespace", id}, {"error", what.message()}});
   };
-  // A namespace's directory may be on a disk of its own; then it is there before the daemon.
+  // A namespace's directory may be a mounted disk. Then it exists before the daemon starts.
   const std::string directory = absl::StrCat(config_.data_dir, "/", configured.name);
   const bool is_there = file_system->ListDirectory(directory).ok();
   ns->disk = std::make_unique<DiskSpace>(file_system, is_there ? directory : config_.data_dir,
@@ -330,7 +330,7 @@ absl::Status Daemon::Reload(const Config& wanted) {
   const std::vector<ChangedField> changed = FindChangedFields(config_, wanted);
   const LogLevel level = config_.log.level;
   Config next = TakeReloadableFields(config_, wanted);
-  // Each by itself is sound; what can be taken over of the one may not fit what stays of the other.
+  // Both configurations are valid, but the fields that change may not fit those that stay.
   if (absl::Status fits = CheckCombinations(next); !fits.ok()) return fits;
   config_ = std::move(next);
   uint64_t taken_over = 0;
@@ -341,7 +341,7 @@ absl::Status Daemon::Reload(const Config& wanted) {
         {{"field", field.key}, {"old", field.old_value}, {"new", field.new_value}});
   }
   ApplyLimits();
-  guard_->Reload().IgnoreError();  // it told
+  guard_->Reload().IgnoreError();  // it logs its errors
   Log(LogSeverity::kInfo, "configuration reloaded",
       {{"taken_over", taken_over}, {"need_restart", changed.size() - taken_over}});
   if (config_.log.level != level) SetLogLevel(SeverityOf(config_.log.level));
@@ -355,7 +355,7 @@ void Daemon::ApplyTenants() {
 
 void Daemon::ApplyLimits() {
   const LimitsConfig& limits = config_.limits;
-  // Regions keep what they were given: that limit needs a restart.
+  // The limit on regions needs a restart.
   const absl::StatusOr<FileBudget> files = DivideFiles(PermittedOpenFiles(), WantedFiles(limits));
   server_->SetMaxConnections(files.ok() ? files->max_connections : files_.max_connections);
   server_->SetMaxCalls(limits.max_calls);

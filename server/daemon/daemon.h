@@ -1,4 +1,4 @@
-// The daemon from its configuration: engines, server, log lines, shutdown.
+// The daemon that a configuration describes: its engines, server, log lines and shutdown.
 #pragma once
 
 #include <map>
@@ -30,10 +30,10 @@ namespace walden {
 
 class Daemon {
  public:
-  // Serves metrics and health, makes the data directory if it does not exist, and listens; then
+  // Serves metrics and health, makes the data directory if it does not exist, and listens. Then
   // opens the namespaces and their regions in the background. Errors name the fault and its place.
-  // Metrics that cannot be served and a namespace or region that cannot be opened are logged, and
-  // the daemon serves without them.
+  // The daemon serves without metrics that cannot be served, and without namespaces and regions
+  // that cannot be opened, and logs these errors.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const Config& config,
                                                        FileSystem* file_system);
 
@@ -41,15 +41,15 @@ class Daemon {
   bool AwaitNamespaces(absl::Duration longest) const {
     return decided_.WaitForNotificationWithTimeout(longest);
   }
-  // To be called once, afterwards: readiness begins, and the start-up line is written. LOCKED if no
-  // namespace is open because other processes have them: nothing can be served then.
+  // To be called once after AwaitNamespaces. Reports readiness and logs the start. LOCKED if other
+  // processes hold namespaces and none could be opened: nothing can be served then.
   absl::Status FinishStart();
   ~Daemon();
 
-  // Takes over what a running daemon can of a new configuration, and loads certificates and
-  // identities again. Logs every field that differs, the old and the new value, and whether it
-  // needs a restart. INVALID_ARGUMENT, and nothing was changed, if what would be taken over does
-  // not fit what stays. Not beside Stop or another Reload.
+  // Applies those fields of a new configuration that a running daemon can change, and loads
+  // certificates and identities again. Logs every field that differs with its old and new value,
+  // and whether it needs a restart. Returns INVALID_ARGUMENT and changes nothing if the new values
+  // do not fit the fields that stay. Must not run beside Stop or another Reload.
   absl::Status Reload(const Config& wanted);
 
   // Graceful: see WaldenServer::Stop. Metrics and health are served until the daemon is destroyed.
@@ -58,7 +58,7 @@ class Daemon {
   // The configuration in force.
   const Config& config() const { return config_; }
 
-  // How many regions are open, and at which addresses the daemon listens.
+  // "serving N regions at ADDRESSES", for the service manager.
   std::string ServingText() const;
   // Certificates and identities.
   Guard& guard() { return *guard_; }
@@ -101,7 +101,7 @@ class Daemon {
   ThreadPool background_;                               // engines' housekeeping; outlives them
   absl::Notification decided_;
   std::unique_ptr<WaldenServer> server_;
-  std::unique_ptr<Monitor> monitor_;        // looks at the server, so it goes first
+  std::unique_ptr<Monitor> monitor_;        // reads the server, so it is destroyed first
   std::unique_ptr<Ticker> monitor_ticker_;  // while metrics are not served
   std::unique_ptr<Ticker> progress_ticker_;
 };

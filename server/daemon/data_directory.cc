@@ -14,7 +14,7 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Its name is durable when this returns OK, if this made it.
+// Makes the directory if it does not exist. Its name is then durable when this returns OK.
 absl::Status CreateDurably(FileSystem* file_system, const std::string& path) {
   const bool is_there = file_system->KindOf(path).ok();
   absl::Status status = file_system->CreateDirectory(path);
@@ -22,12 +22,13 @@ absl::Status CreateDurably(FileSystem* file_system, const std::string& path) {
   status = file_system->SyncDirectory(ParentOf(path));
   if (status.ok()) return status;
   if (is_there) {
-    // An earlier start may have failed here too. Not everybody may open a directory above his own.
+    // An earlier start may have failed to sync the name. The daemon may lack the right to open the
+    // directory above, so an error is only logged.
     Log(LogSeverity::kDebug, "a directory's name could not be synced",
         {{"directory", path}, {"error", status.message()}});
     return absl::OkStatus();
   }
-  // The next attempt must not find it and take it for durable.
+  // Removed, so that the next attempt does not take the name for durable.
   status.Update(file_system->RemoveDirectory(path));
   return status;
 }

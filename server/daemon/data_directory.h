@@ -1,4 +1,4 @@
-// The directory that the daemon keeps its logs in: there durably, and closed to other users.
+// Makes the data directory durably, and closes it to other users.
 #pragma once
 
 #include <string>

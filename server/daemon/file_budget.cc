@@ -10,8 +10,8 @@
 namespace walden {
 namespace {
 
-// Output, listening sockets, locks, gRPC's and this daemon's wake-ups, and what is open for a
-// moment: metadata that is replaced, a directory that is synced, certificates that are read.
+// Standard streams, listening sockets, locks, event descriptors of gRPC and the daemon, and files
+// that are open briefly: replaced metadata, synced directories, certificates.
 constexpr uint64_t kOwnFiles = 32;
 // A region of the segment engine holds its newest segment and its metadata, and opens one more for
 // a moment.

@@ -12,13 +12,13 @@ struct FileBudget {
   uint32_t max_connections = 0;  // 0: no limit
 };
 
-// The limits that fit into `permitted` open files, none of them above `wanted`. The daemon's own
-// files come first, then at most half of the rest is for connections, and regions get what is left.
-// Where everything fits, `wanted` itself. RESOURCE_EXHAUSTED (TOO_MANY_FILES) if not even one
-// region and one connection fit; it names what is needed.
+// Returns limits for `permitted` open files, none of them above `wanted`; all of `wanted` if it
+// fits. The daemon's own files come first. At most half of the rest is for connections, and regions
+// get what is left. RESOURCE_EXHAUSTED (TOO_MANY_FILES) names what is needed if not even one region
+// and one connection fit.
 absl::StatusOr<FileBudget> DivideFiles(uint64_t permitted, const FileBudget& wanted);
 
-// Of this process; UINT64_MAX without a limit, or if the system does not tell.
+// The open files that this process may have. UINT64_MAX without a limit, or if it is not known.
 uint64_t PermittedOpenFiles();
 
 }  // namespace walden

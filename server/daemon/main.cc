@@ -78,7 +78,7 @@ void LogIfFailed(const absl::Status& status) {
   }
 }
 
-// A configuration with anything wrong in it changes nothing.
+// A configuration with an error changes nothing.
 void Reload(const Options& options, const ServiceManager& manager, Daemon& daemon) {
   LogIfFailed(manager.Reloading());
   const absl::StatusOr<LoadedConfig> loaded = Load(options);
@@ -90,27 +90,28 @@ void Reload(const Options& options, const ServiceManager& manager, Daemon& daemo
   LogIfFailed(manager.Ready(daemon.ServingText()));
 }
 
-// Messages of some hundred KiB come and go all the time. Left alone, glibc maps and unmaps each of
-// them, or gives the top of the heap back and takes it again; both cost more than the copying.
+// The daemon often allocates and frees messages of some hundred KiB. By default glibc maps and
+// unmaps each of them, or returns the top of the heap and takes it again. Both cost more than the
+// copying.
 void KeepMessageMemory() {
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
-// Every open region holds a few files, and shells and containers commonly begin with a low limit
-// below the one that they permit.
+// Raises the soft limit of open files to the hard limit. Every open region holds a few files, and
+// shells and containers commonly set a low soft limit.
 void RaiseFileLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    std::cerr << "waldend: cannot raise the limit of open files, going on with the one that is: "
+    std::cerr << "waldend: cannot raise the limit of open files, the present one stays: "
               << std::strerror(errno) << "\n";
   }
 }
 
-// Debian builds Abseil with its search for lock cycles on, which takes a lock of its own at every
-// lock. Tests keep it.
+// Debian builds Abseil with detection of lock cycles, which takes a global lock at every lock.
+// Tests keep the detection on.
 void StopLookingForDeadlocks() {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
@@ -118,8 +119,8 @@ void StopLookingForDeadlocks() {
 // Beyond the drain: syncing and closing every region.
 constexpr absl::Duration kCloseGrace = absl::Seconds(60);
 
-// Ends the process at a second signal, or when stopping takes too long. Its thread is there from
-// the start: when the process stops, the system may have none to give.
+// Ends the process at a second signal, or when stopping takes too long. Its thread is started
+// early, because the system may be short of threads when the process stops.
 class Stopper {
  public:
   Stopper() : thread_([this] { Run(); }) { thread_.detach(); }
@@ -152,7 +153,8 @@ constexpr absl::Duration kStartStep = absl::Seconds(5);
 constexpr absl::Duration kStartGrace = absl::Seconds(30);
 constexpr absl::Duration kStartPoll = absl::Milliseconds(20);
 
-// Until every namespace is open or has failed: the stop signal that came meanwhile, or 0.
+// Waits until every namespace is open or has failed. Returns the stop signal that came meanwhile,
+// or 0.
 int AwaitStart(const Options& options, const ServiceManager& manager, Daemon& daemon) {
   const Ticker telling(kStartStep, [&manager] {
     LogIfFailed(manager.ExtendTimeout(kStartGrace, "opening namespaces"));
@@ -169,7 +171,7 @@ int AwaitStart(const Options& options, const ServiceManager& manager, Daemon& da
 
 [[noreturn]] void FailStart(const absl::Status& why) {
   std::cerr << "waldend: cannot start: " << why.message() << "\n";
-  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  // Skips the destructors of globals, which remaining threads of gRPC may still use.
   _exit(kExitStartFailed);
 }
 
@@ -177,7 +179,7 @@ int Serve(const Options& options, const Config& config) {
   KeepMessageMemory();
   StopLookingForDeadlocks();
   RaiseFileLimit();
-  // Before any thread is started, so that all of them leave these signals to sigwait.
+  // Before any thread is started, so that all threads leave these signals to sigwait.
   const sigset_t signals = AllSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
@@ -208,7 +210,7 @@ int Serve(const Options& options, const Config& config) {
   const int code = stopped.ok() ? kExitOk : kExitStopFailed;
   // Calls and regions that did not end in time would not end now.
   if (!absl::IsDeadlineExceeded(stopped)) daemon->reset();
-  // Past the destructors of globals, which threads that gRPC keeps may still be using.
+  // Skips the destructors of globals, which remaining threads of gRPC may still use.
   _exit(code);
 }
 

@@ -3,8 +3,8 @@
 //   /             the status page, which asks for /status.json (docs/operators/status_page.md)
 //   /metrics   for Prometheus (docs/operators/metrics.md)
 //   /healthz   200 while the process lives: also while regions are opened and calls are drained
-//   /readyz    200 while calls are served, otherwise 503 with the reason as text; either way with
-//              one line for each thing that is not as it should be
+//   /readyz    200 while calls are served, otherwise 503 with the reason as text; both with one
+// line              for each problem, such as a namespace that is not served
 #pragma once
 
 #include <memory>
@@ -30,13 +30,13 @@ struct MonitorOptions {
 // Any thread may use it.
 class Monitor {
  public:
-  // Not ready, and with nothing to look at yet.
+  // Serves no figures until Attach, and is not ready until `readiness` says so.
   explicit Monitor(const MonitorOptions& options);
 
-  // Serves from now on. An error says which address cannot be listened on; it may be tried again.
+  // Begins to serve. An error names the address that cannot be listened on. May be called again.
   absl::Status Listen() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Once. What is looked at must outlive the monitor.
+  // At most once. The sources must outlive the monitor.
   void Attach(const Collector::Sources& sources) ABSL_LOCKS_EXCLUDED(mutex_);
 
   Readiness& readiness() { return readiness_; }

@@ -14,7 +14,7 @@ RetentionLimits RetentionOf(const RegionSettings& settings) {
           .records = settings.retention_records};
 }
 
-// Often enough for the shortest of the intervals, and for the readers' waits.
+// Short enough for the shortest sync interval and for the readers' timeouts.
 absl::Duration TickInterval(const Config& config) {
   absl::Duration shortest = absl::Milliseconds(100);
   for (const NamespaceConfig& ns : config.namespaces) {

@@ -22,11 +22,11 @@ RocksdbTuning TuningFrom(const RocksdbConfig& config);
 std::map<NamespaceId, RetentionPolicies::Policy> RetentionFrom(const Config& config);
 DiskQuotas::Limits QuotasFrom(const NamespaceConfig& config);
 
-// `named`: what the identities file says of single ones.
+// `named` are the limits of single identities in the identities file.
 Tenants::Policy TenantsFrom(const LimitsConfig& limits,
                             const std::map<std::string, IdentityLimits>& named);
 
-// All but what points to parts of the daemon.
+// All options but the pointers to parts of the daemon.
 ServerOptions OptionsFrom(const Config& config);
 MonitorOptions MonitorFrom(const Config& config);
 

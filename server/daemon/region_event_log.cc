@@ -100,7 +100,7 @@ void RegionEventLog::OnRetained(const RegionKey& key, const RetentionPlan& plan,
     through.push_back(absl::StrCat(mark.table, ":", mark.through));
   }
   Log(status.ok() ? LogSeverity::kInfo : LogSeverity::kWarning,
-      status.ok() ? "retention deleted records" : "retention could not delete all it should",
+      status.ok() ? "retention deleted records" : "retention could not delete every expired record",
       {{"namespace", key.namespace_id},
        {"region", key.region},
        {"records", plan.records},

@@ -1,5 +1,6 @@
-// Tells the service manager that started the daemon how it is: the datagrams of sd_notify(3), which
-// that page describes for programs without its library. Without NOTIFY_SOCKET nothing is sent.
+// Reports the daemon's state to the service manager that started it, with the datagrams that the
+// page sd_notify(3) describes for programs without its library. Without NOTIFY_SOCKET nothing is
+// sent.
 #pragma once
 
 #include <string>
@@ -17,15 +18,15 @@ class ServiceManager {
   // Empty: no service manager listens.
   explicit ServiceManager(std::string socket) : socket_(std::move(socket)) {}
 
-  // The one that the process's environment names.
+  // The service manager that the process's environment names.
   static ServiceManager FromEnvironment();
 
-  // Errors say what could not be sent and why; the daemon is none the worse for them.
+  // Errors name the message that could not be sent, and the cause. The daemon can ignore them.
   absl::Status Ready(absl::string_view status) const;
   absl::Status Reloading() const;
   absl::Status Stopping(absl::string_view status) const;
   absl::Status Say(absl::string_view status) const;  // for people
-  // Starting or stopping takes longer: it is given this long from now.
+  // Asks for this much time from now, because starting or stopping takes longer.
   absl::Status ExtendTimeout(absl::Duration timeout, absl::string_view status) const;
 
  private:

@@ -16,7 +16,7 @@
 namespace walden {
 namespace {
 
-// The directory itself, or the nearest one above it that exists: a start makes those in between.
+// Returns the directory or its nearest existing ancestor. A start makes the directories in between.
 absl::Status CheckDataDirectory(std::string path) {
   const std::string wanted = path;
   struct stat info = {};

@@ -13,10 +13,10 @@ struct StartCheck {
   std::vector<std::string> worked_around;  // a start would report it and go on without
 };
 
-// Finds what a start on this machine would meet: addresses that cannot be listened on, certificates
-// and identities that cannot be read, a data directory that cannot be made. Changes nothing, and
-// takes addresses and directories that a running daemon holds for free. Each problem begins with
-// its setting.
+// Finds the problems that a start on this machine would have: addresses that cannot be listened on,
+// certificates and identities that cannot be read, a data directory that cannot be made. Addresses
+// and directories that a running daemon holds are no problem. Changes nothing. Each problem begins
+// with its setting.
 StartCheck CheckStart(const Config& config);
 
 }  // namespace walden

@@ -23,8 +23,8 @@ ChunkStream::Opening EntryRecoverStream::OpenNothing() {
   return Opening::kNothing;
 }
 
-// Straight from the log: that is the order, and one pass whatever fits the memory. The pages tell
-// how much it must be.
+// Reads the log in its order, in one pass that does not depend on memory. The pages know the
+// numbers of entries and bytes to expect.
 absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTable(
     const std::shared_ptr<RegionActor>& actor, const std::shared_ptr<entry::EntryTable>& table,
     std::unique_ptr<ReadSession>& session) {

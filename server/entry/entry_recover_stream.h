@@ -1,5 +1,5 @@
-// EntryService.Recover: everything that was put and not finalized, in the order in which it was
-// put.
+// EntryService.Recover: streams all entries that were put and not finalized, in the order of their
+// puts.
 #pragma once
 
 #include "server/entry/entry_stream.h"

@@ -135,8 +135,8 @@ absl::StatusOr<entry::CursorRange> CheckKeyRange(const v1::ScanRequest& request,
 
 absl::Status NoSuchFlush(TableId table, SequenceNumber flush) {
   return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kUnknownFlush,
-                   absl::StrCat("flush_id ", flush, " is no flush of table ", table,
-                                ", which holds nothing: finalize what Flush answered"),
+                   absl::StrCat("flush_id ", flush, " is not a flush of table ", table,
+                                ", which is empty: finalize the id that Flush answered"),
                    {{"field", "flush_id"}, {"value", absl::StrCat(flush)}});
 }
 

@@ -13,7 +13,7 @@
 
 namespace walden {
 
-// Checks a put and fills `job`, whose payloads then point into what it encoded.
+// Checks a put and fills `job`. The job's payloads point into `job.encoded`.
 absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& call,
                                      const RequestLimits& limits, AppendJob& job);
 
@@ -22,7 +22,7 @@ absl::Status CheckKeys(const v1::GetRequest& request, const RequestLimits& limit
 absl::StatusOr<entry::CursorRange> CheckKeyRange(const v1::ScanRequest& request,
                                                  const RequestLimits& limits);
 
-// FAILED_PRECONDITION (UNKNOWN_FLUSH), for a table that holds nothing.
+// FAILED_PRECONDITION (UNKNOWN_FLUSH): the table is empty, so the id is not of a flush.
 absl::Status NoSuchFlush(TableId table, SequenceNumber flush);
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// A stream of entries of one table: the common part of Scan, Flush and EntryService.Recover.
+// The common part of Scan, Flush and EntryService.Recover: a stream of entries of one table.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class EntryStream : public ChunkStream {
               const grpc::CallbackServerContext& call, int entries_field)
       : ChunkStream(environment, method, call), entries_field_(entries_field) {}
 
-  // Finds the table and opens it when its pages are there. OpenTable answers nullopt when they are
-  // not, and is then called again.
+  // Finds the table and calls OpenTable. OpenTable returns nullopt while the table's pages are not
+  // loaded, and is called again once they are.
   absl::StatusOr<Opening> Open(std::shared_ptr<RegionActor> actor,
                                std::unique_ptr<ReadSession>& session) final {
     if (!waited_.ok()) return waited_;
@@ -43,7 +43,7 @@ class EntryStream : public ChunkStream {
   // The table was never written.
   virtual Opening OpenNothing() { return Opening::kNothing; }
 
-  // After something that Open waited for: opens again, or ends with the error.
+  // Called when a wait of Open has ended. Calls Open again, or ends the stream with the error.
   void Resume(const std::shared_ptr<RegionActor>& actor, const absl::Status& status) {
     waited_ = status;
     OpenAgain(actor);
@@ -60,7 +60,7 @@ class EntryStream : public ChunkStream {
         limits, statistics());
   }
 
-  // The log's records of entries go with a Finalize alone.
+  // Only a Finalize deletes records of entries.
   absl::Status EndOf(const absl::Status& status) const final {
     if (!HasReason(status, ErrorReason::kRecordsGone)) return status;
     return MakeError(absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
@@ -70,7 +70,7 @@ class EntryStream : public ChunkStream {
   }
 
   void EncodeRecord(const RecordView& record, Chunk& chunk) final {
-    // It is valid: making the pages decoded it before.
+    // Making the pages decoded the same records, so they are valid.
     const std::optional<entry::EntryView> entry = entry::Decode(record.payload);
     if (!entry.has_value() || entry->kind == entry::RecordKind::kFlushMarker) return;
     ++entries_;

@@ -14,7 +14,9 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
       call_.EnterRegion(request.namespace_(), request.region_id());
   absl::Status status = entered.status();
   if (status.ok() && request.flush_id() == 0) {
-    status = InvalidField("flush_id", "0", "must be what Flush answered; 0 means nothing to do");
+    status = InvalidField(
+        "flush_id", "0",
+        "must be the id that Flush answered; 0 means that there is nothing to finalize");
   }
   if (!status.ok()) {
     Finish(call_.End(status));
@@ -28,7 +30,7 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
                 [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
 }
 
-// The table knows its flushes once its pages were made.
+// The table knows its flushes once its pages are loaded.
 void FinalizeCall::Find(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
   absl::Status status = actor.status();
   if (status.ok() && *actor == nullptr) status = NoSuchFlush(table, through);

@@ -21,7 +21,7 @@ ChunkStream::Opening FlushStream::OpenNothing() {
   return Opening::kNothing;
 }
 
-// In steps: each waits for something, and Open is called again.
+// Each step that must wait returns, and Open is called again after it.
 absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::OpenTable(
     const std::shared_ptr<RegionActor>& actor, const std::shared_ptr<entry::EntryTable>& table,
     std::unique_ptr<ReadSession>& session) {
@@ -31,7 +31,7 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::OpenTable(
     const auto plan = table->PlanFlush();
     if (!plan.has_value()) return std::nullopt;
     if (plan->nothing) return OpenNothing();
-    // A fenced writer finds out by the marker.
+    // With a region version the marker is always appended, so that a fenced writer is refused.
     if (plan->reuse == 0 || request_.has_region_version()) return AppendMarker();
     flush_id_ = plan->reuse;
   }
@@ -65,8 +65,8 @@ void FlushStream::AfterMarker() {
   const bool no_room = HasReason(result.status, ErrorReason::kDiskFull) ||
                        HasReason(result.status, ErrorReason::kDiskReserve) ||
                        HasReason(result.status, ErrorReason::kQuotaExceeded);
-  // The store flushes to make room; so it must not need any. But whether its region_version is an
-  // old writer's is not known without a marker.
+  // A store flushes to free disk space, so a flush must work without any. With a region_version
+  // only the marker can show whether the writer is fenced.
   if (no_room && !request_.has_region_version()) {
     const std::optional<SequenceNumber> sealed = table_->SealUnmarked();
     sealed_through_ = sealed.value_or(0);

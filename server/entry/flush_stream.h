@@ -1,5 +1,5 @@
-// Flush: seals what was put, makes it durable by a marker in the log, and streams everything that
-// is not finalized.
+// Flush: seals the entries that were put, makes them durable by a marker in the log, and streams
+// all entries that are not finalized.
 #pragma once
 
 #include "server/entry/entry_stream.h"
@@ -14,7 +14,7 @@ class FlushStream final : public EntryStream {
               const grpc::ByteBuffer& request);
 
  private:
-  // The marker's append; and, when the disk has no room for it, the sync that takes its place.
+  // The append of the marker, and the sync that replaces it when the disk has no room for it.
   class MarkerJob final : public AppendJob {
    public:
     explicit MarkerJob(FlushStream* stream) : stream_(stream) {}

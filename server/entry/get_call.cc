@@ -80,7 +80,7 @@ void GetCall::LookIntoLog() {
   const absl::StatusOr<bool> read = table_->GetFromLog(
       keys, [this](size_t i, const RecordView& record) { Found(unknown_[i], record); });
   if (read.ok() && !*read) {
-    // The pages are being made again: everything once more.
+    // The pages are being made again, so all keys are looked up again.
     for (v1::GetResult& result : *response_->mutable_results()) result.Clear();
     bytes_ = 0;
     too_large_ = absl::OkStatus();
@@ -99,7 +99,7 @@ void GetCall::Found(size_t index, const RecordView& record) {
   const size_t needed = record.payload.size() + kMessageOverheadBytes;
   bytes_ += needed;
   if (needed > message_bytes_) too_large_ = RecordTooLarge(record.sequence, needed, message_bytes_);
-  if (bytes_ > message_bytes_) return;  // is refused
+  if (bytes_ > message_bytes_) return;  // End refuses the call
   v1::Entry* const found = response_->mutable_results(static_cast<int>(index))->mutable_entry();
   found->set_key(entry.key.data(), entry.key.size());
   found->set_value(entry.value.data(), entry.value.size());

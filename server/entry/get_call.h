@@ -1,4 +1,4 @@
-// Get: the newest entry of each key.
+// Get: answers the newest entry of each key.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -18,8 +18,8 @@
 
 namespace walden {
 
-// Answers on the thread that it arrives on, unless pages must be loaded or the log be read. Deletes
-// itself when gRPC is done with it; request and response belong to gRPC until then.
+// Answers on the thread on which it arrives, unless pages must be loaded or the log must be read.
+// Deletes itself when gRPC is done with it; request and response belong to gRPC until then.
 class GetCall final : public grpc::ServerUnaryReactor, private StandingWrite {
  public:
   GetCall(const EntryReadEnvironment& environment, const grpc::CallbackServerContext& call,
@@ -44,7 +44,7 @@ class GetCall final : public grpc::ServerUnaryReactor, private StandingWrite {
   std::shared_ptr<entry::EntryTable> table_;
   int64_t now_unix_ms_ = 0;
   std::vector<size_t> unknown_;  // keys to be looked for in the log
-  uint64_t bytes_ = 0;           // that what was found takes in the answer, at most
+  uint64_t bytes_ = 0;           // an upper bound of the answer's size
   size_t message_bytes_ = 0;     // the answer is not larger
   absl::Status too_large_;       // an entry that no answer of this size can hold
   uint64_t held_bytes_ = 0;      // of the readers' budget

@@ -1,4 +1,4 @@
-// Scan: the newest entry of each key of a range.
+// Scan: streams the newest entry of each key of a range.
 #pragma once
 
 #include "engine/entry/entry_cursor.h"

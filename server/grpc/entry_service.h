@@ -1,4 +1,4 @@
-// EntryService: each rpc is a class of its own.
+// Implements EntryService with one class for each rpc.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -18,8 +18,8 @@
 
 namespace walden {
 
-// Scan, Flush and Recover encode their entries themselves (entry_encoder.h), so gRPC hands them raw
-// bytes.
+// Scan, Flush and Recover encode their entries themselves (entry_encoder.h), so they are raw
+// methods of gRPC.
 using EntryServiceMethods = v1::EntryService::WithCallbackMethod_Put<
     v1::EntryService::WithCallbackMethod_PutStream<v1::EntryService::WithCallbackMethod_Get<
         v1::EntryService::WithRawCallbackMethod_Scan<v1::EntryService::WithRawCallbackMethod_Flush<

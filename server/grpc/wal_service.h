@@ -1,4 +1,4 @@
-// WalService: each rpc is a class of its own.
+// Implements WalService with one class for each rpc.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -17,8 +17,8 @@
 
 namespace walden {
 
-// Read and Recover encode their answers themselves (record_encoder.h), so gRPC hands them raw
-// bytes.
+// Read and Recover encode their answers themselves (record_encoder.h), so they are raw methods of
+// gRPC.
 using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
     v1::WalService::WithCallbackMethod_AppendStream<v1::WalService::WithCallbackMethod_OpenProducer<
         v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<

@@ -29,7 +29,7 @@ int Workers(const ServerOptions& options) {
   return std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-// Threads that open regions which calls wait for, while all others open regions for the start.
+// Threads for regions that calls wait for, while all others open regions for the start.
 constexpr int kOpenersForCalls = 2;
 
 RegistryOptions RegistryOptionsOf(const ServerOptions& options) {
@@ -38,14 +38,14 @@ RegistryOptions RegistryOptionsOf(const ServerOptions& options) {
   return registry;
 }
 
-// One for each namespace that is opened late, so that a slow one holds up no other.
+// One thread for each namespace that is opened late, so that a slow one does not delay others.
 int NamespaceThreads(const NamespaceSet& namespaces) {
   int late = 0;
   for (const Namespace* ns : namespaces.All()) late += ns->late != nullptr ? 1 : 0;
   return std::clamp(late, 1, 8);
 }
 
-// Of an append or put besides its payloads, at most: what each adds, and the other fields.
+// An upper bound of the encoded size of an append or put.
 uint64_t MaxRequestBytes(const RequestLimits& limits) {
   constexpr uint64_t kPerPayload = 16;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
@@ -55,16 +55,16 @@ uint64_t MaxRequestBytes(const RequestLimits& limits) {
 void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.max_streams_per_connection));
-  // A connection that stays silent must not hold one of the connections that are allowed.
+  // Silent connections are closed, because they count towards the limit.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
-  // A connection whose other end vanished without a word is found out and closed, also when it is
-  // idle: otherwise its followers would stay for ever.
+  // Pings detect a connection whose client vanished, also when it is idle. Otherwise its followers
+  // would stay open for ever.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // Clients ping to find out the same about the daemon.
+  // Clients ping the daemon for the same purpose.
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       static_cast<int>(absl::ToInt64Milliseconds(options.min_ping_interval)));
@@ -74,25 +74,26 @@ void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& opt
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
-// Bounds messages while they arrive, which is before their sender is recognised.
+// Bounds the memory of messages that arrive, whose senders are not authenticated yet.
 void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
-  // gRPC looks at a message's size when it is whole, and makes room for it as soon as it is
-  // announced. Past this it reads slower, and breaks off calls.
+  // gRPC checks the size of a complete message, but allocates memory when the message is announced.
+  // Beyond this quota it reads slower and ends calls.
   grpc::ResourceQuota quota("walden");
   quota.Resize(receive_bytes);
   // Each stream of the only synchronous service occupies a thread.
   constexpr int kSyncThreads = 16;
   quota.SetMaxThreads(kSyncThreads);
   builder.SetResourceQuota(quota);
-  // And a compressed one is inflated before its size is looked at, to a thousand times as much.
+  // Compressed messages are refused: gRPC would inflate them, up to a thousandfold, before it
+  // checks their size.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
   for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
     builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
   }
 }
 
-// gRPC tears its library down with its last object, and a background poll of its own can delay that
-// by ten seconds. The daemon does not need the teardown.
+// gRPC shuts its library down with its last object, which a background poll can delay by ten
+// seconds. The daemon does not need that shutdown.
 void KeepGrpcInitialised() {
   static const bool once = [] {
     grpc_init();
@@ -247,7 +248,7 @@ void WaldenServer::SetRetention(absl::Duration interval,
   for (const auto& [id, policy] : policies) retention_.policies().Set(id, policy);
 }
 
-// An error keeps the numbers of the last sample. The next write reports it.
+// After an error the numbers of the last sample stay. The next write reports the error.
 void WaldenServer::LookAtDisk() {
   if (options_.disk != nullptr) (void)options_.disk->Sample();
   for (const Namespace* ns : registry_->namespaces().All()) {
@@ -262,7 +263,7 @@ void WaldenServer::LookAtDisk() {
 
 WaldenServer::~WaldenServer() {
   if (!stopped_) Stop(absl::ZeroDuration()).IgnoreError();
-  // Calls and regions that did not end in time end now.
+  // Waits for calls and regions that did not end in time.
   ending_.calls_gone.WaitForNotification();
   ending_.closed.WaitForNotification();
   if (registry_ != nullptr) Finish();
@@ -278,7 +279,7 @@ void WaldenServer::OpenNamespaces(std::function<void()> ready) {
 // Health is asked for the daemon as a whole (""), or by service.
 void WaldenServer::SetServing() {
   absl::MutexLock lock(&health_mutex_);
-  if (health_ == nullptr) return;  // it is stopping
+  if (health_ == nullptr) return;  // the server is stopping
   for (const char* const service :
        {"", v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
         v1::AdminService::service_full_name()}) {
@@ -286,7 +287,7 @@ void WaldenServer::SetServing() {
   }
 }
 
-// A unix socket stays plain: the permissions of its file decide which users may connect.
+// A unix socket has no TLS: the permissions of its file decide which users may connect.
 std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
     const std::string& address) const {
   if (options_.tls == nullptr || absl::StartsWith(address, "unix:")) {
@@ -357,7 +358,7 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   }
   ticker_ = nullptr;
   disk_ticker_ = nullptr;
-  // Even if calls hang: this syncs everything that was answered.
+  // Closes regions even if calls hang, because that syncs all answered records.
   registry_->CloseAll([this](const absl::Status& status) {
     ending_.status = status;
     ending_.closed.Notify();
@@ -375,15 +376,16 @@ absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
 void WaldenServer::EndCalls(absl::Duration drain_timeout) {
   absl::Time deadline = absl::Now() + drain_timeout;
   live_calls_.Shutdown();
-  // gRPC closes a connection as soon as its last call has ended, and a client that is just
-  // sending then finds it broken before it has read what was answered. So answers get a moment's
-  // start. Afterwards gRPC would wait for idle clients to acknowledge the end: they get a moment,
+  // gRPC closes a connection as soon as its last call has ended. A client that is sending then sees
+  // a broken connection before it has read the last answers, so answers get some time first.
+  // Afterwards gRPC would wait until idle clients acknowledge the end, so they get a short time,
   // too.
   if (live_calls_.AwaitNone(drain_timeout)) {
     absl::SleepFor(std::min(kAnswersStart, deadline - absl::Now()));
     deadline = std::min(deadline, absl::Now() + kGoodbye);
   }
-  // gRPC waits for every call to be gone, without end where it lacks threads or where one hangs.
+  // gRPC waits until every call has ended, which may be for ever if a call hangs or threads are
+  // short.
   ending_thread_.Post([this, deadline] {
     connections_.Stop();
     grpc_server_->Shutdown(absl::ToChronoTime(deadline));
@@ -394,7 +396,7 @@ void WaldenServer::EndCalls(absl::Duration drain_timeout) {
 }
 
 void WaldenServer::Finish() {
-  // Their last tasks may still use the registry.
+  // The last tasks of the pools may still use the registry.
   for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_,
                            &actor_threads_, &background_threads_}) {
     pool->Stop();

@@ -1,4 +1,4 @@
-// A whole server in one object: regions, threads and the gRPC front. The caller supplies the
+// The server: its regions, threads, services and listening sockets. The caller supplies the
 // engines.
 #pragma once
 
@@ -82,14 +82,13 @@ class WaldenServer {
                                                              NamespaceSet namespaces,
                                                              RegionEvents* events);
 
-  // A server that answers questions about itself and does nothing yet. `events` outlives it and may
-  // be null.
+  // Makes a server that can be observed and does nothing yet. `events` outlives it and may be null.
   static std::unique_ptr<WaldenServer> Make(const ServerOptions& options, NamespaceSet namespaces,
                                             RegionEvents* events);
 
-  // Listens, then opens namespaces and their regions in the background. Called once; other threads
-  // may use the accessors meanwhile. An error: an address cannot be listened on. `ready` is called
-  // once, on any thread, when every namespace is open or has failed.
+  // Listens, then opens namespaces and their regions in the background. Called once. An error means
+  // that an address cannot be listened on. `ready` is called once, on any thread, when every
+  // namespace is open or has failed.
   absl::Status Serve(std::function<void()> ready);
 
   // Health is SERVING from now on, until Stop. Any thread.
@@ -97,11 +96,11 @@ class WaldenServer {
 
   ~WaldenServer();  // stops at once if Stop was not called
 
-  // Takes no new calls, answers what is under way, ends streams that would stay with SHUTTING_DOWN,
-  // cancels what is not done after `drain_timeout`; then syncs and closes every region, whether
-  // calls have ended or not. Returns the first error of a region's closing; DEADLINE_EXCEEDED if
-  // calls or regions have not ended `stop_grace` later, and then the destructor waits for them. At
-  // most once.
+  // Refuses new calls, answers the open ones, ends streams that do not end by themselves with
+  // SHUTTING_DOWN, and cancels calls that are open after `drain_timeout`. Then syncs and closes
+  // every region, whether calls have ended or not. Returns the first error of closing a region, or
+  // DEADLINE_EXCEEDED if calls or regions have not ended `stop_grace` later; the destructor then
+  // waits for them. At most once.
   absl::Status Stop(absl::Duration drain_timeout);
 
   // Ends calls whose callers may not go on, after identities or rights changed. Any thread, until
@@ -132,7 +131,7 @@ class WaldenServer {
   std::shared_ptr<grpc::ServerCredentials> CredentialsOf(const std::string& address) const;
   void EndCalls(absl::Duration drain_timeout);
   void Finish();
-  // Opens an address and lets connections to it come to gRPC once Listen starts that.
+  // Opens an address. Its connections are handed to gRPC once Listen has started the acceptor.
   absl::Status Open(const std::string& address, grpc::ServerBuilder& builder);
 
   const ServerOptions options_;

@@ -1,4 +1,4 @@
-// Bytes on their way to one reader, counted in the readers' budget for as long as they exist.
+// A buffer of bytes to be sent to one reader. The readers' budget counts it while it exists.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@ namespace walden {
 // One thread at a time.
 class Chunk {
  public:
-  // `capacity` bytes must have been acquired from the budget; they now belong to the chunk, which
-  // gives them back when it is destroyed.
+  // `capacity` bytes must have been acquired from the budget. The chunk gives them back when it is
+  // destroyed.
   Chunk(std::shared_ptr<ReaderBudget> budget, size_t capacity);
   ~Chunk();
   Chunk(const Chunk&) = delete;
   Chunk& operator=(const Chunk&) = delete;
 
-  // Where the next `bytes` bytes go. Follow with Commit. Past its capacity the chunk grows and
-  // takes more of the budget than is allowed, so ask for a sufficient capacity.
+  // Returns where the next `bytes` bytes must be written. Call Commit afterwards. A chunk grows
+  // past its capacity and then exceeds the budget, so the capacity should suffice.
   char* Reserve(size_t bytes) {
     if (capacity_ - size_ < bytes) Grow(bytes);
     return data_ + size_;
@@ -29,7 +29,7 @@ class Chunk {
   // `end` is one past the last byte written behind Reserve.
   void Commit(const char* end) { size_ = end - data_; }
 
-  // Gives back memory that is not used, if that is worth it.
+  // Gives back unused memory if there is much of it.
   void Trim();
 
   char* data() { return data_; }

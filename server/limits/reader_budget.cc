@@ -27,7 +27,7 @@ bool ReaderBudget::Cancel(BudgetWaiter* waiter) {
                                      [waiter](const Waiting& w) { return w.waiter == waiter; });
   if (position == waiting_.end()) return false;
   waiting_.erase(position);
-  GrantWaiting();  // it may have been in front of some that fit
+  GrantWaiting();  // others that waited after it may fit now
   return true;
 }
 
@@ -79,7 +79,7 @@ void ReaderBudget::RefuseOverdue() {
     if (waiting_.empty()) return;
     const absl::Duration now = clock_->Now();
     stalled = TakeStalled(now);
-    // Their bytes become free for the waiting readers.
+    // Ending the call frees its bytes for the waiting readers.
     if (stalled.empty()) RefuseWaiting(now);
   }
   for (const auto& break_off : stalled) break_off();

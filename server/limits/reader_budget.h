@@ -19,19 +19,19 @@ class BudgetWaiter {
  public:
   virtual ~BudgetWaiter() = default;
 
-  // Granted: the bytes are the waiter's. Refused: it waited too long. Called once per wait, on any
-  // thread, with a lock held: must hand over to an executor and not touch the budget.
+  // `granted`: the waiter owns the bytes. Otherwise it waited too long. Called once per wait, on
+  // any thread, with a lock held: must hand over to an executor and not touch the budget.
   virtual void OnBudget(bool granted) = 0;
 };
 
-// A message that is being sent to a client, which may not take it.
+// A message that is being sent to a client, which may have stopped reading.
 class StandingWrite {
  public:
   virtual ~StandingWrite() = default;
 
-  // It has stood for too long while others wait. Called at most once per WriteBegan, on any thread,
-  // with a lock held: must not block and not touch the budget. Returns what breaks the call off,
-  // which runs without the lock and may outlive this object.
+  // The client has not read the message for too long while other readers wait. Called at most once
+  // per WriteBegan, on any thread, with a lock held: must not block and not touch the budget. The
+  // returned function ends the call. It runs without the lock and may outlive this object.
   virtual std::function<void()> OnStall() = 0;
 };
 
@@ -58,18 +58,19 @@ class ReaderBudget {
   // Stops waiting. False if OnBudget was called already; it is not called afterwards.
   bool Cancel(BudgetWaiter* waiter);
 
-  // Takes the bytes even past the limit: for the rest of a record that turned out larger than what
-  // was taken for it.
+  // Takes the bytes even past the limit, for a record that turned out larger than the bytes
+  // acquired for it.
   void AcquireMore(uint64_t bytes);
 
   void Release(uint64_t bytes);
 
-  // A client is sent bytes of the budget; it took them. WriteEnded may be called again.
+  // WriteBegan: a message is being sent. WriteEnded: it was read, or the call ended; may be
+  // repeated.
   void WriteBegan(StandingWrite* write);
   void WriteEnded(StandingWrite* write);
 
-  // Breaks off writes that stood too long while somebody waits, and refuses those that waited
-  // longer than allowed. To be called now and then.
+  // Ends the calls of clients that have not read for too long while readers wait, and refuses
+  // readers that waited too long. To be called regularly.
   void RefuseOverdue();
 
   absl::Duration longest_stall() const { return longest_stall_; }

@@ -32,7 +32,7 @@ TenantLimits Tenant::limits() const {
 void Tenant::SetLimits(const TenantLimits& limits) {
   max_held_.store(limits.in_flight_bytes, std::memory_order_relaxed);
   max_calls_.store(limits.calls, std::memory_order_relaxed);
-  // Debt at the old rate is forgiven.
+  // A new rate starts without the debt of the old one.
   if (max_rate_.exchange(limits.append_bytes_per_second) != limits.append_bytes_per_second) {
     paid_until_nanos_.store(kNothingOwed);
   }
@@ -52,7 +52,8 @@ absl::Status Tenant::TryAcquire(uint64_t held_bytes, uint64_t payload_bytes) {
   }
   const uint64_t most = max_held_.load(std::memory_order_relaxed);
   const uint64_t held = held_.fetch_add(held_bytes, std::memory_order_relaxed);
-  // The first one passes whatever its size: a batch that is larger than the limit would never.
+  // An append passes if no other is in flight, so that a batch above the limit can be stored at
+  // all.
   if (most != 0 && held != 0 && held + held_bytes > most) {
     held_.fetch_sub(held_bytes, std::memory_order_relaxed);
     return Refuse("limits.identity_in_flight_bytes", held + held_bytes, most,

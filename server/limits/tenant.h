@@ -86,7 +86,7 @@ class Tenant {
   std::atomic<int64_t> paid_until_nanos_{kNothingOwed};
 };
 
-// A stream that waits for room, of its tenant and of the mailboxes.
+// A stream that waits for room within its tenant's limits and in the mailboxes.
 class RoomWaiter {
  public:
   virtual ~RoomWaiter() = default;
@@ -102,7 +102,7 @@ class Tenants {
   struct Policy {
     TenantLimits everybody;                     // of tenants not named below
     std::map<std::string, TenantLimits> named;  // whole: instead of everybody's
-    // Of identities for which nothing else is configured: one must not fill the mailboxes.
+    // For identities without a configured limit, so that one cannot fill the mailboxes.
     uint64_t default_in_flight_bytes = 0;
   };
 

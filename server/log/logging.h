@@ -15,10 +15,10 @@ namespace walden {
 enum class LogSeverity { kTrace, kDebug, kInfo, kWarning, kError };
 enum class LogStyle { kText, kJson };
 
-// To be called once before threads that log are started.
+// To be called once, before threads that log are started.
 void StartLogging(LogSeverity lowest, LogStyle style);
 
-// Less important lines are not written from now on. Any thread.
+// Sets the lowest severity that is written. Any thread.
 void SetLogLevel(LogSeverity lowest);
 
 struct LogField {

@@ -1,8 +1,8 @@
 // The latest warnings and errors of the daemon's log, for the status page.
 //
-// Bounded: kEvents events of at most kTextBytes of text each. An event that comes again (same
-// severity, event, namespace and region) is counted in its place, so that a noisy one does not push
-// the others out. Holds what the log holds, so no secrets: those are never logged.
+// Holds kEvents events with at most kTextBytes of text each. A repeated event (same severity,
+// event, namespace and region) is counted in its place, so that a noisy event does not displace the
+// others. Holds only what is logged, and secrets are never logged.
 #pragma once
 
 #include <cstddef>

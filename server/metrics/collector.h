@@ -1,4 +1,4 @@
-// Reads the daemon's numbers whenever Prometheus asks; nothing is done in between.
+// Reads the daemon's figures when Prometheus asks, and does nothing in between.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -19,7 +19,7 @@ namespace walden {
 
 struct CollectorOptions {
   std::string version;
-  std::string data_directory;  // whose file system is looked at; empty: none is
+  std::string data_directory;  // its file system is measured; empty: none
   size_t max_regions = 200;    // with metrics of their own
 };
 
@@ -35,7 +35,7 @@ class Collector final : public prometheus::Collectable {
     const DiskSpace* disk = nullptr;  // these may be null
     const SecurityState* security = nullptr;
   };
-  // From now on there is something to look at. Once.
+  // Sets what Collect reads. At most once.
   void Attach(const Sources& sources) ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<prometheus::MetricFamily> Collect() const override;

@@ -1,4 +1,4 @@
-// Samples on their way to Prometheus, gathered by metric.
+// Collects samples for Prometheus, by metric.
 #pragma once
 
 #include <prometheus/metric_family.h>

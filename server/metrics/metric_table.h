@@ -1,8 +1,8 @@
-// Every metric that the daemon exposes: its name, type, labels and what it means. The exposition
-// and docs/operators/metrics.md are both made from this table.
+// The table of every metric that the daemon exposes, with name, type, labels and meaning. The
+// exposition and docs/operators/metrics.md are both made from it.
 //
-// Names follow Prometheus' conventions: walden_ in front, the unit behind (_seconds, _bytes), and
-// _total for what only rises. Those of the process itself are named as in any other program.
+// Names follow Prometheus' conventions: the prefix walden_, the unit at the end (_seconds, _bytes),
+// and _total for counters. Metrics of the process have the names that other programs use, too.
 #pragma once
 
 #include <cstddef>
@@ -127,7 +127,7 @@ struct MetricInfo {
 
 const MetricInfo& InfoOf(Metric metric);
 
-// The metrics by what they are about, in the order in which they are exposed.
+// The metrics by subject, in the order in which they are exposed.
 struct MetricGroup {
   absl::string_view title;
   absl::Span<const MetricInfo> metrics;

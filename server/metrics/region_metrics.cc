@@ -102,7 +102,7 @@ void AddOpenRegions(const NamespaceSet& namespaces, std::vector<OpenRegion> regi
   }
 }
 
-// Failed and broken regions by name, as far as they may be named.
+// Names failed and broken regions, up to the limit.
 class Faults {
  public:
   explicit Faults(size_t max_regions) : left_(max_regions) {}

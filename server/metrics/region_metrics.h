@@ -10,8 +10,8 @@
 
 namespace walden {
 
-// The `max_regions` open regions that take most disk are named; the others of their namespace are
-// summed up as region "other". Costs one look at each open region, however many tables it has.
+// Names the `max_regions` open regions that use the most disk, and adds the others of each
+// namespace up as region "other". The cost per open region does not depend on its number of tables.
 void AddRegions(const RegionRegistry& registry, size_t max_regions, MetricFamilies& families);
 
 void AddFollowers(const RegionRegistry& registry, const std::vector<Followers::Look>& followers,

@@ -67,7 +67,7 @@ void AddReads(const Statistics& statistics, MetricFamilies& families) {
 
 void AddRegionEvents(const Statistics& statistics, MetricFamilies& families) {
   families.Add(Metric::kRegionFailures, Value(statistics.failed_regions));
-  // CORRUPTION is there from the start, so that its first increase is seen.
+  // CORRUPTION is exposed from the start, so that alerts see its first increase.
   for (size_t i = 0; i < kErrorReasons; ++i) {
     const auto reason = static_cast<ErrorReason>(i);
     const double failed = Value(statistics.failed_openings[i]);

@@ -76,7 +76,7 @@ void ConnectionAcceptor::Run() {
       continue;
     }
     for (size_t i = 0; i < doors_.size(); ++i) {
-      // One each: no address starves the others.
+      // One connection of each socket in turn, so that no address starves the others.
       if (events[i].revents != 0) AcceptOne(doors_[i]);
     }
   }
@@ -93,7 +93,7 @@ void ConnectionAcceptor::AcceptOne(const Door& door) {
   if (descriptor < 0) {
     const int error = errno;
     if (error == EAGAIN || error == EINTR || error == ECONNABORTED) return;
-    // Mostly too many open files: the connection waits until some are closed.
+    // The usual cause is too many open files. The connection waits until some are closed.
     Tell(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyFiles,
                    absl::StrCat("connections wait: accept on ", door.socket->address(), ": ",
                                 std::strerror(error))));
@@ -111,7 +111,7 @@ void ConnectionAcceptor::AcceptOne(const Door& door) {
   }
   if (door.socket->is_tcp()) {
     const int on = 1;
-    // Without it the connection is slower, and no less good.
+    // The connection also works without it, but slower.
     (void)::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
   {
@@ -125,7 +125,7 @@ bool ConnectionAcceptor::HasRoom() {
   const uint64_t limit = max_connections();
   const absl::Time now = absl::Now();
   absl::MutexLock lock(&mutex_);
-  // Without a limit too the list must not grow for ever.
+  // Without a limit the list must be bounded, too.
   if (connections_.size() >= (limit == 0 ? 1024 : limit) && now - last_count_ >= kCountEvery) {
     last_count_ = now;
     ForgetClosed();

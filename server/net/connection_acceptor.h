@@ -1,5 +1,5 @@
-// Takes connections from the listening sockets and hands them to gRPC, which has no limit of its
-// own on how many there are.
+// Accepts connections on the listening sockets and hands them to gRPC, which has no limit of its
+// own on their number.
 #pragma once
 
 #include <sys/types.h>
@@ -20,14 +20,14 @@
 
 namespace walden {
 
-// Connections beyond the limit are closed as they come, so that a client learns of it at once. A
-// process that may open no more files leaves them waiting and goes on when it may.
+// Closes a connection beyond the limit at once, so that its client sees an error. When the process
+// has no more file descriptors, connections wait until there is one.
 class ConnectionAcceptor {
  public:
-  // Gets the descriptor of a new connection for its own.
+  // Receives the descriptor of a new connection, and owns it.
   using HandOver = std::function<void(int descriptor)>;
-  // Gets the number of connections that were refused since its last call (0 if they only wait) and
-  // the cause of the last refusal. Called at most once in ten seconds.
+  // Receives the number of connections refused since its last call, and the cause of the last
+  // refusal. The number is 0 if connections only wait. Called at most once in ten seconds.
   using OnRefused = std::function<void(uint64_t connections, const absl::Status& why)>;
 
   // `max_connections` 0: no limit.
@@ -39,8 +39,8 @@ class ConnectionAcceptor {
 
   absl::Status Start();
 
-  // Takes no more connections and closes the listening sockets. Once it returned nothing is handed
-  // over any more.
+  // Stops accepting connections and closes the listening sockets. Once it returned no connection is
+  // handed over.
   void Stop();
 
   // --- Any thread ---
@@ -55,8 +55,8 @@ class ConnectionAcceptor {
     std::unique_ptr<ListeningSocket> socket;
     HandOver hand_over;
   };
-  // A connection that was handed over. Its descriptor is gRPC's to close, and then may come to mean
-  // something else, which has another inode.
+  // A connection that was handed over. gRPC closes its descriptor, whose number may then be reused
+  // for another file; the inode shows that.
   struct HandedOver {
     int descriptor = -1;
     ino_t inode = 0;
@@ -77,7 +77,7 @@ class ConnectionAcceptor {
   int stop_event_ = -1;
   std::thread thread_;
 
-  // The thread's.
+  // Only the accepting thread uses these.
   uint64_t told_refused_ = 0;
   absl::Time last_count_ = absl::InfinitePast();
   absl::Time last_told_ = absl::InfinitePast();

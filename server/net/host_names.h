@@ -1,7 +1,7 @@
-// The names by which browsers and scrapers may ask the metrics port.
+// The host names that requests to the metrics port may use.
 //
-// A page of another site can make a browser send requests to this port by pointing a name of its
-// own at this machine (DNS rebinding). The Host header then holds that name, and so it is refused.
+// A web page of another site can make a browser send requests to this port by pointing a DNS name
+// of its own at this machine (DNS rebinding). The Host header then has that name and is refused.
 #pragma once
 
 #include <set>
@@ -12,7 +12,7 @@
 
 namespace walden {
 
-// Read-only once made; any thread may use it.
+// Immutable; any thread may use it.
 class HostNames {
  public:
   // `listen` are addresses, host:port, whose hosts are allowed; `extra` are names without a port.

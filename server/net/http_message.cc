@@ -62,13 +62,13 @@ std::optional<HttpRequest> ParseHttpRequest(absl::string_view header, HttpRespon
   if (absl::EndsWith(line, "\r")) line.remove_suffix(1);
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   if (words.size() != 3 || !absl::StartsWith(words[2], "HTTP/")) {
-    return refuse(400, "this is no HTTP request");
+    return refuse(400, "the request is not HTTP");
   }
   if (!absl::StartsWith(words[2], "HTTP/1.")) {
-    return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
   }
   if (words[0] != "GET" && words[0] != "HEAD") {
-    return refuse(405, "only GET and HEAD are answered here");
+    return refuse(405, "only GET and HEAD are supported");
   }
   if (!absl::StartsWith(words[1], "/")) return refuse(400, "the path must begin with a slash");
   const std::vector<absl::string_view> hosts = HostsOf(header);

@@ -8,7 +8,7 @@
 
 namespace walden {
 
-// A GET or HEAD; a body is never looked at.
+// A GET or HEAD request. Its body is ignored.
 struct HttpRequest {
   std::string path;   // as it was sent: "/status.json"
   std::string query;  // what follows the question mark, as it was sent
@@ -27,12 +27,12 @@ struct HttpResponse {
 // Whether `received` holds all of a request's header.
 bool IsWholeRequest(absl::string_view received);
 
-// Reads the header's first line and its Host; the other lines do not matter here. Nothing if the
-// request is refused: then `refused` says with what, because it is no HTTP/1 request for a path or
-// has several Hosts (400), has another method (405) or speaks another version (505).
+// Parses the request line and the Host header, and ignores the other headers. nullopt if the
+// request is refused. `refused` is then the status: 400 if it is no HTTP/1 request for a path or
+// has several Host headers, 405 for another method, 505 for another version.
 std::optional<HttpRequest> ParseHttpRequest(absl::string_view header, HttpResponse* refused);
 
-// As it is sent. The connection ends with it.
+// Encodes the response as it is sent. The connection closes after it.
 std::string FormatHttpResponse(const HttpResponse& response, bool head);
 
 }  // namespace walden

@@ -21,7 +21,7 @@
 namespace walden {
 namespace {
 
-// A client that was answered may still be sending; to close at once could take the answer from it.
+// A client may still be sending after it was answered. Closing at once could discard the answer.
 constexpr absl::Duration kLinger = absl::Seconds(1);
 constexpr size_t kLingerBytes = size_t{1} << 20;
 constexpr int kAcceptsAtOnce = 64;
@@ -77,7 +77,7 @@ HttpServer::~HttpServer() {
 
 void HttpServer::Wake() {
   const uint64_t one = 1;
-  // It fails only when the counter is full, and then the thread wakes anyhow.
+  // The write fails only when the counter is full, and then the thread wakes up in any case.
   (void)!write(wakeup_.get(), &one, sizeof(one));
 }
 
@@ -135,7 +135,7 @@ int HttpServer::WaitForWork() {
 bool HttpServer::Accept(int listener) {
   Descriptor socket(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (socket.get() < 0) {
-    // No file for it: it waits until there is one, and so does this thread.
+    // There is no file descriptor for the connection. It waits until there is one.
     if (!WouldBlock() && errno != ECONNABORTED) accept_again_ = Now() + kRetryAccept;
     return false;
   }
@@ -147,8 +147,8 @@ bool HttpServer::Accept(int listener) {
   return true;
 }
 
-// Closes the oldest of those that are worth least: who asked for something comes before who did
-// not.
+// Closes the oldest connection of the least worth. Connections with a request are worth more than
+// those without.
 void HttpServer::MakeRoom() {
   while (connections_.size() >= options_.max_connections) {
     const auto least = std::min_element(
@@ -157,7 +157,7 @@ void HttpServer::MakeRoom() {
           return kWorth[static_cast<size_t>(a.second.phase)] <
                  kWorth[static_cast<size_t>(b.second.phase)];
         });
-    // It may have asked by now.
+    // Its request may have arrived by now.
     const bool may_have_asked = least->second.phase == Phase::kReading;
     const bool goes_on = may_have_asked && Advance(least->first, least->second) &&
                          least->second.phase != Phase::kReading;
@@ -232,14 +232,14 @@ bool HttpServer::Handle(uint64_t id, Connection& connection) {
   if (!host_names_.Allows(request->host)) {
     return Respond(connection,
                    FormatHttpResponse(Plain(421,
-                                            "this name is not one of this daemon's: ask by IP "
+                                            "the Host header does not name this daemon: use an IP "
                                             "address, or add the name to metrics.hosts"),
                                       request->head));
   }
   const auto route = routes_.find(request->path);
   if (route == routes_.end()) {
     return Respond(connection,
-                   FormatHttpResponse(Plain(404, "there is nothing here"), request->head));
+                   FormatHttpResponse(Plain(404, "no page has this path"), request->head));
   }
   if (route->second.speed == Speed::kQuick) {
     return Respond(connection, FormatHttpResponse(route->second.handler(*request), request->head));

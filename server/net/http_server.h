@@ -1,10 +1,10 @@
 // A small HTTP server for metrics, probes and the status page.
 //
-// One thread does all reading and writing and answers what is quick, so that a liveness probe never
-// waits for a scrape; another one runs the slow handlers, one at a time. What clients do cannot
-// take more than that: a connection serves one request and has a deadline for each of its phases;
-// when too many are open, the one that has been silent for longest is closed in favour of the new
-// one (docs/decisions/0006-metrics-port.md).
+// One thread reads, writes and runs the quick handlers, so that a liveness probe never waits for a
+// scrape. A second thread runs the slow handlers, one at a time. A connection serves one request
+// and has a deadline for each of its phases. When too many connections are open, a new one replaces
+// the one that has been silent for longest. So clients cannot use more than two threads and a
+// bounded number of connections (docs/decisions/0006-metrics-port.md).
 #pragma once
 
 #include <deque>
@@ -90,7 +90,7 @@ class HttpServer {
   void MakeRoom();
   void CloseOverdue();
   void TakeDone();
-  // Each moves a connection on; false when it is over.
+  // Each advances a connection, and returns false when it has ended.
   bool Advance(uint64_t id, Connection& connection);
   bool Read(uint64_t id, Connection& connection);
   bool Write(Connection& connection);

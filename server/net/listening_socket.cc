@@ -20,7 +20,7 @@
 namespace walden {
 namespace {
 
-// Where one is to listen, and by which setting.
+// The address to listen on, and the setting that names it.
 struct Wish {
   const std::string& address;
   absl::string_view field;
@@ -32,7 +32,7 @@ absl::Status ListenError(const Wish& wish, absl::string_view what, const char* e
                    {{"field", std::string(wish.field)}, {"value", wish.address}, {"error", error}});
 }
 
-// 0 or an errno; `operation` says of what.
+// `error` is 0 or the errno of `operation`.
 int BindAndListen(int descriptor, const sockaddr* address, socklen_t length,
                   absl::string_view* operation) {
   *operation = "bind";
@@ -57,7 +57,7 @@ int PortOf(int descriptor) {
                                           : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
 }
 
-// A socket of the family, bound: none with `error` and `operation`.
+// A bound socket of the family; without one, `error` and `operation` say why.
 Descriptor BindTcp(const addrinfo& info, int* error, absl::string_view* operation) {
   Descriptor socket(::socket(info.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   *operation = "socket";
@@ -75,7 +75,7 @@ Descriptor BindTcp(const addrinfo& info, int* error, absl::string_view* operatio
   return *error == 0 ? std::move(socket) : Descriptor();
 }
 
-// The name of an address that begins with unix:.
+// The path of an address that begins with "unix:".
 absl::StatusOr<sockaddr_un> UnixName(const Wish& wish) {
   absl::string_view path = absl::StripPrefix(wish.address, "unix:");
   if (absl::StartsWith(path, "//")) path.remove_prefix(2);
@@ -88,7 +88,7 @@ absl::StatusOr<sockaddr_un> UnixName(const Wish& wish) {
   return name;
 }
 
-// Whether a unix socket's name is left of somebody who is gone.
+// Whether no process listens any more on the unix socket of this path.
 bool IsAbandoned(const sockaddr_un& name) {
   struct stat info = {};
   if (::lstat(name.sun_path, &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
@@ -101,7 +101,7 @@ bool IsAbandoned(const sockaddr_un& name) {
 }  // namespace
 
 ListeningSocket::~ListeningSocket() {
-  // A name that stays is replaced by the next socket that is opened there.
+  // If the file cannot be removed, the next socket that is opened there replaces it.
   if (file_.has_value() && IdentityOf(path_) == file_) (void)::unlink(path_.c_str());
 }
 
@@ -119,7 +119,7 @@ absl::StatusOr<std::unique_ptr<ListeningSocket>> ListeningSocket::OpenUnix(
   const sockaddr_un name = *parsed;
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket.get() < 0) return ListenError(wish, "socket", std::strerror(errno));
-  if (IsAbandoned(name)) (void)::unlink(name.sun_path);  // otherwise bind says so
+  if (IsAbandoned(name)) (void)::unlink(name.sun_path);  // otherwise bind returns the error
   absl::string_view operation;
   const int error = BindAndListen(socket.get(), reinterpret_cast<const sockaddr*>(&name),
                                   sizeof(name), &operation);
@@ -180,7 +180,7 @@ absl::StatusOr<ListeningSocket::Sockets> ListeningSocket::OpenTcp(const std::str
   const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
   if (failed != 0) return ListenError(wish, "name", ::gai_strerror(failed));
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> infos(found, ::freeaddrinfo);
-  absl::Status status = ListenError(wish, "name", "it stands for no address");
+  absl::Status status = ListenError(wish, "name", "it resolves to no address");
   for (addrinfo* info = found; info != nullptr; info = info->ai_next) {
     if (!sockets.empty() && port == "0") {
       SetPort(*info, static_cast<uint16_t>(PortOf(sockets.front()->descriptor())));
@@ -194,7 +194,7 @@ absl::StatusOr<ListeningSocket::Sockets> ListeningSocket::OpenTcp(const std::str
       continue;
     }
     status = ListenError(wish, operation, std::strerror(*error));
-    // Of a name's addresses this machine may lack one; anything else is nobody's wish.
+    // This machine may lack some addresses of a host name. Every other error counts.
     if (*error != EADDRNOTAVAIL && *error != EAFNOSUPPORT) return status;
   }
   if (sockets.empty()) return status;

@@ -1,4 +1,4 @@
-// A socket that connections come in at.
+// A listening socket: TCP or unix.
 #pragma once
 
 #include <sys/types.h>
@@ -18,29 +18,29 @@ namespace walden {
 // One thread at a time.
 class ListeningSocket {
  public:
-  // The sockets of one address: host:port (port 0: any free one), [v6]:port or unix:/path. A host's
-  // name may stand for several addresses, which then share the port. A unix socket that nobody
-  // listens at any more is replaced. UNAVAILABLE (IO_ERROR) names the address and what the system
-  // said; `field` is the setting that it comes from.
+  // Opens the sockets of one address: host:port (port 0: any free one), [v6]:port or unix:/path. A
+  // host name may resolve to several addresses, which then share the port. Replaces a unix socket
+  // on which no process listens any more. UNAVAILABLE (IO_ERROR) names the address and the error of
+  // the system. `field` is the setting that the address comes from.
   static absl::StatusOr<std::vector<std::unique_ptr<ListeningSocket>>> Open(
       const std::string& address, absl::string_view field = "listen");
 
-  // Whether Open could open the address, but for another process that has it now, which may be the
-  // daemon that is to be replaced: the error that Open would return. Leaves nothing behind.
+  // Returns the error that Open would return, and leaves no socket behind. An address that another
+  // process uses is OK: it may be the daemon that is to be replaced.
   static absl::Status Check(const std::string& address, absl::string_view field = "listen");
 
-  // Removes a unix socket's name, unless another socket has it by now.
+  // Removes the file of a unix socket, unless it is another socket's by now.
   ~ListeningSocket();
   ListeningSocket(const ListeningSocket&) = delete;
   ListeningSocket& operator=(const ListeningSocket&) = delete;
 
   int descriptor() const { return descriptor_.get(); }
   bool is_tcp() const { return path_.empty(); }
-  // As it was given, with the port that was found for port 0.
+  // The address that was given, with the port that was chosen for port 0.
   const std::string& address() const { return address_; }
 
  private:
-  // Which file a unix socket's name was when it was bound.
+  // Identifies the file of a unix socket as it was bound.
   struct FileIdentity {
     dev_t device = 0;
     ino_t inode = 0;

@@ -1,5 +1,5 @@
-// Whether an append may wait in a mailbox: the disk's reserve, its tenant's limits, and the bytes
-// that all mailboxes may hold.
+// Decides whether an append may wait in a mailbox, by the disk's reserve, the limits of its tenant,
+// and the bytes that all mailboxes may hold.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ class AppendAdmission {
  public:
   explicit AppendAdmission(uint64_t mailbox_bytes) : mailboxes_(mailbox_bytes) {}
 
-  // Takes the job's bytes, which it gives back when it is answered. RESOURCE_EXHAUSTED with
-  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL: then it holds none. Jobs of a stream (was_slowed)
-  // are let in past the bounds on bytes: their stream is not read on until there is room again.
-  // Jobs that are no appends are always let in: they free memory and disk, or hold none.
-  // `disk` is what the job's namespace is on; null: appends are taken however full it is.
+  // Takes the job's bytes until the job is answered. Takes none and returns RESOURCE_EXHAUSTED with
+  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL if there is no room. Jobs of a stream (was_slowed)
+  // may exceed the bounds on bytes, because their stream is not read until there is room again.
+  // Jobs that are no appends are always admitted: they free memory and disk, or hold none.
+  // `disk` is the disk of the job's namespace. Null means that its free space is not checked.
   absl::Status Admit(MailboxJob* job, const DiskSpace* disk);
 
   // The bytes that an append is charged.

@@ -1,4 +1,4 @@
-// The streams that follow the end of a table's log and how far each has come, for the metrics.
+// Lists the streams that follow the end of a table's log, and their positions, for the metrics.
 #pragma once
 
 #include <atomic>

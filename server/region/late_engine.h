@@ -1,5 +1,5 @@
-// The engine of a namespace that may not be open: it is opened while the daemon already serves, and
-// an opening that failed is tried again.
+// The engine of a namespace that may not be open yet. It is opened while the daemon already serves,
+// and a failed opening is tried again.
 #pragma once
 
 #include <atomic>
@@ -15,15 +15,14 @@
 
 namespace walden {
 
-// Passes every call on to the engine once that is open. Until then calls answer why not:
-// UNAVAILABLE while the first attempt is under way, afterwards what the last attempt ended with.
-// Any thread.
+// Passes every call on to the engine once it is open. Until then calls return UNAVAILABLE during
+// the first attempt to open it, and afterwards the error of the last attempt. Any thread.
 class LateEngine final : public LogEngine {
  public:
   // `kind` is what name() says: "segment", "rocksdb".
   explicit LateEngine(std::string kind) : kind_(std::move(kind)) {}
 
-  // The result of an attempt to open it. An engine that was opened stays.
+  // Stores the result of an attempt to open it. An open engine stays open.
   void SetOpen(std::unique_ptr<LogEngine> engine) ABSL_LOCKS_EXCLUDED(mutex_);
   void SetFailed(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -35,7 +34,7 @@ class LateEngine final : public LogEngine {
     return decided_;
   }
   bool is_open() const { return open_.load(std::memory_order_acquire) != nullptr; }
-  // Why it is not open; OK if it is.
+  // OK if it is open, otherwise the reason why it is not.
   absl::Status Failure() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::string_view name() const override { return kind_; }

@@ -1,4 +1,4 @@
-// Working a region's mailbox off in the thread that posted to it.
+// Lets the thread that posts a job process the mailbox of the region itself.
 #pragma once
 
 #include <atomic>
@@ -27,20 +27,20 @@ class LeaderSlots {
 
 class RegionActor;
 
-// The right to work a region's mailbox off in the thread that posted to it, which saves a hand-over
-// between threads. Blocks in writes and syncs. One thread at a time.
+// The right of a posting thread to process a region's mailbox, which saves a hand-over between
+// threads. Blocks in writes and syncs. One thread at a time.
 class LeadingTurn {
  public:
   LeadingTurn() = default;
   LeadingTurn(const LeadingTurn&) = delete;
   LeadingTurn& operator=(const LeadingTurn&) = delete;
-  // A turn that was granted and not run goes to the executor.
+  // Hands a turn that was granted and not run to the executor.
   ~LeadingTurn();
 
   bool granted() const { return actor_ != nullptr; }
 
-  // Runs what waits, and what comes meanwhile, for at most `max_groups` commits; then the executor
-  // goes on. Nothing if no turn was granted.
+  // Runs the jobs that wait or arrive meanwhile, for at most `max_groups` commits. The executor
+  // runs the rest. Does nothing if no turn was granted.
   void Run(int max_groups);
 
  private:

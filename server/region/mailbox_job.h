@@ -1,4 +1,4 @@
-// The jobs of a region's mailbox. They are intrusive and owned by their poster.
+// The jobs of a region's mailbox. Each is a node of an intrusive list and owned by its poster.
 #pragma once
 
 #include <atomic>
@@ -16,8 +16,8 @@
 
 namespace walden {
 
-// A job is posted once, answered exactly once, and stays where it is in between. Whoever posts it
-// keeps it alive until OnAnswered, which may delete it.
+// A job is posted once and answered exactly once, and is not moved in between. Its poster keeps it
+// alive until OnAnswered, which may delete it.
 class MailboxJob {
  public:
   enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kSync, kNoteDurable };
@@ -32,7 +32,7 @@ class MailboxJob {
   // Answers it with an error, or as a job to a region that does not exist. Gives back its bytes.
   void AnswerRefused(const absl::Status& status);
   void AnswerAbsent();
-  // Answers it with the result that was set. Gives back its bytes.
+  // Answers it with the result that was set, and gives back its bytes.
   void Answer();
 
   Kind kind() const { return kind_; }
@@ -62,16 +62,16 @@ class AppendJob : public MailboxJob {
  public:
   AppendJob() : MailboxJob(Kind::kAppend) {}
 
-  // OK, or why the client does not wait for the answer any more: CANCELLED or DEADLINE_EXCEEDED.
-  // Asked when the append's turn to be written has come; it is then answered with that error and
-  // not written. Any thread; must not block.
+  // OK while the client waits for the answer; otherwise CANCELLED or DEADLINE_EXCEEDED. Called
+  // right before the append is written: with an error it is not written and is answered with that
+  // error. Any thread; must not block.
   virtual absl::Status Abandoned() const { return absl::OkStatus(); }
 
   AppendBatch batch;            // batch.result is the answer
   uint64_t payload_bytes = 0;   // of all payloads; set by the poster
-  Tenant* tenant = nullptr;     // whose it is; null: nobody's limits apply
-  bool was_slowed = false;      // it comes of a stream that is not read while a bound is reached
-  std::string encoded;          // what the payloads point into if that is not the request
+  Tenant* tenant = nullptr;     // of the caller; null: no limits apply
+  bool was_slowed = false;      // its stream is not read while a bound is reached
+  std::string encoded;          // the payloads point into it, or into the request
   uint64_t entry_memory = 0;    // taken for a batch of entries; the actor's
   absl::Status fits_no_region;  // why no region is made for it; the registry's
 
@@ -119,7 +119,7 @@ class SyncJob : public MailboxJob {
   void SetAbsent() override { result = absl::OkStatus(); }
 };
 
-// Asks for RegionLog::NoteDurable. Nobody waits for it.
+// Calls RegionLog::NoteDurable. No call waits for it.
 class NoteDurableJob : public MailboxJob {
  public:
   NoteDurableJob() : MailboxJob(Kind::kNoteDurable) {}
@@ -151,10 +151,10 @@ class JobList {
     return job;
   }
 
-  // The job that follows one of the list; null behind the last.
+  // The next job of the list; null after the last.
   static MailboxJob* Next(const MailboxJob* job) { return job->next_; }
 
-  // Moves all of `other` behind what is here.
+  // Moves all jobs of `other` to the end of this list.
   void Splice(JobList& other) {
     if (other.empty()) return;
     if (head_ == nullptr) {

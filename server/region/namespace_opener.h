@@ -1,4 +1,4 @@
-// Opens the engines of late namespaces while the daemon serves, and those that failed again.
+// Opens the engines of late namespaces while the daemon serves, and retries those that failed.
 #pragma once
 
 #include <functional>
@@ -21,10 +21,10 @@ class NamespaceOpener {
   // All outlive the opener, and the executor runs nothing any more when the opener is destroyed.
   struct Environment {
     RegionRegistry* registry =
-        nullptr;  // whose namespaces these are, and who hears of each attempt
+        nullptr;  // has the namespaces, and is told the result of each attempt
     const Clock* clock = nullptr;
     Executor* executor = nullptr;  // opening takes long: a thread for each namespace is best
-    ReopenPolicy policy;           // of which `attempts` is not used: there is no last one
+    ReopenPolicy policy;           // its `attempts` is not used: retries do not end
   };
   explicit NamespaceOpener(const Environment& environment) : environment_(environment) {}
 
@@ -32,10 +32,10 @@ class NamespaceOpener {
   // inside this call if no namespace is late.
   void Start(std::function<void()> decided) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Tries again what is due. To be called often; does not block.
+  // Starts the retries that are due. To be called often; does not block.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Begins no attempt any more.
+  // No attempt begins after this.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -1,4 +1,4 @@
-// The namespaces of a daemon: fixed when it starts.
+// The namespaces of a daemon, which do not change while it runs.
 #pragma once
 
 #include <array>
@@ -63,11 +63,11 @@ class NamespaceSet {
   }
   void SetDefault(NamespaceId id) { default_id_ = id; }
 
-  // Directories that hold data and belong to none of the namespaces.
+  // Directories with data that belong to no configured namespace.
   void SetUnconfigured(std::vector<std::string> names) { unconfigured_ = std::move(names); }
   const std::vector<std::string>& unconfigured() const { return unconfigured_; }
 
-  // 0 is the default one. Null if there is none.
+  // An id of 0 means the default namespace. Null if the namespace does not exist.
   const Namespace* Find(uint32_t id) const {
     if (id >= by_id_.size()) return nullptr;
     return by_id_[id == 0 ? default_id_ : id].get();

@@ -10,7 +10,7 @@
 namespace walden {
 namespace {
 
-// Bounds what many tiny records add to a chunk besides their payloads.
+// Bounds the bytes that encoding adds to a chunk of many tiny records.
 constexpr size_t kSmallestCountedPayload = 64;
 
 }  // namespace
@@ -89,7 +89,7 @@ absl::StatusOr<ReadProgress> ReadSession::Fill(size_t max_record_bytes,
   payload_bytes_ += bytes;
   Statistics::Add(statistics_->read_records, records);
   Statistics::Add(statistics_->read_payload_bytes, bytes);
-  // Of a region that was dropped meanwhile an engine may find nothing any more, and no fault.
+  // A region that was dropped meanwhile may look empty to its engine, without an error.
   const absl::Status status =
       progress.ok() && actor_->closed() ? ClosedError(*actor_) : progress.status();
   if (!status.ok()) {

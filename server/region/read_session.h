@@ -1,4 +1,4 @@
-// One reader of one region: walks a range in chunks of bounded size.
+// Reads a range of one region in chunks of bounded size.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct SessionLimits {
   uint64_t max_records = UINT64_MAX;
   uint64_t max_payload_bytes = UINT64_MAX;  // the record that reaches it is still visited
   size_t chunk_payload_bytes = size_t{256} << 10;
-  // The kind that the table must have, for readers of one table. It may be decided while they wait.
+  // The required kind of the table, for readers of one table. It may be decided while they wait.
   std::optional<TableKind> table_kind;
 };
 
@@ -54,7 +54,7 @@ class ReadSession {
   size_t too_large_bytes() const { return reader_->too_large_bytes(); }
   SequenceNumber too_large_sequence() const { return reader_->too_large_sequence(); }
 
-  // Lets go of what the reader holds in memory and files, until the next Fill. For one table only.
+  // Releases the reader's memory and files until the next Fill. For readers of one table only.
   void Rest();
 
   // Of one table: the number that comes next, or a higher one.
@@ -68,8 +68,8 @@ class ReadSession {
               const ReadRange& range, const SessionLimits& limits, Statistics* statistics);
 
   const std::shared_ptr<RegionActor> actor_;
-  std::unique_ptr<LogReader> reader_;  // null while it rests; goes before the log that it reads
-  ReadRange range_;                    // what is still to be read, when it rests
+  std::unique_ptr<LogReader> reader_;  // null while it rests; destroyed before its log
+  ReadRange range_;                    // the rest of the range, while it rests
   const SessionLimits limits_;
   Statistics* const statistics_;
   uint64_t records_ = 0;

@@ -8,16 +8,17 @@
 namespace walden {
 namespace {
 
-// Commits after which a thread of the executor goes to the back of the queue, for other regions.
+// After this many commits a thread of the executor queues the turn again, so that other regions get
+// the thread.
 constexpr int kGroupsPerTurn = 16;
 
-// A sync that nobody waits for. If it fails, the region has failed and its host was told.
+// A sync for which no call waits. If it fails, the region has failed, and its host was told.
 class TimedSync final : public SyncJob {
  public:
   void OnAnswered() override { delete this; }
 };
 
-// A producer passes over a number without any.
+// A batch without payloads passes over a producer's number.
 bool HasEntries(const AppendBatch& batch) {
   return batch.kind == TableKind::kEntries && !batch.payloads.empty();
 }
@@ -67,14 +68,14 @@ void RegionActor::PostTimedSync() {
   sync_scheduled_.store(false, std::memory_order_seq_cst);
   if (!log_->HasUnsynced() || !log_->Health().ok()) return;
   auto* job = new TimedSync;
-  if (!Post(job)) delete job;  // closing syncs
+  if (!Post(job)) delete job;  // closing the log syncs it
 }
 
 void RegionActor::PostNoteDurable() {
   note_scheduled_.store(false, std::memory_order_seq_cst);
   if (!log_->HasUnnoted() || !log_->Health().ok()) return;
   auto* job = new TimedNote;
-  if (!Post(job)) delete job;  // closing notes the end
+  if (!Post(job)) delete job;  // closing the log notes its end
 }
 
 void RegionActor::PostRun() {
@@ -91,7 +92,8 @@ void RegionActor::Run(int max_groups) {
   }
 }
 
-// False when there is nothing to do, and then another thread may have begun the next turn already.
+// Returns false if there is nothing to do. Another thread may then have begun the next turn
+// already.
 bool RegionActor::TakeWaiting() {
   if (!turn_.empty()) return true;
   {
@@ -99,7 +101,7 @@ bool RegionActor::TakeWaiting() {
     turn_.Splice(mailbox_);
     if (!turn_.empty()) return true;
     if (on_closed_ == nullptr) {
-      // After closing, nothing is ever posted again and nobody needs to be kept from a turn.
+      // No job is posted after closing, so no other thread can begin a turn.
       running_ = false;
       return false;
     }
@@ -108,7 +110,7 @@ bool RegionActor::TakeWaiting() {
   return false;
 }
 
-// False if the turn goes on elsewhere, when its commit is done.
+// Returns false if the turn continues on another thread, after its commit.
 bool RegionActor::WorkOnTurn() {
   switch (turn_.front()->kind()) {
     case MailboxJob::Kind::kAppend:
@@ -155,7 +157,7 @@ bool RegionActor::CommitGroup() {
   return true;
 }
 
-// False if the job is answered without the log.
+// Returns false if the job was answered without the log.
 bool RegionActor::Admit(AppendJob* job) {
   job->batch.result = AppendResult{};
   job->entry_memory = 0;
@@ -236,7 +238,7 @@ void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
   const bool finalize = job->table_kind == TableKind::kEntries;
   const TablePosition position = log_->Position(job->table);
   absl::Status allowed = CheckTableKind(job->table, position.kind, job->table_kind);
-  // An entry log with damage has no flush to finalize: a mark acknowledges what is lost.
+  // A damaged entry log has no flush to finalize. A mark then acknowledges the lost entries.
   if (!allowed.ok() && !finalize && position.damaged) allowed = absl::OkStatus();
   if (allowed.ok() && finalize) allowed = entries_.CheckFinalize(job->table, job->through);
   if (allowed.ok()) {
@@ -260,7 +262,7 @@ void RegionActor::AnswerSync(SyncJob* job) {
 }
 
 void RegionActor::NoteDurable(NoteDurableJob* job) {
-  // Without room for it the log is as safe as it was.
+  // If the disk has no room for the note, the log stays as safe as it was.
   const absl::Status status = log_->NoteDurable();
   if (!absl::IsResourceExhausted(status)) NoteError(status);
   job->Answer();

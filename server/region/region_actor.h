@@ -1,8 +1,8 @@
-// The one writer of an open region: a mailbox of jobs, worked off by one thread at a time.
+// The only writer of an open region: a mailbox whose jobs one thread at a time processes.
 //
-// A turn takes all jobs that wait when it begins: consecutive appends become one
-// RegionLog::Commit, that is one write and one sync. While it runs, the next ones gather in the
-// mailbox; so groups grow with the load, without a timer.
+// A turn takes all jobs that wait when it begins. Consecutive appends become one RegionLog::Commit,
+// which is one write and one sync. Meanwhile the next jobs gather in the mailbox, so groups grow
+// with the load, without a timer.
 #pragma once
 
 #include <atomic>
@@ -65,13 +65,14 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
               const ActorEnvironment& environment);
 
-  // Takes the job, which is answered after all that was posted before it. False, and the job is
-  // untouched, if the actor is closing. Never blocks: if nobody works the mailbox off, the executor
-  // will; unless the caller offers to lead, a leader slot is free, and `lead` is granted the turn.
+  // Takes the job, which is answered after all earlier jobs. Returns false and leaves the job
+  // untouched if the actor is closing. Never blocks. If no thread processes the mailbox, `lead` is
+  // granted the turn if it is given and a leader slot is free; otherwise the executor gets the
+  // turn.
   bool Post(MailboxJob* job, LeadingTurn* lead = nullptr);
 
-  // Answers what waits, closes the log, wakes every reader, then calls `closed` on some thread.
-  // Called at most once.
+  // Answers the waiting jobs, closes the log, wakes every reader, then calls `closed` on any
+  // thread. Called at most once.
   void Close(std::function<void(const absl::Status&)> closed);
 
   // Posts a sync if there is something to make durable.
@@ -80,7 +81,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Posts RegionLog::NoteDurable if there is something to note.
   void PostNoteDurable();
 
-  // Rises with every job and group that the actor works off.
+  // Increases with every job and group that the actor processes.
   uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
 
   const ActorOptions& options() const { return options_; }
@@ -127,7 +128,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void(const absl::Status&)> on_closed_ ABSL_GUARDED_BY(mutex_);
 
-  // Belongs to the turn, and there is one turn at a time.
+  // Used by the thread that has the turn.
   JobList turn_;
   std::vector<AppendJob*> group_jobs_;
   std::vector<AppendBatch*> group_;

@@ -10,8 +10,8 @@
 namespace walden {
 namespace {
 
-// An append stores records, a producer is issued in a region, a mark with a region version fences:
-// all need the region to exist.
+// Appends, OpenProducer and marks with a region version need the region to exist: they store
+// records, issue an id, or fence.
 bool CreatesRegion(const MailboxJob& job) {
   if (job.kind() == MailboxJob::Kind::kAppend || job.kind() == MailboxJob::Kind::kOpenProducer) {
     return true;
@@ -113,12 +113,12 @@ void RegionRegistry::PostOpen(const RegionKey& key) {
   environment_.background->Post([this, key] { Open(key); });
 }
 
-// Whether the opening goes on later, when the namespace is open or has failed.
+// Whether the opening must wait until the namespace is open or has failed.
 bool RegionRegistry::WaitsForNamespace(const RegionKey& key, const Namespace& ns) {
   if (ns.late == nullptr || ns.late->is_open() || ns.late->is_decided()) return false;
   ns.late->WhenDecided([this, key] {
     absl::MutexLock lock(&mutex_);
-    // A daemon that is shutting down refused its calls meanwhile.
+    // The calls were refused meanwhile because the daemon is shutting down.
     if (entries_.contains(key)) PostOpen(key);
   });
   return true;
@@ -131,7 +131,7 @@ void RegionRegistry::Open(const RegionKey& key) {
   {
     absl::MutexLock lock(&mutex_);
     const auto found = entries_.find(key);
-    if (found == entries_.end()) return;  // it waited for its namespace when the daemon shut down
+    if (found == entries_.end()) return;  // the daemon shut down while it waited for its namespace
     create = TakeCreate(ns, key, *found->second);
   }
   if (ns.late != nullptr && !ns.late->is_open()) {
@@ -154,13 +154,13 @@ void RegionRegistry::Open(const RegionKey& key) {
     FinishOpenAbsent(key);
   } else {
     CountNotOpened(log.status());
-    // A full disk or too few file descriptors pass by themselves: the next call tries again.
+    // A full disk and a lack of file descriptors are temporary: the next call tries again.
     FinishOpenFailed(key, log.status(), !absl::IsResourceExhausted(log.status()));
   }
 }
 
-// Whether a waiting job wants the region to exist. An append that the region could not hold anyway
-// does not: nothing is to be left of it.
+// Whether a waiting job creates the region. An append that the region could not hold does not: it
+// must leave nothing behind.
 bool RegionRegistry::TakeCreate(const Namespace& ns, const RegionKey& key, Entry& entry) {
   if (!std::exchange(entry.create, false)) return false;
   const RegionOptions& options = ns.PolicyOf(key.region).engine;

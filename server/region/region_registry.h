@@ -1,8 +1,8 @@
-// Every region of the daemon: opens them on demand, routes jobs to their actors, remembers the
+// Owns all regions of the daemon: opens them on demand, routes jobs to their actors, remembers the
 // broken ones, closes and drops them.
 //
-// A region is in one of these states, and calls that cannot be served in the present one wait, in
-// order, for the next:
+// A region is in one of these states. Calls that its state cannot serve wait, in order, for the
+// next state:
 //
 //   closed   (no entry)     the next call opens it
 //   opening                 calls wait
@@ -16,8 +16,8 @@
 // a call needs is opened at once. When max_open_regions are open, the least recently used idle
 // region is closed to make room.
 //
-// A region that failed is closed and opened again by itself after a growing wait, and a broken one
-// is tried again, unless the cause is damage: a bounded number of times (ReopenPolicy).
+// A failed region is closed and reopened automatically after a growing wait, and a broken one is
+// tried again, unless the cause is damage. ReopenPolicy bounds the number of attempts.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,7 @@ class RegionEvents {
   virtual void OnDropped(const RegionKey&) {}
   // Retention deleted what the plan says, or a part of it if that failed.
   virtual void OnRetained(const RegionKey&, const RetentionPlan&, const absl::Status&) {}
-  // None of its regions can be opened, or they cannot be listed.
+  // No region of the namespace can be opened, or its regions cannot be listed.
   virtual void OnNamespaceBroken(const Namespace&, const absl::Status&) {}
 };
 
@@ -80,19 +80,19 @@ struct RegistryOptions {
   ReopenPolicy reopen;
 };
 
-// All outlive the registry, and run nothing any more when it is destroyed.
+// All outlive the registry. The executors must be idle when it is destroyed.
 struct RegistryEnvironment {
   const Clock* clock = nullptr;
   Executor* actors = nullptr;  // turns of actors: they block in writes and syncs
-  // Opening and dropping: long work. More threads than start_parallelism, so that one is left for
-  // regions that calls wait for.
+  // For opening and dropping, which take long. It needs more threads than start_parallelism, so
+  // that one is free for regions that calls wait for.
   Executor* background = nullptr;
   Statistics* statistics = nullptr;
   RegionEvents* events = nullptr;
   entry::EntryEnvironment entries;  // its loader must not be one of the above
 };
 
-// The findings of opening every region at the start.
+// The results of opening every region at the start.
 struct StartSummary {
   uint64_t regions = 0;  // that were opened
   uint64_t broken = 0;
@@ -117,12 +117,12 @@ struct RegionListing {
   absl::Status error;
 };
 
-// The state of a region as the registry knows it, without a question to its actor or engine.
+// The state of a region as the registry knows it, without asking its actor or engine.
 struct RegionLook {
   enum class State { kOpening, kOpen, kClosing, kBroken };
   RegionKey key;
   State state = State::kOpening;
-  std::shared_ptr<const RegionActor> actor;  // kOpen; to be let go of soon
+  std::shared_ptr<const RegionActor> actor;  // kOpen; not to be kept
   absl::Status broken;                       // kBroken: why it could not be opened
 };
 
@@ -131,46 +131,45 @@ class RegionRegistry : private ActorHost {
  public:
   RegionRegistry(const RegistryOptions& options, NamespaceSet namespaces,
                  const RegistryEnvironment& environment);
-  // As a crash, unless CloseAll is done: open logs go away unclosed, jobs that wait are not
-  // answered.
+  // Without an earlier CloseAll this is like a crash: open logs are not closed, and waiting jobs
+  // are not answered.
   ~RegionRegistry() override;
 
   const NamespaceSet& namespaces() const { return namespaces_; }
   const MemoryBudget& mailbox_budget() const { return admission_.mailboxes(); }
 
-  // Routes the job to the region's actor, which answers it: an append, an opened producer, or a
-  // mark with a region version, creates the region if need be; other jobs are answered as by an
-  // empty one. Jobs of one thread to one region keep their order. The bytes of appends count
-  // against the mailbox budget until they are answered; if it is full an append is refused with
-  // MAILBOX_FULL, and while the disk is at its reserve with DISK_RESERVE, past its tenant's limits
-  // with TENANT_LIMIT. May answer inside this call. `lead` as for RegionActor::Post.
+  // Routes the job to the region's actor, which answers it. An append, an OpenProducer, or a mark
+  // with a region version creates an absent region; other jobs are answered as by an empty region.
+  // Jobs that one thread submits to one region keep their order. AppendAdmission counts the bytes
+  // of appends until they are answered, and refuses appends with MAILBOX_FULL, DISK_RESERVE or
+  // TENANT_LIMIT. May answer inside this call. `lead` is as in RegionActor::Post.
   void Submit(const RegionKey& key, MailboxJob* job, LeadingTurn* lead = nullptr);
 
-  // The region's actor; null for a region that was never written. Called inside this call if the
-  // region is open, otherwise later on an executor.
+  // Finds the region's actor; null for a region that was never written. Calls `found` inside this
+  // call if the region is open, otherwise later on an executor.
   using FindCallback = std::function<void(absl::StatusOr<std::shared_ptr<RegionActor>>)>;
   void Find(const RegionKey& key, FindCallback found);
 
-  // Closes a region after what waits in its mailbox, or forgets that it was broken. True if it was
-  // open. An error says that closing failed; the region is closed all the same.
+  // Closes a region after the jobs in its mailbox, or forgets that it was broken. The result is
+  // true if it was open. An error says that closing failed; the region is closed all the same.
   using CloseCallback = std::function<void(absl::StatusOr<bool>)>;
   void Close(const RegionKey& key, CloseCallback closed);
 
-  // Closes and removes a region. False if there was none.
+  // Closes and removes a region. The result is false if it did not exist.
   void Drop(const RegionKey& key, CloseCallback dropped);
 
-  // Blocks for a directory listing. Everything that exists or is broken, by id.
+  // Returns the regions that exist or are broken, by id. Blocks for a directory listing.
   absl::StatusOr<std::vector<RegionListing>> List(const Namespace& of) const;
 
-  // Verifies a region that could not be opened; blocks for long. An error if the region is not
-  // broken, or not any more. (An open region is verified through its actor's log.)
+  // Verifies a region that could not be opened; blocks for long. Returns an error if the region is
+  // not broken (any more). An open region is verified through its actor's log.
   absl::Status VerifyBroken(const RegionKey& key,
                             absl::FunctionRef<bool(const VerifyProgress&)> report);
 
   uint64_t open_regions() const;
   uint64_t max_open_regions() const { return options_.max_open_regions; }
 
-  // Every region but the closed ones, in no order. Holds the lock for a short time only.
+  // Every region that is not closed, unordered. Holds the lock for a short time only.
   std::vector<RegionLook> Regions() const;
 
   // The actors of regions that are open now.
@@ -179,32 +178,32 @@ class RegionRegistry : private ActorHost {
   // Wakes readers that wait for a region to be opened or created; the keys are region ids.
   TailWaiters& openings() { return openings_; }
 
-  // Opens every region that exists, as namespaces become open; once, before NamespaceOpened and
-  // NamespaceFailed. `done` is called when every namespace was opened or failed, and every region
-  // of the open ones was looked at.
+  // Opens every region that exists as soon as its namespace is open. Called once, before
+  // NamespaceOpened and NamespaceFailed. Calls `done` when every namespace was opened or failed,
+  // and every region of the open ones was opened, is broken, or was left closed for want of room.
   void OpenAll(std::function<void(const StartSummary&)> done) ABSL_LOCKS_EXCLUDED(mutex_);
   StartProgress start_progress() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Of a namespace that is late: an attempt to open it ended.
+  // Reports that an attempt to open a late namespace has ended.
   void NamespaceOpened(const Namespace& opened) ABSL_LOCKS_EXCLUDED(mutex_);
   void NamespaceFailed(const Namespace& failed, const absl::Status& why)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The errors of namespaces that are not served, by id: they are not open, or their regions cannot
-  // be listed.
+  // The errors of the namespaces that are not served, by id. These are not open, or their regions
+  // cannot be listed.
   std::vector<std::pair<NamespaceId, absl::Status>> NamespaceFailures() const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // From now on every call is refused with SHUTTING_DOWN. Answers what waits, closes every region,
+  // Refuses every later call with SHUTTING_DOWN. Answers the waiting jobs, closes every region,
   // then calls `done` with the first error of a region's closing.
   void CloseAll(std::function<void(const absl::Status&)> done);
 
-  // Does what is due by the clock: syncs of BUFFERED records, reopenings, refusing calls that found
-  // no room. To be called often; does not block.
+  // Starts what is due by the clock: syncs of BUFFERED records, reopenings, and refusals of calls
+  // that found no room. To be called often; does not block.
   void Tick();
 
-  // Posts RegionLog::NoteDurable to regions that were idle for kIdleBeforeNote. To be called now
-  // and then.
+  // Posts RegionLog::NoteDurable to regions that were idle for kIdleBeforeNote. To be called
+  // regularly.
   void NoteIdle();
   static constexpr absl::Duration kIdleBeforeNote = absl::Milliseconds(20);
 
@@ -215,12 +214,12 @@ class RegionRegistry : private ActorHost {
     State state = State::kOpening;
     std::shared_ptr<RegionActor> actor;  // kOpen, kClosing
     absl::Status broken;                 // kBroken
-    bool create = false;                 // a job that came since the opening began wants the region
-    int verifying = 0;                   // kBroken: how many read its files
+    bool create = false;                 // a job that waits for the opening creates the region
+    int verifying = 0;                   // kBroken: number of verifications that read its files
     bool has_slot = false;               // counts in used_slots_
     bool waits_for_slot = false;         // kOpening: is in wants_slot_
     bool closes_for_room = false;        // kClosing: another region gets its slot
-    bool reopens = false;                // kClosing: is opened again though nobody waits
+    bool reopens = false;                // kClosing: is opened again although no call waits
     uint64_t last_use = 0;               // kOpen: of uses_
     absl::Duration opened_at;            // kOpen
     uint32_t failures = 0;               // attempts to reopen it that were planned, in a row
@@ -249,7 +248,7 @@ class RegionRegistry : private ActorHost {
     RegionKey key;
     absl::Duration at;
   };
-  // Neither keeps an actor from being closed, which syncs and notes too.
+  // DueSync and DueNote do not keep the actor alive: closing it syncs and notes, too.
   struct DueSync {
     std::weak_ptr<RegionActor> actor;
     absl::Duration due;
@@ -291,14 +290,14 @@ class RegionRegistry : private ActorHost {
   void FinishOpenFailed(const RegionKey& key, const absl::Status& why, bool remember);
   void FinishOpenAbsent(const RegionKey& key);
   void CloseUnlessClosed(const RegionKey& key, CloseCallback closed);
-  // Of an entry that is open: it is closing when this returns.
+  // The entry must be open. It is closing when this returns.
   void CloseOpen(const RegionKey& key, Entry& entry, CloseCallback closed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishClosing(const RegionKey& key);
   void DropClosed(const RegionKey& key, const CloseCallback& dropped);
   const Namespace& NamespaceOf(const RegionKey& key) const;
   static Wakeups TakeWaiting(Entry& entry);
-  // Calls them with the actor, the error, or as for a region that does not exist.
+  // Hands them the actor or the error; a null actor means that the region does not exist.
   static void Wake(Wakeups wakeups, const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
 
   // Slots: max_open_regions of them. An entry that opens holds a slot or waits for one.
@@ -336,7 +335,7 @@ class RegionRegistry : private ActorHost {
   LeaderSlots leaders_;
   TailWaiters openings_;
   ActorEnvironment actor_environment_;
-  // Before the entries, so that logs go before their engines.
+  // Declared before the entries, so that logs are destroyed before their engines.
   const NamespaceSet namespaces_;
 
   mutable absl::Mutex mutex_;

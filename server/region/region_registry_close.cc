@@ -1,5 +1,4 @@
-// RegionRegistry's closing and dropping of regions, and who reads the files of broken ones
-// meanwhile.
+// Part of RegionRegistry: closes and drops regions, and verifies the files of broken ones.
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -55,7 +54,7 @@ void RegionRegistry::CloseUnlessClosed(const RegionKey& key, CloseCallback close
 
 void RegionRegistry::CloseOpen(const RegionKey& key, Entry& entry, CloseCallback closed) {
   entry.state = State::kClosing;
-  // It only posts what it does to the executor.
+  // The engine's close only posts work to the executor.
   entry.actor->Close([this, key, closed = std::move(closed)](const absl::Status& status) {
     environment_.events->OnClosed(key, status);
     FinishClosing(key);
@@ -69,7 +68,8 @@ void RegionRegistry::CloseOpen(const RegionKey& key, Entry& entry, CloseCallback
 
 void RegionRegistry::FinishClosing(const RegionKey& key) {
   Wakeups wakeups;
-  std::shared_ptr<RegionActor> actor;  // may be the last reference: let go without the lock
+  std::shared_ptr<RegionActor>
+      actor;  // may be the last reference, which must not be released under the lock
   {
     absl::MutexLock lock(&mutex_);
     Entry& entry = *entries_.at(key);
@@ -108,7 +108,7 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
     if (shutting_down_) {
       refused = true;
     } else if (found == entries_.end()) {
-      // Dropping takes a slot and waits for none.
+      // Dropping takes a slot without waiting for one.
       entries_[key] = std::make_unique<Entry>(Entry{.state = State::kClosing, .has_slot = true});
       ++used_slots_;
     } else if (Entry& entry = *found->second; entry.state == State::kOpen) {
@@ -135,7 +135,7 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
     drop();
     return;
   }
-  // A log that cannot be synced any more can still be dropped.
+  // A log can be dropped although it could not be synced.
   actor->Close([drop = std::move(drop)](const absl::Status&) { drop(); });
 }
 

@@ -1,4 +1,4 @@
-// RegionRegistry's limit on open regions, and what is opened again by itself.
+// Part of RegionRegistry: limits the open regions, and reopens failed ones.
 #include <algorithm>
 #include <utility>
 
@@ -49,10 +49,10 @@ void RegionRegistry::CloseIdle() {
   }
 }
 
-// Of the idle regions: nobody but the entry holds its actor, so nothing waits in its mailbox, no
-// commit is under way, and nobody reads or follows it. Regions without pages of entries come first,
-// since those would have to be made from the log again. Regions that failed are not closed: that
-// would reopen them whatever the policy says. Looks at every entry.
+// Returns the least recently used idle region. Only the entry holds the actor of an idle region, so
+// its mailbox is empty, no commit is under way, and it has no readers or followers. Regions without
+// pages of entries come first, because pages would have to be made from the log again. Failed
+// regions are not closed for room: that would reopen them against the policy. Checks every entry.
 RegionRegistry::Entries::value_type* RegionRegistry::LeastRecentlyUsed() {
   Entries::value_type* best = nullptr;
   bool best_has_pages = false;
@@ -152,7 +152,7 @@ void RegionRegistry::ReopenDue() {
 
 void RegionRegistry::Reopen(const RegionKey& key) {
   const auto found = entries_.find(key);
-  // Closed by somebody meanwhile, and perhaps opened again.
+  // A client closed it meanwhile, and it may be open again.
   if (found == entries_.end() || !found->second->reopen_planned) return;
   Entry& entry = *found->second;
   entry.reopen_planned = false;

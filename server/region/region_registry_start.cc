@@ -1,4 +1,4 @@
-// RegionRegistry's start, end and timed work.
+// Part of RegionRegistry: its start, its end and its timed work.
 #include <algorithm>
 #include <utility>
 
@@ -40,7 +40,7 @@ void RegionRegistry::NamespaceFailed(const Namespace& failed, const absl::Status
 
 void RegionRegistry::ListRegionsOf(const Namespace& of) {
   const absl::StatusOr<std::vector<RegionId>> regions = of.engine->ListRegions();
-  // It is broken alone. Calls that name a region may well be served.
+  // Only listing failed. Calls that name a region may still be served.
   if (!regions.ok()) environment_.events->OnNamespaceBroken(of, regions.status());
   {
     absl::MutexLock lock(&mutex_);
@@ -90,7 +90,7 @@ void RegionRegistry::ScanNext() {
       OpenInSlot(key, *entry);
     }
     if (entry->state == State::kOpen || entry->state == State::kBroken) {
-      AddToSummary(key);  // a call was faster
+      AddToSummary(key);  // a call opened it earlier
       continue;
     }
     ++scanning_;
@@ -101,7 +101,7 @@ void RegionRegistry::ScanNext() {
 
 void RegionRegistry::AddToSummary(const RegionKey& key) {
   const auto found = entries_.find(key);
-  if (found == entries_.end()) return;  // it went away again, or only its disk is full
+  if (found == entries_.end()) return;  // it was dropped meanwhile, or the cause was temporary
   const Entry& entry = *found->second;
   if (entry.state == State::kBroken) {
     ++summary_.broken;

@@ -1,4 +1,4 @@
-// When something that failed is tried again by itself.
+// The times at which failed regions and namespaces are reopened automatically.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace walden {
 
 struct ReopenPolicy {
-  uint32_t attempts = 10;                      // in a row; 0: never by itself
+  uint32_t attempts = 10;                      // in a row; 0: never automatically
   absl::Duration backoff = absl::Seconds(1);   // before the first, doubled after each
   absl::Duration longest = absl::Seconds(60);  // but never more than this
 
@@ -19,12 +19,12 @@ struct ReopenPolicy {
   absl::Duration WaitAfter(uint32_t failures) const {
     return std::min(longest, backoff * static_cast<double>(uint64_t{1} << std::min(failures, 20U)));
   }
-  // Something that stayed open for this long has recovered: its attempts begin anew.
+  // A region that stayed open for this long has recovered: its attempts are counted anew.
   absl::Duration recovered_after() const { return 10 * longest; }
 };
 
-// Whether opening again may succeed although nothing was changed: not after damage, nor where
-// what is stored and what is configured do not fit.
+// Whether reopening may succeed although nothing was changed. It cannot after damage, or if the
+// stored data does not fit the configuration.
 inline bool MayPassByItself(const absl::Status& why) {
   for (const ErrorReason stays :
        {ErrorReason::kCorruption, ErrorReason::kUnsupportedFormat, ErrorReason::kWrongEngine,

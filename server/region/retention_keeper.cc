@@ -33,7 +33,7 @@ class RetentionKeeper::Round final : public MarkDeletedJob {
     table = mark.table;
     through = mark.through;
     result = 0;
-    // A region that is being closed has had its time.
+    // The region is closing. The next round after it is opened again deletes the rest.
     if (!actor_->Post(this)) Finish(absl::CancelledError("the region is being closed"));
   }
 

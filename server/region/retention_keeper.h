@@ -1,5 +1,5 @@
-// Deletes the old records of open regions that have a retention, as a client's MarkDeleted would:
-// through the region's mailbox, one table after the other, between its appends.
+// Deletes old records of open regions with a retention. The deletions are jobs in the region's
+// mailbox, as those of a client's MarkDeleted: one table after the other, between appends.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,7 @@ class RetentionPolicies {
   absl::flat_hash_map<NamespaceId, Policy> policies_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Any thread. Must outlive what it posted: the registry answers that when it closes everything.
+// Any thread. Must outlive the jobs that it posted. The registry's CloseAll answers them.
 class RetentionKeeper {
  public:
   // All outlive the keeper.

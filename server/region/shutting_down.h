@@ -1,4 +1,4 @@
-// The error of every call that the end of the daemon cuts off.
+// The error of calls that the daemon's shutdown ends.
 #pragma once
 
 #include "absl/status/status.h"

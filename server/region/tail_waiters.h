@@ -19,20 +19,21 @@ class TailWaiter {
  public:
   virtual ~TailWaiter() = default;
 
-  // Something may have become visible, or the region closed. Called once per successful Wait, on
-  // any thread, with a lock held: must hand over to an executor and touch no TailWaiters.
+  // New records may be visible, or the region was closed. Called once per successful Wait, on any
+  // thread, with a lock held: must hand over to an executor and not use TailWaiters.
   virtual void OnVisible() = 0;
 };
 
-// One per region, with table ids as keys; and one for regions that are opened, with region ids as
-// keys. Any thread may use it. To publish costs one atomic addition while nobody waits.
+// Each region has one, whose keys are table ids. The registry has one for regions that are opened,
+// whose keys are region ids. Any thread. Publishing costs one atomic addition while no reader
+// waits.
 class TailWaiters {
  public:
-  // Read this before looking at the log, then pass it to Wait: nothing in between is missed.
+  // Read this before reading the log, then pass it to Wait, which misses nothing in between.
   uint64_t version() const { return version_.load(std::memory_order_seq_cst); }
 
-  // Waits for `key`. False, and nothing is waited for, if anything became visible since
-  // `seen_version`, of any key.
+  // Waits for `key`. Returns false without waiting if records of any key became visible since
+  // `seen_version`.
   bool Wait(uint64_t key, TailWaiter* waiter, uint64_t seen_version);
 
   // Stops waiting. False if OnVisible was called already; it is not called afterwards.

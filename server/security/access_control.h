@@ -1,4 +1,4 @@
-// The interface by which calls are authenticated.
+// Authenticates the callers of rpcs.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class ServerContextBase;
 
 namespace walden {
 
-// Recognises callers. Any thread may use it; must not block.
+// An interface, so that calls do not depend on the identities file. Any thread; must not block.
 class AccessControl {
  public:
   virtual ~AccessControl() = default;
@@ -23,8 +23,8 @@ class AccessControl {
   virtual absl::StatusOr<std::shared_ptr<const Identity>> Recognise(
       const grpc::ServerContextBase& call) const = 0;
 
-  // Grows when identities or rights change. An identity that was recognised at another number must
-  // be recognised again.
+  // Increases when identities or rights change. A caller that was authenticated under a lower
+  // number must be authenticated again.
   virtual uint64_t generation() const = 0;
 };
 

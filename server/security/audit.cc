@@ -9,7 +9,8 @@
 namespace walden {
 namespace {
 
-// The host of a peer: its port says nothing about who it is. Any peer of a unix socket is "unix:".
+// The host of a peer without its port, which changes with each connection. "unix:" for all peers of
+// unix sockets.
 std::string HostOf(const std::string& peer) {
   if (absl::StartsWith(peer, "unix")) return "unix:";
   return peer.substr(0, peer.rfind(':'));

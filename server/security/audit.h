@@ -1,4 +1,4 @@
-// The audit: denied calls and administrative calls.
+// Records denied calls and administrative calls.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ struct AuditEntry {
   std::string peer;      // as gRPC writes it: "ipv4:10.0.0.7:51234", "unix:"
   std::string identity;  // empty: not recognised, or no identities file
   std::string method;    // "AdminService.DropRegion"
-  // As the request named them; empty if it did not, or was refused before.
+  // As the request names them; empty if it names none, or was refused before they were read.
   std::string namespace_id;
   std::string region;
   absl::Status outcome;
@@ -33,13 +33,13 @@ class AuditSink {
   virtual ~AuditSink() = default;
   virtual void OnDenied(const AuditEntry& entry) = 0;
   virtual void OnAdminCall(const AuditEntry& entry) = 0;
-  // Denials of a peer that no later line counts.
+  // Reports denials of a peer that no later line will count.
   virtual void OnDenialsLeftOut(absl::string_view peer, uint64_t count) = 0;
 };
 
-// Passes on every administrative call, and denials as long as a peer does not make too many: ten at
-// once, one every ten seconds afterwards; the rest is counted. A peer is a host, whatever its port.
-// Of kMaxPeers peers at once; all others share what one may. Any thread.
+// Passes every administrative call to the sink, and a bounded number of denials per peer: ten at
+// once, then one every ten seconds. The others are counted. A peer is a host, whatever its port. At
+// most kMaxPeers peers are told apart; all others share the bound of one. Any thread.
 class Audit {
  public:
   static constexpr uint64_t kBurst = 10;
@@ -52,8 +52,8 @@ class Audit {
   void Denied(AuditEntry entry) ABSL_LOCKS_EXCLUDED(mutex_);
   void AdminCall(const AuditEntry& entry) { sink_->OnAdminCall(entry); }
 
-  // To be called regularly. Reports the denials left out of peers that are quiet again, and forgets
-  // the peers. Works at most once a second.
+  // Reports the left-out denials of peers that are quiet again, and forgets these peers. To be
+  // called regularly; does something at most once a second.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Since the start.

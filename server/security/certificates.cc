@@ -53,7 +53,7 @@ absl::Status ReadPem(PemFile& file) {
   return absl::OkStatus();
 }
 
-// Why OpenSSL failed, in its words. They never quote what was read.
+// OpenSSL's text for its last error, which never quotes the file.
 std::string OpensslReason() {
   std::string reason = "OpenSSL gives no reason";
   while (const unsigned long code = ERR_get_error()) {

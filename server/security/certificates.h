@@ -1,4 +1,4 @@
-// The files that TLS needs, read and checked before anybody uses them.
+// Reads and checks the files that TLS needs, before they are used.
 #pragma once
 
 #include <string>

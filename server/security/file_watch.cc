@@ -28,7 +28,7 @@ FileWatch::Signature FileWatch::Look() const {
   Signature signature;
   for (const std::string& path : paths_) {
     struct stat file {};
-    if (::stat(path.c_str(), &file) != 0) file = {};  // loading it says what is wrong
+    if (::stat(path.c_str(), &file) != 0) file = {};  // loading the file reports the error
     for (const int64_t part :
          {static_cast<int64_t>(file.st_dev), static_cast<int64_t>(file.st_ino),
           static_cast<int64_t>(file.st_size), static_cast<int64_t>(file.st_mtim.tv_sec),

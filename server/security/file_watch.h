@@ -10,15 +10,15 @@ namespace walden {
 // One thread at a time. Symbolic links are followed, so that a changed link is a change, too.
 class FileWatch {
  public:
-  // Of what the files are now. Empty paths are left out.
+  // Compares with the present state of the files. Ignores empty paths.
   explicit FileWatch(std::vector<std::string> paths);
 
-  // True once after a change, when nothing changed between this look and the last one: files that
+  // Returns true once after a change, as soon as two looks in a row find the same state: files that
   // belong together are often replaced one after the other.
   bool Changed();
 
-  // Reports the change again some looks later, because the files could not be read for a cause that
-  // may pass.
+  // Makes Changed report the change again some looks later. For files that could not be read for a
+  // passing cause.
   void TellAgain() { again_in_ = kLooksBetween; }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 
-// Whether a load failed for a cause other than what the files hold, or that they are gone.
+// Whether a load failed for a temporary cause: neither the files' contents nor missing files.
 bool MayPass(const absl::Status& loaded) {
   return !loaded.ok() && !absl::IsInvalidArgument(loaded) && !absl::IsNotFound(loaded) &&
          !absl::IsPermissionDenied(loaded);
@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<Guard>> Guard::Start(const Config& config) {
   const TlsConfig& tls = config.security.tls;
   const std::string& identities_file = config.security.identities_file;
   absl::MutexLock lock(&security->mutex_);
-  // Before they are read: a change that comes between is seen later.
+  // The watches begin before the files are read, so that no change in between is missed.
   security->certificate_files_ = std::make_unique<FileWatch>(
       std::vector<std::string>{tls.certificate_file, tls.key_file, tls.client_ca_file});
   security->identities_file_ =
@@ -76,7 +76,7 @@ void Guard::StopWatching() {
 
 void Guard::Look() {
   absl::MutexLock lock(&mutex_);
-  // Errors were logged. A revocation must not be missed for want of a file descriptor.
+  // Errors were logged. A temporary one must not delay a revocation until the next change.
   if (certificate_files_->Changed() && MayPass(ReloadCertificates())) {
     certificate_files_->TellAgain();
   }

@@ -22,20 +22,20 @@ namespace walden {
 // Must outlive the server that uses it.
 class Guard {
  public:
-  // Loads what the configuration names. Errors name field or file, and what is wrong with it.
+  // Loads the files that the configuration names. Errors name the field or file, and the problem.
   // Writes a log line about each load, here and later.
   static absl::StatusOr<std::unique_ptr<Guard>> Start(const Config& config);
   ~Guard();
 
-  // Loads the files again if they can be used; what cannot leaves everything as it is. The first
-  // error. Any thread.
+  // Loads the files again. Files that cannot be used leave what is loaded as it is. Returns the
+  // first error. Any thread.
   absl::Status Reload() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // From now on looks at the files every second, and loads what changed and then was left alone for
-  // a second. `access_changed` is called after identities or rights changed, by this and by
-  // Reload(). At most once.
+  // Starts to check the files every second, and loads a changed file once it did not change for a
+  // second. After identities or rights changed, here or by Reload, `access_changed` is called. At
+  // most once.
   void Watch(std::function<void()> access_changed);
-  // Neither calls it any more after this.
+  // `access_changed` is not called after this.
   void StopWatching();
 
   // Null if there are none.

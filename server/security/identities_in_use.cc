@@ -24,7 +24,7 @@ Credentials CredentialsOf(const grpc::ServerContextBase& call) {
   }
   if (!credentials.authorization.empty()) return credentials;
   const std::shared_ptr<const grpc::AuthContext> connection = call.auth_context();
-  // Only verified certificates have properties: others end the handshake.
+  // Only verified certificates get here: others fail the handshake.
   if (connection == nullptr || !connection->IsPeerAuthenticated()) return credentials;
   AddNames(*connection, GRPC_PEER_DNS_PROPERTY_NAME, credentials.certificate_names);
   AddNames(*connection, GRPC_PEER_URI_PROPERTY_NAME, credentials.certificate_names);
@@ -55,7 +55,7 @@ absl::Status IdentitiesInUse::Reload() {
     absl::MutexLock lock(&mutex_);
     current_ = std::move(set);
   }
-  // Afterwards, so that whoever sees the new number sees the new set.
+  // After the set, so that a thread that sees the new number sees the new set.
   generation_.fetch_add(1, std::memory_order_release);
   return absl::OkStatus();
 }

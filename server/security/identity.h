@@ -25,7 +25,7 @@ class Rights {
   constexpr Rights(Right right) : bits_(static_cast<uint8_t>(right)) {}  // NOLINT: a set of one
 
   constexpr Rights operator|(Rights other) const { return Rights(bits_ | other.bits_); }
-  // Whether all of `others` are here.
+  // Whether this set has all of `others`.
   constexpr bool Include(Rights others) const { return (bits_ & others.bits_) == others.bits_; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr bool operator==(const Rights&) const = default;
@@ -36,10 +36,10 @@ class Rights {
   uint8_t bits_ = 0;
 };
 
-// A caller that was recognised: an entry of the identities file. Immutable; any thread. A reload of
-// the file makes new ones.
+// An authenticated caller, as an entry of the identities file describes it. Immutable; any thread.
+// A reload of the file makes new objects.
 //
-// In all questions a namespace that does not exist is 0: only rules for every namespace apply to
+// A namespace that does not exist has the id 0 here: only rules for every namespace apply to
 // it.
 class Identity {
  public:

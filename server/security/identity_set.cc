@@ -14,7 +14,7 @@
 namespace walden {
 namespace {
 
-// Far above what `walden token` makes; bounds what is hashed.
+// Far longer than a token of `walden token`. Bounds the bytes that are hashed.
 constexpr size_t kMaxTokenBytes = 1024;
 
 uint64_t KeyOf(const Sha256& hash) {
@@ -33,7 +33,7 @@ absl::Status Unauthenticated(const IdentitySet& identities, absl::string_view pr
       {{"field", "authorization"}});
 }
 
-// The token of "Bearer TOKEN", empty if it is nothing of the kind.
+// The token of "Bearer TOKEN"; empty if the text has another form.
 absl::string_view BearerToken(absl::string_view value) {
   constexpr absl::string_view kScheme = "bearer ";
   if (!absl::StartsWithIgnoreCase(value, kScheme)) return {};
@@ -89,7 +89,7 @@ absl::StatusOr<std::shared_ptr<const Identity>> Recognise(const IdentitySet& ide
     if (identity != nullptr) return identity;
   }
   return Unauthenticated(identities, credentials.certificate_names.empty()
-                                         ? "nothing says who calls"
+                                         ? "the call has no credentials"
                                          : "no name of the client certificate is known");
 }
 

@@ -1,4 +1,4 @@
-// Recognises callers by the identities file.
+// Authenticates callers by the entries of the identities file.
 #pragma once
 
 #include <map>
@@ -19,8 +19,8 @@ class IdentitySet {
  public:
   explicit IdentitySet(const std::vector<IdentityConfig>& configs);
 
-  // Null if there is none. The time does not depend on how much an unknown token has in common with
-  // a known one: hashes are compared, which callers cannot choose, and in constant time.
+  // Null for an unknown token. The time does not depend on the characters that it shares with a
+  // known one: the tokens' hashes are compared, in constant time.
   std::shared_ptr<const Identity> FindByToken(absl::string_view token) const;
   std::shared_ptr<const Identity> FindByCertificateName(absl::string_view name) const;
 
@@ -50,7 +50,7 @@ struct Credentials {
   std::vector<std::string> certificate_names;
 };
 
-// A token decides alone if one was sent: with a wrong token a good certificate does not help. The
+// If a token was sent it decides alone: a wrong token is refused whatever the certificate is. The
 // message of UNAUTHENTICATED lists accepted credentials and repeats nothing that was sent.
 absl::StatusOr<std::shared_ptr<const Identity>> Recognise(const IdentitySet& identities,
                                                           const Credentials& credentials);

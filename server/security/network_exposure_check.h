@@ -1,4 +1,4 @@
-// The check that keeps the daemon from serving a network without TLS and identities by accident.
+// Keeps the daemon from serving a network without TLS and identities by accident.
 #pragma once
 
 #include <string>
@@ -8,12 +8,12 @@
 
 namespace walden {
 
-// Whether only this machine's processes can connect there: a unix socket, or an address of
-// loopback. Names are resolved; one that means anything else, or nothing, is not.
+// Whether only processes of this machine can connect to the address: it is a unix socket, or all
+// addresses of its host are loopback. False for a host name that cannot be resolved.
 bool IsLocalAddress(const std::string& address);
 
-// INVALID_ARGUMENT if `listen` has an address that others can reach, and not both TLS and
-// identities guard it, and the configuration does not say that this is wanted.
+// INVALID_ARGUMENT if other machines can reach an address of `listen`, TLS or identities are off,
+// and the configuration does not allow that.
 absl::Status CheckNetworkExposure(const Config& config);
 
 }  // namespace walden

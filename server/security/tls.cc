@@ -9,7 +9,7 @@
 
 namespace walden {
 
-// The certificates that one port of gRPC has been given.
+// The certificates that one port of gRPC uses.
 class TlsCertificates::Port {
  public:
   explicit Port(const TlsCertificates& all) : all_(all) {}
@@ -27,7 +27,7 @@ class TlsCertificates::Port {
     const std::shared_ptr<const Certificates> certificates = all_.Current();
     const grpc_ssl_pem_key_cert_pair pair = {certificates->key.c_str(),
                                              certificates->chain.c_str()};
-    // gRPC wants some authority, also where no client certificate is asked for.
+    // gRPC needs an authority even if no client certificate is requested.
     const std::string& authorities = certificates->client_authorities.empty()
                                          ? certificates->chain
                                          : certificates->client_authorities;
@@ -53,7 +53,7 @@ grpc_ssl_client_certificate_request_type RequestType(ClientCertificates wanted) 
   return GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
 }
 
-// gRPC's C++ interface to TLS has no certificates that change under our control; its core has.
+// gRPC's core lets the server change certificates; its C++ interface does not.
 class ReloadingServerCredentials final : public grpc::ServerCredentials {
  public:
   // Takes over `credentials`.
@@ -61,7 +61,7 @@ class ReloadingServerCredentials final : public grpc::ServerCredentials {
       : credentials_(credentials) {}
   ~ReloadingServerCredentials() override { grpc_server_credentials_release(credentials_); }
 
-  // Callers are recognised where their calls arrive: see Call.
+  // Callers are authenticated by Call, not here.
   void SetAuthMetadataProcessor(const std::shared_ptr<grpc::AuthMetadataProcessor>&) override {}
 
  private:
@@ -101,7 +101,7 @@ absl::StatusOr<bool> TlsCertificates::Reload() {
     if (current_ != nullptr && current_->SameAs(*loaded)) return false;
     current_ = std::make_shared<const Certificates>(*std::move(loaded));
   }
-  // Afterwards: who sees the new number gets the new certificates.
+  // After the certificates, so that a thread that sees the new number gets them.
   version_.fetch_add(1, std::memory_order_release);
   return true;
 }

@@ -19,16 +19,16 @@ namespace walden {
 
 // The certificates in use. TLS 1.2 and above. Any thread.
 //
-// gRPC asks at each handshake whether there are new ones (an interface of its core: its file
-// watchers would take over a key that does not match). Connections that stand keep what they began
-// with.
+// gRPC asks for changed certificates at each handshake, by an interface of its core. Its own file
+// watchers are not used: they would take over a key that does not match. Open connections keep the
+// certificates of their handshake.
 class TlsCertificates {
  public:
   // Errors are those of LoadCertificates.
   static absl::StatusOr<std::unique_ptr<TlsCertificates>> Open(const TlsConfig& config);
   ~TlsCertificates();
 
-  // Reads the files again. An error changes nothing. False if nothing is different.
+  // Reads the files again. Returns false if nothing changed. An error changes nothing.
   absl::StatusOr<bool> Reload() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // For one port of a server, which this must outlive.
@@ -47,7 +47,7 @@ class TlsCertificates {
   std::atomic<uint64_t> version_{0};
   mutable absl::Mutex mutex_;
   std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mutex_);
-  // gRPC's core keeps pointers to them and does not say when it is done.
+  // gRPC's core keeps pointers to them and does not report when it drops these.
   std::vector<std::unique_ptr<Port>> ports_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,4 +1,4 @@
-// Whether calls are served, for probes.
+// The readiness of the daemon, for probes.
 #pragma once
 
 #include <atomic>

@@ -5,7 +5,7 @@
 namespace walden {
 namespace {
 
-// A description is kept for this long after somebody asked for it.
+// A description is kept for this long after the last request for it.
 constexpr absl::Duration kWanted = absl::Seconds(10);
 
 RegionSummary SummaryOf(const RegionLook& look) {
@@ -44,7 +44,7 @@ void AddPresent(const RegionRegistry& registry, absl::flat_hash_set<RegionKey>* 
 std::optional<DiskHolder> DiskHolderOf(const RegionDescription& description) {
   absl::flat_hash_map<TableId, uint64_t> alone;
   for (const SegmentDescription& segment : description.segments) {
-    // The newest segment stays in any case.
+    // The newest segment is never given back.
     if (segment.tables.size() == 1 && &segment != &description.segments.back()) {
       alone[segment.tables[0].table] += segment.allocated_bytes;
     }

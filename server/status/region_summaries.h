@@ -1,9 +1,9 @@
-// Every region in a few numbers, and one of them as a whole, for whoever looks at the daemon again
-// and again. Opens no region.
+// Summarises every region in a few numbers and describes single regions, for status pages that ask
+// repeatedly. Opens no region.
 //
-// RegionLog::Describe holds up a region's commits while it copies, and a region with many segments
-// and tables is long to copy: so one that took d is described again after kRestFactor * d at the
-// earliest. What was described before stands until then.
+// RegionLog::Describe delays a region's commits while it copies, which takes long for many segments
+// and tables. So a region whose description took d is described again after kRestFactor * d at the
+// earliest. The earlier description is returned until then.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ std::optional<DiskHolder> DiskHolderOf(const RegionDescription& description);
 class RegionSummaries {
  public:
   static constexpr int kRestFactor = 50;
-  // Half the shortest scrape interval in use: a scrape every second sees something new each time.
+  // Half the shortest scrape interval in use, so that a scrape every second sees new figures.
   static constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
   static constexpr absl::Duration kListInterval = absl::Seconds(10);  // of what is closed
 
@@ -59,7 +59,7 @@ class RegionSummaries {
     std::vector<RegionSummary> regions;  // unordered
     std::vector<NamespaceError> unlisted;
   };
-  // At most kLookInterval old: looking more often costs nothing more. May list directories.
+  // Returns a picture that is at most kLookInterval old. May list directories.
   std::shared_ptr<const Picture> Look(const RegionRegistry& registry) ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Whole {

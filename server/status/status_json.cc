@@ -16,7 +16,7 @@ namespace {
 // Keys stay in the order in which they were set.
 using Json = nlohmann::ordered_json;
 
-// A browser's numbers are exact up to 2^53 only: ids and sequence numbers go as text.
+// Numbers of browsers are exact only up to 2^53, so ids and sequence numbers are text.
 std::string Exact(uint64_t number) { return absl::StrCat(number); }
 
 std::string ErrorText(const absl::Status& status) {
@@ -47,7 +47,8 @@ absl::string_view StateName(RegionSummary::State state) {
   return "unknown";
 }
 
-// Broken and failed ones first, then those that take the most disk: what is left out matters least.
+// Broken and failed regions come first, then those with the most disk, so that the least important
+// ones are left out.
 std::vector<const RegionSummary*> InOrder(const std::vector<RegionSummary>& regions) {
   std::vector<const RegionSummary*> order;
   order.reserve(regions.size());
@@ -87,7 +88,7 @@ Json RegionJson(const RegionSummary& region) {
   return json;
 }
 
-// The elements that `make` makes, and under `name`_left_out how many are not there.
+// Sets `name` to at most `most` elements, and `name`_left_out to the number of the others.
 template <typename Elements, typename Make>
 void SetSome(Json* json, const std::string& name, const Elements& elements, size_t most,
              Make make) {
@@ -128,7 +129,7 @@ Json DamageJson(const DamagedRange& range) {
 Json SelectedJson(const RegionKey& key, const RegionSummary* summary,
                   const RegionSummaries::Whole& whole, absl::Duration now) {
   Json json = RegionJson(summary == nullptr ? RegionSummary{.key = key} : *summary);
-  // Whether it was ever written is not known without a look at the disk.
+  // Only the disk knows whether it was ever written.
   if (summary == nullptr) json["state"] = "unknown";
   const RegionDescription nothing;
   const RegionDescription& shown = whole.description ? *whole.description : nothing;
@@ -263,7 +264,7 @@ absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& na
 
 std::string StatusJson::Make(const RegionRegistry& registry,
                              const std::optional<RegionKey>& selected) {
-  // First, so that the picture is not older than what it is selected from.
+  // Before the picture, so that the picture is at least as new.
   RegionSummaries::Whole whole;
   if (selected.has_value()) whole = regions_.Describe(registry, *selected);
   const std::shared_ptr<const RegionSummaries::Picture> picture = regions_.Look(registry);

@@ -1,7 +1,7 @@
 // Makes status.json, the figures that the status page shows (docs/operators/status_page.md lists them).
 //
-// Its size is bounded however much the daemon holds. It is cheap enough for several pages that each
-// ask every two seconds: it opens no region. region_summaries.h says what descriptions cost.
+// The size of the document is bounded. Making it opens no region and is cheap enough for several
+// pages that each ask every two seconds. region_summaries.h says what descriptions cost.
 #pragma once
 
 #include <cstddef>
@@ -20,16 +20,16 @@
 
 namespace walden {
 
-// More than this is left out and counted.
+// Limits of the lists. Items beyond them are left out and counted.
 inline constexpr size_t kMaxStatusRegions = 2000;
 inline constexpr size_t kMaxStatusTables = 1000;    // of the region asked for
 inline constexpr size_t kMaxStatusSegments = 4000;  // of the region asked for
 inline constexpr size_t kMaxStatusDamage = 100;     // of the region asked for
 inline constexpr size_t kMaxStatusErrorBytes = 2048;
 
-// "region=7&namespace=1", as behind the question mark of the address. No region: nothing selected.
-// INVALID_ARGUMENT for a number that is none, out of range or given twice, and for other names.
-// NOT_FOUND for a namespace that does not exist; 0 or none is the default one.
+// Parses the query of an address, such as "region=7&namespace=1". nullopt if it selects no region.
+// INVALID_ARGUMENT for an invalid number, one that is out of range or given twice, and for other
+// names. NOT_FOUND for an unknown namespace; 0 and an absent number mean the default namespace.
 absl::StatusOr<std::optional<RegionKey>> ParseStatusQuery(const NamespaceSet& namespaces,
                                                           absl::string_view query);
 

@@ -1,4 +1,4 @@
-// The status page: one HTML document that asks for /status.json and shows it. Needs nothing else.
+// The status page: one self-contained HTML document that shows /status.json.
 #pragma once
 
 #include "absl/strings/string_view.h"

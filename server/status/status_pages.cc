@@ -10,7 +10,7 @@
 namespace walden {
 namespace {
 
-// As in the page itself, and nobody may put it into a frame.
+// The policy of the page itself, and no other site may frame it.
 constexpr char kPagePolicy[] =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "

@@ -1,4 +1,4 @@
-// The status page and its figures over HTTP: `/` and `/status.json`.
+// Answers HTTP requests for the status page (`/`) and its figures (`/status.json`).
 #pragma once
 
 #include <memory>
@@ -17,19 +17,19 @@ namespace walden {
 // Any thread may use it.
 class StatusPages {
  public:
-  // The directory's file system is looked at; none if it is empty. `readiness` outlives it.
+  // Reports the disk of the directory, or none if it is empty. `readiness` outlives this object.
   StatusPages(std::string data_directory, const Readiness* readiness)
       : data_directory_(std::move(data_directory)), readiness_(readiness) {}
 
-  // Once. From now on there is something to show; both outlive every later call. `disk` knows the
-  // reserve and may be null.
+  // Sets the server whose figures are shown. At most once. Both outlive every later call. `disk`
+  // has the reserve and may be null.
   void Attach(const ServerObservation* server, const DiskSpace* disk) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Constant: quick.
+  // The page, which is constant. Quick.
   static HttpResponse Page();
 
-  // 400 or 404 with a text that says what is wrong with the query; 503 while there is nothing to
-  // show. May look at the disk: slow.
+  // The figures. 400 or 404 with a text about the error in the query; 503 before Attach and after
+  // the server stopped. May ask the disk, so it is slow.
   HttpResponse Status(const HttpRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
