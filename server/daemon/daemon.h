@@ -60,8 +60,6 @@ class Daemon {
 
   // "serving N regions at ADDRESSES", for the service manager.
   std::string ServingText() const;
-  // Certificates and identities.
-  Guard& guard() { return *guard_; }
 
  private:
   explicit Daemon(const Config& config);
