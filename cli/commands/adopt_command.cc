@@ -10,7 +10,7 @@
 #include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/io/posix_file_system.h"
-#include "engine/rocksdb/adopt.h"
+#include "engine/rocksdb/directory/adopt.h"
 
 namespace walden::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include "cli/reports/namespace_inspection.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/io/posix_file_system.h"
-#include "engine/rocksdb/inspect.h"
+#include "engine/rocksdb/directory/inspect.h"
 #include "engine/segment/inspect.h"
 
 namespace walden::cli {

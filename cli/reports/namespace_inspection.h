@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/console/json.h"
-#include "engine/rocksdb/inspect.h"
+#include "engine/rocksdb/directory/inspect.h"
 
 namespace walden::cli {
 

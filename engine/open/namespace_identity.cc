@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/directory_owner.h"
-#include "engine/rocksdb/companion_file.h"
+#include "engine/rocksdb/companion/companion_file.h"
 #include "engine/segment/metadata_codec.h"
 #include "engine/segment/region_scan.h"
 

@@ -6,7 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "engine/rocksdb/inspect.h"
+#include "engine/rocksdb/directory/inspect.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
 

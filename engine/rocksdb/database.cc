@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 
 namespace walden::rocks {
 namespace {

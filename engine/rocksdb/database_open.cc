@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "base/checksum.h"
 #include "base/error.h"
+#include "engine/rocksdb/companion/file_names.h"
+#include "engine/rocksdb/companion/ledger_env.h"
 #include "engine/rocksdb/database.h"
-#include "engine/rocksdb/file_names.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/ledger_env.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/wal_sequence_numbers.h"
 
 namespace walden::rocks {

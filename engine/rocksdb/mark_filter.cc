@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
 
 namespace walden::rocks {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/executor.h"
 #include "engine/rocksdb/database.h"
 #include "engine/rocksdb/deleted_marks.h"
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
 #include "engine/rocksdb/mark_filter.h"
 #include "engine/rocksdb/reclaimer.h"
 #include "engine/rocksdb/sequence_allocator.h"

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 
 namespace walden::rocks {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 
 namespace walden::rocks {
 namespace {

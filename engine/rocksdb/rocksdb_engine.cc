@@ -7,11 +7,11 @@
 #include "base/error.h"
 #include "engine/common/directory_owner.h"
 #include "engine/log_errors.h"
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/table_seek.h"
 #include "engine/rocksdb/namespace_state.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/rocksdb/table_seek.h"
 
 namespace walden {
 

@@ -20,7 +20,7 @@
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/observer.h"
-#include "engine/rocksdb/tuning.h"
+#include "engine/rocksdb/options/tuning.h"
 
 namespace rocksdb {
 class Env;

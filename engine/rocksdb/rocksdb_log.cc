@@ -6,10 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/append_checks.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/table_seek.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_reader.h"
-#include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {
 

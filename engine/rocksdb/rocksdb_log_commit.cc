@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "engine/common/append_checks.h"
 #include "engine/common/table_kind.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/producer_keys.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/producer_keys.h"
 #include "engine/rocksdb/rocksdb_log.h"
 
 namespace walden::rocks {

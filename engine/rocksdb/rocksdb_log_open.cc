@@ -4,10 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/table_seek.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {
 

@@ -2,10 +2,10 @@
 // about (FORMAT.md: Producers).
 #include <algorithm>
 
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/producer_keys.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/producer_keys.h"
+#include "engine/rocksdb/keys/table_seek.h"
 #include "engine/rocksdb/rocksdb_log.h"
-#include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {
 namespace {

@@ -2,7 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/append_checks.h"
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
 #include "engine/rocksdb/rocksdb_log.h"
 
 namespace walden::rocks {

@@ -8,13 +8,13 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "engine/rocksdb/file_check.h"
-#include "engine/rocksdb/key_codec.h"
-#include "engine/rocksdb/rocksdb_errors.h"
+#include "engine/rocksdb/directory/file_check.h"
+#include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/table_seek.h"
+#include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/rocksdb/rocksdb_reader.h"
-#include "engine/rocksdb/table_seek.h"
-#include "engine/rocksdb/wal_repair.h"
+#include "engine/rocksdb/wal/wal_repair.h"
 #include "engine/rocksdb/wal_sequence_numbers.h"
 
 namespace walden::rocks {

@@ -9,9 +9,9 @@
 #include "absl/container/flat_hash_map.h"
 
 #include "engine/log_engine.h"
+#include "engine/rocksdb/keys/table_seek.h"
 #include "engine/rocksdb/namespace_state.h"
 #include "engine/rocksdb/published_tables.h"
-#include "engine/rocksdb/table_seek.h"
 
 namespace walden::rocks {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
 
 namespace walden::rocks {
 

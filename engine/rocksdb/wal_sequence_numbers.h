@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/rocksdb/published_tables.h"
-#include "engine/rocksdb/wal_parser.h"
+#include "engine/rocksdb/wal/wal_parser.h"
 #include "engine/types.h"
 #include "rocksdb/write_batch.h"
 

@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "config/identities_file.h"
 #include "engine/io/disk_quota.h"
-#include "engine/rocksdb/tuning.h"
+#include "engine/rocksdb/options/tuning.h"
 #include "server/daemon/monitor.h"
 #include "server/grpc/walden_server.h"
 #include "server/limits/tenant.h"

@@ -30,6 +30,9 @@ ENGINE_FLOORS = [
     ["horaedb", "backup"],
 ]
 
+# "." stands for the engine itself: its database, regions and readers.
+ROCKSDB_FLOORS = [["options"], ["keys"], ["wal"], ["companion"], ["directory"], ["."]]
+
 # An engine knows no other engine.
 ENGINE_STRANGERS = [("segment", "rocksdb"), ("segment", "entry"), ("rocksdb", "entry")]
 
@@ -78,10 +81,10 @@ def arrows_between(folders):
     return arrows
 
 
-def arrows_inside(folder):
-    """The same for the rooms of one top folder."""
+def arrows_inside(folder, top=None):
+    """The same for the rooms of one folder. Includes begin with the name of `top`, by default the folder."""
     arrows = collections.defaultdict(list)
-    prefix = folder.name + "/"
+    prefix = folder.relative_to((top or folder).parent).as_posix() + "/"
     for path in sources(folder):
         room = room_of(path.relative_to(folder))
         for included in INCLUDE.findall(path.read_text(encoding="utf-8")):
@@ -150,6 +153,11 @@ class LayoutTest(unittest.TestCase):
         arrows = arrows_inside(REPOSITORY / "engine")
         self.assertIn(("open", "segment"), arrows)
         self.assertEqual(problems_of(arrows, ENGINE_FLOORS, ENGINE_STRANGERS), [])
+
+    def test_the_rooms_of_the_rocksdb_engine_include_only_lower_ones(self):
+        arrows = arrows_inside(REPOSITORY / "engine" / "rocksdb", top=REPOSITORY / "engine")
+        self.assertIn((".", "companion"), arrows)
+        self.assertEqual(problems_of(arrows, ROCKSDB_FLOORS), [])
 
     def test_the_rooms_of_the_server_include_only_lower_ones(self):
         arrows = arrows_inside(REPOSITORY / "server")

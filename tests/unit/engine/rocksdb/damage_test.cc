@@ -1,6 +1,6 @@
 // Bytes that rot in RocksDB's files.
 #include "absl/time/clock.h"
-#include "engine/rocksdb/inspect.h"
+#include "engine/rocksdb/directory/inspect.h"
 #include "tests/support/random.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 

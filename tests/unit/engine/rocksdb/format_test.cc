@@ -7,8 +7,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "engine/rocksdb/companion.h"
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/companion/companion.h"
+#include "engine/rocksdb/keys/key_codec.h"
 #include "gtest/gtest.h"
 
 namespace walden::rocks {

@@ -1,5 +1,5 @@
 // A process that finds the disk full when it starts.
-#include "engine/rocksdb/wal_parser.h"
+#include "engine/rocksdb/wal/wal_parser.h"
 #include "tests/unit/engine/rocksdb/holding_env.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "engine/rocksdb/deleted_marks.h"
-#include "engine/rocksdb/key_codec.h"
+#include "engine/rocksdb/keys/key_codec.h"
 #include "gtest/gtest.h"
 
 namespace walden::rocks {

@@ -1,7 +1,7 @@
 // A log file that is missing between two that are there: it was removed, as it was in tables; or a
 // power cut took what no sync had reached; or it is lost.
 #include "absl/time/clock.h"
-#include "engine/rocksdb/wal_parser.h"
+#include "engine/rocksdb/wal/wal_parser.h"
 #include "tests/unit/engine/rocksdb/holding_env.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 

@@ -1,5 +1,5 @@
 // Judging the end of RocksDB's write-ahead log after a crash.
-#include "engine/rocksdb/wal_repair.h"
+#include "engine/rocksdb/wal/wal_repair.h"
 
 #include <map>
 
