@@ -27,4 +27,10 @@ absl::Status MissingFile(const absl::Status& status) {
                    {{"file", file == info->metadata.end() ? "" : file->second}});
 }
 
+std::string LostRecords(SequenceNumber first, SequenceNumber last) {
+  if (last == 0) return "no record";
+  if (first == last) return absl::StrCat("record ", first);
+  return absl::StrCat("records ", first, " to ", last);
+}
+
 }  // namespace walden

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "engine/types.h"
@@ -9,11 +10,15 @@
 namespace walden {
 
 // OUT_OF_RANGE (RECORDS_GONE): the next records of a reader were marked deleted. `first_left` is
-// the first number that is left of the table; without a table, the lowest one of the region's log.
+// the first number that is left in the table or, without a table, in the region's log.
 absl::Status RecordsGone(std::optional<TableId> table, SequenceNumber first_left);
 
-// DATA_LOSS (CORRUPTION, "file") for the file system's NOT_FOUND about a file that should be there;
-// any other status as it is. Of a log nothing may be NOT_FOUND but a region.
+// Turns the file system's NOT_FOUND about a file that should be there into DATA_LOSS (CORRUPTION,
+// "file"); returns any other status as it is. Only a region may be NOT_FOUND to callers.
 absl::Status MissingFile(const absl::Status& status);
+
+// The records that damage may have cost, for messages: "record 5", "records 5 to 9" or, with `last`
+// 0, "no record".
+std::string LostRecords(SequenceNumber first, SequenceNumber last);
 
 }  // namespace walden

@@ -83,7 +83,7 @@ class BackupTableReader final : public LogReader {
     }
     if (*outcome == DataOutcome::kEnd || record->table != table_ || record->sequence <= previous_ ||
         record->sequence < placed.run.first || record->sequence > placed.run.last) {
-      return Corrupted(reader_->path(), offset_, "here is not the record that the manifest names");
+      return Corrupted(reader_->path(), offset_, "the record here is not the one that the manifest names");
     }
     return absl::OkStatus();
   }
@@ -96,7 +96,7 @@ class BackupTableReader final : public LogReader {
   const SequenceNumber first_;
   const SequenceNumber last_;
   size_t run_ = 0;
-  uint64_t in_run_ = 0;  // records of the run that were passed
+  uint64_t in_run_ = 0;  // records of the run that were read
   uint64_t offset_ = 0;
   SequenceNumber previous_ = 0;
   uint64_t file_ = 0;

@@ -81,7 +81,8 @@ class RegionVerifier {
       if (!status.ok()) return status;
       offset += run.encoded_bytes();
     }
-    // Each record is as it was written, and these are the records that were written.
+    // The file's checksum covers which records there are. It is compared only if each record by
+    // itself is sound.
     if (result_.findings.size() == findings_before && crc != file.crc) {
       Find(name, 0, file.bytes, 0, 0, "the checksum of the whole file does not match");
     }
@@ -89,7 +90,7 @@ class RegionVerifier {
     return status.ok() ? Report(kStepBytes) : status;
   }
 
-  // Zero bytes are where something was cut off.
+  // Counts the bytes after `end` that are not zero. Zero bytes are left where bytes were cut off.
   absl::Status CountBehind(const std::string& path, uint64_t end) {
     const auto reader = DataReader::Open(files_, path, UINT64_MAX, kMedium);
     if (!reader.ok()) return reader.status();
@@ -99,7 +100,7 @@ class RegionVerifier {
     return absl::OkStatus();
   }
 
-  // `crc` goes on over the run's bytes.
+  // Checks the records of a run, and continues `crc` over its bytes.
   absl::Status CheckRun(const std::string& name, DataReader& reader, const Run& run,
                         uint64_t offset, uint32_t& crc) {
     const uint64_t end = offset + run.encoded_bytes();
@@ -117,7 +118,7 @@ class RegionVerifier {
       } else if (table == nullptr || record.table != run.table || record.sequence <= previous ||
                  record.sequence > run.last || (i == 0 && record.sequence != run.first) ||
                  (i + 1 == run.records && record.sequence != run.last)) {
-        problem = "here is not the record that the manifest names";
+        problem = "the record here is not the one that the manifest names";
       }
       if (!problem.empty()) {
         Find(name, offset, end - offset, previous + 1, run.last,

@@ -28,23 +28,23 @@ absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count) {
   if (first <= kMaxSequenceNumber && count <= kMaxSequenceNumber - first + 1) {
     return absl::OkStatus();
   }
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
-      absl::StrCat(count, " numbers from ", first,
-                   " on end above the highest that a log may reach, ", kMaxSequenceNumber),
-      {{"field", "first_sequence"},
-       {"value", absl::StrCat(first)},
-       {"limit", absl::StrCat(kMaxSequenceNumber)}});
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+                   absl::StrCat(count, count == 1 ? " record" : " records", " from number ", first,
+                                " on would pass the highest number of a log, ", kMaxSequenceNumber),
+                   {{"field", "first_sequence"},
+                    {"value", absl::StrCat(first)},
+                    {"limit", absl::StrCat(kMaxSequenceNumber)}});
 }
 
 absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next) {
   if (*batch.first_sequence >= table_next) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                   absl::StrCat("first_sequence is ", *batch.first_sequence, ", but table ",
-                                batch.table, " has come to ", table_next, " already"),
-                   {{"field", "first_sequence"},
-                    {"value", absl::StrCat(*batch.first_sequence)},
-                    {"actual_next_sequence", absl::StrCat(table_next)}});
+  return MakeError(
+      absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
+      absl::StrCat("first_sequence is ", *batch.first_sequence, ", but the next sequence of table ",
+                   batch.table, " is ", table_next),
+      {{"field", "first_sequence"},
+       {"value", absl::StrCat(*batch.first_sequence)},
+       {"actual_next_sequence", absl::StrCat(table_next)}});
 }
 
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest) {
@@ -70,9 +70,9 @@ absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
       original.records() == 0
           ? absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
                          ", so no batch can be stored under it")
-          : absl::StrCat("batch ", tag.sequence, " of producer ", tag.id, " is stored with ",
-                         other_count ? "payloads: " : "table ", stored,
-                         other_count ? "" : ": a retry must be the same batch");
+          : absl::StrCat("batch ", tag.sequence, " of producer ", tag.id,
+                         other_count ? " is stored with payload count " : " is stored in table ",
+                         stored, ", and the retry has ", value, ": a retry must be the same batch");
   return MakeError(
       absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, problem,
       {{"field", other_count ? "payloads" : "table_id"}, {"value", value}, {"stored", stored}});

@@ -40,8 +40,8 @@ void EntryTable::WhenReady(std::function<void(const absl::Status&)> ready) {
   ready(absl::OkStatus());
 }
 
-// Under the lock, so that each record is either covered by loading or applied afterwards: one that
-// is not visible yet is applied only after it became visible.
+// The caller holds the lock, so each record is either covered by loading or applied afterwards: the
+// writer applies a record only after it became visible.
 void EntryTable::StartLoading() {
   const TablePosition position = log_->Position(table_);
   ForgetPages();
@@ -60,7 +60,7 @@ void EntryTable::Load() {
   uint64_t number = 0;
   {
     absl::MutexLock lock(&mutex_);
-    // The log's mark is ahead of finalized_through() until the writer says so here.
+    // The log's mark is raised before the writer calls Finalized.
     range.first = std::max(finalized_through(), log_->Position(table_).deleted_through) + 1;
     range.last = load_through_;
     number = load_number_;
@@ -76,7 +76,7 @@ void EntryTable::Load() {
   std::vector<std::function<void(const absl::Status&)>> waiting;
   {
     absl::MutexLock lock(&mutex_);
-    // Something was finalized meanwhile.
+    // A flush was finalized meanwhile.
     if (number != load_number_ || HasReason(loaded.status(), ErrorReason::kRecordsGone)) {
       environment_.loader->Post([self = shared_from_this()] { self->Load(); });
       return;
@@ -93,13 +93,13 @@ void EntryTable::Load() {
   for (const auto& ready : waiting) ready(loaded.ok() ? absl::OkStatus() : loaded.status());
 }
 
-// Behind what was loaded comes what was put meanwhile.
+// Adds the entries that were put meanwhile after the loaded pages.
 void EntryTable::FinishLoading(LoadedPages loaded) {
   for (const auto& page : loaded.pages) sealed_bytes_ += page->memory_bytes();
   loaded.pages.insert(loaded.pages.end(), std::make_move_iterator(sealed_.begin()),
                       std::make_move_iterator(sealed_.end()));
   sealed_ = std::move(loaded.pages);
-  // Whoever made these flushes may have consumed them; that is not remembered beyond this process.
+  // Clients of an earlier process may have consumed these flushes, so they may be finalized.
   for (const SequenceNumber flush : loaded.flushes) flushes_.emplace(flush, true);
   state_ = State::kReady;
   NoteHeld();
@@ -137,11 +137,10 @@ absl::Status EntryTable::MemoryFull(bool of_table) const {
   const EntryMemoryLimits& limits = memory().limits();
   const uint64_t used = of_table ? HeldBytes() : memory().pages().used();
   const uint64_t limit = of_table ? limits.table_bytes : memory().pages().limit();
-  const absl::string_view whose = of_table ? "table " : "all tables, ";
   return MakeError(
       absl::StatusCode::kResourceExhausted, ErrorReason::kEntryMemoryFull,
-      absl::StrCat("entries that are not finalized fill the memory of ", whose,
-                   of_table ? absl::StrCat(table_) : "this one too",
+      absl::StrCat("entries that are not finalized take ", used, " of the ", limit, " bytes for ",
+                   of_table ? absl::StrCat("table ", table_) : "all tables",
                    of_table && HasSpilled() ? ", and more of them are in the log only" : "",
                    ": Flush the table, store what it streams, then Finalize; nothing was stored"),
       {{"field", of_table ? "entries.table_memory" : "entries.total_memory"},
@@ -230,8 +229,8 @@ void EntryTable::Finalized(SequenceNumber through) {
   ++load_number_;
   const bool straddled = state_ == State::kReady && Straddled(through);
   if (HasSpilled() || straddled || state_ == State::kFailed) {
-    // Perhaps the rest fits now, or what could not be read is no longer part of it; and a page that
-    // ends behind the mark holds what is gone.
+    // The pages are made again: the rest may fit now, an unreadable part may be gone, and a page
+    // that ends after the mark holds finalized entries.
     ForgetPages();
     state_ = State::kCold;
     return;

@@ -72,8 +72,8 @@ class RegionWalk {
  private:
   using Segment = std::map<uint64_t, std::string>::const_iterator;
 
-  // HoraeDB ends a segment at damage, and gives the numbers behind its last record before the
-  // damage again. The lowest number above `base` that a newer segment begins with.
+  // Finds the lowest number above `base` that a newer segment begins with: HoraeDB ends a segment
+  // at damage, and gives the numbers after the last record before the damage out again.
   absl::StatusOr<SequenceNumber> FirstInNewer(Segment segment, SequenceNumber base) {
     SequenceNumber lowest = kMaxSequenceNumber;
     for (++segment; segment != segments_.names.end(); ++segment) {
@@ -94,7 +94,7 @@ class RegionWalk {
   absl::Status WalkSegment(Segment segment, VisitRecord visit,
                            absl::FunctionRef<bool(uint64_t bytes)> report) {
     const std::string& name = segment->second;
-    // Once damage was seen: the lowest number that a newer segment may have instead.
+    // After damage: the lowest number that a newer segment may have too.
     std::optional<SequenceNumber> first_in_newer;
     auto reader = WalReader::Open(files_, absl::StrCat(directory_, "/", name));
     if (!reader.ok()) return reader.status();
@@ -202,8 +202,8 @@ class WalImport {
     return found == there_.end() ? 1 : found->second;
   }
 
-  // What lies in the target already must be what this log begins with: anything else was written
-  // by somebody else, and numbers would be passed over that were never imported.
+  // Checks that the records in the target are the beginning of this log. Other records were not
+  // imported from it, and their numbers would be passed over.
   absl::Status CheckBeginning() {
     Digests begun;
     for (const auto& [table, next] : there_) begun[table] = {};
@@ -255,16 +255,13 @@ class WalImport {
     }
     if (there == source) return absl::OkStatus();
     const bool before = otherwise == absl::StatusCode::kFailedPrecondition;
-    return MakeError(
-        otherwise, ErrorReason::kRestoreOutOfOrder,
-        absl::StrCat("table ", table,
-                     before ? " holds already what is no beginning of "
-                            : " does not hold what was imported from ",
-                     shown_, ": ", there.records, " records of ", there.bytes,
-                     " bytes up to number ", there.last, " there, ", source.records, " of ",
-                     source.bytes, " bytes up to number ", source.last, " in ", shown_,
-                     before ? ". Import into a namespace that nobody else has written" : ""),
-        {{"field", "table_id"}, {"value", absl::StrCat(table)}});
+    return MakeError(otherwise, ErrorReason::kRestoreOutOfOrder,
+                     absl::StrCat("table ", table,
+                                  before ? " already holds records that are not the beginning of "
+                                         : " does not hold the records that were imported from ",
+                                  shown_, ": it has ", there.Shown(), "; the source has ",
+                                  source.Shown(), before ? ". Import into an empty namespace" : ""),
+                     {{"field", "table_id"}, {"value", absl::StrCat(table)}});
   }
 
   FileSystem* const files_;

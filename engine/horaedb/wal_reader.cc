@@ -27,13 +27,13 @@ uint32_t ChecksumOf(TableId table, SequenceNumber sequence, absl::string_view va
   return Crc32IeeeExtend(Crc32IeeeExtend(0, absl::string_view(head.data(), head.size())), value);
 }
 
-// Why no record can have this header, or null. `room`: bytes to the end of the file.
+// Returns why no record can have this header, or null. `room`: bytes to the end of the file.
 const char* Impossible(absl::string_view header, uint64_t room) {
   if (static_cast<uint8_t>(header[0]) != kRecordVersion) return "unknown record version";
   const SequenceNumber sequence = GetU64(header.data() + kSequenceOffset);
   if (sequence == 0 || sequence > kMaxSequenceNumber) return "impossible sequence number";
   if (GetU32(header.data() + kValueLengthOffset) > room - kHeaderBytes) {
-    return "the record ends behind the file";
+    return "the record runs past the end of the file";
   }
   return nullptr;
 }

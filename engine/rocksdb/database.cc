@@ -10,12 +10,12 @@
 namespace walden::rocks {
 namespace {
 
-// The first scan may meet the flush or compaction that asked for it before it let go of its files.
+// The flush or compaction that asks for a scan may still hold files during the first one.
 constexpr int kObsoleteFileScans = 2;
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
   return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
-                   absl::StrCat("regions in ", directory, " take no more writes since one failed: ",
+                   absl::StrCat("regions in ", directory, " take no more writes since a write failed: ",
                                 cause, ". Close the region; it reopens at the next call"),
                    {{"cause", std::string(cause)}});
 }
@@ -26,12 +26,14 @@ class Database::Listener final : public rocksdb::EventListener {
  public:
   explicit Listener(Database* database) : database_(*database) {}
 
-  // A log file whose writes are in tables is removed, and a power cut may undo that. It must come
-  // back whole: a file that lacks its end, with younger ones that were synced, is taken for damage.
+  // Syncs the logs before a flush. After it RocksDB removes log files, and a power cut may undo the
+  // removal. A file that comes back must be whole: one that lacks its end, with younger files that
+  // were synced, is taken for damage.
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     const uint64_t generation = database_.generation();
     const absl::Status synced = SyncWals(database_.env_.file_system, database_.env_.directory);
-    if (!synced.ok()) database_.Fail(generation, synced).IgnoreError();  // the next write tells it
+    if (!synced.ok())
+      database_.Fail(generation, synced).IgnoreError();  // the next write reports it
   }
 
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
@@ -41,16 +43,16 @@ class Database::Listener final : public rocksdb::EventListener {
     database_.obsolete_file_scans_.store(kObsoleteFileScans, std::memory_order_relaxed);
   }
 
-  // No room for a table file, or for the manifest to name it: what was to be in it is still in
-  // RocksDB's log, and every write so far either succeeded or says itself that it failed.
+  // A full disk kept a table file from being written or named by the manifest. Its records are
+  // still in RocksDB's log, and every write so far has its own result.
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
     using Reason = rocksdb::BackgroundErrorReason;
     const bool is_write = reason == Reason::kWriteCallback || reason == Reason::kMemTable;
     if (error->IsNoSpace() && !is_write) database_.FailForRoom(database_.generation());
   }
 
-  // RocksDB must not bring itself back after an error: what a failed write left is judged when it
-  // is opened again.
+  // RocksDB must not recover from an error by itself: the next opening judges what a failed write
+  // left.
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
                             bool* auto_recovery) override {
     *auto_recovery = false;
@@ -80,7 +82,7 @@ absl::Status Database::Reopen(uint64_t seen) {
   absl::MutexLock lock(&mutex_);
   interrupted_.store(false);
   if (db_ != nullptr && generation() == seen && Health(seen).ok()) return absl::OkStatus();
-  if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // somebody did
+  if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // another thread opened it
   CloseRocks();
   const bool was_full = absl::IsResourceExhausted(Health(generation()));
   const absl::Status status = OpenLocked();
@@ -96,7 +98,7 @@ void Database::Shut() {
   absl::MutexLock lock(&mutex_);
   const bool is_healthy = db_ != nullptr && Health(generation()).ok();
   db_.reset();
-  // Without this note the next opening is one after a crash, and finds the same.
+  // Without this note the next opening is as after a crash, and loses nothing.
   if (is_healthy) ledger_->NoteClosed().IgnoreError();
   CloseRocks();
   closed_ = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
@@ -130,8 +132,8 @@ bool Database::TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const {
 void Database::RemoveObsoleteFiles() {
   if (obsolete_file_scans_.load(std::memory_order_relaxed) <= 0) return;
   const bool is_open = TryWith([](rocksdb::DB& db) {
-    // To enable deletions scans the directory, whoever disabled them. What fails here is tried
-    // again after the next flush or compaction.
+    // EnableFileDeletions scans the directory for obsolete files. A failure is harmless: the next
+    // flush or compaction asks for a scan again.
     if (db.DisableFileDeletions().ok()) db.EnableFileDeletions(/*force=*/false);
   });
   if (is_open) obsolete_file_scans_.fetch_sub(1, std::memory_order_relaxed);
@@ -152,9 +154,9 @@ absl::Status Database::Health(uint64_t generation) const {
 
 absl::Status Database::Fail(uint64_t generation, const absl::Status& cause) {
   absl::MutexLock lock(&state_mutex_);
-  // Somebody opened the namespace again meanwhile; of this write no more is known by that.
+  // Another thread opened the namespace again. Whether this write is stored is still unknown.
   if (generation != this->generation()) return Failed(env_.shown_directory, cause.message());
-  // It outweighs a full disk that only table files met.
+  // A failed write outweighs a full disk that only table files met.
   if (failure_.ok() || absl::IsResourceExhausted(failure_)) {
     failure_ = Failed(env_.shown_directory, cause.message());
   }
@@ -192,7 +194,7 @@ absl::Status Database::Write(uint64_t generation, rocksdb::WriteBatch& batch, bo
   absl::Status written = With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     rocksdb::WriteOptions options;
     options.sync = sync;
-    // Another write may come between: then more is durable than this says.
+    // If another write comes in between, more is durable than `before` says.
     const uint64_t before = db.GetLatestSequenceNumber();
     const uint64_t log_writes = ledger_->log_writes();
     const rocksdb::Status status = db.Write(options, &batch);
@@ -202,9 +204,9 @@ absl::Status Database::Write(uint64_t generation, rocksdb::WriteBatch& batch, bo
   });
   if (written.ok() && sync) env_.observer->OnSynced(env_.clock->Now() - began);
   if (was_refused) {
-    // RocksDB found no room for a table file in the background meanwhile, which the listener heard
-    // first, and does not begin to write after that: nothing went to the log, and nothing is
-    // stored. (It may find none for the manifest after it wrote to the log.)
+    // A RocksDB thread found no room for a table file. The listener heard of it, and RocksDB then
+    // refuses writes before it writes to the log: nothing is stored. (log_writes() tells this from
+    // a lack of room for the manifest after a write to the log.)
     const absl::Status room = Health(generation);
     if (absl::IsResourceExhausted(room)) return room;
   }
@@ -220,7 +222,8 @@ absl::Status Database::Sync(uint64_t generation) {
     return absl::OkStatus();
   });
   if (!status.ok() || !has_unsynced) return status;
-  // Not by SyncWAL, which aborts the process if another thread's write to the log fails meanwhile.
+  // SyncWAL is not used: it aborts the process if another thread's write to the log fails at the
+  // same time.
   rocksdb::WriteBatch nothing = NewBatch();
   return Write(generation, nothing, /*sync=*/true);
 }

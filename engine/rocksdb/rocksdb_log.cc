@@ -15,21 +15,21 @@ namespace walden::rocks {
 
 absl::Status RocksdbLog::Health() const {
   const absl::Status health = space_->database.Health(generation_);
-  // A full disk is no failure: appends come back by themselves.
+  // A full disk is no failure: appends resume by themselves.
   return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
 }
 
 namespace {
 
-// Each one goes on in a new opening, which writes what is in memory to a table file or leaves it in
-// the log.
+// Attempts to write a mark. Each goes on in a new opening of RocksDB, which writes the records in
+// memory to a table file or leaves them in the log.
 constexpr int kMarkAttempts = 5;
 
 }  // namespace
 
 absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
                                                        std::optional<uint64_t> region_version) {
-  // Without room the reserve makes some, for this and for what it lets go of.
+  // On a full disk the reserve makes room for the mark, and for reclaiming what it deletes.
   bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->database.CheckRoom(0));
   if (is_short) space_->database.SpendReserve();
   absl::Status status = space_->database.Health(generation_);
@@ -48,7 +48,7 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
     if (!status.ok()) return status;
     return position.deleted_through;
   }
-  // Everything that may fail without a trace comes before the write.
+  // Steps that may fail and leave nothing come before the write.
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
   for (int attempt = 1;; ++attempt) {
@@ -56,13 +56,13 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
     status = Fence(region_version);
     if (status.ok()) status = WriteMark(table, through);
     if (!absl::IsResourceExhausted(status) || attempt == kMarkAttempts) break;
-    // A thread of RocksDB's found no room for a table file meanwhile. Nothing was written.
+    // A RocksDB thread found no room for a table file. The mark was not written.
     space_->database.SpendReserve();
     status = Resume();
     if (!status.ok()) break;
   }
   if (!status.ok()) return status;
-  // In this order: no compaction takes a record out that a reader does not know to be deleted.
+  // Readers get the mark first, so that no compaction removes a record that they take for live.
   const uint64_t bytes = tables_->RaiseMark(table, through, *first_live);
   space_->marks->Raise({region_, table, through});
   is_short |= !space_->database.CheckQuota().ok();
@@ -87,7 +87,7 @@ absl::StatusOr<SequenceNumber> RocksdbLog::FirstLiveAbove(TableId table,
                             space_->database.shown_directory(), &first_live);
   });
   if (status.ok()) return first_live;
-  // Damage is told to whoever reads these records; the mark does not depend on it.
+  // Reads report the damage; the mark does not depend on it.
   if (absl::IsDataLoss(status)) return through + 1;
   return status;
 }
@@ -98,7 +98,7 @@ void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
   const uint64_t worth = std::min(tuning.write_buffer_bytes, tuning.reserve_bytes) / 4;
   const bool is_urgent = is_short && reclaimer.waiting_bytes() + bytes >= worth;
   reclaimer.Marked(region_, table, bytes, is_urgent);
-  // The mark holds; what fails here is tried again with the next.
+  // The mark is durable. Reclaiming is tried again with the next mark.
   if (is_urgent && !reclaimer.has_background()) (void)reclaimer.Run(ReclaimEffort::kWorthIt);
   space_->database.RestoreReserve();
 }
@@ -125,7 +125,8 @@ absl::Status RocksdbLog::Close() {
   if (!status.ok()) return absl::OkStatus();
   if (!reserved_tables_.empty()) {
     absl::MutexLock lock(&space_->shared_keys_mutex);
-    // No number beyond the last one was given out, so none needs to be jumped.
+    // No number above the last assigned one was given out, so the rest of the reservation is
+    // returned.
     rocksdb::WriteBatch batch = space_->database.NewBatch();
     for (const TableId table : reserved_tables_) {
       const Entry entry = ReservedEntry(table, space_->allocator.ReturnReserved(table));
@@ -134,7 +135,7 @@ absl::Status RocksdbLog::Close() {
     status = space_->database.Write(generation_, batch, /*sync=*/true);
   }
   if (status.ok()) status = space_->database.NoteAllDurable(generation_);
-  // Without room for it the log is as after a crash, and all of it durable.
+  // Without room for the note the log is as after a crash, and all of it is durable.
   if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
   has_unsynced_.store(false, std::memory_order_relaxed);
   return status;
@@ -144,7 +145,7 @@ absl::StatusOr<std::unique_ptr<LogReader>> RocksdbLog::NewReader(const ReadRange
   return std::make_unique<RocksdbReader>(space_, region_, tables_, range);
 }
 
-// About: what its records take in table files and in memory.
+// An estimate of the bytes of the region's records in table files and in memory.
 uint64_t RocksdbLog::StoredBytes(rocksdb::DB& db) const {
   const std::string begin = RegionBegin(space_->id, region_);
   const std::string end = RegionEnd(space_->id, region_);
@@ -167,7 +168,7 @@ RegionUsage RocksdbLog::Usage() const {
 RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) const {
   RegionDescription description;
   if (from.part == DescribeCursor::Part::kTables && limit > 0) {
-    // One more than the page takes, so that it is known whether there is one.
+    // One table more than fits the page, to know whether there is a next page.
     description.tables = tables_->States(from.from, limit == SIZE_MAX ? limit : limit + 1);
   }
   {
@@ -187,13 +188,13 @@ absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& l
                                                         absl::Time /*now*/) const {
   if (limits.age > absl::ZeroDuration() || limits.bytes > 0) {
     return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                     "engine rocksdb knows neither when a record was written nor how many bytes a "
-                     "region's take: only retention_records can be judged",
+                     "engine rocksdb knows neither the age nor the bytes of a region's records: use "
+                     "retention_records",
                      {{"field", limits.bytes > 0 ? "retention_bytes" : "retention_age"}});
   }
   RetentionPlan plan;
   if (limits.records == 0) return plan;
-  // A mark is written with a sync, which makes what it deletes durable first.
+  // A mark is written with a sync, which makes the records that it deletes durable.
   for (const TableState& table : tables_->States(0, SIZE_MAX)) {
     if (table.kind != TableKind::kLog || table.first_live == 0) continue;
     const SequenceNumber last = table.last_live;

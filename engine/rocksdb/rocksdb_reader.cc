@@ -12,7 +12,7 @@
 namespace walden::rocks {
 namespace {
 
-constexpr absl::string_view kRemedy = "Read from behind the range, or mark it deleted";
+constexpr absl::string_view kRemedy = "Read from after the range, or mark it deleted";
 
 }  // namespace
 
@@ -104,8 +104,8 @@ absl::StatusOr<ReadProgress> RocksdbReader::Next(const ReadLimits& limits,
 
 absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget) {
   std::optional<BoundedIterator> at;
-  uint64_t at_publication = 0;  // of `at`: it has what was published by then
-  // One table is a walk over all tables that begins and ends with it.
+  uint64_t at_publication = 0;  // of `at`, which sees everything published by then
+  // A reader of one table walks over this table only.
   if (range_.table) turn_ = *range_.table;
   const TableId begin = turn_;
   for (bool wrapped = false;;) {
@@ -113,7 +113,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     const auto named = tables_->AtOrBehind(turn_);
     if (!named || (range_.table && named->table != *range_.table)) {
       if (range_.table || wrapped || begin == 0) break;
-      wrapped = true;  // what became visible in the tables before this one
+      wrapped = true;  // now the tables before the first one
       turn_ = 0;
       continue;
     }
@@ -121,7 +121,8 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
     SequenceNumber& wanted = Wanted(named->table);
     turn_ = named->table;
     const SequenceNumber last = LastOf(turn_, named->published);
-    // Of one table all that it asks for counts, of all tables what is there.
+    // A reader of one table asks for its whole range, a reader of all tables for the records that
+    // there are.
     const SequenceNumber asked = range_.table && !ends_ ? range_.last : last;
     if (wanted <= std::min(named->published.deleted_through, asked)) {
       return Gone(turn_, named->published.deleted_through, budget);
@@ -165,8 +166,8 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
 absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, TableId table,
                                       SequenceNumber last, Budget& budget) {
   SequenceNumber& wanted = Wanted(table);
-  // Numbers that are not there were never used, or their records were deleted after this table's
-  // unit was looked at: the mark in the store tells.
+  // Numbers without records were never used, or their records were deleted after the published
+  // table was looked up. The mark in the database decides.
   const auto passes = [&](SequenceNumber to) -> absl::Status {
     if (to == wanted) return absl::OkStatus();
     const auto mark = StoredMark(db, table);
@@ -205,7 +206,7 @@ absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, Tabl
 absl::Status RocksdbReader::Damaged(rocksdb::DB& db, const rocksdb::Status& status, TableId table,
                                     const PublishedTable& published) const {
   DamagedRange damage = PlaceOf(status, space_->database.shown_directory());
-  damage.first = wanted_.at(table);  // what was read before is not lost
+  damage.first = wanted_.at(table);  // earlier records were read
   damage.last = published.last;
   AddLostRecords(db, space_->id, region_, table, damage);
   return DamageError(damage, kRemedy);

@@ -83,8 +83,8 @@ absl::StatusOr<bool> HoldsRecords(FileWindow& window) {
   return ParseGroupHead(*bytes, *header, first).has_value();
 }
 
-// A segment file that the metadata does not name: the remains of a deletion, or of a creation that
-// was not finished. Neither can hold a record that was acknowledged.
+// Checks a segment file that the metadata does not name: what a deletion or an unfinished creation
+// left. Neither holds a record that was acknowledged.
 absl::Status CheckLeftover(FileSystem* file_system, const RegionDirectory& directory,
                            const std::string& name) {
   auto file = file_system->OpenFile(absl::StrCat(directory.path, "/", name), directory.mode);
@@ -95,7 +95,7 @@ absl::Status CheckLeftover(FileSystem* file_system, const RegionDirectory& direc
   const auto holds = HoldsRecords(window);
   if (!holds.ok()) return holds.status();
   if (!*holds) return absl::OkStatus();
-  return NotALog(directory, name, "holds records, but the region's metadata does not know it");
+  return NotALog(directory, name, "holds records, but the region's metadata does not name it");
 }
 
 absl::Status FindLeftovers(FileSystem* file_system, const RegionDirectory& directory,
@@ -151,7 +151,7 @@ class RegionScanner {
     return header;
   }
 
-  // Where the segment ends, if that is known.
+  // The end of the segment, if the metadata has it.
   std::optional<KnownEnd> EndOf(uint64_t id, const MetadataState::Segment& segment) const {
     const MetadataState& state = region_.metadata.state;
     const auto offset = [](uint64_t end) {
@@ -161,7 +161,7 @@ class RegionScanner {
       return KnownEnd{offset(segment.sealed_end), segment.expected_behind};
     }
     if (state.closed) return KnownEnd{offset(state.closed->offset), state.closed->next};
-    // Nothing was written to a version 1 segment since version 2 opened it.
+    // Version 2 never writes to a version 1 segment, so its end is the one that the upgrade noted.
     const bool upgraded = segment.alignment == 0 && !region_.metadata.version_1();
     if (upgraded && state.watermark && state.watermark->segment == id) {
       return KnownEnd{offset(state.watermark->end), state.watermark->next};
@@ -217,7 +217,7 @@ class RegionScanner {
     return absl::OkStatus();
   }
 
-  // Each segment's index has its share of the memory, by size.
+  // Makes the segment's index coarser until it fits the segment's share of the memory, by size.
   void LimitIndex(ScannedSegment& scanned) const {
     if (!scanned.damage.empty() || total_ == 0) return;
     const double share = static_cast<double>(scanned.header.bytes) / static_cast<double>(total_);
@@ -226,7 +226,7 @@ class RegionScanner {
     while (static_cast<double>(index.MemoryBytes()) > limit && index.CanCoarsen()) index.Coarsen();
   }
 
-  // A file is allocated before it is used: one that is shorter lost what was written last.
+  // A file has its full length before it is used, so a shorter one lost its end.
   static void CheckLengthV1(uint64_t size, const SegmentScanOptions& options,
                             ScannedSegment& scanned) {
     SegmentScan& scan = scanned.scan;
@@ -261,7 +261,7 @@ class RegionScanner {
     scanned.scan.damage.push_back(damage);
   }
 
-  // Each group says which write of the metadata was durable before it.
+  // Each group holds the number of a write of the metadata that was durable before it.
   absl::Status CheckMetadataIsNotOlder() const {
     for (const ScannedSegment& segment : region_.segments) {
       if (segment.scan.metadata_append <= region_.metadata.last_append) continue;

@@ -26,8 +26,9 @@
 namespace walden {
 namespace {
 
-// A region appears and disappears whole: it is built under one of these names and renamed, or
-// renamed to one and then taken apart. What a crash leaves under them is removed at the next start.
+// A region appears and disappears as a whole: it is built under the first of these names and
+// renamed, or renamed to the second and then removed. Directories that a crash leaves under them
+// are removed at the next start.
 constexpr absl::string_view kCreating = "creating_";
 constexpr absl::string_view kDropping = "dropping_";
 
@@ -71,14 +72,16 @@ SegmentEngine::~SegmentEngine() = default;
 
 absl::StatusOr<std::unique_ptr<SegmentEngine>> SegmentEngine::Open(SegmentEngineOptions options) {
   std::unique_ptr<SegmentEngine> engine(new SegmentEngine(std::move(options)));
-  // Any other error is what every call answers until it goes well.
+  // After any other error the engine exists: each call tries again, and answers the error until
+  // opening succeeds.
   const absl::Status status = engine->EnsureOpen();
   if (absl::IsFailedPrecondition(status)) return status;
   return engine;
 }
 
 absl::Status SegmentEngine::EnsureOpen() const {
-  // A region that is not there because its volume is gone is no region that never was.
+  // If the namespace's volume is gone, its regions are missing: they must not look as if they never
+  // existed.
   const auto in_place = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS {  // it stays once it is open
     return lock_ == nullptr ? absl::OkStatus() : lock_->CheckInPlace();
   };
@@ -86,6 +89,8 @@ absl::Status SegmentEngine::EnsureOpen() const {
   absl::MutexLock lock(&mutex_);
   if (is_open_.load(std::memory_order_relaxed)) return in_place();
   const absl::Status status = Start();
+  // Errors that Open returns name the directory, and the caller adds the namespace.
+  if (absl::IsFailedPrecondition(status)) return status;
   if (!status.ok()) {
     return WithContext(status, absl::StrCat("namespace ", options_.namespace_name));
   }
@@ -109,8 +114,8 @@ absl::Status SegmentEngine::Start() const {
     status = CheckNotRestoring(files, directory_);
   }
   if (status.ok()) status = CheckIdentity();
-  // What a killed process renamed last may not be durable yet: a region whose drop may still be
-  // undone must be whole then.
+  // The last rename of a killed process may not be durable. A power cut may undo the drop of a
+  // region, so its files must not be removed before the rename is durable.
   if (status.ok()) status = names_->MakeDurable();
   if (status.ok()) status = RemoveLeftovers();
   if (status.ok() && options_.quotas != nullptr) status = CountRegions();
@@ -147,7 +152,8 @@ void SegmentEngine::ReportLackOfRoom() const {
                                      options_.spare_segment_bytes, " bytes)")));
 }
 
-// Whose the regions are. A region that does not say so sound and clear says it when it is opened.
+// Checks that the regions belong to this namespace. Passes over a region whose identity cannot be
+// read: opening it reports the error.
 absl::Status SegmentEngine::CheckIdentity() const {
   const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
   if (!regions.ok()) return regions.status();
@@ -168,7 +174,7 @@ absl::Status SegmentEngine::CheckIdentity() const {
   return absl::OkStatus();
 }
 
-// What is there before anybody opens it, and even if nobody can.
+// Counts the bytes of all regions before they are opened, also of those that cannot be opened.
 absl::Status SegmentEngine::CountRegions() const {
   const absl::StatusOr<std::vector<RegionId>> regions = RegionsThere();
   if (!regions.ok()) return regions.status();
@@ -176,13 +182,13 @@ absl::Status SegmentEngine::CountRegions() const {
   for (const RegionId region : *regions) {
     const std::string path = Directory(region).path;
     const auto names = files->ListDirectory(path);
-    // An error is told, with what else is wrong, when the region is opened.
+    // Opening the region reports the error.
     if (!names.ok()) continue;
     uint64_t bytes = 0;
     for (const std::string& name : *names) {
       uint64_t id = 0;
       if (!segment::ParseSegmentFileName(name, &id)) continue;
-      // One that cannot be asked went meanwhile.
+      // A file without a size was removed meanwhile.
       bytes += files->FileSize(absl::StrCat(path, "/", name)).value_or(0);
     }
     options_.quotas->OfRegion(region).SetUsed(bytes);
@@ -191,7 +197,7 @@ absl::Status SegmentEngine::CountRegions() const {
 }
 
 segment::RegionDirectory SegmentEngine::Directory(RegionId region) const {
-  // A namespace that is being built keeps the name that it will have.
+  // A namespace that `walden migrate` is building is stored under its final name.
   const absl::string_view name = absl::StripSuffix(options_.namespace_name, kMigratingSuffix);
   return {.path = absl::StrCat(directory_, "/", region),
           .shown_path = absl::StrCat(options_.namespace_name, "/", region),
@@ -234,7 +240,7 @@ absl::StatusOr<bool> SegmentEngine::Exists(RegionId region) const {
     return true;
   }
   if (!absl::IsNotFound(names.status())) return names.status();
-  // Without the namespace's directory nobody knows what it held.
+  // If the namespace's directory is gone too, it is not known whether the region existed.
   const auto regions = options_.file_system->ListDirectory(directory_);
   if (!regions.ok()) return MissingFile(regions.status());
   absl::MutexLock lock(&known_mutex_);
@@ -262,7 +268,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
                                                                      bool create) {
   absl::Status status = CheckOptions(options);
   if (status.ok()) status = EnsureOpen();
-  // One that an earlier call renamed into place may not be durable, though it is there.
+  // A region that an earlier call renamed into place is there but may not be durable.
   if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return MissingFile(status);
   const absl::StatusOr<bool> exists = Exists(region);
@@ -310,7 +316,7 @@ absl::StatusOr<std::string> SegmentEngine::FreeName(absl::string_view prefix,
   if (!names.ok()) return names.status();
   std::string name = absl::StrCat(prefix, region);
   for (int attempt = 1; absl::c_linear_search(*names, name); ++attempt) {
-    // One that cannot be removed was reported; it keeps its name.
+    // A directory that cannot be removed was reported, and keeps its name.
     if (RemoveTree(files, absl::StrCat(directory_, "/", name)).ok()) break;
     name = absl::StrCat(prefix, region, "_", attempt);
   }
@@ -327,7 +333,7 @@ absl::Status SegmentEngine::Create(RegionId region, const RegionOptions& options
   }
   if (status.ok()) Know(region);
   if (status.ok()) return names_->MakeDurable();
-  // Best effort: the next start removes what is left.
+  // Best effort: the next start removes the directory.
   (void)RemoveTree(files, *building);
   return status;
 }
@@ -354,12 +360,12 @@ absl::Status SegmentEngine::Build(RegionId region, const RegionOptions& options,
 
 absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
   absl::Status status = EnsureOpen();
-  // That it is not there must be durable too before it is said.
+  // The absence of a region must be durable before the call reports it.
   if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return MissingFile(status);
   const absl::StatusOr<bool> exists = Exists(region);
   if (absl::IsDataLoss(exists.status())) {
-    Forget(region);  // what is left of it, nothing, goes
+    Forget(region);  // the directory is gone: there is nothing to remove
     return true;
   }
   if (!exists.ok() || !*exists) return exists;
@@ -371,7 +377,7 @@ absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
   if (status.ok()) status = names_->MakeDurable();
   if (!status.ok()) return status;
   if (options_.quotas != nullptr) options_.quotas->OfRegion(region).SetUsed(0);
-  // It is dropped, whatever is left of its files.
+  // The region is dropped even if files of it remain.
   const absl::Status removed = RemoveTree(files, *dropping);
   if (!removed.ok()) {
     options_.observer->OnProblem(WithContext(

@@ -32,7 +32,7 @@ absl::Status SegmentLog::Fail(const absl::Status& cause) {
   if (health_.ok()) {
     health_ = MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
                         absl::StrCat("region ", env_.directory.shown_path,
-                                     " takes no more writes since one failed: ", cause.message(),
+                                     " takes no more writes since a write failed: ", cause.message(),
                                      ". Close the region; it reopens at the next call"),
                         {{"cause", std::string(cause.message())}});
   }
@@ -53,8 +53,8 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   const uint64_t offset = published_->Offset(table);
   const SequenceNumber mark = published_->Mark(table);
   through = std::min(through, kMaxSequenceNumber - offset) + offset;
-  // The end is the last number that may have been told. Damage may have held records of the table:
-  // marking them deleted acknowledges that they are lost.
+  // The end is the last number that may have been answered. It includes numbers in damage, which
+  // may have held records of the table: marking them deleted acknowledges the loss.
   through = std::min(through, published_->Facts(table).next - 1 + offset);
   if (through <= mark) return mark - std::min(mark, offset);
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
@@ -63,7 +63,7 @@ absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNu
   if (!status.ok()) return status;
   published_->RaiseMark(table, through, *first_live);
   status = RemoveEmptied();
-  // On a full disk they go with a later mark.
+  // On a full disk emptied segments are removed with a later mark.
   if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
   return through - offset;
 }
@@ -77,7 +77,7 @@ absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
                        {.table = table, .first = through + 1 - offset, .pass_known_damage = true});
   const auto read = reader.Next(
       {.max_records = 1}, [&](const RecordView& record) { first_live = record.sequence + offset; });
-  // Damage is told to whoever reads these records; the mark does not depend on it.
+  // Reads report the damage; the mark does not depend on it.
   if (!read.ok() && !absl::IsDataLoss(read.status())) return read.status();
   return first_live;
 }
@@ -85,11 +85,11 @@ absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,
 absl::Status SegmentLog::RemoveEmptied() {
   const std::vector<PublishedLog::Emptied> emptied = published_->EmptiedSegments();
   if (emptied.empty()) return absl::OkStatus();
-  // What is remembered of producers counts from their last batches: those must not be lost when the
-  // batches before them are.
+  // The window of a producer ends with its last batch. That batch must be durable before the
+  // records of earlier ones are removed.
   absl::Status status = SyncActive();
   if (!status.ok()) return status;
-  // The log is about to forget these segments' producers; the metadata takes them over.
+  // The segments hold batches of producers, which the metadata must hold from now on.
   std::vector<MetadataEntry> entries = ProducersIn(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {
     entries.push_back(MetadataEntry::SegmentDeleted(segment.id));
@@ -99,7 +99,7 @@ absl::Status SegmentLog::RemoveEmptied() {
   published_->RemoveSegments(emptied);
   for (const PublishedLog::Emptied& segment : emptied) {
     const absl::Status removed = env_.file_system->RemoveFile(segment.path);
-    // The mark holds; the next opening tries to remove a file that stays.
+    // The mark is durable. The next opening tries again to remove the file.
     if (!removed.ok() && !absl::IsNotFound(removed)) {
       env_.observer->OnProblem(
           WithContext(removed, "a segment that was deleted takes disk for nothing"));
@@ -115,11 +115,11 @@ absl::Status SegmentLog::SyncActive() {
   if (active_end_ == durable_end_) return absl::OkStatus();
   const absl::Duration began = env_.clock->Now();
   const absl::Status synced = active_->SyncData();
-  // What a failed fsync leaves behind is unknown, and asking again would not tell.
+  // After a failed fsync it is unknown what is durable, and a second fsync would not tell.
   if (!synced.ok()) return Fail(synced);
   env_.observer->OnSynced(env_.clock->Now() - began);
   durable_end_ = active_end_;
-  durable_next_ = written_next_;  // batches may be staged behind what is written
+  durable_next_ = written_next_;  // staged batches are not written yet
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
   UpdateUnnoted();

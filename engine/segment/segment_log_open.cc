@@ -29,8 +29,8 @@ absl::Status SegmentLog::Recover() {
     report.outcome = OpeningReport::Outcome::kQuarantined;
     report.damaged.push_back(std::move(lost));
   }
-  // A version 1 tail is repaired before its metadata is replaced, so that until then version 1's
-  // rules hold for both.
+  // The tail of a version 1 log is repaired before the metadata is replaced. Until the replacement
+  // version 1's rules hold for both.
   const bool upgrade = region.metadata.version_1();
   if (status.ok() && upgrade) status = OpenNewest(region, report);
   if (status.ok()) status = OpenMetadata(region);
@@ -55,10 +55,12 @@ absl::Status SegmentLog::ApplyPolicy(const RegionScan& region, OpeningReport& re
   if (!region.damaged()) return absl::OkStatus();
   report.outcome = OpeningReport::Outcome::kQuarantined;
   if (env_.options.recovery_policy != RecoveryPolicy::kRefuse) return absl::OkStatus();
-  return WithContext(
-      DamageError(report.damaged.front()),
-      absl::StrCat("region ", env_.directory.shown_path, " is refused (recovery_policy: refuse), ",
-                   report.damaged.size(), " damaged ranges, the first"));
+  std::string refused =
+      absl::StrCat("region ", env_.directory.shown_path, " is refused (recovery_policy: refuse)");
+  if (report.damaged.size() > 1) {
+    absl::StrAppend(&refused, ", ", report.damaged.size(), " damaged ranges, the first");
+  }
+  return WithContext(DamageError(report.damaged.front()), refused);
 }
 
 absl::Status SegmentLog::OpenMetadata(RegionScan& region) {
@@ -71,7 +73,7 @@ absl::Status SegmentLog::OpenMetadata(RegionScan& region) {
             {segment.header.segment, damage.begin, damage.end, damage.first, damage.last});
       }
     }
-    // From now on nothing is written to version 1 segments: the newest ends here.
+    // Version 2 never writes to a version 1 segment, so the newest one ends here.
     const ScannedSegment& newest = region.segments.back();
     state.watermark = Watermark{.segment = newest.header.segment,
                                 .end = newest.scan.end,
@@ -111,7 +113,8 @@ absl::Status SegmentLog::Quarantine(RegionScan& region) {
     }
   }
   if (quarantined.empty()) return absl::OkStatus();
-  // First: a crash may leave a prefix, and damage that is known is not looked at again.
+  // Producers are forgotten first: a crash may leave a prefix of the entries, and the next opening
+  // does not examine known damage again.
   std::vector<MetadataEntry> entries;
   ForgetProducersBefore(lost_through, entries);
   entries.insert(entries.end(), quarantined.begin(), quarantined.end());
@@ -131,7 +134,7 @@ absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
   std::unique_ptr<File> file = *std::move(opened);
   absl::Status status;
   if (!region.clean_end()) status = WriteTailAgain(newest, *file);
-  // The heads of what is cut may be all that proves damaged groups durable.
+  // The heads of the groups that are cut may be the only proof that damaged groups were durable.
   if (status.ok() && newest.scan.torn && !newest.damage.empty() && !newest.header.version_1()) {
     const std::optional<Watermark>& noted = metadata_->state().watermark;
     const bool is_newest = noted && noted->segment == newest.header.segment;
@@ -142,13 +145,13 @@ absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
          .reach = std::max(durable_end_ + kMinReachBytes, is_newest ? noted->reach : 0)})});
   }
   if (status.ok() && newest.scan.torn) status = CutTornTail(newest, *file, report);
-  // Version 1 is not written any more, and a damaged file is left as it is.
+  // A version 1 file and a damaged file are never appended to.
   if (status.ok() && !newest.header.version_1() && newest.damage.empty()) active_ = std::move(file);
   return status;
 }
 
-// What the next opening must know: everything found is durable now, and no number that may have
-// been told is given again.
+// Notes for the next opening that everything found is durable, and the lowest number that may be
+// given out.
 absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
   const MetadataState& state = metadata_->state();
   durable_next_ = written_next_ = walk_next_;
@@ -167,13 +170,13 @@ absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
   if (entries.empty()) return absl::OkStatus();
   const absl::Status status = AppendMetadata(entries);
   if (!absl::IsResourceExhausted(status)) return status;
-  // Without room for it the log goes on by what was noted before.
+  // Without room for the note the log goes on with the earlier watermark.
   noted_end_ = 0;
   reach_ = 0;
   return absl::OkStatus();
 }
 
-// How long ago the segment was last written, by the clock on the wall.
+// The time since the segment was last written, by the wall clock.
 absl::Duration SegmentLog::AgeOf(int64_t written_unix_micros) const {
   const int64_t micros = env_.wall_clock->UnixMicros() - written_unix_micros;
   return absl::Microseconds(std::max<int64_t>(micros, 0));
@@ -187,9 +190,10 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
   walk_next_ = region.next;
   next_ = std::max({region.next, state.reserved_through + 1, state.number_floor});
   floor_ = state.number_floor;
-  // Numbers that were told and whose records a crash took.
+  // Numbers below next_ may have been answered for records that a crash took.
   if (!region.clean_end() && next_ > region.next) floor_ = next_;
-  // Nobody knows when a version 1 segment was written: its file's time may be anything.
+  // The time of a version 1 segment's last write is unknown: the time of the file may be that of a
+  // copy.
   int64_t written = 1000 * state.upgraded_millis.value_or(env_.wall_clock->UnixMillis());
   const absl::Duration now = env_.clock->Now();
   for (ScannedSegment& segment : region.segments) {

@@ -17,14 +17,15 @@ constexpr uint64_t kStepBytes = 64 << 10;
 // A larger buffer, made for a large record, is not kept between calls.
 constexpr uint64_t kKeptBufferBytes = 1 << 20;
 
-// Pages that were read stop counting as ours in steps of this size.
+// Pages that were read are released in steps of this size.
 constexpr uint64_t kReleaseBytes = 4 << 20;
 
 SequenceNumber Raised(SequenceNumber sequence, uint64_t offset) {
   return sequence > kMaxSequenceNumber - offset ? kMaxSequenceNumber : sequence + offset;
 }
 
-// Tables with offsets of their own have no bounds in common, so that each record is compared.
+// Converts a range to the log's own numbers. Tables with different offsets have no common bounds:
+// then every record is compared instead.
 ReadRange InLogNumbers(ReadRange range, uint64_t offset, bool common_bounds) {
   range.first = common_bounds && range.first > 0 ? Raised(range.first, offset) : 1;
   range.last = common_bounds ? Raised(range.last, offset) : kMaxSequenceNumber;
@@ -34,18 +35,16 @@ ReadRange InLogNumbers(ReadRange range, uint64_t offset, bool common_bounds) {
 }  // namespace
 
 absl::Status DamageError(const DamagedRange& damage) {
-  std::string lost = "no record";
-  if (damage.last != 0) lost = absl::StrCat("records ", damage.first, " to ", damage.last);
-  return MakeError(
-      absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
-      absl::StrCat("stored bytes are damaged: ", damage.file, " at byte ", damage.offset, ", ",
-                   damage.length, " bytes (", damage.reason, "); ", lost,
-                   " may be lost. Read from behind the range, or mark it deleted"),
-      {{"file", damage.file},
-       {"offset", absl::StrCat(damage.offset)},
-       {"length", absl::StrCat(damage.length)},
-       {"first_sequence", absl::StrCat(damage.first)},
-       {"last_sequence", absl::StrCat(damage.last)}});
+  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
+                   absl::StrCat("stored bytes are damaged: ", damage.file, " at byte ",
+                                damage.offset, ", ", damage.length, " bytes (", damage.reason,
+                                "); ", LostRecords(damage.first, damage.last),
+                                " may be lost. Read from after the range, or mark it deleted"),
+                   {{"file", damage.file},
+                    {"offset", absl::StrCat(damage.offset)},
+                    {"length", absl::StrCat(damage.length)},
+                    {"first_sequence", absl::StrCat(damage.first)},
+                    {"last_sequence", absl::StrCat(damage.last)}});
 }
 
 SegmentReader::SegmentReader(std::shared_ptr<const PublishedLog> log, const ReadRange& range)
@@ -201,10 +200,10 @@ absl::StatusOr<bool> SegmentReader::Read(const ReadPlan& plan, Budget& budget) {
 }
 
 absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget) {
-  // What was buffered of this segment may have been extended since.
+  // The segment may have grown since its bytes were buffered.
   buffer_bytes_ = 0;
   uint64_t position = extent.begin;
-  // An extent may hold far more records of other tables than of this one: not twice.
+  // Records of other tables in the extent that were passed over are not read again.
   if (range_.table && stopped_at_ > position && stopped_at_ < extent.end &&
       stopped_next_ == next_) {
     position = stopped_at_;
@@ -239,9 +238,9 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   return absl::OkStatus();
 }
 
-// Padding follows the last record of a group, up to where the next one begins, whose head says
-// where this one ended; whether its bytes are still zeros does not matter. Anything else that is no
-// record is one that is gone: nullopt.
+// Passes over the padding after the last record of a group. The head of the next group says where
+// this one ended, so the padding's bytes are not checked. nullopt if other bytes than padding
+// follow: then a record is gone.
 absl::StatusOr<std::optional<uint64_t>> SegmentReader::PassPadding(const ReadPlan& plan,
                                                                    uint64_t position,
                                                                    uint64_t end) {
@@ -321,7 +320,7 @@ absl::Status SegmentReader::Fill(uint64_t position, uint64_t length, uint64_t en
 
 absl::Status SegmentReader::Damaged(const ReadPlan& plan, uint64_t position,
                                     const char* reason) const {
-  // Which records these bytes held is not known exactly; at least the next one that is wanted.
+  // It is not known exactly which records these bytes held. The next wanted record is one of them.
   const SequenceNumber first = std::max(next_, passed_ + 1);
   SequenceNumber last = first;
   for (const Extent& extent : plan.extents) {

@@ -34,13 +34,13 @@ class RegionComparison {
   RegionCopyProgress& seen() { return seen_; }
   RegionCopyResult& result() { return result_; }
 
-  // What the source's opening found damaged: belongs to the result.
+  // Adds the damage that the source's opening found to the result.
   void TakeDamage(const std::vector<DamagedRange>& damaged) {
     source_is_damaged_ = !damaged.empty();
     result_.damaged = damaged;
   }
 
-  // The target has no table that the source does not have.
+  // Checks that the target has no table that the source does not have.
   absl::Status CheckTables(const std::vector<TableState>& tables) const {
     // Both are ordered by table.
     auto here = tables.begin();
@@ -65,7 +65,7 @@ class RegionComparison {
     const TablePosition from = source_.Position(table);
     const TablePosition to = target_.Position(table);
     const bool is_damaged = !damaged.empty() || source_is_damaged_;
-    // The first live number is not known exactly where damage may have held it.
+    // Damage may have held the first live record, so its number is not known exactly.
     const bool same_first = from.first == from.next ? to.first == to.next : from.first == to.first;
     const bool same_position = from.deleted_through == to.deleted_through &&
                                target_.NextNumber(table) >= source_.NextNumber(table) &&
@@ -73,9 +73,8 @@ class RegionComparison {
     if (!same_position || *here != *there) {
       return MakeError(
           absl::StatusCode::kInternal, ErrorReason::kRestoreOutOfOrder,
-          absl::StrCat("the copy of table ", table, " differs: ", here->records, " records of ",
-                       here->bytes, " bytes (", Shown(from), ") in the source, ", there->records,
-                       " of ", there->bytes, " bytes (", Shown(to), ") in the copy"),
+          absl::StrCat("the copy of table ", table, " differs: ", here->Shown(), " (", Shown(from),
+                       ") in the source, ", there->Shown(), " (", Shown(to), ") in the copy"),
           {{"field", "table_id"}, {"value", absl::StrCat(table)}});
     }
     ++result_.tables;
@@ -142,7 +141,7 @@ class RegionCopier {
  private:
   absl::Status CopyVersion(uint64_t version) {
     if (version == 0) return absl::OkStatus();
-    // Nothing is deleted by this: no table has a number 0.
+    // This mark deletes nothing, since no record has number 0; it stores the region version.
     return target_.MarkDeleted(0, 0, version).status();
   }
 

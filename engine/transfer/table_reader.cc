@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "base/big_endian.h"
 #include "base/checksum.h"
 #include "base/error.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr ReadLimits kStep = {.max_records = 1 << 16, .max_payload_bytes = 4 << 20};
 
-// What MakeError attached to a DATA_LOSS.
+// The damaged range that MakeError attached to a DATA_LOSS.
 DamagedRange RangeOf(const absl::Status& data_loss) {
   DamagedRange range;
   range.reason = std::string(data_loss.message());
@@ -77,6 +78,11 @@ void TableDigest::Add(SequenceNumber sequence, absl::string_view payload) {
   ++records;
   bytes += payload.size();
   last = sequence;
+}
+
+std::string TableDigest::Shown() const {
+  return absl::StrCat(records, records == 1 ? " record" : " records", " of ", bytes,
+                      bytes == 1 ? " byte" : " bytes", " through number ", last);
 }
 
 }  // namespace walden

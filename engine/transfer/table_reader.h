@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -12,8 +13,8 @@ namespace walden {
 
 class TableReader {
  public:
-  // From the number `first` on; 0: from the first one that is left. `log` outlives it.
-  // `skip_damaged`: damage is passed over and noted, otherwise it is DATA_LOSS.
+  // Reads from number `first` on; 0 begins at the first live record. `log` outlives the reader.
+  // `skip_damaged`: damage is passed over and noted; otherwise damage is DATA_LOSS.
   TableReader(const ReadableLog& log, TableId table, SequenceNumber first, bool skip_damaged)
       : log_(log), table_(table), next_(first), skip_damaged_(skip_damaged) {}
 
@@ -21,7 +22,7 @@ class TableReader {
   // inside the visit. Errors as LogReader::Next.
   absl::StatusOr<bool> Next(absl::FunctionRef<void(const RecordView&)> visit);
 
-  // Passed over so far. Without what the region's OpeningReport names.
+  // Damage that was passed over so far, without that in the region's OpeningReport.
   const std::vector<DamagedRange>& damaged() const { return damaged_; }
 
  private:
@@ -43,6 +44,7 @@ struct TableDigest {
   uint32_t crc = 0;
 
   void Add(SequenceNumber sequence, absl::string_view payload);
+  std::string Shown() const;  // "3 records of 120 bytes through number 7"
   bool operator==(const TableDigest&) const = default;
 };
 

@@ -73,7 +73,7 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
     const FilePrefix written = watched_->written();
     IOStatus status = operation();
     if (!status.ok()) {
-      // Whether what was written before is durable is unknown, also when the disk was full.
+      // It is unknown whether the earlier writes are durable, also when the disk was full.
       return Fail(IOStatus::IOError(absl::StrCat("syncing ", path_), status.ToString()));
     }
     watched_->Synced(written);
@@ -89,7 +89,7 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus failure() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    return IOStatus::IOError(absl::StrCat(path_, " takes no more writes since one failed"),
+    return IOStatus::IOError(absl::StrCat(path_, " takes no more writes since a write failed"),
                              failure_);
   }
   IOStatus Fail(IOStatus status) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -106,8 +106,8 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   std::string failure_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A log that could not be created. RocksDB learns of it when it writes there: a memtable whose log
-// could not be made must not be switched twice, and RocksDB would.
+// Stands in for a log that could not be created: RocksDB gets the error at its first write. If the
+// creation returned the error, RocksDB would switch the same memtable twice, which it must not.
 class MissingLog final : public rocksdb::FSWritableFile {
  public:
   explicit MissingLog(IOStatus cause) : cause_(std::move(cause)) {}
@@ -212,7 +212,7 @@ class LedgerFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
  private:
-  // Empty for a path outside the directory.
+  // The name inside the directory; empty for a path outside it.
   absl::string_view NameInside(absl::string_view path) const {
     const size_t slash = path.rfind('/');
     if (slash == absl::string_view::npos) return "";
@@ -225,7 +225,7 @@ class LedgerFileSystem final : public rocksdb::FileSystemWrapper {
   Ledger* const ledger_;
 };
 
-// Everything but files is the base environment's.
+// The environment: all but the file operations are the base environment's.
 class LedgerEnv final : public rocksdb::EnvWrapper {
  public:
   LedgerEnv(rocksdb::Env* base, std::shared_ptr<rocksdb::FileSystem> files) : EnvWrapper(base) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/error.h"
+#include "engine/log_errors.h"
 
 namespace walden::rocks {
 namespace {
@@ -17,7 +18,7 @@ bool IsFileName(absl::string_view name) {
          absl::StartsWith(name, "MANIFEST-") || name == "CURRENT";
 }
 
-// DB::Open first tries to open CURRENT, and if that fails, for whatever reason, it blames the
+// Whether DB::Open failed to open CURRENT: for any such failure it returns an error about its
 // options (DBImpl::Recover).
 bool IsFailedTrial(const rocksdb::Status& status) {
   const std::string text = status.ToString();
@@ -37,7 +38,7 @@ std::string NumberBehind(absl::string_view text, absl::string_view word) {
 }  // namespace
 
 bool IsDamage(const rocksdb::Status& status) {
-  // A file that is missing or says what no version of RocksDB wrote is damage as well.
+  // A file that is missing, or that no version of RocksDB wrote, is damage as well.
   return status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound() ||
          (status.IsInvalidArgument() && !IsFailedTrial(status)) || status.IsNotSupported();
 }
@@ -59,7 +60,7 @@ DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_dire
 absl::Status DamageError(const DamagedRange& damage, absl::string_view remedy) {
   std::string lost;
   if (damage.last != 0) {
-    lost = absl::StrCat("; records ", damage.first, " to ", damage.last, " may be lost");
+    lost = absl::StrCat("; ", LostRecords(damage.first, damage.last), " may be lost");
   }
   return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
                    absl::StrCat("stored bytes are damaged: ", damage.file, " at byte ",
@@ -75,9 +76,10 @@ absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what,
                        absl::string_view shown_directory) {
   if (status.ok()) return absl::OkStatus();
   if (IsDamage(status)) {
-    return WithContext(DamageError(PlaceOf(status, shown_directory),
-                                   "Bring the file back from a copy, or drop what it held"),
-                       what);
+    return WithContext(
+        DamageError(PlaceOf(status, shown_directory),
+                    "Bring the file back from a copy, or drop the regions that it held"),
+        what);
   }
   const std::string text = absl::StrCat(what, " in ", shown_directory, ": ", status.ToString());
   if (status.IsNoSpace()) {

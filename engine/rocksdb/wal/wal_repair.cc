@@ -14,13 +14,13 @@ namespace {
 
 constexpr absl::string_view kEvidenceDirectory = "evidence";
 
-// One pass over all files, as one log.
+// Scans all files as one log, in one pass.
 class Scanner {
  public:
   Scanner(const KnownLogs& known, absl::FunctionRef<bool(const WalRecord&)> visit)
       : known_(known), visit_(visit) {}
 
-  // False: the visitor has seen enough.
+  // Scans one file; false if the visitor stopped the scan.
   bool File(const std::string& name, absl::string_view bytes) {
     WalParser parser(bytes);
     const uint64_t durable = DurableEnd(name);
@@ -61,7 +61,8 @@ class Scanner {
   }
 
   WalScan Finish() {
-    // What no later note speaks of: a sector that was never written tells a torn write.
+    // No later note covers the first suspicious place. It is a torn write if a sector of it was
+    // never written, and else damage.
     if (!suspects_.empty() && !suspects_.front().may_be_torn) Convict();
     if (!suspects_.empty()) scan_.torn = suspects_.front().place;
     return std::move(scan_);
@@ -76,11 +77,11 @@ class Scanner {
     std::optional<uint64_t> first;  // RocksDB's number of the record that should be there
     // Numbers are missing between two whole files, in front of this one.
     std::optional<uint64_t> gap_before;
-    std::vector<WalRecord> behind;  // good ones, until the gap is judged
+    std::vector<WalRecord> behind;  // good records, kept until the gap is judged
   };
 
-  // Behind a broken record nothing is judged by itself; behind a gap between files it is, since the
-  // gap may turn out to be none.
+  // Whether places after the last suspicious one are judged too. They are after a gap between
+  // files, which a note may explain, and not after a broken record.
   bool JudgesMore() const { return suspects_.empty() || suspects_.back().gap_before.has_value(); }
 
   void Convict() {
@@ -96,7 +97,7 @@ class Scanner {
   bool Take(const std::string& name, const WalRecord& record) {
     if (next_ && record.first < *next_ && suspects_.empty()) {
       scan_.damage.push_back(
-          {name, record.begin, record.end - record.begin, "a write that stands in the log before"});
+          {name, record.begin, record.end - record.begin, "it repeats an earlier write of the log"});
       return true;
     }
     if (next_ && record.first > *next_ && JudgesMore()) {
@@ -108,12 +109,13 @@ class Scanner {
     next_ = record.first + record.count;
     if (record.durable && !Judge(*record.durable, record.first)) return false;
     if (suspects_.empty()) return Accept(record);
-    // It may have been written together with what is suspicious.
+    // The record may have been written together with the suspicious bytes.
     if (JudgesMore()) suspects_.back().behind.push_back(record);
     return true;
   }
 
-  // A note, of the write numbered `noted_by`, that what was numbered up to `durable` was durable.
+  // Judges the suspicious places by a note: all writes numbered up to `durable` were durable before
+  // write `noted_by`.
   bool Judge(uint64_t durable, uint64_t noted_by) {
     while (!suspects_.empty()) {
       Suspicion& suspect = suspects_.front();
@@ -122,13 +124,13 @@ class Scanner {
         if (!was_durable) return true;
         Convict();
       } else if (durable + 1 < *suspect.gap_before) {
-        // What begins with durable records is no write that a crash cut.
+        // Missing records that begin with durable ones are no write that a crash cut.
         if (was_durable) suspect.may_be_torn = false;
         return true;
       } else {
-        // An old file came back, because a power cut undid its removal, while younger ones that
-        // were removed stay away: what they held was durable, in tables. A file that is missed
-        // although it is not in tables, or is too short, RocksDB notices by its manifest.
+        // A power cut undid the removal of an old file, while younger removed files stay gone:
+        // their records were durable, in tables. If a missing file is not in tables, or a file is
+        // too short, RocksDB notices by its manifest.
         const std::vector<WalRecord> behind = std::move(suspect.behind);
         suspects_.pop_front();
         for (const WalRecord& record : behind) {
@@ -159,12 +161,12 @@ absl::Status WriteFile(FileSystem* files, const std::string& path, absl::string_
   absl::Status status = bytes.empty() ? absl::OkStatus() : (*file)->Write(0, {bytes});
   if (status.ok()) status = (*file)->SyncData();
   if (status.ok()) status = (*file)->Close();
-  // A part of it would only fill the disk.
+  // A part of the file would only fill the disk.
   if (!status.ok()) (void)files->RemoveFile(path);
   return status;
 }
 
-// Makes the file hold `bytes` and nothing else, at once and durably.
+// Replaces the file's contents by `bytes`, atomically and durably.
 absl::Status ReplaceFile(FileSystem* files, const std::string& directory, const std::string& name,
                          absl::string_view bytes) {
   const std::string path = absl::StrCat(directory, "/", name);
@@ -233,7 +235,7 @@ absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory
   const std::vector<std::string> wals = scanner.scan().files;
   for (const std::string& name : wals) {
     const auto bytes = ReadWholeFile(files, absl::StrCat(directory, "/", name));
-    // RocksDB removed it meanwhile: what it held is in table files.
+    // RocksDB removed the file meanwhile: its records are in table files.
     if (absl::IsNotFound(bytes.status())) continue;
     if (!bytes.ok()) return bytes.status();
     scanner.scan().bytes += bytes->size();
@@ -250,7 +252,7 @@ absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& direct
   if (!kept.ok()) return kept.status();
   std::string tail = kept->substr(std::min<uint64_t>(torn.offset, kept->size()));
   kept->resize(kept->size() - tail.size());
-  // Files that were begun behind it hold nothing that was ever durable.
+  // Files that were begun after the torn place hold no record that was durable.
   const auto at = std::find(scan.files.begin(), scan.files.end(), torn.file);
   const std::vector<std::string> later(std::next(at), scan.files.end());
   for (const std::string& name : later) {
@@ -319,7 +321,7 @@ absl::Status SyncWals(FileSystem* files, const std::string& directory) {
     const auto file =
         files->OpenFile(absl::StrCat(directory, "/", name), FileSystem::OpenMode::kReadWrite);
     absl::Status status = file.status();
-    if (absl::IsNotFound(status)) continue;  // RocksDB removed it meanwhile
+    if (absl::IsNotFound(status)) continue;  // RocksDB removed the file meanwhile
     if (status.ok()) status = (*file)->SyncData();
     if (status.ok()) status = (*file)->Close();
     if (!status.ok()) return status;

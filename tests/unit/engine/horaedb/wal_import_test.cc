@@ -225,7 +225,7 @@ TEST_P(ImportTest, ARegionThatHoldsSomethingElseIsRefusedAndLeftAsItIs) {
   ASSERT_TRUE(testing::CommitOne(*log_, {.table = 1, .payloads = {"mine"}}).status.ok());
   const auto refused = Import();
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << refused.status();
-  EXPECT_THAT(refused.status().message(), HasSubstr("table 1 holds already"));
+  EXPECT_THAT(refused.status().message(), HasSubstr("table 1 already holds"));
   EXPECT_EQ(log_->Describe().tables.size(), 1u);
   EXPECT_EQ(log_->Position(1).next, 2u);
 }
