@@ -9,13 +9,11 @@ constexpr uint32_t Bit(Ending ending) { return 1u << static_cast<uint32_t>(endin
 
 constexpr Undetectable kUndetectable[] = {
     {DirectoryOwner::kSegment, Bit(Ending::kKilled), kZero, "seg_", kEnd,
-     "The last groups before a crash, if the disk had acknowledged them and then gave back zeros "
+     "The last groups before a crash, if the disk had acknowledged them and then returned zeros "
      "for a sector of each, within the same milliseconds."},
     {DirectoryOwner::kRocksdb, Bit(Ending::kKilled), kCut | kZero | kOlder, ".log", kEnd,
-     "After a crash that no idle time preceded: the loss of whole writes at the log's very end "
-     "that no write that began later follows, and damage in the last of them that looks like a "
-     "sector that "
-     "was never written"},
+     "After a crash without idle time before it: the loss of whole writes at the log's very end, "
+     "and damage in the last write that looks like a sector that was never written"},
 };
 
 }  // namespace

@@ -7,9 +7,12 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/checksum.h"
 #include "engine/rocksdb/companion/companion.h"
+#include "engine/rocksdb/companion/companion_file.h"
 #include "engine/rocksdb/keys/key_codec.h"
 #include "gtest/gtest.h"
+#include "tests/support/fault_file_system.h"
 
 namespace walden::rocks {
 namespace {
@@ -106,6 +109,40 @@ TEST(RocksdbFormatTest, ASlotWithAnyBitFlippedOrAnyByteMissingIsNotValid) {
   EXPECT_TRUE(DecodeSlot(slot + std::string(100, '\0')));
 }
 
+TEST(RocksdbFormatTest, TheSlotWithTheHigherGenerationCountsInEitherHalf) {
+  Companion later = ExampleCompanion();
+  later.generation = 18;
+  later.numbers_through = 140;
+  const auto slot = [](const Companion& companion) {
+    std::string bytes = EncodeSlot(companion);
+    bytes.resize(16'384);
+    return bytes;
+  };
+  testing::FaultFileSystem disk;
+  ASSERT_TRUE(disk.CreateDirectory("/first").ok());
+  ASSERT_TRUE(disk.CreateDirectory("/second").ok());
+  const auto put = [&](const std::string& path, const std::string& bytes) {
+    auto file = disk.CreateFile(path);
+    ASSERT_TRUE(file.ok() && (*file)->Write(0, {bytes}).ok());
+  };
+  put("/first/walden_files", slot(later) + slot(ExampleCompanion()));
+  put("/second/walden_files", slot(ExampleCompanion()) + slot(later));
+  for (const std::string directory : {"/first", "/second"}) {
+    const auto read = ReadCompanion(&disk, directory, "shown");
+    ASSERT_TRUE(read.ok() && read->has_value()) << read.status();
+    EXPECT_EQ(**read, later) << directory;
+  }
+}
+
+TEST(RocksdbFormatTest, ASlotOfALaterVersionIsNotValid) {
+  std::string slot = EncodeSlot(ExampleCompanion());
+  ASSERT_EQ(slot[16], 1) << "the body's version";
+  slot[16] = 2;
+  const uint32_t crc = Crc32c(slot.substr(12));
+  for (int i = 0; i < 4; ++i) slot[8 + i] = static_cast<char>(crc >> (24 - 8 * i));
+  EXPECT_FALSE(DecodeSlot(slot));
+}
+
 TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsReadsBack) {
   const std::vector<std::string> page = PrintedExamples();
   ASSERT_EQ(page.size(), 21u);
@@ -166,6 +203,17 @@ TEST(RocksdbFormatTest, RangesEndBehindTheirLastKeyAndBeforeTheNext) {
   }
 }
 
+// How many decoders of metadata accept the key and value.
+int Readers(const std::string& key, const std::string& value) {
+  return int{DecodeMaxSeq(key, value).has_value()} + int{DecodeTable(key, value).has_value()} +
+         int{DecodeRegion(key, value).has_value()} + int{DecodeReserved(key, value).has_value()} +
+         int{DecodeProducer(key, value).has_value()} +
+         int{DecodeCompanion(key, value).has_value()} +
+         int{DecodeAppendTime(key, value).has_value()} +
+         int{DecodeProducersIssued(key, value).has_value()} +
+         int{DecodeProducerBatch(key, value).has_value()};
+}
+
 TEST(RocksdbFormatTest, BytesOfAnotherSortOrVersionAreNotTakenForKeys) {
   const Entry entries[] = {MaxSeqEntry(7, 41),
                            TableEntry({2, 7, TableKind::kEntries, 41}),
@@ -178,17 +226,17 @@ TEST(RocksdbFormatTest, BytesOfAnotherSortOrVersionAreNotTakenForKeys) {
                            ProducerBatchEntry({2, 9, 3, 12, {{7, 40, 41}}}),
                            ProducerBatchEntry({2, 9, 4, 13, {}})};
   for (const Entry& entry : entries) {
-    const int readers = int{DecodeMaxSeq(entry.key, entry.value).has_value()} +
-                        int{DecodeTable(entry.key, entry.value).has_value()} +
-                        int{DecodeRegion(entry.key, entry.value).has_value()} +
-                        int{DecodeReserved(entry.key, entry.value).has_value()} +
-                        int{DecodeProducer(entry.key, entry.value).has_value()} +
-                        int{DecodeCompanion(entry.key, entry.value).has_value()} +
-                        int{DecodeAppendTime(entry.key, entry.value).has_value()} +
-                        int{DecodeProducersIssued(entry.key, entry.value).has_value()} +
-                        int{DecodeProducerBatch(entry.key, entry.value).has_value()};
-    EXPECT_EQ(readers, 1) << absl::BytesToHexString(entry.key);
+    EXPECT_EQ(Readers(entry.key, entry.value), 1) << absl::BytesToHexString(entry.key);
     EXPECT_FALSE(DecodeLogKey(entry.key));
+  }
+  for (const Entry& entry : entries) {
+    std::string key = entry.key;
+    key.back() = 1;
+    EXPECT_EQ(Readers(key, entry.value), 0) << "a key of a later version";
+    std::string value = entry.value;
+    value[0] = 1;
+    EXPECT_EQ(Readers(entry.key, value), 0) << "a value of a later version";
+    EXPECT_EQ(Readers(entry.key + '\0', entry.value), 0) << "a longer key";
   }
   std::string later = EncodeLogKey({1, 2, 7, 41});
   EXPECT_TRUE(DecodeLogKey(later));

@@ -2,15 +2,19 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/big_endian.h"
 #include "base/checksum.h"
 #include "engine/segment/format.h"
 #include "engine/segment/format_v1.h"
 #include "engine/segment/group_head.h"
+#include "engine/segment/metadata_codec.h"
 #include "engine/segment/metadata_file.h"
 #include "engine/segment/metadata_format.h"
 #include "engine/segment/record_parser.h"
@@ -169,11 +173,112 @@ TEST(FormatTest, TheMetadataEntryThatThePagePrintsIsWhatIsWritten) {
             absl::BytesToHexString(printed));
 }
 
-TEST(FormatTest, EveryFlagComesBack) {
-  for (const uint8_t flag : {kMoreOfBatch, kControl, kJump}) {
+TEST(FormatTest, TheMetadataHeaderThatThePagePrintsIsWhatIsWrittenAndReadsBack) {
+  const std::string printed = PrintedExample("8957414c4d455402 ");
+  ASSERT_FALSE(printed.empty());
+  const std::string header = EncodeMetadataHeader({1, "default", 5}, 65'536);
+  EXPECT_EQ(header.size(), 512u);
+  EXPECT_EQ(absl::BytesToHexString(header.substr(0, printed.size())),
+            absl::BytesToHexString(printed));
+  EXPECT_EQ(header.find_first_not_of('\0', printed.size()), std::string::npos);
+  testing::FaultFileSystem disk;
+  auto file = disk.CreateFile("/metadata");
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->Allocate(65'536).ok());
+  ASSERT_TRUE((*file)->Write(0, {printed}).ok());
+  const auto read = ReadMetadataIdentity(**file);
+  ASSERT_TRUE(read.ok() && read->has_value()) << read.status();
+  EXPECT_EQ(**read, (MetadataIdentity{1, "default", 5}));
+}
+
+// A row of the page's table: an entry, and its type, body length and body in hexadecimal.
+struct TypedEntry {
+  MetadataEntry entry;
+  std::string type_and_length;
+  std::string body;
+};
+
+std::string U64(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZeroPad16)); }
+
+std::vector<TypedEntry> EveryTypeOfEntry() {
+  const ProducerBatch batch{.id = 5, .table = 7, .sequence = 3, .first = 40, .last = 41};
+  return {
+      {MetadataEntry::SegmentCreated(9, kPrinted, 3), "010030",
+       U64(0) + U64(9) + U64(64 << 20) + U64(512) + "0123456789abcdef" + U64(3)},
+      {MetadataEntry::SegmentDeleted(2), "020008", U64(2)},
+      {MetadataEntry::TableMark(7, 41), "030010", U64(7) + U64(41)},
+      {MetadataEntry::RegionVersion(5), "040008", U64(5)},
+      {MetadataEntry::SequenceReserved(99), "050008", U64(99)},
+      {MetadataEntry::ProducerBatch(batch), "060028", U64(5) + U64(7) + U64(3) + U64(40) + U64(41)},
+      {{EntryType::kQuarantined, {2, 512, 1024, 3, 4}},
+       "070028",
+       U64(2) + U64(512) + U64(1024) + U64(3) + U64(4)},
+      {MetadataEntry::Closed(2, 900, 5), "080018", U64(2) + U64(900) + U64(5)},
+      {MetadataEntry::Opened(), "090000", ""},
+      {MetadataEntry::EntryTable(7), "0a0010", U64(7) + U64(1)},
+      {MetadataEntry::TableOffset(7, 6), "0b0010", U64(7) + U64(6)},
+      {MetadataEntry::SegmentSealed(2, 900, 5), "0c0018", U64(2) + U64(900) + U64(5)},
+      {MetadataEntry::Noted({2, 900, 5, 1000}), "0d0020", U64(2) + U64(900) + U64(5) + U64(1000)},
+      {MetadataEntry::NumberFloor(8), "0e0008", U64(8)},
+      {{EntryType::kUpgraded, {1234}}, "0f0008", U64(1234)},
+      {MetadataEntry::ProducerIssued(5, 12), "100010", U64(5) + U64(12)},
+      {MetadataEntry::ProducersForgotten(1, 4), "110010", U64(1) + U64(4)},
+  };
+}
+
+TEST(FormatTest, EveryTypeOfMetadataEntryHasTheNumberAndFieldsOfThePage) {
+  for (const TypedEntry& typed : EveryTypeOfEntry()) {
+    const std::string written = absl::BytesToHexString(EncodeEntries({typed.entry}, 0x1234));
+    EXPECT_EQ(written.substr(0, 8), "02" + typed.type_and_length);
+    EXPECT_EQ(written.substr(16), "0000000000001234" + typed.body) << typed.type_and_length;
+  }
+}
+
+TEST(FormatTest, EveryFlagHasTheBitOfThePageAndComesBack) {
+  for (const auto& [flag, version] :
+       {std::pair{kMoreOfBatch, '\x81'}, {kControl, '\x21'}, {kJump, '\x11'}}) {
     const std::string bytes = OneRecord({flag, 1, 2}, "x");
+    EXPECT_EQ(bytes[0], version);
     EXPECT_EQ(ParseRecord(bytes, bytes.size()).record.flags, flag);
   }
+}
+
+// A record of table 1 with number 2, and a checksum that holds.
+std::string RecordOf(uint8_t version, uint8_t value_version) {
+  std::string bytes = OneRecord({0, 1, 2}, "x");
+  bytes[0] = static_cast<char>(version);
+  bytes[kHeaderBytes] = static_cast<char>(value_version);
+  PutU32(bytes.data() + kCrcOffset, Crc32c(bytes.substr(0, 1) + bytes.substr(kTableOffset)));
+  return bytes;
+}
+
+TEST(FormatTest, ARecordOfAnotherLayoutOrValueVersionIsNotRead) {
+  const auto outcome = [](const std::string& bytes) {
+    return ParseRecord(bytes, bytes.size()).outcome;
+  };
+  EXPECT_EQ(outcome(RecordOf(1, 0)), ParseOutcome::kRecord);
+  EXPECT_EQ(outcome(RecordOf(2, 0)), ParseOutcome::kInvalid);
+  EXPECT_EQ(outcome(RecordOf(1, 1)), ParseOutcome::kInvalid);
+}
+
+TEST(FormatTest, AHeadCoversTheHeadersOfAllItsRecordsInOrder) {
+  RecordWriter writer;
+  writer.Reserve(kGroupHeadBytes + kHeaderBytes + kControlProducerBytes + 2 * kMinRecordBytes + 4);
+  writer.BeginGroup();
+  writer.AddProducer({kControl | kMoreOfBatch, 7, 1}, 5, 3);
+  writer.AddRecord({kMoreOfBatch, 7, 1}, "one");
+  writer.AddRecord({0, 7, 2}, "2");
+  writer.FinishGroup(kPrinted, 512, kPrintedHead);
+  const std::string group = Written(writer);
+  const size_t producer = kGroupHeadBytes;
+  const size_t one = producer + kHeaderBytes + kControlProducerBytes;
+  const size_t two = one + kMinRecordBytes + 3;
+  const auto head = ParseGroupHead(group, kPrinted, 512);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->records, 3u);
+  EXPECT_EQ(head->bytes, two + kMinRecordBytes + 1);
+  EXPECT_EQ(head->headers_crc,
+            Crc32c(group.substr(producer, 25) + group.substr(one, 25) + group.substr(two, 25)));
 }
 
 TEST(FormatTest, AnEmptyPayloadIsARecordOf26Bytes) {
@@ -228,7 +333,9 @@ TEST(FormatTest, AProducerIsAControlRecord) {
   writer.Reserve(kHeaderBytes + kControlProducerBytes);
   writer.AddProducer({kControl | kMoreOfBatch, 5, 6}, 0x1234, 99);
   const std::string bytes = Written(writer);
-  EXPECT_EQ(bytes.size(), kHeaderBytes + kControlProducerBytes);
+  EXPECT_EQ(absl::BytesToHexString(bytes),
+            "a11b04d730000000000000000500000000000000060000001200010000000000001234"
+            "0000000000000063");
   const ParseResult parsed = ParseRecord(bytes, bytes.size());
   ASSERT_EQ(parsed.outcome, ParseOutcome::kRecord);
   const auto producer = ParseProducerControl(parsed.record);

@@ -137,6 +137,14 @@ TEST_F(MetadataTest, AnEntryThatIsMissingInTheMiddleIsDamage) {
   EXPECT_TRUE(absl::IsDataLoss(Load().status())) << Load().status();
 }
 
+TEST_F(MetadataTest, AQuarantineOutlivesItsSegmentOnlyIfItMayHaveHeldRecords) {
+  const MetadataEntry lost{EntryType::kQuarantined, {0, 512, 1024, 3, 4}};
+  const MetadataEntry padding{EntryType::kQuarantined, {0, 2048, 2560, 0, 0}};
+  ASSERT_TRUE(metadata_->Append({lost, padding, MetadataEntry::SegmentDeleted(0)}).ok());
+  ASSERT_EQ(metadata_->state().quarantines.size(), 1u);
+  EXPECT_EQ(metadata_->state().quarantines[0].last, 4u);
+}
+
 TEST_F(MetadataTest, WritesAreNumberedAcrossReplacements) {
   for (SequenceNumber n = 1; n <= 3000; ++n) Mark(n % 10, n);
   EXPECT_GT(metadata_->last_append(), 3000u);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/segment/format.h"
+#include "engine/segment/metadata_file.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
 namespace walden::testing {
@@ -198,6 +199,34 @@ TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningI
     const AppendResult retry = CommitOne(*log_, Of(producer, 1));
     EXPECT_TRUE(HasReason(retry.status, ErrorReason::kProducerForgotten)) << retry.status;
   }
+}
+
+// Clients chose the ids of producers in an older version of Walden.
+TEST_F(SegmentOrderTest, ABatchFromBeforeItsIdWasIssuedIsAnotherProducers) {
+  Open();
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(CommitOne(*log_, {.table = 1, .payloads = {"x"}}).status.ok());
+  ASSERT_TRUE(log_->Close().ok());
+  log_ = nullptr;
+  {
+    using segment::MetadataEntry;
+    auto file = disk_.OpenFile("/data/ns/7/metadata", FileSystem::OpenMode::kReadOnly);
+    ASSERT_TRUE(file.ok());
+    auto loaded = segment::LoadMetadata(**file, "metadata");
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    auto metadata = segment::MetadataFile::Open(&disk_, "/data/ns/7", *std::move(loaded));
+    ASSERT_TRUE(metadata.ok()) << metadata.status();
+    const ProducerBatch before{.id = 5, .table = 1, .sequence = 1, .first = 2, .last = 2};
+    const ProducerBatch after{.id = 6, .table = 1, .sequence = 1, .first = 3, .last = 3};
+    ASSERT_TRUE(
+        (*metadata)
+            ->Append({MetadataEntry::ProducerBatch(before), MetadataEntry::ProducerBatch(after),
+                      MetadataEntry::ProducerIssued(5, 3), MetadataEntry::ProducerIssued(6, 3)})
+            .ok());
+  }
+  Open();
+  EXPECT_FALSE(CommitOne(*log_, Of(5, 1)).duplicate);
+  EXPECT_TRUE(CommitOne(*log_, Of(6, 1)).duplicate);
 }
 
 // The record that names the producer is damaged, the batch behind it is not.

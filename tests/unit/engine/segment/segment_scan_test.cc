@@ -207,6 +207,32 @@ TEST_F(SegmentScanTest, AnotherRegionsFileIsDamageFromEndToEnd) {
   EXPECT_EQ(scan.damage[0].reason, "its header says region 8, it should be 7");
 }
 
+TEST_F(SegmentScanTest, AHeaderThatDiffersInAnyFieldIsDamageOfTheWholeFile) {
+  const auto expect_foreign = [this](const std::string& field, const SegmentHeader& other) {
+    Create("/" + field, other);
+    const SegmentScan scan = Scan();
+    ASSERT_EQ(scan.damage.size(), 1u) << field;
+    EXPECT_EQ(scan.damage[0].begin, 0u) << field;
+    EXPECT_EQ(scan.damage[0].end, kSize) << field;
+    EXPECT_THAT(scan.damage[0].reason, ::testing::HasSubstr(field));
+  };
+  SegmentHeader other = header_;
+  other.namespace_id = 2;
+  expect_foreign("namespace", other);
+  other = header_;
+  other.segment = 1;
+  expect_foreign("segment", other);
+  other = header_;
+  other.bytes = 2 * kSize;
+  expect_foreign("size", other);
+  other = header_;
+  other.alignment = 1024;
+  expect_foreign("alignment", other);
+  other = header_;
+  ++other.salt;
+  expect_foreign("salt", other);
+}
+
 TEST_F(SegmentScanTest, ABrokenHeaderHidesNoGroup) {
   Append(2);
   disk_.FlipBit(path_, 20, 1);

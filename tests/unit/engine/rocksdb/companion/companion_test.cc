@@ -162,6 +162,16 @@ TEST_F(RocksdbCompanionTest, ATableFileThatAnotherProgramAddedIsNotRemoved) {
   ExpectRefused("900000.sst", ErrorReason::kChangedElsewhere);
 }
 
+TEST_F(RocksdbCompanionTest, AFileThatGrewSinceItWasClosedWasChangedElsewhere) {
+  for (const std::string& file : {Manifest(), Files(".log").back()}) {
+    const std::string bytes = disk_.ReadWhole(file);
+    Write(file, bytes + "more");
+    ExpectRefused(file, ErrorReason::kChangedElsewhere);
+    Write(file, bytes);
+  }
+  ExpectAllRecords();
+}
+
 TEST_F(RocksdbCompanionTest, AMissingTableFileIsDamageWithItsName) {
   const std::string table = Files(".sst").front();
   ASSERT_TRUE(disk_.RemoveFile(table).ok());
