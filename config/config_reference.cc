@@ -47,7 +47,7 @@ void AppendComment(absl::string_view indent, absl::string_view text, std::string
   absl::StrAppend(&out, line, "\n");
 }
 
-// With whether the daemon takes a new value over at SIGHUP.
+// The field's text, with whether the daemon takes a new value over at SIGHUP.
 template <typename Owner>
 std::string AllowedText(const Field<Owner>& field) {
   return absl::StrCat(field.allowed, field.reloads ? "; reloads" : "");
@@ -137,7 +137,7 @@ std::string MarkdownReference() {
   AppendTable("", RootFields(), Config{}, true, out);
   absl::StrAppend(&out, "\nEach namespace:\n\n");
   AppendTable("namespaces[].", NamespaceFields(), NamespaceConfig{}, true, out);
-  absl::StrAppend(&out, "\nEach region that is set apart from its namespace:\n\n");
+  absl::StrAppend(&out, "\nEach region that has settings of its own:\n\n");
   AppendTable("namespaces[].regions[].", RegionFields(), RegionConfig{}, false, out);
   return out;
 }

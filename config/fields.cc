@@ -10,7 +10,7 @@
 namespace walden {
 namespace {
 
-// Where a field is in its owner: a member, or a member of a section.
+// The place of a field in its owner: a member, or a member of a section.
 template <typename Owner, typename T>
 auto Accessor(T Owner::*member) {
   return [member](auto& owner) -> auto& { return owner.*member; };
@@ -78,8 +78,8 @@ Field<Owner> Reloads(Field<Owner> field) {
   return field;
 }
 
-// A region's room on the disk and how long it keeps what nobody marks deleted. A namespace has a
-// quota of its own, and says by another name what its regions have.
+// The disk quota and retention of a region. A namespace has a quota of its own, so the quota of its
+// regions has another name there.
 template <typename Owner>
 void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_key) {
   const auto add = [&fields](absl::string_view key, auto member, auto type, absl::string_view doc) {
@@ -108,7 +108,8 @@ void AddRegionSettings(std::vector<Field<Owner>>& fields) {
   fields.push_back(One<Owner>(
       "durability", Accessor(&Owner::settings, &RegionSettings::durability),
       ChoiceType<Durability>{{{"sync", Durability::kSync}, {"buffered", Durability::kBuffered}}},
-      "Of appends that do not ask for one. sync: answered after the records are on the disk for "
+      "Durability of appends that do not ask for one. sync: answered after the records are on the "
+      "disk for "
       "good. "
       "buffered: answered once written; a power cut can lose the last ones."));
   fields.push_back(
@@ -163,7 +164,7 @@ void AddSecurityFields(std::vector<Field<Config>>& fields) {
            "speaks TLS and nothing else; unix sockets stay plain. Read again when it changes.");
   add_file("key_file", &TlsConfig::key_file, "The certificate's private key, as PEM.");
   add_file("client_ca_file", &TlsConfig::client_ca_file,
-           "Whose client certificates are accepted: certificates of authorities, as PEM.");
+           "Certificates of the authorities whose client certificates are accepted, as PEM.");
   fields.push_back(One<Config>(
       "security.tls.client_certificates",
       Accessor(&Config::security, &SecurityConfig::tls, &TlsConfig::client_certificates),
@@ -198,11 +199,11 @@ void AddBounds(std::vector<Field<Config>>& fields) {
       "pings come more often is closed with ENHANCE_YOUR_CALM (too_many_pings)."));
   add("limits.max_calls", &LimitsConfig::max_calls, count(1'000'000),
       "Calls open at once, over all connections; more are refused with RESOURCE_EXHAUSTED, except "
-      "of AdminService by callers that may administer something. 0: as many as come.");
+      "of AdminService by callers that may administer something. 0: no limit.");
   fields.push_back(One<Config>(
       "limits.receive_bytes", Accessor(&Config::limits, &LimitsConfig::receive_bytes),
       ByteSizeType{MiB(16), GiB(64)},
-      "Memory for messages that are still arriving, over all connections, whoever sends them. Past "
+      "Memory for messages that are still arriving, over all connections. Past "
       "it the daemon reads slower, and breaks off calls with RESOURCE_EXHAUSTED. At least twice "
       "max_batch_bytes."));
   add("limits.identity_in_flight_bytes", &LimitsConfig::identity_in_flight_bytes,
@@ -210,11 +211,11 @@ void AddBounds(std::vector<Field<Config>>& fields) {
       "Bytes of appends of one identity that are accepted and not yet answered. 0: half of "
       "mailbox_bytes where callers are told apart, otherwise all of it.");
   add("limits.identity_calls", &LimitsConfig::identity_calls, count(1'000'000),
-      "Calls that one identity has open at once. 0: as many as the daemon takes.");
+      "Calls that one identity has open at once. 0: no limit but the daemon's.");
   add("limits.identity_append_bytes_per_second", &LimitsConfig::identity_append_bytes_per_second,
       ByteSizeType{{0}, GiB(64)},
-      "Payload bytes that one identity appends in a second, with bursts of one second. 0: as many "
-      "as come.");
+      "Payload bytes that one identity appends in a second, with bursts of one second. 0: no "
+      "limit.");
 }
 
 std::vector<Field<Config>> MakeRootFields() {
@@ -333,7 +334,7 @@ std::vector<Field<Config>> MakeRootFields() {
                                                              {"info", LogLevel::kInfo},
                                                              {"warning", LogLevel::kWarning},
                                                              {"error", LogLevel::kError}}},
-                                       "The least important messages that are logged.")));
+                                       "The lowest severity of messages that are logged.")));
   fields.push_back(
       One<Config>("log.format", Accessor(&Config::log, &LogConfig::format),
                   ChoiceType<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
@@ -359,7 +360,7 @@ std::vector<Field<Config>> MakeRootFields() {
   return fields;
 }
 
-// Only of namespaces whose engine is rocksdb.
+// Fields of namespaces whose engine is rocksdb.
 void AddRocksdbFields(std::vector<Field<NamespaceConfig>>& fields) {
   using Owner = NamespaceConfig;
   const auto add = [&fields](absl::string_view key, auto member, ByteSize minimum,
@@ -377,10 +378,10 @@ void AddRocksdbFields(std::vector<Field<NamespaceConfig>>& fields) {
       "engine rocksdb: memory for blocks of table files that readers read.");
   add("rocksdb_reclaim_size", &RocksdbConfig::reclaim_size, MiB(1),
       "engine rocksdb: space is taken back once this much was marked deleted, and at least a "
-      "quarter of what is stored; less than that, some seconds after the last mark.");
+      "quarter of the stored bytes; an eighth is enough some seconds after the last mark.");
   add("rocksdb_reserve_size", &RocksdbConfig::reserve_size, {0},
       "engine rocksdb: kept free on the disk by a file, so that records can be marked deleted when "
-      "it is full. 0: nothing is.");
+      "it is full. 0: no reserve.");
 }
 
 std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
@@ -388,15 +389,17 @@ std::vector<Field<NamespaceConfig>> MakeNamespaceFields() {
   std::vector<Field<Owner>> fields;
   fields.push_back(
       Required(One<Owner>("id", Accessor(&Owner::id), IntegerType<NamespaceId>{1, 255},
-                          "The number by which requests name it. Stored with the data: never give "
-                          "it to another one.")));
-  fields.push_back(Required(One<Owner>("name", Accessor(&Owner::name), NameType{},
-                                       "Also its directory below data_dir.")));
+                          "The number by which requests name the namespace. Stored with the data: "
+                          "never give it to another namespace.")));
+  fields.push_back(
+      Required(One<Owner>("name", Accessor(&Owner::name), NameType{},
+                          "The namespace's name, which is also its directory below data_dir.")));
   fields.push_back(One<Owner>(
       "engine", Accessor(&Owner::engine),
       ChoiceType<EngineKind>{
           {{"segment", EngineKind::kSegment}, {"rocksdb", EngineKind::kRocksdb}}},
-      "What stores it. segment: files on the local disk, made for logs. rocksdb: one RocksDB on "
+      "The engine that stores the namespace. segment: files on the local disk, made for logs. "
+      "rocksdb: one RocksDB on "
       "the local disk, whose directory HoraeDB 2.1 can have written. A directory that holds data "
       "is "
       "moved from one to the other by `walden migrate`."));
@@ -421,7 +424,7 @@ std::vector<Field<RegionConfig>> MakeRegionFields() {
   std::vector<Field<Owner>> fields;
   fields.push_back(
       Required(One<Owner>("id", Accessor(&Owner::id), IntegerType<RegionId>{0, UINT64_MAX},
-                          "The region that is set apart.")));
+                          "The region that has settings of its own.")));
   AddRegionSettings(fields);
   AddRegionBounds(fields, "disk_quota");
   return fields;
