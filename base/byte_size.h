@@ -24,7 +24,7 @@ constexpr ByteSize GiB(uint64_t count) { return {count << 30}; }
 // units (MB) are refused, not guessed at: INVALID_ARGUMENT says what was expected.
 absl::StatusOr<ByteSize> ParseByteSize(absl::string_view text);
 
-// The shortest text that ParseByteSize reads as exactly this size.
+// The shortest text that ParseByteSize reads as this size.
 std::string FormatByteSize(ByteSize size);
 
 }  // namespace walden

@@ -72,7 +72,7 @@ struct ErrorInfo {
   std::map<std::string, std::string> metadata;
 };
 
-// Metadata that says how long to wait before the same request, where that is known.
+// Metadata: how long to wait before the same request, if that is known.
 inline constexpr absl::string_view kRetryAfterMillisKey = "retry_after_millis";
 
 using ErrorMetadata = std::initializer_list<std::pair<absl::string_view, std::string>>;
@@ -80,7 +80,7 @@ using ErrorMetadata = std::initializer_list<std::pair<absl::string_view, std::st
 absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_view message,
                        ErrorMetadata metadata = {});
 
-// Returns the details that MakeError attached; nullopt for any other status.
+// The details that MakeError attached; nullopt for any other status.
 std::optional<ErrorInfo> GetErrorInfo(const absl::Status& status);
 
 bool HasReason(const absl::Status& status, ErrorReason reason);

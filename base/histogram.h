@@ -9,8 +9,8 @@
 
 namespace walden {
 
-// Any thread may add and read; never blocks. A snapshot taken while others add may be moments apart
-// in itself, but never counts anything twice.
+// Any thread may add and read; never blocks. The counts of a snapshot that is taken while others
+// add may be of slightly different moments, but nothing is counted twice.
 class Histogram {
  public:
   // Upper bounds, inclusive and rising. Values above the last one are counted too.
@@ -44,10 +44,11 @@ class Histogram {
   std::atomic<uint64_t> sum_{0};
 };
 
-// Nanoseconds from 10 us to 10 s in steps of 1, 2.5 and 5: what a call or a sync can take.
+// Nanoseconds from 10 us to 10 s in steps of 1, 2.5 and 5: bounds for the duration of a call or a
+// sync.
 std::vector<uint64_t> DurationBounds();
 
-// Powers of two from 1 to 4,096: how much is done at once.
+// Powers of two from 1 to 4,096: bounds for the number of items in a group.
 std::vector<uint64_t> CountBounds();
 
 // Bytes from 256 to 16 MiB in steps of 4.

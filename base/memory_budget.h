@@ -14,7 +14,7 @@ class MemoryBudget {
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
-  // Takes `bytes`, or nothing if that would pass the limit.
+  // Takes `bytes` and returns true, or takes nothing if that would pass the limit.
   bool TryAcquire(uint64_t bytes) {
     const uint64_t before = used_.fetch_add(bytes, std::memory_order_relaxed);
     if (before + bytes <= limit_) return true;

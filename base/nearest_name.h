@@ -1,4 +1,4 @@
-// Finds what a mistyped name may have meant.
+// Finds the known name that a mistyped one may have meant.
 #pragma once
 
 #include <string>

@@ -7,7 +7,7 @@
 namespace walden {
 
 Sha256 Sha256Of(absl::string_view text) {
-  // Fetched once: the look-up costs more than the hash.
+  // The algorithm is fetched once: the look-up costs more than the hash.
   static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   Sha256 hash{};
   unsigned int size = hash.size();

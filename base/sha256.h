@@ -1,4 +1,4 @@
-// SHA-256, by which tokens are stored and compared.
+// SHA-256, the hash by which tokens are stored and compared.
 #pragma once
 
 #include <array>

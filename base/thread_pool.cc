@@ -41,7 +41,7 @@ void ThreadPool::RunThread() {
   absl::MutexLock lock(&mutex_);
   while (true) {
     while (queue_.empty()) {
-      // Work that still runs elsewhere may post more.
+      // Work that still runs on another thread may post more.
       if (stopping_ && busy_ == 0) {
         work_added_.SignalAll();
         return;
@@ -55,7 +55,7 @@ void ThreadPool::RunThread() {
     ++busy_;
     mutex_.Unlock();
     work();
-    work = nullptr;  // what it holds is let go before the pool counts it as done
+    work = nullptr;  // releases what the work holds before the pool counts it as done
     mutex_.Lock();
     --busy_;
   }

@@ -26,7 +26,7 @@ template <typename Owner>
 void TakeOverFields(const std::vector<Field<Owner>>& fields, Owner& running, const Owner& wanted) {
   for (const Field<Owner>& field : fields) {
     if (!field.reloads || field.is_list) continue;
-    // What one configuration holds the same field of another one takes.
+    // The value is one that the same field has in another configuration, so it is accepted.
     (void)field.set(running, field.get(wanted).front());
   }
 }
@@ -42,7 +42,7 @@ RegionConfig RegionOf(const NamespaceConfig& space, RegionId id) {
   return {.id = id, .settings = space.SettingsOf(id)};
 }
 
-// Of the regions that either sets apart.
+// The regions that either namespace lists.
 std::set<RegionId> RegionsOf(const NamespaceConfig& one, const NamespaceConfig& other) {
   std::set<RegionId> ids;
   for (const RegionConfig& region : one.regions) ids.insert(region.id);

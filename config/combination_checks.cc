@@ -35,7 +35,8 @@ class CombinationCheck {
  private:
   bool IsSet(const std::string& key) const { return origins_.count(key) > 0; }
 
-  // The file's line, the variable or the option; of the nearest enclosing path that has one.
+  // The file's line, the variable or the option that set the key, or the nearest path around it
+  // that was set.
   std::string Where(std::string key) const {
     for (;;) {
       const auto origin = origins_.find(key);
@@ -113,7 +114,7 @@ class CombinationCheck {
                      Where(absl::StrCat(known->second, ".", field)), ")"));
   }
 
-  // The largest segment_size of all regions; without a key if a namespace has no segments, which
+  // The largest segment_size of all regions. Without a key if a namespace has no segments, which
   // puts no bound on a batch.
   Located LargestSegment() const {
     Located largest{ByteSize{0}, ""};
@@ -135,7 +136,7 @@ class CombinationCheck {
     return largest;
   }
 
-  // `key` may be at most `bound`: lowered if nobody set it, else a problem.
+  // Lowers `value` to `bound` if `key` was not set; adds a problem if it was set higher.
   void Limit(ByteSize& value, const std::string& key, ByteSize bound,
              const std::string& bound_name) {
     if (value <= bound || problems_.Has(key)) return;
@@ -209,7 +210,7 @@ class CombinationCheck {
     }
   }
 
-  // What is needed at once must fit the budget it is taken from.
+  // Checks that each budget holds what one call takes from it at once.
   void CheckMemory() {
     const LimitsConfig& limits = config_.limits;
     Need("limits.mailbox_bytes", limits.mailbox_bytes, "limits.max_batch_bytes",
@@ -220,7 +221,7 @@ class CombinationCheck {
          ByteSize{2 * limits.read_chunk_bytes.bytes}, "so that one reader can be served");
   }
 
-  // What an engine cannot do is refused where it was asked for.
+  // Refuses settings that a namespace's engine cannot keep.
   void CheckBounds() {
     for (size_t i = 0; i < config_.namespaces.size(); ++i) {
       const NamespaceConfig& space = config_.namespaces[i];
@@ -256,7 +257,8 @@ class CombinationCheck {
     }
   }
 
-  // A segment is made before the one before it can go, so one more must fit than is in use.
+  // Checks that a quota holds one segment more than is in use, since a segment is made before an
+  // earlier one can be removed.
   void CheckQuota(EngineKind engine, ByteSize quota, const RegionSettings& settings,
                   const std::string& path, absl::string_view name) {
     const std::string key = absl::StrCat(path, ".", name);
@@ -273,7 +275,7 @@ class CombinationCheck {
             absl::string_view why) {
     const std::string least_key = least_name.substr(least_name.rfind(' ') + 1);
     if (value >= least || problems_.Has(key) || problems_.Has(least_key)) return;
-    // Blame what was set: a budget that nobody set is not the culprit.
+    // The problem names the budget if it was set, and otherwise the setting that needs it.
     Add(IsSet(key) ? key : least_key,
         absl::StrCat(key, " is ", FormatByteSize(value), " and must be at least ", least_name, " (",
                      FormatByteSize(least), ") ", why));

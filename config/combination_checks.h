@@ -1,4 +1,4 @@
-// Checks what no single field can: how settings fit each other.
+// Checks how settings fit each other, which no single field can.
 #pragma once
 
 #include "absl/status/status.h"
@@ -12,7 +12,8 @@ namespace walden {
 // origins.
 void CheckCombinations(LoadedConfig& loaded, ConfigProblems& problems);
 
-// INVALID_ARGUMENT with a line for every contradiction in what a running daemon would come to have.
+// INVALID_ARGUMENT with a line for every contradiction in the configuration that a reload would
+// give.
 absl::Status CheckCombinations(const Config& config);
 
 }  // namespace walden

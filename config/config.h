@@ -1,7 +1,8 @@
-// Everything that the daemon can be told, as types. Config{} is the embedded default.
+// The daemon's configuration as types. Config{} is the embedded default.
 //
-// Loading and checking is in loader.h; what each field is for, its range and its unit is in
-// fields.cc, and from there in config/waldend.yaml. Plain values: copy them, share them read-only.
+// loader.h loads and checks a configuration. fields.cc has the purpose, range and unit of each
+// field, from which config/waldend.yaml is generated. All types are plain values: copy them, or
+// share them read-only.
 #pragma once
 
 #include <cstdint>
@@ -38,12 +39,13 @@ struct RegionSettings {
 
 struct RegionConfig {
   RegionId id = 0;
-  RegionSettings settings;  // whole: what the region does not set is its namespace's
+  // Complete: fields that the region does not set have its namespace's values.
+  RegionSettings settings;
 
   bool operator==(const RegionConfig&) const = default;
 };
 
-// Of a namespace whose engine is rocksdb.
+// Settings of a namespace whose engine is rocksdb.
 struct RocksdbConfig {
   ByteSize write_buffer_size = MiB(64);
   ByteSize max_wal_size = MiB(256);
@@ -83,15 +85,15 @@ struct LimitsConfig {
   absl::Duration reader_wait = absl::Seconds(10);   // for reader_bytes, before it is refused
   absl::Duration reader_stall = absl::Seconds(30);  // without taking a message, while others wait
   ByteSize disk_reserve = MiB(256);                 // stays free; 0: none
-  uint32_t max_connections = 1024;                  // 0: as many as come
+  uint32_t max_connections = 1024;                  // 0: no limit
   uint32_t max_streams_per_connection = 4096;       // calls open at once
   absl::Duration min_ping_interval = absl::Seconds(1);  // of clients' HTTP/2 pings
-  uint32_t max_calls = 16384;                           // open at once; 0: as many as come
+  uint32_t max_calls = 16384;                           // open at once; 0: no limit
   ByteSize receive_bytes = MiB(256);                    // of messages that are not whole yet
-  // Of each identity.
+  // Limits of each identity.
   ByteSize identity_in_flight_bytes = {0};  // 0: half of mailbox_bytes where callers are told apart
-  uint32_t identity_calls = 0;              // 0: as many as the daemon takes
-  ByteSize identity_append_bytes_per_second = {0};  // 0: as many as come
+  uint32_t identity_calls = 0;              // 0: no limit but the daemon's
+  ByteSize identity_append_bytes_per_second = {0};  // 0: no limit
 
   bool operator==(const LimitsConfig&) const = default;
 };
@@ -139,8 +141,7 @@ struct LogConfig {
   bool operator==(const LogConfig&) const = default;
 };
 
-// Whether clients on TLS show a certificate: not asked for; verified if they have one; must have
-// one.
+// Certificates of clients on TLS: not asked for; verified if a client has one; required.
 enum class ClientCertificates { kNone, kOptional, kRequired };
 
 enum class Reflection { kAuto, kOn, kOff };  // auto: on unless callers are told apart
@@ -190,7 +191,8 @@ struct Config {
   MetricsConfig metrics;
   std::vector<NamespaceConfig> namespaces = {{.id = 1, .name = "default"}};
 
-  // The one that default_namespace names, or nullptr (never in a configuration that was loaded).
+  // The namespace that default_namespace names; nullptr only in a configuration that was not
+  // loaded.
   const NamespaceConfig* DefaultNamespace() const;
 
   bool operator==(const Config&) const = default;

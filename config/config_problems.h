@@ -16,14 +16,14 @@ class ConfigProblems {
   // `where` is a place in the file, a variable or an option; `key` a path, empty if there is none.
   void Add(absl::string_view where, absl::string_view key, absl::string_view what);
 
-  // A value that its field refuses: says the value and what is allowed.
+  // Adds a value that its field refuses. The line names the value and the allowed ones.
   void AddValue(absl::string_view where, absl::string_view key, absl::string_view value,
                 absl::string_view what, absl::string_view allowed);
 
   // Marks a setting as wrong because a part of it is, without a line of its own.
   void MarkWrong(absl::string_view key) { keys_.insert(std::string(key)); }
 
-  // Whether the setting at this path was found wrong, so that it says nothing about others.
+  // Whether the setting at this path has a problem, so that others are not compared with it.
   bool Has(absl::string_view key) const { return keys_.count(std::string(key)) > 0; }
 
   // OK, or INVALID_ARGUMENT with one line per problem.

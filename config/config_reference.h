@@ -5,7 +5,7 @@
 
 namespace walden {
 
-// config/waldend.yaml: every field with its default, what it is for and what is allowed.
+// The text of config/waldend.yaml: every field with its default, purpose and allowed values.
 std::string DefaultFileReference();
 
 // The tables in docs/operators/configuration.md.

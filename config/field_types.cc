@@ -24,7 +24,7 @@ absl::StatusOr<T> CheckRange(T value, T minimum, T maximum, std::string (*format
 
 constexpr absl::Duration kDay = absl::Hours(24);
 
-// As absl::ParseDuration, and with days in front: "30d", "1d12h", "1.5d".
+// Parses as absl::ParseDuration, and takes days in front: "30d", "1d12h", "1.5d".
 bool ParseDurationWithDays(absl::string_view text, absl::Duration* value) {
   const size_t unit = text.find('d');
   if (unit == absl::string_view::npos) return absl::ParseDuration(text, value);
@@ -45,7 +45,7 @@ bool ParseDurationWithDays(absl::string_view text, absl::Duration* value) {
   return true;
 }
 
-// Two days or more that are whole are shown as days; else as absl::FormatDuration.
+// Formats two or more whole days as days, and other durations as absl::FormatDuration.
 std::string FormatDurationWithDays(absl::Duration value) {
   const int64_t days = value / kDay;
   return days >= 2 && days * kDay == value ? absl::StrCat(days, "d") : absl::FormatDuration(value);
@@ -65,7 +65,7 @@ bool HasControlCharacter(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<ByteSize> ByteSizeType::Parse(absl::string_view text) const {
-  // A file that is written once names its units: 64 may be meant as MiB.
+  // A number without a unit is refused: 64 may be meant as MiB.
   if (IsBareNumber(text)) {
     return absl::InvalidArgumentError(
         "has no unit: expected a whole number with B, KiB, MiB, GiB or TiB, for example 64MiB");

@@ -1,6 +1,5 @@
-// The one table of configuration fields. Parsing, ranges, printing, environment variables, the
-// default file and its documentation all follow from it; defaults are those of the structs in
-// config.h.
+// The table of all configuration fields. Parsing, ranges, printing, environment variables, the
+// default file and its documentation follow from it. Defaults are those of the structs in config.h.
 #pragma once
 
 #include <functional>
@@ -36,7 +35,7 @@ const std::vector<Field<Config>>& RootFields();
 const std::vector<Field<NamespaceConfig>>& NamespaceFields();
 const std::vector<Field<RegionConfig>>& RegionFields();
 
-// The lists of maps, which are no fields.
+// The keys of the lists of maps, which are no fields.
 inline constexpr absl::string_view kNamespacesKey = "namespaces";
 inline constexpr absl::string_view kRegionsKey = "regions";
 

@@ -41,7 +41,7 @@ bool IsCertificateName(absl::string_view text) {
          text == absl::StripAsciiWhitespace(text);
 }
 
-// Empty unless it is 64 hexadecimal digits.
+// The bytes of a hash; empty unless `text` is 64 hexadecimal digits.
 std::string HashBytes(absl::string_view text) {
   if (text.size() != 2 * sizeof(Sha256)) return "";
   for (const char c : text) {
@@ -302,7 +302,7 @@ class IdentitiesReader {
 
   YamlFile& file_;
   const std::vector<NamespaceConfig>& namespaces_;
-  // Of all identities.
+  // The names of all identities so far.
   std::set<std::string> names_;
   std::set<Sha256> hashes_;
   std::set<std::string> certificate_names_;

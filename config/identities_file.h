@@ -1,4 +1,4 @@
-// The identities file: who may call the daemon, how they are recognised, what they may do.
+// The identities file: the callers of the daemon, how they are recognised, and their rights.
 //
 //   - name: ingest
 //     token_sha256: 5e88...           # what `walden token` prints; a list while a token is changed
@@ -49,7 +49,8 @@ struct IdentityRule {
   bool operator==(const IdentityRule&) const = default;
 };
 
-// Limits of one identity. Unset ones are those of the daemon's configuration (limits.identity_...).
+// Limits of one identity. Limits that are not set are those of the daemon's configuration
+// (limits.identity_...).
 struct IdentityLimits {
   std::optional<uint64_t> in_flight_bytes;
   std::optional<uint64_t> calls;
@@ -60,7 +61,7 @@ struct IdentityLimits {
 
 struct IdentityConfig {
   std::string name;  // unique
-  // At least one of either; none is another identity's.
+  // There is at least one hash or name, and none belongs to another identity.
   std::vector<Sha256> token_hashes;
   std::vector<std::string> certificate_names;
   std::vector<IdentityRule> rules;
@@ -69,12 +70,12 @@ struct IdentityConfig {
   bool operator==(const IdentityConfig&) const = default;
 };
 
-// `namespaces`: those that rules may name. INVALID_ARGUMENT: one line per problem. NOT_FOUND,
-// PERMISSION_DENIED, ...: the file cannot be read.
+// Loads the file. `namespaces` are those that rules may name. INVALID_ARGUMENT: one line per
+// problem. NOT_FOUND, PERMISSION_DENIED, ...: the file cannot be read.
 absl::StatusOr<std::vector<IdentityConfig>> LoadIdentities(
     const std::string& file, const std::vector<NamespaceConfig>& namespaces);
 
-// The same for text that stands in for the file called `file_name`.
+// Loads `text` as the contents of a file called `file_name`.
 absl::StatusOr<std::vector<IdentityConfig>> LoadIdentitiesText(
     absl::string_view text, absl::string_view file_name,
     const std::vector<NamespaceConfig>& namespaces);

@@ -1,4 +1,4 @@
-// Reads the daemon's configuration and refuses whatever cannot be meant.
+// Reads the daemon's configuration and refuses what is wrong in it.
 //
 // Settings, weakest first: defaults, file, environment, command line. Anything unknown, of the
 // wrong type or unit, out of range or contradictory is refused with file and line (or the
@@ -17,7 +17,7 @@
 
 namespace walden {
 
-// Where each setting that was set came from, by its path: "namespaces[0].segment_size" ->
+// The origin of each setting that was set, by its path: "namespaces[0].segment_size" ->
 // "waldend.yaml:12", "WALDEN_DATA_DIR" or "--data-dir".
 using ConfigOrigins = std::map<std::string, std::string>;
 
@@ -44,14 +44,14 @@ using Environment = std::map<std::string, std::string>;
 // service_links.h).
 Environment WaldenEnvironment();
 
-// Without a file: the embedded default under the other settings.
+// Loads the file, or without a file the embedded default, and applies the other settings.
 // INVALID_ARGUMENT: one line per problem. NOT_FOUND, PERMISSION_DENIED, ...: the file cannot be
 // read.
 absl::StatusOr<LoadedConfig> LoadConfig(const std::optional<std::string>& file,
                                         const Environment& environment,
                                         const std::vector<CommandLineSetting>& command_line = {});
 
-// The same for text that stands in for the file called `file_name`.
+// Loads `text` as the contents of a file called `file_name`.
 absl::StatusOr<LoadedConfig> LoadConfigText(
     absl::string_view text, absl::string_view file_name, const Environment& environment = {},
     const std::vector<CommandLineSetting>& command_line = {});

@@ -14,7 +14,7 @@ namespace walden {
 //   NAME_PORT_7070_TCP                       the same; also UDP and SCTP
 //   NAME_PORT_7070_TCP_PROTO, ..._PORT and ..._ADDR
 //
-// The value counts where the name alone could be a misspelt setting.
+// The value is checked too, since the name alone could be a misspelt setting.
 bool IsServiceLink(absl::string_view variable, absl::string_view value);
 
 }  // namespace walden

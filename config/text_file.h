@@ -1,4 +1,4 @@
-// Reading a small text file whole.
+// Reads a small text file as a whole.
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace walden {
 
-// Of 4 MiB at most. `what` says what the file is, for errors: "configuration file". NOT_FOUND,
-// PERMISSION_DENIED, ...: it cannot be read. INVALID_ARGUMENT: it is larger.
+// Reads a file of at most 4 MiB. `what` names the kind of file in errors: "configuration file".
+// NOT_FOUND, PERMISSION_DENIED, ...: it cannot be read. INVALID_ARGUMENT: it is larger.
 absl::StatusOr<std::string> ReadTextFile(absl::string_view what, const std::string& path);
 
 }  // namespace walden

@@ -10,10 +10,11 @@
 namespace walden {
 namespace {
 
-// Of a key in a message. A key can be as long as the file.
+// Bytes of a key that a message shows. A key can be as long as the file.
 constexpr size_t kMaxShownKeyBytes = 64;
 
-// Whether the error stands in or after indentation with a tab. yaml-cpp says so in some cases only.
+// Whether the error is in or after indentation with a tab, which yaml-cpp reports only in some
+// cases.
 bool IsIndentedWithTab(absl::string_view text, const YAML::Mark& mark) {
   const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   if (mark.line < 0 || static_cast<size_t>(mark.line) >= lines.size()) return false;

@@ -90,7 +90,7 @@ class YamlReader {
     const std::string leaf = key.substr(key.rfind('.') + 1);
     std::vector<std::string> known;
     for (const Field<Owner>& field : fields) {
-      // Right name, wrong section.
+      // The name is right and the section is wrong.
       if (field.key.substr(field.key.rfind('.') + 1) == leaf) {
         return absl::StrCat(", did you mean ", field.key, "?");
       }

@@ -7,7 +7,8 @@
 
 namespace walden {
 
-// Sets what the text sets, with "file_name:line" as origin, and adds what is wrong to `problems`.
+// Applies the settings of the text, with "file_name:line" as origin, and adds problems to
+// `problems`.
 void ApplyYaml(absl::string_view text, absl::string_view file_name, LoadedConfig& loaded,
                ConfigProblems& problems);
 

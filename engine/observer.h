@@ -13,20 +13,21 @@ class EngineObserver {
  public:
   virtual ~EngineObserver() = default;
 
-  // One sync of a log succeeded, for those who waited for their records to be durable.
+  // A sync of a log succeeded, which made records durable.
   virtual void OnSynced(absl::Duration /*took*/) {}
 
-  // Disk that held nothing live went back.
+  // Bytes on disk that held nothing live were given back.
   virtual void OnReclaimed(uint64_t /*bytes*/) {}
 
-  // A log began a segment that had been prepared (or had to be allocated while it waited).
+  // A log began a new segment. `was_prepared`: a spare; otherwise the file was allocated while the
+  // log waited.
   virtual void OnSegmentStarted(bool /*was_prepared*/) {}
 
-  // Something is wrong that the engine works around and that an operator should repair: a leftover
-  // that cannot be removed, a directory that everybody may read. Not on the way of appends.
+  // The engine works around a problem that an operator should fix, such as a leftover that cannot
+  // be removed or a directory that everybody may read. Not on the way of appends.
   virtual void OnProblem(const absl::Status& /*what*/) {}
 
-  // Hears of everything and does nothing.
+  // An observer that ignores all events.
   static EngineObserver* Nobody() {
     static EngineObserver nobody;
     return &nobody;

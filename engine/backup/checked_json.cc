@@ -13,7 +13,7 @@
 namespace walden::backup {
 namespace {
 
-// A manifest grows with runs, about 100 bytes each; more than this is no manifest.
+// A manifest takes about 100 bytes for each run of records. A larger file is no manifest.
 constexpr uint64_t kMaxJsonBytes = uint64_t{1} << 30;
 
 absl::StatusOr<std::string> ReadWhole(FileSystem* files, const std::string& path,
@@ -58,7 +58,7 @@ absl::Status Corrupted(const std::string& path, uint64_t offset, absl::string_vi
 std::string CrcText(uint32_t crc) { return absl::StrFormat("%08x", crc); }
 
 bool ParseCrcText(absl::string_view text, uint32_t* crc) {
-  // Only the form that CrcText writes.
+  // Accepts only the form that CrcText writes.
   return text.size() == kChecksumDigits && absl::SimpleHexAtoi(text, crc) && CrcText(*crc) == text;
 }
 

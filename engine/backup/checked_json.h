@@ -1,5 +1,5 @@
-// JSON files that people can read and that notice every change: the last line is a checksum of
-// those before it (backup_format.h). Any thread.
+// Reads and writes JSON files that people can read and in which every change is noticed: the last
+// line is a checksum of the lines before it (backup_format.h). Any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +20,20 @@ struct CheckedJson {
   uint32_t crc = 0;  // of the file: equal files have equal ones
 };
 
-// NOT_FOUND if it is not there; DATA_LOSS (CORRUPTION) if it is not what was written;
-// FAILED_PRECONDITION (UNSUPPORTED_FORMAT) if it is of another format or version.
+// Reads a file. NOT_FOUND if there is none; DATA_LOSS (CORRUPTION) if it is not what was written;
+// FAILED_PRECONDITION (UNSUPPORTED_FORMAT) if it has another format or version.
 absl::StatusOr<CheckedJson> ReadCheckedJson(
     FileSystem* files, const std::string& path, absl::string_view format,
     FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 
-// `text`: an object from "{" to its last member, without the closing brace. Replaces the file
-// atomically and durably.
+// Replaces the file atomically and durably. `text` is an object from "{" to its last member,
+// without the closing brace.
 absl::Status WriteCheckedJson(FileSystem* files, const std::string& directory,
                               absl::string_view name, std::string text);
 
-// Gets members of an object. The first that is missing or of another type is kept as the error,
-// DATA_LOSS (CORRUPTION) that names file and member; from then on everything is 0 or empty. One
-// thread.
+// Gets members of an object. The first member that is missing or of another type makes the error,
+// DATA_LOSS (CORRUPTION), which names file and member. After an error all members are 0 or empty.
+// One thread.
 class JsonMembers {
  public:
   explicit JsonMembers(std::string path) : path_(std::move(path)) {}
@@ -54,9 +54,9 @@ class JsonMembers {
   absl::Status status_;
 };
 
-// The hexadecimal form that the files have.
+// The hexadecimal form of a checksum in the files.
 std::string CrcText(uint32_t crc);
-// False if it is not one.
+// False if `text` is not such a form.
 bool ParseCrcText(absl::string_view text, uint32_t* crc);
 
 // DATA_LOSS (CORRUPTION) with file and offset.

@@ -21,23 +21,23 @@ enum class DataOutcome {
 
 class DataReader {
  public:
-  // `end`: bytes from there on are treated as not there.
+  // Treats bytes from `end` on as if the file ended there.
   static absl::StatusOr<std::unique_ptr<DataReader>> Open(
       FileSystem* files, const std::string& path, uint64_t end,
       FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 
-  // Whether the file begins as a data file does. False for one that is shorter.
+  // Whether the file begins with the magic number of a data file.
   absl::StatusOr<bool> HasMagic();
 
   // Reads the record at `offset`. Its payload is valid until the next call.
   absl::StatusOr<DataOutcome> ReadAt(uint64_t offset, RecordView* record);
 
-  // Whether `offset` and all behind it was never written: only zero bytes, or nothing.
+  // Whether only zero bytes, or nothing, follow from `offset` on: they were never written.
   absl::StatusOr<bool> NeverWrittenFrom(uint64_t offset);
 
-  // After kRecord. The record's bytes as they are in the file.
+  // After kRecord: the record's bytes in the file.
   absl::string_view encoded() const { return encoded_; }
-  // After kInvalid.
+  // After kInvalid: why there is no record.
   const char* reason() const { return reason_; }
 
   uint64_t size() const { return size_; }  // of the file, whatever `end` is

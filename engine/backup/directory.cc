@@ -18,7 +18,7 @@ absl::Status WrongBackup(const std::string& directory, absl::string_view what) {
       {{"directory", directory}});
 }
 
-// A new backup begins only where nothing else is.
+// A new backup begins only in an empty directory.
 absl::Status CheckEmpty(FileSystem* files, const std::string& directory) {
   const auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();
@@ -45,7 +45,7 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> OpenForBackup(FileSystem* files,
   if (!status.ok()) return status;
   const auto known = ReadIdentity(files, backup_directory);
   if (absl::IsNotFound(known.status())) {
-    // Before a lock file is left in a directory that is somebody else's.
+    // The check comes first, so that no lock file is left in a directory with other files.
     status = CheckEmpty(files, backup_directory);
     if (!status.ok()) return status;
   } else if (!known.ok()) {
@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> OpenForBackup(FileSystem* files,
   auto lock = files->LockDirectory(backup_directory);
   if (!lock.ok()) return lock.status();
   if (known.ok()) {
-    // Whoever wrote it may have failed to sync its name.
+    // The process that wrote the file may have failed to sync its name.
     status = files->SyncDirectory(backup_directory);
     if (!status.ok()) return status;
     return lock;
@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<DirectoryLock>> LockForReading(FileSystem* files,
                                                               const std::string& backup_directory) {
   auto lock = files->LockDirectory(backup_directory);
   if (lock.ok() || HasReason(lock.status(), ErrorReason::kLocked)) return lock;
-  // Who cannot make a lock file there cannot write a backup there either.
+  // No process can make a lock file there, so none can write a backup.
   return nullptr;
 }
 

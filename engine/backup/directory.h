@@ -1,4 +1,4 @@
-// A backup's directory: whose it is, which regions it has, and who writes it.
+// A backup's directory: its lock, its identity and its regions.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace walden::backup {
 
-// Takes the lock that it returns, and makes the directory if there is none (not its parents).
+// Locks a backup's directory for writing. Makes the directory if there is none (not its parents).
 //   FAILED_PRECONDITION  LOCKED: another backup writes it, and which process; WRONG_BACKUP: it is
 //                        of another namespace, or holds something that is no backup
 absl::StatusOr<std::unique_ptr<DirectoryLock>> OpenForBackup(FileSystem* files,
@@ -24,11 +24,11 @@ struct BackupContents {
   std::vector<RegionId> unfinished;  // begun, without one
 };
 
-// NOT_FOUND if it is not there or is no backup; DATA_LOSS as ReadCheckedJson.
+// Lists a backup's regions. NOT_FOUND if there is no backup; DATA_LOSS as ReadCheckedJson.
 absl::StatusOr<BackupContents> ListBackup(FileSystem* files, const std::string& backup_directory);
 
-// For those who read a backup: so that nobody writes it meanwhile. Null where no lock file can be
-// made, as on a medium that nobody can write. FAILED_PRECONDITION (LOCKED) as above.
+// Locks a backup against writers while it is read. Null where no lock file can be made, as on a
+// read-only medium. FAILED_PRECONDITION (LOCKED) as above.
 absl::StatusOr<std::unique_ptr<DirectoryLock>> LockForReading(FileSystem* files,
                                                               const std::string& backup_directory);
 

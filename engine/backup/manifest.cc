@@ -17,7 +17,7 @@ namespace {
 constexpr absl::string_view kLog = "log";
 constexpr absl::string_view kEntries = "entries";
 
-// In one line; text that is not UTF-8 gets replacement characters.
+// JSON in one line; text that is not UTF-8 gets replacement characters.
 std::string Line(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text;

@@ -14,7 +14,7 @@
 
 namespace walden::backup {
 
-// The namespace of a running daemon, as backup.json has it.
+// The namespace that a backup was made of, in backup.json.
 struct Identity {
   NamespaceId namespace_id = 0;
   std::string namespace_name;
@@ -39,7 +39,7 @@ struct Run {
 
 struct DataFile {
   uint64_t number = 0;
-  uint64_t bytes = 0;  // from the start of the file; what lies behind is not part of the copy
+  uint64_t bytes = 0;  // from the start of the file; bytes after them are not part of the copy
   uint32_t crc = 0;    // CRC-32C of those
   std::vector<Run> runs;
 };
@@ -49,8 +49,8 @@ struct TableCopy {
   TableKind kind = TableKind::kLog;
   SequenceNumber next = 1;
   SequenceNumber deleted_through = 0;
-  // The last record of the table that was ever copied, and the CRC-32C of its payload: what tells
-  // another log with the same ids. Both 0: none was.
+  // The last record of the table that was ever copied, and the CRC-32C of its payload, to recognise
+  // another log with the same ids. Both are 0 if no record was copied.
   SequenceNumber copied_through = 0;
   uint32_t copied_crc = 0;
 };
@@ -68,7 +68,7 @@ struct Manifest {
   std::string engine;  // that it was copied from
   uint64_t region_version = 0;
   std::string taken_at;  // when the cut was, RFC 3339
-  // Whether marks are those of the cut too; otherwise they are a little later
+  // Whether the marks are those of the cut; otherwise they are a little later
   // (docs/operators/backup.md).
   bool exact = true;
   std::vector<TableCopy> tables;    // ordered by table
@@ -81,7 +81,8 @@ struct Manifest {
   const TableCopy* Find(TableId table) const;
 };
 
-// NOT_FOUND if the region has no finished copy; otherwise errors as ReadCheckedJson.
+// Reads a region's manifest. NOT_FOUND if the region has no finished copy; otherwise errors as
+// ReadCheckedJson.
 absl::StatusOr<Manifest> ReadManifest(FileSystem* files, const std::string& region_directory,
                                       FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly);
 absl::Status WriteManifest(FileSystem* files, const std::string& region_directory,
@@ -89,7 +90,7 @@ absl::Status WriteManifest(FileSystem* files, const std::string& region_director
 
 std::string RegionDirectory(const std::string& backup_directory, RegionId region);
 std::string DataFileName(uint64_t number);
-// False for other names.
+// Parses a name that is `prefix` and a number; false for other names.
 bool ParseNumbered(absl::string_view name, absl::string_view prefix, uint64_t* number);
 
 }  // namespace walden::backup

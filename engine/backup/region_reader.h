@@ -1,5 +1,5 @@
-// One region of a backup, as something to copy from (CopyRegion). Any thread; readers too, each by
-// one at a time.
+// One region of a backup, which CopyRegion copies from. Any thread; each reader is used by one
+// thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace walden::backup {
 
-// Where a run lies.
+// The place of a run.
 struct PlacedRun {
   uint64_t file = 0;    // number
   uint64_t offset = 0;  // of its first record
@@ -31,13 +31,13 @@ class RegionReader final : public ReadableLog {
                                                             RegionId region);
 
   const Manifest& manifest() const { return manifest_; }
-  // Of the runs that hold live records.
+  // Bytes of the runs that hold live records.
   uint64_t live_bytes() const { return live_bytes_; }
 
   SequenceNumber NextNumber(TableId table) const override;
   TablePosition Position(TableId table) const override;
-  // Of one table: `range.table` is set. DATA_LOSS (CORRUPTION), with file and offset, from a reader
-  // that meets bytes which are not what was copied.
+  // A reader of one table: `range.table` is set. The reader returns DATA_LOSS (CORRUPTION), with
+  // file and offset, for bytes that are not what was copied.
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
 

@@ -24,7 +24,7 @@ bool HoldsLive(const DataFile& file, const Manifest& manifest) {
   });
 }
 
-// A daemon may tell of one damaged place once for each record that it hides: one range names all.
+// Joins reports of one damaged place: a daemon may report it once for each record that it hides.
 void NoteDamage(const TableDamage& met, std::vector<TableDamage>& noted) {
   for (TableDamage& known : noted) {
     if (known.table == met.table && known.range.file == met.range.file &&
@@ -58,7 +58,7 @@ absl::Status RegionWriter::WrongBackup(absl::string_view what) const {
                    {{"directory", directory_}});
 }
 
-// False if the record does not come behind what is here.
+// Notes a record of the file; false if its number is not above those that are here.
 bool RegionWriter::Note(const RecordView& record, DataFile& file) {
   Copied& copied = copied_[record.table];
   if (record.sequence <= copied.through || record.sequence > kMaxSequenceNumber) return false;

@@ -1,8 +1,8 @@
-// Writes one region's part of a backup (FORMAT.md), and goes on where an earlier run stopped: a
-// backup that is continued and one that is brought up to date are the same.
+// Writes one region's part of a backup (FORMAT.md). A writer goes on where an earlier run stopped:
+// to continue a backup and to bring it up to date are the same.
 //
-// Until Commit the region's last finished copy stays whole; what was added behind it is kept by a
-// kill, and found again by the next Open. One thread, one writer at a time.
+// Until Commit the region's last finished copy stays whole. Records that were added after it
+// survive a kill, and the next Open finds them. One thread, one writer at a time.
 #pragma once
 
 #include <cstdint>
@@ -43,9 +43,9 @@ struct Cut {
 
 class RegionWriter {
  public:
-  // Makes the region's directory if there is none. Otherwise finds what it holds: reads what no
-  // finished copy vouches for, cuts off what a crash left behind the last whole record, and makes
-  // the rest durable, whatever became of the syncs of earlier runs.
+  // Makes the region's directory if there is none. Otherwise reads the records that no finished
+  // copy covers, cuts off bytes after the last whole record, and makes the rest durable, even if
+  // syncs of earlier runs failed.
   //   FAILED_PRECONDITION  WRONG_BACKUP: the directory is of another namespace or region
   //   DATA_LOSS            a file that the last copy consists of is gone or too short
   static absl::StatusOr<std::unique_ptr<RegionWriter>> Open(RegionTarget target);
@@ -55,20 +55,20 @@ class RegionWriter {
     uint32_t crc = 0;            // of its payload
   };
   Copied CopiedOf(TableId table) const;
-  // The same by the last finished copy.
+  // The last record of a table in the last finished copy.
   Copied FinishedOf(TableId table) const;
 
-  // FAILED_PRECONDITION (WRONG_BACKUP) if a log that is as `cut` cannot be a later state of what is
-  // here: numbers or marks went back, a table is gone or is of another kind.
+  // FAILED_PRECONDITION (WRONG_BACKUP) if `cut` cannot be a later state of the log that is here:
+  // numbers or marks went back, a table is gone or is of another kind.
   absl::Status CheckContinues(const Cut& cut) const;
 
-  // Adds records, of each table in rising order behind CopiedOf. After an error the writer is of no
-  // further use.
+  // Adds records. Those of each table come in rising order after CopiedOf. After an error the
+  // writer cannot be used any more.
   absl::Status Add(absl::Span<const RecordView> records);
 
-  // Makes durable what was added and then the cut, of which every live record must be here, the
-  // region's finished copy; then removes data files that hold nothing live. No further use after
-  // it.
+  // Makes the added records durable, then makes the cut the region's finished copy, then removes
+  // data files that hold nothing live. Every live record of the cut must be here. The writer cannot
+  // be used after it.
   absl::Status Commit(const Cut& cut);
 
   bool has_finished() const { return has_finished_; }
@@ -87,7 +87,8 @@ class RegionWriter {
   absl::Status FindFiles();
   absl::Status CheckFinished(const std::vector<uint64_t>& numbers) const;
   absl::Status ScanUnfinished(const std::vector<uint64_t>& numbers);
-  // False: records are missing behind what was read, and nothing behind that counts.
+  // Reads a file; false if records are missing after those that were read, so that later ones do
+  // not count.
   absl::StatusOr<bool> ScanFile(DataFile& file);
   absl::Status WriteLastAgain();
   absl::Status RemoveFile(uint64_t number);

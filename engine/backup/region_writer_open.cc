@@ -1,4 +1,4 @@
-// Opening a region's part of a backup: find what it holds, cut off what does not count, make the
+// Opens a region's part of a backup: finds its records, cuts off those that do not count, makes the
 // rest durable.
 #include <algorithm>
 #include <utility>
@@ -100,8 +100,8 @@ absl::Status RegionWriter::ScanUnfinished(const std::vector<uint64_t>& numbers) 
     const bool finished = std::any_of(data_.begin(), data_.end(),
                                       [&](const DataFile& f) { return f.number == number; });
     if (finished) continue;
-    // What an earlier Commit had no time to remove, what lies behind a place where records are
-    // missing, and what an earlier Open had no time to remove behind one.
+    // A file that an earlier Commit or Open did not come to remove, or that follows a place where
+    // records are missing.
     if (number != next_file_ || !counts) {
       const absl::Status status = RemoveFile(number);
       if (!status.ok()) return status;
@@ -121,7 +121,7 @@ absl::Status RegionWriter::ScanUnfinished(const std::vector<uint64_t>& numbers) 
       last_is_open_ended_ = true;
     }
   }
-  // Only when the files behind it are gone for good may the last one look whole.
+  // The removal of later files must be durable before the last file may look whole.
   const absl::Status status = files_->SyncDirectory(directory_);
   return status.ok() && last_is_open_ended_ ? WriteLastAgain() : status;
 }
@@ -145,8 +145,8 @@ absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
     const auto outcome = (*reader)->ReadAt(file.bytes, &record);
     if (!outcome.ok()) return outcome.status();
     if (*outcome == DataOutcome::kEnd) {
-      // A power cut may have left zeros where records were, and records behind them. Those lie
-      // behind a gap; what is added up to one of them later would join it, and hide the gap.
+      // A power cut may have left zeros in place of records, and records after the zeros. New
+      // records that are added up to one of those would hide the gap.
       const auto nothing_behind = (*reader)->NeverWrittenFrom(file.bytes);
       if (!nothing_behind.ok()) return nothing_behind.status();
       if (*nothing_behind) return true;
@@ -161,11 +161,11 @@ absl::StatusOr<bool> RegionWriter::ScanFile(DataFile& file) {
   }
 }
 
-// Of what was read the disk may have nothing: after a failed fsync the kernel takes the pages for
-// clean, and another fsync would write nothing. So records are written again, from bytes that are
-// those that were checked, and zeros behind them, whether they were read or are due: files do not
-// get shorter, they end where zero bytes begin. Files before the last one were synced before the
-// next one was begun.
+// Writes the last file's records again, and zeros after them: the disk may have none of the bytes
+// that were read, since after a failed fsync the kernel takes the pages for clean, and another
+// fsync would write nothing. The bytes are compared with the checked ones. Files do not get
+// shorter: a file ends where zero bytes begin. Earlier files were synced before the next one was
+// begun.
 absl::Status RegionWriter::WriteLastAgain() {
   const DataFile& last = data_.back();
   const auto finished = std::find_if(manifest_.files.begin(), manifest_.files.end(),

@@ -176,8 +176,8 @@ absl::Status Restore::ReadMarker() {
   return members.status();
 }
 
-// No region is touched but those that an earlier run of this restore began. One that exists and
-// holds what the backup does was restored: the answer to the run that did so was lost.
+// Touches no existing region but those that an earlier run of this restore began. A region that
+// exists and holds the backup's records was restored by a run whose result was lost.
 absl::Status Restore::PrepareRegions() {
   const auto there = engine_->ListRegions();
   if (!there.ok()) return there.status();
@@ -279,8 +279,8 @@ absl::Status Restore::CopyOne(const RegionReader& source) {
   const bool differs =
       absl::IsFailedPrecondition(copied) || absl::IsAborted(copied) || absl::IsInternal(copied);
   if (!differs || !begun_.contains(source.manifest().region)) return copied;
-  // What an earlier run left cannot be gone on with: a crash between two writes may have used up
-  // numbers that its records were to have.
+  // The region of an earlier run is dropped and begun anew: a crash between two writes may have
+  // used up numbers that its records need.
   const absl::Status dropped = engine_->DropRegion(source.manifest().region).status();
   if (!dropped.ok()) return dropped;
   seen_ = before;

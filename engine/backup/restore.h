@@ -1,10 +1,10 @@
 // Brings regions of a backup back into a data directory, offline, with every number, mark, kind and
 // region version, into either engine.
 //
-// Until it is done, no engine opens the namespace (kRestoringFile). Whatever stops it, the same
-// call again goes on from there; a region that the backup has brought up to date meanwhile begins
-// anew. A region that was restored and not changed since is compared and left as it is, so that the
-// call may be repeated after its last step too.
+// Until the restore is done, no engine opens the namespace (kRestoringFile). If the call is stopped
+// anywhere, the same call goes on from there. A region of which the backup was brought up to date
+// meanwhile begins anew. A region that was restored and not changed since is compared and left as
+// it is, so that the call may be repeated after its last step too.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct RestoreOptions {
 
 struct RestoreProgress {
   uint64_t records = 0;  // restored by this call
-  // Read: of the backup to check it, to restore it, then on both sides to compare.
+  // Bytes read: of the backup to check it, again to restore it, then on both sides to compare.
   uint64_t bytes = 0;
   uint64_t total_bytes = 0;  // about
 };
@@ -45,9 +45,8 @@ struct RestoredRegion {
   std::vector<DamagedRange> damaged;  // what the backup left out
 };
 
-// Every byte of the backup is checked before anything is written. On return what was restored was
-// read and compared with the backup, record by record. `progress` returns false to stop
-// (CANCELLED).
+// Checks every byte of the backup before it writes anything. Before it returns it compares the
+// restored regions with the backup, record by record. `progress` returns false to stop (CANCELLED).
 //   NOT_FOUND            no backup, or no finished copy of a region that is asked for
 //   DATA_LOSS            the backup is damaged: where
 //   FAILED_PRECONDITION  LOCKED: a process has the namespace or the backup open, and which;

@@ -21,13 +21,13 @@ struct RegionVerification {
   uint64_t live_records = 0;      // those that a restore brings back
   uint64_t payload_bytes = 0;     // of live ones
   uint64_t unfinished_bytes = 0;  // behind the last finished copy: of a backup that was stopped
-  // Files are relative to the backup's directory. Numbers: those of one table, in the reason.
+  // Files are relative to the backup's directory. The reason names the table of the numbers.
   std::vector<DamagedRange> findings;
   Manifest manifest;  // if it could be read
 };
 
-// `progress` is called with the bytes checked since the last call, each few MiB; false stops
-// (CANCELLED).
+// `progress` is called after every few MiB with the bytes checked since the last call; it returns
+// false to stop (CANCELLED).
 //   NOT_FOUND    the region has no finished copy
 //   UNAVAILABLE  a file cannot be read
 // Damage is in the result, that of the manifest too.

@@ -28,9 +28,9 @@ absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_n
 // FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
 
-// True if the batch needs nothing more: it was stored before, and its result has the original
-// numbers, or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER,
-// PRODUCER_FORGOTTEN; or INVALID_ARGUMENT for a retry that differs from what was stored).
+// Returns true if the batch is done: it was stored before and its result has the original numbers,
+// or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN;
+// or INVALID_ARGUMENT for a retry that differs from what was stored).
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
 
 }  // namespace walden

@@ -59,7 +59,7 @@ absl::StatusOr<DirectoryOwner> DetectDirectoryOwner(FileSystem* files,
   const auto names = files->ListDirectory(directory);
   if (absl::IsNotFound(names.status())) return DirectoryOwner::kNone;
   if (!names.ok()) return names.status();
-  // A RocksDB that lost its CURRENT is one still.
+  // A RocksDB that lost its CURRENT is still a RocksDB.
   const bool is_rocksdb = Has(*names, "CURRENT") || Has(*names, "walden_files");
   const bool is_segment = std::any_of(names->begin(), names->end(), IsRegionName);
   if (is_rocksdb && is_segment) {

@@ -23,13 +23,14 @@ inline constexpr absl::string_view kBeforeMigrationSuffix = ".before-migration";
 // A file in a namespace's directory while a restore into it is not finished.
 inline constexpr absl::string_view kRestoringFile = "RESTORING";
 
-// Segment: has a region's directory. RocksDB: has a CURRENT file or Walden's companion of one.
-// kNone if it has neither or is not there. FAILED_PRECONDITION (WRONG_ENGINE) if it has both.
+// The segment engine's directory has a region's directory. RocksDB's has a CURRENT file or Walden's
+// companion file. kNone if it has neither or does not exist. FAILED_PRECONDITION (WRONG_ENGINE) if
+// it has both.
 absl::StatusOr<DirectoryOwner> DetectDirectoryOwner(FileSystem* files,
                                                     const std::string& directory);
 
-// FAILED_PRECONDITION (WRONG_ENGINE) if a restore into the directory was not finished: nobody but
-// that restore may open it. Changes nothing.
+// FAILED_PRECONDITION (WRONG_ENGINE) if a restore into the directory was not finished: only that
+// restore may open it. Changes nothing.
 absl::Status CheckNotRestoring(FileSystem* files, const std::string& directory);
 
 // OK if `wanted` may open <data directory>/<namespace>, which need not exist. FAILED_PRECONDITION

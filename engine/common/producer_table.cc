@@ -64,7 +64,7 @@ void ProducerTable::Add(const Batch& batch) {
   if (found == producers_.end()) return;
   Producer& producer = found->second;
   if (batch.sequence <= producer.highest) return;
-  // Behind a gap earlier ones are not known to be the last ones.
+  // After a gap the earlier batches are not the last ones before it.
   if (batch.sequence != producer.highest + 1) producer.batches.clear();
   producer.highest = batch.sequence;
   producer.batches.push_back(batch);

@@ -1,10 +1,10 @@
 // The producers that a region remembers and their last batches, so that a retry is answered with
 // the original numbers and nothing is stored twice (proto/walden/v1/wal.proto: Producer).
 //
-// An id is remembered from when it is issued until it is forgotten, and never again afterwards. The
-// least recently active id is forgotten when one more than kMaxProducersPerRegion is issued. The
-// engine stores what is issued and forgotten; a reopened region replays that and its batches, and
-// so remembers the same. One thread at a time.
+// An id is remembered from its issue until it is forgotten, and never again after that. When one id
+// more than kMaxProducersPerRegion is issued, the least recently active id is forgotten. The engine
+// stores issued and forgotten ids. A reopened region replays them and its batches, and so remembers
+// the same. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct ProducerBatch {
   uint64_t sequence = 0;
   SequenceNumber first = 0;
   SequenceNumber last = 0;  // first - 1: the producer passed over the number
-  uint64_t order = 0;       // of activity in the region; engines choose what they count with
+  uint64_t order = 0;       // rises with activity in the region; each engine has its own count
 
   uint64_t records() const { return last + 1 - first; }
 };
@@ -41,14 +41,14 @@ class ProducerTable {
     kRetry,       // `original` has its numbers
     kDiffers,     // `original` has the same number, and another table or number of records
     kOutOfOrder,  // earlier ones are missing: `expected` is the next
-    kForgotten,   // the id is not remembered, or the batch is older than what is
+    kForgotten,   // the id is not remembered, or the batch is older than its window
   };
   struct Answer {
     Verdict verdict = Verdict::kForgotten;
     Batch original;
     uint64_t expected = 0;  // 0: the id is not remembered
   };
-  // `records` 0: the batch passes over its number, whatever its table.
+  // `records` 0: the batch passes over its number, and its table does not matter.
   Answer Look(uint64_t id, uint64_t sequence, TableId table, uint64_t records) const;
 
   // The id to issue next: above every one that was issued, and not below the clock, so that a
@@ -57,14 +57,14 @@ class ProducerTable {
   // The id to be forgotten before another one is issued; nullopt while there is room.
   std::optional<uint64_t> NextToForget() const;
   void Issue(uint64_t id, uint64_t order);
-  // Ids through this one were issued, whether they are remembered or not.
+  // Notes that ids through this one were issued, remembered or not.
   void RaiseIssuedThrough(uint64_t id);
   void Forget(uint64_t id);
-  // The batches of the id that are remembered, rising.
+  // The remembered batches of the id, rising.
   std::vector<Batch> BatchesOf(uint64_t id) const;
 
-  // Adds a batch of an id that is remembered; others are ignored, and so are batches that were
-  // added before.
+  // Adds a batch. Ignores batches of ids that are not remembered, and batches that were added
+  // before.
   void Add(const Batch& batch);
 
   // Remembered batches with records in one of the ranges (both inclusive, rising, not overlapping).

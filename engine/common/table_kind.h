@@ -1,4 +1,4 @@
-// A table is a plain log or an entry log, from its first append on.
+// The kind of a table, plain log or entry log, which its first append decides.
 #pragma once
 
 #include <optional>

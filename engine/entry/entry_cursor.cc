@@ -10,13 +10,13 @@
 namespace walden::entry {
 namespace {
 
-// Entries after which a walk lets the writer add to the active page, whatever was visited.
+// Entries in one step of a walk, after which the writer may add to the active page.
 constexpr size_t kEntriesPerStep = 4096;
 
-// Of a gathered entry besides key and payload.
+// Memory of a gathered entry besides key and payload.
 constexpr size_t kGatheredOverheadBytes = 128;
 
-// The smallest entries above a position that fit a number of bytes; one at least.
+// Gathers the smallest entries above a position that fit a number of bytes, and at least one.
 class Gathering {
  public:
   explicit Gathering(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
@@ -36,7 +36,7 @@ class Gathering {
   // Whether there were more entries than it holds.
   bool dropped() const { return dropped_; }
 
-  // In order, each to be forgotten once it was visited.
+  // Visits the entries in order, and drops each after its visit.
   void Drain(absl::FunctionRef<void(const Position&, absl::string_view payload)> visit) {
     while (!entries_.empty()) {
       visit(PositionOf(*entries_.begin()), entries_.begin()->second);
@@ -69,7 +69,7 @@ class Gathering {
 
 }  // namespace
 
-// Pages as one sequence in order, from the cursor's position on.
+// Merges pages into one ordered sequence, from the cursor's position on.
 class EntryCursor::Merge {
  public:
   explicit Merge(EntryCursor* cursor) : cursor_(cursor) {
@@ -93,7 +93,7 @@ class EntryCursor::Merge {
       heap_.pop_back();
       return;
     }
-    // Mostly the same page goes on.
+    // Mostly the next entry is in the same page.
     const bool leads =
         std::none_of(heap_.begin() + 1, heap_.begin() + std::min<size_t>(3, heap_.size()),
                      [&first](const Source& other) { return Later(first, other); });
@@ -223,8 +223,8 @@ EntryCursor::Step EntryCursor::Walk(const ReadLimits& limits,
   return step == Step::kFinished && merge.needs_pass() ? Step::kNeedsPass : step;
 }
 
-// Gathers what comes next of the spilled pages. Half of the memory is for gathering, half for the
-// page that is made of it.
+// Gathers the next entries of the spilled pages. Half of the memory is for gathering, half for the
+// page that is made of them.
 absl::Status EntryCursor::ReadPass() {
   EntryMemory& memory = table_->memory();
   if (pass_charged_ == 0) {

@@ -1,8 +1,9 @@
-// Walks pages in key order, newest version of a key first: what Flush and Scan stream.
+// Walks pages in key order, newest version of a key first. Flush and Scan stream what the cursor
+// visits.
 //
-// A LogReader, so that everything that streams records streams entries: each visited record's
-// payload is an encoded entry (entry_format.h). Memory is bounded: where a page is not in memory
-// the log is read again, as often as needed, each time for the next keys that fit.
+// The cursor is a LogReader, so code that streams records also streams entries: each visited
+// record's payload is an encoded entry (entry_format.h). Memory is bounded: for a page that is not
+// in memory the log is read as often as needed, each time for the next keys that fit.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ struct CursorRange {
   std::optional<std::string> end_key;  // exclusive; none: to the end
   // Set: only each key's newest entry, if it is neither a tombstone nor expired at this time.
   std::optional<int64_t> newest_at_unix_ms;
-  bool with_hidden = false;  // those too, then
+  bool with_hidden = false;  // tombstones and expired entries too, then
 };
 
 // One thread at a time.
@@ -30,10 +31,10 @@ class EntryCursor final : public LogReader {
   EntryCursor(std::shared_ptr<const EntryTable> table, PageView view, CursorRange range);
   ~EntryCursor() override;
 
-  // As LogReader says, in key order instead of sequence order; may visit nothing and say kMore. It
-  // ends with kFinished. Other errors: ABORTED (FLUSH_FINALIZED) when pages that are not in memory
-  // were finalized meanwhile, or the flush itself was; RESOURCE_EXHAUSTED (ENTRY_MEMORY_FULL) when
-  // too many others read the log in passes.
+  // As LogReader::Next, in key order instead of sequence order. May visit nothing and return kMore.
+  // The end is kFinished. Further errors: ABORTED (FLUSH_FINALIZED) if pages that are not in
+  // memory, or the flush itself, were finalized meanwhile; RESOURCE_EXHAUSTED (ENTRY_MEMORY_FULL)
+  // if too many other cursors read the log in passes.
   absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit) override;
   size_t too_large_bytes() const override { return too_large_bytes_; }
@@ -57,7 +58,7 @@ class EntryCursor final : public LogReader {
   size_t too_large_bytes_ = 0;
   SequenceNumber too_large_sequence_ = 0;
 
-  // Everything through here was visited or passed over.
+  // The position of the last entry that was visited or passed over.
   bool begun_ = false;
   std::string at_key_;
   SequenceNumber at_sequence_ = 0;

@@ -1,5 +1,5 @@
-// The bytes of an entry log's records: what a record's payload is in a table of kind kEntries.
-// Prose: FORMAT.md. No logic here.
+// The payload of a record in an entry log, a table of kind kEntries. Prose: FORMAT.md. No logic
+// here.
 //
 //   entry := version (1) | kind (1) | flags (1) | key length (2) |
 //            [created (8)] | [expires (8)] | key | value (the rest)
@@ -20,7 +20,7 @@ enum class RecordKind : uint8_t {
   kFlushMarker = 3,  // no key, no value: a flush covers everything with a lower sequence number
 };
 
-// Timestamps that are there; both are i64, milliseconds since the Unix epoch.
+// Flags for the timestamps that follow. Both are i64, milliseconds since the Unix epoch.
 inline constexpr uint8_t kHasCreated = 0x01;
 inline constexpr uint8_t kHasExpires = 0x02;
 

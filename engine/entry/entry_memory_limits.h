@@ -15,7 +15,7 @@ struct EntryMemoryLimits {
   uint64_t page_bytes = uint64_t{16} << 20;    // a page that reached it is sealed
 };
 
-// Shared by all tables of a daemon. Any thread.
+// The memory budgets of all tables of a daemon. Any thread.
 class EntryMemory {
  public:
   explicit EntryMemory(const EntryMemoryLimits& limits)
@@ -24,12 +24,13 @@ class EntryMemory {
         passes_(limits.total_bytes / kPassesShare) {}
 
   const EntryMemoryLimits& limits() const { return limits_; }
-  // Pages of tables.
+  // The budget of tables' pages.
   MemoryBudget& pages() { return pages_; }
   const MemoryBudget& pages() const { return pages_; }
-  // Memory in which Flush and Scan gather entries when they read the log instead of pages.
+  // The budget of memory in which Flush and Scan gather entries when they read the log instead of
+  // pages.
   MemoryBudget& passes() { return passes_; }
-  // Bytes of one such gathering.
+  // Bytes of one pass over the log.
   uint64_t pass_bytes() const { return std::min(limits_.page_bytes, passes_.limit() / 2); }
 
  private:

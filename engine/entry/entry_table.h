@@ -1,11 +1,11 @@
-// One table of the entry log: the ordered pages over its log, and which flushes there were.
+// One table of the entry log: the ordered pages over its log, and its flushes.
 //
-// The log is the truth and this is memory: pages are made from the log at the first use (cold →
-// loading → ready) and kept in step with it by the region's writer. When the log holds more than
-// memory may, the rest is a spilled page, which only says which numbers it covers.
+// The log is the truth, and pages are a view of it in memory. They are made from the log at the
+// first use (cold → loading → ready), and the region's writer keeps them in step. If the log holds
+// more than fits the memory, the rest is a spilled page, which only knows the range of its numbers.
 //
-// A page is active (entries are added), sealed (by its size or by a flush), and gone once a flush
-// that covers it was finalized. Whoever still reads it keeps its memory.
+// A page is active (entries are added), then sealed (by its size or by a flush), and is gone once a
+// flush that covers it is finalized. Its memory is freed when its last reader is done.
 //
 // No lock is held across reading or writing; Get never waits for a sync.
 #pragma once
@@ -32,7 +32,7 @@
 
 namespace walden::entry {
 
-// Pages at one moment, for somebody who walks them.
+// The pages at one moment, for a walk over them.
 struct PageView {
   std::vector<std::shared_ptr<const TablePage>> pages;  // ascending numbers
   bool has_active = false;                              // entries are still added to the last one
@@ -53,7 +53,7 @@ struct TableSummary {
   std::vector<SequenceNumber> flushes;  // not finalized, ascending
 };
 
-// Must be held by a shared_ptr.
+// An EntryTable must be held by a shared_ptr.
 class EntryTable : public std::enable_shared_from_this<EntryTable> {
  public:
   EntryTable(TableId table, std::shared_ptr<const RegionLog> log,
@@ -61,31 +61,32 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
 
   // --- The region's writer: one thread at a time. ---
 
-  // Whether a batch of entries may be appended: takes memory for it, which Applied gives back.
-  // RESOURCE_EXHAUSTED (ENTRY_MEMORY_FULL). A flush marker needs none.
+  // Takes memory for a batch of entries before it is appended; Applied gives the memory back.
+  // RESOURCE_EXHAUSTED (ENTRY_MEMORY_FULL) if there is not enough. A flush marker needs none.
   absl::Status Reserve(const AppendBatch& batch, uint64_t* reserved_bytes);
 
-  // A batch was committed, or refused. Its entries are now visible, all at once.
+  // Notes the result of a batch. If it was committed, its entries become visible, all at once.
   void Applied(const AppendBatch& batch, uint64_t reserved_bytes);
 
-  // Whether this flush may be finalized. OK for those that are already; FAILED_PRECONDITION
+  // OK if this flush may be finalized, or is finalized already; otherwise FAILED_PRECONDITION
   // (UNKNOWN_FLUSH, FLUSH_NOT_CONSUMED). The table must have been ready once.
   absl::Status CheckFinalize(SequenceNumber flush) const;
 
-  // The log was marked deleted.
+  // Notes that the log was marked deleted through this number.
   void Finalized(SequenceNumber through);
 
   // --- Any thread. ---
 
-  // Calls `ready`, now or later on another thread, once the pages are there; or with what kept them
-  // from being made, which the next call tries again.
+  // Calls `ready`, now or later on another thread, once the pages are made, or with the error that
+  // kept them from being made. The next call tries again.
   void WhenReady(std::function<void(const absl::Status&)> ready);
 
-  // The following answer nullopt when the table is not ready (any more): call WhenReady again.
+  // The following functions return nullopt when the table is not ready, or no longer: call
+  // WhenReady again.
 
-  // Visits the newest entry of each key that memory knows, tombstones and expired ones too, with
-  // the key's index. Returns the indexes of those for which the log must be read. `visit` must not
-  // block.
+  // Visits the newest entry of each key that a page in memory has, tombstones and expired entries
+  // too, with the key's index. Returns the indexes of the keys for which the log must be read.
+  // `visit` must not block.
   std::optional<std::vector<size_t>> GetFromMemory(
       absl::Span<const absl::string_view> keys,
       absl::FunctionRef<void(size_t index, const RecordView& record)> visit) const;
@@ -93,26 +94,27 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
   std::optional<PageView> ViewAll() const;
   std::optional<TableSummary> Summary() const;
 
-  // The work of the next flush.
+  // What the next flush has to do.
   struct FlushPlan {
     bool nothing = false;      // there is no entry
     SequenceNumber reuse = 0;  // nothing was put since this flush: stream it again; 0: none
   };
   std::optional<FlushPlan> PlanFlush() const;
 
-  // The pages of a flush whose marker was applied. ABORTED (FLUSH_FINALIZED) if it was finalized
-  // already, or if an older one was and the pages that were made then hold later entries too. Until
-  // FlushConsumed is called the flush cannot be finalized, unless it could before.
+  // Returns the pages of a flush whose marker was applied. ABORTED (FLUSH_FINALIZED) if the flush
+  // was finalized already, or if an older flush was and the pages that were made then hold later
+  // entries too. Until FlushConsumed is called the flush cannot be finalized, unless it could be
+  // before.
   absl::StatusOr<std::optional<PageView>> BeginFlush(SequenceNumber flush);
   void FlushConsumed(SequenceNumber flush);
 
-  // For a log that has no room for a marker: seals what is there. Returns the last entry's number,
-  // which is the flush's id as long as this object lives; 0 if there is none. The log must be
-  // synced afterwards.
+  // Seals the pages without a marker, for a log that has no room for one. Returns the last entry's
+  // number, which is the flush's id as long as this object lives; 0 if there is no entry. The log
+  // must be synced afterwards.
   std::optional<SequenceNumber> SealUnmarked();
 
-  // Reads the log for keys that GetFromMemory could not answer. Blocks for reading. False: not
-  // ready.
+  // Reads the log for keys that GetFromMemory could not answer. Blocks for reading. False if the
+  // table is not ready.
   absl::StatusOr<bool> GetFromLog(
       absl::Span<const absl::string_view> keys,
       absl::FunctionRef<void(size_t index, const RecordView& record)> visit) const;
@@ -122,7 +124,7 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
 
   SequenceNumber finalized_through() const { return finalized_.load(std::memory_order_acquire); }
 
-  // The region closes: readers of the log stop.
+  // Stops readers of the log, since the region closes.
   void Abandon() { abandoned_.store(true); }
   bool abandoned() const { return abandoned_.load(); }
 
@@ -141,7 +143,8 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SealActive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasSpilled() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  // Whether a page has entries on both sides: pages that are made again end anywhere.
+  // Whether a page has entries on both sides of the number: pages that are made again may end
+  // anywhere.
   bool Straddled(SequenceNumber through) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   uint64_t HeldBytes() const;
   void NoteHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,4 +1,4 @@
-// Looking at a table's pages.
+// The functions of an entry table that read its pages.
 #include <algorithm>
 #include <utility>
 
@@ -47,8 +47,8 @@ absl::StatusOr<bool> EntryTable::GetFromLog(
   }
   absl::flat_hash_map<absl::string_view, std::vector<size_t>> wanted;
   for (size_t i = 0; i < keys.size(); ++i) wanted[keys[i]].push_back(i);
-  // Newest page first; those in front of the first spilled one were looked at already, and looking
-  // again finds at most something newer.
+  // Reads the newest page first. The pages newer than the first spilled one were searched before;
+  // to search them again finds at most newer entries.
   for (auto page = view.pages.rbegin(); page != view.pages.rend() && !wanted.empty(); ++page) {
     absl::flat_hash_map<absl::string_view, std::pair<SequenceNumber, std::string>> found;
     if ((*page)->page == nullptr) {
@@ -60,7 +60,7 @@ absl::StatusOr<bool> EntryTable::GetFromLog(
             if (key == wanted.end()) return;
             found[key->first] = {record.sequence, std::string(record.payload)};
           });
-      // Finalized meanwhile: the pages are made again.
+      // The entries were finalized meanwhile: the pages are made again.
       if (HasReason(status, ErrorReason::kRecordsGone)) return false;
       if (!status.ok()) return status;
     } else if (!view.has_active || page != view.pages.rbegin()) {

@@ -9,10 +9,11 @@ namespace {
 // Blocks grow with the page, so that a table with few entries takes little.
 constexpr size_t kFirstBlockBytes = 4 << 10;
 constexpr size_t kLargestBlockBytes = 64 << 10;
-// A payload above this part of a block gets one of its own, so that little of a block stays unused.
+// A payload larger than this part of a block gets a block of its own, so that little of a block
+// stays unused.
 constexpr size_t kOwnBlockDivisor = 4;
 
-// Of a block besides its bytes: malloc's own, and the pointer to it.
+// Memory of a block besides its bytes: malloc's overhead and the pointer to it.
 constexpr size_t kBlockOverheadBytes = 16 + 2 * sizeof(void*);
 
 // A full node is split in two, and rarely its parent as well.
@@ -67,7 +68,7 @@ const Slot* Page::Newest(absl::string_view key) const {
 }
 
 size_t Page::WorstCaseBytes(uint64_t payload_bytes, uint64_t entries) {
-  // Of each shared block at most a quarter stays unused; one is begun, and a page perhaps.
+  // At most a quarter of each shared block stays unused. One block may be begun, and one page.
   return payload_bytes + payload_bytes / (kOwnBlockDivisor - 1) + entries * kNodeBytesPerEntry +
          kLargestBlockBytes + sizeof(Page) +
          (payload_bytes / (kFirstBlockBytes / kOwnBlockDivisor) + 2) * kBlockOverheadBytes;

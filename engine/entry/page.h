@@ -1,8 +1,8 @@
-// A sorted view of entries whose records are in the log: by key, newest version of a key first.
+// A sorted view of entries whose records are in the log, by key, newest version of a key first.
 //
 // Entries are kept as their records' payloads, in blocks that are freed together; the order is a
-// B-tree of 24 bytes per entry. One thread at a time may insert, and nobody may read meanwhile; a
-// page that nothing is inserted into any more may be read by any number of threads.
+// B-tree of 24 bytes per entry. One thread at a time may insert, while no other thread reads. Once
+// the last entry is inserted any number of threads may read.
 #pragma once
 
 #include <cstddef>
@@ -47,7 +47,7 @@ class CountingAllocator {
   size_t* bytes_;
 };
 
-// Where an entry stands in the order.
+// An entry's place in the order.
 struct Position {
   absl::string_view key;
   SequenceNumber sequence = 0;
@@ -99,15 +99,15 @@ class Page {
  public:
   using Iterator = Slots::const_iterator;
 
-  // Its memory is taken from `budget`, even past the limit, as the page grows, and given back when
-  // it is destroyed. The budget outlives it.
+  // The page takes its memory from `budget` as it grows, even past the limit, and gives it back
+  // when it is destroyed. The budget outlives the page.
   explicit Page(MemoryBudget* budget);
   ~Page();
   Page(const Page&) = delete;
   Page& operator=(const Page&) = delete;
 
-  // Adds the entry whose record has this payload and number. `key` lies in `payload`, behind at
-  // most kMaxHeaderBytes; both are copied.
+  // Adds the entry whose record has this payload and number. `key` is inside `payload`, after at
+  // most kMaxHeaderBytes. The payload is copied.
   void Insert(SequenceNumber sequence, absl::string_view payload, absl::string_view key);
 
   // The newest version of a key, or null. Valid until the next Insert.
@@ -115,12 +115,13 @@ class Page {
 
   Iterator begin() const { return slots_.begin(); }
   Iterator end() const { return slots_.end(); }
-  // The first entry at this position or behind it; behind it.
+  // The first entry at this position or after it.
   Iterator From(const Position& position) const { return slots_.lower_bound(position); }
   Iterator After(const Position& position) const { return slots_.upper_bound(position); }
 
   uint64_t entries() const { return slots_.size(); }
-  // Everything that it occupies: payloads, blocks' unused ends, nodes of the tree, itself.
+  // Bytes of all the page's memory: payloads, blocks' unused ends, nodes of the tree, the page
+  // itself.
   size_t memory_bytes() const { return sizeof(*this) + node_bytes_ + block_bytes_; }
 
   // An upper bound of what `entries` entries with these payload bytes in total add to memory_bytes.

@@ -31,7 +31,7 @@ void RegionEntryTables::Applied(const AppendBatch& batch, uint64_t reserved_byte
   const auto found = tables_.find(batch.table);
   if (found == tables_.end()) return;
   found->second->Applied(batch, reserved_bytes);
-  // It became a plain log in the same group.
+  // The table became a plain log in the same group.
   if (HasReason(batch.result.status, ErrorReason::kWrongTableKind)) tables_.erase(found);
 }
 

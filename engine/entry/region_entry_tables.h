@@ -24,33 +24,33 @@ class RegionEntryTables {
 
   // --- The region's writer: one thread at a time. ---
 
-  // Before and after committing a batch of kind kEntries: see EntryTable. `reserved_bytes` is
-  // Admit's answer, for Applied. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
+  // Call these before and after committing a batch of kind kEntries: see EntryTable. Applied gets
+  // the `reserved_bytes` that Admit set. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
   absl::Status Admit(const AppendBatch& batch, uint64_t* reserved_bytes);
   void Applied(const AppendBatch& batch, uint64_t reserved_bytes);
 
-  // Before and after marking a table deleted through a flush. A table that holds nothing knows no
+  // Call these before and after marking a table deleted through a flush. An empty table has no
   // flush.
   absl::Status CheckFinalize(TableId table, SequenceNumber flush);
   void Finalized(TableId table, SequenceNumber through);
 
   // --- Any thread. ---
 
-  // Null for a table that was never written. FAILED_PRECONDITION (WRONG_TABLE_KIND) for a plain
+  // The table; null if it was never written. FAILED_PRECONDITION (WRONG_TABLE_KIND) for a plain
   // log.
   absl::StatusOr<std::shared_ptr<EntryTable>> Find(TableId table);
 
-  // Whether anything is held in memory that closing the region would lose.
+  // Whether there are pages in memory that closing the region would drop.
   bool HasTables() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     return !tables_.empty();
   }
 
-  // Readers stop; nothing is loaded any more.
+  // Stops readers and loading.
   void Abandon();
 
  private:
-  // Null if it does not exist and `create` is not set.
+  // The table; null if there is none and `create` is not set.
   absl::StatusOr<std::shared_ptr<EntryTable>> Get(TableId table, bool create);
 
   const std::shared_ptr<const RegionLog> log_;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kStepBytes = size_t{1} << 20;
 
-// Pages in the making.
+// Builds pages from the entries of a log.
 class Loader {
  public:
   Loader(EntryMemory& memory, const LoadMemory& held) : memory_(memory), held_(held) {}

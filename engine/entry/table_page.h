@@ -1,4 +1,4 @@
-// A range of a table's log and what it holds as an ordered page, if memory had room for it.
+// A range of a table's log, with its entries as an ordered page if memory had room for it.
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,7 @@ struct TablePage {
   void Add(SequenceNumber sequence, absl::string_view payload, const EntryView& entry);
 };
 
-// A table's pages, made from its log.
+// The pages that were made from a table's log.
 struct LoadedPages {
   std::vector<std::shared_ptr<TablePage>> pages;  // ascending numbers; none is empty
   std::vector<SequenceNumber> flushes;            // ids, ascending
@@ -51,14 +51,14 @@ struct LoadMemory {
   const std::atomic<uint64_t>& beside;  // other bytes of the same table; other threads change it
 };
 
-// Streams the log into pages. When they fill the table's memory or the daemon's, the rest is one
-// spilled page. `stop` is asked now and then. Blocks for reading. Errors: those of LogReader;
-// ABORTED if `stop` said so; DATA_LOSS for a record that is no entry.
+// Reads the log into pages. When they fill the table's memory or the daemon's, the rest is one
+// spilled page. Calls `stop` from time to time. Blocks for reading. Errors: those of LogReader;
+// ABORTED if `stop` returned true; DATA_LOSS for a record that is no entry.
 absl::StatusOr<LoadedPages> LoadPages(const RegionLog& log, const LoadRange& range,
                                       EntryMemory& memory, const LoadMemory& held,
                                       absl::FunctionRef<bool()> stop);
 
-// Visits the records of a range in order, decoded. What LoadPages reads with.
+// Visits the records of a range in order, decoded. LoadPages reads with it.
 absl::Status VisitEntries(
     const RegionLog& log, const LoadRange& range, absl::FunctionRef<bool()> stop,
     absl::FunctionRef<void(const RecordView& record, const EntryView& entry)> visit);

@@ -1,9 +1,9 @@
-// Takes a region of HoraeDB's local log (engine/horaedb/FORMAT.md) into a region of Walden's, with
+// Imports a region of HoraeDB's local log (engine/horaedb/FORMAT.md) into a region of Walden, with
 // tables, sequence numbers and order.
 //
-// It may be stopped or killed anywhere and started again: what the target has is compared with the
-// source first, and passed over. Memory is bounded by a few MiB, the largest record, and a few
-// numbers per table. One thread; nobody else may write the target meanwhile.
+// An import may be stopped or killed anywhere and started again: records that the target has are
+// compared with the source and passed over. Memory is bounded by a few MiB, the largest record, and
+// a few numbers per table. One thread; no other thread may write the target meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -29,22 +29,22 @@ struct WalImportResult {
   uint64_t bytes = 0;             // their payloads
   uint64_t imported_records = 0;  // by this call
   uint64_t leftover_records = 0;  // of earlier uses of a file, left out
-  // Records behind damage in their segment, which HoraeDB itself does not serve: those that are in
-  // the target, and those left out because a newer segment has their numbers.
+  // Records after damage in their segment, which HoraeDB itself does not serve: those that were
+  // imported, and those that were left out because a newer segment has their numbers.
   uint64_t records_behind_damage = 0;
   uint64_t superseded_records = 0;
-  // Imported around. `last` is kMaxSequenceNumber where no record follows: how many numbers are
-  // lost is not known then.
+  // Damaged ranges that the import passed over. `last` is kMaxSequenceNumber if no record follows:
+  // then the number of lost records is not known.
   std::vector<DamagedRange> damaged;
-  std::vector<std::string> ignored;  // names in the directory that are no segments'
+  std::vector<std::string> ignored;  // names in the directory that are no segment files
 };
 
 // Bytes of the segment files in a region's directory.
 absl::StatusOr<uint64_t> WalBytes(FileSystem* files, const std::string& directory);
 
 // `directory` holds seg_<id> files; `shown_directory` names it in reports. `progress` is called
-// after each step of about a MiB; false stops (CANCELLED). On return the target was read and
-// compared.
+// after each step of about a MiB; it returns false to stop (CANCELLED). Before it returns the
+// import reads the target and compares it with the source.
 //   NOT_FOUND            no directory, or no segment in it
 //   FAILED_PRECONDITION  the target holds what is not a beginning of this log
 //   INTERNAL             the target does not hold what the source does

@@ -21,7 +21,7 @@ struct WalItem {
   enum class Kind {
     kRecord,
     kEnd,     // nothing but never written bytes follow
-    kDamage,  // bytes [offset, offset + length) are no record; call again for what is behind
+    kDamage,  // bytes [offset, offset + length) are no record; call again for the next item
   };
   Kind kind = Kind::kEnd;
   uint64_t offset = 0;

@@ -3,8 +3,8 @@
 namespace walden {
 
 absl::Status DirectoryNames::Change(absl::FunctionRef<absl::Status()> change) {
-  // Whatever the call returns, it may have changed the name; and a sync that another thread does
-  // meanwhile may come before it did.
+  // Even a failed call may have changed the name. A concurrent sync may come before the change, so
+  // the change is counted after it.
   const absl::Status status = change();
   changes_.fetch_add(1);
   return status;

@@ -1,9 +1,9 @@
-// Whether the names in one directory are durable.
+// Tracks whether the names in one directory are durable.
 //
-// A name that was made, replaced or removed may go back at a power cut until the directory was
-// synced after it; and the sync can fail while the name stays, for lack of open files for example.
-// So nobody may take a name that he finds for durable. Whoever relies on names that change while
-// the process runs asks MakeDurable() first: it costs nothing unless a sync is due. Any thread.
+// A power cut may undo a change of a name until the directory is synced after it. The sync can fail
+// while the change stays, for example for lack of file descriptors, so a name that is there may not
+// be durable. Code that relies on a name calls MakeDurable() first, which costs nothing unless a
+// sync is due. Any thread.
 #pragma once
 
 #include <atomic>
@@ -26,14 +26,15 @@ class DirectoryNames {
   // Makes, replaces or removes a name by `change`, whose result it returns.
   absl::Status Change(absl::FunctionRef<absl::Status()> change);
 
-  // OK: every change that was finished before the call is durable.
+  // Syncs the directory if a sync is due. OK: every change that was finished before the call is
+  // durable.
   absl::Status MakeDurable();
 
  private:
   FileSystem* const files_;
   const std::string directory_;
-  std::atomic<uint64_t> changes_{1};  // that were finished
-  std::atomic<uint64_t> durable_{0};  // so many of them
+  std::atomic<uint64_t> changes_{1};  // finished ones
+  std::atomic<uint64_t> durable_{0};  // how many of them are durable
 };
 
 }  // namespace walden

@@ -27,7 +27,7 @@ void DiskQuota::GiveBack(uint64_t bytes) {
 
 void DiskQuota::SetUsed(uint64_t bytes) {
   const uint64_t before = used_.exchange(bytes, std::memory_order_relaxed);
-  // Unsigned numbers come around: more or fewer.
+  // Unsigned arithmetic wraps around, so the difference may be negative.
   if (within_ != nullptr) within_->used_.fetch_add(bytes - before, std::memory_order_relaxed);
 }
 

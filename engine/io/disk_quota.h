@@ -33,10 +33,11 @@ class DiskQuota {
   // Sets the bytes in use, even above the limit.
   void SetUsed(uint64_t bytes);
 
-  // QUOTA_EXCEEDED if the limit is reached. For engines that cannot count a write ahead.
+  // QUOTA_EXCEEDED if the limit is reached. For engines that do not know the bytes of a write
+  // before it.
   absl::Status CheckLeft() const;
 
-  // 0: none.
+  // Sets the limit; 0 is none.
   void set_limit(uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
   uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -62,12 +63,12 @@ class DiskQuotas {
 
   explicit DiskQuotas(std::string namespace_name);
 
-  // Applies to bytes that are taken from now on.
+  // Sets the limits of bytes that are taken from now on.
   void SetLimits(Limits limits) ABSL_LOCKS_EXCLUDED(mutex_);
 
   DiskQuota& whole() { return whole_; }
   const DiskQuota& whole() const { return whole_; }
-  // The quota lives as long as this object.
+  // The quota of a region, which lives as long as this object.
   DiskQuota& OfRegion(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -9,8 +9,8 @@
 namespace walden {
 namespace {
 
-// How much above the reserve must be free again, so that appends do not come and go with every
-// small file.
+// Free bytes at which appends resume: a little above the reserve, so that a small file does not
+// stop and resume them in turn.
 uint64_t ResumeAt(uint64_t reserve_bytes) {
   return reserve_bytes + std::min(reserve_bytes / 16, uint64_t{64} << 20);
 }
@@ -19,7 +19,7 @@ uint64_t ResumeAt(uint64_t reserve_bytes) {
 
 DiskSpace::DiskSpace(FileSystem* file_system, std::string directory, uint64_t reserve_bytes)
     : file_system_(file_system), directory_(std::move(directory)), configured_(reserve_bytes) {
-  // Whoever samples next hears of an error that stays.
+  // An error that stays is returned by the next Sample().
   (void)Sample();
 }
 

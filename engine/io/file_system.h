@@ -53,16 +53,16 @@ class File {
   virtual const std::string& path() const = 0;
   virtual absl::StatusOr<uint64_t> Size() const = 0;
 
-  // When it was last written, in milliseconds of Unix time; nullopt if the system does not tell.
+  // The time of the last write, in milliseconds of Unix time; nullopt if the system does not know
+  // it.
   virtual std::optional<int64_t> LastWrittenUnixMillis() const { return std::nullopt; }
 
-  // Bytes that the disk below writes whole or not at all, and to whose multiples writes that bypass
-  // the cache must be aligned: a power of two. 512 if the system does not tell.
+  // Bytes that the disk writes whole or not at all, a power of two. Writes that bypass the cache
+  // must be aligned to multiples of it. 512 if the system does not know it.
   virtual uint32_t WriteAlignment() const { return 512; }
 
-  // Grows the file to `size` with blocks that are really allocated, reading as zeros: afterwards a
-  // write below `size` cannot fail for lack of space. DISK_FULL leaves the file as it was or
-  // longer.
+  // Grows the file to `size` with allocated blocks that read as zeros. Afterwards a write below
+  // `size` cannot fail for lack of space. DISK_FULL leaves the file as it was, or longer.
   virtual absl::Status Allocate(uint64_t size) = 0;
 
   // Writes all pieces one after the other at `offset`. On error any part may have been written.
@@ -71,31 +71,31 @@ class File {
   // Reads up to out.size() bytes; fewer only at the end of the file.
   virtual absl::StatusOr<size_t> Read(uint64_t offset, absl::Span<char> out) const = 0;
 
-  // Hints that a SyncData will follow soon: the disk may begin with these bytes meanwhile. Makes
+  // Hints that a SyncData will follow soon, so the disk may begin to write these bytes. Makes
   // nothing durable.
   virtual void StartWriteBack(uint64_t /*offset*/, uint64_t /*length*/) {}
 
-  // fdatasync. After an error nothing is known about any write since the last success, and calling
-  // it again does not help: https://wiki.postgresql.org/wiki/Fsync_Errors
+  // fdatasync. After an error every write since the last success is in doubt, and another call does
+  // not help: https://wiki.postgresql.org/wiki/Fsync_Errors
   virtual absl::Status SyncData() = 0;
 
   // IO_ERROR on file systems without shared mappings.
   virtual absl::StatusOr<std::unique_ptr<Mapping>> Map() = 0;
 
   // OK if `path` still names this file and the file has at least `size` bytes. DATA_LOSS
-  // (CORRUPTION) if somebody cut, removed or replaced it. Costs about a microsecond.
+  // (CORRUPTION) if the file was cut, removed or replaced. Costs about a microsecond.
   virtual absl::Status CheckInPlace(const std::string& path, uint64_t size) const = 0;
 
   virtual absl::Status Close() = 0;
 };
 
-// Held while it lives.
+// An exclusive lock of a directory, which is held while this object lives.
 class DirectoryLock {
  public:
   virtual ~DirectoryLock() = default;
 
-  // Whether the directory is still where it was locked. DATA_LOSS if it is gone or another one is
-  // in its place: moved, or its volume is not mounted any more.
+  // OK if the directory is still in its place. DATA_LOSS if it is gone or another one is in its
+  // place: it was moved, or its volume is no longer mounted.
   virtual absl::Status CheckInPlace() const = 0;
 };
 
@@ -104,26 +104,25 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  // Read and write; the file must not exist. Durable only after SyncDirectory of its parent. Files
-  // and directories that are made are not for other users.
+  // Creates a file for reading and writing, which must not exist. Durable only after SyncDirectory
+  // of its parent. New files and directories are not accessible to other users.
   virtual absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) = 0;
 
   enum class OpenMode {
     kReadOnly,
     kReadWrite,
-    // As kReadOnly, and bytes come from the medium, not from a cache that may still be right where
-    // the medium no longer is. Where the file system cannot do that: from the cache, once what it
-    // holds of the file and is not dirty was dropped.
+    // As kReadOnly, but bytes come from the medium: a cache may be right where the medium no longer
+    // is. Without direct reads they come from the cache, after the file's clean pages were dropped.
     kReadFromMedium
   };
-  // Never waits for whoever may be at the other end of a FIFO.
+  // Opens a file. Never waits for the other end of a FIFO.
   virtual absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path,
                                                          OpenMode mode) = 0;
 
   // Names (not paths) of the entries of a directory, sorted, without "." and "..".
   virtual absl::StatusOr<std::vector<std::string>> ListDirectory(const std::string& path) = 0;
 
-  // OK if it is there already. Does not create parents.
+  // Creates a directory, but no parents. OK if the directory exists.
   virtual absl::Status CreateDirectory(const std::string& path) = 0;
 
   // Replaces `to` atomically if it exists.
@@ -135,18 +134,18 @@ class FileSystem {
   // Makes creations, renames and removals in the directory durable.
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
 
-  // Takes the exclusive lock of a directory by its file LOCK. If another process has it: LOCKED,
-  // with that process in the message.
+  // Takes the exclusive lock of a directory by its file LOCK. LOCKED if another process has it; the
+  // message names the process.
   virtual absl::StatusOr<std::unique_ptr<DirectoryLock>> LockDirectory(const std::string& path) = 0;
 
-  // The kind of file that the path is. A symbolic link is not followed. NOT_FOUND if there is none.
+  // The kind of the file at `path`. A symbolic link is not followed. NOT_FOUND if there is no file.
   enum class EntryKind { kFile, kDirectory, kSymbolicLink, kOther };
   virtual absl::StatusOr<EntryKind> KindOf(const std::string& path) = 0;
 
-  // Bytes of the file, which is not opened.
+  // The file's size in bytes. Does not open the file.
   virtual absl::StatusOr<uint64_t> FileSize(const std::string& path) = 0;
 
-  // When the file was last written.
+  // The time of the last write to the file.
   virtual absl::StatusOr<absl::Time> LastWritten(const std::string& path) = 0;
 
   // Bytes that an ordinary user can still allocate.

@@ -9,7 +9,7 @@
 namespace walden {
 namespace {
 
-// Where the handler returns to while this thread copies; null otherwise.
+// The place to which the handler returns while this thread copies; null otherwise.
 thread_local sigjmp_buf* volatile copying = nullptr;
 
 struct sigaction previous_action;
@@ -21,7 +21,7 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
   } else if (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN) {
     previous_action.sa_handler(signal);
   } else {
-    // Not ours: die as the process would have without this handler.
+    // The signal is not from a guarded copy: the process dies as it would without this handler.
     ::signal(signal, SIG_DFL);
     raise(signal);
   }
@@ -30,7 +30,7 @@ void OnBusError(int signal, siginfo_t* info, void* context) {
 bool InstallHandler() {
   struct sigaction action = {};
   action.sa_sigaction = OnBusError;
-  // NODEFER: the handler leaves by siglongjmp, so the signal must not stay blocked.
+  // SA_NODEFER, since the handler leaves by siglongjmp and the signal must not stay blocked.
   action.sa_flags = SA_SIGINFO | SA_NODEFER;
   sigemptyset(&action.sa_mask);
   return sigaction(SIGBUS, &action, &previous_action) == 0;

@@ -1,4 +1,4 @@
-// memcpy out of a mapping that survives a page which cannot be read.
+// Copies out of a mapping and survives a page that cannot be read.
 #pragma once
 
 #include <cstddef>

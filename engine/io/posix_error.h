@@ -1,4 +1,4 @@
-// errno as an error of engine/io/file_system.h.
+// Makes an error of engine/io/file_system.h from errno.
 #pragma once
 
 #include <string>

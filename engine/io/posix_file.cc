@@ -27,8 +27,8 @@ namespace {
 
 constexpr uint32_t kSectorBytes = 512;
 
-// What sysfs says of the device, or of the disk that it is a partition of; nullopt where neither is
-// there: network and memory file systems.
+// The logical block size in sysfs of the device, or of the disk that it is a partition of; nullopt
+// if there is neither, as for network and memory file systems.
 std::optional<uint32_t> LogicalBlockBytes(dev_t device) {
   const std::string directory =
       absl::StrCat("/sys/dev/block/", major(device), ":", minor(device), "/");
@@ -170,7 +170,7 @@ class PosixFile : public File {
   }
 
   void StartWriteBack(uint64_t offset, uint64_t length) override {
-    // Only a hint; the sync that follows reports what goes wrong.
+    // Only a hint; the sync that follows reports errors.
     (void)::sync_file_range(descriptor_, static_cast<off64_t>(offset), static_cast<off64_t>(length),
                             SYNC_FILE_RANGE_WRITE);
   }
@@ -238,7 +238,7 @@ class PosixMediumFile final : public PosixFile {
       const std::optional<absl::StatusOr<size_t>> read = ReadDirect(offset, out);
       if (read.has_value()) return *read;
     }
-    // Clean pages go, so that what is read next comes from the medium. Only a hint.
+    // Drops clean pages, so that the next read comes from the medium. Only a hint.
     (void)::posix_fadvise(descriptor(), static_cast<off_t>(offset), static_cast<off_t>(out.size()),
                           POSIX_FADV_DONTNEED);
     return PosixFile::Read(offset, out);
@@ -248,7 +248,7 @@ class PosixMediumFile final : public PosixFile {
   static constexpr uint64_t kBlockBytes = 4096;
   static constexpr uint64_t kStepBytes = 256 << 10;
 
-  // nullopt: this file system does not read so after all.
+  // nullopt if the file system has no direct reads after all.
   std::optional<absl::StatusOr<size_t>> ReadDirect(uint64_t offset, absl::Span<char> out) const {
     const std::unique_ptr<char, void (*)(void*)> block(
         static_cast<char*>(std::aligned_alloc(kBlockBytes, kStepBytes)), &std::free);

@@ -8,11 +8,11 @@
 
 namespace walden {
 
-// Takes over `descriptor`.
+// Makes a File that owns `descriptor`.
 std::unique_ptr<File> MakePosixFile(std::string path, int descriptor);
 
-// To read from the medium (FileSystem::OpenMode). Takes both descriptors of the same file, `direct`
-// opened with O_DIRECT, or -1.
+// Makes a File that reads from the medium (FileSystem::OpenMode). Owns both descriptors of the same
+// file; `direct` is opened with O_DIRECT, or -1.
 std::unique_ptr<File> MakePosixMediumFile(std::string path, int buffered, int direct);
 
 }  // namespace walden

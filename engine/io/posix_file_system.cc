@@ -31,7 +31,8 @@ absl::Status DirectoryNotInPlace(const std::string& lock_path) {
                    {{"file", lock_path}, {"offset", "0"}});
 }
 
-// Holds flock() on a LOCK file. The kernel lets go when the process ends, however it ends.
+// Holds flock() on a LOCK file. The kernel releases the lock when the process ends, however it
+// ends.
 class FlockLock final : public DirectoryLock {
  public:
   FlockLock(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
@@ -40,8 +41,9 @@ class FlockLock final : public DirectoryLock {
     if (directory_ >= 0) ::close(directory_);
   }
 
-  // The file can be removed and made anew, the directory cannot while it has anything in it. False
-  // if another process has it. Network file systems may not lock directories; there the file does.
+  // Locks the directory itself too: the LOCK file could be removed and made anew. False if another
+  // process has the lock. A network file system may not lock directories; there only the file is
+  // locked.
   bool LockDirectoryItself(const std::string& directory) {
     directory_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return directory_ < 0 || ::flock(directory_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
@@ -236,7 +238,7 @@ class PosixFileSystemImpl final : public FileSystem {
     struct stat info = {};
     if (descriptor < 0) {
       const int error = errno;
-      // Some kinds cannot be opened at all, and say so by errors that name no reason.
+      // Some kinds of files cannot be opened, with errors that do not name the kind.
       if ((error == EISDIR || error == ENXIO) && ::stat(path.c_str(), &info) == 0) {
         return NotAFile(path, info.st_mode);
       }
@@ -262,7 +264,7 @@ class PosixFileSystemImpl final : public FileSystem {
   absl::StatusOr<std::unique_ptr<File>> OpenFromMedium(const std::string& path) const {
     const absl::StatusOr<int> buffered = OpenDescriptor(path, O_RDONLY);
     if (!buffered.ok()) return buffered.status();
-    // The file is regular, so this opens it, unless its file system knows no direct reads.
+    // The file is regular, so this fails only if its file system has no direct reads.
     const int direct = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC | O_NONBLOCK);
     return MakePosixMediumFile(path, *buffered, direct);
   }
@@ -289,7 +291,8 @@ absl::StatusOr<bool> TightenDirectory(const std::string& path, Access access) {
     tightened = PosixError("fstat", path, errno);
   } else if ((info.st_mode & unwanted) != 0) {
     tightened = true;
-    // Not the bits alone: an access list shows its mask where the group's bits stand.
+    // The mode is set even if its bits look right: with an access list the group's bits show the
+    // mask.
     if (::fchmod(descriptor, (info.st_mode & 07777) & ~unwanted) != 0) {
       tightened = PosixError("fchmod", path, errno);
     }
@@ -309,7 +312,7 @@ absl::Status GiveToGroup(const std::string& path, const std::string& group) {
                      absl::StrCat("there is no group ", group),
                      {{"field", "data_group"}, {"value", group}});
   }
-  // What is made inside belongs to the group too.
+  // The set-group-ID bit gives new files inside to the group too.
   constexpr mode_t kInherited = S_ISGID | 0750;
   struct stat info = {};
   if (::stat(path.c_str(), &info) != 0) return PosixError("stat", path, errno);

@@ -39,7 +39,7 @@ absl::Status RemoveTree(FileSystem* files, const std::string& path) {
     return Unless(absl::IsNotFound, files->RemoveFile(path));
   }
   const absl::Status status = RemoveEntries(files, path);
-  // A directory that is not empty could not go, and the reason would be lost in that.
+  // A directory that is not empty cannot be removed, and that error would hide this one.
   if (!status.ok()) return status;
   return Unless(absl::IsNotFound, *kind == EntryKind::kDirectory ? files->RemoveDirectory(path)
                                                                  : files->RemoveFile(path));

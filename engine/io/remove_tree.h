@@ -1,4 +1,4 @@
-// Removing a directory with all that is in it.
+// Removes a directory with everything in it.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace walden {
 
-// OK if nothing is there. Goes on behind what cannot be removed, and returns the first error. A
-// symbolic link inside is removed and not followed; if `path` itself is one, it and what the
-// directory behind it holds are removed, and that directory stays, empty.
+// OK if `path` does not exist. Goes on after files that cannot be removed, and returns the first
+// error. Symbolic links inside are removed and not followed. If `path` itself is a link, the link
+// and the contents of its directory are removed, and the directory stays, empty.
 absl::Status RemoveTree(FileSystem* files, const std::string& path);
 
 }  // namespace walden

@@ -1,4 +1,4 @@
-// Zero bytes over a part of a file.
+// Overwrites a part of a file with zeros.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace walden {
 
-// Writes zeros from `begin` up to `end`; nothing if that is not above. Not synced. Errors are those
-// of File::Write.
+// Writes zeros from `begin` up to `end`, or nothing if `end` is not above `begin`. Does not sync.
+// Errors are those of File::Write.
 absl::Status WriteZeros(File& file, uint64_t begin, uint64_t end);
 
 }  // namespace walden

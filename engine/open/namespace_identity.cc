@@ -48,7 +48,7 @@ absl::Status CheckIdIsNotElsewhere(FileSystem* files, const std::string& data_di
                                    const std::string& namespace_name, NamespaceId id) {
   const std::string own = absl::StrCat(data_directory, "/", namespace_name);
   const auto stored = DetectDirectoryOwner(files, own);
-  // Opening it tells what is wrong with it.
+  // Opening the namespace reports the error.
   if (!stored.ok() || *stored != DirectoryOwner::kNone) return absl::OkStatus();
   const auto names = files->ListDirectory(data_directory);
   if (!names.ok()) return absl::OkStatus();

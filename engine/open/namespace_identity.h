@@ -1,4 +1,4 @@
-// Checks directories of the data directory for the namespace that they belong to. Any thread.
+// Compares the identities that are stored in a data directory's namespaces. Any thread.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@
 namespace walden {
 
 // FAILED_PRECONDITION (WRONG_NAMESPACE) if <data directory>/<namespace> holds nothing and another
-// directory beside it belongs to a namespace of the same id: the configuration renamed that
-// namespace, which would begin anew without its data. Skips directories that cannot be read, and
-// those that format version 1 or HoraeDB wrote. Changes nothing.
+// directory beside it holds a namespace with the same id. Then the configuration renamed that
+// namespace, and a new, empty one would take its place. Passes over directories that cannot be read
+// and those that format version 1 or HoraeDB wrote, which store no identity. Changes nothing.
 absl::Status CheckIdIsNotElsewhere(FileSystem* files, const std::string& data_directory,
                                    const std::string& namespace_name, NamespaceId id);
 

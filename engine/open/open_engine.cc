@@ -53,7 +53,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& w
                                          .namespace_id = where.namespace_id,
                                          .caller_holds_lock = caller_holds_lock});
       if (!opened.ok()) return opened.status();
-      // An engine that cannot be opened says so when it is asked something.
+      // An engine that cannot be opened returns the error from its calls.
       const absl::Status usable = (*opened)->ListRegions().status();
       if (!usable.ok()) return usable;
       return std::unique_ptr<LogEngine>(*std::move(opened));

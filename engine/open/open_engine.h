@@ -1,4 +1,4 @@
-// Opens a namespace of either engine for the offline commands: nothing runs in the background.
+// Opens a namespace of either engine for the offline commands, without background work.
 #pragma once
 
 #include <memory>
@@ -23,12 +23,12 @@ struct OfflineNamespace {
   NamespaceId namespace_id = 1;       // stored in every region, or in every key
 };
 
-// FAILED_PRECONDITION (INVALID_FIELD) if the RocksDB of the namespace, which nobody has open, holds
-// records of another id than where.namespace_id: they would look like none.
+// FAILED_PRECONDITION (INVALID_FIELD) if the RocksDB of the namespace, which no process has open,
+// holds records of another id than where.namespace_id: the namespace would look empty.
 absl::Status CheckNamespaceIds(const OfflineNamespace& where, const std::string& namespace_name);
 
-// `engine` is not kNone. Errors as the engines' Open, and what RocksDB says of a directory that it
-// cannot open.
+// `engine` is not kNone. Errors as the engines' Open, and the error of RocksDB for a directory that
+// it cannot open.
 absl::StatusOr<std::unique_ptr<LogEngine>> OpenOffline(const OfflineNamespace& where,
                                                        const std::string& namespace_name,
                                                        DirectoryOwner engine,

@@ -64,7 +64,8 @@ class Database {
   // RESOURCE_EXHAUSTED, UNAVAILABLE; every later call then answers that, until Open() succeeds.
   absl::Status Open() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Opens again if the generation is still `seen` and can take no writes, or if nothing is open.
+  // Opens RocksDB again if the generation is still `seen` and takes no writes, or if RocksDB is not
+  // open.
   absl::Status Reopen(uint64_t seen) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Closes RocksDB. Readers that are left get UNAVAILABLE. If all of the log is durable, the
@@ -82,33 +83,35 @@ class Database {
   absl::Status With(absl::FunctionRef<absl::Status(rocksdb::DB&)> use) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The same, but never waits for an opening. False, and nothing runs, if RocksDB is not open.
+  // As With, but never waits for an opening. Returns false without a call of `use` if RocksDB is
+  // not open.
   bool TryWith(absl::FunctionRef<void(rocksdb::DB&)> use) const;
 
-  // OK, or why this generation takes no writes: REGION_FAILED after a write or sync that failed,
-  // whose outcome is unknown; DISK_FULL if RocksDB found no room for a table file, while every
-  // write succeeded (its regions go on in the generation that Reopen begins).
+  // OK, or why this generation takes no writes. REGION_FAILED: a write or sync failed, and its
+  // outcome is unknown. DISK_FULL: RocksDB found no room for a table file, but every write
+  // succeeded, and the regions go on in the generation that Reopen begins.
   absl::Status Health(uint64_t generation) const ABSL_LOCKS_EXCLUDED(state_mutex_);
 
-  // An empty batch that begins with a note of what is durable. Every write starts as one.
+  // Returns an empty batch that begins with a note of what is durable. Every write starts as one.
   rocksdb::WriteBatch NewBatch() const;
 
-  // One atomic write; `sync` makes it and everything before it durable. An error, a full disk too,
-  // is the generation's end: REGION_FAILED, because whether it is stored is unknown. Concurrent
-  // writes share their sync.
+  // Writes the batch atomically; `sync` makes it and everything before it durable. Concurrent
+  // writes share their sync. DISK_FULL if the batch was not stored because RocksDB had no room for
+  // a table file. Any other error ends the generation: REGION_FAILED, since the batch may be stored
+  // or not.
   absl::Status Write(uint64_t generation, rocksdb::WriteBatch& batch, bool sync)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The generation's end: what is stored of a write is unknown. Returns REGION_FAILED, which is
-  // what its writes answer from now on.
+  // Ends the generation after a write of which parts may be stored. Returns REGION_FAILED, which
+  // all its writes answer from now on.
   absl::Status Fail(uint64_t generation, const absl::Status& cause)
       ABSL_LOCKS_EXCLUDED(state_mutex_);
 
   // Makes everything written so far durable.
   absl::Status Sync(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Makes all of it durable, and notes in the companion file where the log ends: nothing up to here
-  // can pass for a torn tail.
+  // Makes everything written so far durable, and notes in the companion file where the log ends:
+  // nothing up to there can pass for a torn tail.
   absl::Status NoteAllDurable(uint64_t generation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Notes in the companion file how far the log is durable now. Does not sync the log.
@@ -119,15 +122,15 @@ class Database {
     return noted_.load(std::memory_order_relaxed) != durable_.load(std::memory_order_relaxed);
   }
 
-  // How far each write-ahead log file is durable, as the companion file says. For a check of the
-  // files while they are in use.
+  // The durable end of each write-ahead log file, by the companion file. For a check of the files
+  // while they are in use.
   KnownLogs DurableLogs() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Removes files that RocksDB no longer needs and did not remove itself. A file stays behind if a
-  // reader held it until the end of the last flush or compaction. Call it now and then.
+  // Removes files that RocksDB no longer needs and did not remove itself, such as files that a
+  // reader held until the end of the last flush or compaction. Call it from time to time.
   void RemoveObsoleteFiles();
 
-  // Set while the namespace is to be opened again or let go of: long work under With ends soon.
+  // Set while another thread waits to open or close RocksDB: long work under With then ends soon.
   std::atomic<bool>* interrupted() { return &interrupted_; }
   void Interrupt() { interrupted_.store(true); }
 
@@ -139,9 +142,9 @@ class Database {
     return env_.quota == nullptr ? absl::OkStatus() : env_.quota->CheckLeft();
   }
 
-  // Gives up the reserve, so that something small can be written to a full disk.
+  // Gives up the reserve, so that small writes fit a full disk.
   void SpendReserve() { reserve_.Spend(); }
-  // Makes it again if there is room.
+  // Makes the reserve again if there is room.
   void RestoreReserve() { reserve_.Make(); }
 
  private:
@@ -155,7 +158,7 @@ class Database {
 
   absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Findings> Look() const;
-  // Cuts off what a crash left of the last writes.
+  // Cuts off the remains of writes that a crash cut.
   absl::Status Repair(const Findings& found, OpeningReport& report);
   absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenRocks(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -163,7 +166,7 @@ class Database {
   absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CheckedPlace DirectoryPlace() const;
-  // The generation's end, after RocksDB failed to write a table file for lack of room.
+  // Ends the generation after RocksDB failed to write a table file for lack of room.
   void FailForRoom(uint64_t generation) ABSL_LOCKS_EXCLUDED(state_mutex_);
   void RaiseDurable(uint64_t number);
 
@@ -179,14 +182,15 @@ class Database {
   absl::Status closed_ ABSL_GUARDED_BY(mutex_);  // why db_ is null
 
   std::atomic<bool> interrupted_{false};
-  std::atomic<int> obsolete_file_scans_{0};  // that the last flush or compaction still asks for
+  std::atomic<int> obsolete_file_scans_{0};  // still to be done for the last flush or compaction
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
   std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file
 
   mutable absl::Mutex state_mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(state_mutex_);
-  // Generations from this one on ended for lack of room only: their regions go on in the current.
+  // Generations from this one on ended only for lack of room: their regions go on in the current
+  // one.
   uint64_t resumable_from_ ABSL_GUARDED_BY(state_mutex_) = 0;
   OpeningReport opening_ ABSL_GUARDED_BY(state_mutex_);
 };

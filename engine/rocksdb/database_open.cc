@@ -1,5 +1,5 @@
-// The opening of a database: what a crash left is judged, torn tails are cut, RocksDB and the
-// companion file are paired.
+// Opens a database: judges what a crash left, cuts torn tails, opens RocksDB, pairs it with the
+// companion file.
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -20,7 +20,7 @@ namespace {
 constexpr absl::string_view kRepairRemedy =
     "Bring the file back from a copy, or move the namespace's directory away to start empty";
 
-// A logged byte takes at most about so many in a buffer: small records have overhead there.
+// A logged byte takes at most about this many bytes in a buffer, where small records have overhead.
 constexpr uint64_t kMemoryPerLoggedByte = 4;
 
 uint64_t RandomSalt() {
@@ -101,8 +101,8 @@ absl::Status Database::BeginLedger(const Findings& found) {
   if (companion.state == Companion::State::kClosed) companion.state = Companion::State::kOpen;
   companion.manifest = found.directory.durable_manifest;
   companion.next = {};
-  // All of the logs is durable by now, and some may stay while later ones are written: where the
-  // disk has no room for tables.
+  // All logs are durable by now. Some of them may stay while later ones are written, if the disk
+  // has no room for tables.
   companion.logs.clear();
   companion.numbers_through = 0;
   for (const std::string& name : *names) {
@@ -117,7 +117,7 @@ absl::Status Database::BeginLedger(const Findings& found) {
   }
   std::sort(companion.logs.begin(), companion.logs.end(),
             [](const CompanionLog& a, const CompanionLog& b) { return a.number < b.number; });
-  // What CURRENT says now is durable before the companion file relies on it.
+  // CURRENT must be durable before the companion file relies on it.
   const absl::Status synced = env_.file_system->SyncDirectory(env_.directory);
   if (!synced.ok()) return synced;
   auto ledger = Ledger::Begin(env_.file_system, env_.directory, std::move(companion));
@@ -134,8 +134,8 @@ absl::Status Database::OpenRocks(const Findings& found) {
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, env_.directory, &opened);
   if (status.IsNoSpace()) {
-    // Without room for new table files what was logged can stay in the log: all in one buffer, for
-    // RocksDB writes a full one out even then.
+    // Without room for new table files the logged records stay in the log and in one buffer that
+    // holds all of them: RocksDB would write a full buffer out.
     reserve_.Spend();
     options.avoid_flush_during_recovery = true;
     options.write_buffer_size =
@@ -169,7 +169,7 @@ absl::Status Database::OpenLocked() {
   const auto prepare = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto rewritten = RewriteTails(env_.file_system, env_.directory, found->directory.logs);
     if (!rewritten.ok()) return rewritten.status();
-    // What is judged is what is durable.
+    // The bytes that are durable now are the ones to judge.
     if (*rewritten) found = Look();
     absl::Status status = found.status();
     if (status.ok()) status = Repair(*found, report);
@@ -177,7 +177,7 @@ absl::Status Database::OpenLocked() {
   };
   closed_ = prepare();
   if (HasReason(closed_, ErrorReason::kDiskFull)) {
-    // A log file is made anew without its end, and the companion file always is.
+    // A cut log file and the companion file are written anew, which takes room.
     reserve_.Spend();
     closed_ = prepare();
   }

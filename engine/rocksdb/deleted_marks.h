@@ -1,10 +1,9 @@
-// The marks of a namespace's tables that are durable: what compaction may take out. Any thread;
-// every call holds one mutex for a lookup and does no I/O.
+// The durable marks of a namespace's tables, by which compactions remove records. Any thread; every
+// call holds one mutex for a lookup and does no I/O.
 //
 // A mark is added after the write that holds it was synced, and is never lowered. The marks of a
-// region are forgotten before its drop is written, so that records of a region that is made again
-// under the same id are never measured by a mark of the old one. A table without a mark here keeps
-// every record.
+// region are forgotten before its drop is written, so a mark of the old region never applies to
+// records of a new one with the same id. A table without a mark here keeps every record.
 #pragma once
 
 #include <map>
@@ -25,16 +24,16 @@ struct DeletedMark {
 
 class DeletedMarks {
  public:
-  // The mark is synced.
+  // Adds a mark that is synced.
   void Raise(const DeletedMark& mark) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Before the drop of the region is written.
+  // Forgets the marks of a region. Call it before the region's drop is written.
   void Forget(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // 0: nothing of the table is known to be deleted.
+  // The table's mark; 0 if it has none.
   SequenceNumber Of(RegionId region, TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Ordered by region, then table.
+  // All marks, ordered by region, then table.
   std::vector<DeletedMark> All() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -9,8 +9,8 @@
 namespace walden::rocks {
 namespace {
 
-// One of these serves one thread of one flush or compaction. Its keys come in order, so a mark is
-// looked up once a table. What it sees was written before it was made, so a mark that it found
+// The filter of one thread of one flush or compaction. Keys come in order, so a mark is looked up
+// once for each table. All keys were written before the filter was made, so a mark that it found
 // stays right: records of a region that is dropped and made again meanwhile are not among its keys.
 class MarkFilter final : public rocksdb::CompactionFilter {
  public:
@@ -28,7 +28,7 @@ class MarkFilter final : public rocksdb::CompactionFilter {
       table_ = {key->region, key->table, marks_->Of(key->region, key->table)};
     }
     if (key->sequence > table_->through) return Decision::kKeep;
-    // No tombstone is left for the records, and their blocks are not read.
+    // The records leave no tombstone, and their blocks are not read.
     *skip_until = LogKeyBehind({id_, table_->region, table_->table, table_->through});
     return Decision::kRemoveAndSkipUntil;
   }

@@ -1,6 +1,6 @@
-// RocksDB's compaction filter of a namespace: takes records out that a durable mark covers,
-// whenever RocksDB writes a table file (flush or compaction). Everything else stays: metadata, keys
-// of other namespaces, tables without a mark, keys of no known layout.
+// RocksDB's compaction filter of a namespace. It removes the records that a durable mark covers
+// whenever RocksDB writes a table file (flush or compaction). It keeps all other keys: metadata,
+// other namespaces, tables without a mark, keys of no known layout.
 #pragma once
 
 #include <memory>
@@ -11,8 +11,7 @@
 
 namespace walden::rocks {
 
-// Compactions that begin while RocksDB opens see no marks, and so keep everything, until the marks
-// are loaded.
+// A compaction that begins before the marks are loaded sees no marks and keeps everything.
 std::shared_ptr<rocksdb::CompactionFilterFactory> MakeMarkFilter(
     NamespaceId id, std::shared_ptr<const DeletedMarks> marks);
 

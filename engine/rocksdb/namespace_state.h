@@ -25,9 +25,9 @@ struct NamespaceState {
         database(WithFilter(std::move(environment), MakeMarkFilter(namespace_id, marks))),
         reclaimer(&database, marks, background) {}
 
-  // Puts the table's MaxSeq, or its reservation, into a write: the highest one that is known, this
-  // one included. It is known from now on, whether the write succeeds or not, so none that is
-  // stored is ever higher than what is put next.
+  // Puts the table's MaxSeq, or its reservation, into a write: the maximum of `through` and the
+  // highest known one, which is known from now on even if the write fails. So a later write never
+  // stores a lower one.
   void PutMaxSeq(rocksdb::WriteBatch& batch, TableId table, SequenceNumber through)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shared_keys_mutex) {
     Put(batch, MaxSeqEntry(table, allocator.RaiseMaxSeq(table, through)));
@@ -42,8 +42,8 @@ struct NamespaceState {
   Database database;
   SequenceAllocator allocator;
   Reclaimer reclaimer;
-  // Held over writes of keys that several regions may write: MaxSeq and reservations. So they are
-  // written in the order in which they rise.
+  // Held during writes of keys that several regions may write: MaxSeq and reservations. So they are
+  // written in rising order.
   absl::Mutex shared_keys_mutex;
 
  private:

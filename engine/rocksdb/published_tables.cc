@@ -83,7 +83,8 @@ uint64_t PublishedTables::publications() const {
   return publications_;
 }
 
-// A record is published here before its number counts as used: under the lock the two agree.
+// A record is published before the allocator counts its number as used, so the next number is the
+// higher of the two.
 SequenceNumber PublishedTables::NextOf(TableId table, const PublishedTable& published) const {
   return std::max(allocator_.Next(table), published.last + 1);
 }

@@ -44,7 +44,7 @@ class PublishedTables {
   };
   void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // `first_live` 0: none above the mark. Returns about how many bytes are deleted.
+  // `first_live` 0: no record is above the mark. Returns an estimate of the deleted bytes.
   uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -53,28 +53,28 @@ class PublishedTables {
 
   // --- Anybody ---
 
-  // Of the table, or nullopt if nothing was ever appended to it.
+  // The table; nullopt if nothing was ever appended to it.
   std::optional<PublishedTable> Find(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Named {
     TableId table = 0;
     PublishedTable published;
   };
-  // The first table at or behind this id.
+  // The first table with this id or a higher one.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Visits every table, in order, in steps between which the writer may go on.
   void ForEach(absl::FunctionRef<void(TableId, const PublishedTable&)> visit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Rises with every Publish. What was published up to a number that this returned is in every
-  // iterator that is made afterwards.
+  // A number that rises with every Publish. Every iterator that is made after this call sees the
+  // publications through the returned number.
   uint64_t publications() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // `next` comes from the namespace's sequence allocator.
   TablePosition Position(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Of the tables with this id and higher ones, at most `limit`, in slices: each is true of its
-  // moment.
+  // The states of at most `limit` tables with this id and higher ones. Copied in slices, between
+  // which the writer goes on.
   std::vector<TableState> States(TableId from, size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Sets the numbers of tables and of live records.
@@ -92,7 +92,7 @@ class PublishedTables {
   mutable absl::Mutex mutex_;
   std::map<TableId, PublishedTable> tables_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all units, by their numbers
+  uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all tables, counted by numbers
 };
 
 }  // namespace walden::rocks

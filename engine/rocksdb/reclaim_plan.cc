@@ -17,7 +17,7 @@ struct Range {
   Reclaimable holds;
 };
 
-// In key order, without overlaps.
+// The key ranges to reclaim, in key order, without overlaps.
 std::vector<Range> RangesOf(NamespaceId id, const DeletedMarks& marks, const Reclaimable& what) {
   std::vector<Range> ranges;
   for (const RegionId region : what.dropped) {
@@ -37,7 +37,7 @@ std::vector<Range> RangesOf(NamespaceId id, const DeletedMarks& marks, const Rec
   return ranges;
 }
 
-// Bytes in table files of each range, and in front of it since the one before.
+// Bytes in table files: inside each range, and between it and the range before.
 struct Sizes {
   std::vector<uint64_t> inside;
   std::vector<uint64_t> before;
@@ -118,11 +118,11 @@ absl::StatusOr<ReclaimPlan> PlanReclaim(const Database& database, const DeletedM
   }
   ReclaimPlan plan;
   for (ReclaimStep& step : steps) {
-    // The files at both ends hold other records too.
+    // The files at both ends of the step hold other records too.
     const uint64_t known = step.deleted_bytes + step.live_bytes;
     step.live_bytes += std::min(2 * file_bytes, sizes->stored - std::min(sizes->stored, known));
     const uint64_t rewritten = step.deleted_bytes + step.live_bytes;
-    // Of a dropped region nothing is left, however little it is.
+    // The records of a dropped region are removed even if they are few.
     const bool must = effort == ReclaimEffort::kEverything || !step.holds.dropped.empty();
     if (!must && rewritten > kRewrittenPerDeleted * step.deleted_bytes) {
       if (step.deleted_bytes == 0) continue;  // none of it is in a table file

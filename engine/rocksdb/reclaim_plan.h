@@ -38,7 +38,7 @@ struct ReclaimStep {
 
 struct ReclaimPlan {
   std::vector<ReclaimStep> steps;  // in key order
-  Reclaimable later;               // would rewrite too much for what it gives back
+  Reclaimable later;               // would rewrite too much for the space that it frees
   uint64_t later_bytes = 0;
 };
 
@@ -51,7 +51,7 @@ enum class ReclaimEffort {
   kEverything,  // compacts all ranges, whatever it costs
 };
 
-// Neighbouring ranges become one step where little that is live lies between them.
+// Plans one step for neighbouring ranges with little live data between them.
 absl::StatusOr<ReclaimPlan> PlanReclaim(const Database& database, const DeletedMarks& marks,
                                         Reclaimable what, ReclaimEffort effort);
 

@@ -9,10 +9,11 @@
 namespace walden::rocks {
 namespace {
 
-// Without new marks for so long, what waits is reclaimed even if it is little.
+// After this time without new marks also smaller amounts are reclaimed.
 constexpr absl::Duration kQuiet = absl::Seconds(5);
 
-// Then it must be this part of what is stored at least: flushing and compacting cost something too.
+// The smaller amount is at least one part in this many of the stored bytes, since flushing and
+// compacting have a cost.
 constexpr uint64_t kStoredPerQuietReclaim = 8;
 
 uint64_t TableFileBytes(rocksdb::DB& db) {
@@ -26,7 +27,7 @@ uint64_t TableFileBytes(rocksdb::DB& db) {
 struct Reclaimer::Link {
   absl::Mutex mutex;
   Reclaimer* reclaimer ABSL_GUARDED_BY(mutex) = nullptr;  // null: it is stopped
-  bool is_running ABSL_GUARDED_BY(mutex) = false;         // a task is
+  bool is_running ABSL_GUARDED_BY(mutex) = false;         // a task is running
 };
 
 Reclaimer::Reclaimer(Database* database, std::shared_ptr<const DeletedMarks> marks,
@@ -111,7 +112,7 @@ void Reclaimer::Post() {
     {
       absl::MutexLock lock(&reclaimer->mutex_);
       reclaimer->is_posted_ = false;
-      // In a task of its own, so that other work gets its turn in between.
+      // Each step is a task of its own, so that other work gets its turn in between.
       if (more) reclaimer->Post();
     }
     absl::MutexLock lock(&link->mutex);
@@ -126,8 +127,8 @@ bool Reclaimer::Task() {
     is_running_ = true;
   }
   bool more = false;
-  // What fails goes on waiting. If RocksDB takes no more writes because of it, the next write says
-  // so.
+  // Ranges of a failed step are tried again later. If RocksDB takes no writes after the failure,
+  // the next write reports it.
   (void)Step(ReclaimEffort::kWorthIt, &more);
   absl::MutexLock lock(&mutex_);
   is_running_ = false;
@@ -171,7 +172,8 @@ absl::Status Reclaimer::Step(ReclaimEffort effort, bool* more) {
     waiting_.Take(step.holds);
   }
   if (!status.ok() && !absl::IsDataLoss(status)) {
-    // There may be room later. Damage waits for the next mark.
+    // The step is tried again later, when there may be room. After damage it waits for the next
+    // mark.
     is_new_ = true;
     last_mark_ = now;
   }
@@ -190,7 +192,7 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
     is_new_ = false;
   }
   if (what.empty() && !has_old_drops) return absl::OkStatus();
-  // What is marked in memory goes here, and RocksDB lets go of its log.
+  // The flush drops marked records that are in memory, so that RocksDB can remove their log.
   absl::Status status = CanWork();
   if (status.ok())
     status = database_->With([&](rocksdb::DB& db) {
@@ -223,7 +225,7 @@ absl::Status Reclaimer::Plan(ReclaimEffort effort) {
 
 absl::Status Reclaimer::CanWork() const {
   const absl::Status health = database_->Health(database_->generation());
-  // RocksDB found no room for a table file: every write succeeded.
+  // RocksDB found no room for a table file, but every write succeeded.
   return absl::IsResourceExhausted(health) ? absl::OkStatus() : health;
 }
 
@@ -232,7 +234,7 @@ absl::Status Reclaimer::Compact(const ReclaimStep& step) {
   const Database::Environment& env = database_->environment();
   const absl::StatusOr<uint64_t> free = env.file_system->FreeBytes(env.directory);
   if (!free.ok()) return free.status();
-  // A compaction writes what stays before it removes what it read.
+  // A compaction writes its output before it removes its input.
   if (*free < step.live_bytes + env.tuning.write_buffer_bytes / 4) {
     return absl::ResourceExhaustedError("no room to compact");
   }
@@ -241,13 +243,13 @@ absl::Status Reclaimer::Compact(const ReclaimStep& step) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.canceled = database_->interrupted();
-    // Not kForceOptimized: it leaves out what an automatic compaction writes meanwhile, and one
-    // that began before the mark took nothing out.
+    // kForceOptimized is not used: it leaves out files that an automatic compaction writes
+    // meanwhile, and one that began before the mark removes nothing.
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
     const rocksdb::Slice begin(step.begin);
     const rocksdb::Slice end(step.end);
     const rocksdb::Status status = db.CompactRange(options, &begin, &end);
-    // About: appends go on meanwhile.
+    // An estimate, since appends go on meanwhile.
     const uint64_t after = TableFileBytes(db);
     if (after < before) env.observer->OnReclaimed(before - after);
     return FromRocks(status, "reclaiming", database_->shown_directory());

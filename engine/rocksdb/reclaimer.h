@@ -21,35 +21,36 @@
 
 namespace walden::rocks {
 
-// In the background it works in short tasks, one compaction each: at once when enough was deleted
-// to be worth it, otherwise when nothing was marked for a while (Tick).
+// The reclaimer works in short background tasks of one compaction each: at once when enough was
+// deleted, otherwise when nothing was marked for a while (Tick).
 class Reclaimer {
  public:
   // `background` null: only Run() reclaims.
   Reclaimer(Database* database, std::shared_ptr<const DeletedMarks> marks, Executor* background);
   ~Reclaimer();
 
-  // A durable mark covers about `bytes` more of the table. `is_urgent`: somebody waits for the
-  // room.
+  // Notes that a durable mark covers about `bytes` more bytes of the table. `is_urgent`: the disk
+  // or the quota is full.
   void Marked(RegionId region, TableId table, uint64_t bytes, bool is_urgent)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The drop of the region is durable.
+  // Notes that the drop of the region is durable.
   void Dropped(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The marks were read: what still takes space of them, and of regions that were dropped, is found
-  // out in the background.
+  // Notes that the marks were read. A background task finds the space that marked records and
+  // dropped regions still take.
   void Loaded() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Now and then. Begins what is not urgent once nothing was marked for some seconds.
+  // Begins work that is not urgent once nothing was marked for some seconds. Call it from time to
+  // time.
   void Tick() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool has_background() const { return background_ != nullptr; }
   uint64_t waiting_bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Reclaims everything that waits, in this thread. A step without room for what it rewrites goes
-  // on waiting.
+  // Reclaims everything that waits, in this thread. A step that lacks room for its rewritten
+  // records stays for later.
   absl::Status Run(ReclaimEffort effort) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Ends a compaction under way and waits for it. Nothing is begun any more.
+  // Ends a compaction under way and waits for it. No other one begins.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -58,15 +59,15 @@ class Reclaimer {
 
   bool IsWorthIt(uint64_t stored) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Post() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // True: there is more to do now.
+  // Returns true if there is more to do now.
   bool Task() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // One plan or one compaction; *more: call again. One thread at a time.
+  // Does one plan or one compaction, and sets *more to whether to call again. One thread at a time.
   absl::Status Step(ReclaimEffort effort, bool* more) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Plan(ReclaimEffort effort) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Compact(const ReclaimStep& step) ABSL_LOCKS_EXCLUDED(mutex_);
-  // An error if a write failed: RocksDB must flush nothing then. It would switch to a new log once
-  // more although it failed to before, and aborts if a drop is in memory.
+  // An error if a write failed. Then RocksDB must not flush: it would try again to switch to a new
+  // log, and aborts if a drop is in memory.
   absl::Status CanWork() const;
   uint64_t StoredBytes() const;  // in table files and in memory
 

@@ -48,7 +48,8 @@ absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
 
 absl::StatusOr<std::unique_ptr<RocksdbEngine>> RocksdbEngine::Open(RocksdbEngineOptions options) {
   std::unique_ptr<RocksdbEngine> engine(new RocksdbEngine(std::move(options)));
-  // What goes wrong here is what every call answers until it goes well.
+  // After any other error the engine exists: each call tries again, and answers the error until
+  // opening succeeds.
   const absl::Status opened = engine->EnsureOpen();
   if (HasReason(opened, ErrorReason::kLocked) || HasReason(opened, ErrorReason::kWrongEngine)) {
     return opened;
@@ -89,15 +90,16 @@ RocksdbEngine::~RocksdbEngine() {
 absl::Status RocksdbEngine::EnsureOpen() {
   absl::MutexLock lock(&mutex_);
   const uint64_t generation = space_->database.generation();
-  // Only then: reopening waits for every write under way, and lets everybody wait for it.
+  // A healthy database is not reopened: reopening waits for every write under way, and all other
+  // calls wait for it.
   if (opened_.ok() && space_->database.Health(generation).ok()) return opened_;
-  // A directory that is not there any more is no region that never was.
+  // A directory that is gone must not make its regions look as if they never existed.
   opened_ = MissingFile(Enter());
   if (!opened_.ok()) return opened_;
   opened_ = MissingFile(space_->database.Reopen(generation));
   if (opened_.ok()) opened_ = LoadNumbers();
   if (opened_.ok()) {
-    // A process that begins does not know which of the reserved numbers were given out.
+    // A new process does not know which of the reserved numbers were given out.
     if (!was_loaded_) space_->allocator.TakeReservedForUsed();
     space_->allocator.TakeAssignedForUsed();
     was_loaded_ = true;
@@ -112,8 +114,8 @@ absl::Status RocksdbEngine::LoadNumbers() {
   const std::string& shown = space_->database.shown_directory();
   regions_.clear();
   keys_read_ = 0;
-  // Under the lock no region gives a reservation back and none is dropped, so the numbers that are
-  // read still hold when they are taken.
+  // Under the lock no region gives a reservation back and none is dropped, so the numbers do not
+  // change between reading and use.
   absl::MutexLock keys_lock(&space_->shared_keys_mutex);
   const absl::Status status =
       space_->database.With([&](rocksdb::DB& db) ABSL_NO_THREAD_SAFETY_ANALYSIS {
@@ -187,7 +189,7 @@ absl::Status RocksdbEngine::CountDiskUsage() {
     if (!absl::EndsWith(name, ".sst") && !absl::EndsWith(name, ".log")) continue;
     const auto file = files->OpenFile(absl::StrCat(DirectoryOf(options_), "/", name),
                                       FileSystem::OpenMode::kReadOnly);
-    if (absl::IsNotFound(file.status())) continue;  // went meanwhile
+    if (absl::IsNotFound(file.status())) continue;  // removed meanwhile
     const absl::StatusOr<uint64_t> size = file.ok() ? (*file)->Size() : file.status();
     if (!size.ok()) return size.status();
     bytes += *size;
@@ -262,7 +264,8 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   const absl::StatusOr<std::set<TableId>> tables = TablesOf(region);
   if (!tables.ok()) return tables.status();
   rocksdb::WriteBatch batch = space_->database.NewBatch();
-  // It hides what was written before it, and nothing that a region of the same id gets later.
+  // The range deletion hides records that were written before it, and no later records of a region
+  // with the same id.
   batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
                     rocks::RegionEnd(options_.namespace_id, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
@@ -279,8 +282,8 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   {
     absl::MutexLock keys_lock(&space_->shared_keys_mutex);
     space_->marks->Forget(region);
-    // Its tables' numbers stay used: another region may have tables of the same ids, and HoraeDB
-    // goes on from MaxSeq. The reservation says that it was Walden who wrote them.
+    // The numbers of the region's tables stay used: another region may have tables of the same ids,
+    // and HoraeDB goes on from MaxSeq. The reservation says that Walden wrote the tables.
     for (const TableId table : *tables) {
       const SequenceNumber last = space_->allocator.Used(table);
       space_->PutMaxSeq(batch, table, last);

@@ -1,10 +1,9 @@
 // The RocksDB engine: one namespace in one RocksDB (FORMAT.md). Any thread, as engine/log_engine.h
 // says.
 //
-// A namespace whose RocksDB cannot be opened is an engine whose every call says why; it tries again
-// at each OpenRegion. Damage that RocksDB finds only when it reads answers DATA_LOSS there.
-// RecoveryPolicy::kQuarantine does not make a damaged directory open: RocksDB has no way to serve
-// the rest of one and to know what it lacks.
+// If RocksDB cannot be opened, every call answers why, and each OpenRegion tries again. Damage that
+// RocksDB finds only when it reads is DATA_LOSS to that read. RecoveryPolicy::kQuarantine does not
+// open a damaged directory: RocksDB cannot serve the rest of it and know what is missing.
 #pragma once
 
 #include <memory>
@@ -33,26 +32,27 @@ struct NamespaceState;
 }  // namespace rocks
 
 struct RocksdbEngineOptions {
-  FileSystem* file_system = nullptr;  // all that are given outlive the engine and its readers
+  FileSystem* file_system = nullptr;  // the pointers outlive the engine and its readers
   Clock* clock = nullptr;
   const WallClock* wall_clock = WallClock::Real();
   EngineObserver* observer = EngineObserver::Nobody();
-  Executor* background = nullptr;  // takes back space; null: only a full disk makes that happen
+  Executor* background = nullptr;  // reclaims space; null: only a full disk starts that
   rocksdb::Env* env = nullptr;     // null: RocksDB's own; else one on top of `file_system`
   std::string data_directory;      // exists
   std::string namespace_name;      // name of a directory, made if it is not there
   NamespaceId namespace_id = 1;    // in every log key
   RocksdbTuning tuning;
-  // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
+  // Whether the caller holds the lock of the namespace's directory. Then Open does not take it, and
+  // does not refuse an unfinished restore.
   bool caller_holds_lock = false;
-  DiskQuotas* quotas = nullptr;  // null: none; of the namespace as a whole
+  DiskQuotas* quotas = nullptr;  // null: no limit. Only the whole namespace's quota counts
 };
 
 class RocksdbEngine final : public LogEngine {
  public:
-  // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it or a restore into it is not finished. Every other error is what each
-  // call answers, until a later one finds it gone.
+  // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if another
+  // engine wrote it or a restore into it is not finished. After every other error there is an
+  // engine: each OpenRegion tries again, and calls answer the error until it succeeds.
   static absl::StatusOr<std::unique_ptr<RocksdbEngine>> Open(RocksdbEngineOptions options);
   ~RocksdbEngine() override;
 
@@ -74,23 +74,23 @@ class RocksdbEngine final : public LogEngine {
                                   const AppendBatch& batch) const override;
   void KeepHouse() override;
 
-  // Keys that finding the namespace's tables read when it was opened.
+  // Keys that were read to find the namespace's tables when it was opened.
   uint64_t keys_read_at_opening() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Takes back the space of everything marked deleted so far, now.
+  // Reclaims the space of everything marked deleted so far, in this thread.
   absl::Status ReclaimNow();
 
  private:
   explicit RocksdbEngine(RocksdbEngineOptions options);
 
-  // Makes the directory if it is not there, and locks it.
+  // Makes the directory if there is none, and locks it.
   absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Opens RocksDB if it is not open, and again if a write failed since.
   absl::Status EnsureOpen() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status LoadNumbers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Create(RegionId region) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Tables with records or a mark. Their numbers count as used from then on.
+  // The region's tables with records or a mark. Their numbers count as used from then on.
   absl::StatusOr<std::set<TableId>> TablesOf(RegionId region) const;
 
   const RocksdbEngineOptions options_;

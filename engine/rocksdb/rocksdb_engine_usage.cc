@@ -1,4 +1,4 @@
-// What RocksDB says of itself.
+// Figures that RocksDB reports about itself.
 #include "engine/usage.h"
 
 #include "engine/rocksdb/namespace_state.h"
@@ -11,7 +11,7 @@ namespace {
 
 using Properties = rocksdb::DB::Properties;
 
-// 0 if RocksDB does not know.
+// A property of RocksDB; 0 if it does not know the value.
 uint64_t Property(rocksdb::DB& db, const std::string& name) {
   uint64_t value = 0;
   return db.GetIntProperty(name, &value) ? value : 0;
@@ -19,7 +19,8 @@ uint64_t Property(rocksdb::DB& db, const std::string& name) {
 
 uint64_t LogBytes(rocksdb::DB& db) {
   rocksdb::VectorLogPtr files;
-  // A file that goes meanwhile makes it fail; then the next time tells.
+  // A log that is removed meanwhile makes the call fail; the next call of Usage has the figure
+  // again.
   if (!db.GetSortedWalFiles(files).ok()) return 0;
   uint64_t bytes = 0;
   for (const auto& file : files) bytes += file->SizeFileBytes();

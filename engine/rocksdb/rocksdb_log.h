@@ -1,8 +1,8 @@
 // A region's log in its namespace's RocksDB: the writer (engine/log_engine.h: RegionLog).
 //
 // Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, producers in
-// rocksdb_log_producers.cc, restoring in rocksdb_log_restore.cc, verifying in verify.cc, the rest
-// in rocksdb_log.cc.
+// rocksdb_log_producers.cc, restoring in rocksdb_log_restore.cc, verifying in
+// rocksdb_log_verify.cc, the rest in rocksdb_log.cc.
 #pragma once
 
 #include <atomic>
@@ -23,14 +23,14 @@
 
 namespace walden::rocks {
 
-// Payload bytes of one append that this engine takes: one RocksDB write is held in memory whole.
+// The largest batch, in encoded bytes: RocksDB holds one write in memory as a whole.
 inline constexpr uint64_t kMaxBatchBytes = uint64_t{1} << 30;
-// INVALID_ARGUMENT (LIMIT_EXCEEDED) if the batch takes more.
+// INVALID_ARGUMENT (LIMIT_EXCEEDED) if the batch takes more than kMaxBatchBytes.
 absl::Status CheckBatchFits(const AppendBatch& batch);
 
 class RocksdbLog final : public RegionLog {
  public:
-  // The region exists and the namespace is open.
+  // Opens a region that exists, in a namespace that is open.
   static absl::StatusOr<std::unique_ptr<RocksdbLog>> Open(std::shared_ptr<NamespaceState> space,
                                                           RegionId region,
                                                           const RegionOptions& options);
@@ -66,17 +66,18 @@ class RocksdbLog final : public RegionLog {
   absl::Status LoadKeys(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                         bool* is_foreign);
   absl::Status LoadProducers(rocksdb::DB& db);
-  // A region that HoraeDB wrote has no keys of its own: writes down what its MaxSeq keys mean here.
+  // Writes the region and table keys that a region of HoraeDB lacks, by its MaxSeq keys.
   absl::Status Adopt(std::map<TableId, PublishedTable>& tables);
-  // Sets first_live and bytes where there are records.
+  // Sets first_live and bytes of tables that have records.
   absl::Status LookAtRecords(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                              uint64_t* keys_read);
 
   // --- Committing ---
-  // OK if writes may go on. DISK_FULL if there is no room for `bytes`, or Health().
+  // OK if writes may go on; otherwise the error of Health(), or DISK_FULL if there is no room for
+  // `bytes`.
   absl::Status ReadyForWrites(uint64_t bytes);
   // Goes on in a new opening of the namespace, after RocksDB found no room for a table file. Every
-  // write of this one either succeeded or was never begun, so nothing is to be judged.
+  // write of the old one either succeeded or was not begun, so none is in doubt.
   absl::Status Resume();
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckRoom();
@@ -85,14 +86,14 @@ class RocksdbLog final : public RegionLog {
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
   void FinishNumbers();
-  // Nothing of the group was stored, for lack of room: it is as if it had never come.
+  // Undoes the group, of which nothing was stored for lack of room.
   void TakeGroupBack();
-  // Of a group that there is no room for: a batch that was stored before is answered all the same.
+  // Answers a group for which there is no room. A retry of a stored batch still gets its numbers.
   void Refuse(absl::Span<AppendBatch* const> group, const absl::Status& no_room);
   void Remember(ProducerBatch batch);
   void BeginGroup();
-  // Writes what is staged, or syncs what was written before. After an error nobody knows what is
-  // stored: the region has failed.
+  // Writes the staged records, or syncs the records that were written before. After an error the
+  // records may be stored or not: the region has failed.
   absl::Status WriteStaged(bool sync);
 
   // --- Restoring (rocksdb_log_restore.cc) ---
@@ -103,7 +104,7 @@ class RocksdbLog final : public RegionLog {
   // --- Marking ---
   absl::Status WriteMark(TableId table, SequenceNumber through);
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
-  // `is_short`: the disk is full, and somebody waits for the room.
+  // `is_short`: the disk or the quota is full, so space is reclaimed at once.
   void Reclaim(TableId table, uint64_t bytes, bool is_short);
 
   const std::shared_ptr<NamespaceState> space_;
@@ -124,9 +125,9 @@ class RocksdbLog final : public RegionLog {
   rocksdb::WriteBatch batch_;
   std::vector<PublishedTables::Appended> staged_;
   absl::flat_hash_map<TableId, PublishedTables::Appended> staged_last_;
-  absl::flat_hash_map<TableId, SequenceNumber>
-      under_way_;                     // first numbers: SequenceAllocator::Assign
-  std::optional<absl::Status> room_;  // for the group, asked for once
+  // By table, the first number under way (SequenceAllocator::Assign).
+  absl::flat_hash_map<TableId, SequenceNumber> under_way_;
+  std::optional<absl::Status> room_;  // whether there is room for the group; asked once
   absl::Status group_error_;
   bool group_is_begun_ = false;  // WriteStaged was called for it
   uint64_t group_bytes_ = 0;

@@ -1,4 +1,5 @@
-// Group commit: check and encode every batch, one write, one sync, then tell readers.
+// Group commit: checks and encodes every batch, writes them, syncs once, then publishes them to
+// readers.
 #include <algorithm>
 #include <utility>
 
@@ -13,8 +14,8 @@
 namespace walden::rocks {
 namespace {
 
-// BUFFERED numbers are reserved this many at a time, so that none that a client saw is given out
-// again when a power cut takes its record.
+// Numbers of BUFFERED appends are reserved this many at a time. So no number that a client saw is
+// given out again after a power cut took its record.
 constexpr SequenceNumber kReserveNumbers = 1 << 20;
 
 // A larger group is written in portions, so that its encoding does not double its memory.
@@ -109,7 +110,8 @@ void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status
   }
 }
 
-// After an error what was assigned may be stored all the same, until the region is loaded again.
+// Ends the numbers under way. After an error this waits until the region is loaded again: until
+// then they may be stored or not.
 void RocksdbLog::FinishNumbers() {
   for (const auto& [table, first] : under_way_) space_->allocator.Finish(table, first);
   under_way_.clear();
@@ -219,7 +221,7 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
   const bool is_new = !staged_last_.contains(batch.table) && !tables_->Find(batch.table);
-  // What is restored says itself, before its records, what of the table is deleted.
+  // For a restored table RestoreMark has stored the mark before its records.
   const SequenceNumber mark =
       is_new && !batch.first_sequence ? space_->allocator.ForeignMark(batch.table) : 0;
   if (is_new && (batch.kind != TableKind::kLog || mark > 0)) {
@@ -250,7 +252,7 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
   } else if (sync && unsynced_appends_ > 0) {
     status = space_->database.Sync(generation_);
   }
-  // What went before is in the log.
+  // Earlier parts of the group are in the log already.
   if (is_begun && absl::IsResourceExhausted(status)) {
     status = space_->database.Fail(generation_, status);
   }
@@ -277,7 +279,7 @@ absl::Status RocksdbLog::Resume() {
   generation_ = space_->database.generation();
   status = Load();
   if (!status.ok()) return status;
-  // What was written is in the log, and an opening makes that durable.
+  // The opening has made all earlier writes durable.
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
   return absl::OkStatus();

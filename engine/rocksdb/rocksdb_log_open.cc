@@ -1,4 +1,4 @@
-// Opening a region: its tables by seeks, its metadata by its keys.
+// Opens a region: finds its tables by seeks, and reads its metadata keys.
 #include <algorithm>
 #include <utility>
 
@@ -65,7 +65,7 @@ absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, Publis
   if (!status.ok()) return status;
   std::vector<std::string> keys;  // of each table, the first live one and the end
   for (auto& [table, published] : tables) {
-    // Records that are marked deleted may be there until a compaction takes them out.
+    // Records that are marked deleted stay until a compaction removes them.
     if (published.first_live > 0 && published.first_live <= published.deleted_through) {
       status = FirstRecordAbove(db, {space_->id, region_, table, published.deleted_through}, shown,
                                 &published.first_live);
@@ -84,7 +84,7 @@ absl::Status RocksdbLog::LookAtRecords(rocksdb::DB& db, std::map<TableId, Publis
                              static_cast<int>(ranges.size()), bytes.data());
   size_t at = 0;
   for (auto& [table, published] : tables) {
-    // Not knowing how many they are lets space be reclaimed later, and nothing else.
+    // Without the sizes space is reclaimed later; nothing else depends on them.
     published.bytes = sized.ok() && published.first_live > 0 ? bytes[at] : 0;
     ++at;
   }
@@ -102,7 +102,7 @@ absl::Status RocksdbLog::Adopt(std::map<TableId, PublishedTable>& tables) {
     const Entry mark = TableEntry({region_, table, published.kind, through});
     batch.Put(mark.key, mark.value);
   }
-  // Without room for it the next opening does it again.
+  // Without room for the keys the next opening writes them.
   if (absl::IsResourceExhausted(space_->database.CheckRoom(0))) return absl::OkStatus();
   return space_->database.Write(generation_, batch, /*sync=*/true);
 }

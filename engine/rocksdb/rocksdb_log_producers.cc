@@ -1,5 +1,5 @@
-// What the region remembers of producers, in keys that are written with the batches that they are
-// about (FORMAT.md: Producers).
+// Producers that the region remembers. Their keys are written together with their batches
+// (FORMAT.md: Producers).
 #include <algorithm>
 
 #include "engine/rocksdb/keys/key_codec.h"
@@ -47,7 +47,8 @@ absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region
   const Entry issued_through = ProducersIssuedEntry({.region = region_, .through = id});
   const Entry issued = IssuedEntry(region_, id, producer_order_ + 1);
   if (producers_.size() == 0) {
-    // Of ids that clients chose, in older versions of Walden: none of them is remembered.
+    // Keys of type 4 have ids that clients chose, in older versions of Walden. They are not
+    // remembered.
     status = space_->database.With([&](rocksdb::DB& db) {
       return DeleteKeys(db, MetaBegin(KeyType::kProducer, region_),
                         MetaEnd(KeyType::kProducer, region_), space_->database.shown_directory(),
@@ -97,7 +98,7 @@ absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
     return issued.has_value();
   });
   if (!status.ok()) return status;
-  // By id, then by sequence.
+  // Keys come ordered by id, then by sequence.
   status = each(KeyType::kProducerBatch, [&](auto key, auto value) {
     const auto stored = DecodeProducerBatch(key, value);
     if (!stored || stored->parts.size() > 1) return false;

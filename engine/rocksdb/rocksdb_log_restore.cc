@@ -1,4 +1,4 @@
-// Taking in a log that was kept elsewhere, with its numbers.
+// Restores a log that was kept elsewhere, with its numbers.
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/append_checks.h"
@@ -10,7 +10,8 @@ namespace walden::rocks {
 absl::Status RocksdbLog::AssignRestored(const AppendBatch& batch) {
   const SequenceNumber first = *batch.first_sequence;
   const uint64_t count = batch.payloads.size();
-  // Another region may have a table of this id with the same numbers: what counts is this one's.
+  // Another region may have a table of this id with the same numbers. Only this region's numbers
+  // count.
   SequenceNumber last = 0;
   if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
     last = staged->second.last;

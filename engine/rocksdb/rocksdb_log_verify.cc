@@ -1,4 +1,4 @@
-// Verifying a region: its table files and what is logged, read again from the medium.
+// Verifies a region: reads its table files and RocksDB's write-ahead log again from the medium.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -58,8 +58,8 @@ class Verifier {
     told_at_ = progress_.bytes_checked;
   }
 
-  // RocksDB's write-ahead log: nobody reads it before the next opening. A part of a record at its
-  // end is one that is being written.
+  // Checks RocksDB's write-ahead log, which RocksDB itself reads only at the next opening. A part
+  // of a record at its end is a record that is being written.
   absl::Status CheckLogged() {
     WalSequenceNumbers numbers(space_.id, region_);
     const Database::Environment& env = space_.database.environment();
@@ -79,8 +79,8 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  // The table files that hold something of the region, read from the disk: blocks that RocksDB
-  // keeps in memory do not hide that a file is damaged or missing.
+  // Checks the table files that hold records of the region. Reads them from the disk, so that
+  // blocks in RocksDB's memory do not hide a damaged or missing file.
   absl::Status CheckTables(rocksdb::DB& db) {
     const Database::Environment& env = space_.database.environment();
     const std::string begin = RegionBegin(space_.id, region_);
@@ -98,7 +98,7 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  // A compaction may have replaced it meanwhile.
+  // Whether a compaction has replaced the file meanwhile.
   static bool IsRemovedSince(rocksdb::DB& db, const rocksdb::LiveFileMetaData& live) {
     std::vector<rocksdb::LiveFileMetaData> files;
     db.GetLiveFilesMetaData(&files);
@@ -154,7 +154,7 @@ class Verifier {
     return absl::OkStatus();
   }
 
-  // Notes the damage; where to go on behind it, empty if RocksDB does not say where it ends.
+  // Notes the damage and returns the key after it; empty if RocksDB does not say where it ends.
   std::string PassDamage(rocksdb::DB& db, const rocksdb::Status& status) {
     DamagedRange damage = PlaceOf(status, shown_);
     const auto seen = last_.find(table_);
@@ -172,14 +172,14 @@ class Verifier {
     return behind;
   }
 
-  // Each table's newest record is there. Numbers in between may never have been used.
+  // Checks that each table's newest record is there. Numbers before it may be unused.
   void CheckEnds() {
     if (tables_ == nullptr || stopped_ || damaged_) return;
     for (const TableState& state : tables_->States(0, SIZE_MAX)) {
       const auto found = last_.find(state.table);
       const SequenceNumber last = found == last_.end() ? 0 : found->second;
       if (state.last_live == 0 || last >= state.last_live) continue;
-      // It may have been deleted since.
+      // The table may have been marked deleted meanwhile.
       const auto now = tables_->Find(state.table);
       if (now && now->deleted_through >= state.last_live) continue;
       progress_.findings.push_back(
@@ -190,12 +190,12 @@ class Verifier {
     }
   }
 
-  // A namespace that cannot be opened, because of `closed`: all of it, file by file.
+  // Checks a namespace that cannot be opened because of `closed`, file by file.
   absl::Status CheckClosed(const absl::Status& closed) {
     if (!absl::IsDataLoss(closed)) return closed;
     const absl::Status status = CheckClosedFiles();
     if (!status.ok() || !progress_.findings.empty()) return status;
-    // No file shows by itself what is wrong: one is missing, or differs from what was durable.
+    // No single file shows the damage: a file is missing, or differs from what was durable.
     const std::optional<ErrorInfo> info = GetErrorInfo(closed);
     DamagedRange damage{.file = shown_, .reason = std::string(closed.message())};
     if (info && info->metadata.contains("file")) damage.file = info->metadata.at("file");
@@ -215,7 +215,7 @@ class Verifier {
     for (const CheckedFile& file : *checked) {
       progress_.bytes_checked += file.bytes;
       progress_.records_checked += file.entries;
-      if (file.name.find(".log") != std::string::npos) continue;  // told already
+      if (file.name.find(".log") != std::string::npos) continue;  // reported already
       progress_.findings.insert(progress_.findings.end(), file.damage.begin(), file.damage.end());
     }
     return absl::OkStatus();

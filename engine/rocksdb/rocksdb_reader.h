@@ -61,12 +61,13 @@ class RocksdbReader final : public LogReader {
   absl::flat_hash_map<TableId, SequenceNumber> marks_;  // all tables: as of the start
   // EndHere: the last record of each table.
   std::optional<absl::flat_hash_map<TableId, SequenceNumber>> ends_;
-  TableId turn_ = 0;  // all tables: whose turn it is
+  TableId turn_ = 0;  // all tables: the table to read next
   size_t too_large_bytes_ = 0;
   SequenceNumber too_large_sequence_ = 0;
 };
 
-// The records of a table that a damaged table file may hold, as RocksDB's list of files tells.
+// Adds to `damage` the range of the table's records that a damaged table file may hold, by
+// RocksDB's list of files.
 void AddLostRecords(rocksdb::DB& db, NamespaceId id, RegionId region, TableId table,
                     DamagedRange& damage);
 

@@ -19,19 +19,20 @@ class SequenceAllocator {
  public:
   // --- What is stored ---
 
-  // Numbers through this one are used by records or marks of the namespace.
+  // Notes that records or marks of the namespace use numbers through `last`.
   void RaiseUsed(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The highest MaxSeq that is known, this one included: what may be stored. It counts as used.
+  // Raises the MaxSeq that may be stored, whose numbers count as used, and returns the highest
+  // known one.
   SequenceNumber RaiseMaxSeq(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Raises the reservation and returns the highest one that is known. Its numbers are not used yet.
-  // No caller may rely on the reservation before it is durable.
+  // Raises the reservation and returns the highest known one. Its numbers do not count as used. No
+  // caller may rely on the reservation before it is durable.
   SequenceNumber RaiseReserved(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
-  // A reservation through this number is durable.
+  // Notes that a reservation through this number is durable.
   void ReservedDurably(TableId table, SequenceNumber through) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // After a crash: what was reserved counts as used.
+  // After a crash: reserved numbers count as used.
   void TakeReservedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Nothing is being written any more: numbers that were assigned are used, written or not.
+  // When no write is under way: assigned numbers count as used, written or not.
   void TakeAssignedForUsed() ABSL_LOCKS_EXCLUDED(mutex_);
   // Gives up numbers that are reserved and not assigned. Returns the highest assigned number.
   SequenceNumber ReturnReserved(TableId table) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -40,40 +41,41 @@ class SequenceAllocator {
 
   // ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than it would be assigned.
   absl::Status CheckNext(const AppendBatch& batch) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Checks that again, and that there are numbers left; assigns them; returns the first. `begins`:
-  // whoever asks has no numbers of the table under way. From then on Next() is not above the first
-  // until Finish is told it: another region may be done with higher ones before.
+  // Checks the expected number again, and that there are numbers left. Assigns the numbers and
+  // returns the first. `begins`: the caller has no other numbers of the table under way. From then
+  // on Next() is not above the first until Finish gets it, even if another region finishes higher
+  // ones before.
   absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch, bool begins)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The numbers assigned from `first` on are visible, or never will be.
+  // Ends the numbers assigned from `first` on: their records are visible, or never will be.
   void Finish(TableId table, SequenceNumber first) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Takes numbers back that were not written and that nobody was told, unless another region was
-  // assigned higher ones since.
+  // Takes back numbers that were neither written nor answered, unless another region was assigned
+  // higher ones since.
   void GiveBack(TableId table, SequenceNumber first, SequenceNumber last)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // For restored records, which bring their numbers along: these are assigned.
+  // Notes that the numbers of restored records are assigned.
   void RaiseAssigned(TableId table, SequenceNumber last) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- Asking ---
 
-  // No record that is not visible yet will have a lower number: what the next append is assigned,
-  // or one that is under way was.
+  // The lowest number that a record which is not visible yet can have: that of the next append, or
+  // the first one under way.
   SequenceNumber Next(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The highest number that is used; 0 = none.
   SequenceNumber Used(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
   SequenceNumber MaxSeq(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // The durable reservation, whatever more may be stored.
+  // The durable reservation. A higher one may be stored.
   SequenceNumber Reserved(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Through which number a table that Walden never wrote is deleted: HoraeDB leaves nothing but a
-  // MaxSeq of a table whose records are all deleted. 0 for every other table.
+  // The mark of a table that Walden never wrote: HoraeDB leaves only a MaxSeq of a table whose
+  // records are all deleted. 0 for every other table.
   SequenceNumber ForeignMark(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Table {
     SequenceNumber assigned = 0;  // at least `used`; more while a write is under way
     SequenceNumber used = 0;
-    SequenceNumber reserved = 0;          // what may be stored
-    SequenceNumber reserved_durably = 0;  // what is
+    SequenceNumber reserved = 0;          // may be stored
+    SequenceNumber reserved_durably = 0;  // is stored
     SequenceNumber max_seq = 0;
     bool is_known = false;                  // something besides a MaxSeq is stored
     std::vector<SequenceNumber> under_way;  // first numbers, rising: one of each region at most

@@ -15,7 +15,7 @@ namespace walden::rocks {
 
 class WalSequenceNumbers final : private rocksdb::WriteBatch::Handler {
  public:
-  // Collects numbers of one region; nullopt: of all regions.
+  // Collects numbers of one region, or of all regions if `region` is nullopt.
   WalSequenceNumbers(NamespaceId id, std::optional<RegionId> region) : id_(id), region_(region) {}
 
   // Adds the records of a write. Writes come in log order. False: the bytes are not a valid write.

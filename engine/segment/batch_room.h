@@ -1,4 +1,5 @@
-// How large a batch a segment takes. A batch is never split over segments. Pure; any thread.
+// Limits the size of a batch to what a segment holds, since a batch is never split over segments.
+// Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,12 @@
 
 namespace walden::segment {
 
-// Bytes of records that a new segment of `bytes` takes as one group. One that is like the newest has
-// its alignment; of others the largest is assumed.
+// Bytes of records that fit a new segment of `bytes` bytes as one group. Assumes the alignment of
+// the newest segment if that has the same size, and otherwise the largest alignment.
 uint64_t EmptySegmentRoom(const SegmentHeader& newest, uint64_t bytes);
 
-// The same of the first segment of a region that is yet to be made, with the smallest alignment: no
-// disk gives it more room.
+// Bytes of records that fit the first segment of a new region at most: with the smallest alignment,
+// which leaves the most room.
 uint64_t LargestFirstSegmentRoom(uint64_t bytes);
 
 // INVALID_ARGUMENT (LIMIT_EXCEEDED) if a batch of `bytes` encoded bytes is above `limit`.

@@ -6,7 +6,7 @@
 namespace walden::segment {
 namespace {
 
-// Fits a processor's second-level cache, so that checksumming reads it from there.
+// A window fits a processor's second-level cache, so that checksumming reads it from there.
 constexpr uint64_t kWindowBytes = 256 << 10;
 
 }  // namespace
@@ -18,7 +18,7 @@ absl::StatusOr<absl::string_view> FileWindow::Peek(uint64_t offset, uint64_t len
     const uint64_t want =
         std::min(std::max(length, kWindowBytes), offset >= end_ ? 0 : end_ - offset);
     if (buffer_.size() < want) buffer_.resize(want);
-    // What is already here moves to the front.
+    // The bytes that are in the window already move to its front.
     uint64_t kept = 0;
     if (offset >= buffer_offset_ && offset < have_end) {
       kept = std::min(have_end - offset, want);

@@ -1,5 +1,5 @@
-// Reads a file front to back, or jumping about in a neighbourhood, through one bounded buffer.
-// One thread at a time.
+// Reads a file through one bounded buffer, front to back or at nearby positions. One thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace walden::segment {
 
 class FileWindow {
  public:
-  // `end`: bytes from there on are treated as not there.
+  // Treats bytes from `end` on as if the file ended there.
   FileWindow(const File& file, uint64_t end) : file_(file), end_(end) {}
 
   // At least `length` bytes at `offset`, usually more; fewer only where the file ends. The bytes

@@ -62,7 +62,7 @@ inline constexpr size_t kMinRecordBytes = kHeaderBytes + kValueVersionBytes;
 static_assert(kMinRecordBytes == 26);
 
 // `version`: the low four bits are the version of the record's layout and never 0, so that zero
-// bytes are no record; the high four bits are flags. CRC-32C runs over `version`, then over
+// bytes are no record; the high four bits are flags. The crc is CRC-32C over `version`, then over
 // everything from table id to the end of the record.
 inline constexpr uint8_t kRecordVersion = 1;
 inline constexpr uint8_t kVersionMask = 0x0f;
@@ -84,12 +84,12 @@ inline constexpr size_t kControlProducerBytes = 1 + 1 + 8 + 8;
 // Kind 2, group head: opens a group. Its table is 0, its sequence number that of the group's first
 // record, or of the next one to come if the group has none. Fields, in order:
 inline constexpr uint8_t kControlGroup = 2;
-inline constexpr size_t kGroupBytesOffset = kControlFieldsOffset;           // head and records
-inline constexpr size_t kGroupRecordsOffset = kGroupBytesOffset + 4;        // behind the head
-inline constexpr size_t kGroupPreviousOffset = kGroupRecordsOffset + 4;     // end of what is before
-inline constexpr size_t kGroupDurableEndOffset = kGroupPreviousOffset + 4;  // durable through
+inline constexpr size_t kGroupBytesOffset = kControlFieldsOffset;        // head and records
+inline constexpr size_t kGroupRecordsOffset = kGroupBytesOffset + 4;     // that follow the head
+inline constexpr size_t kGroupPreviousOffset = kGroupRecordsOffset + 4;  // end of the group before
+inline constexpr size_t kGroupDurableEndOffset = kGroupPreviousOffset + 4;  // end, then segment
 inline constexpr size_t kGroupDurableSegmentOffset = kGroupDurableEndOffset + 4;
-inline constexpr size_t kGroupMetadataOffset = kGroupDurableSegmentOffset + 8;  // append number
+inline constexpr size_t kGroupMetadataOffset = kGroupDurableSegmentOffset + 8;  // metadata's write
 inline constexpr size_t kGroupTimeOffset = kGroupMetadataOffset + 8;  // Unix, microseconds
 // CRC-32C over the 25 header bytes of each record of the group, in order.
 inline constexpr size_t kGroupHeadersCrcOffset = kGroupTimeOffset + 8;
@@ -99,8 +99,9 @@ inline constexpr size_t kGroupCrcOffset = kGroupHeadersCrcOffset + 4;
 inline constexpr size_t kGroupHeadBytes = kGroupCrcOffset + 4;
 static_assert(kGroupHeadBytes == 75 && kGroupHeadBytes < kMinAlignment);
 
-// After a watermark in the metadata nothing is written further than this behind it, unless the
-// watermark says otherwise: what opening must look at after a crash.
+// The smallest reach of a watermark: nothing is written farther behind the durable position before
+// the next watermark, so opening after a crash looks no farther. It is also the reach of a segment
+// without a watermark.
 inline constexpr uint64_t kMinReachBytes = uint64_t{1} << 20;
 inline constexpr uint64_t kMaxReachBytes = uint64_t{16} << 20;
 

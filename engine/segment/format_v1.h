@@ -16,7 +16,7 @@ namespace walden::segment::v1 {
 
 inline constexpr absl::string_view kSegmentMagic{"\x89WALSEG\x01", kMagicBytes};
 
-// Flag of a record: everything before it was durable before it was written.
+// Flag of a record: all bytes before the record were durable before the record was written.
 inline constexpr uint8_t kBarrier = 0x40;
 
 // At most this many bytes of a segment waited to be made durable.
@@ -32,7 +32,7 @@ inline constexpr size_t kEntryHeaderBytes = kEntryLengthOffset + 4;
 static_assert(kEntryHeaderBytes == 14);
 inline constexpr size_t kMaxEntryBodyBytes = 64;
 
-// Types of entries that differ: fewer fields, or another meaning.
+// Types of entries that have fewer fields than in version 2, or another meaning.
 //   1 segment created: id, first sequence number expected in it, bytes
 
 }  // namespace walden::segment::v1

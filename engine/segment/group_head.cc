@@ -9,7 +9,7 @@
 namespace walden::segment {
 namespace {
 
-// Over the place, then over the head but for the record's own checksum.
+// The checksum covers the group's place, then the head without the record's own checksum.
 uint32_t GroupCrc(const char* head, const SegmentHeader& segment, uint64_t offset) {
   std::array<char, 5 * 8> place;
   PutU64(place.data(), segment.namespace_id);

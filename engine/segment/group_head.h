@@ -1,8 +1,8 @@
 // The control record that opens a group (format.h: kind 2). Pure; any thread.
 //
-// Its checksum covers where it stands (namespace, region, segment, position, salt) and the headers
-// of the group's records, which hold the checksums of their payloads. So the group's bytes pass for
-// a group at their own place only.
+// The head's checksum covers the group's place (namespace, region, segment, position, salt) and the
+// headers of the group's records, which hold the checksums of their payloads. So the bytes of a
+// group are a group at their own place only.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ struct DurableThrough {
 struct GroupHead {
   SequenceNumber sequence = 0;   // of its first record; if it has none, of the next one to come
   uint32_t bytes = 0;            // from its first byte to the end of its last record
-  uint32_t records = 0;          // behind the head, control records too
+  uint32_t records = 0;          // that follow the head, control records too
   uint32_t previous_end = 0;     // where the group before it ended, or the header
   DurableThrough durable;        // when the group was written
-  uint64_t metadata_append = 0;  // number of the metadata's last durable append then
+  uint64_t metadata_append = 0;  // number of the metadata's last write, durable by then
   int64_t unix_micros = 0;       // when it was written; never goes back within a region
   uint32_t headers_crc = 0;      // CRC-32C of the records' headers
 };
@@ -36,8 +36,8 @@ struct GroupHead {
 // Writes kGroupHeadBytes.
 void PutGroupHead(char* to, const SegmentHeader& segment, uint64_t offset, const GroupHead& head);
 
-// nullopt: `bytes`, which begin at `offset` of the segment, do not begin with a group head that was
-// written there. Says nothing of the group's records.
+// Parses the group head at `offset` of the segment. nullopt if `bytes`, which begin there, do not
+// begin with a head that was written there. Does not check the group's records.
 std::optional<GroupHead> ParseGroupHead(absl::string_view bytes, const SegmentHeader& segment,
                                         uint64_t offset);
 

@@ -16,13 +16,13 @@ namespace walden::segment {
 
 // The result of reading a position where a group could begin.
 struct GroupFound {
-  std::optional<GroupHead> head;  // none: no group was begun here, or its head is broken
-  const char* broken = nullptr;   // why it is not a whole group; null: it is
+  std::optional<GroupHead> head;  // none: no group begins here, or its head is broken
+  const char* broken = nullptr;   // why this is no whole group; null for a whole one
 
   bool whole() const { return broken == nullptr; }
 };
 
-// Called with each record behind the head, in order; returns null, or why it cannot be there.
+// Called with each record of a group, in order. Returns null, or why the record cannot be there.
 using GroupVisitor = absl::FunctionRef<const char*(const ParsedRecord& record, uint64_t position)>;
 
 // Reads the group that begins at `offset`. Records are visited before the group is known to be
@@ -30,13 +30,14 @@ using GroupVisitor = absl::FunctionRef<const char*(const ParsedRecord& record, u
 absl::StatusOr<GroupFound> ReadGroup(FileWindow& window, const SegmentHeader& segment,
                                      uint64_t offset, GroupVisitor visit);
 
-// Called with each record behind the head of a group that is not whole, in order. `broken` says why
-// the record is not what was written, and then it has no payload; null: it is.
+// Called with each record of a group that is not whole, in order. `broken` says why the record is
+// not what was written; such a record has no payload. `broken` is null for a sound record.
 using RecordVisitor =
     absl::FunctionRef<void(const ParsedRecord& record, uint64_t position, const char* broken)>;
 
-// Reads a group that is not whole record by record, if its head's checksum of the records' headers
-// holds, which says where each record lies. Otherwise returns false and visits none.
+// Reads a group that is not whole record by record. Needs sound headers of the records, which say
+// where each record lies: returns false and visits none if their checksum in the head does not
+// match.
 absl::StatusOr<bool> ReadBrokenGroup(FileWindow& window, uint64_t offset, const GroupHead& head,
                                      RecordVisitor visit);
 
@@ -48,7 +49,8 @@ struct GroupSearch {
     SequenceNumber sequence = 0;
   };
   std::optional<Next> next;
-  // The furthest position of this segment that a head says was durable, and that group's number.
+  // The furthest position of this segment that some head says was durable, and the sequence number
+  // of that head.
   uint64_t durable_end = 0;
   SequenceNumber durable_next = 0;
   uint64_t metadata_append = 0;

@@ -70,7 +70,8 @@ std::vector<TableState> Tables(const std::vector<InspectedSegment>& segments,
   return sorted;
 }
 
-// Without metadata: what the file says of itself, and the number that its first record has.
+// The beginning of a segment file, for inspection without metadata: its header and the number of
+// its first record.
 struct FileStart {
   SegmentHeader header;
   SequenceNumber first = 1;

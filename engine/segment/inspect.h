@@ -19,7 +19,7 @@ struct InspectedSegment {
   uint64_t records = 0;
   bool missing = false;
   std::vector<DamagedRange> damage;
-  // The bytes that a crash left of the last write; 0, 0 if there are none.
+  // The bytes of the last write that a crash cut; 0, 0 if there are none.
   uint64_t torn_begin = 0;
   uint64_t torn_end = 0;
   std::string torn_reason;
@@ -37,8 +37,8 @@ struct InspectedRegion {
   SequenceNumber next = 1;
 };
 
-// `directory` is a region's: .../<namespace>/<region id>. NOT_FOUND if it is none; UNAVAILABLE on
-// an I/O error.
+// `directory` is a region's: .../<namespace>/<region id>. NOT_FOUND if it is no region's directory;
+// UNAVAILABLE on an I/O error.
 absl::StatusOr<InspectedRegion> InspectRegion(FileSystem* file_system,
                                               const std::string& directory);
 

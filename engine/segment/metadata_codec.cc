@@ -50,8 +50,8 @@ std::optional<DecodedEntry> Decode(absl::string_view bytes) {
   return decoded;
 }
 
-// How far a broken entry reaches at least. Its type and its length field both tell; where they
-// differ one of them is damaged, and the lower is the safer guess.
+// A lower bound of a broken entry's length. The entry's type and its length field both give a
+// length. If they differ, one of them is damaged, and the lower length is the safer guess.
 uint64_t BrokenEntryBytes(absl::string_view entry) {
   if (entry.size() < kEntryHeaderBytes) return kEntryHeaderBytes;
   uint64_t body = kMaxEntryBodyBytes;
@@ -61,8 +61,8 @@ uint64_t BrokenEntryBytes(absl::string_view entry) {
   return kEntryHeaderBytes + body;
 }
 
-// Bytes of a cut write behind the last valid entry. A cut write leaves a sector unwritten; anything
-// else that is no entry is damage.
+// Bytes of a cut write after the last valid entry. A cut write leaves a sector unwritten; all other
+// bytes that are no entry are damage.
 absl::StatusOr<uint64_t> TornBytes(const File& file, uint64_t size, const LoadedMetadata& loaded,
                                    absl::string_view rest, const std::string& path) {
   FileWindow window(file, size);
@@ -70,7 +70,7 @@ absl::StatusOr<uint64_t> TornBytes(const File& file, uint64_t size, const Loaded
   if (!last.ok()) return last.status();
   if (*last == loaded.end) return 0;
   for (size_t i = 0; i < rest.size(); i += kEntryAlignment) {
-    // A later write began only after this one was durable.
+    // A later write begins only after this one is durable.
     const auto later = Decode(rest.substr(i));
     if (later && later->append_number > loaded.last_append + 1) {
       return DamagedMetadata(path, loaded.end, "an entry fails its checksum");
@@ -138,7 +138,8 @@ absl::StatusOr<LoadedMetadata> LoadVersion2(const File& file, std::string bytes,
   return loaded;
 }
 
-// A higher version in the magic number, unless it alone is wrong in a header of this version.
+// Whether the magic number has a higher version. False if the header is one of this version but for
+// that byte: then the byte is damaged.
 bool IsNewerVersion(std::string bytes) {
   if (bytes.size() < kMagicBytes) return false;
   char& version = bytes[kMagicBytes - 1];

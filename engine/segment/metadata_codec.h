@@ -17,19 +17,19 @@ namespace walden::segment {
 // A file that LoadMetadata read.
 struct LoadedMetadata {
   MetadataState state;
-  // nullopt: version 1, which says nothing of its identity.
+  // nullopt for version 1, which does not store an identity.
   std::optional<MetadataIdentity> identity;
   std::string bytes;  // header and entries, as read
   uint64_t end = 0;   // where the next entry goes
   uint64_t last_append = 0;
-  uint64_t torn_bytes = 0;  // of a cut entry behind it
+  uint64_t torn_bytes = 0;  // of a cut write after the last entry
 
   bool version_1() const { return !identity.has_value(); }
 };
 
-// Reads the entries of a metadata file of either version. DATA_LOSS with the offset if one is
-// damaged or the file is shorter than it was made; an entry that a crash cut (it was never
-// acknowledged) ends the file. `shown_path` is for messages.
+// Reads the entries of a metadata file of either version. DATA_LOSS with the offset if an entry is
+// damaged or the file is shorter than it was made. A write that a crash cut was never acknowledged
+// and ends the file. `shown_path` is for messages.
 absl::StatusOr<LoadedMetadata> LoadMetadata(const File& file, const std::string& shown_path);
 
 // The identity in a file's header; nullopt if the header is not a sound one of version 2.

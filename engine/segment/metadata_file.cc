@@ -11,7 +11,7 @@ namespace {
 
 constexpr absl::string_view kMetadataFileName = "metadata";
 
-// Whatever went wrong, even a lack of room: whether the entries are stored is unknown.
+// The error of a write whose entries may be stored or not. A full disk is no exception.
 absl::Status InDoubt(const absl::Status& cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, cause.message());
 }
@@ -75,7 +75,7 @@ absl::Status MetadataFile::Append(absl::Span<const MetadataEntry> entries) {
   }
   absl::Status status = file_->Write(end_, {bytes});
   if (status.ok()) status = file_->SyncData();
-  // The next opening does not find the entries of a file that lost its name, or was cut.
+  // The next opening would not find entries in a file that was renamed, removed or cut.
   if (status.ok()) status = file_->CheckInPlace(Path(), size_);
   if (!status.ok()) return InDoubt(status);
   end_ += bytes.size();
@@ -95,7 +95,7 @@ absl::Status MetadataFile::PrepareReplacement(uint64_t size) {
   if (!file.ok()) return file.status();
   status = (*file)->Allocate(size);
   if (!status.ok()) {
-    // Best effort: the next attempt removes it first.
+    // Best effort: the next attempt removes the file first.
     (void)file_system_->RemoveFile(path);
     return status;
   }
@@ -107,7 +107,8 @@ absl::Status MetadataFile::PrepareReplacement(uint64_t size) {
 absl::Status MetadataFile::Replace(const MetadataState& state) {
   const std::string entries = EncodeEntries(state.AsEntries(), last_append_ + 1);
   const uint64_t needed = kMetadataHeaderBytes + entries.size();
-  // Twice what is needed, so that replacements stay rare; on a full disk a little more must do.
+  // The new file is twice as large as its entries, so that replacements stay rare. On a full disk a
+  // quarter more than its entries is enough.
   const uint64_t size = std::max<uint64_t>(kMinMetadataBytes, 2 * needed);
   if (replacement_ == nullptr || replacement_size_ < needed + needed / 4) {
     const absl::Status prepared = PrepareReplacement(size);
@@ -118,7 +119,7 @@ absl::Status MetadataFile::Replace(const MetadataState& state) {
   if (status.ok()) status = replacement_->SyncData();
   if (status.ok()) status = file_system_->Rename(Path() + ".tmp", Path());
   if (status.ok()) status = file_system_->SyncDirectory(directory_);
-  // Once the name may be durable, only a success says which file it means.
+  // After a failed rename or sync either file may have the name after a crash.
   if (!status.ok()) return InDoubt(status);
   file_ = std::move(replacement_);
   size_ = replacement_size_;

@@ -1,8 +1,9 @@
-// A region's `metadata` file (metadata_format.h): what must survive that the log itself cannot say.
+// A region's `metadata` file (metadata_format.h). It keeps the facts about a region that its
+// segments do not hold.
 //
-// Appending an entry is durable when the call returns. When the file fills up it is replaced,
-// atomically, by one that holds only what still matters. Both the file and its replacement are
-// really allocated ahead, so that marks can be written on a full disk. One thread at a time.
+// An appended entry is durable when the call returns. A full file is replaced, atomically, by one
+// that holds only what still matters. Both the file and its replacement have their blocks allocated
+// ahead, so that marks can be written on a full disk. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -27,21 +28,22 @@ class MetadataFile {
       FileSystem* file_system, const std::string& directory, MetadataIdentity identity,
       absl::Span<const MetadataEntry> entries);
 
-  // Replaces what LoadMetadata read of a version 1 file by a file of this version that says
-  // `state`. Durable on return; a crash leaves one of the two.
+  // Replaces a version 1 file, which LoadMetadata read, by a file of this version that holds
+  // `state`. Durable on return; a crash leaves one of the two files.
   static absl::StatusOr<std::unique_ptr<MetadataFile>> Upgrade(FileSystem* file_system,
                                                                const std::string& directory,
                                                                MetadataIdentity identity,
                                                                MetadataState state);
 
-  // Opens for appending what LoadMetadata read, and makes it durable: a process that was killed may
-  // have left entries that no sync ever reached. Removes a torn entry.
+  // Opens the file that LoadMetadata read for appending, removes a torn entry, and makes the rest
+  // durable: a killed process may have left entries that no sync reached.
   static absl::StatusOr<std::unique_ptr<MetadataFile>> Open(FileSystem* file_system,
                                                             const std::string& directory,
                                                             LoadedMetadata loaded);
 
-  // Durable on return; a crash before that leaves a prefix of the entries. DISK_FULL: nothing
-  // happened, the file is as it was. Any other error: unknown; do not use the file again.
+  // Appends the entries as one write. Durable on return; a crash before that leaves a prefix of the
+  // entries. After DISK_FULL the file is as it was. After any other error the entries may be stored
+  // or not: do not use the file again.
   absl::Status Append(absl::Span<const MetadataEntry> entries);
 
   const MetadataState& state() const { return state_; }

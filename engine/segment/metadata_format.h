@@ -57,17 +57,17 @@ enum class EntryType : uint8_t {
   kClosed = 8,            // newest segment id, end of its records, next expected sequence number
   kOpened = 9,            // (empty) a writer is at work: kClosed no longer holds
   kTableKind = 10,        // table, kind: kEntryTable. A table with records and none is a plain log
-  kTableOffset = 11,     // table, what its numbers in the log are higher than its clients know them
-  kSegmentSealed = 12,   // id, end of its records (0: not known), number behind them
-  kWatermark = 13,       // segment id, position before which all is durable, number behind it, and
-                         // position from which on nothing is written before the next watermark
-  kNumberFloor = 14,     // no table's next number is lower than this
-  kUpgraded = 15,        // Unix milliseconds when version 2 first opened a version 1 directory
-  kProducerIssued = 16,  // producer id, next sequence number when it was issued
+  kTableOffset = 11,      // table, its numbers in the log minus those that clients know
+  kSegmentSealed = 12,    // id, end of its records (0: not known), number behind them
+  kWatermark = 13,        // segment id, position before which all is durable, number behind it, and
+                          // position from which on nothing is written before the next watermark
+  kNumberFloor = 14,      // no table's next number is lower than this
+  kUpgraded = 15,         // Unix milliseconds when version 2 first opened a version 1 directory
+  kProducerIssued = 16,   // producer id, next sequence number when it was issued
   kProducersForgotten = 17,  // first and last producer id
 };
 
-// Of kTableKind: its payloads are row entries.
+// The kind of a table whose payloads are row entries, in kTableKind.
 inline constexpr uint64_t kEntryTable = 1;
 
 // Initial and smallest size of the file; really allocated, so that marks can be written on a full

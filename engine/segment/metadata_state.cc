@@ -133,8 +133,8 @@ void MetadataState::Apply(const MetadataEntry& entry) {
     case EntryType::kSegmentDeleted:
       segments.erase(f[0]);
       next_segment_id = std::max(next_segment_id, f[0] + 1);
-      // What records they may have held outlives the bytes: a table that was not marked deleted
-      // through them may have lost some.
+      // A range that may have held records is kept: tables that are not marked deleted through it
+      // may have lost some of them.
       std::erase_if(quarantines,
                     [&](const Quarantine& q) { return q.segment == f[0] && q.last == 0; });
       break;

@@ -16,7 +16,7 @@
 
 namespace walden::segment {
 
-// Which region's file it is.
+// Identifies the region that a metadata file belongs to.
 struct MetadataIdentity {
   NamespaceId namespace_id = 0;
   std::string namespace_name;
@@ -25,8 +25,8 @@ struct MetadataIdentity {
   bool operator==(const MetadataIdentity&) const = default;
 };
 
-// Everything before byte `end` of `segment` is durable, `next` is the number behind it, and nothing
-// is written from `reach` on.
+// Everything before byte `end` of `segment` is durable, the next record there has number `next`,
+// and nothing is written from byte `reach` on.
 struct Watermark {
   uint64_t segment = 0;
   uint64_t end = 0;
@@ -38,9 +38,9 @@ struct MetadataEntry {
   EntryType type = EntryType::kOpened;
   std::vector<uint64_t> fields;
 
-  // Alignment 0: a version 1 segment. `previous_end`: the segment before it ends there, and with
-  // the number before `expected`; one entry says both, so that no crash comes between. 0: says
-  // nothing.
+  // Alignment 0: a version 1 segment. `previous_end` seals the segment before: it ends at that byte
+  // and with the number before `expected`. One entry holds both facts, so that no crash separates
+  // them. 0 seals nothing.
   static MetadataEntry SegmentCreated(SequenceNumber expected, const SegmentHeader& header,
                                       uint64_t previous_end = 0);
   static MetadataEntry SegmentSealed(uint64_t id, uint64_t end, SequenceNumber next);
@@ -62,7 +62,7 @@ struct MetadataEntry {
 // Fields of each type's body; nullopt for a type that this version does not know.
 std::optional<size_t> FieldCount(EntryType type);
 
-// The state after all entries: of each field the latest value.
+// The state after all entries: the latest value of each field.
 struct MetadataState {
   struct Segment {
     SequenceNumber expected = 1;  // number of its first record
@@ -105,12 +105,12 @@ struct MetadataState {
   void Apply(const MetadataEntry& entry);
   std::vector<MetadataEntry> AsEntries() const;
 
-  // Drops producers' batches that no retry can ask for: those of forgotten ids, and those behind a
-  // whole window of batches that are in here too. What the log holds may be lost and does not
-  // count.
+  // Drops producers' batches that no retry can ask for: those of forgotten ids, and those older
+  // than a whole window of batches that the metadata holds. Batches that only the log holds do not
+  // count, since they may be lost.
   void DropPastBatches();
 
-  // The segment ends there.
+  // Records that the segment ends at byte `end`.
   void Seal(uint64_t id, uint64_t end, SequenceNumber next);
 };
 

@@ -13,7 +13,7 @@
 namespace walden::segment::v1 {
 namespace {
 
-// Types that version 1 had: those up to here, of which only "segment created" had other fields.
+// The highest type that version 1 had. Only "segment created" had other fields.
 constexpr uint8_t kLastType = static_cast<uint8_t>(EntryType::kTableOffset);
 constexpr size_t kSegmentCreatedFields = 3;
 

@@ -1,5 +1,5 @@
-// Reads a `metadata` file of format version 1 (format_v1.h). Nothing is ever written in it again:
-// opening the region replaces it by one of version 2.
+// Reads a `metadata` file of format version 1 (format_v1.h). Version 1 is never written: opening
+// the region replaces the file by one of version 2.
 #pragma once
 
 #include <string>

@@ -6,11 +6,11 @@
 namespace walden::segment {
 namespace {
 
-// How much a reader learns in one call: about a chunk's worth of single records.
+// Extents in one plan: with single records in them, about a chunk for a reader.
 constexpr size_t kExtentsPerPlan = 256;
 
-// An index over its budget is looked at again when it has grown by so much, or by a sixteenth of
-// the budget.
+// After a coarsening the index grows by this much, or by a sixteenth of the budget if that is less,
+// before the next one.
 constexpr uint64_t kCoarseningStepBytes = 64 << 10;
 
 }  // namespace
@@ -264,7 +264,7 @@ PublishedLog::TableFacts PublishedLog::Facts(TableId table) const {
   if (it == tables_.end()) return {.next = NextOf(Table{})};
   const Table& known = it->second;
   TableFacts facts{.last = known.last, .next = NextOf(known), .offset = known.offset};
-  // A table without records is a plain log by nothing but its default.
+  // A table without records has a default kind that does not count.
   if (known.last != 0 || known.kind != TableKind::kLog) facts.kind = known.kind;
   return facts;
 }

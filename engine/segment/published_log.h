@@ -1,6 +1,6 @@
-// A region's log as readers see it: its segments, where each table's visible records lie, marks and
-// known damage. The writer changes it when a commit is done. Readers ask it where to read next, and
-// keep it alive after the writer is gone.
+// A region's log as readers see it: its segments, the places of each table's visible records, marks
+// and known damage. The writer changes the published log when a commit is done. Readers ask it
+// where to read next, and keep it alive after the writer is gone.
 //
 // Any thread. Every call holds one mutex for a short time and never does I/O. Calls that walk all
 // tables release the mutex after each slice of them, so that a region of any size does not keep its
@@ -36,13 +36,13 @@ struct PublishedSegment {
   SequenceNumber expected_at_end = 1;
   SequenceNumber first = 0;  // of the records; both 0 when there is none
   SequenceNumber last = 0;
-  uint64_t records = 0;             // written, deleted ones too; fewer than numbers, which may jump
+  uint64_t records = 0;             // written, deleted ones too; numbers may jump
   std::vector<Damage> damage;       // ordered by position
   absl::Duration written;           // when it was last written, by the region's clock, or later
   int64_t written_unix_micros = 0;  // the same, by the clock on the wall
 };
 
-// Where a reader goes next.
+// The next place to read.
 struct ReadPlan {
   enum class Kind {
     kRead,     // `file`, `extents`
@@ -64,12 +64,13 @@ struct ReadPlan {
   SequenceNumber first_left = 0;  // kGone: of the table, as clients know it
 };
 
-// Everything in here counts in the log's own numbers, but for what Position and Describe say of
-// tables: those, as clients do, without the table's offset (FORMAT.md: restored tables).
+// All numbers are the log's own, except the numbers of tables that Position and Describe return:
+// those are the clients', without the table's offset (FORMAT.md: restored tables).
 class PublishedLog {
  public:
-  // `index_budget`, which may be null and outlives it: memory of the indexes of many logs. Past its
-  // limit indexes become coarser, and readers of single tables pass over more records of others.
+  // `index_budget` limits the memory of the indexes of many logs. It may be null, and outlives this
+  // object. Past the limit indexes become coarser, and readers of single tables pass over more
+  // records of others.
   explicit PublishedLog(MemoryBudget* index_budget = nullptr) : index_budget_(index_budget) {}
   ~PublishedLog() {
     if (index_budget_ != nullptr) index_budget_->Release(index_bytes_);
@@ -90,36 +91,38 @@ class PublishedLog {
   };
   void Publish(const std::vector<Group>& groups, SequenceNumber next, absl::Duration now);
 
-  // Table facts that recovery found.
+  // Adds what recovery found of a table.
   void RestoreTable(TableId table, SequenceNumber last, SequenceNumber deleted_through);
   void SetEntryTable(TableId table);
   void SetOffset(TableId table, uint64_t offset);
   void SetNext(SequenceNumber next);
-  // No table's next number is lower: a crash may have taken records whose numbers were told.
+  // Sets the lowest next number of every table: a crash may have taken records whose numbers were
+  // answered.
   void SetFloor(SequenceNumber floor);
   void SetRegionVersion(uint64_t version);
   void SetOpening(OpeningReport report);
 
-  // Raises a mark, so that nothing through it is visible. `first_live` is the table's first record
-  // above the mark in the segment that Straddles() it; without such a segment it does not matter.
+  // Raises a mark, so that no record through it is visible. `first_live` is the table's first
+  // record above the mark in the segment for which Straddles() is true. Without such a segment the
+  // value is not used.
   void RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live);
 
   // Whether one segment holds records of the table on both sides of `through`.
   bool Straddles(TableId table, SequenceNumber through) const;
 
-  // A quarantined range of a segment that is gone. What it may have held of a table stays lost
-  // until the table is marked deleted through it.
+  // Adds a quarantined range of a segment that is gone. Each table counts as having lost records in
+  // it until it is marked deleted through it.
   void AddLost(DamagedRange range);
 
-  // Segments that hold nothing live and may go: never the newest, and none with damage that a known
-  // table has not marked deleted. Their damage is remembered as lost.
+  // Returns the segments that hold nothing live and may be removed: never the newest, and none with
+  // damage that some known table has not marked deleted.
   struct Emptied {
     uint64_t id = 0;
     std::string path;
     uint64_t bytes = 0;  // of the file
     SequenceNumber first = 0;
     SequenceNumber last = 0;
-    SequenceNumber damaged_through = 0;  // highest number that damage in it may have held
+    SequenceNumber damaged_through = 0;  // highest number in damage of the segment
   };
   std::vector<Emptied> EmptiedSegments() const ABSL_LOCKS_EXCLUDED(mutex_);
   void RemoveSegments(const std::vector<Emptied>& segments);
@@ -136,8 +139,8 @@ class PublishedLog {
   };
   TableFacts Facts(TableId table) const;
   SequenceNumber LastAssigned(TableId table) const;  // or marked; 0 = none
-  // The highest number that may have been given out to the table: LastAssigned, or one in a damaged
-  // range, which may have held records of any table.
+  // The highest number that may have been given out to the table: LastAssigned, or the end of a
+  // damaged range, since damage may have held records of any table.
   SequenceNumber LastKnown(TableId table) const;
   // The highest number that a damaged range may have held; 0 = there is none.
   SequenceNumber DamagedThrough() const;
@@ -147,28 +150,28 @@ class PublishedLog {
       ABSL_LOCKS_EXCLUDED(mutex_);  // those that are not 0
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // `now`: by the clock that Publish was told the time of.
+  // `now` is a time of the clock that Publish gets its times from.
   RegionUsage Usage(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::flat_hash_map<TableId, SequenceNumber> Marks() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool Lists(uint64_t segment_id) const;
 
-  // The lowest mark of all known tables; 0 if none is known. What damage may have held through here
-  // is acknowledged to be lost.
+  // The lowest mark of all known tables; 0 if no table is known. The loss of records in damage
+  // through this number is acknowledged.
   SequenceNumber LowestMark() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Where the visible records of a segment end.
+  // The end of a segment's visible records.
   struct End {
     uint64_t segment = 0;
     uint64_t offset = 0;
   };
-  // Of the segments that hold live records, in log order; the newest one always.
+  // The ends of all segments that hold live records, and of the newest one, in log order.
   std::vector<End> Ends() const;
 
-  // Next place for one table, at records numbered `from` or higher.
+  // Next place to read records of the table that are numbered `from` or higher.
   ReadPlan PlanTable(TableId table, SequenceNumber from, bool pass_damage) const;
 
-  // Next place over all tables, from byte `offset` of segment `segment_id` or whatever follows it,
-  // for a reader of records numbered `from` or higher.
+  // Next place over all tables, from byte `offset` of segment `segment_id` on, for a reader of
+  // records numbered `from` or higher.
   ReadPlan PlanAll(uint64_t segment_id, uint64_t offset, SequenceNumber from,
                    bool pass_damage) const;
 
@@ -202,22 +205,22 @@ class PublishedLog {
     TableKind kind = TableKind::kLog;
     uint64_t offset = 0;
 
-    // Otherwise all that is known is that its first append failed.
+    // False for a table whose first append failed.
     bool known() const { return last > 0 || kind == TableKind::kEntries; }
     SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
-  // The table, which from now on is known.
+  // Returns the table, and adds it if it is not known.
   Table& Of(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Visits every table, in order, in slices: each is true of its moment.
+  // Visits every table, in order, in slices. The writer may change the log between two slices.
   void ForEachTable(absl::FunctionRef<void(TableId, const Table&)> visit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // The tables of one segment, in slices; a segment that is gone has none.
+  // Visits the tables of one segment, in slices. A segment that is gone has none.
   void ForEachTableOf(uint64_t segment_id,
                       absl::FunctionRef<void(TableId, const Table&, const SegmentIndex&)> visit)
       const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // One slice of a description; `left` sinks by the items on it.
+  // Returns one slice of a description, and lowers `left` by the items on it.
   RegionPage DescribeSlice(const DescribeCursor& from, size_t& left) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   std::optional<DescribeCursor> DescribeTables(TableId from, size_t& left,
@@ -227,7 +230,7 @@ class PublishedLog {
                                                  RegionDescription& description) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
-  // Charges what an index grew or shrank by since it took `before` bytes.
+  // Charges the change in size of an index that took `before` bytes.
   void Charge(const SegmentIndex& index, uint64_t before) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void KeepIndexInBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -1,4 +1,5 @@
-// What walks many tables of a published log: in slices, between which the writer goes on.
+// The functions of a published log that walk many tables. They walk in slices, and release the
+// mutex between two slices.
 #include <algorithm>
 #include <utility>
 
@@ -7,7 +8,7 @@
 namespace walden::segment {
 namespace {
 
-// Items that are copied or visited while the mutex is held: some ten microseconds.
+// Items that are copied or visited in one slice, which takes some ten microseconds.
 constexpr size_t kSlice = 512;
 
 using Part = DescribeCursor::Part;

@@ -37,11 +37,11 @@ struct ParseResult {
   const char* reason = "";
 };
 
-// `bytes` begins at the position; `room` is how many bytes the file has from there (bytes.size()
-// may be fewer).
+// Parses the record at the front of `bytes`. `room` is the number of bytes from there to the end of
+// the file; `bytes` may hold fewer.
 ParseResult ParseRecord(absl::string_view bytes, uint64_t room);
 
-// Reads the header alone, kHeaderBytes that are known to be one. There is no payload.
+// Reads a record's header, kHeaderBytes that are known to be sound. The result has no payload.
 ParsedRecord ParseRecordHeader(absl::string_view header);
 
 struct ProducerControl {
@@ -49,7 +49,7 @@ struct ProducerControl {
   uint64_t sequence = 0;
 };
 
-// Of a control record. nullopt: a kind that this version does not know.
+// Reads a producer's control record. nullopt if the record is of another kind.
 std::optional<ProducerControl> ParseProducerControl(const ParsedRecord& record);
 
 }  // namespace walden::segment

@@ -1,5 +1,5 @@
-// Looks past bytes of a version 1 segment that are not a record, for the next record. The rules are
-// in FORMAT.md, "Version 1". One thread at a time, as its FileWindow.
+// Searches a version 1 segment for the next record after bytes that are no record. The rules are in
+// FORMAT.md, "Version 1". One thread at a time, as its FileWindow.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@ struct FoundRecord {
   bool barrier = false;
 };
 
-// Which records can follow damaged bytes.
+// Decides which records can follow damaged bytes.
 struct Continuation {
   uint64_t damage_begin = 0;
   SequenceNumber expected = 1;  // number of the first damaged record, unless that one jumped
-  SequenceNumber reserved = 0;  // it may have jumped to the number behind this one
+  SequenceNumber reserved = 0;  // the record may have jumped to the number after this one
 
   // The highest number that a record at `offset` can have, if records fill all bytes before it.
   SequenceNumber HighestAt(uint64_t offset) const;
@@ -31,7 +31,7 @@ struct Continuation {
 absl::StatusOr<std::optional<FoundRecord>> FindRecord(FileWindow& window, uint64_t from,
                                                       const Continuation& continuation);
 
-// Whether any record behind `from` says that everything before it was durable.
+// Whether some record at or after `from` has the barrier flag.
 absl::StatusOr<bool> FindBarrier(FileWindow& window, uint64_t from,
                                  const Continuation& continuation);
 

@@ -10,10 +10,10 @@
 namespace walden::segment {
 namespace {
 
-// From here on pointing at a payload is cheaper than copying it.
+// From this size on pointing at a payload is cheaper than copying it.
 constexpr size_t kPointAtBytes = 4096;
 
-// Room that is kept between groups.
+// A larger room is given back between groups.
 constexpr size_t kKeepRoomBytes = 1 << 20;
 
 void PutHeader(char* to, const RecordHeader& header, size_t value_bytes) {

@@ -1,7 +1,7 @@
 // Turns batches into records, and records into groups (format.h).
 //
-// One thread at a time. Small payloads are copied beside their headers, large ones are pointed at,
-// so that the pieces go to one gathering write; payload bytes must stay valid until then.
+// One thread at a time. Small payloads are copied next to their headers. Large payloads are pointed
+// at, and must stay valid until the pieces were written by one gathering write.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,14 @@ struct RecordHeader {
 
 class RecordWriter {
  public:
-  // Before a group: room for `record_bytes` encoded bytes. Pieces point into the room.
+  // Makes room for `record_bytes` encoded bytes. Call it before a group, since pieces point into
+  // the room.
   void Reserve(uint64_t record_bytes);
 
-  // Opens a group: leaves room for its head (kGroupHeadBytes, which Reserve was told of).
+  // Opens a group and leaves room for its head, kGroupHeadBytes that Reserve must have counted.
   void BeginGroup();
   // Fills in the head of the group, which begins at `offset` of the segment, and pads the group
-  // with zeros. Its length, count and checksums are set here, the other fields are the caller's.
+  // with zeros. Sets length, count and checksums of the head; the caller sets its other fields.
   void FinishGroup(const SegmentHeader& segment, uint64_t offset, GroupHead head);
 
   void AddRecord(const RecordHeader& header, absl::string_view payload);

@@ -1,5 +1,5 @@
-// Reads a region's directory as recovery does and says what is there; changes nothing. Recovery
-// acts on it, `verify` and `inspect` show it.
+// Reads a region's directory and reports what is there; changes nothing. Recovery acts on the
+// result, `verify` and `inspect` show it.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,11 @@ namespace walden::segment {
 struct RegionDirectory {
   std::string path;
   std::string shown_path;  // relative to the data directory
-  // Whose it should be; nullopt: whoever's it is.
+  // The identity that the metadata must have; nullopt accepts any.
   std::optional<MetadataIdentity> identity;
-  // How files are opened to be looked at.
+  // The mode in which files are opened.
   FileSystem::OpenMode mode = FileSystem::OpenMode::kReadOnly;
-  // Indexes are made coarser until all together take no more memory, about.
+  // Indexes are made coarser until all of them together take about this much memory.
   uint64_t max_index_bytes = UINT64_MAX;
 };
 
@@ -34,7 +34,7 @@ struct ScannedSegment {
   SegmentHeader header;  // as the metadata has it
   SequenceNumber expected = 1;
   bool missing = false;
-  // When its last record was written; of a version 1 segment nobody knows exactly.
+  // The time when the last record was written. Not known for a version 1 segment.
   std::optional<int64_t> written_unix_micros;
   SegmentScan scan;
   std::vector<Damage> damage;  // known before and found now, ordered
@@ -49,22 +49,23 @@ struct RegionScan {
   uint64_t bytes = 0;
 
   bool clean_end() const { return metadata.state.closed.has_value(); }
-  // Of all groups: the latest time that one was written at.
+  // The latest append time of all groups.
   int64_t written_unix_micros() const;
   bool damaged() const;
   std::vector<DamagedRange> Damaged(const RegionDirectory& directory) const;
-  // Quarantined ranges of segments that are gone: what they may have held of a table stays lost
+  // Quarantined ranges of segments that are gone. Each table counts as having lost records in them
   // until it is marked deleted through them.
   std::vector<DamagedRange> Lost(const RegionDirectory& directory) const;
 };
 
-// FAILED_PRECONDITION (WRONG_NAMESPACE), with both identities.
+// The error FAILED_PRECONDITION (WRONG_NAMESPACE), which names both identities.
 absl::Status WrongNamespace(const std::string& shown_path, const MetadataIdentity& found,
                             const MetadataIdentity& wanted);
 
-// `progress` gets the bytes walked so far and in all; false stops (CANCELLED). NOT_FOUND if there
-// is no such directory; DATA_LOSS if the metadata is damaged, missing, or older than the segments;
-// FAILED_PRECONDITION (WRONG_NAMESPACE) if the directory was written under another identity.
+// `progress` gets the bytes walked so far and the bytes in all; it returns false to stop
+// (CANCELLED). NOT_FOUND if there is no such directory; DATA_LOSS if the metadata is damaged,
+// missing, or older than the segments; FAILED_PRECONDITION (WRONG_NAMESPACE) if the directory was
+// written under another identity.
 absl::StatusOr<RegionScan> ScanRegion(
     FileSystem* file_system, const RegionDirectory& directory,
     absl::FunctionRef<bool(uint64_t done, uint64_t total)> progress);

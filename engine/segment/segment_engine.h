@@ -37,36 +37,39 @@ struct RegionDirectory;
 }  // namespace segment
 
 struct SegmentEngineOptions {
-  FileSystem* file_system = nullptr;  // all that are given outlive the engine
+  FileSystem* file_system = nullptr;  // the engine's pointers outlive it
   Clock* clock = nullptr;
   const WallClock* wall_clock = WallClock::Real();
   Executor* background = nullptr;  // makes spare segments; null: none are made ahead
   EngineObserver* observer = EngineObserver::Nobody();
   std::string data_directory;  // exists
   std::string namespace_name;  // name of a directory, made if it is not there
-  // Stored in every region, and compared with what is stored there. The default namespace's is 1.
+  // The id is stored in every region, and compared with the stored one. The default namespace has
+  // id 1.
   NamespaceId namespace_id = 1;
-  // Random numbers, for what nobody may guess; null: the system's.
+  // A source of unpredictable random numbers; null: the system's.
   std::function<uint64_t()> random;
   uint64_t spare_segment_bytes = uint64_t{64} << 20;
   size_t spare_segments = 1;
-  // Of the namespace's directory; then Open does not take it, nor refuses an unfinished restore.
+  // Whether the caller holds the lock of the namespace's directory. Then Open does not take it, and
+  // does not refuse an unfinished restore.
   bool caller_holds_lock = false;
-  // Both may be null, and outlive the engine otherwise. Bytes of segment files are counted, whether
-  // their region is open or not; spare ones are not.
+  // Both may be null, and otherwise outlive the engine. The quotas count the segment files of all
+  // regions, open or not, and no spare files.
   const DiskSpace* disk = nullptr;
   DiskQuotas* quotas = nullptr;
-  // Memory of the indexes of its regions, and of others who share it; past the limit they become
-  // coarser. May be null, and outlives the engine and its readers otherwise.
+  // Limits the memory of the indexes of regions, also of other engines that share the budget. Past
+  // the limit indexes become coarser. May be null, and otherwise outlives the engine and its
+  // readers.
   MemoryBudget* index_budget = nullptr;
 };
 
 class SegmentEngine final : public LogEngine {
  public:
-  // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if
-  // another engine wrote it or a restore into it is not finished, WRONG_NAMESPACE if a region was
-  // written under another namespace id or name; then nothing was changed. Any other error is what
-  // every call answers, and each call tries again first.
+  // FAILED_PRECONDITION: LOCKED if another process has the namespace open, WRONG_ENGINE if another
+  // engine wrote it or a restore into it is not finished, WRONG_NAMESPACE if a region was written
+  // under another namespace id or name. In these cases nothing was changed. After any other error
+  // there is an engine: each call tries to open it again, and answers the error if that fails.
   static absl::StatusOr<std::unique_ptr<SegmentEngine>> Open(SegmentEngineOptions options);
   ~SegmentEngine() override;
 
@@ -77,7 +80,7 @@ class SegmentEngine final : public LogEngine {
                                                         const RegionOptions& options,
                                                         bool create) override;
   absl::StatusOr<bool> DropRegion(RegionId region) override;
-  // Each region has numbers of its own.
+  // Each region has numbers of its own, so a region that does not exist begins at 1.
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
   absl::Status CheckFitsNewRegion(const RegionOptions& options,
                                   const AppendBatch& batch) const override;
@@ -89,13 +92,13 @@ class SegmentEngine final : public LogEngine {
  private:
   explicit SegmentEngine(SegmentEngineOptions options);
 
-  // OK once the namespace's directory is there, locked and looked at.
+  // Opens the namespace unless it is open: its directory exists, is locked and was checked.
   absl::Status EnsureOpen() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Start() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RemoveLeftovers() const;
   void ReportLackOfRoom() const;
   absl::StatusOr<std::vector<RegionId>> RegionsThere() const;
-  // DATA_LOSS if it was there before and nobody dropped it.
+  // DATA_LOSS if the region existed before and nobody dropped it.
   absl::StatusOr<bool> Exists(RegionId region) const ABSL_LOCKS_EXCLUDED(known_mutex_);
   void Know(RegionId region) const ABSL_LOCKS_EXCLUDED(known_mutex_);
   void Forget(RegionId region) ABSL_LOCKS_EXCLUDED(known_mutex_);
@@ -114,7 +117,7 @@ class SegmentEngine final : public LogEngine {
   mutable std::atomic<bool> is_open_{false};
   mutable absl::Mutex mutex_;
   mutable std::unique_ptr<DirectoryLock> lock_ ABSL_GUARDED_BY(mutex_);
-  // Regions that were there at some time since the namespace was opened and were not dropped.
+  // Regions that existed at some time since the namespace was opened and were not dropped.
   mutable absl::Mutex known_mutex_;
   mutable absl::btree_set<RegionId> known_ ABSL_GUARDED_BY(known_mutex_);
 };

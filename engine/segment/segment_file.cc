@@ -13,7 +13,8 @@ namespace walden::segment {
 
 namespace {
 
-// Shorter reads are calls: they lie scattered, and a page fault costs more than a call.
+// Shorter reads are made by a call: such reads are scattered, and a page fault costs more than a
+// call.
 constexpr size_t kMapBytes = 64 << 10;
 
 }  // namespace
@@ -22,7 +23,8 @@ absl::Status OpenSegment::Read(uint64_t offset, absl::Span<char> out) const {
   if (out.size() >= kMapBytes) {
     const std::shared_ptr<const Mapping> mapping = Map();
     if (mapping != nullptr && mapping->Copy(offset, out).ok()) return absl::OkStatus();
-    // Here nothing can be mapped, or a page is bad: a call works, or says why not.
+    // The file system cannot map the file, or a page is bad: the call below works, or returns the
+    // error.
   }
   const absl::StatusOr<size_t> got = file_->Read(offset, out);
   if (!got.ok()) return got.status();
@@ -66,7 +68,7 @@ absl::Status SegmentFile::CheckHeader(const File& file) const {
   const absl::StatusOr<size_t> got = file.Read(0, absl::MakeSpan(bytes));
   if (!got.ok()) return got.status();
   const auto found = ParseSegmentHeader({bytes.data(), *got});
-  // Behind a broken header there may be whole records: their checksums tell.
+  // Sound records may follow a broken header: their checksums decide.
   if (!found || *found == header_) return absl::OkStatus();
   return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
                    absl::StrCat(shown_path_, " is another file than the one that was written: ",

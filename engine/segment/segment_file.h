@@ -1,9 +1,9 @@
-// One segment file as readers see it: opened when somebody reads, not before, so that a log of
-// thousands of segments holds no descriptors and no mappings while nobody does. Any thread.
+// One segment file as readers see it. The file is open only while somebody reads it, so an idle log
+// of thousands of segments holds no descriptors and no mappings. Any thread.
 //
 // Long stretches are read through a shared mapping. Short ones, which lie scattered when many
 // tables share a region, are read by a call: a page fault and its undoing cost several times as
-// much (docs/decisions/0004-reading.md). So is everything on file systems without mappings.
+// much (docs/decisions/0004-reading.md). On file systems without mappings all reads are calls.
 #pragma once
 
 #include <cstdint>
@@ -19,22 +19,22 @@
 
 namespace walden::segment {
 
-// A segment file that somebody reads. Any thread.
+// An open segment file. Any thread.
 class OpenSegment {
  public:
   OpenSegment(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
 
-  // Fills `out` from `offset`. Past the end of the file is DATA_LOSS: nobody asks for what was not
-  // written.
+  // Fills `out` from `offset`. DATA_LOSS past the end of the file: callers ask only for bytes that
+  // were written.
   absl::Status Read(uint64_t offset, absl::Span<char> out) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // [begin, end) will not be read again soon.
+  // Hints that [begin, end) will not be read again soon.
   void Release(uint64_t begin, uint64_t end) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   uint64_t size() const { return size_; }
 
  private:
-  // Null where it cannot be mapped.
+  // Null if the file cannot be mapped.
   std::shared_ptr<const Mapping> Map() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::unique_ptr<File> file_;
@@ -57,13 +57,14 @@ class SegmentFile {
 
   uint64_t id() const { return header_.segment; }
   uint64_t size() const { return header_.bytes; }
-  // As the metadata has it; its alignment is 0 for a segment of version 1.
+  // The header in the metadata; its alignment is 0 for a segment of version 1.
   const SegmentHeader& header() const { return header_; }
   const std::string& path() const { return path_; }
   const std::string& shown_path() const { return shown_path_; }
 
-  // It stays open as long as somebody holds it. NOT_FOUND once the file was deleted, DATA_LOSS if
-  // another segment's file has its name: of a region that was dropped and made again, for example.
+  // Opens the file, which stays open as long as somebody holds the result. NOT_FOUND once the file
+  // was deleted; DATA_LOSS if another segment's file has its name, for example after the region was
+  // dropped and made again.
   absl::StatusOr<std::shared_ptr<const OpenSegment>> Open() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -77,7 +78,7 @@ class SegmentFile {
   mutable std::weak_ptr<const OpenSegment> open_ ABSL_GUARDED_BY(mutex_);
 };
 
-// "seg_12", and back; false for any other name.
+// The name of a segment's file, "seg_12", and the id in such a name; false for any other name.
 std::string SegmentFileName(uint64_t id);
 bool ParseSegmentFileName(absl::string_view name, uint64_t* id);
 

@@ -7,7 +7,7 @@
 namespace walden::segment {
 namespace {
 
-// The extent that holds `from`, or the first one past it.
+// The first extent that may hold `from` or a higher number.
 std::vector<Extent>::const_iterator FirstReaching(const std::vector<Extent>& extents,
                                                   SequenceNumber from) {
   auto it = std::upper_bound(extents.begin(), extents.end(), from,
@@ -89,7 +89,7 @@ void SegmentIndex::CutTo(Table& table, SequenceNumber first_live) {
   const auto bytes = static_cast<uint64_t>(static_cast<double>(table.bytes) * share);
   live_bytes_ -= table.bytes - bytes;
   table.bytes = bytes;
-  // Their numbers bound them from above; in between lie those of other tables.
+  // The table has at most as many records as numbers in its live range.
   const auto estimate = static_cast<uint64_t>(static_cast<double>(table.records) * share);
   const uint64_t records =
       std::clamp<uint64_t>(estimate, 1, table.live.last - table.live.first + 1);

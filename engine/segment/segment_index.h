@@ -1,9 +1,10 @@
-// Where each table's records lie in one segment.
+// The places of each table's records in one segment.
 //
-// Memory stays a small share of the segment: runs of one table that lie close together are kept as
-// one extent, which a reader walks, passing over the few records of other tables inside it. Where
-// small records of many tables alternate it can still be a sixth of the segment; Coarsen() then
-// halves it, and readers pass over more. Not thread-safe; PublishedLog guards it.
+// The index takes a small share of the segment's size in memory: runs of one table that lie close
+// together are one extent, and a reader passes over the few records of other tables inside it.
+// Where small records of many tables alternate, the index can still take a sixth of the segment's
+// size. Coarsen() halves that, and readers then pass over more. Not thread-safe; PublishedLog
+// guards it.
 #pragma once
 
 #include <cstdint>
@@ -44,39 +45,39 @@ class SegmentIndex {
     SequenceNumber last = 0;
   };
 
-  // Runs come in order of position.
+  // Adds a run. Runs come in order of position.
   void Add(const Run& run);
 
-  // No extent spans this position: what lies before it is damaged.
+  // No extent will span this position, before which bytes are damaged.
   void Fence(uint32_t position) { fence_ = position; }
 
-  // Live records of the table; nullopt if there is none.
+  // The range of the table's live records; nullopt if there is none.
   std::optional<Range> LiveRange(TableId table) const;
 
   // Extents that may hold records of the table numbered `from` or higher, in order, at most
   // `limit`.
   std::vector<Extent> ExtentsFrom(TableId table, SequenceNumber from, size_t limit) const;
 
-  // Removes what is numbered below `first_live`, which is a record of the table in this segment or
-  // lies past its last. Returns whether anything of the table is left.
+  // Removes the table's records numbered below `first_live`, which is a record of the table in this
+  // segment or higher than its last. Returns whether a record of the table is left.
   bool RaiseFirst(TableId table, SequenceNumber first_live);
 
   bool empty() const { return tables_.empty(); }
-  // That have live records, in order.
+  // Tables that have live records, in order.
   const absl::btree_set<TableId>& tables() const { return ids_; }
 
-  // Bytes of live records with their headers, and of one table's: what lies between the runs of an
-  // extent belongs to other tables and is none of them. Live records, and of one table. About,
-  // where RaiseFirst cut through a table's records: by the share of its extents that is left.
+  // Bytes of live records with their headers, and number of live records: of all tables, or of one.
+  // Bytes between the runs of an extent belong to other tables and do not count. Estimates after
+  // RaiseFirst cut through a table's records: by the share of its extents that is left.
   uint64_t LiveBytes() const { return live_bytes_; }
   uint64_t LiveBytes(TableId table) const;
   uint64_t LiveRecords() const { return live_records_; }
   uint64_t LiveRecords(TableId table) const;
 
-  // No more runs will come: gives unused room back.
+  // Gives unused memory back. Call it when no more runs will come.
   void Seal();
 
-  // Bytes of memory, about.
+  // Bytes of memory, estimated.
   uint64_t MemoryBytes() const {
     return extents_ * sizeof(Extent) + tables_.size() * kTableMemoryBytes;
   }
@@ -84,7 +85,7 @@ class SegmentIndex {
   // Whether some table has two extents.
   bool CanCoarsen() const { return extents_ > tables_.size(); }
 
-  // Joins each two neighbouring extents of a table to one. Not for segments with damage, which no
+  // Joins each pair of neighbouring extents of a table. Not for segments with damage, which no
   // extent may span.
   void Coarsen();
 
@@ -96,7 +97,7 @@ class SegmentIndex {
     uint64_t records = 0;  // about
   };
 
-  // Of the two containers and their slack, beside extents.
+  // Bytes of the two containers for one table, without its extents.
   static constexpr uint64_t kTableMemoryBytes = 160;
 
   void CutTo(Table& table, SequenceNumber first_live);

@@ -1,10 +1,11 @@
 // A region's log in segment files: the writer (engine/log_engine.h: RegionLog).
 //
 // Opening is in segment_log_open.cc and segment_log_repair.cc, group commit in
-// segment_log_commit.cc, producers in segment_log_producers.cc, restoring in
-// segment_log_restore.cc, retention in segment_log_retention.cc, the rest in segment_log.cc.
-// Numbers in here are the log's own; those of a table with an offset (FORMAT.md: restored tables)
-// are lowered where clients see them.
+// segment_log_commit.cc, the durable position and closing in segment_log_durable.cc, producers in
+// segment_log_producers.cc, restoring in segment_log_restore.cc, retention in
+// segment_log_retention.cc, verifying in segment_log_verify.cc, the rest in segment_log.cc. All
+// numbers are the log's own. Those of a table with an offset (FORMAT.md: restored tables) are
+// lowered where clients see them.
 #pragma once
 
 #include <atomic>
@@ -47,7 +48,7 @@ class SegmentLog final : public RegionLog {
     std::function<uint64_t()> random;  // for salts
   };
 
-  // Scans the directory, repairs what a crash left, applies the recovery policy.
+  // Scans the directory, applies the recovery policy, repairs the end of a log that a crash cut.
   static absl::StatusOr<std::unique_ptr<SegmentLog>> Open(Environment environment);
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
@@ -91,8 +92,8 @@ class SegmentLog final : public RegionLog {
   absl::Status RemoveLeftovers(const RegionScan& region);
   absl::Status Publish(RegionScan& region);
   absl::Duration AgeOf(int64_t written_unix_micros) const;
-  // Adds entries: damage may have held batches of producers that were issued before its end, so
-  // that a retry of theirs could be stored twice.
+  // Adds entries that forget the producers that were issued before the end of damage: the damage
+  // may have held batches of theirs, and a retry could be stored twice.
   void ForgetProducersBefore(SequenceNumber lost_through,
                              std::vector<MetadataEntry>& entries) const;
   void RestoreProducers(const RegionScan& region);
@@ -100,7 +101,7 @@ class SegmentLog final : public RegionLog {
   // --- Committing ---
   absl::Status Stage(AppendBatch& batch);
   absl::Status PassOver(const AppendBatch& batch);
-  // Whether a batch of so many encoded bytes fits a segment like the newest.
+  // LIMIT_EXCEEDED if a batch of so many encoded bytes does not fit a new segment.
   absl::Status CheckFits(uint64_t bytes) const;
   absl::Status DecideKind(const AppendBatch& batch);
   absl::Status NoteWriting();
@@ -114,20 +115,20 @@ class SegmentLog final : public RegionLog {
   absl::Status Roll();
   absl::Status CheckActive();
   absl::Status StartSegment(const SegmentHeader& header, std::unique_ptr<File> file);
-  // Position behind the last group at which the next one begins, and may be filled up to.
+  // The position at which the next group begins, and the end of the segment's usable bytes.
   uint64_t group_begin() const { return active_header_.GroupBegin(active_end_); }
   uint64_t usable_bytes() const;
 
   // --- The durable position ---
-  // Makes sure that bytes up to `end` may be written: a crash looks no further than the watermark
-  // says.
+  // Makes sure that bytes up to `end` may be written: opening after a crash looks no farther than
+  // the watermark's reach.
   absl::Status ExtendReach(uint64_t end);
   absl::Status AppendWatermark(uint64_t reach);
   absl::Status NoteCleanEnd();
   void UpdateUnnoted();
 
   // --- Restoring ---
-  // The log's own number for a batch with first_sequence; may give the table its offset.
+  // Finds the log's own number for a batch with first_sequence; may give the table its offset.
   absl::Status PlaceRestored(const AppendBatch& batch, PublishedLog::TableFacts& table,
                              SequenceNumber* first);
   absl::Status RaiseOffset(TableId table, SequenceNumber shown);
@@ -135,10 +136,10 @@ class SegmentLog final : public RegionLog {
 
   // --- Marking ---
   absl::Status RemoveEmptied();
-  // The remembered batches whose records the segments hold.
+  // The remembered batches of producers whose records these segments hold.
   std::vector<MetadataEntry> ProducersIn(absl::Span<const PublishedLog::Emptied> segments) const;
-  // The table's first record above the mark, exactly if one segment holds records on both sides of
-  // it.
+  // The table's first record above the mark, if one segment holds records on both sides of the
+  // mark; otherwise through + 1.
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
 
   // --- Verifying (segment_log_verify.cc) ---
@@ -147,7 +148,8 @@ class SegmentLog final : public RegionLog {
 
   // Appends to the metadata; an error other than DISK_FULL fails the region.
   absl::Status AppendMetadata(absl::Span<const MetadataEntry> entries);
-  // The region takes no writes any more. Returns what appends are answered from now on.
+  // Fails the region, which takes no writes any more. Returns the error that appends get from now
+  // on.
   absl::Status Fail(const absl::Status& cause) ABSL_LOCKS_EXCLUDED(health_mutex_);
 
   std::string SegmentPath(uint64_t id) const;
@@ -163,13 +165,13 @@ class SegmentLog final : public RegionLog {
   uint64_t active_end_ = 0;       // of its last record
   uint64_t durable_end_ = 0;      // all before it is durable
   uint64_t noted_end_ = 0;        // the same, as the metadata knows it
-  uint64_t reach_ = 0;            // nothing is written from here on before the next watermark
+  uint64_t reach_ = 0;            // no byte from here on is written before the next watermark
   uint64_t reach_step_ = kMinReachBytes;
   SequenceNumber next_ = 1;             // to be assigned
-  SequenceNumber floor_ = 0;            // numbers below it may have been told, of whatever table
-  SequenceNumber walk_next_ = 1;        // that a scan would expect; lower after an unclean end
-  SequenceNumber written_next_ = 1;     // that a scan would expect at active_end_
-  SequenceNumber durable_next_ = 1;     // that a scan would expect at durable_end_
+  SequenceNumber floor_ = 0;            // numbers below it may have been answered, of any table
+  SequenceNumber walk_next_ = 1;        // a scan expects it next; below next_ after an unclean end
+  SequenceNumber written_next_ = 1;     // a scan expects it at active_end_
+  SequenceNumber durable_next_ = 1;     // a scan expects it at durable_end_
   uint64_t group_metadata_append_ = 0;  // as the last group says
   int64_t last_unix_micros_ = 0;        // append time of the last group
   uint32_t unsynced_appends_ = 0;

@@ -1,4 +1,5 @@
-// Group commit: check and encode every batch, one write, one sync, then tell readers.
+// Group commit: checks and encodes every batch, writes them, syncs once, then publishes them to
+// readers.
 #include <algorithm>
 #include <utility>
 
@@ -13,12 +14,12 @@
 namespace walden::segment {
 namespace {
 
-// BUFFERED numbers are reserved in the metadata this many at a time, so that none that a client saw
-// is given out again when a power cut takes its record.
+// Numbers of BUFFERED appends are reserved in the metadata this many at a time. So no number that a
+// client saw is given out again after a power cut took its record.
 constexpr SequenceNumber kReserveNumbers = 1 << 20;
 
-// A large group goes to the disk in portions of this size, so that encoding one overlaps with
-// writing another.
+// A commit with more bytes is written as several groups of about this size, so that encoding one
+// overlaps with writing another.
 constexpr uint64_t kPortionBytes = 512 << 10;
 
 }  // namespace
@@ -67,7 +68,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = CheckPayloads(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
-  // A batch that is stored is answered even if segments were configured smaller since.
+  // The retry of a stored batch is answered even if segments are smaller now than the batch.
   if (AnswerRetry(producers_, batch, &status)) {
     if (!status.ok() || batch.payloads.empty()) return status;
     batch.result.first -= table.offset;
@@ -109,7 +110,8 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   return status;
 }
 
-// A table with records is a plain log unless the metadata says otherwise, durably and before them.
+// Stores the kind of an entry log durably before its first record. A table with records and no
+// stored kind is a plain log.
 absl::Status SegmentLog::DecideKind(const AppendBatch& batch) {
   if (batch.kind != TableKind::kEntries) return absl::OkStatus();
   const absl::Status status = AppendMetadata({MetadataEntry::EntryTable(batch.table)});
@@ -139,12 +141,13 @@ absl::Status SegmentLog::MakeRoom(uint64_t bytes) {
   if (active_ == nullptr || end > usable_bytes()) {
     status = WriteStaged();
     if (status.ok()) status = Roll();
-    // The disk may want a larger alignment than the segment before has.
+    // The new segment may have a larger alignment than the one before, and so less room.
     if (status.ok()) status = CheckFits(bytes);
     if (!status.ok()) return status;
     end = group_begin() + kGroupHeadBytes + bytes;
   }
-  // Before anything is encoded: without room for a watermark the batch is refused.
+  // The reach is extended before the batch is encoded: without room for a watermark the batch is
+  // refused.
   return ExtendReach(active_header_.GroupBegin(end));
 }
 
@@ -191,14 +194,14 @@ absl::Status SegmentLog::WriteStaged() {
   return status;
 }
 
-// Records in a file that lost its name, or that was cut, are gone with the next opening.
+// Checks that the next opening will find the file: it was not renamed, removed or cut.
 absl::Status SegmentLog::CheckActive() {
   const absl::Status in_place =
       active_->CheckInPlace(SegmentPath(active_header_.segment), active_header_.bytes);
   return in_place.ok() ? in_place : Fail(in_place);
 }
 
-// Writes what writer_ holds as one group.
+// Writes the records in writer_ as one group.
 absl::Status SegmentLog::WriteGroup(SequenceNumber first) {
   const uint64_t begin = group_begin();
   const uint64_t end = begin + writer_.size();
@@ -232,7 +235,8 @@ absl::Status SegmentLog::Roll() {
                        .segment = metadata_->state().next_segment_id,
                        .bytes = env_.options.segment_size_bytes};
   const std::string path = SegmentPath(header.segment);
-  // Until the metadata names it the file is nothing: without room the region stays as it was.
+  // The file is not part of the log until the metadata names it: without room the region stays as
+  // it was.
   if (env_.quota != nullptr) status = env_.quota->Take(header.bytes);
   if (!status.ok()) return status;
   bool was_prepared = false;
@@ -247,7 +251,7 @@ absl::Status SegmentLog::Roll() {
   if (status.ok()) status = StartSegment(header, std::move(file));
   if (!status.ok() && env_.quota != nullptr) env_.quota->GiveBack(header.bytes);
   if (absl::IsResourceExhausted(status)) {
-    // Best effort: if it stays, the next opening finds it unnamed and removes it.
+    // Best effort: the next opening removes a file that the metadata does not name.
     (void)env_.file_system->RemoveFile(path);
     return status;
   }
@@ -256,8 +260,7 @@ absl::Status SegmentLog::Roll() {
   return absl::OkStatus();
 }
 
-// The segment before ends where it is, the new one is part of the log: one write of the metadata
-// says both.
+// Seals the newest segment and adds the new one to the log, by one write of the metadata.
 absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_ptr<File> file) {
   const Watermark watermark{.segment = header.segment,
                             .end = header.first_end(),

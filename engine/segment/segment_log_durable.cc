@@ -1,4 +1,4 @@
-// How far the log is durable, as the metadata knows it: watermarks while it is written, the clean
+// Notes in the metadata how far the log is durable: watermarks while the log is written, the clean
 // end when it is closed.
 #include <algorithm>
 
@@ -39,12 +39,12 @@ absl::Status SegmentLog::ExtendReach(uint64_t end) {
 absl::Status SegmentLog::NoteDurable() {
   absl::Status status = Health();
   if (!status.ok() || active_ == nullptr || !HasUnnoted()) return status;
-  // What opening has to look through stays short for a log that is seldom written.
+  // A log that is seldom written keeps a short reach, so that opening has little to scan.
   reach_step_ = kMinReachBytes;
   return AppendWatermark(durable_end_ + reach_step_);
 }
 
-// The first append since the log was closed: the clean end no longer holds.
+// Notes before the first append after a clean end that the clean end no longer holds.
 absl::Status SegmentLog::NoteWriting() {
   const absl::Status status = AppendMetadata(
       {MetadataEntry::Opened(),
@@ -66,7 +66,7 @@ absl::Status SegmentLog::Close() {
   }
   absl::Status status = SyncActive();
   if (status.ok() && active_ != nullptr) status = NoteCleanEnd();
-  // Without room for it the log is as after a crash, and all of it durable.
+  // Without room for the clean end the log is as after a crash, and all of it is durable.
   if (absl::IsResourceExhausted(status)) status = absl::OkStatus();
   if (active_ != nullptr) status.Update(active_->Close());
   if (metadata_ != nullptr) status.Update(metadata_->Close());
@@ -75,11 +75,11 @@ absl::Status SegmentLog::Close() {
   return status;
 }
 
-// The metadata says where the log ends, and the log's last group how far the metadata has come: an
-// older copy of one of the two files is found by the other.
+// Notes the clean end. The metadata then holds the log's end, and the log's last group holds the
+// number of the metadata's newest write, so an older copy of either file is found by the other.
 absl::Status SegmentLog::NoteCleanEnd() {
   const MetadataState& state = metadata_->state();
-  // The entry that closed it was itself one write.
+  // The clean end was one write after the one that the last group names.
   const uint64_t told = group_metadata_append_ + 1;
   if (state.closed && metadata_->last_append() <= told) return absl::OkStatus();
   absl::Status status;
@@ -88,7 +88,7 @@ absl::Status SegmentLog::NoteCleanEnd() {
   if (status.ok() && state.reserved_through >= next_) {
     status = AppendMetadata({MetadataEntry::SequenceReserved(next_ - 1)});
   }
-  // On a full disk opening could not write it down.
+  // Opening may have lacked the room to note the floor.
   if (status.ok() && floor_ > state.number_floor) {
     status = AppendMetadata({MetadataEntry::NumberFloor(floor_)});
   }

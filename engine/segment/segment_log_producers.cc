@@ -1,5 +1,5 @@
-// What the log remembers of producers: ids in the metadata, batches in control records of the log
-// and, once their segments are gone, in the metadata.
+// Producers that the log remembers. Their ids are in the metadata. Their batches are in control
+// records of the log and, once the segments are removed, in the metadata.
 #include <algorithm>
 #include <utility>
 
@@ -23,9 +23,9 @@ absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region
   return id;
 }
 
-// A number that is passed over has no record, so the metadata remembers it.
+// Stores a number that a producer passed over. It has no record, so it goes to the metadata.
 absl::Status SegmentLog::PassOver(const AppendBatch& batch) {
-  // It is durable at once: what came before it must not be lost behind it.
+  // The entry is durable at once, so everything before it must be durable first.
   absl::Status status = WriteStaged();
   if (status.ok()) status = SyncActive();
   if (!status.ok()) return status;
@@ -67,7 +67,7 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
   const MetadataState& state = metadata_->state();
   producers_.RaiseIssuedThrough(state.producers_issued_through);
   for (const auto& [id, next] : state.producers_issued) producers_.Issue(id, next - 1);
-  // In order of producer sequence, whether the metadata or the log remembers.
+  // Batches of the metadata and of the log, which are added in order of producer sequence.
   std::vector<ProducerBatch> batches = state.producers;
   for (const ScannedSegment& segment : region.segments) {
     // The daemon did not issue the ids that version 1 took.
@@ -76,7 +76,7 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
       batches.push_back({p.id, p.table, p.sequence, p.first, p.last, p.last});
     }
   }
-  // Before its issue an id was another's: clients once chose their ids.
+  // A batch from before its id was issued has an id that a client chose, in an older version.
   std::erase_if(batches, [&](const ProducerBatch& batch) {
     const auto issued = state.producers_issued.find(batch.id);
     return issued == state.producers_issued.end() || batch.first < issued->second;

@@ -1,4 +1,4 @@
-// Opening a region whose last writes a crash cut or left in doubt.
+// Repairs the end of a log whose last writes a crash cut or left in doubt.
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -32,7 +32,7 @@ absl::Status CopyBytes(const File& from, uint64_t begin, uint64_t end, File& to)
   return to.SyncData();
 }
 
-// Whether `bytes` are whole records from front to back.
+// Whether `bytes` consist of whole records.
 bool AllRecords(absl::string_view bytes) {
   while (!bytes.empty()) {
     const ParseResult parsed = ParseRecord(bytes, bytes.size());
@@ -74,7 +74,7 @@ absl::Status WriteGroupsAgain(File& file, const SegmentHeader& segment, uint64_t
     if (!group->whole()) return Changed(file, at, end);
     const auto bytes = ReadBytes(file, at, at + group->head->bytes);
     if (!bytes.ok()) return bytes.status();
-    // Read a second time: these are the bytes that were checked, if they are still the same.
+    // These bytes were read a second time, so they are compared with the checked ones.
     const auto head = ParseGroupHead(*bytes, segment, at);
     if (!head || head->headers_crc != group->head->headers_crc ||
         !AllRecords(absl::string_view(*bytes).substr(kGroupHeadBytes))) {
@@ -89,9 +89,9 @@ absl::Status WriteGroupsAgain(File& file, const SegmentHeader& segment, uint64_t
 
 }  // namespace
 
-// Makes the records behind the durable position durable, whatever became of the sync that they were
-// written for. After a failed fsync the kernel takes their pages for clean, and another fsync would
-// write nothing; so the same bytes are written again, after they were checked.
+// Makes the records after the durable position durable, even if the sync for them failed. After a
+// failed fsync the kernel takes their pages for clean, and another fsync would write nothing. So
+// the same bytes are checked and written again.
 absl::Status SegmentLog::WriteTailAgain(const ScannedSegment& newest, File& file) {
   const SegmentScan& scan = newest.scan;
   const auto write_again = [&](uint64_t begin, uint64_t end) {
@@ -102,7 +102,7 @@ absl::Status SegmentLog::WriteTailAgain(const ScannedSegment& newest, File& file
   uint64_t begin = std::max<uint64_t>(scan.durable_end, newest.header.first_end());
   if (begin >= scan.end) return absl::OkStatus();
   absl::Status status;
-  // Damage stays as it is; what lies in front of it is as much in doubt as what lies behind.
+  // Damaged bytes stay as they are. The records before and after them are written again.
   for (const Damage& damage : newest.damage) {
     if (status.ok()) status = write_again(begin, damage.begin);
     begin = std::max(begin, damage.end);

@@ -1,8 +1,8 @@
-// Taking in a log that was kept elsewhere, with its numbers.
+// Restores a log that was kept elsewhere, with its numbers.
 //
-// A region's records share one rising row of numbers. Where a table's own numbers are lower than
-// the row has come, the table gets an offset, once, before its first record: its numbers in the log
-// are higher by that much than clients know them.
+// A region's records share one rising row of numbers. A table whose own numbers are lower than the
+// row's next number gets an offset, once, before its first record. The offset is the difference
+// between its numbers in the log and those that clients know.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -44,7 +44,7 @@ absl::Status SegmentLog::PlaceRestored(const AppendBatch& batch, PublishedLog::T
   if (!status.ok() || *first == next_ || *first - 1 <= metadata_->state().reserved_through) {
     return status;
   }
-  // Whoever searches for records behind damage must know how far a number may have jumped.
+  // A scan that finds damage must know how far a number may have jumped.
   return AppendMetadata({MetadataEntry::SequenceReserved(*first - 1)});
 }
 
@@ -74,7 +74,7 @@ absl::Status SegmentLog::RestoreMark(TableId table, SequenceNumber deleted_throu
     published_->SetEntryTable(table);
   }
   if (deleted_through == 0) return absl::OkStatus();
-  // Through here nothing else may ever be numbered.
+  // No other record may get a number through this one.
   const SequenceNumber stored = std::max(deleted_through, next_ - 1);
   status = AppendMetadata(
       {MetadataEntry::TableOffset(table, stored - deleted_through),

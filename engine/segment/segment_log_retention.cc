@@ -1,4 +1,5 @@
-// What retention deletes: whole segments, the oldest first, never the newest one.
+// Plans what retention deletes: the records of whole segments, the oldest first, never the newest
+// one.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -43,7 +44,7 @@ RetentionPlan PublishedLog::PlanThrough(uint64_t segment_id) const {
       plan.bytes += index.LiveBytes(table);
     });
   }
-  // What damage in these segments may have held is as old as they are.
+  // Records that damage in these segments may have held are due too.
   if (damaged_through > 0) {
     ForEachTable([&](TableId table, const Table& known) {
       if (known.kind != TableKind::kLog || !known.known()) return;
@@ -66,7 +67,7 @@ absl::StatusOr<RetentionPlan> SegmentLog::PlanRetention(const RetentionLimits& l
     records_left += segment.records;
   }
   std::optional<uint64_t> due;
-  // What is not the newest segment was synced when it was closed.
+  // All segments but the newest one are durable: each was synced when it was closed.
   for (size_t i = 0; i + 1 < segments.size(); ++i) {
     const PublishedLog::Age& segment = segments[i];
     bytes_left -= segment.live_bytes;

@@ -1,4 +1,4 @@
-// Verifying an open region: from the medium, beside its writer.
+// Verifies an open region: reads it from the medium while its writer goes on.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr FileSystem::OpenMode kMedium = FileSystem::OpenMode::kReadFromMedium;
 
-// Damage of all of a segment's file.
+// A finding that covers all of a segment's file.
 DamagedRange Unusable(const PublishedLog::SegmentExtent& segment, absl::string_view reason) {
   return ShownDamage(*segment.file, {0, segment.file->size(), segment.expected,
                                      segment.expected_at_end - 1, std::string(reason)});
@@ -23,7 +23,8 @@ DamagedRange Unusable(const PublishedLog::SegmentExtent& segment, absl::string_v
 }  // namespace
 
 std::optional<std::string> SegmentLog::WhatMetadataLacks(const MetadataState& stored) const {
-  // The metadata knows of everything before readers do, so what they know now it must say now.
+  // The metadata is written before readers learn of a change. So it must hold everything that the
+  // published log holds now.
   for (const PublishedLog::SegmentExtent& segment : published_->Segments()) {
     const uint64_t id = segment.file->id();
     if (!stored.segments.contains(id) && published_->Lists(id)) {
@@ -38,7 +39,7 @@ absl::StatusOr<std::optional<DamagedRange>> SegmentLog::VerifyMetadata() const {
   const std::string path = absl::StrCat(env_.directory.path, "/", kMetadataFileName);
   const absl::flat_hash_map<TableId, SequenceNumber> marks = published_->Marks();
   std::optional<DamagedRange> finding;
-  // The writer may be in the middle of an entry, or replace the file: damage stays.
+  // The writer may be writing an entry or replacing the file. Only damage that stays is reported.
   constexpr int kLooks = 3;
   for (int look = 0; look < kLooks; ++look) {
     finding = DamagedRange{.file = shown};

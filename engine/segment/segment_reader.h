@@ -35,20 +35,22 @@ class SegmentReader final : public LogReader {
   absl::StatusOr<ReadProgress> Walk(const ReadLimits& limits,
                                     absl::FunctionRef<void(const RecordView&)> visit);
   ReadPlan Plan();
-  // All tables: a plan that begins behind EndHere becomes kAtEnd, one that crosses it is cut.
+  // For all tables: a plan that begins after the end of EndHere becomes kAtEnd, and a plan that
+  // crosses it is cut.
   void CutAtEnd(ReadPlan& plan) const;
-  // All tables: whether every known table was marked deleted through here.
+  // For all tables: whether every known table was marked deleted through this number.
   bool Acknowledged(SequenceNumber damaged_through);
-  // All tables: notes whether a segment that held live records at the start, and was not read to
-  // where it ended then, is gone before `plan`.
+  // For all tables: notes whether a segment before `plan` is gone that held live records at the
+  // start and was not read to its end of then.
   void LookForLostSegments(const ReadPlan& plan);
   absl::Status MissingFile(const ReadPlan& plan) const;
-  // Reads what the plan names until the budget is spent. False: the segment was deleted meanwhile.
+  // Reads the records of the plan until the budget is spent. False if the segment was deleted
+  // meanwhile.
   absl::StatusOr<bool> Read(const ReadPlan& plan, Budget& budget);
   absl::Status ReadExtent(const ReadPlan& plan, const Extent& extent, Budget& budget);
   absl::StatusOr<std::optional<uint64_t>> PassPadding(const ReadPlan& plan, uint64_t position,
                                                       uint64_t end);
-  // False: the record is too large for the budget, and was not visited.
+  // Visits the record. Returns false without a visit if it is too large for the budget.
   bool Visit(const ParsedRecord& record, const ReadPlan& plan, Budget& budget);
   // The whole record at `position`, from the buffer or copied into it.
   absl::StatusOr<ParseResult> ParseAt(uint64_t position, uint64_t end);
@@ -61,7 +63,8 @@ class SegmentReader final : public LogReader {
   absl::Status ShownDamageError(DamagedRange damage) const;
 
   const std::shared_ptr<const PublishedLog> log_;
-  // Of all tables; of one, it is in the bounds of range_ already.
+  // Offsets for a reader of all tables. For a reader of one table the bounds of range_ include the
+  // offset.
   const absl::flat_hash_map<TableId, uint64_t> offsets_;
   const uint64_t offset_of_table_;
   ReadRange range_;                                     // in the log's own numbers

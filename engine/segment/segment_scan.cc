@@ -44,7 +44,7 @@ class Scanner {
   }
 
  private:
-  // Nothing was written from here on.
+  // No byte was written from this position on.
   static uint64_t Limit(const SegmentScanOptions& options) {
     const uint64_t size = options.header.bytes;
     return std::min(options.known_end ? options.known_end->offset.value_or(size) : options.reach,
@@ -58,7 +58,7 @@ class Scanner {
     if (PassKnownDamage(0)) return absl::OkStatus();
     const auto header = ParseSegmentHeader(*bytes);
     if (!header && bytes->substr(0, kMagicBytes) != v1::kSegmentMagic) {
-      // Groups say themselves whether they belong here.
+      // The groups' own checksums say whether they belong to this file.
       scan_.damage.push_back({0, kSegmentHeaderBytes, 0, 0, "the file's header is broken"});
     } else if (!header || *header != segment_) {
       foreign_ = true;
@@ -70,7 +70,7 @@ class Scanner {
     return absl::OkStatus();
   }
 
-  // A group behind the end was written after the metadata said where the end is.
+  // A group after the known end was written after the metadata noted that end.
   absl::Status LookBehindKnownEnd() {
     std::array<char, kGroupHeadBytes> bytes;
     const uint64_t begin = segment_.GroupBegin(end_);
@@ -81,7 +81,7 @@ class Scanner {
     return absl::OkStatus();
   }
 
-  // A file is allocated before it is used and never gets shorter.
+  // A file has its full length before it is used, so a shorter one lost its end.
   void CheckLength() {
     if (file_bytes_ >= segment_.bytes || foreign_) return;
     for (const Damage& known : options_.known_damage) {
@@ -91,7 +91,7 @@ class Scanner {
         absl::StrCat("the file has ", file_bytes_, " bytes, and was made with ", segment_.bytes);
     const uint64_t end = end_;
     if (options_.known_end || file_bytes_ >= limit_) {
-      // Nothing was written in the part that is missing.
+      // No byte was written in the missing part.
       AddDamage(std::max(end_, file_bytes_), segment_.bytes, expected_, reason);
       end_ = end;
     } else {
@@ -256,8 +256,8 @@ class Scanner {
     return StopAtEnd(begin, head, *search, reason);
   }
 
-  // All of the group was durable once. Only the records that do not hold are damaged, if what says
-  // where they lie does.
+  // Reads a group that was durable as a whole. If its head and the headers of its records are
+  // sound, only the records that fail their checksums are damaged.
   absl::StatusOr<bool> ReadRecordByRecord(uint64_t begin, const GroupHead& head) {
     if (begin + head.bytes > durable_end_ || head.sequence < expected_) return false;
     BeginGroup();
@@ -267,7 +267,7 @@ class Scanner {
           if (broken != nullptr) PassBrokenRecord(record, at, broken);
         });
     if (!read.ok() || !*read) return read;
-    // Which batches were whose is not known for sure, also where no number is lost.
+    // It is not known for sure which producer sent which batch, even if no record is lost.
     producers_.clear();
     scan_.producers_lost_through = group_expected_ - 1;
     EndGroup(begin, head);
@@ -292,7 +292,8 @@ class Scanner {
     if (batch_begins_) open_producer_ = false;
   }
 
-  // Damage begins where the last good record ends, so that readers stop there.
+  // Adds damage below the durable position. It begins where the last good record ends, so that
+  // readers stop there.
   absl::Status StopBelowDurable(const GroupSearch& search, const char* reason) {
     if (search.next && search.next->offset < durable_end_) {
       AddDamage(end_, search.next->offset, search.next->sequence, reason);
@@ -320,19 +321,19 @@ class Scanner {
       finished_ = true;
       return absl::OkStatus();
     }
-    // Every sector of the group was written, and yet it is not what was written.
+    // Every sector of the group was written, and the group is not whole.
     if (head) {
       AddDamage(end_, group_end, Behind(*head, search), reason);
     } else if (search.next) {
       AddDamage(end_, search.next->offset, search.next->sequence, reason);
     } else {
-      // No group follows, so how many records were lost can only be bounded.
+      // No group follows, so the number of lost records has only an upper bound.
       AddDamage(end_, *last, Highest(*last), reason);
     }
     return absl::OkStatus();
   }
 
-  // A number that is behind all of the group's, which may jump.
+  // A number above all numbers of the group, which may jump.
   SequenceNumber Behind(const GroupHead& head, const GroupSearch& search) const {
     if (search.next) return search.next->sequence;
     return std::max(head.sequence, options_.reserved + 1) + head.records;
@@ -372,9 +373,9 @@ class Scanner {
   SequenceNumber expected_;
   uint64_t durable_end_;
   SequenceNumber durable_next_;
-  bool searched_ = false;  // what groups behind the first stop say of the durable position is known
+  bool searched_ = false;  // durable_end_ includes what groups after the first stop say
   bool finished_ = false;
-  bool foreign_ = false;  // it is another file
+  bool foreign_ = false;  // the file is another segment
 
   SequenceNumber group_expected_ = 0;
   uint64_t group_records_ = 0;

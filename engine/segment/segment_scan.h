@@ -1,5 +1,5 @@
-// Scans one segment file for recovery, `verify` and `inspect`. Tells a clean end, a torn tail,
-// damage and an I/O error apart. Changes nothing. The rules are in FORMAT.md, "The end of the log".
+// Scans one segment file for recovery, `verify` and `inspect`. Distinguishes a clean end, a torn
+// tail, damage and an I/O error. Changes nothing. The rules are in FORMAT.md, "The end of the log".
 // segment_scan_v1.h scans segments of version 1.
 #pragma once
 
@@ -28,7 +28,7 @@ struct Damage {
   std::string reason;
 };
 
-// The last write, cut by a crash. Bytes [begin, end) are what is left of it.
+// The last write, cut by a crash. Bytes [begin, end) hold its remains.
 struct TornTail {
   uint64_t begin = 0;
   uint64_t end = 0;
@@ -41,7 +41,7 @@ struct KnownEnd {
   SequenceNumber next = 0;         // number behind the last record
 };
 
-// A batch that a producer sent. Both numbers are 0 for one without records.
+// A batch that a producer sent. Both numbers are 0 for a batch without records.
 struct ScannedProducer {
   uint64_t id = 0;
   uint64_t sequence = 0;
@@ -54,7 +54,7 @@ struct SegmentScan {
   SegmentIndex index;
   std::vector<ScannedProducer> producers;
   uint64_t end = 0;          // of the last record
-  uint64_t durable_end = 0;  // everything before this was durable, as far as the file tells
+  uint64_t durable_end = 0;  // everything before it was durable, by the file and the metadata
   SequenceNumber first = 0;  // of all records; both 0 when there is none
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
@@ -64,27 +64,26 @@ struct SegmentScan {
   std::optional<TornTail> torn;
   uint64_t records = 0;
   absl::flat_hash_map<TableId, SequenceNumber> table_last;
-  // Of the groups (version 2).
-  uint64_t metadata_append = 0;     // the highest number that the metadata must have come to
-  uint64_t metadata_append_at = 0;  // position of the group that says so
+  // Facts from the heads of groups (version 2).
+  uint64_t metadata_append = 0;                // the metadata must have this write
+  uint64_t metadata_append_at = 0;             // position of the group that says so
   std::optional<int64_t> written_unix_micros;  // when the last one was written
 };
 
 struct SegmentScanOptions {
-  // As the metadata has it. Its alignment says by which version's rules the segment is read.
+  // The header in the metadata. Its alignment decides by which version's rules the segment is read.
   SegmentHeader header;
   SequenceNumber expected = 1;  // number that its first record should have
   SequenceNumber reserved = 0;  // numbers through this one may have been jumped over
-  // Set: anything short of it is damage. Unset: a crash may have cut the last write.
+  // If set, whatever is missing before it is damage. If unset, a crash may have cut the last write.
   std::optional<KnownEnd> known_end;
-  // Of a segment without a known end: all before `durable_end` was durable, the number behind it,
-  // and where nothing was written any more.
+  // For a segment without a known end: all before `durable_end` was durable, `durable_next` is the
+  // number expected there, and no byte was written from `reach` on.
   uint64_t durable_end = 0;
   SequenceNumber durable_next = 0;
   uint64_t reach = 0;
   std::vector<Damage> known_damage;  // to pass over, ordered
-  // Called now and then with the position; returns false to stop early (the scan is then cut
-  // there).
+  // Called from time to time with the position; returns false to stop the scan (CANCELLED).
   absl::FunctionRef<bool(uint64_t offset)> progress;
 };
 

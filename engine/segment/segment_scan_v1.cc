@@ -138,7 +138,7 @@ class Scanner {
     ++batch_records_;
   }
 
-  // Keeps what was seen of the current batch.
+  // Keeps the records of the current batch.
   void EndBatch() {
     if (!in_batch_) return;
     in_batch_ = false;
@@ -168,14 +168,14 @@ class Scanner {
     producer_ = {};
   }
 
-  // What lies at position_ instead of the next record.
+  // The bytes at position_ that are not the next record.
   enum class What {
     kNeverWritten,
     kLeftover,  // a valid record of an earlier use of the file
     kInvalid,
   };
 
-  // The end, a torn tail, or damage?
+  // Decides whether the log ends at position_, has a torn tail there, or is damaged.
   absl::Status Stop(What what, const char* reason) {
     return options_.known_end ? StopBeforeKnownEnd(what, reason) : StopAtUnknownEnd(what, reason);
   }
@@ -230,7 +230,7 @@ class Scanner {
     } else if (next->has_value()) {
       AddDamage((*next)->offset, (*next)->sequence, reason);
     } else {
-      // No record follows, so how many were lost can only be bounded.
+      // No record follows, so the number of lost records has only an upper bound.
       AddDamage(*last, Here().HighestAt(*last), reason);
       finished_ = true;
     }

@@ -1,4 +1,4 @@
-// Walks a segment file of format version 1 (format_v1.h), by the rules of that version (FORMAT.md,
+// Scans a segment file of format version 1 (format_v1.h), by the rules of that version (FORMAT.md,
 // "Version 1"). Changes nothing.
 #pragma once
 

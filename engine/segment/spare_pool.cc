@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kFillStepBytes = 1 << 20;
 
-// Segments used up faster than this are not filled with zeros ahead: it would cost the log more of
-// the disk's bandwidth than it gains.
+// At higher rates of use spares are not filled with zeros: filling would cost the log more
+// bandwidth of the disk than it gains.
 constexpr double kFillBelowBytesPerSecond = 256e6;
 
 constexpr absl::string_view kSparePrefix = "spare_";
@@ -86,8 +86,8 @@ absl::Status SparePool::Take(SegmentHeader& header, const std::string& path, boo
   }
   bool moved = !spare.empty() && file_system_->Rename(spare, path).ok();
   if (!spare.empty() && !moved) {
-    // The other directory is on another file system, or somebody took the spare away. If it is
-    // still there it is good for somebody else.
+    // The region's directory is on another file system, or the spare was removed. A spare that is
+    // still there is kept for another region.
     if (file_system_->KindOf(spare).ok()) {
       absl::MutexLock lock(&mutex_);
       ready_.push_back(std::move(spare));
@@ -101,7 +101,7 @@ absl::Status SparePool::Take(SegmentHeader& header, const std::string& path, boo
   }
   if (status.ok()) {
     status = WriteHeader(path, header);
-    // Best effort: what is left is replaced.
+    // Best effort: the next attempt replaces the file.
     if (!status.ok()) (void)file_system_->RemoveFile(path);
   }
   StartRefill();
@@ -145,7 +145,8 @@ void SparePool::Refill() {
     const absl::Status made = Make(path, spare_bytes_, fill);
     absl::MutexLock lock(&mutex_);
     if (!made.ok()) {
-      // Whoever needs a segment next makes it itself and gets the error then.
+      // The next writer that needs a segment makes it in place, and gets the error if there still
+      // is one.
       refilling_ = false;
       return;
     }
@@ -165,14 +166,14 @@ absl::Status SparePool::Make(const std::string& path, uint64_t bytes, bool fill)
     for (uint64_t at = 0; at < bytes && status.ok(); at += zeros.size()) {
       const uint64_t step = std::min<uint64_t>(zeros.size(), bytes - at);
       status = (*file)->Write(at, {absl::string_view(zeros).substr(0, step)});
-      // In small portions, so that no sync of a log waits long behind them.
+      // The file is filled in small portions, so that no sync of a log waits long for them.
       if (status.ok()) status = (*file)->SyncData();
     }
   }
   if (status.ok()) status = (*file)->SyncData();
   if (!status.ok()) {
-    // Best effort: the next start removes what is left of a spare, and what is left elsewhere is
-    // replaced.
+    // Best effort: the next start removes a partial spare, and the next attempt replaces a partial
+    // segment.
     (void)file_system_->RemoveFile(path);
   }
   return status;

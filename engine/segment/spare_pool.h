@@ -1,11 +1,11 @@
 // Segment files made ahead, so that the writer seldom waits for one.
 //
-// A spare is really allocated. Unless segments are used up very fast it is also filled with zeros:
-// writing into blocks that were written before syncs faster, since the file system has nothing to
-// note down. At high rates the disk is better left to the log itself
-// (docs/decisions/0003-spare-segments.md). Spares live in their own directory until a region takes
-// one by rename. They are a help: whatever goes wrong with them is reported, and segments are then
-// made in place, as for a region whose directory is on another file system. Any thread.
+// All blocks of a spare are allocated. Unless segments are used up very fast a spare is also filled
+// with zeros: a write into blocks that were written before syncs faster, since the file system has
+// no metadata to write. At high rates the bandwidth is better left to the log
+// (docs/decisions/0003-spare-segments.md). Spares are in a directory of their own until a region
+// takes one by rename. An error with spares is reported and stops nothing: segments are then made
+// in place, as for a region whose directory is on another file system. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ namespace walden::segment {
 
 class SparePool {
  public:
-  // `background` may be null: then every segment is made when it is needed, without zeros. So may
-  // `disk`: then files are made as long as there is any room.
+  // If `background` is null, every segment is made when it is needed, without zeros. If `disk` is
+  // null, files are made as long as there is any room.
   SparePool(FileSystem* file_system, Clock* clock, std::string directory, uint64_t spare_bytes,
             size_t spare_count, Executor* background, const DiskSpace* disk,
             EngineObserver* observer);
@@ -38,13 +38,13 @@ class SparePool {
   // Creates the directory, removes what an earlier process left, starts making spares.
   void Start();
 
-  // Puts a segment file of header.bytes at `path`, in place of any file there, with the header,
-  // whose alignment is set to what suits the disk. The file is durable, its name not yet. DISK_FULL
-  // if there is no room, DISK_RESERVE if it would take from the reserve; nothing is left behind
-  // then. `was_prepared`, if given, is set to whether it was a spare one.
+  // Puts a segment file of header.bytes bytes at `path`, in place of any file there, and writes the
+  // header, whose alignment it sets to that of the disk. The file is durable on return, its name is
+  // not. DISK_FULL if there is no room, DISK_RESERVE if the file would take from the reserve; then
+  // no file is left. Sets `was_prepared`, if given, to whether the file was a spare.
   absl::Status Take(SegmentHeader& header, const std::string& path, bool* was_prepared = nullptr);
 
-  // Any thread. How many are ready.
+  // The number of spares that are ready.
   size_t ready() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     return ready_.size();

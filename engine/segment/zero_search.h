@@ -1,4 +1,5 @@
-// Where a file holds zeros: bytes that were never written. One thread at a time, as the FileWindow.
+// Searches a file for zeros: bytes that were never written. One thread at a time, as the
+// FileWindow.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@ namespace walden::segment {
 // One past the last byte of [begin, end) that is not zero; `begin` if all are.
 absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end);
 
-// Whether one of the disk sectors that [begin, end) touches holds only zeros there: such a sector
-// was not written.
+// Whether one of the disk sectors that [begin, end) touches holds only zeros inside the range: such
+// a sector was not written.
 absl::StatusOr<bool> HasUnwrittenSector(FileWindow& window, uint64_t begin, uint64_t end);
 
 }  // namespace walden::segment

@@ -18,7 +18,8 @@ absl::Status CheckRoomForCopy(FileSystem* files, const std::string& data_directo
   if (size.to == DirectoryOwner::kSegment) {
     needed += size.regions * size.segment_size_bytes;
   } else {
-    // RocksDB's own log, and what compactions write before they remove.
+    // RocksDB also needs room for its own log, and for what compactions write before they remove
+    // files.
     needed += size.live_bytes / 4 + std::min(size.live_bytes, 256 * kMiB);
   }
   needed -= std::min(needed, size.there_bytes);

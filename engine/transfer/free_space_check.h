@@ -19,7 +19,8 @@ struct CopySize {
   uint64_t segment_size_bytes = 0;
 };
 
-// RESOURCE_EXHAUSTED (DISK_FULL) says how much is needed and how much is free.
+// RESOURCE_EXHAUSTED (DISK_FULL) if there is no room; the message says how much is needed and how
+// much is free.
 absl::Status CheckRoomForCopy(FileSystem* files, const std::string& data_directory,
                               const CopySize& size);
 

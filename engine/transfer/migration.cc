@@ -52,7 +52,7 @@ class Migration {
   const std::string built_name_;
   const std::string old_name_;
   DirectoryOwner from_ = DirectoryOwner::kNone;
-  // Held until the swap is done: the engines are closed before.
+  // Held until the swap is done, after the engines are closed.
   std::unique_ptr<DirectoryLock> old_lock_;
   std::unique_ptr<DirectoryLock> new_lock_;
   std::unique_ptr<LogEngine> source_;
@@ -85,7 +85,7 @@ absl::StatusOr<MigrationResult> Migration::Run() {
   from_ = *stored;
   if (has(old_name_) && !has(built_name_) &&
       (from_ == options_.to || from_ == DirectoryOwner::kNone)) {
-    // Finished, but perhaps not durably so.
+    // The swap is done, but may not be durable.
     result_.was_copied = true;
     const absl::Status status = files_->SyncDirectory(options_.where.data_directory);
     if (!status.ok()) return status;
@@ -154,7 +154,7 @@ absl::Status Migration::OpenEngines() {
   return absl::OkStatus();
 }
 
-// Opens everything once: damage and a full disk should be known before hours of copying.
+// Opens every region once, to find damage and a full disk before hours of copying.
 absl::Status Migration::Measure() {
   uint64_t live_bytes = 0;
   uint64_t there_bytes = 0;
@@ -182,7 +182,7 @@ absl::Status Migration::Measure() {
     if (!status.ok()) return status;
   }
   seen_.total_regions = regions_.size();
-  seen_.total_bytes = 3 * live_bytes;  // copied, then read on both sides
+  seen_.total_bytes = 3 * live_bytes;  // read once to copy, then on both sides to compare
   return CheckRoomForCopy(files_, options_.where.data_directory,
                           {.what = absl::StrCat("a second copy of ", Path(name_)),
                            .to = options_.to,
@@ -192,7 +192,7 @@ absl::Status Migration::Measure() {
                            .segment_size_bytes = options_.segment_size_bytes});
 }
 
-// What an earlier run copied and the source has dropped since.
+// Drops regions that an earlier run copied and that the source dropped since.
 absl::Status Migration::DropStrangers() {
   const auto begun = target_->ListRegions();
   if (!begun.ok()) return begun.status();
@@ -217,7 +217,7 @@ absl::Status Migration::CopyAll() {
 absl::Status Migration::CopyOne(RegionId region) {
   absl::StatusOr<bool> copied = TryCopy(region);
   if (copied.ok() && !*copied) {
-    // What an earlier run left is no beginning of what the source is now.
+    // The region of an earlier run is no beginning of the source's present region.
     const absl::Status dropped = target_->DropRegion(region).status();
     if (!dropped.ok()) return dropped;
     copied = TryCopy(region);
@@ -225,7 +225,7 @@ absl::Status Migration::CopyOne(RegionId region) {
   return copied.status();
 }
 
-// False if the target held something else before.
+// Copies a region; false if the target held something else before.
 absl::StatusOr<bool> Migration::TryCopy(RegionId region) {
   auto source =
       source_->OpenRegion(region,

@@ -5,8 +5,8 @@
 //   2. renames <name> to <name>.before-migration
 //   3. renames <name>.migrating to <name>
 //
-// Whatever stops it, the same call again goes on from there; until 2 the namespace is untouched
-// (but for what opening it repairs), and in between the engines refuse to open it.
+// If the call is stopped anywhere, the same call goes on from there. Until step 2 the namespace is
+// untouched, except for repairs by opening it. Between steps 2 and 3 the engines refuse to open it.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct MigrationOptions {
   std::string namespace_name;
   DirectoryOwner to = DirectoryOwner::kNone;         // kSegment or kRocksdb
   uint64_t segment_size_bytes = uint64_t{64} << 20;  // of the new segments
-  // See RegionCopyOptions. The damage is noted in the source's metadata, as `recovery_policy:
+  // See RegionCopyOptions. Notes the damage in the source's metadata, as `recovery_policy:
   // quarantine` does.
   bool skip_damaged = false;
 };
@@ -38,7 +38,7 @@ struct MigrationProgress {
 };
 
 struct MigrationResult {
-  // The copy was there already, or the whole migration was finished: nothing below is counted.
+  // The copy was there already, or the whole migration was finished: the counts below are 0.
   bool was_copied = false;
   uint64_t regions = 0;
   uint64_t tables = 0;

@@ -1,10 +1,9 @@
-// Copies a region's log into another engine's, numbers, marks, kinds and region version included,
-// by the engine interface alone. Producers are not carried over: the interface has no
-// way to ask for them.
+// Copies a region's log into another engine's, with numbers, marks, kinds and region version. Uses
+// the engine interface alone. Producers are not copied: the interface has no way to ask for them.
 //
-// It may be stopped or killed anywhere and started again: a table goes on behind what the target
-// has durably, and what is complete is only compared. Memory is bounded by a few MiB and the
-// largest record. One thread; nobody else may write either log meanwhile.
+// A copy may be stopped or killed anywhere and started again: each table goes on after the records
+// that the target has durably, and complete tables are only compared. Memory is bounded by a few
+// MiB and the largest record. One thread; no other thread may write either log meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +16,8 @@
 namespace walden {
 
 struct RegionCopyOptions {
-  // Copies what is left around damage, and reports the damage in the result; otherwise damage ends
-  // the copy with DATA_LOSS. The source must then be open with RecoveryPolicy::kQuarantine.
+  // Copies the records around damage, and reports the damage in the result. The source must be open
+  // with RecoveryPolicy::kQuarantine. Without this option damage ends the copy with DATA_LOSS.
   bool skip_damaged = false;
 };
 
@@ -35,8 +34,8 @@ struct RegionCopyResult {
   std::vector<DamagedRange> damaged;
 };
 
-// On return source and target were read and compared, record by record. `progress` is called after
-// each step of a few MiB; false stops (CANCELLED).
+// Before it returns the copy reads source and target and compares them, record by record.
+// `progress` is called after each step of a few MiB; it returns false to stop (CANCELLED).
 //   DATA_LOSS            the source is damaged, and skip_damaged is not set
 //   FAILED_PRECONDITION  the target holds what is not a beginning of the source: something else, or
 //                        the source was written or marked deleted since an earlier copy stopped
@@ -47,7 +46,7 @@ absl::StatusOr<RegionCopyResult> CopyRegion(
     const ReadableLog& source, RegionLog& target, const RegionCopyOptions& options,
     absl::FunctionRef<bool(const RegionCopyProgress&)> progress);
 
-// Whether the target holds exactly what the source does; `copied_records` is 0. Writes nothing.
+// Checks that the target holds exactly what the source does. Writes nothing; `copied_records` is 0.
 //   FAILED_PRECONDITION  the target has a table or a region version that the source does not have
 //   INTERNAL             another difference
 // and the errors of reading either.

@@ -9,11 +9,11 @@
 namespace walden {
 namespace {
 
-// A group, and with it a sync, is about this large.
+// Bytes of a group, which takes one sync.
 constexpr size_t kGroupBytes = 4 << 20;
 constexpr size_t kGroupRecords = 1 << 16;
 
-// A batch must fit a segment, the smallest of which that can be configured holds 1 MiB. A larger
+// A batch must fit a segment, and the smallest segment that can be configured has 1 MiB. A larger
 // record is a batch by itself.
 constexpr size_t kBatchBytes = 512 << 10;
 constexpr size_t kOverheadBytes = 32;
@@ -53,7 +53,7 @@ absl::Status RestoreWriter::Flush() {
     }
     group.push_back(&batches[i]);
   }
-  // Shared, because it may still be notifying when the wait is over.
+  // Shared, because Notify may still be running when the wait ends.
   auto done = std::make_shared<absl::Notification>();
   log_.Commit(absl::MakeSpan(group), [done] { done->Notify(); });
   done->WaitForNotification();

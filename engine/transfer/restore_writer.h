@@ -20,7 +20,7 @@ class RestoreWriter {
   absl::Status Add(TableId table, TableKind kind, SequenceNumber sequence,
                    absl::string_view payload);
 
-  // Commits what is gathered, durably. What was not flushed is lost with this object.
+  // Commits the gathered records, durably. Records that are not flushed are lost with this object.
   absl::Status Flush();
 
  private:

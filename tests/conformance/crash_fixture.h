@@ -1,9 +1,8 @@
-// A crash in the middle of every change that an operation makes to the disk, one after the other.
+// A fixture that crashes in the middle of each change that an operation makes to the disk.
 //
-// Each test tells one story: some history, then one operation that is cut by a crash, then what
-// must hold when the region is open again. The sweep repeats the story with the crash inside the
-// first change of the operation, the second, and so on until the operation ends before the crash
-// comes.
+// Each test is one story: some history, then one operation that a crash cuts, then checks of the
+// reopened region. The sweep repeats the story with the crash inside the first change of the
+// operation, the second, and so on until the operation ends before the crash comes.
 #pragma once
 
 #include <algorithm>
@@ -33,14 +32,15 @@ inline constexpr CrashKind kCrashKinds[] = {
 
 class CrashTest : public LogTest {
  protected:
-  // A fresh machine for each crash.
+  // The state of one run, on a new machine for each crash.
   struct Story {
     CrashTest* test;
     FaultFileSystem machine;
     std::unique_ptr<LogEngine> engine;
     std::unique_ptr<RegionLog> log;
-    Ledger ledger;            // what was answered as durable
-    std::vector<Batch> open;  // answered otherwise or not at all: stored whole, in order, or not
+    Ledger ledger;  // what was answered as durable
+    // Batches that were not answered as durable: a prefix of them is stored, each as a whole.
+    std::vector<Batch> open;
     std::map<TableId, SequenceNumber> unanswered_marks;
     std::map<TableId, SequenceNumber> highest_answered;
     bool answered_survives = false;  // only kills so far: the kernel has all that was answered
@@ -87,7 +87,7 @@ class CrashTest : public LogTest {
       }
     }
 
-    // Something durable was answered: what was buffered before it is durable too.
+    // Notes a durable answer: everything buffered before it is durable too.
     void Settle() {
       for (const Batch& batch : open) {
         const SequenceNumber first = *batch.expected_next_sequence;
@@ -143,7 +143,7 @@ class CrashTest : public LogTest {
 
   using Step = std::function<void(Story&)>;
 
-  // `operation` must bear that anything in it fails.
+  // `operation` must tolerate that any call in it fails.
   void Sweep(const Step& history, const Step& operation) {
     for (const CrashKind& kind : kCrashKinds) {
       for (uint64_t nth = 1; nth < 400; ++nth) {
@@ -190,7 +190,7 @@ class CrashTest : public LogTest {
     if (HasFailure()) return;
     ExpectLogHoldsLedger(*story.log, story.ledger);
     story.ExpectProducersAreRemembered();
-    // Life goes on, and what is written now lasts.
+    // The region goes on, and keeps what is written now.
     for (int i = 0; i < 3; ++i) story.Append(1 + i % 2, 2);
     EXPECT_TRUE(story.open.empty());
     story.Stop();
@@ -203,7 +203,7 @@ class CrashTest : public LogTest {
     ExpectLogHoldsLedger(*story.log, story.ledger);
   }
 
-  // Unanswered batches are there from the oldest on, each whole, or not at all.
+  // Takes unanswered batches that are there into the ledger: a prefix of them, each whole.
   void TakeInWhatWasOpen(Story& story) {
     std::vector<Batch> open = std::move(story.open);
     story.open.clear();

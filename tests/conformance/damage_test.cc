@@ -46,7 +46,8 @@ class DamageTest : public LogTest {
     return TryOpenLog();
   }
 
-  // For engines that serve nothing of a damaged region, whatever the policy. True: was checked.
+  // Checks an engine that serves nothing of a damaged region under any policy. Returns whether the
+  // engine is one.
   bool IsRefusedWhole() {
     if (GetParam().engine->serves_around_damage) return false;
     EXPECT_ERROR(OpenDamaged(), kDataLoss, kCorruption);
@@ -74,7 +75,7 @@ class DamageTest : public LogTest {
     }
   }
 
-  // On a copy of the disk: flips one bit, opens, and compares.
+  // Flips one bit on a copy of the disk, opens the region, and compares.
   void FlipAndLook(const std::string& path, uint64_t offset) {
     const auto copy = disk().CopyOfDisk(/*seed=*/1);
     copy->FlipBit(path, offset, offset % 8);
@@ -125,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, OwnFilesDamageTest,
                                                           })),
                          SettingName);
 
-// A batch that may have been there could otherwise be stored twice.
+// Otherwise a batch in the damage could be stored twice.
 TEST_P(OwnFilesDamageTest, ProducersIssuedBeforeTheEndOfDamageAreForgotten) {
   set_recovery_policy(RecoveryPolicy::kQuarantine);
   const auto tagged = [&](uint64_t producer, uint64_t sequence) {
@@ -250,8 +251,8 @@ TEST_P(DamageTest, DamageInAClosedLogsLastRecordIsNotTakenForATornTail) {
   EXPECT_ERROR(OpenDamaged(), kDataLoss, kCorruption);
 }
 
-// Zeros inside a record look like a part of it that was never written; what follows it tells that
-// it was.
+// Zeros inside a record look as if that part was never written. The records after it prove that it
+// was.
 TEST_P(DamageTest, DamageBesideZerosInTheMiddleOfACrashedLogIsNotTakenForATornTail) {
   Batch batch;
   batch.payloads = {std::string(2000, '\0') + "<zeros before it>"};

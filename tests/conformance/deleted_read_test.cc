@@ -173,7 +173,7 @@ TEST_P(DeletedReadTest, AReaderThatEndsHereDoesNotVisitWhatIsAppendedLater) {
   }
 }
 
-// A mark between looking where to read and reading, in all the places where threads may stand.
+// Marks fall between a reader's look-up and its read, at all points where threads can be.
 TEST_P(DeletedReadThreadsTest, AReaderBesideMarksNeverJumps) {
   std::atomic<bool> done{false};
   std::atomic<int> jumps{0};

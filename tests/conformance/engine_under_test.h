@@ -23,23 +23,23 @@ struct EngineUnderTest {
                                                            const std::string& directory)>
       open;
 
-  // Whether damage on the disk is found when a region of an open engine is opened; otherwise when
-  // the engine is, and then it is the damage of all its regions.
+  // Whether opening a region of an open engine finds damage on the disk. Otherwise opening the
+  // engine finds it, and the damage is that of all its regions.
   bool finds_damage_when_a_region_opens = true;
 
-  // Whether RecoveryPolicy::kQuarantine opens a damaged region and serves the rest; else it is
-  // refused as with kRefuse.
+  // Whether RecoveryPolicy::kQuarantine opens a damaged region and serves the rest. Otherwise the
+  // region is refused as with kRefuse.
   bool serves_around_damage = true;
 
-  // Whether each region has files of its own, which are read from whenever it is read; else regions
-  // share files and fates, and what was written lately is in memory.
+  // Whether each region has files of its own, from which every read reads. Otherwise regions share
+  // files and fail together, and recent records are in memory.
   bool regions_have_own_files = true;
 
   // Whether the numbers of a dropped region's tables are used again.
   bool numbers_end_with_their_region = true;
 
-  // Engines with segments: what a record takes beside its payload, of the room that LIMIT_EXCEEDED
-  // names. Nullopt for engines without.
+  // For engines with segments: bytes that a record takes besides its payload, of the room that
+  // LIMIT_EXCEEDED names. nullopt for engines without segments.
   std::optional<uint64_t> record_overhead;
 };
 

@@ -66,7 +66,7 @@ TEST_P(LogFaultTest, ManyMarksCanBeMadeOnAFullDisk) {
   ExpectLogHoldsLedger();
 }
 
-// More of them than fit the room that an engine set aside for marks.
+// Makes more marks than fit the room that an engine set aside for them.
 TEST_P(LogFaultTest, ThousandsOfMarksCanBeMadeOnAFullDisk) {
   const int records = GetParam().load == Load::kLarge ? 2 : 200;
   for (int stored = 0; stored < 5000; stored += records) Append(1, records);
@@ -91,7 +91,7 @@ TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
     batch.payloads = {std::string(15000, 'x')};
     if (const AppendResult result = Try(batch); !result.status.ok()) {
       EXPECT_EQ(result.first, 0u);
-      // Where the write itself meets the full disk, nobody knows whether it is stored.
+      // If the write itself meets the full disk, it is unknown whether it is stored.
       is_unknown = HasReason(result.status, ErrorReason::kRegionFailed);
       if (!is_unknown) EXPECT_ERROR(result.status, kResourceExhausted, kDiskFull);
     }
@@ -115,7 +115,7 @@ TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
   ExpectLogHoldsLedger();
 }
 
-// What the caller knows of a failed group: it may be stored or not, whole batches of it in order.
+// What a caller knows after a failed group: some whole batches of it, in order, may be stored.
 class AfterFailure {
  public:
   static void Check(RegionLog& log, const Ledger& before, const std::vector<Batch>& unknown) {
@@ -145,7 +145,7 @@ TEST_P(LogFaultTest, AFailedSyncPoisonsTheRegionUntilItIsReopenedWhileReadsStill
     EXPECT_ERROR(result.status, kFailedPrecondition, kRegionFailed);
   }
   EXPECT_ERROR(log().Health(), kFailedPrecondition, kRegionFailed);
-  // The disk is well again, and still nothing is acknowledged: nobody knows what it holds.
+  // The disk works again, but nothing is acknowledged: it is unknown what it holds.
   Batch batch;
   batch.payloads = Payloads(1);
   EXPECT_ERROR(CommitOne(log(), batch).status, kFailedPrecondition, kRegionFailed);
@@ -165,8 +165,8 @@ TEST_P(LogFaultTest, AFailedSyncPoisonsTheRegionUntilItIsReopenedWhileReadsStill
   ASSERT_STATUS_OK(CommitOne(log(), batch).status);
 }
 
-// After a failed sync the cache may show bytes that no later sync writes. Whatever the reopened
-// region answers must survive a power cut all the same.
+// After a failed sync the cache may show bytes that no later sync writes. All records that the
+// reopened region returns must still survive a power cut.
 TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut) {
   for (uint64_t seed = 1; seed <= 40; ++seed) {
     SCOPED_TRACE(seed);
@@ -230,7 +230,8 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
         if (!result.status.ok()) EXPECT_ERROR(result.status, kFailedPrecondition, kRegionFailed);
         unknown.push_back(batch);
         if (result.status.ok()) {
-          // Buffered and answered: made durable so that the ledger stays simple, or lost with it.
+          // The batch is buffered and answered. A sync makes it durable, so that the ledger stays
+          // simple.
           if (log().Sync().ok()) {
             unknown.pop_back();
             ledger().Appended(1, result, batch.payloads);
@@ -245,7 +246,7 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
     OpenLogAfterFailedSync();
     AfterFailure::Check(log(), ledger(), unknown);
     if (HasFatalFailure()) return;
-    // Start afresh: what was unknown is known now, but not to the ledger.
+    // Begins anew: the ledger does not know which unknown batches are stored.
     CloseLog();
     ASSERT_TRUE(engine().DropRegion(kRegion).ok());
     ledger() = Ledger();

@@ -18,7 +18,7 @@ namespace walden::testing {
 
 enum class Medium { kFaultFiles, kRealFiles };
 
-// How big the payloads are, and so how often a batch begins a new segment.
+// The size of payloads, and so how often a batch begins a new segment.
 enum class Load { kSmall, kLarge };
 
 struct Setting {
@@ -32,7 +32,7 @@ std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
 std::vector<Setting> AllSettings();        // every engine, medium and load
 std::vector<Setting> FaultFileSettings();  // those that can crash
 std::vector<Setting> RealFileSettings();   // those that several threads may use
-// Those of engines that have what a test is about.
+// The settings of engines with a property that a test needs.
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted);
 
@@ -74,7 +74,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   const std::string& directory() const { return directory_; }  // the engine's
   std::vector<std::string> FilesOnDisk();
 
-  // --- The engine. What must succeed and does not, ends the test. ---
+  // --- The engine. A call that must succeed and fails ends the test. ---
 
   LogEngine& engine() { return *engine_; }
   absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();
@@ -112,7 +112,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   SequenceNumber MarkDeleted(TableId table, SequenceNumber through);
   uint64_t OpenProducer();
 
-  // Every table of the ledger reads as the ledger says, in every way of looking at it.
+  // Compares every table with the ledger, by every way to read it.
   void ExpectLogHoldsLedger();
   void ExpectLogHoldsLedger(RegionLog& log, const Ledger& ledger);
 

@@ -162,7 +162,7 @@ TEST_P(ProducerTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
   ExpectLogHoldsLedger();
 }
 
-// Once the memory was counted in tables: the first batch was forgotten, and stored a second time.
+// Memory was once counted in tables: the first batch was forgotten, and stored a second time.
 TEST_P(ProducerTest, OneProducerOfMoreTablesThanThereMayBeProducersIsNeverStoredTwice) {
   const uint64_t producer = OpenProducer();
   const uint64_t tables = kMaxProducersPerRegion + 76;

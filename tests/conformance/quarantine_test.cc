@@ -40,7 +40,7 @@ class QuarantineTest : public LogTest {
     return Try(batch);
   }
 
-  // What every way of asking for the table says while the damage is not acknowledged.
+  // Checks that all calls about the table report the damage until it is acknowledged.
   void ExpectToldOf(TableId table, const StoredRecord& lost) {
     const TablePosition position = log().Position(table);
     EXPECT_TRUE(position.damaged);

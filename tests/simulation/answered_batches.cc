@@ -9,7 +9,7 @@
 namespace walden::testing {
 namespace {
 
-// No producer gets so far.
+// A number that no producer reaches.
 constexpr uint64_t kFarNumber = 1'000'000;
 
 }  // namespace

@@ -29,7 +29,7 @@ class AnsweredBatches {
   Batch Next(Batch batch);
 
   absl::Status Answered(const Batch& batch, const AppendResult& result);
-  // Sync or Close was answered, or a durable batch.
+  // Notes that Sync or Close, or a durable batch, was answered.
   void EverythingIsDurable();
 
   // Retries the whole window; afterwards it holds what was found. `call_failed`: batches whose

@@ -44,7 +44,7 @@ class AnsweredRecords {
 
   // A group of batches was answered, all of it written and synced at once.
   absl::Status Answered(const std::vector<Batch>& group, const std::vector<AppendResult>& results);
-  // Sync or Close was answered.
+  // Notes that Sync or Close was answered.
   void EverythingIsDurable();
   void Marked(TableId table, SequenceNumber through);
 

@@ -1,8 +1,8 @@
 // A random history of groups: one region takes groups of many batches with mixed durabilities and
 // large records, more at once than a watermark's reach, while calls fail; it is closed, killed or
 // loses power, bytes of its segments are harmed, and it is opened again with the policy quarantine,
-// several times over. What it then shows is compared with AnsweredRecords. One thread; a seed decides
-// everything.
+// several times over. The records of each reopened region are compared with AnsweredRecords. One
+// thread; a seed decides everything.
 //
 // In a quarter of the histories payloads are mostly zeros: there harm to the last writes may look
 // like a torn tail (FORMAT.md: What stays undetectable).

@@ -1,4 +1,4 @@
-// Harm to bytes of a region's segment files, and which records it may cost: those whose bytes were
+// Harms bytes of a region's segment files, and knows the records that the harm may cost: those
 // written by a call that also wrote a harmed byte. The engine writes one group by one call, and
 // records of a group stand or fall together at worst; all others must survive. Groups that were
 // harmed one after the other may cost each other, since each ends where a whole one follows: so a
@@ -26,11 +26,11 @@ class HarmedWrites {
   HarmedWrites(RegionOnDisk* region, Random* random);
   ~HarmedWrites();
 
-  // Whether what is written now are groups: not while a region opens.
+  // Says whether writes from now on are groups. They are not while a region opens.
   void SetCommitting(bool committing) { committing_ = committing; }
 
-  // Flips a bit, or overwrites up to 5000 bytes. Only bytes that something was written to, behind
-  // the file's header.
+  // Flips a bit, or overwrites up to 5000 bytes. Harms only bytes that were written, after the
+  // file's header.
   void HarmSomething();
 
   // Whether any harm so far may have cost a record with this payload.

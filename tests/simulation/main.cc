@@ -22,7 +22,7 @@ namespace {
 
 enum class HistoryKind { kSteps, kGroups, kProducers };
 
-// What is run, but for the seed.
+// The kind of history, without the seed.
 struct Kind {
   SimulatedEngine engine = SimulatedEngine::kSegment;
   HistoryKind history = HistoryKind::kSteps;

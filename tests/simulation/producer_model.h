@@ -1,5 +1,5 @@
-// A model of what a region may and must remember of its producers (proto/walden/v1/wal.proto:
-// Producer).
+// A model of the batches that a region may and must remember of its producers
+// (proto/walden/v1/wal.proto: Producer).
 //
 // Where an answer was lost a batch is uncertain: stored, or not. Single-threaded.
 #pragma once
@@ -14,35 +14,35 @@ namespace walden::testing {
 
 class ProducerModel {
  public:
-  // An id was issued.
+  // Notes that an id was issued.
   absl::Status Opened(uint64_t id);
 
-  // The batch must be answered as a retry.
+  // Whether the batch must be answered as a retry.
   bool IsCertain(const Batch& batch) const;
-  // The batch may be answered as a retry.
+  // Whether the batch may be answered as a retry.
   bool IsKnown(const Batch& batch) const;
-  // Nothing of its producer is a reason to refuse the batch.
+  // Whether the producer's state gives no reason to refuse the batch.
   bool MustBeNext(const Batch& batch) const;
   // The number that the producer may have to send next.
   uint64_t Expected(uint64_t id) const;
 
   absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
   absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result);
-  // PRODUCER_OUT_OF_ORDER or PRODUCER_FORGOTTEN.
+  // Checks the refusal PRODUCER_OUT_OF_ORDER or PRODUCER_FORGOTTEN.
   absl::Status CheckRefused(const Batch& batch, const absl::Status& status) const;
-  // The batch has the number of another one, and differs from it.
+  // Whether the batch has the number of another one, and differs from it.
   bool Differs(const Batch& batch) const;
 
-  // The batch was sent and not answered.
+  // Notes that the batch was sent and not answered.
   void Unanswered(const Batch& batch);
   void EverythingIsDurable();
 
-  // A reopened region holds the batch, does not hold it, or does not show it.
+  // Notes whether a reopened region holds the batch, does not hold it, or does not show it.
   absl::Status Found(const ProducerTag& tag, TableId table, SequenceNumber first,
                      SequenceNumber last);
   void Missing(const ProducerTag& tag, bool was_answered);
   void Unseen(const ProducerTag& tag);
-  // Before all of these: numbers that were passed over are not shown.
+  // Call it before Found after a reopening: numbers that were passed over are not shown.
   void Reopened(bool lost_bytes);
 
  private:

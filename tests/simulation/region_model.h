@@ -1,4 +1,4 @@
-// A model of what a region's log may and must hold: simply a list of batches in log order.
+// A model of a region's log: a list of the batches that it may and must hold, in log order.
 //
 // The model is told every call and its answer, checks the answer, and compares the log with itself.
 // Where an answer was lost (a crash, a failed write) it keeps both possibilities until the region
@@ -39,7 +39,7 @@ class RegionModel {
     std::vector<std::string> payloads;
     std::optional<ProducerTag> producer;
     bool durable = false;
-    bool may_be_refused = false;  // not answered, and something else than the failure may be why
+    bool may_be_refused = false;  // not answered, and the failure may not be the only reason
     uint64_t epoch = 0;  // syncs that completed before it was written, as far as answers tell
 
     SequenceNumber last() const { return first + payloads.size() - 1; }
@@ -56,14 +56,14 @@ class RegionModel {
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
   absl::Status CheckOpenProducer(std::optional<uint64_t> version,
                                  const absl::StatusOr<uint64_t>& answer, const Trouble& trouble);
-  // The table's next number as the log says it; other regions may have raised it.
+  // Takes over the table's next number from the log, since other regions may have raised it.
   absl::Status FollowNext(const RegionLog& log, TableId table);
-  // Sync or Close was answered, or the region says that nothing waits.
+  // Notes that Sync or Close was answered, or that the region has nothing unsynced.
   void EverythingIsDurable();
 
   // --- The log ---
 
-  // The open region shows exactly what was answered.
+  // Checks that the open region shows exactly the answered batches.
   absl::Status CompareOpen(const RegionLog& log) const;
   absl::Status CompareRange(const RegionLog& log, const ReadRange& range,
                             const ReadLimits& limits) const;
@@ -72,7 +72,7 @@ class RegionModel {
   // Afterwards the model holds what was found.
   absl::Status ResolveReopened(const RegionLog& log, const Trouble& trouble);
 
-  // A reopened region of which the last epoch may be cut off: as a torn tail.
+  // Compares a reopened region of which the last epoch may be cut off as a torn tail.
   absl::Status CompareCutTail(const RegionLog& log) const;
 
   // --- For choosing what to do next ---

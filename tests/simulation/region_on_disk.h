@@ -1,5 +1,5 @@
-// One region of the segment engine on a machine that fails: it is opened, goes down in one of the
-// ways in which processes and machines do, and is opened again. One thread.
+// One region of the segment engine on a machine that fails: the region is opened, the process or
+// machine goes down, and the region is opened again. One thread.
 //
 // The disk may ask for another alignment of writes each time the region is opened.
 #pragma once
@@ -35,10 +35,10 @@ class RegionOnDisk {
   // The process or the machine goes down; no call fails from then on. `may_close`: the region may
   // be closed before. True if it was, which makes everything durable.
   bool GoDown(bool may_close);
-  // As if the machine lost power just now, and everything that was not synced.
+  // Loses everything that was not synced, as in a power cut.
   void LoseUnsynced();
 
-  // Opens it, while the process may go down again.
+  // Opens the region; the process may go down again meanwhile.
   absl::Status OpenAgain(const RegionOptions& options);
 
   // Since the last call of Forget: whether power was lost, and whether it went down while opening.

@@ -16,7 +16,7 @@
 
 namespace walden::testing {
 
-// Runs work when and in the order that the seed says. One thread.
+// Runs work at times and in an order that the seed decides. One thread.
 class RandomExecutor final : public Executor {
  public:
   explicit RandomExecutor(uint64_t seed) : random_(seed) {}

@@ -1,14 +1,14 @@
 // One random history of one engine on a machine that fails, all of it decided by one seed, in one
 // thread, half of the regions written through the daemon's actors: several namespaces with several
 // regions each, appends, marks, reads, reopenings, regions dropped and made again, crashes at any
-// file operation, failing calls, full disks, and in the end damage. Whatever the logs answer and
-// hold is compared with RegionModel.
+// file operation, failing calls, full disks, and in the end damage. The logs' answers and contents
+// are compared with RegionModel.
 //
 // A wide history has regions of hundreds of tables.
 //
-// In most histories no payload byte is zero: a sector of zeros inside a record looks as if it had
-// never been written, and then a correct engine may take a flipped bit in what was written last for
-// a torn tail. The others have such payloads: there the engine must still tell the two apart
+// In most histories no payload byte is zero. A sector of zeros inside a record looks as if it had
+// never been written, and then a correct engine may take a flipped bit in the last writes for a
+// torn tail. The other histories have such payloads: there the engine must distinguish the two
 // everywhere but in the last writes.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The end of a simulation: bits flip and holes appear, on copies of the disk, and none of it may go
-// unnoticed, neither at once nor when a quarantined region goes on being used.
+// The end of a simulation: bits flip and holes appear on copies of the disk. The engine must notice
+// all of it, at once and while a quarantined region goes on being used.
 #include <algorithm>
 
 #include "absl/strings/match.h"
@@ -70,7 +70,7 @@ absl::Status Simulation::DamageCopies() {
   if (!region.log().Health().ok()) return absl::OkStatus();
   absl::Status status = large_records_ ? AppendLargeRecords(region) : absl::OkStatus();
   for (int i = 0; i < 3 && status.ok() && !disk_.crashed(); ++i) status = Append(region);
-  // Two more, so that the last of them proves that all before it was durable.
+  // Two more appends, of which the last proves that all before it was durable.
   for (int i = 0; i < 2 && status.ok() && !disk_.crashed(); ++i) {
     newest_before_last_append_ = NewestSegment(region.name(), disk_);
     end_before_last_append_ = Used(disk_, newest_before_last_append_);
@@ -133,8 +133,8 @@ std::optional<Simulation::Harm> Simulation::FlipABit(const Region& region, Fault
   return Harm{path, offset, offset + 1};
 }
 
-// Whole sectors of a segment become zeros. The last append stays, and so does what says that the
-// rest was durable.
+// Turns whole sectors of a segment into zeros. The last append stays, and with it the proof that
+// the rest was durable.
 std::optional<Simulation::Harm> Simulation::MakeAHole(const Region& region, FaultFileSystem& disk) {
   std::vector<std::string> files = FilesOf(region.name(), disk);
   files.erase(std::remove_if(files.begin(), files.end(),

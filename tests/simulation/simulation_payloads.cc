@@ -1,4 +1,4 @@
-// What a simulation writes, and what it does to hundreds of tables at once.
+// The payloads of a simulation, and its steps on hundreds of tables at once.
 #include <algorithm>
 #include <iterator>
 

@@ -1,4 +1,4 @@
-// What a simulation does to a running engine.
+// The steps of a simulation on a running engine.
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "tests/simulation/simulation.h"

@@ -1,4 +1,5 @@
-// How a simulation says that something is wrong: as an INTERNAL error, which ends the history.
+// Makes the INTERNAL error by which a simulation reports a mistake of the engine; it ends the
+// history.
 #pragma once
 
 #include "absl/status/status.h"

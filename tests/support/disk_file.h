@@ -1,5 +1,5 @@
-// The contents of one file on a disk that can lose power: what programs see, and what the medium
-// would still have.
+// The contents of one file on a disk that can lose power: the bytes that programs see, and those on
+// the medium.
 //
 // Contents are kept in chunks, and a chunk of zeros takes no memory. Durability is tracked in
 // sectors of 512 bytes, the unit that a disk writes whole or not at all.
@@ -19,7 +19,7 @@ namespace walden::testing {
 
 inline constexpr uint64_t kSectorBytes = 512;
 
-// What a power cut leaves of sectors (and directory operations) that were not synced.
+// Decides which unsynced sectors and directory operations survive a power cut.
 enum class PowerLoss {
   kRandom,   // each sector on its own is new or old
   kPrefix,   // the sectors written first are new, the rest is old
@@ -33,7 +33,7 @@ class DiskFile {
   uint64_t size() const { return size_; }
   bool HasUnsynced() const { return !unsynced_.empty() || size_ != durable_size_; }
 
-  // The other file's contents, all of them durable.
+  // Takes over the other file's contents, all of them durable.
   void CopyFrom(const DiskFile& other);
 
   // --- What programs do ---
@@ -45,15 +45,14 @@ class DiskFile {
 
   // --- What goes wrong ---
 
-  // A sync that the disk refuses. As on Linux some sectors have reached the medium, the others are
-  // marked clean all the same: programs go on seeing them until the cache drops them, and no later
-  // sync writes them.
+  // Fails a sync. As on Linux, some sectors reach the medium and the others are marked clean:
+  // programs see them until the cache drops them, and no later sync writes them.
   void FailSync(Random& random);
 
-  // The cache drops what FailSync left behind: programs see the medium's old bytes.
+  // Drops the sectors that FailSync left in the cache: programs see the medium's old bytes.
   void EvictLost();
 
-  // The kernel writes some sectors back on its own.
+  // Writes some sectors back, as the kernel does on its own.
   void WriteBackSome(Random& random);
 
   void LosePower(PowerLoss loss, Random& random);
@@ -61,16 +60,16 @@ class DiskFile {
   // Changes a byte on the medium and in the cache, without any trace.
   void Damage(uint64_t offset, char new_value);
 
-  // The same, of [offset, offset + length): zeros.
+  // As Damage, with zeros over [offset, offset + length).
   void Zero(uint64_t offset, uint64_t length);
 
   // Changes a byte on the medium only: programs see the cache's until it is dropped.
   void DamageUnderCache(uint64_t offset, char new_value) { under_cache_[offset] = new_value; }
 
-  // The cache drops all that is clean, so that programs see the medium's bytes.
+  // Drops all clean sectors from the cache, so that programs see the medium's bytes.
   void DropCache();
 
-  // What is on the medium: as Read, and damage that the cache hides.
+  // Reads the medium: as Read, with the damage that the cache hides.
   void ReadMedium(uint64_t offset, absl::Span<char> out) const;
 
   // Cuts the file, on the medium too.

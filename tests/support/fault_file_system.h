@@ -79,8 +79,8 @@ class FaultFileSystem final : public FileSystem {
   bool crashed() const;
   bool lost_power() const;  // by the crash that it is down from
 
-  // The machine and a new process are up again. After a kill some of what a failed sync left in the
-  // cache may be gone.
+  // Starts the machine and a new process again. After a kill, sectors that a failed sync left in
+  // the cache may be gone.
   void Restart();
 
   // Operations so far that changed something, failed ones included.
@@ -109,14 +109,15 @@ class FaultFileSystem final : public FileSystem {
   // Size of the file system, as programs are told; very large at first.
   void SetVolumeBytes(uint64_t bytes);
 
-  // The directory becomes the root of another file system, with this size and room. Its room does
-  // not shrink by what is written.
+  // Makes the directory the root of another file system with this size and room. Its room does not
+  // shrink with writes.
   void Mount(const std::string& directory, uint64_t total_bytes, uint64_t free_bytes);
 
-  // What files that are written from now on were last written at; the epoch at first.
+  // Sets the time of writes from now on, which files report as their last write; the epoch at
+  // first.
   void SetTime(absl::Time now);
 
-  // What files say of the disk below; 512 at first.
+  // Sets the write alignment that files report; 512 at first.
   void SetWriteAlignment(uint32_t bytes);
 
   // --- Damage to stored bytes. The path must be a file. ---
@@ -125,7 +126,7 @@ class FaultFileSystem final : public FileSystem {
   void SetByte(const std::string& path, uint64_t offset, char value);
   void ZeroRange(const std::string& path, uint64_t offset, uint64_t length);
   void ShrinkSize(const std::string& path, uint64_t bytes);  // by so many
-  // On the medium: programs see what the cache holds until power is cut, but for those that open
+  // Flips a bit on the medium. Programs see the cached byte until power is cut, unless they open
   // the file to read from the medium.
   void FlipBitUnderCache(const std::string& path, uint64_t offset, int bit);
   std::string ReadWhole(const std::string& path) const;
@@ -246,7 +247,7 @@ class FaultFileSystem final : public FileSystem {
     uint64_t total_bytes = 0;
     uint64_t free_bytes = 0;
   };
-  // Null: the path is not on one that was mounted.
+  // The mounted volume that the path is on; null if there is none.
   const MountedVolume* VolumeOf(const std::string& path) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::vector<MountedVolume> mounted_ ABSL_GUARDED_BY(mu_);
   uint64_t volume_bytes_ ABSL_GUARDED_BY(mu_) = uint64_t{1} << 50;

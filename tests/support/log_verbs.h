@@ -1,4 +1,4 @@
-// What tests do to a region's log, in one call each.
+// Functions for the steps that tests do on a region's log.
 #pragma once
 
 #include <optional>

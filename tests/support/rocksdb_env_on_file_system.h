@@ -1,6 +1,6 @@
-// RocksDB's files on Walden's FileSystem, so that what goes wrong in a FaultFileSystem goes wrong
-// under RocksDB. Threads and time are the operating system's, but nothing sleeps longer than a
-// millisecond.
+// A RocksDB environment with its files on Walden's FileSystem, so that faults of a FaultFileSystem
+// happen under RocksDB. Threads and time are the operating system's, but nothing sleeps longer than
+// a millisecond.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,7 @@
 
 namespace walden::testing {
 
-// `files` outlives it. Locking is left to whoever locks the directory; RocksDB's diary (LOG) is not
-// kept.
+// `files` outlives it. Does not lock the directory, and drops RocksDB's info log (LOG).
 std::unique_ptr<rocksdb::Env> MakeRocksdbEnv(FileSystem* files);
 
 }  // namespace walden::testing

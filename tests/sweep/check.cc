@@ -84,7 +84,7 @@ class RegionCheck {
                   const std::vector<StoredRecord>& there) {
     auto whole = testing::ReadAll(log_, ReadRange{id});
     if (!whole.ok()) return;
-    // Whether the mark is there was looked at.
+    // The mark itself was checked before.
     std::erase_if(*whole,
                   [&](const StoredRecord& record) { return record.sequence <= table.mark; });
     if (all_read && *whole == there) return;
@@ -101,7 +101,7 @@ class RegionCheck {
   Finding finding_;
 };
 
-// Whether the harm is to something that only this region, or its whole namespace, stands on.
+// Whether the harm is to a file of this region or, with RocksDB, of its namespace.
 bool IsTouched(const ExpectedRegion& region, DirectoryOwner engine, const Harm& harm) {
   const std::string base = engine == DirectoryOwner::kSegment
                                ? region.directory() + "/"

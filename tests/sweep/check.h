@@ -18,8 +18,8 @@ struct Finding {
   std::string what;
 };
 
-// What is wrong or missing on the disk and is not reported by an error, by DATA_LOSS or by an
-// opening report that names it. Goes on using what opens.
+// Finds records that are wrong or missing and that no error, DATA_LOSS or opening report names.
+// Goes on using the regions that open.
 std::vector<Finding> FindSilent(const Story& story, DirectoryOwner engine, RecoveryPolicy policy,
                                 const Harm& harm, testing::FaultFileSystem& disk);
 

@@ -1,4 +1,4 @@
-// What can happen to one file of a data directory while nobody has it open.
+// A harm to one file of a data directory, done while no process has it open.
 #pragma once
 
 #include <cstdint>

@@ -61,7 +61,7 @@ class Sweep {
     for (std::thread& thread : threads) thread.join();
   }
 
-  // The program itself must find nothing where nothing was done.
+  // Checks that the program finds nothing on an unharmed disk.
   void CheckUnharmed(const Story& story, Ending ending) {
     const auto copy = story.disk->CopyOfDisk(1);
     const Harm none{.path = "nothing"};

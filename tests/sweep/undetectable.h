@@ -1,4 +1,4 @@
-// The damage that FORMAT.md says cannot be noticed, as data. Everything else must be.
+// The damage that cannot be noticed, as FORMAT.md lists it. All other damage must be noticed.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace walden::sweep {
 
-// How much is missing or wrong without a report.
+// The loss that is not reported.
 enum Loss : uint32_t {
   kNothing = 0,
   kEnd = 1,  // the region's last writes, and nothing before them

@@ -17,7 +17,7 @@ void Append(std::string& bytes, Unsigned value) {
   bytes.append(field, sizeof(field));
 }
 
-// Takes fields off the front; `ok` turns false when the bytes end too early.
+// Reads fields off the front of bytes; `ok` turns false when the bytes end too early.
 struct Fields {
   absl::string_view rest;
   bool ok = true;

@@ -12,7 +12,7 @@
 
 namespace walden::rocks {
 
-// The beginning of a file, as far as it is durable.
+// The durable beginning of a file.
 struct FilePrefix {
   uint64_t length = 0;
   uint32_t crc = 0;  // CRC-32C of these bytes
@@ -36,7 +36,7 @@ struct CompanionLog {
 
 struct Companion {
   enum class State {
-    kTaking,  // the directory is taken as it is: nothing was relied upon yet
+    kTaking,  // the next opening takes the directory as it is
     kOpen,
     kClosed,
   };
@@ -54,10 +54,10 @@ struct Companion {
   friend bool operator==(const Companion&, const Companion&) = default;
 };
 
-// A slot without the bytes that are not used. There are at most kMaxCompanionLogs logs.
+// Encodes a slot, without the unused bytes at its end. There are at most kMaxCompanionLogs logs.
 std::string EncodeSlot(const Companion& companion);
 
-// nullopt for bytes that are not a valid slot. `slot` may be longer than what is used.
+// Decodes a slot; nullopt if it is not valid. `slot` may have unused bytes at its end.
 std::optional<Companion> DecodeSlot(absl::string_view slot);
 
 }  // namespace walden::rocks

@@ -21,7 +21,7 @@ absl::StatusOr<std::optional<Companion>> ReadCompanion(FileSystem* files,
 class CompanionFile {
  public:
   // Replaces the file by a new one whose slots both hold `companion`, atomically and durably. A
-  // file that an earlier process wrote is never written to: a sync of its may have failed.
+  // file that an earlier process wrote is never written to: a sync of it may have failed.
   static absl::StatusOr<std::unique_ptr<CompanionFile>> Make(FileSystem* files,
                                                              const std::string& directory,
                                                              const Companion& companion);

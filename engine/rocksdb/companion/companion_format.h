@@ -34,7 +34,7 @@ static_assert(kSlotBodyOffset == 16);
 inline constexpr uint8_t kCompanionVersion = 1;
 
 // The state of the directory.
-inline constexpr uint8_t kStateTaking = 0;  // taken as it is, or being made: nothing is relied upon
+inline constexpr uint8_t kStateTaking = 0;  // the next opening takes the directory as it is
 inline constexpr uint8_t kStateOpen = 1;    // in use, or left by a crash
 inline constexpr uint8_t kStateClosed = 2;  // every file ends where the companion says
 

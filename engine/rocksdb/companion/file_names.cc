@@ -12,7 +12,7 @@ namespace {
 constexpr absl::string_view kManifestPrefix = "MANIFEST-";
 constexpr absl::string_view kOptionsPrefix = "OPTIONS-";
 
-// Takes the digits off the front; false if there are none.
+// Reads the digits off the front; false if there are none.
 bool TakeNumber(absl::string_view& rest, uint64_t& number) {
   size_t digits = 0;
   while (digits < rest.size() && absl::ascii_isdigit(rest[digits])) ++digits;

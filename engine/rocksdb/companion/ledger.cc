@@ -137,7 +137,7 @@ absl::Status Ledger::SettingCurrent(uint64_t manifest) {
                                              ", which it has not written"));
     }
   }
-  // The manifest's own name must be durable before CURRENT says it.
+  // The manifest's own name must be durable before CURRENT names it.
   return files_->SyncDirectory(directory_);
 }
 
@@ -162,7 +162,7 @@ absl::Status Ledger::Removing(absl::string_view name) {
   if (file.kind != FileKind::kLog) return absl::OkStatus();
   Companion next = Now();
   if (FindLog(next, file.number) == next.logs.end()) return absl::OkStatus();
-  // RocksDB removes logs in any order, but only when it needs none up to the newest of them.
+  // RocksDB removes logs in any order, but a log only once it needs no older one either.
   const auto is_removed = [&](const CompanionLog& log) { return log.number <= file.number; };
   next.logs.erase(std::remove_if(next.logs.begin(), next.logs.end(), is_removed), next.logs.end());
   logs_.erase(logs_.begin(), logs_.upper_bound(file.number));
@@ -213,7 +213,8 @@ absl::Status Ledger::NoteClosed() {
   Companion next = Now();
   for (const CompanionLog& log : next.logs) {
     const auto watched = logs_.find(log.number);
-    if (watched == logs_.end()) return absl::OkStatus();  // from before, and its end is not known
+    if (watched == logs_.end())
+      return absl::OkStatus();  // of an earlier opening: its end is not known
     if (watched->second->written() != log.durable && watched->second->written().length > 0) {
       return absl::OkStatus();
     }
@@ -221,7 +222,7 @@ absl::Status Ledger::NoteClosed() {
   next.state = Companion::State::kClosed;
   next.next = {};
   next.numbers_through = highest_number_;
-  // Both slots say so: damage to one of them leaves the other.
+  // Both slots get the closed state, so that damage to one of them loses nothing.
   const absl::Status status = Write(next);
   return status.ok() ? Write(std::move(next)) : status;
 }

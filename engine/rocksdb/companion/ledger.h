@@ -27,7 +27,7 @@ namespace walden::rocks {
 class WatchedFile {
  public:
   void Appended(absl::string_view bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The prefix that a sync that begins now makes durable.
+  // The prefix that a sync beginning now makes durable.
   FilePrefix written() const ABSL_LOCKS_EXCLUDED(mutex_);
   void Synced(const FilePrefix& durable) ABSL_LOCKS_EXCLUDED(mutex_);
   FilePrefix durable() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -43,26 +43,27 @@ class WatchedFile {
 
 class Ledger {
  public:
-  // `companion` is written to a new companion file, in state kTaking or kOpen; its generation is
-  // raised by one.
+  // Writes `companion`, in state kTaking or kOpen, to a new companion file, with a generation one
+  // higher.
   static absl::StatusOr<std::unique_ptr<Ledger>> Begin(FileSystem* files, std::string directory,
                                                        Companion companion);
 
   // --- Around RocksDB's operations. Names are without the directory. ---
 
-  // Before a file is created.
+  // Call it before a file is created.
   absl::Status Creating(absl::string_view name) ABSL_LOCKS_EXCLUDED(mutex_);
-  // After a log or manifest was created.
+  // Call it after a log or manifest was created.
   std::shared_ptr<WatchedFile> Watch(const FileName& name) ABSL_LOCKS_EXCLUDED(mutex_);
-  // After a sync of a manifest, before RocksDB is told.
+  // Call it after a sync of a manifest, before RocksDB gets the result.
   absl::Status ManifestSynced(uint64_t number, const FilePrefix& durable)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Before CURRENT is replaced by a file that names this manifest.
+  // Call it before CURRENT is replaced by a file that names this manifest.
   absl::Status SettingCurrent(uint64_t manifest) ABSL_LOCKS_EXCLUDED(mutex_);
   void CurrentSet() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Before a file is removed.
+  // Call it before a file is removed.
   absl::Status Removing(absl::string_view name) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Around a sync of the directory: what begins with `BeforeDirectorySync` is durable afterwards.
+  // Call these around a sync of the directory: the changes that BeforeDirectorySync returned are
+  // durable after it.
   struct Unsynced {
     bool current = false;
     uint64_t logs_through = 0;
@@ -72,21 +73,23 @@ class Ledger {
 
   // --- For Database ---
 
-  // Notes where the logs end, as far as they are durable. Does nothing if the file says so already.
+  // Notes the durable ends of the logs. Does nothing if the companion file has them already.
   absl::Status NoteLogEnds() ABSL_LOCKS_EXCLUDED(mutex_);
-  // From now on everything the companion says must hold.
+  // Sets the state kOpen: from now on everything that the companion file names must be there.
   absl::Status NoteOpen() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Whether it was called: RocksDB is not opening any more.
+  // Whether NoteOpen was called, so that RocksDB is open.
   bool is_open() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // RocksDB was closed. Does nothing if some log is not durable through its end.
+  // Sets the state kClosed after RocksDB was closed. Does nothing if some log is not durable
+  // through its end.
   absl::Status NoteClosed() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool HasUnsyncedLog() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Writes to logs that were begun so far: what was begun may be stored, however it ended.
+  // Counts the writes to logs that were begun. A write that was begun may be stored even if it
+  // failed.
   void LogWriting() { log_writes_.fetch_add(1, std::memory_order_acq_rel); }
   uint64_t log_writes() const { return log_writes_.load(std::memory_order_acquire); }
-  // How far each log is durable, by name.
+  // The durable length of each log, by name.
   std::map<std::string, uint64_t> LogEnds() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t salt() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -109,7 +112,7 @@ class Ledger {
   std::map<uint64_t, std::shared_ptr<WatchedFile>> logs_ ABSL_GUARDED_BY(mutex_);
   std::set<uint64_t> named_
       ABSL_GUARDED_BY(mutex_);  // logs of this opening whose names are durable
-  bool current_set_ ABSL_GUARDED_BY(mutex_) = false;  // it does, but not durably yet
+  bool current_set_ ABSL_GUARDED_BY(mutex_) = false;  // CURRENT was replaced, not yet durably
   bool is_open_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -16,7 +16,7 @@
 namespace walden::rocks {
 namespace {
 
-// Damage that the files show without a companion file.
+// Checks the files without the companion file, for damage that they show by themselves.
 absl::Status CheckFilesThemselves(const CheckedPlace& place) {
   const auto checked = CheckAsItIs(place);
   if (!checked.ok()) return checked.status();
@@ -45,7 +45,8 @@ absl::StatusOr<NamespaceId> ChooseId(const CheckedPlace& place, const InspectedN
   if (stored.size() == 1) id = stored.front();
   if (earlier) id = earlier->namespace_id;
   if (wanted && earlier && *wanted != earlier->namespace_id) {
-    // Its marks are stored without an id: they would delete records of the other namespace.
+    // Marks are stored without a namespace id: those of the earlier namespace would delete records
+    // of this one.
     return MakeError(
         absl::StatusCode::kFailedPrecondition, ErrorReason::kWrongNamespace,
         absl::StrCat(place.directory, " was written by Walden as namespace id ",
@@ -79,7 +80,7 @@ absl::StatusOr<AdoptedNamespace> AdoptDirectory(FileSystem* files, rocksdb::Env*
   if (!inspected.ok()) return inspected.status();
   if (!inspected->opened.ok()) return inspected->opened;
   auto earlier = ReadCompanion(files, directory, name);
-  // One that is not valid is replaced like one that is missing.
+  // A companion file that is not valid is replaced like a missing one.
   if (absl::IsDataLoss(earlier.status())) earlier = std::optional<Companion>();
   if (!earlier.ok()) return earlier.status();
   const auto chosen = ChooseId(place, *inspected, *earlier, id);

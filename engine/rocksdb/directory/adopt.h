@@ -1,5 +1,4 @@
-// Takes a RocksDB directory that another program changed for the namespace's log, as it is
-// (`walden adopt`).
+// Accepts the present state of a RocksDB directory that another program changed (`walden adopt`).
 #pragma once
 
 #include <optional>
@@ -22,9 +21,9 @@ struct AdoptedNamespace {
   size_t tables = 0;
 };
 
-// `directory` is .../NAMESPACE. Writes a companion file that lets the next opening take what it
-// finds; changes nothing else. `id` nullopt: the id of the earlier companion file, or the one that
-// all records have, or 1. `env` null: RocksDB's own.
+// `directory` is .../NAMESPACE. Writes a companion file that lets the next opening take the
+// directory as it is; changes nothing else. If `id` is nullopt, the namespace gets the id of the
+// earlier companion file, else the id that all records have, else 1. `env` null: RocksDB's own.
 //   LOCKED             a daemon has the directory open
 //   NOT_FOUND          there is no RocksDB in it
 //   DATA_LOSS          the files themselves show damage, or RocksDB cannot open them

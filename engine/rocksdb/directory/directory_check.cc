@@ -94,7 +94,8 @@ class Checker {
     return status;
   }
 
-  // The logs are judged by their own notes, the manifest by its records.
+  // Checks the files without a companion file: the manifest by its records. ScanWals judges the
+  // logs by their own notes.
   absl::Status CheckUnknown() {
     if (!Has(kCurrent)) return CheckNoDatabase();
     const auto contents = Read(kCurrent);
@@ -110,7 +111,7 @@ class Checker {
     return Damage(checked_.manifest, end.offset, end.broken_bytes, end.reason);
   }
 
-  // Without CURRENT: either no database was ever open here, or the file is missing.
+  // Decides, without CURRENT, whether no database was ever open here or the file is missing.
   absl::Status CheckNoDatabase() {
     for (const std::string& name : names_) {
       const FileKind kind = ParseFileName(name).kind;
@@ -169,8 +170,8 @@ class Checker {
     return CheckTables(*bytes);
   }
 
-  // The manifest says which tables there are and how large they are. What is in their blocks is
-  // found when it is read.
+  // Compares the names and sizes of tables with the manifest. Damage inside a table is found when
+  // its blocks are read.
   absl::Status CheckTables(absl::string_view manifest) const {
     const auto tables = TablesOfManifest(manifest);
     if (!tables) return absl::OkStatus();  // RocksDB compares them when it opens
@@ -202,7 +203,8 @@ class Checker {
     return Damage(name, size - magic.size(), magic.size(), "it does not end as a table does");
   }
 
-  // That they are not too short, or broken, the scan of the logs finds.
+  // Checks that the logs are there, and not longer than they were closed. ScanWals finds logs that
+  // are too short or broken.
   absl::Status CheckLogs() {
     for (const CompanionLog& log : checked_.companion->logs) {
       const std::string name = LogName(log.number);
@@ -234,7 +236,7 @@ class Checker {
       if (file.number > companion.numbers_through || (is_log && file.number >= oldest_log)) {
         return Changed(absl::StrCat("it holds ", name, ", which Walden did not write"));
       }
-      // Its removal was not durable, or was not begun.
+      // RocksDB needs this log no more: its removal was not durable, or was not begun.
       if (is_log) checked_.logs.leftovers.insert(name);
     }
     return absl::OkStatus();
@@ -244,7 +246,7 @@ class Checker {
     uint64_t offset = 0;        // of the first record that is not valid, or the file's end
     uint64_t broken_bytes = 0;  // 0: the records go on to the file's end
     const char* reason = "";
-    bool goes_on = false;  // a valid record follows behind
+    bool goes_on = false;  // a valid record follows
   };
   static ManifestEnd EndOf(absl::string_view bytes) {
     WalParser parser(bytes);
@@ -363,7 +365,7 @@ absl::Status CheckLogBytes(const CheckedPlace& place, const Companion& companion
 absl::Status CheckWithoutCompanion(const CheckedPlace& place, rocksdb::Env* env) {
   rocksdb::Options options = MakeOptions(RocksdbTuning(), env, nullptr);
   options.create_if_missing = false;
-  // A tail that a crash cut is judged elsewhere, and not read here.
+  // ScanWals judges a tail that a crash cut; it is not read here.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, place.directory, &opened);

@@ -36,25 +36,27 @@ struct CheckedDirectory {
   std::optional<uint64_t> manifest_end;  // a crash cut the manifest's last record: it ends here
 };
 
-// Whether what the companion file relies on is there.
+// Checks that everything is there that the companion file relies on.
 //   DATA_LOSS            a file is missing, too short or differs from what was durable
 //   CHANGED_ELSEWHERE    another program wrote to the directory since
 //   WRONG_NAMESPACE      the directory belongs to another namespace
 //   UNAVAILABLE          an I/O error
 absl::StatusOr<CheckedDirectory> CheckDirectory(const CheckedPlace& place);
 
-// The same for a directory that is taken as it is, whatever its companion file says. Damage that
-// the files themselves show is DATA_LOSS.
+// Checks a directory without its companion file, to take it as it is. DATA_LOSS for damage that the
+// files show by themselves.
 absl::StatusOr<CheckedDirectory> CheckAsItIs(const CheckedPlace& place);
 
-// Whether the logs begin with the bytes that were durable. DATA_LOSS names the first that does not.
+// Checks that the logs begin with the bytes that were durable. DATA_LOSS names the first log that
+// does not.
 absl::Status CheckLogBytes(const CheckedPlace& place, const Companion& companion);
 
-// A directory without a companion file: DATA_LOSS if its database says that there was one,
+// Checks a directory without a companion file. DATA_LOSS if its database says that there was one;
 // WRONG_NAMESPACE if it has records, and all of them are other namespaces'.
 absl::Status CheckWithoutCompanion(const CheckedPlace& place, rocksdb::Env* env);
 
-// The name that a directory's namespace has apart from a suffix that `walden migrate` gave it.
+// The name of a directory's namespace: the directory's name without a suffix that `walden migrate`
+// gave it.
 std::string NamespaceNameOf(const std::string& directory_name);
 
 }  // namespace walden::rocks

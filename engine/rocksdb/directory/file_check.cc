@@ -31,7 +31,7 @@ absl::Status CheckTableFile(rocksdb::Env* env, const std::string& directory,
   options.use_direct_reads = true;
   rocksdb::Status status = VerifyTable(options, path, file.entries);
   if (!status.ok() && !status.IsCorruption() && !status.IsPathNotFound()) {
-    // A file system without direct reads.
+    // The file system has no direct reads.
     options.use_direct_reads = false;
     status = VerifyTable(options, path, file.entries);
   }

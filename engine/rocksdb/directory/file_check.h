@@ -1,5 +1,5 @@
-// Looks at the files of a RocksDB directory one by one, without opening it: works on a damaged one.
-// Changes nothing and takes no lock.
+// Checks the files of a RocksDB directory one by one. Does not open RocksDB, so it works on a
+// damaged directory. Changes nothing and takes no lock.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ struct CheckedFile {
 absl::Status CheckTableFile(rocksdb::Env* env, const std::string& directory,
                             const std::string& shown_directory, CheckedFile& file);
 
-// All table files and write-ahead logs, by name; what is known of the logs is held against them.
-// `progress` is told the bytes done so far and all
-// bytes, and returns false to stop early. UNAVAILABLE on an I/O error.
+// Checks all table files and write-ahead logs, ordered by name, and compares the logs with what is
+// known of them. `progress` gets the bytes done so far and the bytes in all; it returns false to
+// stop early. UNAVAILABLE on an I/O error.
 absl::StatusOr<std::vector<CheckedFile>> CheckFiles(
     FileSystem* files, rocksdb::Env* env, const std::string& directory,
     const std::string& shown_directory, const KnownLogs& known,

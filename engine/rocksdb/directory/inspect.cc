@@ -43,7 +43,7 @@ absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedName
                           state.next = std::max(state.next, found.last + 1);
                           state.first_live = found.first;
                           state.last_live = found.last;
-                          // Deleted records may be there until a compaction takes them out.
+                          // Deleted records stay until a compaction removes them.
                           if (found.first <= state.deleted_through) marked.push_back({ns, found});
                         });
     if (has_records) inspected.namespace_ids.push_back(ns);
@@ -59,8 +59,7 @@ absl::Status ReadTables(rocksdb::DB& db, const std::string& shown, InspectedName
   return status;
 }
 
-// Whether the directory is as its companion file says, whatever namespace that names. OK without
-// one.
+// Compares the directory with its companion file, for any namespace. OK without a companion file.
 absl::Status CompareWithCompanion(FileSystem* files, const std::string& directory,
                                   KnownLogs& logs) {
   const auto companion = ReadCompanion(files, directory, directory);
@@ -108,7 +107,7 @@ absl::StatusOr<InspectedNamespace> InspectNamespace(FileSystem* files, rocksdb::
   }
   rocksdb::Options options = MakeOptions(RocksdbTuning(), env, nullptr);
   options.create_if_missing = false;
-  // What a crash cut is shown, and not cut here.
+  // A tail that a crash cut is shown and not cut.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, directory, &opened);

@@ -1,5 +1,5 @@
-// Looks at a namespace's RocksDB directory offline; changes nothing and takes no lock. Works on a
-// damaged one as far as it can be read.
+// Inspects a namespace's RocksDB directory offline. Changes nothing and takes no lock. Works on a
+// damaged directory as far as it can be read.
 #pragma once
 
 #include <string>
@@ -29,10 +29,11 @@ struct InspectedNamespace {
   std::vector<std::string> evidence_files;  // what earlier openings cut off
 };
 
-// Whether it looks like RocksDB's: has a CURRENT file or a companion file.
+// Whether the directory is RocksDB's: it has a CURRENT file or a companion file.
 absl::StatusOr<bool> IsRocksdbDirectory(FileSystem* files, const std::string& directory);
 
-// UNAVAILABLE on an I/O error. `env` null: RocksDB's own, which must see the same files.
+// Inspects the directory. UNAVAILABLE on an I/O error. `env` null: RocksDB's own, which must see
+// the same files.
 absl::StatusOr<InspectedNamespace> InspectNamespace(FileSystem* files, rocksdb::Env* env,
                                                     const std::string& directory);
 

@@ -20,9 +20,9 @@ constexpr uint32_t kColumnFamilyAdd = 201;
 constexpr uint32_t kColumnFamilyDrop = 202;
 constexpr uint32_t kMaxColumnFamily = 203;
 constexpr uint32_t kInAtomicGroup = 300;
-// Fields with this bit are length-prefixed, and a reader passes over those it does not know.
+// Fields with this bit are length-prefixed. A reader passes over unknown fields of this kind.
 constexpr uint32_t kSkippable = 1 << 13;
-// These two have it, and are not length-prefixed.
+// These two fields have the bit but are not length-prefixed.
 constexpr uint32_t kOldWalAddition = kSkippable + 4;
 constexpr uint32_t kOldWalDeletion = kSkippable + 5;
 // Ends the optional fields of a new file.
@@ -32,7 +32,7 @@ class Edit {
  public:
   explicit Edit(absl::string_view bytes) : rest_(bytes) {}
 
-  // False if it has a field that is not known, or ends inside one.
+  // Returns false if the edit has an unknown field, or ends inside a field.
   bool ApplyTo(std::map<uint64_t, uint64_t>& tables) {
     while (ok_ && !rest_.empty()) Field(static_cast<uint32_t>(Varint()), tables);
     return ok_;

@@ -39,14 +39,14 @@ bool IsMeta(KeyType type, absl::string_view key, size_t key_bytes, absl::string_
          U8At(key, key_bytes - kVersionBytes) == kKeyVersion && U8At(value, 0) == kValueVersion;
 }
 
-// The lowest string above every one that begins with `prefix`, which must not be all 0xff.
+// The lowest string above every string that begins with `prefix`, which must not be all 0xff.
 std::string Behind(std::string prefix) {
   while (U8At(prefix, prefix.size() - 1) == 0xff) prefix.pop_back();
   prefix.back() = static_cast<char>(U8At(prefix, prefix.size() - 1) + 1);
   return prefix;
 }
 
-// Namespace 255 ends where RocksDB's own order has no end to name: longer than any key.
+// As Behind, also for a prefix of only 0xff: then a string longer than any key is above all keys.
 std::string BehindLog(std::string prefix) {
   for (const char byte : prefix) {
     if (static_cast<uint8_t>(byte) != 0xff) return Behind(std::move(prefix));
@@ -77,7 +77,7 @@ std::optional<LogKey> DecodeLogKey(absl::string_view bytes) {
 
 std::string LogKeyBehind(LogKey key) {
   std::string bytes = EncodeLogKey(key);
-  bytes.pop_back();  // whatever its version
+  bytes.pop_back();  // its version
   return BehindLog(std::move(bytes));
 }
 

@@ -1,5 +1,5 @@
-// Encodes and decodes what key_format.h lays out. Decoders return nullopt for bytes that are not
-// exactly of their sort and of a version that this code knows. Any thread.
+// Encodes and decodes the keys and values of key_format.h. A decoder returns nullopt for bytes of
+// another type, length or version. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ std::string EncodeLogKey(const LogKey& key);
 std::optional<LogKey> DecodeLogKey(absl::string_view bytes);
 
 // Log keys of one region and table numbered first..last are [LogKeyAt(first), LogKeyBehind(last)).
-// The same for all of a table, all of a region and all of a namespace. An end that no key can have
-// (behind the last id) is still higher than every key before it.
+// The other functions bound all log keys of a table, of a region and of a namespace. The end after
+// the highest id is no key, but higher than all keys before it.
 std::string LogKeyBehind(LogKey key);
 std::string TableBegin(NamespaceId id, RegionId region, TableId table);
 std::string TableEnd(NamespaceId id, RegionId region, TableId table);
@@ -34,7 +34,7 @@ std::string RegionEnd(NamespaceId id, RegionId region);
 std::string NamespaceBegin(NamespaceId id);
 std::string NamespaceEnd(NamespaceId id);
 
-// The payload inside a log value; it points into `bytes`.
+// Decodes a log value; the payload points into `bytes`.
 std::optional<absl::string_view> DecodeLogValue(absl::string_view bytes);
 
 struct TableMetadata {
@@ -73,8 +73,8 @@ struct ProducersIssued {
 };
 Entry ProducersIssuedEntry(const ProducersIssued& issued);
 
-// A producer's batch of a region, as stored. Without tables it is a number that was passed over, or
-// (sequence 0) an id that was issued.
+// A producer's batch of a region, as stored. A batch without tables is a number that was passed
+// over, or with sequence 0 an id that was issued.
 struct StoredProducerBatch {
   struct Part {
     TableId table = 0;

@@ -48,7 +48,7 @@ enum class KeyType : uint8_t {
   kReserved = 3,        // table               -> numbers through this one may have been given out
   kProducer = 4,        // region, table, producer, producer sequence -> first and last number
   kCompanion = 5,       // nothing              -> salt of the companion file, which must exist
-  kAppendTime = 6,      // region, table, time  -> first number appended at that time or later
+  kAppendTime = 6,      // region, table, time  -> first number appended then or later; not used yet
   kProducerIssued = 7,  // region               -> producer ids through this one were issued
   kProducerBatch = 8,   // region, producer, producer sequence -> order, numbers in each table
 };
@@ -85,7 +85,8 @@ inline constexpr size_t kSaltBytes = 8;
 inline constexpr size_t kCompanionValueBytes = kVersionBytes + kSaltBytes;
 inline constexpr size_t kAppendTimeValueBytes = kVersionBytes + kSequenceBytes;
 inline constexpr size_t kProducerIssuedValueBytes = kVersionBytes + kIdBytes;
-// A batch's value: its order, then one part for each table; no part for a number passed over.
+// A batch's value: its order, then one part for each table. A number that was passed over has no
+// part.
 inline constexpr size_t kProducerBatchOrderBytes = 8;
 inline constexpr size_t kProducerBatchFixedBytes = kVersionBytes + kProducerBatchOrderBytes;
 inline constexpr size_t kProducerBatchTableBytes = kIdBytes + 2 * kSequenceBytes;
@@ -104,8 +105,8 @@ static_assert(kProducerBatchTableBytes == 24);
 inline constexpr uint8_t kKindLog = 0;
 inline constexpr uint8_t kKindEntries = 1;
 
-// The compiler's proof that no key is the beginning of a key of another sort, and that no two sorts
-// overlap: what tells them apart comes first in the key and differs.
+// The compiler checks that no key is the beginning of a key of another type, and that no two types
+// overlap: the type comes first in the key, and all types differ.
 inline constexpr std::array kKeyTypes = {
     KeyType::kMaxSeq,     KeyType::kRegion,         KeyType::kTable,
     KeyType::kReserved,   KeyType::kProducer,       KeyType::kCompanion,
@@ -119,7 +120,7 @@ constexpr bool KeyTypesRiseOneByOne() {
 static_assert(KeyTypesRiseOneByOne(), "two key types share a byte, or one is missing above");
 static_assert(kMetaNamespace < kFirstLogNamespace, "log keys must not begin like metadata keys");
 
-// --- What Walden notes in RocksDB's own write-ahead log beside a batch (it is in no key). ---
+// --- The note that Walden adds to each write in RocksDB's own write-ahead log. ---
 //
 //   note := magic (4) | durable (8): all writes numbered up to `durable` by RocksDB were durable
 //           before this one was written

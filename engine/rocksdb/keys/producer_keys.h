@@ -1,4 +1,4 @@
-// Producers' batches as keys (FORMAT.md: Producers).
+// Stores producers' batches as keys (FORMAT.md: Producers).
 #pragma once
 
 #include "engine/common/producer_table.h"
@@ -10,7 +10,7 @@ namespace walden::rocks {
 
 Entry StoredBatch(RegionId region, const ProducerBatch& batch);
 
-// A batch without payloads: it has no records.
+// The entry of a batch without payloads, which passes over its number.
 ProducerBatch PassedOver(const AppendBatch& batch);
 
 }  // namespace walden::rocks

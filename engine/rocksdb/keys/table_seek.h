@@ -1,4 +1,4 @@
-// Finds out what a namespace holds by seeking, never by reading it all. Any thread.
+// Finds the tables and keys of a namespace by seeks, without reading all of it. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,8 @@ absl::Status SeekTables(rocksdb::DB& db, NamespaceId id, const std::string& begi
 absl::Status FirstRecordAbove(rocksdb::DB& db, const LogKey& key, absl::string_view shown_directory,
                               SequenceNumber* first);
 
-// Visits every key in [begin, end) with its value; false if it is not what it should be.
+// Visits every key in [begin, end) with its value. The visitor returns false for a key or value of
+// no known layout, which ends the visit with DATA_LOSS.
 absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::string& end,
                         absl::string_view shown_directory,
                         absl::FunctionRef<bool(absl::string_view, absl::string_view)> visit);
@@ -58,7 +59,7 @@ absl::Status ForEachKey(rocksdb::DB& db, const std::string& begin, const std::st
 absl::Status DeleteKeys(rocksdb::DB& db, const std::string& begin, const std::string& end,
                         absl::string_view shown_directory, rocksdb::WriteBatch& batch);
 
-// A key or value that nobody wrote like that.
+// The error for a key or value of no known layout.
 absl::Status UnknownBytes(absl::string_view key, absl::string_view shown_directory);
 
 }  // namespace walden::rocks

@@ -15,13 +15,13 @@ void DiskReserve::Make() {
   if (absl::IsNotFound(file.status())) file = files_->CreateFile(path_);
   if (!file.ok()) return;
   made_ = (*file)->Allocate(bytes_).ok();
-  // A part of it would only fill the disk.
+  // A part of the reserve would only fill the disk.
   if (!made_) (void)files_->RemoveFile(path_);
 }
 
 void DiskReserve::Spend() {
   absl::MutexLock lock(&mutex_);
-  // If it stays, what it was spent for fails and says so.
+  // If the file stays, the write that needs its room fails and returns the error.
   (void)files_->RemoveFile(path_);
   made_ = false;
 }

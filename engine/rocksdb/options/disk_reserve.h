@@ -14,14 +14,14 @@ inline constexpr char kReserveFile[] = "walden_reserve";
 
 class DiskReserve {
  public:
-  // Nothing is made yet. `bytes` 0: there is no reserve.
+  // Makes no file yet. With `bytes` 0 there is no reserve.
   DiskReserve(FileSystem* files, std::string path, uint64_t bytes);
 
-  // Makes the file unless it is there. Without room for it, or on an error, there is none until the
-  // next call: a reserve is a help, and no call waits for it or fails by it.
+  // Makes the file unless it is there. Without room for it, or on an error, there is no reserve
+  // until the next call: no other call depends on it.
   void Make() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Removes the file, one that an earlier process made too.
+  // Removes the file, also if an earlier process made it.
   void Spend() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -10,8 +10,8 @@
 namespace walden::rocks {
 namespace {
 
-// RocksDB's diary is not kept: what writes it aborts the process once it found the disk full. What
-// goes wrong comes back as a status.
+// Drops RocksDB's info log: its writer aborts the process when the disk is full. Errors are
+// returned as a status anyway.
 class NoDiary final : public rocksdb::Logger {
  public:
   NoDiary() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
@@ -28,15 +28,15 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
   options.create_if_missing = false;
   if (listener != nullptr) options.listeners = {std::move(listener)};
 
-  // Damage: found early, and never passed over. Tails that a crash cut are judged and cut by
-  // wal_repair.h before RocksDB sees them, so it has none to tolerate.
+  // Damage is found early and never passed over. wal_repair.h cuts torn tails before RocksDB sees
+  // them, so RocksDB need not tolerate any.
   options.paranoid_checks = true;
   options.force_consistency_checks = true;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
   options.track_and_verify_wals_in_manifest = true;
   options.recycle_log_file_num = 0;
 
-  // Errors: a failed write is the engine's to judge, nothing resumes by itself.
+  // RocksDB does not resume by itself after an error: the engine judges a failed write.
   options.max_bgerror_resume_count = 0;
 
   // Writing.
@@ -48,8 +48,8 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
   options.allow_concurrent_memtable_write = true;
   options.bytes_per_sync = 1 << 20;
 
-  // Reading and compacting. A log's tables grow at one end and are cut at the other; nothing is
-  // ever overwritten, so compaction only takes deleted ranges out.
+  // Reading and compacting. A log's tables grow at one end and are deleted from the other. No key
+  // is overwritten, so a compaction only removes deleted records.
   options.compression = rocksdb::kNoCompression;
   options.target_file_size_base = tuning.write_buffer_bytes;
   options.level0_file_num_compaction_trigger = 8;
@@ -66,7 +66,7 @@ rocksdb::Options MakeOptions(const RocksdbTuning& tuning, rocksdb::Env* env,
   table.verify_compression = false;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
-  // Files: what is not needed goes at once.
+  // Obsolete files are removed at once.
   options.delete_obsolete_files_period_micros = 0;
   options.max_manifest_file_size = 4 << 20;
   options.info_log = std::make_shared<NoDiary>();

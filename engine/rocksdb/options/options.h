@@ -1,4 +1,4 @@
-// How RocksDB is set up for a log. docs/operators/rocksdb.md says why, for people who run it.
+// RocksDB's options for a log. docs/operators/rocksdb.md explains them for operators.
 #pragma once
 
 #include <memory>

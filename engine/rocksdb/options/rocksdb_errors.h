@@ -19,8 +19,8 @@ absl::Status FromRocks(const rocksdb::Status& status, absl::string_view what,
 // Whether stored bytes are damaged, missing or of no known layout.
 bool IsDamage(const rocksdb::Status& status);
 
-// The place in a corruption's message: file (below `shown_directory`), offset and length, as far as
-// RocksDB tells them; the reason is the whole message. No sequence numbers.
+// The place in the message of a corruption: file (below `shown_directory`), offset and length, as
+// far as RocksDB names them. The reason is the whole message. There are no sequence numbers.
 DamagedRange PlaceOf(const rocksdb::Status& status, absl::string_view shown_directory);
 
 // The error of every call that meets damage: DATA_LOSS (CORRUPTION).

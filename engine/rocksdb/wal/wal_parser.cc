@@ -40,7 +40,7 @@ Header HeaderAt(absl::string_view bytes) {
           static_cast<uint8_t>(bytes[6])};
 }
 
-// `fragment` is header and payload.
+// Whether the checksum of `fragment`, header and payload, matches.
 bool CrcHolds(absl::string_view fragment, uint32_t crc) {
   return Masked(Crc32c(fragment.substr(kWalHeaderBytes - 1))) == crc;
 }

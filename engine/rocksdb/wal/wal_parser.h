@@ -30,8 +30,8 @@ enum class WalOutcome {
 };
 
 struct WalBreak {
-  uint64_t record_begin = 0;  // of the whole record that is broken: everything before it is good
-  uint64_t begin = 0;         // the part of it that is not valid
+  uint64_t record_begin = 0;  // of the whole broken record; all before it is good
+  uint64_t begin = 0;         // of the part of it that is not valid
   uint64_t end = 0;           // as its header says, or the end of its block; at most the file's
   bool cut_short = false;     // the file ends inside it
   const char* reason = "";
@@ -44,13 +44,13 @@ class WalParser {
 
   // The next write of a write-ahead log.
   WalOutcome Next(WalRecord& record);
-  // The next record of any file of this layout (a manifest has it too): only `begin`, `end` and
-  // the bytes in `batch` are set.
+  // The next record of any file of this layout, such as a manifest. Sets only `begin`, `end` and
+  // the bytes in `batch`.
   WalOutcome NextBytes(WalRecord& record);
   const WalBreak& broken() const { return broken_; }
   uint64_t position() const { return position_; }  // behind the last record
 
-  // Goes on behind what is broken, at the next place where a record may begin. False: there is
+  // Goes on after the broken bytes, at the next place where a record begins. False if there is
   // none.
   bool SkipBroken();
 
@@ -59,7 +59,7 @@ class WalParser {
   Fragment NextFragment(absl::string_view* payload);
   Fragment Break(uint64_t begin, uint64_t end, const char* reason, bool cut_short);
   bool OnlyZerosFrom(uint64_t offset) const;
-  // Whether a fragment that begins a record is at `offset`, checksum and all.
+  // Whether a valid fragment that begins a record is at `offset`.
   bool RecordBeginsAt(uint64_t offset) const;
 
   const absl::string_view bytes_;
@@ -68,7 +68,8 @@ class WalParser {
   WalBreak broken_;
 };
 
-// Whether a sector under the broken bytes, or their part of it, is all zeros: it was never written.
+// Whether some sector under the broken bytes is all zeros where they cover it: then it was never
+// written.
 bool HasUnwrittenSector(absl::string_view bytes, const WalBreak& broken);
 
 }  // namespace walden::rocks

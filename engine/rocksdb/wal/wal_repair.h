@@ -1,5 +1,6 @@
-// Checks RocksDB's write-ahead log files before RocksDB reads them. Tells a tail that a crash cut
-// from damage (FORMAT.md) and cuts the tail off. No RocksDB may have the directory open meanwhile.
+// Checks RocksDB's write-ahead log files before RocksDB reads them. Distinguishes a tail that a
+// crash cut from damage (FORMAT.md) and cuts the tail off. No RocksDB may have the directory open
+// meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -30,19 +31,20 @@ struct WalScan {
   uint64_t bytes = 0;              // of all files
   std::optional<WalPlace> torn;    // where the log ends, if a crash cut it
   std::vector<WalPlace> damage;
-  std::vector<WalPlace> zeros;  // files that end in zeros, which were grown and never written
+  std::vector<WalPlace> zeros;  // files that end in zeros, which were never written
 };
 
 // Facts about the log files that are known before the scan.
 struct KnownLogs {
-  std::map<std::string, uint64_t> durable_ends;  // by name; none: not known for this file
-  std::set<std::string> leftovers;               // names of files that the scan leaves out
+  // By name. A file without an entry has no known end.
+  std::map<std::string, uint64_t> durable_ends;
+  std::set<std::string> leftovers;  // names of files that the scan leaves out
 };
 
-// Reads all of them and changes nothing. Whatever is broken or missing below a file's durable end
-// is damage, and so are writes that a file repeats from an earlier one. `visit` gets every good
-// record up to the torn tail, behind damage too; it returns false to stop early. UNAVAILABLE on an
-// I/O error.
+// Reads all log files and changes nothing. Broken or missing bytes below a file's durable end are
+// damage, and so are writes that a file repeats from an earlier one. `visit` gets every good record
+// up to the torn tail, also after damage; it returns false to stop early. UNAVAILABLE on an I/O
+// error.
 absl::StatusOr<WalScan> ScanWals(FileSystem* files, const std::string& directory,
                                  const KnownLogs& known,
                                  absl::FunctionRef<bool(const WalRecord&)> visit);
@@ -52,22 +54,21 @@ struct CutTail {
   std::string evidence_file;  // inside the directory; empty when the disk had no room for it
 };
 
-// Makes the log end in front of what is torn, durably. What is behind goes to evidence/ first.
+// Cuts the log at the torn place, durably. Copies the bytes after it to evidence/ first.
 absl::StatusOr<CutTail> CutTornTail(FileSystem* files, const std::string& directory,
                                     const WalScan& scan);
 
-// Makes a file end at `end`, durably. What is behind goes to evidence/ first.
+// Cuts a file at `end`, durably. Copies the bytes after it to evidence/ first.
 absl::StatusOr<CutTail> CutFile(FileSystem* files, const std::string& directory,
                                 const std::string& name, uint64_t end);
 
-// Takes the zeros off the ends of files, which RocksDB would stumble over.
+// Cuts the zeros off the ends of files, since RocksDB would take them for damage.
 absl::Status TrimZeros(FileSystem* files, const std::string& directory, const WalScan& scan);
 
-// Makes what the files hold durable: a killed process may have left writes that no sync has
-// reached, and whoever opens the database takes what it finds for durable. Behind the durable ends
-// the bytes are written once more: after a sync that failed the cache may show bytes that no later
-// sync writes. True if there were any; some may read otherwise now than before. Nobody may have the
-// directory open.
+// Makes the log files durable: a killed process may have left writes that no sync reached, and an
+// opening takes all that it finds for durable. Writes the bytes after the durable ends once more,
+// since after a failed sync the cache may show bytes that no later sync writes. Returns true if
+// there were such bytes; they may read differently now. No RocksDB may have the directory open.
 absl::StatusOr<bool> RewriteTails(FileSystem* files, const std::string& directory,
                                   const KnownLogs& known);
 
