@@ -199,6 +199,9 @@ TEST_F(SegmentTailTest, ANamespaceWithAnotherIdIsRefusedAndLeftAlone) {
   EXPECT_TRUE(HasReason(status, ErrorReason::kWrongNamespace)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("default (id 1)"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("default (id 2)"));
+  EXPECT_EQ(std::string(status.message()).find("namespace "),
+            std::string(status.message()).find("namespace default (id"))
+      << "the caller names the namespace: " << status;
   EXPECT_LE(disk_.changes(), changes + 3) << "it may look and lock";
   OpenEngine();
   MustOpen();
