@@ -14,8 +14,11 @@ namespace walden {
 struct OldestRecord {
   TableId table = 0;
   SequenceNumber sequence = 0;
-  // The record is at least this old. None: its age is not known.
+  // How long nothing was written to its segment: the record is at least this old. None: not known.
   std::optional<absl::Duration> age;
+  // The time by which the record was appended, or restored, by the clock on the wall. Records that
+  // were appended shortly after each other may share it. None: not known.
+  std::optional<int64_t> appended_unix_micros;
 };
 
 struct RegionUsage {

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "base/memory_budget.h"
 #include "engine/log_engine.h"
+#include "engine/segment/append_times.h"
 #include "engine/segment/segment_file.h"
 #include "engine/segment/segment_index.h"
 #include "engine/segment/segment_scan.h"
@@ -40,6 +41,7 @@ struct PublishedSegment {
   std::vector<Damage> damage;       // ordered by position
   absl::Duration written;           // when it was last written, by the region's clock, or later
   int64_t written_unix_micros = 0;  // the same, by the clock on the wall
+  AppendTimes append_times;         // of its groups; nothing of version 1
 };
 
 // The next place to read.
@@ -235,6 +237,9 @@ class PublishedLog {
   void KeepIndexInBudget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::optional<OldestRecord> Oldest(absl::Duration now) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // None if the segment is gone.
+  std::optional<int64_t> AppendedBy(uint64_t segment_id, SequenceNumber sequence) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // The first damage that may have held records numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);

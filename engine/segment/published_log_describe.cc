@@ -210,7 +210,17 @@ std::optional<OldestRecord> PublishedLog::Oldest(absl::Duration now) const {
   }
   return OldestRecord{.table = found->table,
                       .sequence = found->shown,
-                      .age = std::max(now - written, absl::ZeroDuration())};
+                      .age = std::max(now - written, absl::ZeroDuration()),
+                      .appended_unix_micros = AppendedBy(found->segment, found->sequence)};
+}
+
+std::optional<int64_t> PublishedLog::AppendedBy(uint64_t segment_id,
+                                                SequenceNumber sequence) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = segments_.find(segment_id);
+  if (found == segments_.end()) return std::nullopt;
+  const PublishedSegment& segment = found->second;
+  return segment.append_times.AppendedBy(sequence).value_or(segment.written_unix_micros);
 }
 
 }  // namespace walden::segment

@@ -212,7 +212,8 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
                             .records = scan.records,
                             .damage = std::move(segment.damage),
                             .written = now - AgeOf(written),
-                            .written_unix_micros = written});
+                            .written_unix_micros = written,
+                            .append_times = std::move(scan.append_times)});
   }
   for (DamagedRange& lost : region.Lost(env_.directory)) {
     next_ = std::max(next_, lost.last + 1);

@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "engine/io/file_system.h"
+#include "engine/segment/append_times.h"
 #include "engine/segment/segment_header.h"
 #include "engine/segment/segment_index.h"
 #include "engine/types.h"
@@ -68,6 +69,7 @@ struct SegmentScan {
   uint64_t metadata_append = 0;                // the metadata must have this write
   uint64_t metadata_append_at = 0;             // position of the group that says so
   std::optional<int64_t> written_unix_micros;  // when the last one was written
+  AppendTimes append_times;
 };
 
 struct SegmentScanOptions {

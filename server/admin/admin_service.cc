@@ -74,6 +74,9 @@ void FillRegions(const std::vector<RegionListing>& listings, const Call& call, N
     }
     v1::RegionInfo* const info = response->add_regions();
     FillRegionInfo(listing, info);
+    if (listing.actor != nullptr) {
+      FillRegionUsage(listing.actor->log().Usage(), info->mutable_usage());
+    }
     bytes += info->ByteSizeLong();
   }
 }
@@ -172,9 +175,11 @@ void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log,
                             v1::DescribeRegionResponse* response) const {
   const absl::Status health = log.Health();
   FillRegionInfo(
-      {entered.key.region,
-       health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed, health},
+      {.region = entered.key.region,
+       .state = health.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed,
+       .error = health},
       response->mutable_info());
+  FillRegionUsage(log.Usage(), response->mutable_info()->mutable_usage());
   // Damaged ranges are larger than other items: they carry texts.
   const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
   if (damaged) items = std::min(items, kMaxDamagedItems);

@@ -124,4 +124,14 @@ void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {
   if (!listing.error.ok()) proto->set_error(ShownError(listing.error));
 }
 
+void FillRegionUsage(const RegionUsage& usage, v1::RegionUsage* proto) {
+  proto->set_tables(usage.tables);
+  proto->set_live_records(usage.live_records);
+  proto->set_live_bytes(usage.live_bytes);
+  proto->set_allocated_bytes(usage.allocated_bytes);
+  proto->set_damaged_ranges(usage.damaged_ranges);
+  if (!usage.oldest.has_value() || !usage.oldest->appended_unix_micros.has_value()) return;
+  proto->set_oldest_appended_unix_ms(*usage.oldest->appended_unix_micros / 1000);
+}
+
 }  // namespace walden

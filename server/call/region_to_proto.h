@@ -18,6 +18,8 @@ void FillSegments(const RegionDescription& description, v1::DescribeRegionRespon
 // Retention of the region, and disk quotas of the region and of its namespace.
 void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& retention,
                 v1::DescribeRegionResponse* proto);
+// All but the usage.
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto);
+void FillRegionUsage(const RegionUsage& usage, v1::RegionUsage* proto);
 
 }  // namespace walden

@@ -290,11 +290,13 @@ absl::StatusOr<std::vector<RegionListing>> RegionRegistry::List(const Namespace&
     if (entry->state == State::kOpen) {
       RegionListing& listing = listings[key.region];
       listing.region = key.region;
+      listing.actor = entry->actor;
       listing.error = entry->actor->log().Health();
       listing.state =
           listing.error.ok() ? RegionListing::State::kOpen : RegionListing::State::kFailed;
     } else if (entry->state == State::kBroken) {
-      listings[key.region] = {key.region, RegionListing::State::kBroken, entry->broken};
+      listings[key.region] = {
+          .region = key.region, .state = RegionListing::State::kBroken, .error = entry->broken};
     }
   }
   std::vector<RegionListing> result;

@@ -115,6 +115,7 @@ struct RegionListing {
   RegionId region = 0;
   State state = State::kClosed;
   absl::Status error;
+  std::shared_ptr<const RegionActor> actor;  // kOpen, kFailed; to be let go of soon
 };
 
 // The state of a region as the registry knows it, without asking its actor or engine.

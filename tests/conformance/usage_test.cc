@@ -1,6 +1,7 @@
 // What a region says that it takes, for those who watch many of them.
 #include <algorithm>
 
+#include "base/clock.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -100,6 +101,32 @@ TEST_P(UsageTest, TheOldestLiveRecordIsTheOneThatKeepsTheLogFromShrinking) {
   EXPECT_FALSE(Usage().oldest.has_value());
   Append(2, 1);
   expect_oldest(2);
+}
+
+// Engines without segments store no append times.
+TEST_P(UsageTest, TheOldestLiveRecordNamesATimeByWhichItWasAppended) {
+  const auto now = [] { return WallClock::Real()->UnixMicros(); };
+  const int64_t before = now();
+  Append(1, 3);
+  const int64_t after = now();
+  const auto oldest = Usage().oldest;
+  ASSERT_EQ(oldest.has_value(), HasSegments());
+  if (!oldest.has_value()) return;
+  ASSERT_TRUE(oldest->appended_unix_micros.has_value());
+  EXPECT_GE(*oldest->appended_unix_micros, before);
+  EXPECT_LE(*oldest->appended_unix_micros, after);
+
+  for (int i = 0; i < 20; ++i) Append(2, 3);
+  EXPECT_EQ(Usage().oldest->appended_unix_micros, oldest->appended_unix_micros);
+  RestartEngine();
+  EXPECT_EQ(Usage().oldest->appended_unix_micros, oldest->appended_unix_micros);
+
+  const int64_t later = now();
+  Append(3, 1);
+  MarkDeleted(1, kMaxSequenceNumber);
+  MarkDeleted(2, kMaxSequenceNumber);
+  EXPECT_GE(*Usage().oldest->appended_unix_micros, later);
+  EXPECT_LE(*Usage().oldest->appended_unix_micros, now());
 }
 
 }  // namespace

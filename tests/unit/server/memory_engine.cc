@@ -182,7 +182,9 @@ class MemoryLog final : public RegionLog {
       usage.live_bytes += record.payload.size();
       ++usage.live_records;
       if (usage.oldest.has_value()) continue;
-      usage.oldest = OldestRecord{.table = record.table, .sequence = record.sequence};
+      usage.oldest = OldestRecord{.table = record.table,
+                                  .sequence = record.sequence,
+                                  .appended_unix_micros = kAppendedUnixMicros};
     }
     return usage;
   }

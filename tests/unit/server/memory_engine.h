@@ -16,6 +16,9 @@
 
 namespace walden {
 
+// When each record was appended, as RegionUsage says it.
+inline constexpr int64_t kAppendedUnixMicros = 1'700'000'000'123'456;
+
 // What one region holds. Any thread.
 struct MemoryRegion {
   struct Record {

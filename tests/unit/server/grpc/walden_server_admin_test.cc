@@ -36,6 +36,39 @@ TEST_F(AdminPagesTest, RegionsComeInPagesThatMakeUpTheWhole) {
   }
 }
 
+TEST_F(AdminPagesTest, AListingHasTheUsageOfOpenRegionsAndOpensNone) {
+  ASSERT_TRUE(Append(1, 1, {"four", "x"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"y"}).ok());
+  engine_->Region(2);  // on the medium, not opened
+  v1::ListRegionsResponse page;
+  ASSERT_TRUE(List({}, &page).ok());
+  ASSERT_EQ(page.regions_size(), 2);
+  const v1::RegionUsage& usage = page.regions(0).usage();
+  EXPECT_EQ(usage.tables(), 2u);
+  EXPECT_EQ(usage.live_records(), 3u);
+  EXPECT_EQ(usage.live_bytes(), 6u);
+  EXPECT_EQ(usage.allocated_bytes(), 6u);
+  EXPECT_EQ(usage.damaged_ranges(), 0u);
+  EXPECT_EQ(usage.oldest_appended_unix_ms(), kAppendedUnixMicros / 1000);
+  EXPECT_EQ(page.regions(1).state(), v1::RegionInfo::STATE_CLOSED);
+  EXPECT_FALSE(page.regions(1).has_usage());
+
+  v1::MarkDeletedRequest mark;
+  v1::MarkDeletedResponse marked;
+  mark.set_region_id(1);
+  for (const uint64_t table : {1, 2}) {
+    mark.set_table_id(table);
+    mark.set_through_sequence(9);
+    grpc::ClientContext each;
+    ASSERT_TRUE(wal_->MarkDeleted(&each, mark, &marked).ok());
+  }
+  v1::ListRegionsResponse empty;
+  ASSERT_TRUE(List({}, &empty).ok());
+  EXPECT_EQ(empty.regions(0).usage().live_records(), 0u);
+  EXPECT_FALSE(empty.regions(0).usage().has_oldest_appended_unix_ms());
+  EXPECT_EQ(empty.regions(1).state(), v1::RegionInfo::STATE_CLOSED) << "the listing opened it";
+}
+
 TEST_F(AdminPagesTest, ARegionIsDescribedInPagesThatMakeUpTheWhole) {
   for (uint64_t table = 1; table <= 10; ++table) ASSERT_TRUE(Append(1, table, {"x", "y"}).ok());
   v1::DescribeRegionRequest request;
@@ -46,6 +79,7 @@ TEST_F(AdminPagesTest, ARegionIsDescribedInPagesThatMakeUpTheWhole) {
     v1::DescribeRegionResponse page;
     ASSERT_TRUE(Describe(request, &page).ok());
     EXPECT_EQ(page.info().state(), v1::RegionInfo::STATE_OPEN);
+    EXPECT_EQ(page.info().usage().tables(), 10u);
     EXPECT_EQ(page.state().engine(), "memory");
     EXPECT_LE(page.state().tables_size(), 3);
     for (const v1::TableState& table : page.state().tables()) {

@@ -36,6 +36,7 @@ TEST_F(AdminTest, ListsNamespacesAndRegions) {
   ASSERT_EQ(regions.regions_size(), 2);
   EXPECT_EQ(regions.regions(0).region_id(), 3u);
   EXPECT_EQ(regions.regions(0).state(), v1::RegionInfo::STATE_OPEN);
+  EXPECT_FALSE(regions.regions(1).has_usage());
   EXPECT_EQ(regions.regions(1).state(), v1::RegionInfo::STATE_BROKEN);
   EXPECT_NE(regions.regions(1).error().find("hole"), std::string::npos);
 }
