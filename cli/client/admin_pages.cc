@@ -73,4 +73,15 @@ absl::StatusOr<v1::DescribeRegionResponse> DescribeRegion(Connection& connection
   return whole;
 }
 
+absl::Status CheckRegionExists(Connection& connection, uint32_t namespace_id, uint64_t region) {
+  v1::DescribeRegionRequest request;
+  request.set_namespace_(namespace_id);
+  request.set_region_id(region);
+  request.set_page_size(1);
+  v1::DescribeRegionResponse page;
+  const absl::Status asked =
+      connection.Unary(&Admin::DescribeRegion, connection.admin(), request, &page);
+  return absl::IsNotFound(asked) ? asked : absl::OkStatus();
+}
+
 }  // namespace walden::cli

@@ -19,4 +19,7 @@ absl::StatusOr<std::vector<uint64_t>> RegionIds(Connection& connection, uint32_t
 absl::StatusOr<v1::DescribeRegionResponse> DescribeRegion(Connection& connection,
                                                           uint32_t namespace_id, uint64_t region);
 
+// NOT_FOUND if the region was never written; OK if it exists, or if the daemon does not say.
+absl::Status CheckRegionExists(Connection& connection, uint32_t namespace_id, uint64_t region);
+
 }  // namespace walden::cli

@@ -87,6 +87,10 @@ class TokenInterceptorFactory final : public grpc::experimental::ClientIntercept
 
 }  // namespace
 
+bool UsesTls(const CredentialOptions& options, absl::string_view address) {
+  return !options.tls_ca.empty() && !absl::StartsWith(address, "unix:");
+}
+
 absl::StatusOr<std::string> CheckToken(absl::string_view text, absl::string_view name) {
   absl::ConsumeSuffix(&text, "\n");
   absl::ConsumeSuffix(&text, "\r");
@@ -113,7 +117,7 @@ absl::StatusOr<Credentials> LoadCredentials(const CredentialOptions& options,
     return BadOption(options.tls_key.empty() ? "--tls-server-name" : "--tls-cert",
                      "TLS needs --tls-ca, the authority that the daemon's certificate is from");
   }
-  credentials.tls = !options.tls_ca.empty() && !absl::StartsWith(address, "unix:");
+  credentials.tls = UsesTls(options, address);
   credentials.server_name = options.tls_server_name;
   const auto read = [](absl::string_view option, const std::string& path, std::string& to) {
     if (path.empty()) return absl::OkStatus();

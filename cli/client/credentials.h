@@ -21,6 +21,9 @@ struct CredentialOptions {
   std::string token_file;
 };
 
+// A unix socket never uses TLS.
+bool UsesTls(const CredentialOptions& options, absl::string_view address);
+
 // What the files hold.
 struct Credentials {
   bool tls = false;
@@ -31,7 +34,7 @@ struct Credentials {
   std::string token;        // empty: none
 };
 
-// For `address`: a unix socket never speaks TLS. INVALID_ARGUMENT and errors of files name the
+// For `address`. INVALID_ARGUMENT and errors of files name the
 // option; none repeats what a file holds. A token is refused for a plain connection to another
 // machine.
 absl::StatusOr<Credentials> LoadCredentials(const CredentialOptions& options,

@@ -21,6 +21,7 @@
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
 #include "cli/records/record_reader.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -307,72 +308,62 @@ absl::Status AppendCommand::Report(const absl::Status& status) {
 
 }  // namespace
 
-void AddAppendCommand(CLI::App& app, Program& program) {
+void AddAppendCommand(CommandSet& commands) {
   auto options = std::make_shared<AppendOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "append",
+  Command command = commands.Add(
+      "append",
       "Append records to a table: from arguments, a file or standard input.\n"
-      "Prints how many records got which sequence numbers, with --json one line per batch.",
+      "Prints the number of records and their sequence numbers; with --json one line per batch.",
       {"walden append --region 1 --table 1 hello world",
        "walden append -r 1 -t 1 --file access.log",
        "tail -f app.log | walden append -r 1 -t 1 --buffered",
        "walden append -r 1 -t 1 --file big.bin --length-delimited --retry-for 5m",
        "walden append -r 1 -t 1 --file log --producer $(walden open-producer -r 1)"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  auto* payloads = command.add_option("payloads", options->payloads, "A record per argument");
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  const Option payloads = command.Add("payloads", options->payloads, "A record per argument");
+  command.Add("-f,--file", options->file, "Take records from this file (- is standard input)")
+      .Value("FILE")
+      .Excludes(payloads);
   command
-      .add_option("-f,--file", options->file, "Take records from this file (- is standard input)")
-      ->type_name("FILE")
-      ->excludes(payloads);
+      .AddFlag("--length-delimited", options->length_delimited,
+               "The input has the length of each record before it (u32, big-endian), not lines")
+      .Excludes(payloads);
+  command.Add("--batch-records", options->batch_records, "Records per batch at most (default 256)")
+      .Check(Number(1))
+      .Value("N");
   command
-      .add_flag("--length-delimited", options->length_delimited,
-                "Input is not lines: before each record stands its length, u32 big-endian")
-      ->excludes(payloads);
+      .Add("--batch-bytes", options->batch_bytes,
+           "Payload bytes per batch at most (default 1MiB); one record may exceed it")
+      .Check(ByteSize(1, uint64_t{2} << 30))
+      .Value("SIZE");
   command
-      .add_option("--batch-records", options->batch_records,
-                  "Records per batch at most (default 256)")
-      ->transform(Number(1))
-      ->type_name("N");
-  command
-      .add_option("--batch-bytes", options->batch_bytes,
-                  "Payload bytes per batch at most (default 1MiB); one record may exceed it")
-      ->transform(ByteSize(1, uint64_t{2} << 30))
-      ->type_name("SIZE");
-  command
-      .add_option("--in-flight", options->in_flight,
-                  "Batches sent before an answer is needed (default 16)")
-      ->transform(Number(1, 4096))
-      ->type_name("N");
+      .Add("--in-flight", options->in_flight,
+           "Batches sent before an answer is needed (default 16)")
+      .Check(Number(1, 4096))
+      .Value("N");
   AddWriteOptions(command, options->write);
-  auto* producer =
+  const Option producer =
       command
-          .add_option(
-              "--producer", options->producer,
-              "Number the batches of this producer (`walden open-producer`): running the same\n"
-              "command on the same file again makes the same batches, and stores nothing twice")
-          ->transform(Number(1))
-          ->type_name("ID");
+          .Add("--producer", options->producer,
+               "Producer id (from `walden open-producer`) by which batches are numbered: the same\n"
+               "command on the same file again stores nothing twice")
+          .Check(Number(1))
+          .Value("ID");
   command
-      .add_option(
-          "--producer-start", options->producer_start,
-          "Number of the first batch (default 1): one above the last that the producer stored")
-      ->transform(Number(1))
-      ->needs(producer)
-      ->type_name("N");
+      .Add("--producer-start", options->producer_start,
+           "Number of the first batch (default 1): 1 above the producer's last stored batch")
+      .Check(Number(1))
+      .Needs(producer)
+      .Value("N");
   command
-      .add_option(
-          "--retry-for", options->retry_for_millis,
-          "Send batches again, without storing any twice, after a lost connection or while\n"
-          "the daemon has no room; give up after this long without progress (with\n"
-          "--producer: default 1m). Opens a producer unless --producer names one")
-      ->transform(Millis())
-      ->type_name("DURATION");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) {
-      return AppendCommand(session, *options).Run();
-    };
-  });
+      .Add("--retry-for", options->retry_for_millis,
+           "Send batches again, without storing any twice, after a lost connection or while\n"
+           "the daemon has no room. Give up after this long without progress (default with\n"
+           "--producer: 1m). Without --producer a new producer is opened")
+      .Check(Millis())
+      .Value("DURATION");
+  command.Runs([options](Session& session) { return AppendCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

@@ -16,6 +16,7 @@
 #include "cli/reports/region_inspection.h"
 #include "engine/backup/directory.h"
 #include "engine/io/posix_file_system.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -119,7 +120,7 @@ absl::Status BackupCommand::BackUp(const std::vector<uint64_t>& regions) {
     if (!absl::IsDataLoss(done)) {
       progress_.Clear();
       if (!absl::IsFailedPrecondition(done)) {
-        session_.Note("what was copied is kept: the same command again goes on behind it");
+        session_.Note("the copied records are kept; the same command goes on after them");
       }
       return done;
     }
@@ -127,7 +128,7 @@ absl::Status BackupCommand::BackUp(const std::vector<uint64_t>& regions) {
     if (first_failure.ok()) {
       first_failure = done;
     } else {
-      session_.Note(FailureText(done, session_.common().address));
+      session_.Note(FailureText(done, session_.common().endpoint()));
     }
   }
   const auto contents = backup::ListBackup(PosixFileSystem(), options_.directory);
@@ -151,7 +152,7 @@ absl::Status BackupCommand::BackUpRegion(uint64_t region) {
   if (!writer.ok()) return FromEngine(writer.status());
   if ((*writer)->found_records() > 0) {
     progress_.Clear();
-    session_.Note(absl::StrCat("region ", region, ": goes on behind ",
+    session_.Note(absl::StrCat("region ", region, ": goes on after ",
                                Counted((*writer)->found_records(), "record"),
                                " of an unfinished backup"));
   }
@@ -212,7 +213,7 @@ absl::Status BackupCommand::PrintRegion(const backup::Manifest& manifest,
                    " of them copied now\n");
   if (!manifest.exact) {
     absl::StrAppend(&text, "region ", manifest.region,
-                    ": marks rose all the time and are later than that; the rest is as of then\n");
+                    ": marks rose while it was copied; they may be later than its records\n");
   }
   return session_.out().Write(absl::StrCat(text, DamageLines(damaged)));
 }
@@ -234,38 +235,33 @@ absl::Status BackupCommand::PrintSummary() {
       "namespace ", identity_.namespace_name, ": ", Counted(total_.regions, "region"),
       " backed up into ", options_.directory, ", ", FormatBytes(total_.new_payload_bytes),
       " new in ", FormatTime(absl::Seconds(seconds)),
-      "\nProducers are not part of a backup: after a restore ids from before are refused.\n"));
+      "\nProducers are not part of a backup: after a restore their ids are refused.\n"));
 }
 
 }  // namespace
 
-void AddBackupCommand(CLI::App& app, Program& program) {
+void AddBackupCommand(CommandSet& commands) {
   auto options = std::make_shared<BackupOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "backup",
+  Command command = commands.Add(
+      "backup",
       "Copy a namespace, or regions of it, into DIR while the daemon serves it.\n"
-      "The same command again brings DIR up to date: only what is new is copied, and what was\n"
-      "marked deleted goes. Interrupted or killed, it goes on where it stopped; until it is done\n"
-      "the last finished copy stays whole. Each region is as it was at one moment.\n"
-      "Exit code 4 if a region is damaged: that one keeps its last copy; with --skip-damaged what\n"
-      "is left of it is copied. docs/operators/backup.md has more.",
+      "The same command again brings DIR up to date: it copies new records and removes those\n"
+      "that were marked deleted. If it was stopped, it goes on from there; until it is done the\n"
+      "last finished copy stays whole. Each region is as it was at one moment.\n"
+      "A damaged region is exit code 4 and keeps its last copy; with --skip-damaged everything\n"
+      "else of it is copied. docs/operators/backup.md has more.",
       {"walden backup /backups/walden",
        "walden backup /backups/walden --region 1 --region 2 --json",
        "walden verify-backup /backups/walden"});
-  command
-      .add_option("directory", options->directory, "The backup, new or to be brought up to date")
-      ->type_name("DIR")
-      ->required();
-  command.add_option("-r,--region", options->regions, "Only this region; may be given again")
-      ->transform(Number())
-      ->type_name("ID");
-  command.add_flag("--skip-damaged", options->skip_damaged,
-                   "Leave out damaged ranges, and say which they are");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) {
-      return BackupCommand(session, *options).Run();
-    };
-  });
+  command.Add("directory", options->directory, "The backup, new or to be brought up to date")
+      .Value("DIR")
+      .Required();
+  command.Add("-r,--region", options->regions, "Only this region; may be repeated")
+      .Check(Number())
+      .Value("ID");
+  command.AddFlag("--skip-damaged", options->skip_damaged,
+                  "Leave out damaged ranges and list them");
+  command.Runs([options](Session& session) { return BackupCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

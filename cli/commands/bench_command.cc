@@ -12,6 +12,7 @@
 #include "cli/console/failure.h"
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -170,67 +171,63 @@ absl::Status BenchCommand::Print(const LoadOptions& load, const LoadResult& resu
   return session_.out().Write(text);
 }
 
-void AddLoadOptions(CLI::App& command, BenchOptions& options) {
+void AddLoadOptions(Command command, BenchOptions& options) {
   command
-      .add_option("--seconds", options.duration_millis,
-                  "How long (default 5s, or 1h with --records), e.g. 10 or 500ms")
-      ->transform(CLI::Validator(
-          [](std::string& text) {
-            if (ParseNumber(text).has_value()) text += "s";
-            return Millis()(text);
-          },
-          ""))
-      ->type_name("DURATION");
-  command.add_option("--records", options.records, "Stop after this many records")
-      ->transform(Number(1))
-      ->type_name("N");
+      .Add("--seconds", options.duration_millis,
+           "Duration of the load (default 5s, or 1h with --records), e.g. 10 or 500ms")
+      .Check([](std::string& text) {
+        if (ParseNumber(text).has_value()) text += "s";
+        return Millis()(text);
+      })
+      .Value("DURATION");
+  command.Add("--records", options.records, "Stop after this many records")
+      .Check(Number(1))
+      .Value("N");
   command
-      .add_option("--max-bytes", options.max_bytes,
-                  "Stop after this many payload bytes, which stay on disk until the end\n"
-                  "(default 4GiB)")
-      ->transform(ByteSize(1, UINT64_MAX))
-      ->type_name("SIZE");
-  command.add_option("--payload-bytes", options.payload_bytes, "Size of a record (default 1KiB)")
-      ->transform(ByteSize(0, uint64_t{1} << 30))
-      ->type_name("SIZE");
+      .Add("--max-bytes", options.max_bytes,
+           "Stop after this many payload bytes, which stay on disk until the end\n"
+           "(default 4GiB)")
+      .Check(ByteSize(1, UINT64_MAX))
+      .Value("SIZE");
+  command.Add("--payload-bytes", options.payload_bytes, "Size of a record (default 1KiB)")
+      .Check(ByteSize(0, uint64_t{1} << 30))
+      .Value("SIZE");
   command
-      .add_option("--batch-records", options.batch_records,
-                  "Records per batch (default 1, with --stream 256)")
-      ->transform(Number(1, 1u << 20))
-      ->type_name("N");
+      .Add("--batch-records", options.batch_records,
+           "Records per batch (default 1, with --stream 256)")
+      .Check(Number(1, 1u << 20))
+      .Value("N");
   command
-      .add_option("--in-flight", options.in_flight,
-                  "Batches without an answer at any moment (default 64, with --stream 16)")
-      ->transform(Number(1, 65536))
-      ->type_name("N");
-  command
-      .add_option("--tables", options.tables, "Spread batches over this many tables (default 1)")
-      ->transform(Number(1, 100'000))
-      ->type_name("N");
+      .Add("--in-flight", options.in_flight,
+           "Batches without an answer at any moment (default 64, with --stream 16)")
+      .Check(Number(1, 65536))
+      .Value("N");
+  command.Add("--tables", options.tables, "Spread batches over this many tables (default 1)")
+      .Check(Number(1, 100'000))
+      .Value("N");
 }
 
 }  // namespace
 
-void AddBenchCommand(CLI::App& app, Program& program) {
+void AddBenchCommand(CommandSet& commands) {
   auto options = std::make_shared<BenchOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "bench",
+  Command command = commands.Add(
+      "bench",
       "Put a bounded load of appends on a running daemon; print throughput and latency.\n"
-      "Uses a region of its own and drops it at the end, unless told otherwise.",
+      "The load has a region of its own, which is dropped at the end. --region and --keep\n"
+      "change that.",
       {"walden bench", "walden bench --stream --seconds 10 --json",
        "walden bench --in-flight 1 --records 10000 --payload-bytes 100 --buffered"});
   AddLoadOptions(command, *options);
-  command.add_flag("--stream", options->stream, "One AppendStream instead of unary Append calls");
-  command.add_flag("--buffered", options->buffered, "BUFFERED instead of SYNC durability");
+  command.AddFlag("--stream", options->stream, "One AppendStream instead of unary Append calls");
+  command.AddFlag("--buffered", options->buffered, "BUFFERED instead of SYNC durability");
   command
-      .add_option("-r,--region", options->region,
-                  "Use this region, and do not drop it (default: a fresh one)")
-      ->transform(Number())
-      ->type_name("ID");
-  command.add_flag("--keep", options->keep, "Do not drop the fresh region at the end");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return BenchCommand(session, *options).Run(); };
-  });
+      .Add("-r,--region", options->region,
+           "Use this region, and do not drop it (default: a fresh one)")
+      .Check(Number())
+      .Value("ID");
+  command.AddFlag("--keep", options->keep, "Do not drop the fresh region at the end");
+  command.Runs([options](Session& session) { return BenchCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

@@ -18,6 +18,12 @@ struct DropOptions {
   bool yes = false;
 };
 
+std::string NamespaceText(const CommonOptions& common) {
+  if (!common.namespace_name.empty()) return absl::StrCat("namespace ", common.namespace_name);
+  if (common.namespace_id != 0) return absl::StrCat("namespace ", common.namespace_id);
+  return "the default namespace";
+}
+
 absl::Status Confirm(Session& session, const DropOptions& options) {
   if (options.yes) return absl::OkStatus();
   if (isatty(STDIN_FILENO) != 1 || !session.err().is_terminal()) {
@@ -25,9 +31,9 @@ absl::Status Confirm(Session& session, const DropOptions& options) {
                    "dropping a region cannot be undone; give --yes to do it without a terminal");
   }
   (void)session.err().Write(
-      absl::StrCat("Region ", options.region, " of namespace ", session.common().namespace_id,
-                   " at ", session.common().address,
-                   " will be gone for good, its sequence numbers too.\nType its id to drop it: "));
+      absl::StrCat("Region ", options.region, " of ", NamespaceText(session.common()), " at ",
+                   session.common().address,
+                   " will be gone for good, with its sequence numbers.\nType its id to drop it: "));
   (void)session.err().Flush();
   std::string answer;
   std::getline(std::cin, answer);
@@ -44,25 +50,23 @@ absl::Status Run(Session& session, const DropOptions& options) {
   absl::Status asked =
       connection.Unary(&v1::AdminService::Stub::DropRegion, connection.admin(), request, &answer);
   if (!asked.ok()) return asked;
-  if (session.json()) return session.PrintJson(ToJson(answer));
+  if (session.json()) return session.PrintMessage(answer);
   return session.out().Write(absl::StrCat("region ", options.region,
                                           answer.existed() ? ": dropped\n" : ": did not exist\n"));
 }
 
 }  // namespace
 
-void AddDropCommand(CLI::App& app, Program& program) {
+void AddDropCommand(CommandSet& commands) {
   auto options = std::make_shared<DropOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "drop",
-                 "Delete a region with everything in it, for good, its sequence numbers too.\n"
-                 "Asks on a terminal; elsewhere it needs --yes.",
-                 {"walden drop --region 1", "walden drop -r 1 --yes"});
-  AddRegion(command, options->region).required();
-  command.add_flag("-y,--yes", options->yes, "Do not ask");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Run(session, *options); };
-  });
+  Command command =
+      commands.Add("drop",
+                   "Delete a region for good, with its records and its sequence numbers.\n"
+                   "On a terminal the command asks. Elsewhere it needs --yes.",
+                   {"walden drop --region 1", "walden drop -r 1 --yes"});
+  command.AddRegion(options->region).Required();
+  command.AddFlag("-y,--yes", options->yes, "Do not ask");
+  command.Runs([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace walden::cli

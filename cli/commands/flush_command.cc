@@ -120,7 +120,7 @@ absl::Status Finalize(Session& session, const FinalizeOptions& options) {
   const absl::Status finalized =
       connection.Unary(&v1::EntryService::Stub::Finalize, connection.entries(), request, &answer);
   if (!finalized.ok()) return finalized;
-  return session.json() ? session.PrintJson(ToJson(answer))
+  return session.json() ? session.PrintMessage(answer)
                         : session.out().Write(
                               absl::StrCat("finalized through ", answer.finalized_through(), "\n"));
 }
@@ -161,7 +161,7 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
   if (!status.ok()) return status;
   const v1::FlushSummary& summary = check.summary();
   if (session.json()) {
-    if (absl::Status printed = session.PrintJson(ToJson(summary)); !printed.ok()) return printed;
+    if (absl::Status printed = session.PrintMessage(summary); !printed.ok()) return printed;
   }
   if (summary.flush_id() == 0) {
     session.Note("nothing to flush");
@@ -178,47 +178,42 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
 
 }  // namespace
 
-void AddFlushCommand(CLI::App& app, Program& program) {
+void AddFlushCommand(CommandSet& commands) {
   auto options = std::make_shared<FlushOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "flush",
+  Command command = commands.Add(
+      "flush",
       "Print every entry of an entry log that is not finalized, in key order.\n"
-      "One line each: sequence, tab, key, tab and value; a tombstone ends after its key. With "
-      "--json\n"
-      "one object per entry, then one with the flush id and the counts. The flush id, for\n"
-      "`walden finalize`, is also told on standard error.",
+      "Each line is sequence, tab, key, tab and value; a tombstone ends after its key. With\n"
+      "--json each line is an object, and the last one has the flush id and the counts. The\n"
+      "flush id, which `walden finalize` takes, is also on standard error.",
       {"walden flush --region 1 --table 3",
        "walden flush -r 1 -t 3 --json --out flushed.json --finalize"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
   command
-      .add_option("-o,--out", options->out,
-                  "Write the entries to this file instead; it has its name once it is durable")
-      ->type_name("FILE");
-  command.add_flag("--finalize", options->finalize,
-                   "Afterwards finalize: Walden forgets these entries");
+      .Add("-o,--out", options->out,
+           "Write the entries to this file, which gets its name when it is durable")
+      .Value("FILE");
+  command.AddFlag("--finalize", options->finalize,
+                  "Then finalize the flush: Walden forgets its entries");
   AddRegionVersion(command, options->region_version);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Flush(session, *options); };
-  });
+  command.Runs([options](Session& session) { return Flush(session, *options); });
 }
 
-void AddFinalizeCommand(CLI::App& app, Program& program) {
+void AddFinalizeCommand(CommandSet& commands) {
   auto options = std::make_shared<FinalizeOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "finalize",
-                 "Say that everything of a flush is safely stored: Walden forgets these entries.\n"
-                 "Harmless when it was finalized before.",
-                 {"walden finalize --region 1 --table 3 1742"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  command.add_option("flush_id", options->flush_id, "What `walden flush` told")
-      ->transform(Number(1))
-      ->required();
+  Command command =
+      commands.Add("finalize",
+                   "Confirm that a flush is stored elsewhere: Walden forgets its entries.\n"
+                   "To finalize a flush again does nothing.",
+                   {"walden finalize --region 1 --table 3 1742"});
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  command.Add("flush_id", options->flush_id, "Flush id that `walden flush` printed")
+      .Check(Number(1))
+      .Required();
   AddRegionVersion(command, options->region_version);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Finalize(session, *options); };
-  });
+  command.Runs([options](Session& session) { return Finalize(session, *options); });
 }
 
 }  // namespace walden::cli

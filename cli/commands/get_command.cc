@@ -77,39 +77,36 @@ absl::Status Scan(Session& session, const ScanOptions& options) {
 
 }  // namespace
 
-void AddGetCommand(CLI::App& app, Program& program) {
+void AddGetCommand(CommandSet& commands) {
   auto options = std::make_shared<GetOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "get",
+  Command command = commands.Add(
+      "get",
       "Print the newest entries of keys of an entry log.\n"
-      "One key: its value and a newline. Several: key, tab and value each. A key without an\n"
-      "entry is exit code 10, after the others were printed; a region that does not exist is 7.",
+      "Of one key it prints the value, of several keys a line each: key, tab, value. A key\n"
+      "without an entry is exit code 10, after the other keys were printed. A region that does\n"
+      "not exist is exit code 7.",
       {"walden get --region 1 --table 3 color", "walden get -r 1 -t 3 color size --json"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  command.add_option("keys", options->keys, "Keys")->required();
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Get(session, *options); };
-  });
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  command.Add("keys", options->keys, "Keys").Required();
+  command.Runs([options](Session& session) { return Get(session, *options); });
 }
 
-void AddScanCommand(CLI::App& app, Program& program) {
+void AddScanCommand(CommandSet& commands) {
   auto options = std::make_shared<ScanOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "scan",
+  Command command = commands.Add(
+      "scan",
       "Print the newest entry of each key of an entry log, in key order.\n"
-      "Key, tab and value each; keys with tabs or newlines in them want --json.",
+      "Each line is key, tab and value. Use --json for keys with tabs or newlines.",
       {"walden scan --region 1 --table 3", "walden scan -r 1 -t 3 --from a --before b --limit 10"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  command.add_option("--from", options->from, "First key, inclusive")->type_name("KEY");
-  command.add_option("--before", options->before, "Last key, exclusive")->type_name("KEY");
-  command.add_option("-n,--limit", options->limit, "Stop after this many entries")
-      ->transform(Number(1))
-      ->type_name("N");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Scan(session, *options); };
-  });
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  command.Add("--from", options->from, "First key, inclusive").Value("KEY");
+  command.Add("--before", options->before, "Last key, exclusive").Value("KEY");
+  command.Add("-n,--limit", options->limit, "Stop after this many entries")
+      .Check(Number(1))
+      .Value("N");
+  command.Runs([options](Session& session) { return Scan(session, *options); });
 }
 
 }  // namespace walden::cli

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "cli/commands/commands.h"
 #include "cli/console/failure.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -56,19 +57,17 @@ absl::Status Health(Session& session, const HealthOptions& options) {
 
 }  // namespace
 
-void AddHealthCommand(CLI::App& app, Program& program) {
+void AddHealthCommand(CommandSet& commands) {
   auto options = std::make_shared<HealthOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "health",
-                 "Ask whether the daemon serves: exit code 0 if it does, 3 if not.\n"
-                 "It does not while it opens its regions, nor once it was told to stop.",
-                 {"walden health --timeout 2s", "walden health --wait 1m && walden stats"});
-  command.add_option("--wait", options->wait_millis, "Until it serves, but no longer than this")
-      ->transform(Millis())
-      ->type_name("DURATION");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Health(session, *options); };
-  });
+  Command command =
+      commands.Add("health",
+                   "Ask whether the daemon serves: exit code 0 if it does, 3 if not.\n"
+                   "A daemon does not serve while it opens its regions, and while it stops.",
+                   {"walden health --timeout 2s", "walden health --wait 1m && walden stats"});
+  command.Add("--wait", options->wait_millis, "Wait until it serves, at most this long")
+      .Check(Millis())
+      .Value("DURATION");
+  command.Runs([options](Session& session) { return Health(session, *options); });
 }
 
 }  // namespace walden::cli

@@ -18,11 +18,13 @@
 #include "engine/horaedb/wal_import.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/open/open_engine.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
 
 struct ImportOptions {
+  std::string format;
   TransferOptions transfer;
   std::string directory;
   std::optional<uint64_t> region;
@@ -204,36 +206,36 @@ absl::Status ImportCommand::Print(RegionId region, const horaedb::WalImportResul
 
 }  // namespace
 
-void AddImportCommand(CLI::App& app, Program& program) {
+void AddImportCommand(CommandSet& commands) {
   auto options = std::make_shared<ImportOptions>();
-  CLI::App& command = AddOfflineCommand(
-      app, program, "import",
-      "Take in a log that HoraeDB wrote on a local disk, offline, with tables and numbers.\n"
-      "DIR holds a directory for each region, named by its id, with files seg_<id>; with --region\n"
-      "it is one such directory. DIR is only read. Interrupted or killed, the same command again\n"
-      "goes on. Exit code 4 if anything was damaged: it says what, and the rest is imported.\n"
+  Command command = commands.AddOffline(
+      "import",
+      "Import a log that HoraeDB wrote on a local disk, offline, with tables and numbers.\n"
+      "DIR holds a directory for each region, named by its id, with files seg_<id>; with\n"
+      "--region DIR is one such directory. DIR is only read. If it was stopped, the same command\n"
+      "goes on from there. Damage is exit code 4: the command lists it and imports the rest.\n"
       "(HoraeDB's log on RocksDB needs no import: docs/operators/rocksdb.md.)",
-      {"walden import horaedb-local /var/lib/horaedb/wal --data-dir data --namespace default",
-       "walden import horaedb-local wal/3 --region 3 --data-dir data --namespace default --json"});
-  command.add_option("format", "What wrote it: horaedb-local")
-      ->check(CLI::IsMember({"horaedb-local"}))
-      ->type_name("FORMAT")
-      ->required();
-  command.add_option("directory", options->directory, "The log")->type_name("DIR")->required();
+      {"walden import horaedb-local horaedb/wal --data-dir data --namespace default",
+       "walden import horaedb-local wal/3 -r 3 --data-dir data --namespace default"});
+  command.Add("format", options->format, "Kind of the log: horaedb-local")
+      .Check(OneOf({"horaedb-local"}))
+      .Value("FORMAT")
+      .Required();
+  command.Add("directory", options->directory, "The log").Value("DIR").Required();
   AddTransferOptions(command, options->transfer);
   command
-      .add_option("--engine", options->transfer.engine,
-                  "The namespace's engine (default: what it is, else segment)")
-      ->check(CLI::IsMember({"segment", "rocksdb"}))
-      ->type_name("ENGINE");
-  command.add_option("-r,--region", options->region, "DIR is this one region's directory")
-      ->transform(Number())
-      ->type_name("ID");
-  command.callback([&program, options] {
-    program.needs_daemon = false;
-    program.command = [options](Session& session) {
-      return ImportCommand(session, *options).Run();
-    };
+      .Add("--engine", options->transfer.engine,
+           "Engine of the namespace (default: the engine that it has, or segment)")
+      .Check(OneOf({"segment", "rocksdb"}))
+      .Value("ENGINE");
+  command.Add("-r,--region", options->region, "DIR is this one region's directory")
+      .Check(Number())
+      .Value("ID");
+  command.Runs([options](Session& session) {
+    const absl::Status found = FindNamespace(options->transfer);
+    if (!found.ok()) return found;
+    if (options->transfer.namespace_id == 0) options->transfer.namespace_id = 1;
+    return ImportCommand(session, *options).Run();
   });
 }
 

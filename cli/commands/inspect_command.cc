@@ -1,25 +1,24 @@
-// `walden inspect`: the one command that needs no daemon, only files.
+// `walden inspect`.
 #include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/offline_namespace.h"
 #include "cli/console/failure.h"
+#include "cli/console/wording.h"
 #include "cli/reports/namespace_inspection.h"
 #include "cli/reports/region_inspection.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/rocksdb/directory/inspect.h"
 #include "engine/segment/inspect.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
 
-struct InspectOptions {
-  std::string directory;
-};
-
 template <typename Inspected>
-absl::Status Show(Session& session, const InspectOptions& options,
+absl::Status Show(Session& session, const std::string& directory,
                   const absl::StatusOr<Inspected>& inspected) {
   if (!inspected.ok()) return FromEngine(inspected.status());
   absl::Status printed = session.json() ? session.PrintJson(InspectionJson(*inspected))
@@ -27,42 +26,39 @@ absl::Status Show(Session& session, const InspectOptions& options,
   if (!printed.ok()) return printed;
   const size_t damaged = DamageCount(*inspected);
   if (damaged == 0) return absl::OkStatus();
-  return Failure(
-      absl::StatusCode::kDataLoss, kReasonDamageFound,
-      absl::StrCat(options.directory, " has ", damaged, damaged == 1 ? " damage" : " damages"));
+  return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
+                 absl::StrCat(directory, " has ", Counted(damaged, "damaged place")));
 }
 
-absl::Status Run(Session& session, const InspectOptions& options) {
+absl::Status Run(Session& session, const DirectoryChoice& choice) {
+  const auto directory = ChosenDirectory(choice, WithRegion::kYes);
+  if (!directory.ok()) return directory.status();
   FileSystem* const files = PosixFileSystem();
-  const absl::StatusOr<bool> is_rocksdb = rocks::IsRocksdbDirectory(files, options.directory);
+  const absl::StatusOr<bool> is_rocksdb = rocks::IsRocksdbDirectory(files, *directory);
   if (!is_rocksdb.ok()) return FromEngine(is_rocksdb.status());
   if (*is_rocksdb) {
-    return Show(session, options, rocks::InspectNamespace(files, nullptr, options.directory));
+    return Show(session, *directory, rocks::InspectNamespace(files, nullptr, *directory));
   }
-  return Show(session, options, segment::InspectRegion(files, options.directory));
+  return Show(session, *directory, segment::InspectRegion(files, *directory));
 }
 
 }  // namespace
 
-void AddInspectCommand(CLI::App& app, Program& program) {
-  auto options = std::make_shared<InspectOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "inspect",
-      "Show what a region's directory holds, without a daemon: segments, ranges, damage; or, for\n"
-      "engine rocksdb, what a namespace's directory holds.\n"
-      "It reads with the daemon's own recovery code, changes nothing, and works on damaged "
-      "regions.\n"
-      "It takes no lock: beside a running daemon, what is being written may look torn.",
-      {"walden inspect data/default/1", "walden inspect data/default/1 --json"});
-  command
-      .add_option("directory", options->directory,
-                  "The region's directory, .../NAMESPACE/REGION; with engine rocksdb .../NAMESPACE")
-      ->type_name("DIR")
-      ->required();
-  command.callback([&program, options] {
-    program.needs_daemon = false;
-    program.command = [options](Session& session) { return Run(session, *options); };
-  });
+void AddInspectCommand(CommandSet& commands) {
+  auto choice = std::make_shared<DirectoryChoice>();
+  Command command = commands.AddOffline(
+      "inspect",
+      "Show what the files of a region hold, offline: segments, ranges, damage.\n"
+      "Engine rocksdb keeps all regions of a namespace in the same files: there the command shows\n"
+      "the namespace. It reads with the daemon's own recovery code, changes nothing, and works on\n"
+      "damaged files. It takes no lock: while a daemon writes, the newest records may look torn.",
+      {"walden inspect data/default/1",
+       "walden inspect --data-dir data --namespace default --region 1 --json"});
+  AddDirectoryChoice(
+      command, *choice,
+      "Directory of the region, .../NAMESPACE/REGION; of engine rocksdb .../NAMESPACE",
+      WithRegion::kYes);
+  command.Runs([choice](Session& session) { return Run(session, *choice); });
 }
 
 }  // namespace walden::cli

@@ -10,6 +10,7 @@
 #include "cli/console/wording.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/transfer/migration.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -45,10 +46,10 @@ absl::Status Print(Session& session, const MigrateOptions& options, const Migrat
   absl::StrAppend(
       &text, "Now set `engine: ", transfer.engine, "` for namespace ", transfer.namespace_name,
       " in the configuration and start waldend.\n"
-      "Producers are not carried over, and their ids are refused: one that still waits "
-      "for an answer must look\nat what is there before it sends again under a new id.\n"
+      "Producers are not carried over, and their ids are refused. A producer that still\n"
+      "waits for an answer must check what is stored before it sends again under a new id.\n"
       "The old log is in ",
-      result.old_directory, "; remove it once you are content.\n");
+      result.old_directory, "; remove it when you no longer need it.\n");
   return session.out().Write(text);
 }
 
@@ -78,28 +79,30 @@ absl::Status Run(Session& session, const MigrateOptions& options) {
 
 }  // namespace
 
-void AddMigrateCommand(CLI::App& app, Program& program) {
+void AddMigrateCommand(CommandSet& commands) {
   auto options = std::make_shared<MigrateOptions>();
-  CLI::App& command = AddOfflineCommand(
-      app, program, "migrate",
+  Command command = commands.AddOffline(
+      "migrate",
       "Move a namespace to the other engine, offline, with its numbers and marks.\n"
-      "Copies into DIR/NAME.migrating, compares, then swaps directories; the old one stays as\n"
-      "DIR/NAME.before-migration. Needs room for a second copy. Interrupted or killed, the same\n"
-      "command again goes on. Producers are not carried over.\n"
-      "Exit code 4 and nothing swapped if the namespace is damaged; with --skip-damaged exit code "
-      "4\nand what is left is migrated.",
+      "It copies into DIR/NAME.migrating, compares the copy, and swaps the directories. The old\n"
+      "directory stays as DIR/NAME.before-migration. The disk needs room for both. If it was\n"
+      "stopped, the same command goes on from there. Producers are not carried over.\n"
+      "A damaged namespace is exit code 4 and is not migrated; with --skip-damaged it is exit\n"
+      "code 4, and everything else is migrated.",
       {"walden migrate --data-dir /var/lib/walden --namespace default --to rocksdb",
-       "walden migrate --data-dir data --namespace default --to segment --segment-size 16MiB"});
+       "walden migrate --data-dir data --namespace 1 --to segment --segment-size 16MiB"});
   AddTransferOptions(command, options->transfer);
-  command.add_option("--to", options->transfer.engine, "The engine it shall have")
-      ->check(CLI::IsMember({"segment", "rocksdb"}))
-      ->type_name("ENGINE")
-      ->required();
-  command.add_flag("--skip-damaged", options->skip_damaged,
-                   "Leave out damaged ranges, and say which they are");
-  command.callback([&program, options] {
-    program.needs_daemon = false;
-    program.command = [options](Session& session) { return Run(session, *options); };
+  command.Add("--to", options->transfer.engine, "New engine: segment or rocksdb")
+      .Check(OneOf({"segment", "rocksdb"}))
+      .Value("ENGINE")
+      .Required();
+  command.AddFlag("--skip-damaged", options->skip_damaged,
+                  "Leave out damaged ranges and list them");
+  command.Runs([options](Session& session) {
+    const absl::Status found = FindNamespace(options->transfer);
+    if (!found.ok()) return found;
+    if (options->transfer.namespace_id == 0) options->transfer.namespace_id = 1;
+    return Run(session, *options);
   });
 }
 

@@ -1,31 +1,47 @@
 #include "cli/commands/offline_copy.h"
 
 #include "absl/strings/str_cat.h"
+#include "cli/commands/offline_namespace.h"
 #include "cli/console/failure.h"
+#include "cli/console/wording.h"
 #include "cli/reports/region_inspection.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 
-void AddTransferOptions(CLI::App& command, TransferOptions& options) {
-  command.add_option("--data-dir", options.data_directory, "The daemon's data_dir")
-      ->type_name("DIR")
-      ->required();
+void AddTransferOptions(Command command, TransferOptions& options) {
+  command.Add("--data-dir", options.data_directory, "The daemon's data_dir")
+      .Value("DIR")
+      .Required();
+  command.Add("--namespace", options.namespace_name, "Namespace by id, 1 to 255, or by name")
+      .Check(NamespaceIdOrName())
+      .Value("ID|NAME")
+      .Required();
   command
-      .add_option("--namespace", options.namespace_name,
-                  "The namespace's name in the configuration, which is also its directory")
-      ->check(NamespaceName())
-      ->type_name("NAME")
-      ->required();
+      .Add("--namespace-id", options.namespace_id,
+           "Id of the namespace in the configuration, if its files name none (default 1; of\n"
+           "`restore` the backup's)")
+      .Check(Number(1, 255))
+      .Value("ID");
   command
-      .add_option("--namespace-id", options.namespace_id,
-                  "Its id in the configuration, which its files name (default 1)")
-      ->transform(Number(1, 255))
-      ->type_name("ID");
-  command
-      .add_option("--segment-size", options.segment_size_bytes,
-                  "Engine segment: its segment_size (default 64MiB)")
-      ->transform(ByteSize(uint64_t{1} << 20, uint64_t{1} << 30))
-      ->type_name("SIZE");
+      .Add("--segment-size", options.segment_size_bytes,
+           "Engine segment: segment_size of the namespace (default 64MiB)")
+      .Check(ByteSize(uint64_t{1} << 20, uint64_t{1} << 30))
+      .Value("SIZE");
+}
+
+absl::Status FindNamespace(TransferOptions& options) {
+  const auto chosen = ChooseNamespace(options.data_directory, options.namespace_name);
+  if (!chosen.ok()) return chosen.status();
+  if (chosen->id != 0 && options.namespace_id != 0 && chosen->id != options.namespace_id) {
+    return Failure(
+        absl::StatusCode::kInvalidArgument, kReasonBadInput,
+        absl::StrCat("namespace ", chosen->name, " in ", options.data_directory, " has id ",
+                     chosen->id, ", and --namespace-id is ", options.namespace_id));
+  }
+  options.namespace_name = chosen->name;
+  if (chosen->id != 0) options.namespace_id = chosen->id;
+  return absl::OkStatus();
 }
 
 DirectoryOwner EngineNamed(const std::string& name) {
@@ -55,7 +71,8 @@ std::string DamageLines(const std::vector<DamagedRange>& damaged) {
     } else if (damage.last == kMaxSequenceNumber) {
       absl::StrAppend(&text, "records from ", damage.first, " on may be lost");
     } else {
-      absl::StrAppend(&text, "records ", damage.first, " to ", damage.last, " may be lost");
+      absl::StrAppend(&text, damage.first == damage.last ? "record " : "records ",
+                      RangeText(damage.first, damage.last), " may be lost");
     }
     absl::StrAppend(&text, ": ", damage.reason, "\n");
   }

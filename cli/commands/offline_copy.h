@@ -1,4 +1,4 @@
-// What the offline commands `migrate` and `import` have in common.
+// Code that the offline commands share.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "cli/commands/command.h"
 #include "cli/console/json.h"
-#include "cli/session.h"
 #include "engine/common/directory_owner.h"
 #include "engine/log_engine.h"
 
@@ -15,14 +15,18 @@ namespace walden::cli {
 
 struct TransferOptions {
   std::string data_directory;
-  std::string namespace_name;
-  std::string engine;  // "segment" or "rocksdb"
-  uint64_t namespace_id = 1;
+  std::string namespace_name;  // as given, an id too; after FindNamespace the name
+  std::string engine;          // "segment" or "rocksdb"
+  uint64_t namespace_id = 0;   // 0: not given; after FindNamespace the stored one, or still 0
   uint64_t segment_size_bytes = uint64_t{64} << 20;
 };
 
 // --data-dir, --namespace, --namespace-id, --segment-size.
-void AddTransferOptions(CLI::App& command, TransferOptions& options);
+void AddTransferOptions(Command command, TransferOptions& options);
+
+// Finds the namespace that --namespace means. INVALID_ARGUMENT if its stored id is another one than
+// --namespace-id.
+absl::Status FindNamespace(TransferOptions& options);
 
 // Of a checked option.
 DirectoryOwner EngineNamed(const std::string& name);

@@ -24,24 +24,22 @@ absl::Status Run(Session& session, const OpenProducerOptions& options) {
   absl::Status asked =
       connection.Unary(&v1::WalService::Stub::OpenProducer, connection.wal(), request, &answer);
   if (!asked.ok()) return asked;
-  if (session.json()) return session.PrintJson(ToJson(answer));
+  if (session.json()) return session.PrintMessage(answer);
   return session.out().Write(absl::StrCat(answer.producer_id(), "\n"));
 }
 
 }  // namespace
 
-void AddOpenProducerCommand(CLI::App& app, Program& program) {
+void AddOpenProducerCommand(CommandSet& commands) {
   auto options = std::make_shared<OpenProducerOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "open-producer",
-                 "Issue a producer id, for `walden append --producer`, and print it.\n"
-                 "A region remembers the 1,024 most recently active producers.",
-                 {"walden open-producer --region 1"});
-  AddRegion(command, options->region).required();
+  Command command =
+      commands.Add("open-producer",
+                   "Issue a producer id, for `walden append --producer`, and print it.\n"
+                   "A region remembers the 1,024 most recently active producers.",
+                   {"walden open-producer --region 1"});
+  command.AddRegion(options->region).Required();
   AddRegionVersion(command, options->region_version);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Run(session, *options); };
-  });
+  command.Runs([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace walden::cli

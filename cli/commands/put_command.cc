@@ -34,26 +34,23 @@ constexpr int kBatchEntries = 256;
 constexpr size_t kBatchBytes = 1u << 20;
 
 // A duration from now or milliseconds since the epoch; becomes the latter.
-CLI::Validator ExpiryTime() {
-  return CLI::Validator(
-      [](std::string& text) {
-        const auto number = ParseNumber(text);
-        if (number.has_value() && *number <= INT64_MAX) {
-          text = absl::StrCat(*number);
-          return std::string();
-        }
-        const auto duration = ParseDuration(text);
-        if (number.has_value() || !duration.has_value() ||
-            *duration > absl::Hours(24 * 365 * 100)) {
-          return absl::StrCat("\"", text,
-                              "\" is neither a duration from 0s to 876000h, such as 10m, nor "
-                              "milliseconds since the Unix epoch, 0 to ",
-                              INT64_MAX);
-        }
-        text = absl::StrCat(absl::ToUnixMillis(absl::Now() + *duration));
-        return std::string();
-      },
-      "");
+ValueCheck ExpiryTime() {
+  return [](std::string& text) {
+    const auto number = ParseNumber(text);
+    if (number.has_value() && *number <= INT64_MAX) {
+      text = absl::StrCat(*number);
+      return std::string();
+    }
+    const auto duration = ParseDuration(text);
+    if (number.has_value() || !duration.has_value() || *duration > absl::Hours(24 * 365 * 100)) {
+      return absl::StrCat("\"", text,
+                          "\" is neither a duration from 0s to 876000h, such as 10m, nor "
+                          "milliseconds since the Unix epoch, 0 to ",
+                          INT64_MAX);
+    }
+    text = absl::StrCat(absl::ToUnixMillis(absl::Now() + *duration));
+    return std::string();
+  };
 }
 
 class PutCommand {
@@ -129,7 +126,7 @@ class PutCommand {
     entries_ += static_cast<uint64_t>(request_.entries_size());
     all_durable_ &= answer.durable();
     Reset();
-    return session_.json() ? session_.PrintJson(ToJson(answer)) : absl::OkStatus();
+    return session_.json() ? session_.PrintMessage(answer) : absl::OkStatus();
   }
 
   Session& session_;
@@ -144,10 +141,10 @@ class PutCommand {
 
 }  // namespace
 
-void AddPutCommand(CLI::App& app, Program& program) {
+void AddPutCommand(CommandSet& commands) {
   auto options = std::make_shared<PutOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "put",
+  Command command = commands.Add(
+      "put",
       "Put row entries into an entry log: from arguments, or from standard input.\n"
       "Arguments are one batch, all or nothing. Standard input has one JSON object per line, as\n"
       "`flush --json` prints them: \"key\" or \"key_base64\", \"value\" or \"value_base64\",\n"
@@ -155,22 +152,21 @@ void AddPutCommand(CLI::App& app, Program& program) {
       {"walden put --region 1 --table 3 color green size 42", "walden put -r 1 -t 3 --delete color",
        "walden put -r 1 -t 3 --expires 10m session 81f3",
        "walden flush -r 1 -t 3 --json | grep '\"key\"' | walden put -r 1 -t 4"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  auto* words = command.add_option("entries", options->words, "KEY VALUE pairs");
-  command.add_flag("--delete", options->tombstones, "Arguments are keys: put a tombstone for each")
-      ->needs(words);
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  const Option words = command.Add("entries", options->words, "KEY VALUE pairs");
   command
-      .add_option("--expires", options->expires,
-                  "The entries expire at this time: from now on, such as 10m, or in milliseconds\n"
-                  "since the Unix epoch")
-      ->transform(ExpiryTime())
-      ->needs(words)
-      ->type_name("TIME");
+      .AddFlag("--delete", options->tombstones, "The arguments are keys: put a tombstone for each")
+      .Needs(words);
+  command
+      .Add("--expires", options->expires,
+           "When the entries expire: a duration from now, such as 10m, or milliseconds since\n"
+           "the Unix epoch")
+      .Check(ExpiryTime())
+      .Needs(words)
+      .Value("TIME");
   AddWriteOptions(command, options->write);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return PutCommand(session, *options).Run(); };
-  });
+  command.Runs([options](Session& session) { return PutCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

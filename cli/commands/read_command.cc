@@ -48,13 +48,6 @@ void NoteDeleted(Session& session, uint64_t wanted, const v1::TablePosition& pos
                             " are deleted; the log goes on at ", position.first_sequence()));
 }
 
-// An empty answer is the same for an empty table and for a region that was never written.
-absl::Status CheckRegionExists(Session& session, uint64_t region) {
-  const auto described =
-      DescribeRegion(session.connection(), session.common().namespace_id, region);
-  return absl::IsNotFound(described.status()) ? described.status() : absl::OkStatus();
-}
-
 absl::Status Run(Session& session, const ReadOptions& options) {
   RecordWriter writer(session.out(), FormattingFor(session, options.print));
   Progress progress(session.err(), "reading");
@@ -63,10 +56,13 @@ absl::Status Run(Session& session, const ReadOptions& options) {
   ProgressNumbers numbers;
   uint64_t wanted = options.from.value_or(0);
   if (options.after.has_value()) wanted = *options.after + 1;
-  bool is_empty = true;
+  // An empty answer is the same for an empty table and for a region that was never written.
+  absl::Status exists;
   const absl::Status read = RunRead(
       session.connection(), RequestFor(session, options), [&](const v1::ReadResponse& message) {
-        if (message.has_position()) is_empty = message.position().next_sequence() <= 1;
+        if (message.has_position() && IsEmpty(message.position())) {
+          exists = CheckRegion(session, options.region, options.follow);
+        }
         if (message.has_position() && options.skip_deleted) {
           NoteDeleted(session, wanted, message.position());
         }
@@ -80,48 +76,45 @@ absl::Status Run(Session& session, const ReadOptions& options) {
         if (show_progress) progress.Update(numbers);
         return options.follow ? session.out().Flush() : absl::OkStatus();
       });
-  if (!read.ok() || options.follow || !is_empty) return read;
-  return CheckRegionExists(session, options.region);
+  return read.ok() ? exists : read;
 }
 
-void AddBounds(CLI::App& command, ReadOptions& options) {
-  auto* from = command.add_option("--from", options.from, "First sequence, inclusive");
-  auto* after = command.add_option("--after", options.after, "First sequence, exclusive");
-  auto* to = command.add_option("--to", options.to, "Last sequence, inclusive");
-  auto* before = command.add_option("--before", options.before, "Last sequence, exclusive");
-  for (auto* bound : {from, after, to, before}) bound->transform(Number())->type_name("SEQUENCE");
-  after->excludes(from);
-  before->excludes(to);
+void AddBounds(Command command, ReadOptions& options) {
+  const Option from = command.Add("--from", options.from, "First sequence, inclusive");
+  const Option after = command.Add("--after", options.after, "First sequence, exclusive");
+  const Option to = command.Add("--to", options.to, "Last sequence, inclusive");
+  const Option before = command.Add("--before", options.before, "Last sequence, exclusive");
+  for (Option bound : {from, after, to, before}) bound.Check(Number()).Value("SEQUENCE");
+  after.Excludes(from);
+  before.Excludes(to);
 }
 
 }  // namespace
 
-void AddReadCommand(CLI::App& app, Program& program) {
+void AddReadCommand(CommandSet& commands) {
   auto options = std::make_shared<ReadOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "read",
+  Command command = commands.Add(
+      "read",
       "Print the records of a table between two sequence numbers.\n"
-      "Payload bytes and a newline each, unless told otherwise.",
+      "Each record is its payload and a newline, unless an option says otherwise.",
       {"walden read --region 1 --table 1", "walden read -r 1 -t 1 --from 100 --before 200 -s",
        "walden read -r 1 -t 1 --limit 10 --json",
        "walden read -r 1 -t 1 --length-delimited > records.bin"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
   AddBounds(command, *options);
-  command.add_option("-n,--limit", options->limit, "Stop after this many records")
-      ->transform(Number(1))
-      ->type_name("N");
+  command.Add("-n,--limit", options->limit, "Stop after this many records")
+      .Check(Number(1))
+      .Value("N");
   command
-      .add_option("--max-bytes", options->max_bytes,
-                  "Stop with the record that reaches this many payload bytes")
-      ->transform(ByteSize(1, UINT64_MAX))
-      ->type_name("SIZE");
-  command.add_flag("--follow", options->follow, "Stay and print new records as they come");
+      .Add("--max-bytes", options->max_bytes,
+           "Stop with the record that reaches this many payload bytes")
+      .Check(ByteSize(1, UINT64_MAX))
+      .Value("SIZE");
+  command.AddFlag("--follow", options->follow, "Stay and print new records as they come");
   AddSkipDeleted(command, options->skip_deleted);
   AddPrintOptions(command, options->print);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return Run(session, *options); };
-  });
+  command.Runs([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace walden::cli

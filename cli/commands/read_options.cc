@@ -1,20 +1,36 @@
 #include "cli/commands/read_options.h"
 
+#include "absl/strings/str_cat.h"
+#include "cli/client/admin_pages.h"
+
 namespace walden::cli {
 
-void AddPrintOptions(CLI::App& command, PrintOptions& options) {
-  auto* sequence = command.add_flag("-s,--show-sequence", options.show_sequence,
-                                    "Print each record's sequence number and a tab before it");
+void AddPrintOptions(Command command, PrintOptions& options) {
+  const Option sequence =
+      command.AddFlag("-s,--show-sequence", options.show_sequence,
+                      "Print each record's sequence number and a tab before it");
   command
-      .add_flag("--length-delimited", options.length_delimited,
-                "Not lines: before each payload its length, u32 big-endian")
-      ->excludes(sequence);
+      .AddFlag("--length-delimited", options.length_delimited,
+               "Print the length of each payload before it (u32, big-endian), not lines")
+      .Excludes(sequence);
 }
 
-void AddSkipDeleted(CLI::App& command, bool& skip_deleted) {
-  command.add_flag("--skip-deleted", skip_deleted,
-                   "Go on behind records that were marked deleted before they were read\n"
-                   "(otherwise that is an error that names the first number left)");
+void AddSkipDeleted(Command command, bool& skip_deleted) {
+  command.AddFlag("--skip-deleted", skip_deleted,
+                  "Go on after records that were marked deleted before they were read. Without it\n"
+                  "that is an error, which names the first number that is left");
+}
+
+bool IsEmpty(const v1::TablePosition& position) {
+  return position.first_sequence() >= position.next_sequence();
+}
+
+absl::Status CheckRegion(Session& session, uint64_t region, bool waits) {
+  const absl::Status exists =
+      CheckRegionExists(session.connection(), session.common().namespace_id, region);
+  if (exists.ok() || !waits) return exists;
+  session.Note(absl::StrCat("region ", region, " does not exist; waiting until it is written"));
+  return absl::OkStatus();
 }
 
 RecordFormatting FormattingFor(const Session& session, const PrintOptions& options) {

@@ -14,6 +14,7 @@
 #include "cli/console/wording.h"
 #include "cli/records/recovered_files.h"
 #include "cli/reports/region_report.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -156,30 +157,25 @@ absl::Status RecoverCommand::Report() {
 
 }  // namespace
 
-void AddRecoverCommand(CLI::App& app, Program& program) {
+void AddRecoverCommand(CommandSet& commands) {
   auto options = std::make_shared<RecoverOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "recover",
-      "Stream every live record of a region, or of one table of it, as a node needs after a "
-      "crash.\n"
-      "Counts and order are checked; a stream that was cut short ends with exit code 4.",
+  Command command = commands.Add(
+      "recover",
+      "Print every live record of a region, or of one table, as a node needs after a crash.\n"
+      "The command checks counts and order. A stream that was cut short is exit code 4.",
       {"walden recover --region 1 --output recovered/", "walden recover -r 1 -t 7 > table7.log",
        "walden recover -r 1 --show-sequence   # table, sequence, payload",
        "walden recover -r 1 --json"});
-  AddRegion(command, options->region).required();
-  command.add_option("-t,--table", options->table, "Only this table (default: all)")
-      ->transform(Number())
-      ->type_name("ID");
+  command.AddRegion(options->region).Required();
+  command.Add("-t,--table", options->table, "Only this table (default: all)")
+      .Check(Number())
+      .Value("ID");
   command
-      .add_option("-o,--output", options->output,
-                  "Write one file per table, table_<id>, into this empty or new directory")
-      ->type_name("DIR");
+      .Add("-o,--output", options->output,
+           "Write one file per table, table_<id>, into this empty or new directory")
+      .Value("DIR");
   AddPrintOptions(command, options->print);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) {
-      return RecoverCommand(session, *options).Run();
-    };
-  });
+  command.Runs([options](Session& session) { return RecoverCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/client/admin_pages.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
@@ -29,7 +30,7 @@ struct MarkOptions {
 
 absl::Status PrintAnswer(Session& session, const google::protobuf::Message& answer,
                          absl::string_view text) {
-  return session.json() ? session.PrintJson(ToJson(answer)) : session.out().Write(text);
+  return session.json() ? session.PrintMessage(answer) : session.out().Write(text);
 }
 
 absl::Status Namespaces(Session& session) {
@@ -41,7 +42,7 @@ absl::Status Namespaces(Session& session) {
   TextTable table({">namespace", "name", "engine", ">regions", ""});
   for (const v1::NamespaceInfo& info : answer.namespaces()) {
     if (session.json()) {
-      if (absl::Status printed = session.PrintJson(ToJson(info)); !printed.ok()) return printed;
+      if (absl::Status printed = session.PrintMessage(info); !printed.ok()) return printed;
     }
     const bool is_broken = !info.error().empty();
     table.AddRow({absl::StrCat(info.id()), info.name(), info.engine(),
@@ -55,15 +56,12 @@ absl::Status Namespaces(Session& session) {
 absl::Status Regions(Session& session) {
   const auto answer = ListRegions(session.connection(), session.common().namespace_id);
   if (!answer.ok()) return answer.status();
-  TextTable table({">region", "state", "error"});
-  for (const v1::RegionInfo& info : answer->regions()) {
-    if (session.json()) {
-      if (absl::Status printed = session.PrintJson(ToJson(info)); !printed.ok()) return printed;
-    }
-    table.AddRow({absl::StrCat(info.region_id()), StateText(info.state()), info.error()});
-  }
   if (answer->regions().empty()) session.Note("no regions yet");
-  return session.json() ? absl::OkStatus() : session.out().Write(table.ToString());
+  if (!session.json()) return session.out().Write(RegionsText(answer->regions(), absl::Now()));
+  for (const v1::RegionInfo& info : answer->regions()) {
+    if (absl::Status printed = session.PrintMessage(info); !printed.ok()) return printed;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DescribeTable(Session& session, const RegionOptions& options) {
@@ -85,7 +83,7 @@ absl::Status Describe(Session& session, const RegionOptions& options) {
   const auto answer =
       DescribeRegion(session.connection(), session.common().namespace_id, options.region);
   if (!answer.ok()) return answer.status();
-  return PrintAnswer(session, *answer, DescriptionText(*answer));
+  return PrintAnswer(session, *answer, DescriptionText(*answer, absl::Now()));
 }
 
 absl::Status Stats(Session& session) {
@@ -133,83 +131,82 @@ absl::Status MarkDeleted(Session& session, const MarkOptions& options) {
                      absl::StrCat("deleted through ", answer.deleted_through(), "\n"));
 }
 
-std::shared_ptr<RegionOptions> AddRegionCommand(CLI::App& command, Program& program,
+std::shared_ptr<RegionOptions> AddRegionCommand(Command command,
                                                 absl::Status (*run)(Session&,
                                                                     const RegionOptions&)) {
   auto options = std::make_shared<RegionOptions>();
-  AddRegion(command, options->region).required();
-  command.callback([&program, options, run] {
-    program.command = [options, run](Session& session) { return run(session, *options); };
-  });
+  command.AddRegion(options->region).Required();
+  command.Runs([options, run](Session& session) { return run(session, *options); });
   return options;
 }
 
 }  // namespace
 
-void AddNamespacesCommand(CLI::App& app, Program& program) {
-  CLI::App& command = AddCommand(app, program, "namespaces", "List the daemon's namespaces.",
+void AddNamespacesCommand(CommandSet& commands) {
+  Command command = commands.Add("namespaces", "List the daemon's namespaces.",
                                  {"walden namespaces", "walden namespaces --json"});
-  command.callback([&program] { program.command = Namespaces; });
+  command.Runs(Namespaces);
 }
 
-void AddRegionsCommand(CLI::App& app, Program& program) {
-  CLI::App& command =
-      AddCommand(app, program, "regions", "List the regions of a namespace, open or not.",
-                 {"walden regions", "walden regions --namespace 2 --json"});
-  command.callback([&program] { program.command = Regions; });
+void AddRegionsCommand(CommandSet& commands) {
+  Command command = commands.Add(
+      "regions",
+      "List the regions of a namespace, open or not.\n"
+      "An open region shows its tables, its live records with their bytes, its bytes on\n"
+      "disk, and how long ago the oldest live record was appended. A closed region shows\n"
+      "-, because the list opens no region. Engine rocksdb does not know the age.",
+      {"walden regions", "walden regions --namespace 2 --json"});
+  command.Runs(Regions);
 }
 
-void AddDescribeCommand(CLI::App& app, Program& program) {
-  CLI::App& command =
-      AddCommand(app, program, "describe",
-                 "Describe a region: tables, segments, bytes, what its last opening found.\n"
-                 "With --table: only where that table begins and ends.",
-                 {"walden describe --region 1", "walden describe -r 1 --table 7 --json"});
-  const auto options = AddRegionCommand(command, program, Describe);
-  command.add_option("-t,--table", options->table, "Only this table's position")
-      ->transform(Number())
-      ->type_name("ID");
+void AddDescribeCommand(CommandSet& commands) {
+  Command command =
+      commands.Add("describe",
+                   "Describe a region: tables, segments, bytes, what its last opening found.\n"
+                   "With --table it prints only the position of that table.",
+                   {"walden describe --region 1", "walden describe -r 1 --table 7 --json"});
+  const auto options = AddRegionCommand(command, Describe);
+  command.Add("-t,--table", options->table, "Only this table's position")
+      .Check(Number())
+      .Value("ID");
 }
 
-void AddStatsCommand(CLI::App& app, Program& program) {
-  CLI::App& command = AddCommand(app, program, "stats", "Show the daemon's counters and limits.",
+void AddStatsCommand(CommandSet& commands) {
+  Command command = commands.Add("stats", "Show the daemon's counters and limits.",
                                  {"walden stats", "walden stats --json"});
-  command.callback([&program] { program.command = Stats; });
+  command.Runs(Stats);
 }
 
-void AddSyncCommand(CLI::App& app, Program& program) {
+void AddSyncCommand(CommandSet& commands) {
+  AddRegionCommand(commands.Add("sync", "Make every answered append of a region durable.",
+                                {"walden sync --region 1"}),
+                   Sync);
+}
+
+void AddCloseCommand(CommandSet& commands) {
   AddRegionCommand(
-      AddCommand(app, program, "sync", "Make every answered append of a region durable.",
-                 {"walden sync --region 1"}),
-      program, Sync);
+      commands.Add("close",
+                   "Sync and close a region; the next call opens it again.\n"
+                   "Use it to try a region again whose write failed or that could not be opened.",
+                   {"walden close --region 1"}),
+      Close);
 }
 
-void AddCloseCommand(CLI::App& app, Program& program) {
-  AddRegionCommand(
-      AddCommand(app, program, "close",
-                 "Sync and close a region; the next call opens it again.\n"
-                 "This is how a region whose write failed, or that could not open, is tried anew.",
-                 {"walden close --region 1"}),
-      program, Close);
-}
-
-void AddMarkDeletedCommand(CLI::App& app, Program& program) {
+void AddMarkDeletedCommand(CommandSet& commands) {
   auto options = std::make_shared<MarkOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "mark-deleted",
-                 "Tell that everything of a table through a sequence number is no longer needed.\n"
-                 "Beyond the table's end is clamped to its end. Prints the resulting position.",
-                 {"walden mark-deleted --region 1 --table 1 --through 1000"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  command.add_option("--through", options->through, "Last sequence to delete, inclusive")
-      ->transform(Number())
-      ->type_name("SEQUENCE")
-      ->required();
+  Command command = commands.Add(
+      "mark-deleted",
+      "Mark the records of a table deleted, through a sequence number.\n"
+      "A number beyond the table's end is taken as its end. Prints the resulting position.",
+      {"walden mark-deleted --region 1 --table 1 --through 1000"});
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  command.Add("--through", options->through, "Last sequence to delete, inclusive")
+      .Check(Number())
+      .Value("SEQUENCE")
+      .Required();
   AddRegionVersion(command, options->region_version);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return MarkDeleted(session, *options); };
-  });
+  command.Runs([options](Session& session) { return MarkDeleted(session, *options); });
 }
 
 }  // namespace walden::cli

@@ -17,14 +17,15 @@
 #include "engine/backup/directory.h"
 #include "engine/backup/restore.h"
 #include "engine/io/posix_file_system.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
 
 struct RestoreCommandOptions {
   std::string directory;
-  TransferOptions transfer{.namespace_id = 0};  // 0: the backup's
-  std::vector<uint64_t> regions;                // empty: all
+  TransferOptions transfer;       // namespace id 0: the backup's
+  std::vector<uint64_t> regions;  // empty: all
 };
 
 class RestoreCommand {
@@ -114,9 +115,9 @@ std::string RestoreCommand::Advice() const {
       " for namespace ", transfer.namespace_name, " in the configuration, data_dir ",
       transfer.data_directory,
       ", and start waldend.\n"
-      "What was appended after the backup is not there, and its numbers are given out again. "
-      "Producers are not\npart of a backup: ids from before are refused, and are not issued "
-      "again.\n");
+      "Records that were appended after the backup are not there, and their numbers are\n"
+      "given out again. Producers are not part of a backup: their ids are refused and not\n"
+      "issued again.\n");
 }
 
 absl::Status RestoreCommand::Print(const std::vector<backup::RestoredRegion>& regions) {
@@ -147,37 +148,31 @@ absl::Status RestoreCommand::Print(const std::vector<backup::RestoredRegion>& re
 
 }  // namespace
 
-void AddRestoreCommand(CLI::App& app, Program& program) {
+void AddRestoreCommand(CommandSet& commands) {
   auto options = std::make_shared<RestoreCommandOptions>();
-  CLI::App& command = AddOfflineCommand(
-      app, program, "restore",
+  Command command = commands.AddOffline(
+      "restore",
       "Bring a backup back into a data directory, offline, with its numbers and marks.\n"
-      "Checks every byte of the backup before it writes, compares afterwards. A region that "
-      "exists\n"
-      "there already is never touched. Interrupted or killed, the same command again goes on;\n"
-      "until it is done no daemon opens the namespace. Either engine takes any backup.\n"
-      "Exit code 4 and nothing written if the backup is damaged.",
+      "It checks every byte of the backup before it writes, and compares afterwards. A region\n"
+      "that exists already is never touched. If it was stopped, the same command goes on from\n"
+      "there; until it is done no daemon opens the namespace. Either engine takes any backup.\n"
+      "A damaged backup is exit code 4, and nothing is written.",
       {"walden restore /backups/walden --data-dir /var/lib/walden --namespace default",
-       "walden restore /backups/walden --data-dir data --namespace default --region 7 --engine "
-       "rocksdb"});
-  command.add_option("directory", options->directory, "The backup")->type_name("DIR")->required();
+       "walden restore backup --data-dir data --namespace 1 -r 7 --engine rocksdb"});
+  command.Add("directory", options->directory, "The backup").Value("DIR").Required();
   AddTransferOptions(command, options->transfer);
-  command.get_option("--namespace-id")
-      ->description(
-          "Its id in the configuration, which engine rocksdb stores (default: the backup's)");
   command
-      .add_option("--engine", options->transfer.engine,
-                  "The namespace's engine (default: what it is, else the backup's)")
-      ->check(CLI::IsMember({"segment", "rocksdb"}))
-      ->type_name("ENGINE");
-  command.add_option("-r,--region", options->regions, "Only this region; may be given again")
-      ->transform(Number())
-      ->type_name("ID");
-  command.callback([&program, options] {
-    program.needs_daemon = false;
-    program.command = [options](Session& session) {
-      return RestoreCommand(session, *options).Run();
-    };
+      .Add("--engine", options->transfer.engine,
+           "Engine of the namespace (default: the engine that it has, or the backup's)")
+      .Check(OneOf({"segment", "rocksdb"}))
+      .Value("ENGINE");
+  command.Add("-r,--region", options->regions, "Only this region; may be repeated")
+      .Check(Number())
+      .Value("ID");
+  command.Runs([options](Session& session) {
+    const absl::Status found = FindNamespace(options->transfer);
+    if (!found.ok()) return found;
+    return RestoreCommand(session, *options).Run();
   });
 }
 

@@ -13,15 +13,13 @@
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
 #include "cli/reports/region_report.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
 
 using Admin = v1::AdminService::Stub;
 using grpc::health::v1::HealthCheckResponse;
-
-// A namespace with more open regions has the disk space of these only.
-constexpr uint64_t kMostDescribed = 1000;
 
 struct StatusOptions {
   uint64_t interval_millis = 1000;
@@ -32,7 +30,6 @@ struct NamespaceStatus {
   uint64_t open = 0;
   uint64_t failed = 0;
   uint64_t broken = 0;
-  uint64_t described = 0;
   uint64_t allocated_bytes = 0;
   uint64_t live_bytes = 0;
   uint64_t quota_bytes = 0;
@@ -51,7 +48,9 @@ class StatusCommand {
   absl::Status Measure();
   absl::Status AskNamespaces();
   absl::Status AskRegions(NamespaceStatus& space);
-  absl::Status AskRegion(NamespaceStatus& space, uint64_t region);
+  using Regions = google::protobuf::RepeatedPtrField<v1::RegionInfo>;
+  void AddProblems(const v1::NamespaceInfo& space, const v1::RegionInfo& region);
+  absl::Status AskQuota(NamespaceStatus& space, const Regions& regions);
   double PerSecond(uint64_t before, uint64_t after) const {
     return after < before ? 0 : static_cast<double>(after - before) / seconds_;
   }
@@ -140,34 +139,44 @@ absl::Status StatusCommand::AskRegions(NamespaceStatus& space) {
   const auto regions = ListRegions(session_.connection(), space.info.id());
   if (!regions.ok()) return regions.status();
   for (const v1::RegionInfo& region : regions->regions()) {
-    // To describe a closed region would open it.
-    const bool is_open = region.state() == v1::RegionInfo::STATE_OPEN;
-    if (is_open) ++space.open;
+    if (region.state() == v1::RegionInfo::STATE_OPEN) ++space.open;
     if (region.state() == v1::RegionInfo::STATE_FAILED) ++space.failed;
     if (region.state() == v1::RegionInfo::STATE_BROKEN) ++space.broken;
-    if (!region.error().empty()) {
-      problems_.push_back(absl::StrCat("region ", region.region_id(), " of namespace ",
-                                       space.info.name(), " is ", StateText(region.state()), ": ",
-                                       region.error()));
-    }
-    if (!is_open || space.described >= kMostDescribed) continue;
-    if (absl::Status asked = AskRegion(space, region.region_id()); !asked.ok()) return asked;
+    space.allocated_bytes += region.usage().allocated_bytes();
+    space.live_bytes += region.usage().live_bytes();
+    AddProblems(space.info, region);
   }
-  return absl::OkStatus();
+  return AskQuota(space, regions->regions());
 }
 
-absl::Status StatusCommand::AskRegion(NamespaceStatus& space, uint64_t region) {
-  const auto description = DescribeRegion(session_.connection(), space.info.id(), region);
-  if (absl::IsNotFound(description.status())) return absl::OkStatus();  // dropped meanwhile
-  if (!description.ok()) return description.status();
-  ++space.described;
-  space.allocated_bytes += description->allocated_bytes();
-  space.live_bytes += description->live_bytes();
-  space.quota_bytes = description->namespace_disk_quota_bytes();
-  if (const int damaged = description->state().opening().damaged_ranges_size(); damaged > 0) {
-    problems_.push_back(absl::StrCat("region ", region, " of namespace ", space.info.name(),
-                                     " was opened with ",
-                                     Counted(static_cast<uint64_t>(damaged), "damaged range")));
+void StatusCommand::AddProblems(const v1::NamespaceInfo& space, const v1::RegionInfo& region) {
+  const std::string name =
+      absl::StrCat("region ", region.region_id(), " of namespace ", space.name());
+  if (!region.error().empty()) {
+    problems_.push_back(
+        absl::StrCat(name, " is ", StateText(region.state()), ": ", region.error()));
+  }
+  if (const uint64_t damaged = region.usage().damaged_ranges(); damaged > 0) {
+    problems_.push_back(absl::StrCat(name, " has ", Counted(damaged, "damaged range")));
+  }
+}
+
+// The description of any region names the quota of its namespace. Only an open region is described,
+// since to describe a closed one would open it.
+absl::Status StatusCommand::AskQuota(NamespaceStatus& space, const Regions& regions) {
+  for (const v1::RegionInfo& region : regions) {
+    if (region.state() != v1::RegionInfo::STATE_OPEN) continue;
+    v1::DescribeRegionRequest request;
+    request.set_namespace_(space.info.id());
+    request.set_region_id(region.region_id());
+    request.set_page_size(1);
+    v1::DescribeRegionResponse description;
+    Connection& connection = session_.connection();
+    const absl::Status asked =
+        connection.Unary(&Admin::DescribeRegion, connection.admin(), request, &description);
+    if (absl::IsNotFound(asked)) continue;  // dropped meanwhile
+    space.quota_bytes = description.namespace_disk_quota_bytes();
+    return asked;
   }
   return absl::OkStatus();
 }
@@ -222,7 +231,6 @@ Json StatusCommand::ToJsonObject() const {
     one["open_regions"] = space.open;
     one["failed_regions"] = space.failed;
     one["broken_regions"] = space.broken;
-    one["described_regions"] = space.described;
     one["allocated_bytes"] = space.allocated_bytes;
     one["live_bytes"] = space.live_bytes;
     one["disk_quota_bytes"] = space.quota_bytes;
@@ -235,25 +243,18 @@ Json StatusCommand::ToJsonObject() const {
 
 }  // namespace
 
-void AddStatusCommand(CLI::App& app, Program& program) {
+void AddStatusCommand(CommandSet& commands) {
   auto options = std::make_shared<StatusOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "status",
+  Command command = commands.Add(
+      "status",
       "Show a daemon on one screen: health, rates, regions, disk, problems.\n"
-      "Rates are measured for --interval. Disk space is that of the open regions, of at most "
-      "1,000\n"
-      "in a namespace: to ask a closed one would open it. Exit code 0 with problems, too.",
+      "Rates are measured for --interval. Disk space is that of the open regions: to ask a closed\n"
+      "region would open it. Problems do not change the exit code.",
       {"walden status", "walden status --interval 10s", "walden status --json"});
-  command
-      .add_option("--interval", options->interval_millis,
-                  "How long rates are measured (default 1s)")
-      ->transform(Millis())
-      ->type_name("DURATION");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) {
-      return StatusCommand(session, *options).Run();
-    };
-  });
+  command.Add("--interval", options->interval_millis, "How long rates are measured (default 1s)")
+      .Check(Millis())
+      .Value("DURATION");
+  command.Runs([options](Session& session) { return StatusCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

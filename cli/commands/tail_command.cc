@@ -48,6 +48,10 @@ class TailCommand {
 absl::Status TailCommand::Run() {
   const auto position = Position();
   if (!position.ok()) return position.status();
+  if (IsEmpty(*position)) {
+    const absl::Status exists = CheckRegion(session_, options_.region, !options_.no_follow);
+    if (!exists.ok()) return exists;
+  }
   const auto last = LastRecords(*position);
   if (!last.ok()) return last.status();
   for (const v1::Record& record : *last) {
@@ -119,24 +123,24 @@ absl::Status TailCommand::Print(const v1::Record& record) {
 
 }  // namespace
 
-void AddTailCommand(CLI::App& app, Program& program) {
+void AddTailCommand(CommandSet& commands) {
   auto options = std::make_shared<TailOptions>();
-  CLI::App& command =
-      AddCommand(app, program, "tail",
-                 "Print the last records of a table, then new ones as they come, until Ctrl-C.",
-                 {"walden tail --region 1 --table 1", "walden tail -r 1 -t 1 -n 0 --json",
-                  "walden tail -r 1 -t 1 -n 100 --no-follow"});
-  AddRegion(command, options->region).required();
-  AddTable(command, options->table).required();
-  command.add_option("-n,--last", options->last_records, "How many of the last (default 10)")
-      ->transform(Number(0, kMaxLastRecords))
-      ->type_name("N");
-  command.add_flag("--no-follow", options->no_follow, "End after the last records");
+  Command command = commands.Add(
+      "tail",
+      "Print the last records of a table, then new ones as they come, until Ctrl-C.\n"
+      "If the region does not exist, the command says so and waits until it is written; with\n"
+      "--no-follow that is an error.",
+      {"walden tail --region 1 --table 1", "walden tail -r 1 -t 1 -n 0 --json",
+       "walden tail -r 1 -t 1 -n 100 --no-follow"});
+  command.AddRegion(options->region).Required();
+  command.AddTable(options->table).Required();
+  command.Add("-n,--last", options->last_records, "Number of last records to print (default 10)")
+      .Check(Number(0, kMaxLastRecords))
+      .Value("N");
+  command.AddFlag("--no-follow", options->no_follow, "End after the last records");
   AddSkipDeleted(command, options->skip_deleted);
   AddPrintOptions(command, options->print);
-  command.callback([&program, options] {
-    program.command = [options](Session& session) { return TailCommand(session, *options).Run(); };
-  });
+  command.Runs([options](Session& session) { return TailCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

@@ -14,6 +14,7 @@
 #include "cli/commands/commands.h"
 #include "cli/console/failure.h"
 #include "cli/records/record_reader.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -88,24 +89,21 @@ absl::Status Run(Session& session, const TokenOptions& options) {
 
 }  // namespace
 
-void AddTokenCommand(CLI::App& app, Program& program) {
+void AddTokenCommand(CommandSet& commands) {
   auto options = std::make_shared<TokenOptions>();
-  CLI::App& command = AddOfflineCommand(
-      app, program, "token",
-      "Make a random token for a caller, and the hash of it for the daemon's identities file.\n"
-      "The token is for the caller's --token-file. The daemon never sees it written down.",
+  Command command = commands.AddOffline(
+      "token",
+      "Make a random token for a caller, and its hash for the daemon's identities file.\n"
+      "The token goes into the caller's --token-file. The identities file holds only the hash.",
       {"walden token", "walden token --out ingest.token", "walden token --hash < ingest.token"});
-  auto* const hash =
-      command.add_flag("--hash", options->hash, "Read a token from standard input; print its hash");
+  const Option hash =
+      command.AddFlag("--hash", options->hash, "Read a token from standard input; print its hash");
   command
-      .add_option("-o,--out", options->out,
-                  "Write the token to a new file that only you can read; print its hash")
-      ->type_name("FILE")
-      ->excludes(hash);
-  command.callback([&program, options] {
-    program.needs_daemon = false;
-    program.command = [options](Session& session) { return Run(session, *options); };
-  });
+      .Add("-o,--out", options->out,
+           "Write the token to a new file that only you can read; print its hash")
+      .Value("FILE")
+      .Excludes(hash);
+  command.Runs([options](Session& session) { return Run(session, *options); });
 }
 
 }  // namespace walden::cli

@@ -12,6 +12,7 @@
 #include "engine/backup/directory.h"
 #include "engine/backup/verify.h"
 #include "engine/io/posix_file_system.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -49,9 +50,8 @@ absl::Status VerifyBackupCommand::Run() {
   }
   if (contents->regions.empty()) session_.Note("no region is in it");
   if (findings_ == 0) return absl::OkStatus();
-  return Failure(
-      absl::StatusCode::kDataLoss, kReasonDamageFound,
-      absl::StrCat("found ", findings_, findings_ == 1 ? " damaged place" : " damaged places"));
+  return Failure(absl::StatusCode::kDataLoss, kReasonDamageFound,
+                 absl::StrCat("found ", Counted(findings_, "damaged place")));
 }
 
 absl::Status VerifyBackupCommand::VerifyRegion(RegionId region) {
@@ -97,13 +97,12 @@ absl::Status VerifyBackupCommand::PrintRegion(RegionId region,
     }
     absl::StrAppend(&text, ": ", finding.reason, "\n");
   }
-  absl::StrAppend(&text, "region ", region, ": ",
-                  verified.findings.empty()
-                      ? "sound"
-                      : absl::StrCat(verified.findings.size(), " damaged places"),
-                  ", as of ", verified.manifest.taken_at, ", ", Counted(verified.tables, "table"),
-                  ", ", Counted(verified.live_records, "live record"), ", ",
-                  FormatBytes(verified.bytes), " checked\n");
+  absl::StrAppend(
+      &text, "region ", region, ": ",
+      verified.findings.empty() ? "sound" : Counted(verified.findings.size(), "damaged place"),
+      ", as of ", verified.manifest.taken_at, ", ", Counted(verified.tables, "table"), ", ",
+      Counted(verified.live_records, "live record"), ", ", FormatBytes(verified.bytes),
+      " checked\n");
   if (verified.unfinished_bytes > 0) {
     absl::StrAppend(&text, "region ", region, ": ", FormatBytes(verified.unfinished_bytes),
                     " more are of a backup that was not finished\n");
@@ -113,20 +112,16 @@ absl::Status VerifyBackupCommand::PrintRegion(RegionId region,
 
 }  // namespace
 
-void AddVerifyBackupCommand(CLI::App& app, Program& program) {
+void AddVerifyBackupCommand(CommandSet& commands) {
   auto directory = std::make_shared<std::string>();
-  CLI::App& command = AddOfflineCommand(
-      app, program, "verify-backup",
+  Command command = commands.AddOffline(
+      "verify-backup",
       "Check every byte of a backup against its checksums, offline.\n"
       "Changes nothing. Exit code 4 if anything is damaged or missing.",
       {"walden verify-backup /backups/walden", "walden verify-backup /backups/walden --json"});
-  command.add_option("directory", *directory, "The backup")->type_name("DIR")->required();
-  command.callback([&program, directory] {
-    program.needs_daemon = false;
-    program.command = [directory](Session& session) {
-      return VerifyBackupCommand(session, *directory).Run();
-    };
-  });
+  command.Add("directory", *directory, "The backup").Value("DIR").Required();
+  command.Runs(
+      [directory](Session& session) { return VerifyBackupCommand(session, *directory).Run(); });
 }
 
 }  // namespace walden::cli

@@ -13,6 +13,7 @@
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
 #include "cli/reports/region_report.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -54,7 +55,7 @@ absl::Status VerifyCommand::Run() {
     if (first_failure.ok()) {
       first_failure = verified;
     } else {
-      session_.Note(FailureText(verified, session_.common().address));
+      session_.Note(FailureText(verified, session_.common().endpoint()));
     }
   }
   if (!first_failure.ok()) return first_failure;
@@ -131,22 +132,18 @@ absl::Status VerifyCommand::PrintResult(uint64_t region, const v1::VerifyRespons
 
 }  // namespace
 
-void AddVerifyCommand(CLI::App& app, Program& program) {
+void AddVerifyCommand(CommandSet& commands) {
   auto options = std::make_shared<VerifyOptions>();
-  CLI::App& command = AddCommand(
-      app, program, "verify",
+  Command command = commands.Add(
+      "verify",
       "Read every stored byte again from disk and check it.\n"
-      "Of one region or of all regions of a namespace. Changes nothing. Exit code 4 if anything is "
-      "damaged.",
+      "It checks one region, or all regions of a namespace, and changes nothing. Exit code 4 if\n"
+      "anything is damaged.",
       {"walden verify --region 1", "walden verify --json   # all regions"});
-  command.add_option("-r,--region", options->region, "Only this region (default: all)")
-      ->transform(Number())
-      ->type_name("ID");
-  command.callback([&program, options] {
-    program.command = [options](Session& session) {
-      return VerifyCommand(session, *options).Run();
-    };
-  });
+  command.Add("-r,--region", options->region, "Only this region (default: all)")
+      .Check(Number())
+      .Value("ID");
+  command.Runs([options](Session& session) { return VerifyCommand(session, *options).Run(); });
 }
 
 }  // namespace walden::cli

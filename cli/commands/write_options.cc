@@ -2,25 +2,28 @@
 
 namespace walden::cli {
 
-void AddWriteOptions(CLI::App& command, WriteOptions& options) {
-  auto* sync = command.add_flag("--sync", options.sync, "Answered only when durable");
-  command.add_flag("--buffered", options.buffered, "Answered when written, durable soon after")
-      ->excludes(sync);
+void AddWriteOptions(Command command, WriteOptions& options) {
+  const Option sync =
+      command.AddFlag("--sync", options.sync, "The daemon answers when the records are durable");
   command
-      .add_option("--expect-next", options.expect_next,
-                  "Refuse unless the table's next sequence is this; each further batch must\n"
-                  "follow the one before it, so only one is in flight")
-      ->transform(Number(1))
-      ->type_name("SEQUENCE");
+      .AddFlag("--buffered", options.buffered,
+               "The daemon answers when they are written; they are durable soon after")
+      .Excludes(sync);
+  command
+      .Add("--expect-next", options.expect_next,
+           "Refuse unless the table's next sequence is this number. Each further batch must\n"
+           "follow the one before it, so one batch is in flight")
+      .Check(Number(1))
+      .Value("SEQUENCE");
   AddRegionVersion(command, options.region_version);
 }
 
-void AddRegionVersion(CLI::App& command, std::optional<uint64_t>& region_version) {
+void AddRegionVersion(Command command, std::optional<uint64_t>& region_version) {
   command
-      .add_option("--region-version", region_version,
-                  "Refuse if the region has seen a higher version (fencing)")
-      ->transform(Number())
-      ->type_name("N");
+      .Add("--region-version", region_version,
+           "Refuse if the region has seen a higher version (fencing)")
+      .Check(Number())
+      .Value("N");
 }
 
 }  // namespace walden::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "cli/commands/command.h"
 #include "cli/session.h"
 #include "walden/v1/common.pb.h"
 
@@ -18,10 +19,10 @@ struct WriteOptions {
 };
 
 // --sync, --buffered, --expect-next, --region-version.
-void AddWriteOptions(CLI::App& command, WriteOptions& options);
+void AddWriteOptions(Command command, WriteOptions& options);
 
 // --region-version.
-void AddRegionVersion(CLI::App& command, std::optional<uint64_t>& region_version);
+void AddRegionVersion(Command command, std::optional<uint64_t>& region_version);
 
 // Sets the durability and the region version. The expected sequence differs from batch to batch.
 template <typename Request>

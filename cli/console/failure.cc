@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "cli/console/json.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
@@ -59,18 +60,19 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   if (reason == "SEQUENCE_MISMATCH") {
     return absl::StrCat("the table's next sequence is ",
                         MetadataOr(info, "actual_next_sequence", "another"),
-                        "; read what was appended meanwhile, then expect that");
+                        "; read the records that were appended meanwhile, then expect that number");
   }
   if (reason == "PRODUCER_OUT_OF_ORDER") {
     return absl::StrCat("the producer's next batch is number ",
                         MetadataOr(info, "expected_producer_sequence", "unknown"),
-                        "; send what is missing, or go on with --producer-start");
+                        "; send the missing batches, or go on with --producer-start");
   }
   if (reason == "PRODUCER_FORGOTTEN") {
-    return "`walden open-producer` issues a new one; look first whether the batch is stored";
+    return "check whether the batch is stored, then get a new id from `walden open-producer`";
   }
   if (reason == "UNAUTHENTICATED") {
-    return "say who calls with --token-file or WALDEN_TOKEN_FILE, or with --tls-cert and --tls-key";
+    return "identify yourself with --token-file or WALDEN_TOKEN_FILE, or with --tls-cert and "
+           "--tls-key";
   }
   if (reason == "PERMISSION_DENIED") {
     return "the daemon's identities file says who may do what; `walden namespaces` lists what is "
@@ -91,7 +93,7 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   }
   if (reason == "RECORDS_GONE") {
     return absl::StrCat("go on with --from ", MetadataOr(info, "first_sequence", "FIRST"),
-                        ", or say --skip-deleted to be told of the gap and go on");
+                        ", or give --skip-deleted to go on after the gap");
   }
   if (reason == "SHUTTING_DOWN") return "the daemon is stopping; try again when it is back";
   if (reason == "CORRUPTION") {
@@ -101,7 +103,7 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
     return "`walden mark-deleted` what is not needed, or raise the quota and send the daemon "
            "SIGHUP";
   }
-  if (reason == "TENANT_LIMIT") return "wait as long as it says, or have the limit raised";
+  if (reason == "TENANT_LIMIT") return "wait as long as the daemon says, or have the limit raised";
   if (reason == "TOO_MANY_CALLS") return "try again when other calls have ended";
   if (reason == "DISK_FULL" || reason == "DISK_RESERVE")
     return "free disk space or `walden mark-deleted` what is not needed";
@@ -194,33 +196,72 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context) 
   return longer;
 }
 
-std::string HintFor(const absl::Status& status, absl::string_view address) {
+namespace {
+
+// gRPC says why it did not get a connection only in the text of the error.
+bool Says(const absl::Status& status, absl::string_view what) {
+  const std::string text =
+      absl::StrReplaceAll(absl::AsciiStrToLower(status.message()), {{"_", " "}});
+  return absl::StrContains(text, what);
+}
+
+std::string IsItRunning(absl::string_view address) {
+  return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
+                      address, ", or point --address or WALDEN_ADDRESS at where it listens");
+}
+
+std::string HintForTls(const absl::Status& status, absl::string_view address) {
+  if (Says(status, "wrong version number")) {
+    return absl::StrCat(address, " does not use TLS: leave out --tls-ca and WALDEN_TLS_CA");
+  }
+  if (Says(status, "certificate verify failed")) {
+    return absl::StrCat("the certificate of ", address,
+                        " is not from the authority in --tls-ca or WALDEN_TLS_CA");
+  }
+  if (Says(status, "not in peer certificate")) {
+    return absl::StrCat("the certificate of ", address,
+                        " is for another name: give that name with --tls-server-name");
+  }
+  if (Says(status, "failed to connect") && Says(status, "socket closed")) {
+    return absl::StrCat(address,
+                        " closed the connection: if it wants a certificate of the caller, give "
+                        "--tls-cert and --tls-key");
+  }
+  if (Says(status, "handshake")) return absl::StrCat("the TLS handshake with ", address, " failed");
+  return IsItRunning(address);
+}
+
+std::string HintForPlainConnection(const absl::Status& status, absl::string_view address) {
+  const bool closed = Says(status, "socket closed") || Says(status, "connection reset");
+  if (Says(status, "failed to connect") && closed && !absl::StartsWith(address, "unix:")) {
+    return absl::StrCat(
+        address,
+        " closed the connection: if it uses TLS, give --tls-ca; if not, it may have "
+        "as many connections as limits.max_connections allows");
+  }
+  return IsItRunning(address);
+}
+
+}  // namespace
+
+std::string HintFor(const absl::Status& status, const Endpoint& daemon) {
   const auto info = ErrorInfoOf(status);
   if (info.has_value()) return HintForReason(*info);
-  // gRPC says only in its text that a server was reached which does not speak TLS.
-  if (status.code() == absl::StatusCode::kUnavailable &&
-      absl::StrContains(absl::AsciiStrToLower(status.message()), "handshake")) {
-    return absl::StrCat("the TLS handshake with ", address,
-                        " failed: if the daemon there speaks no TLS, leave out --tls-ca and "
-                        "WALDEN_TLS_CA; else check that they name its authority");
-  }
   if (status.code() == absl::StatusCode::kUnavailable) {
-    const bool may_speak_tls = !absl::StartsWith(address, "unix:");
-    return absl::StrCat("is waldend running at ", address, "? start it with: waldend --listen ",
-                        address, ", or point --address or WALDEN_ADDRESS at where it listens",
-                        may_speak_tls ? "; if it speaks TLS, give --tls-ca" : "");
+    return daemon.uses_tls ? HintForTls(status, daemon.address)
+                           : HintForPlainConnection(status, daemon.address);
   }
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
-    return "the answer took too long; give it more with --timeout (an append may have been stored)";
+    return "the answer took too long; raise --timeout (an append may have been stored)";
   }
   if (status.code() == absl::StatusCode::kUnimplemented) {
     return absl::StrCat("is it really waldend, and as new as this client, that listens at ",
-                        address, "?");
+                        daemon.address, "?");
   }
   return "";
 }
 
-std::string FailureText(const absl::Status& status, absl::string_view address) {
+std::string FailureText(const absl::Status& status, const Endpoint& daemon) {
   std::string text = absl::StrCat("walden: ", absl::StatusCodeToString(status.code()));
   const auto info = ErrorInfoOf(status);
   if (info.has_value() && info->reason() != absl::StatusCodeToString(status.code())) {
@@ -234,12 +275,12 @@ std::string FailureText(const absl::Status& status, absl::string_view address) {
   }
   if (!pairs.empty()) absl::StrAppend(&text, " [", absl::StrJoin(pairs, ", "), "]");
   text += '\n';
-  const std::string hint = HintFor(status, address);
+  const std::string hint = HintFor(status, daemon);
   if (!hint.empty()) absl::StrAppend(&text, "  hint: ", hint, "\n");
   return text;
 }
 
-std::string FailureJson(const absl::Status& status, absl::string_view address) {
+std::string FailureJson(const absl::Status& status, const Endpoint& daemon) {
   Json error;
   error["code"] = absl::StatusCodeToString(status.code());
   if (const auto info = ErrorInfoOf(status); info.has_value()) {
@@ -248,7 +289,7 @@ std::string FailureJson(const absl::Status& status, absl::string_view address) {
     for (const auto& [key, value] : SortedMetadata(*info)) error["metadata"][key] = value;
   }
   error["message"] = std::string(status.message());
-  if (const std::string hint = HintFor(status, address); !hint.empty()) error["hint"] = hint;
+  if (const std::string hint = HintFor(status, daemon); !hint.empty()) error["hint"] = hint;
   Json line;
   line["error"] = error;
   return JsonLine(line);

@@ -50,13 +50,19 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context);
 // How long the daemon asks to wait before the same request; zero if it does not say.
 absl::Duration RetryDelayOf(const absl::Status& status);
 
-// What to do about it, empty when there is nothing to say. `address` is the daemon's.
-std::string HintFor(const absl::Status& status, absl::string_view address);
+// Where the client looks for the daemon.
+struct Endpoint {
+  std::string address;
+  bool uses_tls = false;
+};
+
+// What the user can do about the error; empty if there is no advice.
+std::string HintFor(const absl::Status& status, const Endpoint& daemon);
 
 // "walden: CODE (REASON): message [key=value ...]", then a line with the hint if there is one.
-std::string FailureText(const absl::Status& status, absl::string_view address);
+std::string FailureText(const absl::Status& status, const Endpoint& daemon);
 
 // The same as one JSON object in one line.
-std::string FailureJson(const absl::Status& status, absl::string_view address);
+std::string FailureJson(const absl::Status& status, const Endpoint& daemon);
 
 }  // namespace walden::cli

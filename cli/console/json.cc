@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "base/utf8.h"
 #include "google/protobuf/descriptor.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {

@@ -1,13 +1,15 @@
 // JSON for programs: one object per line, numbers as numbers (u64 too: parse them as integers).
 //
-// Everything here is safe from any thread.
+// Everything here is safe from any thread. Json is only
+// declared here, because its header takes seconds to compile. Code that makes a Json or looks into
+// one includes nlohmann/json.hpp.
 #pragma once
 
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
-#include "nlohmann/json.hpp"
+#include "nlohmann/json_fwd.hpp"
 
 namespace walden::cli {
 

@@ -64,4 +64,16 @@ std::string FormatTime(absl::Duration time) {
   return "0 us";
 }
 
+std::string FormatAge(absl::Duration age) {
+  const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(age));
+  constexpr int64_t kMinute = 60;
+  constexpr int64_t kHour = 60 * kMinute;
+  constexpr int64_t kDay = 24 * kHour;
+  if (seconds < kMinute) return absl::StrCat(seconds, "s");
+  if (seconds < kHour) return absl::StrCat(seconds / kMinute, "m ", seconds % kMinute, "s");
+  if (seconds < kDay) return absl::StrCat(seconds / kHour, "h ", seconds % kHour / kMinute, "m");
+  return absl::StrCat(FormatCount(static_cast<uint64_t>(seconds / kDay)), "d ",
+                      seconds % kDay / kHour, "h");
+}
+
 }  // namespace walden::cli

@@ -22,5 +22,6 @@ std::string FormatBytes(uint64_t bytes);      // "64.0 MiB"
 std::string FormatCount(uint64_t count);      // "1,234,567"
 std::string FormatRate(double per_second);    // "1,234"
 std::string FormatTime(absl::Duration time);  // "1.23 ms", three digits
+std::string FormatAge(absl::Duration age);    // "4s", "12m 3s", "5h 12m", "3d 4h"
 
 }  // namespace walden::cli

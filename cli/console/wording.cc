@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "cli/console/units.h"
 
@@ -17,6 +18,19 @@ std::string Counted(uint64_t count, absl::string_view noun) {
 
 std::string RangeText(uint64_t first, uint64_t last) {
   return first == last ? absl::StrCat(first) : absl::StrCat(first, "..", last);
+}
+
+std::string Wrapped(absl::string_view text, size_t width) {
+  std::string wrapped;
+  size_t column = 0;
+  for (const absl::string_view word :
+       absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    const bool fits = column + 1 + word.size() <= width;
+    if (column > 0) wrapped += fits ? ' ' : '\n';
+    column = column > 0 && fits ? column + 1 + word.size() : word.size();
+    absl::StrAppend(&wrapped, word);
+  }
+  return wrapped;
 }
 
 }  // namespace walden::cli

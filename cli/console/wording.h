@@ -1,6 +1,7 @@
 // Counts and ranges as parts of sentences. Any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -13,5 +14,9 @@ std::string Counted(uint64_t count, absl::string_view noun);
 
 // "3..5"; a range of one number is that number, "3".
 std::string RangeText(uint64_t first, uint64_t last);
+
+// The words of the text in lines of at most `width` bytes, longer words in lines of their own. No
+// newline at the end.
+std::string Wrapped(absl::string_view text, size_t width);
 
 }  // namespace walden::cli

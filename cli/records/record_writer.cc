@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/console/json.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 

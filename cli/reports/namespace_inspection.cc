@@ -5,6 +5,7 @@
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
+#include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {

@@ -1,5 +1,6 @@
 #include "cli/reports/region_report.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,12 @@ namespace {
 
 std::string Range(uint64_t first, uint64_t last) {
   return first == 0 && last == 0 ? "-" : RangeText(first, last);
+}
+
+// How long ago the oldest live record was appended.
+std::string OldestText(const v1::RegionUsage& usage, absl::Time now) {
+  if (!usage.has_oldest_appended_unix_ms()) return "-";
+  return FormatAge(now - absl::FromUnixMillis(usage.oldest_appended_unix_ms()));
 }
 
 std::string TablesText(const v1::RegionState& state) {
@@ -65,6 +72,30 @@ std::string StateText(v1::RegionInfo::State state) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, "STATE_"));
 }
 
+std::string RegionsText(const google::protobuf::RepeatedPtrField<v1::RegionInfo>& regions,
+                        absl::Time now) {
+  const bool has_error = std::any_of(regions.begin(), regions.end(),
+                                     [](const auto& info) { return !info.error().empty(); });
+  std::vector<std::string> titles = {">region", "state", ">tables", ">records",
+                                     ">live",   ">disk", ">oldest"};
+  if (has_error) titles.push_back("error");
+  TextTable table(titles);
+  for (const v1::RegionInfo& info : regions) {
+    std::vector<std::string> cells = {absl::StrCat(info.region_id()), StateText(info.state())};
+    if (info.has_usage()) {
+      const v1::RegionUsage& usage = info.usage();
+      cells.insert(cells.end(), {FormatCount(usage.tables()), FormatCount(usage.live_records()),
+                                 FormatBytes(usage.live_bytes()),
+                                 FormatBytes(usage.allocated_bytes()), OldestText(usage, now)});
+    } else {
+      cells.resize(cells.size() + 5, "-");
+    }
+    cells.push_back(info.error());
+    table.AddRow(std::move(cells));
+  }
+  return table.ToString();
+}
+
 std::string DamageText(const v1::DamagedRange& damage) {
   return absl::StrCat(damage.file(), ": bytes [", damage.offset(), ", ",
                       damage.offset() + damage.length(), "), sequence ",
@@ -105,16 +136,21 @@ std::string BoundsText(const v1::DescribeRegionResponse& description) {
 
 }  // namespace
 
-std::string DescriptionText(const v1::DescribeRegionResponse& description) {
+std::string DescriptionText(const v1::DescribeRegionResponse& description, absl::Time now) {
   const v1::RegionInfo& info = description.info();
   const v1::RegionState& state = description.state();
   std::string text = absl::StrCat("region ", info.region_id(), ": ", StateText(info.state()));
   if (!info.error().empty()) absl::StrAppend(&text, " (", info.error(), ")");
+  const std::string oldest =
+      info.usage().has_oldest_appended_unix_ms()
+          ? absl::StrCat(", oldest live record ", OldestText(info.usage(), now), " old")
+          : "";
   absl::StrAppend(
       &text, ", engine ", state.engine(), ", region version ", state.region_version(), "\n",
       FormatBytes(description.allocated_bytes()), " on disk, ",
-      FormatBytes(description.live_bytes()), " live\nopened ", OpeningText(state.opening()), ", ",
-      Counted(state.opening().records_scanned(), "record"), " in ",
+      FormatBytes(description.live_bytes()), " live", oldest, "\nopened ",
+      OpeningText(state.opening()), ", ", Counted(state.opening().records_scanned(), "record"),
+      " in ",
       FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))), "\n",
       BoundsText(description));
   for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {

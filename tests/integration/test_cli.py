@@ -238,6 +238,27 @@ class AdminTest(CliTestCase):
         self.assertEqual(regions[self.region], "STATE_OPEN")
         self.assertIn(str(self.region).encode(), self.walden("regions"))
 
+    def test_regions_lists_what_an_open_region_holds_and_opens_no_closed_one(self):
+        def listed():
+            return {r["region_id"]: r for r in self.walden_json("regions")}[self.region]
+
+        usage = listed()["usage"]
+        self.assertEqual((usage["tables"], usage["live_records"]), (1, 5))
+        self.assertGreater(usage["live_bytes"], 0)
+        self.assertGreaterEqual(usage["allocated_bytes"], usage["live_bytes"])
+        self.assertLessEqual(usage["oldest_appended_unix_ms"], time.time() * 1000)
+        self.assertGreater(usage["oldest_appended_unix_ms"], (time.time() - 3600) * 1000)
+        self.walden("close", "--region", self.region)
+        for _ in range(2):
+            self.assertEqual(listed()["state"], "STATE_CLOSED")
+            self.assertNotIn("usage", listed())
+
+    def test_regions_fit_a_terminal(self):
+        lines = self.walden("regions").decode().splitlines()
+        self.assertIn("oldest", lines[0])
+        for line in lines:
+            self.assertLessEqual(len(line), 80)
+
     def test_describe(self):
         (described,) = self.walden_json("describe", "--region", self.region)
         self.assertEqual(described["state"]["tables"][0]["next_sequence"], 6)
@@ -376,6 +397,8 @@ class UsageTest(WaldenTestCase):
                 text = result.stdout.decode()
                 self.assertIn(f"walden {command}", text)
                 self.assertIn("Exit codes", text)
+                for line in text.splitlines():
+                    self.assertLessEqual(len(line), 80, line)
 
     def test_usage_errors_exit_with_2(self):
         for arguments in (

@@ -135,7 +135,9 @@ class RocksdbTest(WaldenTestCase):
         self.assertNotEqual(refused.returncode, 0)
         self.assertEqual(json.loads(refused.stderr)["error"]["reason"], "LOCKED")
         with stopped(self.daemon):
-            adopted = self.cli("adopt", str(directory), "--json")
+            adopted = self.cli(
+                "adopt", "--data-dir", str(self.daemon.data), "--namespace", "1", "--json"
+            )
             self.assertEqual(adopted.returncode, 0, adopted.stderr)
             self.assertEqual(
                 json.loads(adopted.stdout),

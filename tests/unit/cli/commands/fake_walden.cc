@@ -212,6 +212,16 @@ void FakeWalden::SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_
   statistics_.set_max_payload_bytes(payload_bytes);
 }
 
+void FakeWalden::SetOldestAppended(absl::Time time) {
+  absl::MutexLock lock(&mutex_);
+  oldest_appended_unix_ms_ = absl::ToUnixMillis(time);
+}
+
+void FakeWalden::AddBrokenRegion() {
+  absl::MutexLock lock(&mutex_);
+  has_broken_region_ = true;
+}
+
 void FakeWalden::DamageRegion(uint64_t region) {
   absl::MutexLock lock(&mutex_);
   damaged_[region] = true;

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "grpcpp/server.h"
 #include "walden/v1/admin.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
@@ -49,6 +50,10 @@ class FakeWalden {
   void RefuseAppendsFromBatch(int batch, const grpc::Status& status);
   void SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_t payload_bytes);
   void DamageRegion(uint64_t region);
+  // Of the oldest live record of every region.
+  void SetOldestAppended(absl::Time time);
+  // Lists one more region, which could not be opened.
+  void AddBrokenRegion();
   enum class RecoverFault { kNone, kNoSummary, kWrongCount };
   void SetRecoverFault(RecoverFault fault);
   // Called before a table is recovered, with its id.
@@ -93,6 +98,8 @@ class FakeWalden {
   grpc::Status refusal_ ABSL_GUARDED_BY(mutex_);
   v1::GetStatisticsResponse statistics_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, bool> damaged_ ABSL_GUARDED_BY(mutex_);
+  int64_t oldest_appended_unix_ms_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool has_broken_region_ ABSL_GUARDED_BY(mutex_) = false;
   RecoverFault recover_fault_ ABSL_GUARDED_BY(mutex_) = RecoverFault::kNone;
   std::function<void(uint64_t)> before_recover_ ABSL_GUARDED_BY(mutex_);
   bool serving_ ABSL_GUARDED_BY(mutex_) = true;

@@ -145,6 +145,18 @@ class FakeWalden::Admin : public v1::AdminService::Service {
       v1::RegionInfo& info = *response->add_regions();
       info.set_region_id(region);
       info.set_state(v1::RegionInfo::STATE_OPEN);
+      v1::RegionUsage& usage = *info.mutable_usage();
+      usage.set_tables(1);
+      usage.set_live_records(1234 * region);
+      usage.set_live_bytes(1024);
+      usage.set_allocated_bytes(64u << 20);
+      usage.set_oldest_appended_unix_ms(fake_.oldest_appended_unix_ms_);
+    }
+    if (fake_.has_broken_region_) {
+      v1::RegionInfo& info = *response->add_regions();
+      info.set_region_id(UINT64_MAX);
+      info.set_state(v1::RegionInfo::STATE_BROKEN);
+      info.set_error("a hole");
     }
     return grpc::Status::OK;
   }

@@ -97,6 +97,25 @@ TEST_F(InspectTest, ASoundRegionIsShownWithoutADaemon) {
   EXPECT_NE(outcome.out.find("seg_0"), std::string::npos) << outcome.out;
 }
 
+TEST_F(InspectTest, TheRegionIsFoundByItsIdInANamespaceThatIsGivenByIdOrName) {
+  WriteRegion();
+  const std::string shown = Inspect().out;
+  const auto inspect = [this](std::vector<std::string> more) {
+    more.insert(more.begin(), {"inspect", "--data-dir", directory_, "--namespace"});
+    return RunWalden(more);
+  };
+  EXPECT_EQ(inspect({"default", "--region", "5"}).out, shown);
+  EXPECT_EQ(inspect({"1", "--region", "5"}).out, shown);
+  const Outcome unknown = inspect({"9", "--region", "5"});
+  EXPECT_EQ(unknown.exit_code, 7);
+  EXPECT_NE(unknown.err.find("has no namespace with id 9; it has default (id 1)"),
+            std::string::npos)
+      << unknown.err;
+  const Outcome which = inspect({"1"});
+  EXPECT_EQ(which.exit_code, 2);
+  EXPECT_NE(which.err.find("is of engine segment: give --region"), std::string::npos) << which.err;
+}
+
 TEST_F(InspectTest, JsonHasTheSame) {
   WriteRegion();
   const auto region = nlohmann::json::parse(Inspect({"--json"}).out);

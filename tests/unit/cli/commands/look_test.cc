@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -31,13 +32,33 @@ TEST_F(LookTest, NamespacesAndRegionsAreListed) {
   EXPECT_EQ(Run({"regions"}).err, "no regions yet\n");
   daemon_.AddRecords(5, 1, {"x"});
   daemon_.AddRecords(123, 1, {"x"});
+  daemon_.SetOldestAppended(absl::Now() - absl::Hours(76) - absl::Minutes(30));
   EXPECT_EQ(Run({"regions"}).out,
-            "region  state  error\n"
-            "     5  open\n"
-            "   123  open\n");
+            "region  state  tables  records     live      disk  oldest\n"
+            "     5  open        1    6,170  1.0 KiB  64.0 MiB   3d 4h\n"
+            "   123  open        1  151,782  1.0 KiB  64.0 MiB   3d 4h\n");
+}
+
+TEST_F(LookTest, ARegionThatIsNotOpenIsListedWithoutItsUsage) {
+  daemon_.AddRecords(5, 1, {"x"});
+  daemon_.SetOldestAppended(absl::Now() - absl::Hours(76) - absl::Minutes(30));
+  daemon_.AddBrokenRegion();
+  EXPECT_EQ(Run({"regions"}).out,
+            "              region  state   tables  records     live      disk  oldest  error\n"
+            "                   5  open         1    6,170  1.0 KiB  64.0 MiB   3d 4h\n"
+            "18446744073709551615  broken       -        -        -         -       -  a hole\n");
+}
+
+TEST_F(LookTest, RegionsAreJsonWithTheirUsageIfTheyAreOpen) {
+  daemon_.AddRecords(5, 1, {"x"});
+  daemon_.SetOldestAppended(absl::FromUnixMillis(1'700'000'000'123));
+  daemon_.AddBrokenRegion();
   EXPECT_EQ(Run({"regions", "--json"}).out,
-            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\"}\n"
-            "{\"region_id\":123,\"state\":\"STATE_OPEN\",\"error\":\"\"}\n");
+            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\",\"usage\":{\"tables\":1,"
+            "\"live_records\":6170,\"live_bytes\":1024,\"allocated_bytes\":67108864,"
+            "\"oldest_appended_unix_ms\":1700000000123,\"damaged_ranges\":0}}\n"
+            "{\"region_id\":\"18446744073709551615\",\"state\":\"STATE_BROKEN\","
+            "\"error\":\"a hole\"}\n");
 }
 
 TEST_F(LookTest, ARegionIsDescribed) {
@@ -168,12 +189,20 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
       {{"append", "-r", "1", "-t", "1", "--producer-start", "2"},
        "--producer-start requires --producer"},
       {{"stats", "--timeout", "10"}, "is not a duration"},
-      {{"stats", "--namespace", "256"}, "is not a number from 0 to 255"},
+      {{"stats", "--namespace", "256"}, "is not a number from 1 to 255"},
       {{"stats", "--namespace", "No Name"}, "is not a namespace's name"},
       {{"stats", "--address", "nowhere"}, "the port is missing"},
       {{"stats", "--address", "host:0"}, "the port is not 1 to 65535"},
       {{"stats", "--address", "unix:"}, "the path is missing"},
       {{"bench", "--seconds", "fast"}, "is not a duration"},
+      {{"migrate", "--data-dir", "d", "--namespace", "default", "--to", "rockdb"},
+       "--to: \"rockdb\" is not one of segment, rocksdb, did you mean rocksdb?"},
+      {{"import", "horaedb-locl", "d", "--data-dir", "d", "--namespace", "default"},
+       "format: \"horaedb-locl\" is not horaedb-local, did you mean horaedb-local?"},
+      {{"restore", "d", "--data-dir", "d", "--namespace", "No Name"}, "is not a namespace's name"},
+      {{"inspect"}, "give the directory, or --data-dir and --namespace"},
+      {{"inspect", "--data-dir", "d"}, "--data-dir requires --namespace"},
+      {{"inspect", "d", "--data-dir", "d", "--namespace", "1"}, "directory excludes --data-dir"},
   };
   for (const auto& [arguments, message] : cases) {
     const Outcome outcome = RunWalden(arguments);

@@ -112,6 +112,36 @@ TEST_F(ReadTest, TailPrintsTheLastRecordsThenNewOnesAndEndsCleanlyOnCtrlC) {
   EXPECT_EQ(outcome.err, "");
 }
 
+TEST_F(ReadTest, ATailOfARegionThatDoesNotExistSaysThatItWaitsForIt) {
+  for (const char* command : {"tail", "read"}) {
+    const uint64_t region = command[0] == 't' ? 8 : 9;
+    const Strings follow = command[0] == 't' ? Strings{} : Strings{"--follow"};
+    Strings arguments = {command, "-r", std::to_string(region), "-t", "2", "-a", daemon_.address()};
+    arguments.insert(arguments.end(), follow.begin(), follow.end());
+    WaldenProcess process(arguments);
+    const std::string note =
+        "region " + std::to_string(region) + " does not exist; waiting until it is written\n";
+    EXPECT_TRUE(process.WaitForError(note));
+    daemon_.AddRecords(region, 2, {"new"});
+    EXPECT_TRUE(process.WaitForOutput("new\n"));
+    process.Signal(SIGINT);
+    EXPECT_EQ(process.Wait().err.substr(0, note.size()), note);
+  }
+}
+
+TEST_F(ReadTest, ATailThatDoesNotFollowFailsIfTheRegionDoesNotExist) {
+  const Outcome outcome = RunWalden(Command("tail", {"--no-follow"}));
+  EXPECT_EQ(outcome.exit_code, 7) << outcome.err;
+  EXPECT_NE(outcome.err.find("NOT_FOUND"), std::string::npos) << outcome.err;
+}
+
+TEST_F(ReadTest, ATailOfATableWithoutRecordsSaysNothing) {
+  daemon_.AddRecords(1, 77, {"another table's"});
+  const Outcome outcome = RunWalden(Command("tail", {"--no-follow"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out + outcome.err, "");
+}
+
 TEST_F(ReadTest, TailFindsTheLastRecordsBehindOtherTablesNumbers) {
   daemon_.AddRecords(1, 2, {"old 1", "old 2", "old 3"});
   daemon_.AddRecords(1, 3, Strings(5000, "other"));

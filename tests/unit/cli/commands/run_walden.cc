@@ -90,9 +90,17 @@ bool WaldenProcess::WaitForOutput(const std::string& text) {
   return true;
 }
 
+bool WaldenProcess::WaitForError(const std::string& text) {
+  while (seen_errors_.find(text) == std::string::npos) {
+    if (!ReadSome(err_, seen_errors_)) return false;
+  }
+  return true;
+}
+
 Outcome WaldenProcess::Wait() {
   Outcome outcome;
   outcome.out = std::move(seen_);
+  outcome.err = std::move(seen_errors_);
   while (out_ >= 0 || err_ >= 0) {
     pollfd waiting[] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
     (void)poll(waiting, 2, -1);

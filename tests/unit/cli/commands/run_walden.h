@@ -31,6 +31,9 @@ class WaldenProcess {
   // Reads standard output until `text` is in it; false if it ends before that.
   bool WaitForOutput(const std::string& text);
 
+  // The same of standard error.
+  bool WaitForError(const std::string& text);
+
   // Until it ends.
   Outcome Wait();
 
@@ -40,6 +43,7 @@ class WaldenProcess {
   int out_ = -1;
   int err_ = -1;
   std::string seen_;
+  std::string seen_errors_;
 };
 
 // Runs it with `input` to its end.

@@ -48,32 +48,57 @@ TEST(Failure, TheDaemonsReasonAndMetadataArriveAndAreToldInOneLine) {
                          {{"field", "expected_next_sequence"}, {"actual_next_sequence", "12"}}));
   EXPECT_TRUE(HasReason(status, "SEQUENCE_MISMATCH"));
   EXPECT_EQ(
-      FailureText(status, "host:1"),
+      FailureText(status, {"host:1"}),
       "walden: ABORTED (SEQUENCE_MISMATCH): refused by the fake [actual_next_sequence=12, "
       "field=expected_next_sequence]\n"
-      "  hint: the table's next sequence is 12; read what was appended meanwhile, then expect "
-      "that\n");
+      "  hint: the table's next sequence is 12; read the records that were appended meanwhile, then "
+      "expect that number\n");
 }
 
 TEST(Failure, WhatTheMessageSaysIsNotRepeated) {
   EXPECT_EQ(FailureText(Failure(absl::StatusCode::kNotFound, "NOT_FOUND", "there is no region 71",
                                 {{"field", "region_id"}, {"value", "71"}, {"other", "7"}}),
-                        "host:1"),
+                        {"host:1"}),
             "walden: NOT_FOUND: there is no region 71 [field=region_id, other=7]\n");
 }
 
-TEST(Failure, AFailedHandshakeNamesTheTlsOptions) {
-  const std::string text = FailureText(
-      FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, "Ssl handshake failed: wrong version")),
-      "host:1");
-  EXPECT_NE(text.find("leave out --tls-ca"), std::string::npos) << text;
-  EXPECT_EQ(text.find("is waldend running"), std::string::npos) << text;
+// As gRPC words them, with what the hint must name.
+TEST(Failure, AConnectionThatFailsForTlsBringsAHintAboutTls) {
+  struct Case {
+    bool uses_tls;
+    std::string message;
+    std::string hint;
+  };
+  const std::string failed = "failed to connect to all addresses; last error: UNKNOWN: ";
+  const Case cases[] = {
+      {true, failed + "Ssl handshake failed: SSL_ERROR_SSL: error:0A00010B::wrong version number",
+       "host:1 does not use TLS: leave out --tls-ca"},
+      {true, failed + "Ssl handshake failed: SSL_ERROR_SSL: WRONG_VERSION_NUMBER",
+       "host:1 does not use TLS: leave out --tls-ca"},
+      {true, failed + "Ssl handshake failed: SSL_ERROR_SSL: certificate verify failed",
+       "is not from the authority in --tls-ca"},
+      {true, failed + "Peer name host is not in peer certificate", "--tls-server-name"},
+      {true, failed + "Socket closed", "give --tls-cert and --tls-key"},
+      {true, failed + "Ssl handshake failed: of late", "the TLS handshake with host:1 failed"},
+      {true, failed + "Connection refused", "is waldend running at host:1?"},
+      {false, failed + "Socket closed", "if it uses TLS, give --tls-ca"},
+      {false, failed + "recvmsg:Connection reset by peer", "if it uses TLS, give --tls-ca"},
+      {false, failed + "Connection refused", "is waldend running at host:1?"},
+      {false, "Socket closed", "is waldend running at host:1?"},  // in the middle of a call
+  };
+  for (const auto& [uses_tls, message, hint] : cases) {
+    const absl::Status status = FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, message));
+    const std::string said = HintFor(status, {"host:1", uses_tls});
+    EXPECT_NE(said.find(hint), std::string::npos) << message << " -> " << said;
+    const bool of_tls = said.find("TLS") != std::string::npos || said.find("--tls") != said.npos;
+    EXPECT_EQ(of_tls, hint.find("is waldend running") == std::string::npos) << said;
+  }
 }
 
 TEST(Failure, AnUnreachableDaemonBringsAHintWithItsAddress) {
   const absl::Status status =
       FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, "connection\nrefused"));
-  EXPECT_EQ(FailureText(status, "unix:/run/walden.sock"),
+  EXPECT_EQ(FailureText(status, {"unix:/run/walden.sock"}),
             "walden: UNAVAILABLE: connection refused\n"
             "  hint: is waldend running at unix:/run/walden.sock? start it with: waldend --listen "
             "unix:/run/walden.sock, or point --address or WALDEN_ADDRESS at where it listens\n");
@@ -82,7 +107,7 @@ TEST(Failure, AnUnreachableDaemonBringsAHintWithItsAddress) {
 TEST(Failure, ForProgramsItIsOneJsonObject) {
   const absl::Status status =
       FromGrpc(RefusalOf(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD", {{"field", "x"}}));
-  EXPECT_EQ(FailureJson(status, "host:1"),
+  EXPECT_EQ(FailureJson(status, {"host:1"}),
             "{\"error\":{\"code\":\"INVALID_ARGUMENT\",\"reason\":\"INVALID_FIELD\","
             "\"metadata\":{\"field\":\"x\"},\"message\":\"refused by the fake\"}}\n");
 }

@@ -1,6 +1,7 @@
 #include "cli/console/json.h"
 
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 #include "walden/v1/admin.pb.h"
 #include "walden/v1/entry.pb.h"
 #include "walden/v1/wal.pb.h"

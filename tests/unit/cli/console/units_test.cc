@@ -36,5 +36,15 @@ TEST(Units, NumbersArePrintedForPeople) {
   EXPECT_EQ(FormatTime(absl::Milliseconds(123456)), "123 s");
 }
 
+TEST(UnitsTest, AnAgeHasItsTwoLargestUnits) {
+  EXPECT_EQ(FormatAge(absl::Seconds(-3)), "0s");
+  EXPECT_EQ(FormatAge(absl::Milliseconds(59'999)), "59s");
+  EXPECT_EQ(FormatAge(absl::Seconds(60)), "1m 0s");
+  EXPECT_EQ(FormatAge(absl::Seconds(3599)), "59m 59s");
+  EXPECT_EQ(FormatAge(absl::Minutes(312)), "5h 12m");
+  EXPECT_EQ(FormatAge(absl::Hours(76)), "3d 4h");
+  EXPECT_EQ(FormatAge(absl::Hours(24 * 20'000)), "20,000d 0h");
+}
+
 }  // namespace
 }  // namespace walden::cli

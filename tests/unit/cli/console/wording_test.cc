@@ -19,5 +19,12 @@ TEST(Wording, ARangeOfOneNumberIsThatNumber) {
   EXPECT_EQ(RangeText(3, 5), "3..5");
 }
 
+TEST(Wording, TextIsWrappedBetweenWords) {
+  EXPECT_EQ(Wrapped("", 5), "");
+  EXPECT_EQ(Wrapped("one two\nthree", 7), "one two\nthree");
+  EXPECT_EQ(Wrapped("one two three", 9), "one two\nthree");
+  EXPECT_EQ(Wrapped("a seventeen b", 4), "a\nseventeen\nb");
+}
+
 }  // namespace
 }  // namespace walden::cli
