@@ -19,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "cli/console/json.h"
+#include "nlohmann/json.hpp"
 #include "tests/bench/payload.h"
 
 namespace walden::bench {
