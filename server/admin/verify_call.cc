@@ -38,18 +38,16 @@ void VerifyCall::Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) 
 
 bool VerifyCall::Report(const VerifyProgress& progress) {
   bool go_on = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    gathered_.set_bytes_checked(progress.bytes_checked);
-    gathered_.set_bytes_total(progress.bytes_total);
-    gathered_.set_records_checked(progress.records_checked);
-    for (const DamagedRange& range : progress.findings) {
-      FillDamagedRange(range, gathered_.add_findings());
-    }
-    has_gathered_ = true;
-    go_on = !cancelled_;
+  mutex_.Lock();
+  gathered_.set_bytes_checked(progress.bytes_checked);
+  gathered_.set_bytes_total(progress.bytes_total);
+  gathered_.set_records_checked(progress.records_checked);
+  for (const DamagedRange& range : progress.findings) {
+    FillDamagedRange(range, gathered_.add_findings());
   }
-  WriteOrFinish();
+  has_gathered_ = true;
+  go_on = !cancelled_;
+  AdvanceAndUnlock();  // it cannot finish before End
   return go_on && !call_.shutting_down() && call_.MayGoOn(key_).ok();
 }
 
@@ -57,46 +55,44 @@ void VerifyCall::End(const absl::Status& status) {
   absl::Status stopped;  // why Report said so
   if (status.ok() && call_.shutting_down()) stopped = ShuttingDownError();
   if (status.ok()) stopped.Update(call_.MayGoOn(key_));
-  {
-    absl::MutexLock lock(&mutex_);
-    ended_ = true;
-    end_ = stopped.ok() ? status : stopped;
-    if (end_.ok()) {
-      gathered_.set_done(true);
-      has_gathered_ = true;
-    }
+  mutex_.Lock();
+  ended_ = true;
+  end_ = stopped.ok() ? status : stopped;
+  if (end_.ok()) {
+    gathered_.set_done(true);
+    has_gathered_ = true;
   }
-  WriteOrFinish();
+  AdvanceAndUnlock();
 }
 
-void VerifyCall::WriteOrFinish() {
-  absl::Status end;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (writing_ || finished_) return;
-    if (has_gathered_ && !cancelled_) {
-      // The next message repeats the progress, but not the findings.
-      written_ = gathered_;
-      gathered_.clear_findings();
-      has_gathered_ = false;
-      writing_ = true;
-      StartWrite(&written_);
-      return;
-    }
-    if (!ended_) return;
-    finished_ = true;
-    end = end_;
+bool VerifyCall::Advance() {
+  if (writing_ || finished_) return false;
+  if (has_gathered_ && !cancelled_) {
+    // The next message repeats the progress, but not the findings.
+    written_ = gathered_;
+    gathered_.clear_findings();
+    has_gathered_ = false;
+    writing_ = true;
+    StartWrite(&written_);
+    return false;
   }
-  Finish(call_.End(end));
+  finished_ = ended_;
+  return finished_;
+}
+
+void VerifyCall::AdvanceAndUnlock() {
+  const bool finish = Advance();
+  absl::Status end;
+  if (finish) end = std::move(end_);
+  mutex_.Unlock();
+  if (finish) Finish(call_.End(end));
 }
 
 void VerifyCall::OnWriteDone(bool ok) {
-  {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    if (!ok) cancelled_ = true;
-  }
-  WriteOrFinish();
+  mutex_.Lock();
+  writing_ = false;
+  if (!ok) cancelled_ = true;
+  AdvanceAndUnlock();
 }
 
 void VerifyCall::OnCancel() {

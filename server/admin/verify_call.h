@@ -32,7 +32,11 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   void Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
   bool Report(const VerifyProgress& progress);
   void End(const absl::Status& status);
-  void WriteOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Writes what was gathered, unless a write is under way. True if the call is to be finished.
+  bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends every change of the state, under the lock of that change: as soon as the lock is free,
+  // another thread may finish the call once it has ended, which destroys it.
+  void AdvanceAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
 
   RegionRegistry& registry_;
   const Call call_;

@@ -52,11 +52,9 @@ void ChunkStream::BeginIn(const absl::StatusOr<EnteredRegion>& entered,
     FindRegion();
     return;
   }
-  {
-    absl::MutexLock lock(&mutex_);
-    End(refused);
-  }
-  AdvanceOrFinish();
+  mutex_.Lock();
+  End(refused);
+  AdvanceAndUnlock();
 }
 
 void ChunkStream::AddMessage(const google::protobuf::Message& message) {
@@ -99,20 +97,18 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
   }
   absl::Status finished;
   if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
-  {
-    absl::MutexLock lock(&mutex_);
-    TakeMade();
-    if (!opening.ok()) {
-      End(opening.status());
-    } else if (*opening == Opening::kSession) {
-      producer_ = Producer::kIdle;
-    } else if (*opening == Opening::kWaitForRegion) {
-      WaitForRecords(environment_.registry.openings(), key_.region, seen_version);
-    } else {
-      End(finished);
-    }
+  mutex_.Lock();
+  TakeMade();
+  if (!opening.ok()) {
+    End(opening.status());
+  } else if (*opening == Opening::kSession) {
+    producer_ = Producer::kIdle;
+  } else if (*opening == Opening::kWaitForRegion) {
+    WaitForRecords(environment_.registry.openings(), key_.region, seen_version);
+  } else {
+    End(finished);
   }
-  AdvanceOrFinish();
+  AdvanceAndUnlock();
 }
 
 void ChunkStream::OpenAgain(std::shared_ptr<RegionActor> actor) {
@@ -138,28 +134,24 @@ void ChunkStream::OnBudget(bool granted) {
 }
 
 void ChunkStream::AfterBudgetWait(bool granted) {
-  bool produce = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!granted) {
-      End(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
-                    "too many bytes are on their way to readers; read again from where you are",
-                    {{"field", "limits.reader_bytes"},
-                     {"value", absl::StrCat(environment_.budget->used())},
-                     {"limit", absl::StrCat(environment_.budget->limit())}}));
-    } else if (!Stopped().ok()) {
-      environment_.budget->Release(chunk_capacity_);
-      End(Stopped());
-    } else {
-      producer_ = Producer::kWorking;
-      produce = true;
-    }
-  }
-  if (produce) {
+  mutex_.Lock();
+  if (granted && Stopped().ok()) {
+    producer_ = Producer::kWorking;
+    mutex_.Unlock();
     Produce();
-  } else {
-    AdvanceOrFinish();
+    return;
   }
+  if (granted) {
+    environment_.budget->Release(chunk_capacity_);
+    End(Stopped());
+  } else {
+    End(MakeError(absl::StatusCode::kResourceExhausted, ErrorReason::kReaderBudgetFull,
+                  "too many bytes are on their way to readers; read again from where you are",
+                  {{"field", "limits.reader_bytes"},
+                   {"value", absl::StrCat(environment_.budget->used())},
+                   {"limit", absl::StrCat(environment_.budget->limit())}}));
+  }
+  AdvanceAndUnlock();
 }
 
 // The bytes of one chunk have been acquired.
@@ -225,20 +217,18 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   absl::Status end = EndOf(progress.status());
   if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
   if (stay) session_->Rest();
-  {
-    absl::MutexLock lock(&mutex_);
-    TakeMade();
-    if (!Stopped().ok()) {
-      End(Stopped());
-    } else if (more) {
-      producer_ = Producer::kIdle;
-    } else if (stay) {
-      WaitForRecords(session_->actor()->tail_waiters(), *follow_, seen_version);
-    } else {
-      End(end);
-    }
+  mutex_.Lock();
+  TakeMade();
+  if (!Stopped().ok()) {
+    End(Stopped());
+  } else if (more) {
+    producer_ = Producer::kIdle;
+  } else if (stay) {
+    WaitForRecords(session_->actor()->tail_waiters(), *follow_, seen_version);
+  } else {
+    End(end);
   }
-  AdvanceOrFinish();
+  AdvanceAndUnlock();
 }
 
 void ChunkStream::WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64_t seen_version) {
@@ -259,23 +249,20 @@ void ChunkStream::OnVisible() {
 }
 
 void ChunkStream::AfterRecordsWait() {
-  bool find = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!Stopped().ok()) {
-      End(Stopped());
-    } else if (shutting_down_) {
-      End(ShuttingDownError());
-    } else {
-      find = session_ == nullptr;
-      producer_ = find ? Producer::kWorking : Producer::kIdle;
-    }
-  }
-  if (find) {
+  mutex_.Lock();
+  if (!Stopped().ok()) {
+    End(Stopped());
+  } else if (shutting_down_) {
+    End(ShuttingDownError());
+  } else if (session_ == nullptr) {
+    producer_ = Producer::kWorking;
+    mutex_.Unlock();
     FindRegion();
+    return;
   } else {
-    AdvanceOrFinish();
+    producer_ = Producer::kIdle;
   }
+  AdvanceAndUnlock();
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -297,14 +284,12 @@ bool ChunkStream::Advance() {
   return true;
 }
 
-void ChunkStream::AdvanceOrFinish() {
+void ChunkStream::AdvanceAndUnlock() {
+  const bool finish = Advance();
   absl::Status end;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!Advance()) return;
-    end = std::move(end_);
-  }
-  Finish(call_.End(end));
+  if (finish) end = std::move(end_);
+  mutex_.Unlock();
+  if (finish) Finish(call_.End(end));
 }
 
 void ChunkStream::End(const absl::Status& status) {
@@ -337,47 +322,39 @@ void ChunkStream::StopWaiting() {
 
 void ChunkStream::OnWriteDone(bool ok) {
   environment_.budget->WriteEnded(this);
-  {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    messages_.pop_front();
-    if (!ok) {
-      cancelled_ = true;
-      StopWaiting();
-    }
-  }
-  AdvanceOrFinish();
-}
-
-void ChunkStream::OnCancel() {
-  {
-    absl::MutexLock lock(&mutex_);
+  mutex_.Lock();
+  writing_ = false;
+  messages_.pop_front();
+  if (!ok) {
     cancelled_ = true;
     StopWaiting();
   }
-  AdvanceOrFinish();
+  AdvanceAndUnlock();
+}
+
+void ChunkStream::OnCancel() {
+  mutex_.Lock();
+  cancelled_ = true;
+  StopWaiting();
+  AdvanceAndUnlock();
 }
 
 // Only those that would stay for ever end now; the others have until the drain timeout.
 void ChunkStream::OnShutdown() {
-  {
-    absl::MutexLock lock(&mutex_);
-    shutting_down_ = true;
-    if (producer_ == Producer::kWaitingRecords) StopWaiting();
-  }
-  AdvanceOrFinish();
+  mutex_.Lock();
+  shutting_down_ = true;
+  if (producer_ == Producer::kWaitingRecords) StopWaiting();
+  AdvanceAndUnlock();
 }
 
 // Chunks that were made are still sent: at most two.
 void ChunkStream::OnAccessChanged() {
   const absl::Status status = call_.MayGoOn(key_);
   if (status.ok()) return;
-  {
-    absl::MutexLock lock(&mutex_);
-    denied_ = status;
-    StopWaiting();
-  }
-  AdvanceOrFinish();
+  mutex_.Lock();
+  denied_ = status;
+  StopWaiting();
+  AdvanceAndUnlock();
 }
 
 void ChunkStream::OnDone() {

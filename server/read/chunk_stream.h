@@ -161,8 +161,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeMade() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The last thing that a thread does here: the stream may be gone afterwards.
-  void AdvanceOrFinish() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends every change of the state, under the lock of that change: as soon as the lock is free,
+  // another thread may finish the stream, which destroys it. So nothing here is used afterwards.
+  void AdvanceAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
 
   RegionKey key_;
   const Namespace* ns_ = nullptr;
