@@ -115,6 +115,28 @@ absl::Status FindLeftovers(FileSystem* file_system, const RegionDirectory& direc
   return absl::OkStatus();
 }
 
+bool Covers(const Damage& outer, const Damage& inner) {
+  const bool has_bytes = outer.begin <= inner.begin && inner.end <= outer.end;
+  const bool has_numbers =
+      inner.last == 0 || (outer.first <= inner.first && inner.last <= outer.last);
+  return has_bytes && has_numbers;
+}
+
+// Orders the ranges by position and drops those that lie within another one.
+void OrderAndDropCovered(std::vector<Damage>& ranges) {
+  std::stable_sort(ranges.begin(), ranges.end(), [](const Damage& a, const Damage& b) {
+    if (a.begin != b.begin) return a.begin < b.begin;
+    return a.end != b.end ? a.end > b.end : a.last > b.last;
+  });
+  std::vector<Damage> kept;
+  for (Damage& range : ranges) {
+    const bool covered = std::any_of(kept.begin(), kept.end(),
+                                     [&](const Damage& outer) { return Covers(outer, range); });
+    if (!covered) kept.push_back(std::move(range));
+  }
+  ranges = std::move(kept);
+}
+
 class RegionScanner {
  public:
   RegionScanner(FileSystem* file_system, const RegionDirectory& directory, Progress progress)
@@ -176,6 +198,7 @@ class RegionScanner {
       if (q.segment == id)
         scanned.damage.push_back({q.begin, q.end, q.first, q.last, "quarantined before"});
     }
+    OrderAndDropCovered(scanned.damage);
     const auto report = [&](uint64_t offset) { return progress_(done_ + offset, total_); };
     SegmentScanOptions options{.header = scanned.header,
                                .expected = segment.expected,
@@ -206,8 +229,7 @@ class RegionScanner {
       if (scanned.header.version_1()) CheckLengthV1(*size, options, scanned);
     }
     for (const Damage& damage : scanned.scan.damage) scanned.damage.push_back(damage);
-    std::sort(scanned.damage.begin(), scanned.damage.end(),
-              [](const Damage& a, const Damage& b) { return a.begin < b.begin; });
+    OrderAndDropCovered(scanned.damage);
     scanned.written_unix_micros = scanned.scan.written_unix_micros;
     LimitIndex(scanned);
     region_.next = scanned.scan.next;
@@ -247,12 +269,18 @@ class RegionScanner {
     scanned.missing = true;
     const uint64_t size = options.header.bytes;
     const bool known = options.known_end && options.known_end->next >= options.expected;
-    const SequenceNumber next =
+    SequenceNumber next =
         known ? options.known_end->next
               : v1::Continuation{0, options.expected, options.reserved}.HighestAt(size);
+    bool all_known =
+        false;  // a range that was quarantined before may cover only a part of the file
+    for (const Damage& damage : scanned.damage) {
+      if (damage.last > 0) next = std::max(next, damage.last + 1);
+      all_known |= damage.begin == 0 && damage.end >= size;
+    }
     scanned.scan.end = size;
     scanned.scan.next = next;
-    if (!scanned.damage.empty()) return;  // quarantined before
+    if (all_known) return;
     Damage damage{0, size, 0, 0, "the file is missing"};
     if (next > options.expected) {
       damage.first = options.expected;

@@ -162,7 +162,10 @@ absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
   const uint64_t id = active_header_.segment;
   const bool noted =
       state.watermark && state.watermark->segment == id && state.watermark->end == durable_end_;
-  if (active_ != nullptr && !region.clean_end() && !noted) {
+  // A damaged segment is not written again, and is noted too: zeros in it are damage from now on.
+  const ScannedSegment& newest = region.segments.back();
+  const bool has_groups = !newest.missing && !newest.header.version_1();
+  if (has_groups && !region.clean_end() && !noted) {
     entries.push_back(MetadataEntry::Noted({id, durable_end_, walk_next_, reach_}));
   } else if (noted) {
     reach_ = state.watermark->reach;

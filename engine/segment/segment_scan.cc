@@ -84,15 +84,16 @@ class Scanner {
   // A file has its full length before it is used, so a shorter one lost its end.
   void CheckLength() {
     if (file_bytes_ >= segment_.bytes || foreign_) return;
+    const uint64_t missing_from = std::max(end_, file_bytes_);
     for (const Damage& known : options_.known_damage) {
-      if (known.end == segment_.bytes) return;  // found before
+      if (known.begin <= missing_from && known.end == segment_.bytes) return;  // found before
     }
     const std::string reason =
         absl::StrCat("the file has ", file_bytes_, " bytes, and was made with ", segment_.bytes);
     const uint64_t end = end_;
     if (options_.known_end || file_bytes_ >= limit_) {
       // No byte was written in the missing part.
-      AddDamage(std::max(end_, file_bytes_), segment_.bytes, expected_, reason);
+      AddDamage(missing_from, segment_.bytes, expected_, reason);
       end_ = end;
     } else {
       scan_.torn.reset();

@@ -156,6 +156,35 @@ TEST_P(QuarantineTest, DamageAtATablesEndCountsAsNumbersThatWereGivenOut) {
   EXPECT_ERROR(ReadTable(log(), 1).status(), kDataLoss, kCorruption);
 }
 
+TEST_P(QuarantineTest, AFileThatIsRemovedAfterAQuarantineLosesAllThatItHeld) {
+  DamageAndOpen(victim_);
+  FillSegment();
+  const std::string file = log().Describe().segments.front().file;
+  CloseLog();
+  for (const std::string& path : disk().FilesBelow(directory())) {
+    if (path.ends_with("/" + file)) ASSERT_STATUS_OK(disk().RemoveFile(path));
+  }
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    if (restarted) {
+      RestartEngine();
+    } else {
+      OpenLog();
+    }
+    for (const StoredRecord& record : ledger().Live(1)) {
+      const auto read = ReadAll(log(), ReadRange{1, record.sequence, record.sequence});
+      if (read.ok()) {
+        EXPECT_EQ(*read, std::vector<StoredRecord>{record});
+      } else {
+        EXPECT_ERROR(read.status(), kDataLoss, kCorruption);
+      }
+    }
+    ExpectToldOf(1, ledger().Live(1).front());
+    ExpectToldOf(kLost, victim_);
+    EXPECT_GE(log().Position(1).next, ledger().Next(1));
+  }
+}
+
 TEST_P(QuarantineTest, ASegmentFileThatWasCutUnderTheReadersIsDamage) {
   const std::string file = log().Describe().segments.front().file;
   for (const std::string& path : disk().FilesBelow(directory())) {

@@ -1,6 +1,8 @@
 // A region's directory after accidents that only the segment engine can have.
 #include <memory>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "base/error.h"
 #include "engine/segment/format.h"
@@ -54,6 +56,53 @@ class SegmentRecoveryTest : public ::testing::Test {
     }
   }
 
+  static std::string FileOf(int segment) {
+    return "/data/default/1/seg_" + std::to_string(segment);
+  }
+
+  // Nine records of table 1, three in a segment. The second record of `segment` is then damaged and
+  // quarantined.
+  void QuarantineOneRecord(int segment, bool closed) {
+    policy_ = RecoveryPolicy::kQuarantine;
+    ASSERT_TRUE(Open().ok());
+    Append(1, 9);
+    EndLog(closed);
+    disk_.FlipBit(FileOf(segment), 512 + kGroupBytes + 100, 0);
+    const absl::Status status = Open();
+    ASSERT_TRUE(status.ok()) << status;
+    const auto damaged = log_->Describe().opening.damaged;
+    ASSERT_EQ(damaged.size(), 1u);
+    ASSERT_EQ(damaged[0].first, 3u * segment + 2);
+    ASSERT_EQ(damaged[0].last, 3u * segment + 2);
+    EndLog(/*closed=*/true);
+  }
+
+  void EndLog(bool closed) {
+    if (closed) {
+      ASSERT_TRUE(log_->Close().ok());
+    }
+    log_.reset();
+    OpenEngine();
+  }
+
+  // Checks that each number through `last` is read, or is DATA_LOSS, and is not given out again.
+  // Returns how many are read.
+  int ReadableThrough(SequenceNumber last) {
+    int readable = 0;
+    for (SequenceNumber number = 1; number <= last; ++number) {
+      const auto read = testing::ReadAll(*log_, {.table = 1, .first = number, .last = number});
+      if (read.ok()) {
+        EXPECT_EQ(read->size(), 1u) << number << " is hidden";
+        ++readable;
+      } else {
+        EXPECT_TRUE(absl::IsDataLoss(read.status())) << read.status();
+      }
+    }
+    EXPECT_TRUE(absl::IsDataLoss(testing::ReadTable(*log_, 1).status()));
+    EXPECT_GT(log_->Position(1).next, last);
+    return readable;
+  }
+
   testing::FaultFileSystem disk_;
   RecoveryPolicy policy_ = RecoveryPolicy::kRefuse;
   std::unique_ptr<SegmentEngine> engine_;
@@ -77,6 +126,98 @@ TEST_F(SegmentRecoveryTest, AMissingSegmentIsDamageWithItsRange) {
   EXPECT_EQ(testing::ReadAll(*log_, {.table = 1, .first = 7})->size(), 3u);
   EXPECT_TRUE(absl::IsDataLoss(testing::ReadTable(*log_, 1).status()));
   EXPECT_EQ(testing::ReadAll(*log_, {.table = 1, .pass_known_damage = true})->size(), 6u);
+}
+
+class SecondHarmTest : public SegmentRecoveryTest,
+                       public ::testing::WithParamInterface<std::tuple<int, bool>> {
+ protected:
+  int segment() const { return std::get<0>(GetParam()); }
+  void SetUp() override {
+    SegmentRecoveryTest::SetUp();
+    QuarantineOneRecord(segment(), /*closed=*/std::get<1>(GetParam()));
+  }
+
+  // Opens the region three times, once after an append, and expects the loss of `segments`.
+  void ExpectLost(const std::vector<int>& segments) {
+    const int readable = 9 - 3 * static_cast<int>(segments.size());
+    for (int opening = 0; opening < 3; ++opening) {
+      SCOPED_TRACE(opening);
+      const absl::Status status = Open();
+      ASSERT_TRUE(status.ok()) << status;
+      EXPECT_EQ(log_->Describe().opening.outcome, OpeningReport::Outcome::kQuarantined);
+      EXPECT_EQ(ReadableThrough(9), readable);
+      if (opening == 1) {
+        const auto result = CommitOne(*log_, {.table = 1, .payloads = {"new"}});
+        ASSERT_TRUE(result.status.ok()) << result.status;
+        EXPECT_GT(result.first, 9u);
+      }
+      EndLog(/*closed=*/true);
+    }
+    policy_ = RecoveryPolicy::kRefuse;
+    EXPECT_TRUE(absl::IsDataLoss(Open()));
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Segments, SecondHarmTest,
+                         ::testing::Combine(::testing::Values(0, 1, 2), ::testing::Bool()));
+
+TEST_P(SecondHarmTest, AMissingSegmentLosesMoreThanWasQuarantinedBefore) {
+  ASSERT_TRUE(disk_.RemoveFile(FileOf(segment())).ok());
+  ASSERT_TRUE(Open().ok());
+  const auto damaged = log_->Describe().opening.damaged;
+  ASSERT_EQ(damaged.size(), 1u);
+  EXPECT_EQ(damaged[0].first, 3u * segment() + 1);
+  EXPECT_GE(damaged[0].last, 3u * segment() + 3);
+  EXPECT_EQ(damaged[0].reason, "the file is missing");
+  EndLog(/*closed=*/true);
+  ExpectLost({segment()});
+}
+
+TEST_P(SecondHarmTest, AllMissingSegmentsAreDamage) {
+  for (int gone = 0; gone < 3; ++gone) ASSERT_TRUE(disk_.RemoveFile(FileOf(gone)).ok());
+  ExpectLost({0, 1, 2});
+}
+
+TEST_P(SecondHarmTest, AnotherMissingSegmentIsDamageToo) {
+  const int other = (segment() + 1) % 3;
+  ASSERT_TRUE(disk_.RemoveFile(FileOf(segment())).ok());
+  ASSERT_TRUE(disk_.RemoveFile(FileOf(other)).ok());
+  ExpectLost({segment(), other});
+}
+
+TEST_P(SecondHarmTest, AnEmptiedSegmentIsDamage) {
+  disk_.ShrinkSize(FileOf(segment()), kSegmentBytes);
+  ExpectLost({segment()});
+}
+
+TEST_P(SecondHarmTest, AnEmptiedSegmentIsDamageAfterItsUnusedEndWasCut) {
+  disk_.ShrinkSize(FileOf(segment()), 512);
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(ReadableThrough(9), 8);
+  EndLog(/*closed=*/true);
+  disk_.ShrinkSize(FileOf(segment()), kSegmentBytes - 512);
+  ExpectLost({segment()});
+}
+
+TEST_P(SecondHarmTest, ASegmentOfZerosIsDamage) {
+  for (uint64_t at = 0; at < kSegmentBytes; ++at) disk_.SetByte(FileOf(segment()), at, 0);
+  ExpectLost({segment()});
+}
+
+TEST_P(SecondHarmTest, ZerosInPlaceOfTheLastRecordAreDamage) {
+  for (uint64_t at = 512 + 2 * kGroupBytes; at < kSegmentBytes; ++at)
+    disk_.SetByte(FileOf(segment()), at, 0);
+  for (const int opening : {0, 1}) {
+    SCOPED_TRACE(opening);
+    ASSERT_TRUE(Open().ok());
+    EXPECT_EQ(ReadableThrough(9), 7);
+    EndLog(/*closed=*/true);
+  }
+}
+
+TEST_P(SecondHarmTest, AReplacedSegmentIsDamage) {
+  const std::string other = disk_.ReadWhole(FileOf((segment() + 1) % 3));
+  for (uint64_t at = 0; at < kSegmentBytes; ++at) disk_.SetByte(FileOf(segment()), at, other[at]);
+  ExpectLost({segment()});
 }
 
 TEST_F(SegmentRecoveryTest, DamageInASegmentWhoseSuccessorIsGoneIsFound) {

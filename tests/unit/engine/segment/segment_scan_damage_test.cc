@@ -22,6 +22,19 @@ TEST_F(SegmentDamageTest, KnownDamageIsPassedOver) {
   EXPECT_EQ(scan.next, 5u);
 }
 
+TEST_F(SegmentDamageTest, AFileThatIsCutASecondTimeLosesMore) {
+  Append(3);
+  disk_.ShrinkSize(path_, kAlignment);
+  known_damage_ = Scan(KnownEnd{end_, next_}).damage;
+  EXPECT_TRUE(Scan().damage.empty());
+  disk_.ShrinkSize(path_, kSize - kAlignment);
+  const SegmentScan scan = Scan();
+  ASSERT_FALSE(scan.damage.empty());
+  EXPECT_EQ(scan.damage.back().first, 1u);
+  EXPECT_GE(scan.damage.back().last, 3u);
+  EXPECT_EQ(scan.damage.back().end, kSize);
+}
+
 TEST_F(SegmentDamageTest, AProducersBatchThatBreaksOffHasNoRecordsOfTheNextGroup) {
   const uint64_t bad = header_.GroupBegin(end_);
   RecordWriter writer;
