@@ -272,8 +272,8 @@ class RegionScanner {
     SequenceNumber next =
         known ? options.known_end->next
               : v1::Continuation{0, options.expected, options.reserved}.HighestAt(size);
-    bool all_known =
-        false;  // a range that was quarantined before may cover only a part of the file
+    // A range that was quarantined before may cover only a part of the file.
+    bool all_known = false;
     for (const Damage& damage : scanned.damage) {
       if (damage.last > 0) next = std::max(next, damage.last + 1);
       all_known |= damage.begin == 0 && damage.end >= size;
