@@ -61,13 +61,33 @@ class Verifier {
   // Checks RocksDB's write-ahead log, which RocksDB itself reads only at the next opening. A part
   // of a record at its end is a record that is being written.
   absl::Status CheckLogged() {
-    WalSequenceNumbers numbers(space_.id, region_);
     const Database::Environment& env = space_.database.environment();
-    const auto scan = ScanWals(env.file_system, env.directory, space_.database.DurableLogs(),
-                               [&](const WalRecord& record) { return numbers.Take(record); });
-    if (!scan.ok()) return scan.status();
-    if (tables_ != nullptr && !scan->damage.empty()) numbers.EndsAt(region_, *tables_);
-    for (const WalPlace& place : scan->damage) {
+    while (true) {
+      WalSequenceNumbers numbers(space_.id, region_);
+      const auto scan = ScanWals(env.file_system, env.directory, space_.database.DurableLogs(),
+                                 [&](const WalRecord& record) { return numbers.Take(record); });
+      if (!scan.ok()) return scan.status();
+      progress_.bytes_checked = scan->bytes;
+      if (scan->damage.empty()) return absl::OkStatus();
+      // A file that RocksDB removed during the scan may look like a gap in the log.
+      const auto names = env.file_system->ListDirectory(env.directory);
+      if (!names.ok()) return names.status();
+      if (!AreThere(scan->files, *names)) continue;
+      NoteLogged(*scan, numbers);
+      return absl::OkStatus();
+    }
+  }
+
+  static bool AreThere(const std::vector<std::string>& files,
+                       const std::vector<std::string>& names) {
+    return std::all_of(files.begin(), files.end(), [&](const std::string& file) {
+      return std::find(names.begin(), names.end(), file) != names.end();
+    });
+  }
+
+  void NoteLogged(const WalScan& scan, WalSequenceNumbers& numbers) {
+    if (tables_ != nullptr) numbers.EndsAt(region_, *tables_);
+    for (const WalPlace& place : scan.damage) {
       progress_.findings.push_back({.file = absl::StrCat(shown_, "/", place.file),
                                     .offset = place.offset,
                                     .length = place.length,
@@ -75,8 +95,6 @@ class Verifier {
                                     .last = numbers.last(),
                                     .reason = place.reason});
     }
-    progress_.bytes_checked = scan->bytes;
-    return absl::OkStatus();
   }
 
   // Checks the table files that hold records of the region. Reads them from the disk, so that
@@ -128,6 +146,11 @@ class Verifier {
     uint64_t estimate = 0;
     db.GetApproximateSizes(&keys, 1, &estimate);
     progress_.bytes_total = progress_.bytes_checked + estimate;
+    // The states are older than every iterator, so each iterator sees all records that they name,
+    // except those that were marked deleted in between.
+    std::vector<TableState> states;
+    if (tables_ != nullptr) states = tables_->States(0, SIZE_MAX);
+    Tell();
     while (!stopped_) {
       BoundedIterator at(db, begin, end);
       for (at->Seek(begin); at->Valid() && !stopped_; at->Next()) {
@@ -139,8 +162,7 @@ class Verifier {
       begin = PassDamage(db, at->status());
       if (begin.empty()) break;
     }
-    CheckEnds();
-    return absl::OkStatus();
+    return stopped_ || damaged_ ? absl::OkStatus() : CheckEnds(db, states);
   }
 
   absl::Status CheckRecord(BoundedIterator& at) {
@@ -172,22 +194,31 @@ class Verifier {
     return behind;
   }
 
-  // Checks that each table's newest record is there. Numbers before it may be unused.
-  void CheckEnds() {
-    if (tables_ == nullptr || stopped_ || damaged_) return;
-    for (const TableState& state : tables_->States(0, SIZE_MAX)) {
+  // Checks that the newest record of each table in `states` was found. Numbers before it may be
+  // unused.
+  absl::Status CheckEnds(rocksdb::DB& db, const std::vector<TableState>& states) {
+    for (const TableState& state : states) {
       const auto found = last_.find(state.table);
       const SequenceNumber last = found == last_.end() ? 0 : found->second;
       if (state.last_live == 0 || last >= state.last_live) continue;
-      // The table may have been marked deleted meanwhile.
-      const auto now = tables_->Find(state.table);
-      if (now && now->deleted_through >= state.last_live) continue;
+      const absl::StatusOr<SequenceNumber> mark = MarkNow(db, state.table);
+      if (!mark.ok()) return mark.status();
+      if (*mark >= state.last_live) continue;
       progress_.findings.push_back(
           {.file = shown_,
            .first = std::max(last + 1, state.first_live),
            .last = state.last_live,
            .reason = absl::StrCat("the newest records of table ", state.table, " are not there")});
     }
+    return absl::OkStatus();
+  }
+
+  // The table's mark, at least the one by which a compaction removed records so far.
+  absl::StatusOr<SequenceNumber> MarkNow(rocksdb::DB& db, TableId table) const {
+    const auto published = tables_->Find(table);
+    const SequenceNumber known = published ? published->deleted_through : 0;
+    const auto stored = StoredMark(db, region_, table, shown_);
+    return stored.ok() ? std::max(known, *stored) : stored;
   }
 
   // Checks a namespace that cannot be opened because of `closed`, file by file.

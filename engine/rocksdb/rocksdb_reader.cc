@@ -35,6 +35,18 @@ void AddLostRecords(rocksdb::DB& db, NamespaceId id, RegionId region, TableId ta
   }
 }
 
+absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, RegionId region, TableId table,
+                                          const std::string& shown_directory) {
+  const std::string key = TableEntry({.region = region, .table = table}).key;
+  std::string value;
+  const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), key, &value);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) return FromRocks(status, "reading", shown_directory);
+  const auto stored = DecodeTable(key, value);
+  if (!stored) return UnknownBytes(key, shown_directory);
+  return stored->deleted_through;
+}
+
 RocksdbReader::RocksdbReader(std::shared_ptr<const NamespaceState> space, RegionId region,
                              std::shared_ptr<const PublishedTables> tables, const ReadRange& range)
     : space_(std::move(space)), region_(region), tables_(std::move(tables)), range_(range) {
@@ -78,17 +90,6 @@ absl::StatusOr<ReadProgress> RocksdbReader::Gone(TableId table, SequenceNumber t
   if (budget.visited) return ReadProgress::kMore;
   Wanted(table) = through + 1;
   return ReadProgress::kSkipped;
-}
-
-absl::StatusOr<SequenceNumber> RocksdbReader::StoredMark(rocksdb::DB& db, TableId table) const {
-  const std::string key = TableEntry({.region = region_, .table = table}).key;
-  std::string value;
-  const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), key, &value);
-  if (status.IsNotFound()) return 0;
-  if (!status.ok()) return FromRocks(status, "reading", space_->database.shown_directory());
-  const auto stored = DecodeTable(key, value);
-  if (!stored) return UnknownBytes(key, space_->database.shown_directory());
-  return stored->deleted_through;
 }
 
 absl::StatusOr<ReadProgress> RocksdbReader::Next(const ReadLimits& limits,
@@ -143,7 +144,7 @@ absl::StatusOr<ReadProgress> RocksdbReader::Walk(rocksdb::DB& db, Budget& budget
         return is_stored_damage ? Damaged(db, (*at)->status(), turn_, named->published) : status;
       }
       if (budget.gone) {
-        const auto mark = StoredMark(db, turn_);
+        const auto mark = StoredMark(db, region_, turn_, space_->database.shown_directory());
         return mark.ok() ? Gone(turn_, *mark, budget) : mark.status();
       }
       continue;
@@ -170,7 +171,7 @@ absl::Status RocksdbReader::ReadTable(rocksdb::DB& db, BoundedIterator& at, Tabl
   // table was looked up. The mark in the database decides.
   const auto passes = [&](SequenceNumber to) -> absl::Status {
     if (to == wanted) return absl::OkStatus();
-    const auto mark = StoredMark(db, table);
+    const auto mark = StoredMark(db, region_, table, space_->database.shown_directory());
     if (!mark.ok()) return mark.status();
     budget.gone = *mark >= wanted;
     return absl::OkStatus();

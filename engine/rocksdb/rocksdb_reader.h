@@ -42,9 +42,6 @@ class RocksdbReader final : public LogReader {
   // Reads what is visible of the table until the budget is spent.
   absl::Status ReadTable(rocksdb::DB& db, BoundedIterator& at, TableId table, SequenceNumber last,
                          Budget& budget);
-  // The table's mark in the database, which may be higher than the published one. It is at least
-  // the mark that any iterator made before this call sees.
-  absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, TableId table) const;
   // The records through this mark were deleted before they were read.
   absl::StatusOr<ReadProgress> Gone(TableId table, SequenceNumber through, const Budget& budget);
   SequenceNumber LastOf(TableId table, const PublishedTable& published) const;
@@ -65,6 +62,11 @@ class RocksdbReader final : public LogReader {
   size_t too_large_bytes_ = 0;
   SequenceNumber too_large_sequence_ = 0;
 };
+
+// The table's mark in the database, which may be higher than the published one. It is at least the
+// mark that any iterator made before this call sees.
+absl::StatusOr<SequenceNumber> StoredMark(rocksdb::DB& db, RegionId region, TableId table,
+                                          const std::string& shown_directory);
 
 // Adds to `damage` the range of the table's records that a damaged table file may hold, by
 // RocksDB's list of files.

@@ -239,6 +239,25 @@ TEST_P(RegionTest, VerifyOfASoundRegionChecksEveryRecordAndFindsNothing) {
   ExpectLogHoldsLedger();
 }
 
+TEST_P(RegionTest, VerifyFindsNothingInARegionThatIsAppendedToMeanwhile) {
+  // More than Verify checks between two reports.
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_STATUS_OK(Try({.table = 1, .payloads = {std::string(1 << 20, 'x')}}).status);
+  }
+  int reports = 0;
+  ASSERT_STATUS_OK(log().Verify([&](const VerifyProgress& progress) {
+    for (const DamagedRange& finding : progress.findings) ADD_FAILURE() << finding.reason;
+    if (++reports > 5) return true;
+    std::thread([&] {
+      Append(1, 1);
+      Append(2, 1);
+    }).join();
+    return true;
+  }));
+  EXPECT_GT(reports, 1);
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(RegionTest, VerifyCanBeStopped) {
   for (int i = 0; i < 5; ++i) Append(1, 3);
   int calls = 0;

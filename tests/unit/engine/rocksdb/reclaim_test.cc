@@ -3,6 +3,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "tests/support/random.h"
@@ -164,6 +165,26 @@ TEST_P(EverythingMarkedTest, ItsSpaceComesBackWithoutAnotherAppendWithinAMinute)
   other = OpenRegion(2);
   ASSERT_TRUE(other.ok()) << other.status();
   ExpectModel(**other, 2);
+}
+
+TEST_F(RocksdbReclaimTest, VerifyFindsNothingInARegionWhoseRecordsAreMarkedAndRemovedMeanwhile) {
+  for (int i = 0; i < 200; ++i) Append(1, std::string(1000, 'x'));
+  bool marked = false;
+  uint64_t records = 0;
+  ASSERT_TRUE(log_->Verify([&](const VerifyProgress& progress) {
+                    for (const DamagedRange& finding : progress.findings) {
+                      ADD_FAILURE() << finding.reason;
+                    }
+                    records = progress.records_checked;
+                    if (std::exchange(marked, true)) return true;
+                    std::thread([&] {
+                      EXPECT_TRUE(log_->MarkDeleted(1, 200, std::nullopt).ok());
+                      EXPECT_TRUE(engine_->ReclaimNow().ok());
+                    }).join();
+                    return true;
+                  })
+                  .ok());
+  EXPECT_LT(records, 200u) << "the records were not removed meanwhile";
 }
 
 TEST_F(RocksdbReclaimTest, WhatAnEarlierProcessMarkedIsReclaimedToo) {
