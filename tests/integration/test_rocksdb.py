@@ -1,6 +1,7 @@
 """A namespace in RocksDB, from outside: what clients and the command line do on it."""
 
 import json
+import os
 import subprocess
 import unittest
 
@@ -141,12 +142,46 @@ class RocksdbTest(WaldenTestCase):
             self.assertEqual(adopted.returncode, 0, adopted.stderr)
             self.assertEqual(
                 json.loads(adopted.stdout),
-                {"namespace": "default", "namespace_id": 1, "regions": 1, "tables": 1},
+                {
+                    "namespace": "default",
+                    "namespace_id": 1,
+                    "regions": 1,
+                    "tables": 1,
+                    "compared": True,
+                    "lost": [],
+                },
             )
         self.client.close()
         self.client = self.new_client(self.daemon)
         self.assertEqual(self.client.read(1, 7).records, records)
         self.assertEqual(self.append_numbered(self.client, 1, 7, 1)[0][0], 6)
+
+    def test_a_damaged_directory_is_adopted_only_if_its_loss_is_accepted(self):
+        for i in range(6):
+            self.client.append(1, 1, [b"payload number %03d " % i + b"x" * 200])
+        self.client.mark_deleted(1, 1, 3)
+        self.daemon.terminate()
+        self.client.close()
+        directory = self.daemon.data / "default"
+        for path in self.files(".log"):
+            at = path.read_bytes().find(b"payload number 002")
+            if at >= 0:
+                os.truncate(path, at + 50)
+        refused = self.cli("adopt", str(directory), "--json")
+        self.assertEqual(refused.returncode, 4, refused.stdout)
+        self.assertEqual(json.loads(refused.stderr)["error"]["reason"], "CORRUPTION")
+        self.daemon.start()
+        self.client = self.new_client(self.daemon)
+        with self.assert_refused(Code.DATA_LOSS, "CORRUPTION"):
+            self.client.read(1, 1)
+        with stopped(self.daemon):
+            adopted = self.cli("adopt", str(directory), "--accept-loss")
+            self.assertEqual(adopted.returncode, 0, adopted.stderr)
+            self.assertIn("LOST: ", adopted.stdout)
+            self.assertIn("durable bytes", adopted.stdout)
+        self.client.close()
+        self.client = self.new_client(self.daemon)
+        self.assertEqual(len(self.client.read(1, 1).records), 2)
 
     def test_an_id_that_was_edited_is_refused_with_both_values(self):
         self.append_numbered(self.client, 1, 7, 5)

@@ -38,7 +38,8 @@ constexpr std::array<char, 8> kTableMagic = {'\xf7', '\xcf', '\xf4', '\x85',
 
 class Checker {
  public:
-  explicit Checker(const CheckedPlace& place) : place_(place) {}
+  explicit Checker(const CheckedPlace& place, bool takes_changes = false)
+      : place_(place), takes_changes_(takes_changes) {}
 
   absl::StatusOr<CheckedDirectory> Run() {
     auto companion = ReadCompanion(place_.files, place_.directory, place_.shown_directory);
@@ -88,7 +89,7 @@ class Checker {
 
   absl::Status CheckEverything() {
     absl::Status status = CheckCurrent();
-    if (status.ok()) status = CheckManifest();
+    if (status.ok()) status = checked_.is_changed ? CheckForeignManifest() : CheckManifest();
     if (status.ok()) status = CheckLogs();
     if (status.ok()) status = CheckForeignFiles();
     return status;
@@ -98,6 +99,19 @@ class Checker {
   // logs by their own notes.
   absl::Status CheckUnknown() {
     if (!Has(kCurrent)) return CheckNoDatabase();
+    return CheckManifestItself();
+  }
+
+  // Checks the manifest of another program, which may have taken logs into tables.
+  absl::Status CheckForeignManifest() {
+    const absl::Status status = CheckManifestItself();
+    if (!status.ok()) return status;
+    const auto manifest = Read(checked_.manifest);
+    if (manifest.ok()) oldest_needed_log_ = OldestLogOfManifest(*manifest);
+    return manifest.status();
+  }
+
+  absl::Status CheckManifestItself() {
     const auto contents = Read(kCurrent);
     if (!contents.ok()) return contents.status();
     const uint64_t number = ManifestOfCurrent(*contents);
@@ -164,8 +178,11 @@ class Checker {
                     is_broken ? end.broken_bytes : durable.length,
                     is_broken ? std::string(end.reason) : "checksum of the whole does not match");
     }
-    if (is_closed() && bytes->size() != durable.length)
-      return Longer(checked_.manifest, durable, *bytes);
+    if (is_closed() && bytes->size() != durable.length) {
+      const absl::Status status = Longer(checked_.manifest, durable, *bytes);
+      if (!status.ok()) return status;
+      oldest_needed_log_ = OldestLogOfManifest(*bytes);
+    }
     if (end.broken_bytes > 0) checked_.manifest_end = end.offset;
     return CheckTables(*bytes);
   }
@@ -209,7 +226,7 @@ class Checker {
     for (const CompanionLog& log : checked_.companion->logs) {
       const std::string name = LogName(log.number);
       if (!Has(name)) {
-        if (log.durable.length > 0) return Missing(name);
+        if (log.durable.length > 0 && log.number >= oldest_needed_log_) return Missing(name);
         continue;
       }
       checked_.logs.durable_ends[name] = log.durable.length;
@@ -217,8 +234,9 @@ class Checker {
       const absl::StatusOr<uint64_t> size = place_.files->FileSize(Path(name));
       if (!size.ok()) return size.status();
       if (*size > log.durable.length) {
-        return Changed(absl::StrCat(name, " has ", *size, " bytes; Walden closed it with ",
-                                    log.durable.length));
+        const absl::Status status = Changed(absl::StrCat(
+            name, " has ", *size, " bytes; Walden closed it with ", log.durable.length));
+        if (!status.ok()) return status;
       }
     }
     return absl::OkStatus();
@@ -234,7 +252,10 @@ class Checker {
       const bool is_named = is_log && checked_.logs.durable_ends.contains(name);
       if (is_named) continue;
       if (file.number > companion.numbers_through || (is_log && file.number >= oldest_log)) {
-        return Changed(absl::StrCat("it holds ", name, ", which Walden did not write"));
+        const absl::Status status =
+            Changed(absl::StrCat("it holds ", name, ", which Walden did not write"));
+        if (!status.ok()) return status;
+        continue;
       }
       // RocksDB needs this log no more: its removal was not durable, or was not begun.
       if (is_log) checked_.logs.leftovers.insert(name);
@@ -286,12 +307,13 @@ class Checker {
   absl::Status Missing(absl::string_view name) const {
     return Damage(name, 0, 0, "the file is missing");
   }
-  absl::Status Longer(absl::string_view name, const FilePrefix& durable,
-                      absl::string_view bytes) const {
+  absl::Status Longer(absl::string_view name, const FilePrefix& durable, absl::string_view bytes) {
     return Changed(absl::StrCat(name, " has ", bytes.size(), " bytes; Walden closed it with ",
                                 durable.length));
   }
-  absl::Status Changed(absl::string_view what) const {
+  absl::Status Changed(absl::string_view what) {
+    checked_.is_changed = true;
+    if (takes_changes_) return absl::OkStatus();
     return MakeError(
         absl::StatusCode::kFailedPrecondition, ErrorReason::kChangedElsewhere,
         absl::StrCat(place_.shown_directory, " was changed by another program: ", what,
@@ -300,6 +322,9 @@ class Checker {
   }
 
   const CheckedPlace& place_;
+  const bool takes_changes_;  // whether the check goes on after a change by another program
+  // Logs with lower numbers may be missing: another program has taken them into tables.
+  uint64_t oldest_needed_log_ = 0;
   CheckedDirectory checked_;
   std::set<std::string> names_;
 };
@@ -342,6 +367,10 @@ absl::StatusOr<CheckedDirectory> CheckDirectory(const CheckedPlace& place) {
   return Checker(place).Run();
 }
 
+absl::StatusOr<CheckedDirectory> CheckForAdoption(const CheckedPlace& place) {
+  return Checker(place, /*takes_changes=*/true).Run();
+}
+
 absl::StatusOr<CheckedDirectory> CheckAsItIs(const CheckedPlace& place) {
   return Checker(place).RunAsItIs();
 }
@@ -351,6 +380,8 @@ absl::Status CheckLogBytes(const CheckedPlace& place, const Companion& companion
     if (log.durable.length == 0) continue;
     const std::string name = LogName(log.number);
     const auto bytes = ReadWholeFile(place.files, absl::StrCat(place.directory, "/", name));
+    // CheckDirectory and CheckForAdoption say whether the log must be there.
+    if (absl::IsNotFound(bytes.status())) continue;
     if (!bytes.ok()) return bytes.status();
     const absl::string_view durable = absl::string_view(*bytes).substr(0, log.durable.length);
     if (Crc32c(durable) == log.durable.crc) continue;

@@ -33,6 +33,7 @@ struct CheckedDirectory {
   KnownLogs logs;
   std::string manifest;                  // name of the file that CURRENT names
   CompanionManifest durable_manifest;    // what the companion file says of it
+  bool is_changed = false;               // CheckForAdoption: another program wrote to it
   std::optional<uint64_t> manifest_end;  // a crash cut the manifest's last record: it ends here
 };
 
@@ -42,6 +43,11 @@ struct CheckedDirectory {
 //   WRONG_NAMESPACE      the directory belongs to another namespace
 //   UNAVAILABLE          an I/O error
 absl::StatusOr<CheckedDirectory> CheckDirectory(const CheckedPlace& place);
+
+// As CheckDirectory, but goes on after a change by another program, and compares what is left with
+// the companion file. A log that is missing is damage, unless the other program's manifest says
+// that its records are in tables.
+absl::StatusOr<CheckedDirectory> CheckForAdoption(const CheckedPlace& place);
 
 // Checks a directory without its companion file, to take it as it is. DATA_LOSS for damage that the
 // files show by themselves.

@@ -1,5 +1,7 @@
 #include "engine/rocksdb/directory/manifest_tables.h"
 
+#include <utility>
+
 #include "engine/rocksdb/wal/wal_parser.h"
 
 namespace walden::rocks {
@@ -28,20 +30,28 @@ constexpr uint32_t kOldWalDeletion = kSkippable + 5;
 // Ends the optional fields of a new file.
 constexpr uint32_t kLastOfNewFile = 1;
 
+struct Contents {
+  std::map<uint64_t, uint64_t> tables;
+  uint64_t log_number = 0;  // of the column families, the one named last
+  bool has_families = false;
+};
+
 class Edit {
  public:
   explicit Edit(absl::string_view bytes) : rest_(bytes) {}
 
   // Returns false if the edit has an unknown field, or ends inside a field.
-  bool ApplyTo(std::map<uint64_t, uint64_t>& tables) {
-    while (ok_ && !rest_.empty()) Field(static_cast<uint32_t>(Varint()), tables);
+  bool ApplyTo(Contents& contents) {
+    while (ok_ && !rest_.empty()) Field(static_cast<uint32_t>(Varint()), contents);
     return ok_;
   }
 
  private:
-  void Field(uint32_t tag, std::map<uint64_t, uint64_t>& tables) {
+  void Field(uint32_t tag, Contents& contents) {
     switch (tag) {
       case kLogNumber:
+        contents.log_number = Varint();
+        return;
       case kNextFileNumber:
       case kLastSequence:
       case kPrevLogNumber:
@@ -51,8 +61,11 @@ class Edit {
       case kInAtomicGroup:
         Varint();
         return;
-      case kComparator:
       case kColumnFamilyAdd:
+        contents.has_families = true;
+        Skip();
+        return;
+      case kComparator:
         Skip();
         return;
       case kColumnFamilyDrop:
@@ -63,10 +76,10 @@ class Edit {
         return;
       case kDeletedFile:
         Varint();
-        tables.erase(Varint());
+        contents.tables.erase(Varint());
         return;
       case kNewFile4:
-        NewFile(tables);
+        NewFile(contents.tables);
         return;
       default:
         if ((tag & kSkippable) != 0 && tag != kOldWalAddition && tag != kOldWalDeletion) {
@@ -112,16 +125,27 @@ class Edit {
   bool ok_ = true;
 };
 
-}  // namespace
-
-std::optional<std::map<uint64_t, uint64_t>> TablesOfManifest(absl::string_view manifest) {
-  std::map<uint64_t, uint64_t> tables;
+std::optional<Contents> ContentsOf(absl::string_view manifest) {
+  Contents contents;
   WalParser parser(manifest);
   WalRecord record;
   while (parser.NextBytes(record) == WalOutcome::kRecord) {
-    if (!Edit(record.batch).ApplyTo(tables)) return std::nullopt;
+    if (!Edit(record.batch).ApplyTo(contents)) return std::nullopt;
   }
-  return tables;
+  return contents;
+}
+
+}  // namespace
+
+std::optional<std::map<uint64_t, uint64_t>> TablesOfManifest(absl::string_view manifest) {
+  auto contents = ContentsOf(manifest);
+  if (!contents) return std::nullopt;
+  return std::move(contents->tables);
+}
+
+uint64_t OldestLogOfManifest(absl::string_view manifest) {
+  const auto contents = ContentsOf(manifest);
+  return !contents || contents->has_families ? 0 : contents->log_number;
 }
 
 }  // namespace walden::rocks

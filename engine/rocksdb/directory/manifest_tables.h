@@ -1,4 +1,4 @@
-// Which table files a RocksDB manifest names. Any thread.
+// Which table files and logs a RocksDB manifest relies on. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,9 @@ namespace walden::rocks {
 // first that are no valid record. nullopt if an edit is of a kind that this code does not know.
 // Layout: RocksDB's db/version_edit.cc.
 std::optional<std::map<uint64_t, uint64_t>> TablesOfManifest(absl::string_view manifest);
+
+// The lowest number of a log whose records may not be in tables, by the same edits. 0 if they name
+// none, or have several column families.
+uint64_t OldestLogOfManifest(absl::string_view manifest);
 
 }  // namespace walden::rocks
