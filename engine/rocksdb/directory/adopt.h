@@ -32,9 +32,9 @@ struct AdoptOptions {
 };
 
 // `directory` is .../NAMESPACE. Writes a companion file that lets the next opening take the
-// directory as it is; changes nothing else. Everything is checked
-// first that an opening checks, except changes that another program made. If `id` is nullopt, the namespace gets the id of the
-// earlier companion file, else the id that all records have, else 1. `env` null: RocksDB's own.
+// directory as it is, and changes nothing else. First checks everything that an opening checks,
+// except what another program changed. If `id` is nullopt, the namespace gets the id of the earlier
+// companion file, else the id that all records have, else 1. `env` null: RocksDB's own.
 //   LOCKED             a daemon has the directory open
 //   NOT_FOUND          there is no RocksDB in it
 //   DATA_LOSS          the files themselves show damage, RocksDB cannot open them, or something is
