@@ -12,7 +12,7 @@
 #include "engine/rocksdb/database.h"
 #include "engine/rocksdb/keys/key_codec.h"
 #include "engine/rocksdb/options/rocksdb_errors.h"
-#include "engine/rocksdb/wal_sequence_numbers.h"
+#include "engine/rocksdb/wal/wal_sequence_numbers.h"
 
 namespace walden::rocks {
 namespace {

@@ -15,7 +15,7 @@
 #include "engine/rocksdb/rocksdb_log.h"
 #include "engine/rocksdb/rocksdb_reader.h"
 #include "engine/rocksdb/wal/wal_repair.h"
-#include "engine/rocksdb/wal_sequence_numbers.h"
+#include "engine/rocksdb/wal/wal_sequence_numbers.h"
 
 namespace walden::rocks {
 namespace {
@@ -86,7 +86,7 @@ class Verifier {
   }
 
   void NoteLogged(const WalScan& scan, WalSequenceNumbers& numbers) {
-    if (tables_ != nullptr) numbers.EndsAt(region_, *tables_);
+    if (tables_ != nullptr) numbers.EndsAt(region_, tables_->States(0, SIZE_MAX));
     for (const WalPlace& place : scan.damage) {
       progress_.findings.push_back({.file = absl::StrCat(shown_, "/", place.file),
                                     .offset = place.offset,

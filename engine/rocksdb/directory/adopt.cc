@@ -15,7 +15,7 @@
 #include "engine/rocksdb/directory/inspect.h"
 #include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/wal/wal_repair.h"
-#include "engine/rocksdb/wal_sequence_numbers.h"
+#include "engine/rocksdb/wal/wal_sequence_numbers.h"
 
 namespace walden::rocks {
 namespace {

@@ -5,8 +5,9 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
-#include "engine/rocksdb/published_tables.h"
+#include "engine/description.h"
 #include "engine/rocksdb/wal/wal_parser.h"
 #include "engine/types.h"
 #include "rocksdb/write_batch.h"
@@ -21,8 +22,9 @@ class WalSequenceNumbers final : private rocksdb::WriteBatch::Handler {
   // Adds the records of a write. Writes come in log order. False: the bytes are not a valid write.
   bool Take(const WalRecord& record);
 
-  // Notes as missing the numbers after a table's last record in the log, through its last live one.
-  void EndsAt(RegionId region, const PublishedTables& tables);
+  // Notes as missing, for each table of the region, the numbers after its last record in the log,
+  // through its last live one.
+  void EndsAt(RegionId region, const std::vector<TableState>& tables);
 
   // The lowest and the highest missing number of all tables; 0, 0 if none is missing.
   SequenceNumber first() const { return first_; }

@@ -1,4 +1,4 @@
-#include "engine/rocksdb/wal_sequence_numbers.h"
+#include "engine/rocksdb/wal/wal_sequence_numbers.h"
 
 #include <algorithm>
 
@@ -24,8 +24,8 @@ rocksdb::Status WalSequenceNumbers::PutCF(uint32_t, const rocksdb::Slice& key,
   return rocksdb::Status::OK();
 }
 
-void WalSequenceNumbers::EndsAt(RegionId region, const PublishedTables& tables) {
-  for (const TableState& state : tables.States(0, SIZE_MAX)) {
+void WalSequenceNumbers::EndsAt(RegionId region, const std::vector<TableState>& tables) {
+  for (const TableState& state : tables) {
     const auto it = newest_.find({region, state.table});
     if (it != newest_.end()) NoteMissing(it->second + 1, state.last_live);
   }
