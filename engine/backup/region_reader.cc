@@ -83,7 +83,8 @@ class BackupTableReader final : public LogReader {
     }
     if (*outcome == DataOutcome::kEnd || record->table != table_ || record->sequence <= previous_ ||
         record->sequence < placed.run.first || record->sequence > placed.run.last) {
-      return Corrupted(reader_->path(), offset_, "the record here is not the one that the manifest names");
+      return Corrupted(reader_->path(), offset_,
+                       "the record here is not the one that the manifest names");
     }
     return absl::OkStatus();
   }

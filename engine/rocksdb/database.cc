@@ -14,10 +14,11 @@ namespace {
 constexpr int kObsoleteFileScans = 2;
 
 absl::Status Failed(absl::string_view directory, absl::string_view cause) {
-  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
-                   absl::StrCat("regions in ", directory, " take no more writes since a write failed: ",
-                                cause, ". Close the region; it reopens at the next call"),
-                   {{"cause", std::string(cause)}});
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
+      absl::StrCat("regions in ", directory, " take no more writes since a write failed: ", cause,
+                   ". Close the region; it reopens at the next call"),
+      {{"cause", std::string(cause)}});
 }
 
 }  // namespace

@@ -187,10 +187,11 @@ RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) co
 absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& limits,
                                                         absl::Time /*now*/) const {
   if (limits.age > absl::ZeroDuration() || limits.bytes > 0) {
-    return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                     "engine rocksdb knows neither the age nor the bytes of a region's records: use "
-                     "retention_records",
-                     {{"field", limits.bytes > 0 ? "retention_bytes" : "retention_age"}});
+    return MakeError(
+        absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+        "engine rocksdb knows neither the age nor the bytes of a region's records: use "
+        "retention_records",
+        {{"field", limits.bytes > 0 ? "retention_bytes" : "retention_age"}});
   }
   RetentionPlan plan;
   if (limits.records == 0) return plan;

@@ -30,11 +30,12 @@ absl::Status SegmentLog::Health() const {
 absl::Status SegmentLog::Fail(const absl::Status& cause) {
   absl::MutexLock lock(&health_mutex_);
   if (health_.ok()) {
-    health_ = MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
-                        absl::StrCat("region ", env_.directory.shown_path,
-                                     " takes no more writes since a write failed: ", cause.message(),
-                                     ". Close the region; it reopens at the next call"),
-                        {{"cause", std::string(cause.message())}});
+    health_ =
+        MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRegionFailed,
+                  absl::StrCat("region ", env_.directory.shown_path,
+                               " takes no more writes since a write failed: ", cause.message(),
+                               ". Close the region; it reopens at the next call"),
+                  {{"cause", std::string(cause.message())}});
   }
   return health_;
 }

@@ -96,8 +96,8 @@ class Scanner {
 
   bool Take(const std::string& name, const WalRecord& record) {
     if (next_ && record.first < *next_ && suspects_.empty()) {
-      scan_.damage.push_back(
-          {name, record.begin, record.end - record.begin, "it repeats an earlier write of the log"});
+      scan_.damage.push_back({name, record.begin, record.end - record.begin,
+                              "it repeats an earlier write of the log"});
       return true;
     }
     if (next_ && record.first > *next_ && JudgesMore()) {

@@ -47,12 +47,11 @@ TEST(Failure, TheDaemonsReasonAndMetadataArriveAndAreToldInOneLine) {
       FromGrpc(RefusalOf(grpc::StatusCode::ABORTED, "SEQUENCE_MISMATCH",
                          {{"field", "expected_next_sequence"}, {"actual_next_sequence", "12"}}));
   EXPECT_TRUE(HasReason(status, "SEQUENCE_MISMATCH"));
-  EXPECT_EQ(
-      FailureText(status, {"host:1"}),
-      "walden: ABORTED (SEQUENCE_MISMATCH): refused by the fake [actual_next_sequence=12, "
-      "field=expected_next_sequence]\n"
-      "  hint: the table's next sequence is 12; read the records that were appended meanwhile, then "
-      "expect that number\n");
+  EXPECT_EQ(FailureText(status, {"host:1"}),
+            "walden: ABORTED (SEQUENCE_MISMATCH): refused by the fake [actual_next_sequence=12, "
+            "field=expected_next_sequence]\n"
+            "  hint: the table's next sequence is 12; read the records that were appended "
+            "meanwhile, then expect that number\n");
 }
 
 TEST(Failure, WhatTheMessageSaysIsNotRepeated) {
