@@ -11,7 +11,7 @@ extern const char kVersion[];  // "0.1.0"
 // was not built from a git checkout.
 extern const char kCommit[];
 
-// What --version prints: "waldend 0.1.0 (1a2b3c4)".
+// The line that --version prints, "waldend 0.1.0 (1a2b3c4)".
 inline std::string VersionText(std::string_view program) {
   return std::string(program) + " " + kVersion + " (" + kCommit + ")";
 }

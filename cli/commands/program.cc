@@ -110,7 +110,7 @@ absl::Status RunChosen(Program& program, Session& session) {
     if (!resolved.ok()) return resolved;
   }
   absl::Status status = program.run(session);
-  // What was printed must have arrived, also when the command failed later.
+  // The output must have been written, also when the command failed later.
   absl::Status flushed = session.out().Flush();
   return status.ok() ? flushed : status;
 }

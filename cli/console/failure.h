@@ -56,7 +56,7 @@ struct Endpoint {
   bool uses_tls = false;
 };
 
-// What the user can do about the error; empty if there is no advice.
+// Advice to the user about the error; empty if there is none.
 std::string HintFor(const absl::Status& status, const Endpoint& daemon);
 
 // "walden: CODE (REASON): message [key=value ...]", then a line with the hint if there is one.

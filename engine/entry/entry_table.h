@@ -94,7 +94,7 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
   std::optional<PageView> ViewAll() const;
   std::optional<TableSummary> Summary() const;
 
-  // What the next flush has to do.
+  // The work of the next flush.
   struct FlushPlan {
     bool nothing = false;      // there is no entry
     SequenceNumber reuse = 0;  // nothing was put since this flush: stream it again; 0: none

@@ -1,4 +1,4 @@
-// What metrics and the status page may see of a running server.
+// The parts of a running server that metrics and the status page read.
 #pragma once
 
 #include <string>

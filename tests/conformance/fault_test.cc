@@ -115,7 +115,7 @@ TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
   ExpectLogHoldsLedger();
 }
 
-// What a caller knows after a failed group: some whole batches of it, in order, may be stored.
+// After a failed group, whole batches of it from its beginning on may be stored.
 class AfterFailure {
  public:
   static void Check(RegionLog& log, const Ledger& before, const std::vector<Batch>& unknown) {

@@ -31,7 +31,7 @@ class WaldenProcess {
   // Reads standard output until `text` is in it; false if it ends before that.
   bool WaitForOutput(const std::string& text);
 
-  // The same of standard error.
+  // The same for standard error.
   bool WaitForError(const std::string& text);
 
   // Until it ends.

@@ -24,7 +24,7 @@ class RocksdbAdoptTest : public RocksdbTest {
     Stop();
   }
 
-  // What HoraeDB does: RocksDB opens the directory, and one more record is written.
+  // Opens the directory with RocksDB and writes one more record, as HoraeDB does.
   void WriteElsewhere() {
     const std::unique_ptr<rocksdb::Env> env = testing::MakeRocksdbEnv(&disk_);
     rocksdb::Options options;
