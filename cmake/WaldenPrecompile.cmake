@@ -8,24 +8,24 @@ set(rpc_headers ${common_headers} <grpcpp/grpcpp.h> <walden/v1/wal.grpc.pb.h>
                 <walden/v1/entry.grpc.pb.h> <walden/v1/admin.grpc.pb.h>)
 set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
 
-# walden_precompile(HEADER... TARGETS TARGET...): of the targets that are part of this build.
-function(walden_precompile)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "TARGETS")
-  foreach(target ${arg_TARGETS})
+# walden_precompile(OWNER [TARGET...] HEADERS HEADER...): of the targets that are part of this build. The
+# others use what is parsed for the owner, as they are compiled alike.
+function(walden_precompile owner)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS")
+  if(NOT TARGET ${owner})
+    return()
+  endif()
+  target_precompile_headers(${owner} PRIVATE ${arg_HEADERS})
+  foreach(target ${arg_UNPARSED_ARGUMENTS})
     if(TARGET ${target})
-      target_precompile_headers(${target} PRIVATE ${arg_UNPARSED_ARGUMENTS})
+      target_precompile_headers(${target} REUSE_FROM ${owner})
     endif()
   endforeach()
 endfunction()
 
-walden_precompile(${rpc_headers} TARGETS walden_security walden_daemon walden_cli)
-# The rooms of the server that are compiled alike share one file of parsed headers.
-foreach(target walden_call walden_read walden_entry walden_append walden_admin walden_metrics
-               walden_grpc)
-  if(TARGET ${target})
-    target_precompile_headers(${target} REUSE_FROM walden_security)
-  endif()
-endforeach()
+walden_precompile(walden_security walden_call walden_read walden_entry walden_append walden_admin
+                  walden_metrics walden_grpc walden_daemon walden_cli
+                  HEADERS ${rpc_headers})
 if(WALDEN_PRECOMPILE STREQUAL "RPC")
   return()
 endif()
@@ -47,18 +47,12 @@ foreach(target walden_bench server_test cli_test ${engine_tests})
   endif()
 endforeach()
 
-walden_precompile(${common_headers} TARGETS walden_base walden_engine walden_region walden_log
-                  walden_net walden_observation walden_status walden_config)
-walden_precompile(${common_headers} ${test_headers} TARGETS base_test walden_conformance)
-walden_precompile(${rpc_headers} TARGETS walden_bench)
-if(TARGET server_test)
-  walden_precompile(${rpc_headers} ${test_headers} TARGETS server_test)
-  target_precompile_headers(cli_test REUSE_FROM server_test)
-endif()
-# The unit tests that are compiled alike share one file, too.
-foreach(target config_test segment_test rocksdb_test entry_test backup_test transfer_test engine_test
-               region_test)
-  if(TARGET ${target})
-    target_precompile_headers(${target} REUSE_FROM base_test)
-  endif()
-endforeach()
+walden_precompile(walden_base walden_engine walden_statistics walden_limits walden_region walden_log
+                  walden_net walden_observation walden_status walden_config
+                  HEADERS ${common_headers})
+walden_precompile(base_test config_test segment_test rocksdb_test entry_test backup_test transfer_test
+                  engine_test region_test
+                  HEADERS ${common_headers} ${test_headers})
+walden_precompile(walden_conformance HEADERS ${common_headers} ${test_headers})
+walden_precompile(server_test cli_test HEADERS ${rpc_headers} ${test_headers})
+walden_precompile(walden_bench HEADERS ${rpc_headers})

@@ -20,6 +20,10 @@ std::string RangeText(uint64_t first, uint64_t last) {
   return first == last ? absl::StrCat(first) : absl::StrCat(first, "..", last);
 }
 
+std::string RangeOrDash(uint64_t first, uint64_t last) {
+  return first == 0 && last == 0 ? "-" : RangeText(first, last);
+}
+
 std::string Wrapped(absl::string_view text, size_t width) {
   std::string wrapped;
   size_t column = 0;

@@ -14,10 +14,6 @@ namespace {
 using segment::InspectedRegion;
 using segment::InspectedSegment;
 
-std::string Range(SequenceNumber first, SequenceNumber last) {
-  return first == 0 && last == 0 ? "-" : RangeText(first, last);
-}
-
 std::string Remarks(const InspectedSegment& inspected) {
   if (inspected.missing) return "MISSING";
   if (!inspected.damage.empty()) return "DAMAGED";
@@ -27,7 +23,7 @@ std::string Remarks(const InspectedSegment& inspected) {
 std::string TablesText(const InspectedRegion& region) {
   TextTable tables({">table", ">live", ">next", ">deleted through"});
   for (const TableState& table : region.tables) {
-    tables.AddRow({absl::StrCat(table.table), Range(table.first_live, table.last_live),
+    tables.AddRow({absl::StrCat(table.table), RangeOrDash(table.first_live, table.last_live),
                    absl::StrCat(table.next), absl::StrCat(table.deleted_through)});
   }
   return tables.ToString();
@@ -39,7 +35,7 @@ std::string SegmentsText(const InspectedRegion& region) {
     const SegmentDescription& description = inspected.description;
     segments.AddRow({description.file, FormatBytes(description.allocated_bytes),
                      FormatBytes(description.used_bytes), FormatCount(inspected.records),
-                     Range(description.first, description.last),
+                     RangeOrDash(description.first, description.last),
                      absl::StrCat(description.tables.size()), Remarks(inspected)});
   }
   return segments.ToString();

@@ -16,10 +16,6 @@
 namespace walden::cli {
 namespace {
 
-std::string Range(uint64_t first, uint64_t last) {
-  return first == 0 && last == 0 ? "-" : RangeText(first, last);
-}
-
 // How long ago the oldest live record was appended.
 std::string OldestText(const v1::RegionUsage& usage, absl::Time now) {
   if (!usage.has_oldest_appended_unix_ms()) return "-";
@@ -31,7 +27,7 @@ std::string TablesText(const v1::RegionState& state) {
   for (const v1::TableState& table : state.tables()) {
     tables.AddRow({absl::StrCat(table.table_id()),
                    table.kind() == v1::TABLE_KIND_ENTRIES ? "entries" : "log",
-                   Range(table.first_live_sequence(), table.last_live_sequence()),
+                   RangeOrDash(table.first_live_sequence(), table.last_live_sequence()),
                    absl::StrCat(table.next_sequence()), absl::StrCat(table.deleted_through())});
   }
   return tables.ToString();
@@ -42,7 +38,7 @@ std::string SegmentsText(const v1::DescribeRegionResponse& description) {
   for (const v1::SegmentInfo& segment : description.segments()) {
     segments.AddRow({segment.file(), FormatBytes(segment.allocated_bytes()),
                      FormatBytes(segment.used_bytes()),
-                     Range(segment.first_sequence(), segment.last_sequence()),
+                     RangeOrDash(segment.first_sequence(), segment.last_sequence()),
                      absl::StrCat(segment.tables_size())});
   }
   return segments.ToString();

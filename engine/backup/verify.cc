@@ -12,7 +12,7 @@
 namespace walden::backup {
 namespace {
 
-constexpr uint64_t kStepBytes = 4 << 20;
+constexpr uint64_t kReportStepBytes = 4 << 20;
 constexpr FileSystem::OpenMode kMedium = FileSystem::OpenMode::kReadFromMedium;
 
 class RegionVerifier {
@@ -87,7 +87,7 @@ class RegionVerifier {
       Find(name, 0, file.bytes, 0, 0, "the checksum of the whole file does not match");
     }
     const absl::Status status = CountBehind(reader.path(), file.bytes);
-    return status.ok() ? Report(kStepBytes) : status;
+    return status.ok() ? Report(kReportStepBytes) : status;
   }
 
   // Counts the bytes after `end` that are not zero. Zero bytes are left where bytes were cut off.
@@ -171,7 +171,7 @@ class RegionVerifier {
   }
 
   absl::Status Report(uint64_t force) {
-    if (unreported_ + force < kStepBytes) return absl::OkStatus();
+    if (unreported_ + force < kReportStepBytes) return absl::OkStatus();
     if (!progress_(std::exchange(unreported_, 0))) {
       return absl::CancelledError("stopped by the caller");
     }

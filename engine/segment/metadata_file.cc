@@ -9,8 +9,6 @@
 namespace walden::segment {
 namespace {
 
-constexpr absl::string_view kMetadataFileName = "metadata";
-
 // The error of a write whose entries may be stored or not. A full disk is no exception.
 absl::Status InDoubt(const absl::Status& cause) {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, cause.message());

@@ -14,12 +14,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "engine/io/file_system.h"
 #include "engine/segment/metadata_codec.h"
 #include "engine/segment/metadata_state.h"
 
 namespace walden::segment {
+
+// Name of the file inside a region's directory.
+inline constexpr absl::string_view kMetadataFileName = "metadata";
 
 class MetadataFile {
  public:

@@ -12,6 +12,7 @@
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/segment/metadata_codec.h"
+#include "engine/segment/metadata_file.h"
 #include "engine/segment/segment_scan.h"
 
 namespace walden::segment {
@@ -26,9 +27,6 @@ struct RegionDirectory {
   // Indexes are made coarser until all of them together take about this much memory.
   uint64_t max_index_bytes = UINT64_MAX;
 };
-
-// Name of the metadata file inside a region's directory.
-inline constexpr absl::string_view kMetadataFileName = "metadata";
 
 struct ScannedSegment {
   SegmentHeader header;  // as the metadata has it

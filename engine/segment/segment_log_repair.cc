@@ -16,12 +16,12 @@ namespace walden::segment {
 namespace {
 
 constexpr absl::string_view kEvidenceDirectory = "evidence";
-constexpr uint64_t kStepBytes = 1 << 20;
+constexpr uint64_t kRepairStepBytes = 1 << 20;
 
 absl::Status CopyBytes(const File& from, uint64_t begin, uint64_t end, File& to) {
   std::string step;
   for (uint64_t at = begin; at < end;) {
-    step.resize(std::min(kStepBytes, end - at));
+    step.resize(std::min(kRepairStepBytes, end - at));
     const absl::StatusOr<size_t> got = from.Read(at, absl::MakeSpan(step.data(), step.size()));
     if (!got.ok()) return got.status();
     if (*got == 0) break;

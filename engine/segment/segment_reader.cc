@@ -12,7 +12,7 @@
 namespace walden::segment {
 namespace {
 
-constexpr uint64_t kStepBytes = 64 << 10;
+constexpr uint64_t kReadStepBytes = 64 << 10;
 
 // A larger buffer, made for a large record, is not kept between calls.
 constexpr uint64_t kKeptBufferBytes = 1 << 20;
@@ -305,7 +305,7 @@ absl::StatusOr<ParseResult> SegmentReader::ParseAt(uint64_t position, uint64_t e
 }
 
 absl::Status SegmentReader::Fill(uint64_t position, uint64_t length, uint64_t end) {
-  const uint64_t want = std::min(std::max(length, kStepBytes), end - position);
+  const uint64_t want = std::min(std::max(length, kReadStepBytes), end - position);
   if (buffer_.size() < want) buffer_.resize(want);
   const absl::Status copied = open_->Read(position, absl::MakeSpan(buffer_.data(), want));
   if (!copied.ok()) return copied;

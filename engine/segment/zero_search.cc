@@ -8,7 +8,7 @@
 namespace walden::segment {
 namespace {
 
-constexpr uint64_t kStepBytes = 64 << 10;
+constexpr uint64_t kZeroSearchStepBytes = 64 << 10;
 
 bool AllZeros(absl::string_view bytes) {
   return bytes.find_first_not_of('\0') == absl::string_view::npos;
@@ -19,7 +19,7 @@ bool AllZeros(absl::string_view bytes) {
 absl::StatusOr<uint64_t> LastNonZero(FileWindow& window, uint64_t begin, uint64_t end) {
   uint64_t last = begin;
   for (uint64_t at = begin; at < end;) {
-    const auto bytes = window.Peek(at, std::min(kStepBytes, end - at));
+    const auto bytes = window.Peek(at, std::min(kZeroSearchStepBytes, end - at));
     if (!bytes.ok()) return bytes.status();
     const absl::string_view step = bytes->substr(0, end - at);
     if (step.empty()) break;

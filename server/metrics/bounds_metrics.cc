@@ -1,17 +1,6 @@
 #include "server/metrics/bounds_metrics.h"
 
-#include <atomic>
-#include <cstdint>
-
 namespace walden {
-namespace {
-
-template <typename T>
-double Value(const std::atomic<T>& number) {
-  return static_cast<double>(number.load(std::memory_order_relaxed));
-}
-
-}  // namespace
 
 void AddDiskReserve(const DiskSpace& disk, MetricFamilies& families) {
   families.Add(Metric::kDiskReserve, static_cast<double>(disk.reserve_bytes()));

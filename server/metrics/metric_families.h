@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -16,6 +17,14 @@
 
 namespace walden {
 
+constexpr double kNanosPerSecond = 1e9;
+
+// The value of a sample that is counted elsewhere.
+template <typename T>
+double Value(const std::atomic<T>& number) {
+  return static_cast<double>(number.load(std::memory_order_relaxed));
+}
+
 using MetricLabels = std::initializer_list<std::pair<absl::string_view, absl::string_view>>;
 
 // One thread at a time.
@@ -27,7 +36,7 @@ class MetricFamilies {
   void Add(Metric metric, MetricLabels labels, double value);
   void Add(Metric metric, double value) { Add(metric, {}, value); }
 
-  // Values are divided by `per_unit`: 1e9 makes seconds of nanoseconds.
+  // Values are divided by `per_unit`: kNanosPerSecond makes seconds of nanoseconds.
   void Add(Metric metric, MetricLabels labels, const Histogram::Snapshot& histogram,
            double per_unit);
 

@@ -15,7 +15,6 @@ namespace walden {
 namespace {
 
 constexpr absl::string_view kOther = "other";
-constexpr double kNanosPerSecond = 1e9;
 
 // In the order in which they are exposed.
 enum class ShownState { kOpen, kFailed, kBroken, kOpening, kClosing };
@@ -37,10 +36,6 @@ ShownState StateOf(const RegionLook& look) {
 }
 
 double Number(uint64_t value) { return static_cast<double>(value); }
-
-double Value(const std::atomic<uint64_t>& counter) {
-  return Number(counter.load(std::memory_order_relaxed));
-}
 
 struct OpenRegion {
   RegionKey key;

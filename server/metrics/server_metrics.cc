@@ -6,12 +6,6 @@
 namespace walden {
 namespace {
 
-constexpr double kNanosPerSecond = 1e9;
-
-double Value(const std::atomic<uint64_t>& counter) {
-  return static_cast<double>(counter.load(std::memory_order_relaxed));
-}
-
 void AddCalls(const Statistics& statistics, MetricFamilies& families) {
   for (size_t i = 0; i < kMethods; ++i) {
     const MethodInfo& method = InfoOf(static_cast<Method>(i));

@@ -11,7 +11,7 @@ namespace {
 
 // The host of a peer without its port, which changes with each connection. "unix:" for all peers of
 // unix sockets.
-std::string HostOf(const std::string& peer) {
+std::string PeerHost(const std::string& peer) {
   if (absl::StartsWith(peer, "unix")) return "unix:";
   return peer.substr(0, peer.rfind(':'));
 }
@@ -23,7 +23,7 @@ constexpr char kOtherPeers[] = "others";
 void Audit::Denied(AuditEntry entry) {
   {
     absl::MutexLock lock(&mutex_);
-    std::string host = HostOf(entry.peer);
+    std::string host = PeerHost(entry.peer);
     if (peers_.size() >= kMaxPeers && !peers_.contains(host)) host = kOtherPeers;
     const absl::Duration now = clock_->Now();
     const auto [found, is_new] = peers_.try_emplace(std::move(host));

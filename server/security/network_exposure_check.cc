@@ -24,7 +24,7 @@ bool IsLoopback(const sockaddr* address) {
 }
 
 // Without port and brackets.
-std::string HostOf(const std::string& address) {
+std::string HostOfAddress(const std::string& address) {
   std::string host = address.substr(0, address.rfind(':'));
   if (host.size() > 1 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
@@ -39,7 +39,7 @@ bool IsLocalAddress(const std::string& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(HostOf(address).c_str(), nullptr, &hints, &found) != 0) return false;
+  if (getaddrinfo(HostOfAddress(address).c_str(), nullptr, &hints, &found) != 0) return false;
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, &freeaddrinfo);
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
     if (!IsLoopback(one->ai_addr)) return false;

@@ -9,7 +9,7 @@
 namespace walden::testing {
 namespace {
 
-constexpr TableId kTables = 4;
+constexpr TableId kGroupTables = 4;
 constexpr uint64_t kLargestPayloadBytes = 300 << 10;
 
 }  // namespace
@@ -19,7 +19,7 @@ GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
     : random_(seed),
       region_(&random_, every_operation, std::move(observe)),
       harm_(&region_, &random_),
-      answered_(kTables),
+      answered_(kGroupTables),
       large_(random_.Percent(25)),
       segment_bytes_(large_ ? uint64_t{8} << 20 : (uint64_t{64} << 10) << random_.Below(6)),
       zeros_(random_.Percent(25)) {}
@@ -95,7 +95,7 @@ std::vector<Batch> GroupHistory::RandomGroup() {
   std::vector<Batch> group(few ? random_.Between(1, 6) : random_.Between(7, large_ ? 25 : 60));
   const bool may_sync = random_.Percent(50);
   for (Batch& batch : group) {
-    batch.table = random_.Between(1, kTables);
+    batch.table = random_.Between(1, kGroupTables);
     batch.durability = may_sync && random_.Percent(70) ? Durability::kSync : Durability::kBuffered;
     for (uint64_t n = random_.Between(1, 3); n > 0; --n) batch.payloads.push_back(RandomPayload());
   }
@@ -127,7 +127,7 @@ void GroupHistory::Sync() {
 }
 
 absl::Status GroupHistory::Mark() {
-  const TableId table = random_.Between(1, kTables);
+  const TableId table = random_.Between(1, kGroupTables);
   const SequenceNumber through = random_.Between(1, region_.log().Position(table).next);
   const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
   region_.Note(absl::StrCat("table ", table, " marked deleted through ", through, " -> ",

@@ -8,7 +8,7 @@
 namespace walden::testing {
 namespace {
 
-constexpr TableId kTables = 3;
+constexpr TableId kProducerTables = 3;
 constexpr int kProducers = 3;
 constexpr uint64_t kSegmentBytes = 32 << 10;
 // More than fill the metadata's 64 KiB, at 512 bytes or more each.
@@ -90,7 +90,7 @@ absl::Status ProducerHistory::Commit() {
   std::vector<AnsweredBatches*> senders;
   for (uint64_t n = random_.Between(1, random_.Percent(30) ? 200 : 10); n > 0; --n) {
     const bool sync = random_.Percent(sync_percent);
-    Batch batch{.table = random_.Between(1, kTables),
+    Batch batch{.table = random_.Between(1, kProducerTables),
                 .durability = sync ? Durability::kSync : Durability::kBuffered};
     // Few without records, to pass over the number.
     if (!random_.Percent(3)) {
@@ -122,7 +122,7 @@ absl::Status ProducerHistory::Failed(const absl::Status& status) {
 absl::Status ProducerHistory::MarkTables() {
   const bool all = random_.Percent(60);
   region_.Note(all ? "mark all records deleted" : "mark some records deleted");
-  for (TableId table = 1; table <= kTables && !call_failed_; ++table) {
+  for (TableId table = 1; table <= kProducerTables && !call_failed_; ++table) {
     if (random_.Percent(20)) continue;
     const SequenceNumber last = region_.log().Position(table).next - 1;
     const SequenceNumber through = all ? last : random_.Between(last / 2, last);

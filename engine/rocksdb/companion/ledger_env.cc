@@ -17,7 +17,7 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-constexpr absl::string_view kCurrent = "CURRENT";
+constexpr absl::string_view kCurrentFileName = "CURRENT";
 
 IOStatus FromWalden(const absl::Status& status) {
   return status.ok() ? IOStatus::OK() : IOStatus::IOError(std::string(status.message()));
@@ -200,7 +200,7 @@ class LedgerFileSystem final : public rocksdb::FileSystemWrapper {
                       IODebugContext* debug) override {
     IOStatus status = FromWalden(ledger_->Creating(NameInside(to)));
     if (!status.ok()) return status;
-    if (NameInside(to) != kCurrent) {
+    if (NameInside(to) != kCurrentFileName) {
       return FileSystemWrapper::RenameFile(from, to, options, debug);
     }
     std::string contents;

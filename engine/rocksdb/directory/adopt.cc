@@ -20,7 +20,7 @@
 namespace walden::rocks {
 namespace {
 
-constexpr absl::string_view kRemedy =
+constexpr absl::string_view kAdoptRemedy =
     "Bring the file back from a copy, or move the namespace's directory away to start empty";
 
 // Checks the logs by their notes and by what is known of them. The error names the missing sequence
@@ -39,7 +39,7 @@ absl::Status CheckLogs(const CheckedPlace& place, const KnownLogs& known,
                       .first = numbers.first(),
                       .last = numbers.last(),
                       .reason = damaged.reason},
-                     kRemedy);
+                     kAdoptRemedy);
 }
 
 // Checks the files without the companion file, for damage that they show by themselves.

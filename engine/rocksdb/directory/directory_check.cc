@@ -29,7 +29,7 @@ namespace walden::rocks {
 namespace {
 
 constexpr absl::string_view kCurrent = "CURRENT";
-constexpr absl::string_view kRemedy =
+constexpr absl::string_view kCheckRemedy =
     "Bring the files back from a copy, or move the namespace's directory away to start empty";
 
 // The last bytes of a table file.
@@ -302,7 +302,7 @@ class Checker {
                         .offset = offset,
                         .length = length,
                         .reason = std::string(reason)},
-                       kRemedy);
+                       kCheckRemedy);
   }
   absl::Status Missing(absl::string_view name) const {
     return Damage(name, 0, 0, "the file is missing");
@@ -388,7 +388,7 @@ absl::Status CheckLogBytes(const CheckedPlace& place, const Companion& companion
     return DamageError({.file = absl::StrCat(place.shown_directory, "/", name),
                         .length = log.durable.length,
                         .reason = "checksum of the whole does not match"},
-                       kRemedy);
+                       kCheckRemedy);
   }
   return absl::OkStatus();
 }

@@ -9,7 +9,7 @@
 namespace walden {
 namespace {
 
-NamespaceSet OneNamespace() {
+NamespaceSet NamespaceForAdmin() {
   auto ns = std::make_unique<Namespace>();
   ns->id = 1;
   ns->name = "data";
@@ -32,7 +32,7 @@ class AdminServiceTest : public ::testing::Test {
   entry::EntryMemory entry_memory_{entry::EntryMemoryLimits{.total_bytes = 800}};
   RetentionPolicies retention_;
   RegionRegistry registry_{
-      RegistryOptions{.mailbox_bytes = 300}, OneNamespace(),
+      RegistryOptions{.mailbox_bytes = 300}, NamespaceForAdmin(),
       RegistryEnvironment{&clock_, &executor_, &executor_, &statistics_, &events_}};
   const absl::Duration started_ = clock_.Now();
   AdminService service_{AdminEnvironment{.admission = {.namespaces = registry_.namespaces(),

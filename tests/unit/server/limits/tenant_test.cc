@@ -11,7 +11,7 @@
 namespace walden {
 namespace {
 
-constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kTenantMiB = uint64_t{1} << 20;
 
 class TenantTest : public ::testing::Test {
  protected:
@@ -41,7 +41,7 @@ TEST_F(TenantTest, WithoutLimitsNothingIsRefused) {
   Tenant& tenant = Limited({});
   for (int i = 0; i < 1000; ++i) {
     EXPECT_TRUE(Enter(tenant).ok());
-    EXPECT_TRUE(tenant.TryAcquire(kMiB, kMiB).ok());
+    EXPECT_TRUE(tenant.TryAcquire(kTenantMiB, kTenantMiB).ok());
   }
   EXPECT_TRUE(tenant.HasRoom());
 }
@@ -78,34 +78,34 @@ TEST_F(TenantTest, ABatchLargerThanTheLimitPassesAlone) {
 }
 
 TEST_F(TenantTest, ARateLetsABurstOfOneSecondPassAndThenItsBytes) {
-  Tenant& tenant = Limited({.append_bytes_per_second = kMiB});
-  EXPECT_TRUE(tenant.TryAcquire(0, kMiB).ok());
-  EXPECT_TRUE(tenant.TryAcquire(0, kMiB).ok()) << "owed, and to be waited for";
-  const absl::Status refused = tenant.TryAcquire(0, kMiB);
+  Tenant& tenant = Limited({.append_bytes_per_second = kTenantMiB});
+  EXPECT_TRUE(tenant.TryAcquire(0, kTenantMiB).ok());
+  EXPECT_TRUE(tenant.TryAcquire(0, kTenantMiB).ok()) << "owed, and to be waited for";
+  const absl::Status refused = tenant.TryAcquire(0, kTenantMiB);
   ExpectRefused(refused, "limits.identity_append_bytes_per_second");
   EXPECT_EQ(RetryAfterMillis(refused), 1000);
   EXPECT_FALSE(tenant.HasRoom());
   clock_.Advance(absl::Milliseconds(1001));
-  EXPECT_TRUE(tenant.TryAcquire(0, kMiB).ok());
-  EXPECT_FALSE(tenant.TryAcquire(0, kMiB).ok());
+  EXPECT_TRUE(tenant.TryAcquire(0, kTenantMiB).ok());
+  EXPECT_FALSE(tenant.TryAcquire(0, kTenantMiB).ok());
 }
 
 TEST_F(TenantTest, OverALongTimeNoMoreThanTheRatePasses) {
-  Tenant& tenant = Limited({.append_bytes_per_second = 10 * kMiB});
+  Tenant& tenant = Limited({.append_bytes_per_second = 10 * kTenantMiB});
   uint64_t passed = 0;
   for (int i = 0; i < 100'000; ++i) {
     if (tenant.TryAcquire(0, 64 << 10).ok()) passed += 64 << 10;
     clock_.Advance(absl::Milliseconds(1));
   }
-  EXPECT_GT(passed, 100 * 10 * kMiB - kMiB);
-  EXPECT_LT(passed, 102 * 10 * kMiB);
+  EXPECT_GT(passed, 100 * 10 * kTenantMiB - kTenantMiB);
+  EXPECT_LT(passed, 102 * 10 * kTenantMiB);
 }
 
 TEST_F(TenantTest, WhatWasNotAppendedIsNotOwed) {
-  Tenant& tenant = Limited({.append_bytes_per_second = kMiB});
-  EXPECT_TRUE(tenant.TryAcquire(0, 8 * kMiB).ok());
+  Tenant& tenant = Limited({.append_bytes_per_second = kTenantMiB});
+  EXPECT_TRUE(tenant.TryAcquire(0, 8 * kTenantMiB).ok());
   EXPECT_FALSE(tenant.HasRoom());
-  tenant.Return(8 * kMiB);
+  tenant.Return(8 * kTenantMiB);
   EXPECT_TRUE(tenant.HasRoom());
 }
 
@@ -148,14 +148,14 @@ TEST_F(TenantTest, OnlyWhoIsToldApartIsKeptFromFillingTheMailboxesByDefault) {
 
 TEST_F(TenantTest, NewLimitsHoldAtOnceAndForgiveWhatWasOwed) {
   Tenant& tenant = Limited({.append_bytes_per_second = 1});
-  EXPECT_TRUE(tenant.TryAcquire(0, kMiB).ok());
+  EXPECT_TRUE(tenant.TryAcquire(0, kTenantMiB).ok());
   EXPECT_FALSE(tenant.HasRoom());
-  tenants_.SetPolicy({.everybody = {.append_bytes_per_second = kMiB}});
+  tenants_.SetPolicy({.everybody = {.append_bytes_per_second = kTenantMiB}});
   EXPECT_TRUE(tenant.HasRoom());
 }
 
-struct CountingWaiter final : RoomWaiter {
-  explicit CountingWaiter(const Tenant& of) : tenant(of) {}
+struct CountingRoomWaiter final : RoomWaiter {
+  explicit CountingRoomWaiter(const Tenant& of) : tenant(of) {}
   bool HasRoom() const override { return tenant.HasRoom(); }
   void OnRoom() override { ++woken; }
   const Tenant& tenant;
@@ -165,8 +165,8 @@ struct CountingWaiter final : RoomWaiter {
 TEST_F(TenantTest, AWaiterIsWokenOnceThereIsRoomAndNotAfterItWasForgotten) {
   Tenant& tenant = Limited({.in_flight_bytes = 10});
   ASSERT_TRUE(tenant.TryAcquire(10, 10).ok());
-  CountingWaiter one(tenant);
-  CountingWaiter forgotten(tenant);
+  CountingRoomWaiter one(tenant);
+  CountingRoomWaiter forgotten(tenant);
   tenants_.Wait(&one);
   tenants_.Wait(&forgotten);
   tenants_.WakeWaiting();

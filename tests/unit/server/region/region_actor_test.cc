@@ -242,13 +242,13 @@ TEST_F(RegionActorTest, UnsyncedRecordsAreToldOncePerInterval) {
   EXPECT_EQ(host_.unsynced.size(), 2u);
 }
 
-struct CountingWaiter final : TailWaiter {
+struct CountingTailWaiter final : TailWaiter {
   void OnVisible() override { ++wakes; }
   int wakes = 0;
 };
 
 TEST_F(RegionActorTest, WakesThoseWhoWaitForTheTableOnce) {
-  CountingWaiter same, other;
+  CountingTailWaiter same, other;
   TailWaiters& tail_waiters = actor_->tail_waiters();
   ASSERT_TRUE(tail_waiters.Wait(1, &same, tail_waiters.version()));
   ASSERT_TRUE(tail_waiters.Wait(2, &other, tail_waiters.version()));
@@ -271,7 +271,7 @@ TEST_F(RegionActorTest, NothingIsMissedBetweenLookingAndWaiting) {
   TestAppend a({"a"});
   ASSERT_TRUE(actor_->Post(&a));
   executor_.RunAll();
-  CountingWaiter waiter;
+  CountingTailWaiter waiter;
   EXPECT_FALSE(tail_waiters.Wait(1, &waiter, seen));
   EXPECT_FALSE(tail_waiters.Cancel(1, &waiter));
 }

@@ -19,7 +19,7 @@ using ::testing::Not;
 
 constexpr char kToken[] = "walden_a-token-that-is-long-enough-to-be-one";
 
-IdentityConfig Config(std::string name, std::vector<IdentityRule> rules = {}) {
+IdentityConfig NamedIdentity(std::string name, std::vector<IdentityRule> rules = {}) {
   IdentityConfig config;
   config.name = std::move(name);
   config.rules = std::move(rules);
@@ -27,11 +27,11 @@ IdentityConfig Config(std::string name, std::vector<IdentityRule> rules = {}) {
 }
 
 IdentitySet OfThree() {
-  IdentityConfig token = Config("token");
+  IdentityConfig token = NamedIdentity("token");
   token.token_hashes = {Sha256Of(kToken), Sha256Of("its older one")};
-  IdentityConfig certificate = Config("certificate");
+  IdentityConfig certificate = NamedIdentity("certificate");
   certificate.certificate_names = {"db.example", "spiffe://example/db"};
-  IdentityConfig both = Config("both");
+  IdentityConfig both = NamedIdentity("both");
   both.token_hashes = {Sha256Of("another token")};
   both.certificate_names = {"both.example"};
   return IdentitySet({token, certificate, both});

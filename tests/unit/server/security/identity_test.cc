@@ -8,15 +8,15 @@
 namespace walden {
 namespace {
 
-IdentityConfig Config(std::vector<IdentityRule> rules) {
+IdentityConfig IdentityWithRules(std::vector<IdentityRule> rules) {
   IdentityConfig config;
   config.rules = std::move(rules);
   return config;
 }
 
 TEST(IdentityTest, RightsHoldInTheirNamespaceAndRegionsOnly) {
-  const Identity identity(
-      Config({{.namespace_id = 3, .regions = {{5, 5}, {10, 19}}, .append = true, .read = true}}));
+  const Identity identity(IdentityWithRules(
+      {{.namespace_id = 3, .regions = {{5, 5}, {10, 19}}, .append = true, .read = true}}));
   for (const RegionId region : {5, 10, 15, 19}) {
     EXPECT_TRUE(identity.Allows(3, region, Right::kAppend)) << region;
     EXPECT_TRUE(identity.Allows(3, region, Rights(Right::kAppend) | Right::kRead));
@@ -37,8 +37,9 @@ TEST(IdentityTest, RightsHoldInTheirNamespaceAndRegionsOnly) {
 }
 
 TEST(IdentityTest, RightsAddUpOverRules) {
-  const Identity identity(Config({{.namespace_id = 0, .regions = {{0, 100}}, .append = true},
-                                  {.namespace_id = 1, .regions = {{50, 200}}, .read = true}}));
+  const Identity identity(
+      IdentityWithRules({{.namespace_id = 0, .regions = {{0, 100}}, .append = true},
+                         {.namespace_id = 1, .regions = {{50, 200}}, .read = true}}));
   const Rights both = Rights(Right::kAppend) | Right::kRead;
   EXPECT_TRUE(identity.Allows(1, 75, both));
   EXPECT_FALSE(identity.Allows(1, 49, both));
@@ -48,8 +49,8 @@ TEST(IdentityTest, RightsAddUpOverRules) {
 }
 
 TEST(IdentityTest, ARuleWithoutRightsOrRegionsShowsNothing) {
-  const Identity identity(
-      Config({{.namespace_id = 1, .regions = {{0, 9}}}, {.namespace_id = 2, .admin = true}}));
+  const Identity identity(IdentityWithRules(
+      {{.namespace_id = 1, .regions = {{0, 9}}}, {.namespace_id = 2, .admin = true}}));
   EXPECT_FALSE(identity.KnowsNamespace(1));
   EXPECT_FALSE(identity.KnowsRegion(1, 5));
   EXPECT_FALSE(identity.KnowsNamespace(2));
