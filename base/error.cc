@@ -82,12 +82,16 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "IO_ERROR";
     case ErrorReason::kRegionFailed:
       return "REGION_FAILED";
+    case ErrorReason::kWriteFailed:
+      return "WRITE_FAILED";
     case ErrorReason::kShuttingDown:
       return "SHUTTING_DOWN";
     case ErrorReason::kCorruption:
       return "CORRUPTION";
     case ErrorReason::kNotFound:
       return "NOT_FOUND";
+    case ErrorReason::kUnsupported:
+      return "UNSUPPORTED";
     case ErrorReason::kLocked:
       return "LOCKED";
     case ErrorReason::kUnsupportedFormat:

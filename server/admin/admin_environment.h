@@ -17,6 +17,8 @@ namespace walden {
 // The figures that GetStatistics answers besides those of the registry.
 struct ServerFigures {
   std::string version;
+  std::string commit;  // empty: not known
+  absl::Time started_at;
   absl::Duration started;  // by the clock of the admission
   const ReaderBudget& reader_budget;
   const entry::EntryMemory& entry_memory;

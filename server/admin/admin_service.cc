@@ -11,6 +11,7 @@
 #include "server/call/error_to_proto.h"
 #include "server/call/page_token.h"
 #include "server/call/region_to_proto.h"
+#include "server/call/time_to_proto.h"
 
 namespace walden {
 namespace {
@@ -30,7 +31,7 @@ class AdminCall final : public grpc::ServerUnaryReactor {
   template <typename Request>
   std::optional<EnteredRegion> Enter(const Request& request) {
     const absl::StatusOr<EnteredRegion> entered =
-        call_.EnterRegion(request.namespace_(), request.region_id());
+        call_.EnterRegion(request.namespace_id(), request.region_id());
     if (entered.ok()) return *entered;
     Answer(entered.status());
     return std::nullopt;
@@ -81,6 +82,37 @@ void FillRegions(const std::vector<RegionListing>& listings, const Call& call, N
   }
 }
 
+void FillNamespace(const Namespace& ns, const Call& call, v1::NamespaceInfo* info) {
+  info->set_id(ns.id);
+  info->set_name(ns.name);
+  info->set_engine(std::string(ns.engine->name()));
+  const auto regions = ns.engine->ListRegions();
+  if (regions.ok()) {
+    info->set_region_count(std::count_if(
+        regions->begin(), regions->end(),
+        [&](RegionId region) { return call.KnowsRegion({ns.id, region}); }));
+  } else {
+    info->set_error(ShownError(regions.status()));
+  }
+}
+
+// Adds one page of the namespaces after `behind` on which the caller has rights.
+void FillNamespaces(const NamespaceSet& namespaces, const Call& call,
+                    std::optional<NamespaceId> behind, size_t items,
+                    v1::ListNamespacesResponse* response) {
+  for (const Namespace* ns : namespaces.All()) {
+    if ((behind && ns->id <= *behind) || !call.KnowsNamespace(ns->id)) continue;
+    if (static_cast<size_t>(response->namespaces_size()) == items) {
+      const uint32_t last = response->namespaces(response->namespaces_size() - 1).id();
+      response->set_next_page_token(NamespacesToken(static_cast<NamespaceId>(last)));
+      return;
+    }
+    v1::NamespaceInfo* const info = response->add_namespaces();
+    FillNamespace(*ns, call, info);
+    info->set_is_default(ns->id == namespaces.default_id());
+  }
+}
+
 absl::Status NeverWritten(const RegionKey& key) {
   return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
                    absl::StrCat("region ", key.region, " was never written"),
@@ -89,31 +121,43 @@ absl::Status NeverWritten(const RegionKey& key) {
 
 }  // namespace
 
-AdminService::Reactor* AdminService::ListNamespaces(Context* from, const v1::ListNamespacesRequest*,
+AdminService::Reactor* AdminService::GetServerInfo(Context* from, const v1::GetServerInfoRequest*,
+                                                   v1::GetServerInfoResponse* response) {
+  auto* const call = new AdminCall(environment_.admission, Method::kGetServerInfo, *from);
+  const ServerFigures& figures = environment_.figures;
+  response->set_version(figures.version);
+  response->set_commit(figures.commit);
+  *response->mutable_start_time() = ToProtoTime(figures.started_at);
+  for (const absl::string_view engine : {"segment", "rocksdb"}) {
+    response->add_engines(std::string(engine));
+  }
+  v1::Limits* const limits = response->mutable_limits();
+  limits->set_max_batch_records(figures.limits.max_batch_records);
+  limits->set_max_batch_bytes(figures.limits.max_batch_bytes);
+  limits->set_max_payload_bytes(figures.limits.max_payload_bytes);
+  limits->set_max_key_bytes(figures.limits.max_key_bytes);
+  limits->set_max_request_message_bytes(figures.limits.max_message_bytes);
+  limits->set_max_stream_message_appends(figures.limits.max_stream_message_batches);
+  limits->set_max_marks(figures.limits.max_marks);
+  call->Answer(call->call().refused());
+  return call;
+}
+
+AdminService::Reactor* AdminService::ListNamespaces(Context* from,
+                                                    const v1::ListNamespacesRequest* request,
                                                     v1::ListNamespacesResponse* response) {
   auto* const call = new AdminCall(environment_.admission, Method::kListNamespaces, *from);
-  if (!call->call().refused().ok()) {
-    call->Answer(call->call().refused());
+  absl::Status status = call->call().refused();
+  const absl::StatusOr<size_t> items = PageItems(request->page_size(), kMaxPageNamespaces);
+  if (status.ok()) status = items.status();
+  const auto behind = ParseNamespacesToken(request->page_token());
+  if (status.ok()) status = behind.status();
+  if (!status.ok()) {
+    call->Answer(status);
     return call;
   }
-  environment_.background.Post([this, call, response] {
-    const NamespaceSet& namespaces = environment_.registry.namespaces();
-    for (const Namespace* ns : namespaces.All()) {
-      if (!call->call().KnowsNamespace(ns->id)) continue;
-      const auto regions = ns->engine->ListRegions();
-      v1::NamespaceInfo* const info = response->add_namespaces();
-      info->set_id(ns->id);
-      info->set_name(ns->name);
-      info->set_engine(std::string(ns->engine->name()));
-      info->set_is_default(ns->id == namespaces.default_id());
-      if (regions.ok()) {
-        info->set_regions(std::count_if(regions->begin(), regions->end(), [&](RegionId region) {
-          return call->call().KnowsRegion({ns->id, region});
-        }));
-      } else {
-        info->set_error(ShownError(regions.status()));
-      }
-    }
+  environment_.background.Post([this, call, response, items = *items, behind = *behind] {
+    FillNamespaces(environment_.registry.namespaces(), call->call(), behind, items, response);
     call->Answer(absl::OkStatus());
   });
   return call;
@@ -123,21 +167,21 @@ AdminService::Reactor* AdminService::ListRegions(Context* from,
                                                  const v1::ListRegionsRequest* request,
                                                  v1::ListRegionsResponse* response) {
   auto* const call = new AdminCall(environment_.admission, Method::kListRegions, *from);
-  const absl::StatusOr<const Namespace*> ns = call->call().EnterNamespace(request->namespace_());
+  const absl::StatusOr<const Namespace*> ns = call->call().EnterNamespace(request->namespace_id());
   if (!ns.ok()) {
     call->Answer(ns.status());
     return call;
   }
   const auto behind = ParseRegionsToken(request->page_token(), (*ns)->id);
-  if (!behind.ok()) {
-    call->Answer(behind.status());
+  const absl::StatusOr<size_t> items = PageItems(request->page_size(), kMaxPageItems);
+  if (!behind.ok() || !items.ok()) {
+    call->Answer(behind.ok() ? items.status() : behind.status());
     return call;
   }
-  environment_.background.Post([this, call, request, response, ns = *ns, behind = *behind] {
+  environment_.background.Post([this, call, response, ns = *ns, behind = *behind, items = *items] {
     const auto listings = environment_.registry.List(*ns);
     if (listings.ok()) {
-      FillRegions(*listings, call->call(), ns->id, behind, PageItems(request->page_size()),
-                  response);
+      FillRegions(*listings, call->call(), ns->id, behind, items, response);
     }
     call->Answer(listings.status());
   });
@@ -151,19 +195,20 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   const auto begin = ParseDescribeToken(request->page_token(), entered->key);
-  if (!begin.ok()) {
-    call->Answer(begin.status());
+  const absl::StatusOr<size_t> items = PageItems(request->page_size(), kMaxPageItems);
+  if (!begin.ok() || !items.ok()) {
+    call->Answer(begin.ok() ? items.status() : begin.status());
     return call;
   }
-  environment_.registry.Find(entered->key, [this, entered = *entered, begin = *begin, call, request,
-                                            response](const FoundActor& actor) {
+  environment_.registry.Find(entered->key, [this, entered = *entered, begin = *begin,
+                                            items = *items, call, response](const FoundActor& actor) {
     if (!actor.ok() || *actor == nullptr) {
       call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
       return;
     }
     // A description takes long, and this may be a thread of gRPC.
-    environment_.readers.Post([this, entered, begin, call, request, response, actor = *actor] {
-      Describe(entered, actor->log(), begin, PageItems(request->page_size()), response);
+    environment_.readers.Post([this, entered, begin, items, call, response, actor = *actor] {
+      Describe(entered, actor->log(), begin, items, response);
       call->Answer(absl::OkStatus());
     });
   });
@@ -205,9 +250,7 @@ AdminService::Reactor* AdminService::GetNextSequence(Context* from,
     }
     const TablePosition position = *actor != nullptr ? (*actor)->log().Position(table)
                                                      : ns->engine->PositionInAbsentRegion(table);
-    response->mutable_position()->set_first_sequence(position.first);
-    response->mutable_position()->set_next_sequence(position.next);
-    response->mutable_position()->set_deleted_through(position.deleted_through);
+    FillPosition(position, response->mutable_position());
     call->Answer(absl::OkStatus());
   });
   return call;
@@ -271,27 +314,22 @@ AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetS
   }
   const Statistics& statistics = environment_.admission.statistics;
   const ServerFigures& figures = environment_.figures;
-  response->set_version(figures.version);
-  response->set_uptime_micros(
-      absl::ToInt64Microseconds(environment_.admission.clock.Now() - figures.started));
-  response->set_open_regions(environment_.registry.open_regions());
-  response->set_appended_batches(statistics.appended_batches);
-  response->set_appended_records(statistics.appended_records);
+  *response->mutable_uptime() =
+      ToProtoDuration(environment_.admission.clock.Now() - figures.started);
+  response->set_open_region_count(environment_.registry.open_regions());
+  response->set_appended_batch_count(statistics.appended_batches);
+  response->set_appended_record_count(statistics.appended_records);
   response->set_appended_payload_bytes(statistics.appended_payload_bytes);
-  response->set_refused_batches(statistics.refused_batches);
-  response->set_commits(statistics.commits);
-  response->set_syncs(statistics.syncs);
-  response->set_read_records(statistics.read_records);
+  response->set_refused_batch_count(statistics.refused_batches);
+  response->set_commit_count(statistics.commits);
+  response->set_sync_count(statistics.syncs);
+  response->set_read_record_count(statistics.read_records);
   response->set_read_payload_bytes(statistics.read_payload_bytes);
+  response->set_open_reader_count(statistics.open_readers);
   response->set_mailbox_bytes(environment_.registry.mailbox_budget().used());
   response->set_mailbox_bytes_limit(environment_.registry.mailbox_budget().limit());
   response->set_reader_bytes(figures.reader_budget.used());
   response->set_reader_bytes_limit(figures.reader_budget.limit());
-  response->set_open_readers(statistics.open_readers);
-  response->set_max_batch_bytes(figures.limits.max_batch_bytes);
-  response->set_max_batch_records(figures.limits.max_batch_records);
-  response->set_max_payload_bytes(figures.limits.max_payload_bytes);
-  response->set_max_key_bytes(figures.limits.max_key_bytes);
   response->set_entry_memory_bytes(figures.entry_memory.pages().used());
   response->set_entry_memory_bytes_limit(figures.entry_memory.pages().limit());
   call->Answer(absl::OkStatus());

@@ -19,6 +19,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
+  Reactor* GetServerInfo(Context*, const v1::GetServerInfoRequest* request,
+                         v1::GetServerInfoResponse* response) override;
   Reactor* ListNamespaces(Context*, const v1::ListNamespacesRequest* request,
                           v1::ListNamespacesResponse* response) override;
   Reactor* ListRegions(Context*, const v1::ListRegionsRequest* request,

@@ -12,7 +12,7 @@ VerifyCall::VerifyCall(const CallAdmission& admission, RegionRegistry& registry,
                        const v1::VerifyRequest& request)
     : registry_(registry), call_(admission, Method::kVerify, call) {
   const absl::StatusOr<EnteredRegion> entered =
-      call_.EnterRegion(request.namespace_(), request.region_id());
+      call_.EnterRegion(request.namespace_id(), request.region_id());
   if (!entered.ok()) {
     End(entered.status());
     return;
@@ -39,11 +39,13 @@ void VerifyCall::Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) 
 bool VerifyCall::Report(const VerifyProgress& progress) {
   bool go_on = false;
   mutex_.Lock();
-  gathered_.set_bytes_checked(progress.bytes_checked);
-  gathered_.set_bytes_total(progress.bytes_total);
-  gathered_.set_records_checked(progress.records_checked);
+  v1::VerifyProgress* const so_far = gathered_.mutable_progress();
+  so_far->set_checked_bytes(progress.bytes_checked);
+  so_far->set_total_bytes(progress.bytes_total);
+  so_far->set_checked_record_count(progress.records_checked);
   for (const DamagedRange& range : progress.findings) {
-    FillDamagedRange(range, gathered_.add_findings());
+    FillDamagedRange(range, &findings_.emplace_back());
+    ++finding_count_;
   }
   has_gathered_ = true;
   go_on = !cancelled_;
@@ -58,26 +60,44 @@ void VerifyCall::End(const absl::Status& status) {
   mutex_.Lock();
   ended_ = true;
   end_ = stopped.ok() ? status : stopped;
-  if (end_.ok()) {
-    gathered_.set_done(true);
-    has_gathered_ = true;
-  }
+  summary_due_ = end_.ok();
   AdvanceAndUnlock();
 }
 
 bool VerifyCall::Advance() {
   if (writing_ || finished_) return false;
-  if (has_gathered_ && !cancelled_) {
-    // The next message repeats the progress, but not the findings.
-    written_ = gathered_;
-    gathered_.clear_findings();
-    has_gathered_ = false;
-    writing_ = true;
-    StartWrite(&written_);
+  if (!cancelled_ && (has_gathered_ || !findings_.empty())) {
+    WriteGathered();
+    return false;
+  }
+  if (!cancelled_ && std::exchange(summary_due_, false)) {
+    WriteSummary();
     return false;
   }
   finished_ = ended_;
   return finished_;
+}
+
+// Each message repeats the progress. Findings that one message does not hold come with the next.
+void VerifyCall::WriteGathered() {
+  constexpr size_t kMaxFindings = 2'000;
+  written_ = gathered_;
+  for (size_t i = 0; i < kMaxFindings && !findings_.empty(); ++i, findings_.pop_front()) {
+    *written_.add_findings() = std::move(findings_.front());
+  }
+  has_gathered_ = false;
+  writing_ = true;
+  StartWrite(&written_);
+}
+
+void VerifyCall::WriteSummary() {
+  written_.Clear();
+  v1::VerifySummary* const summary = written_.mutable_summary();
+  summary->set_checked_bytes(gathered_.progress().checked_bytes());
+  summary->set_checked_record_count(gathered_.progress().checked_record_count());
+  summary->set_finding_count(finding_count_);
+  writing_ = true;
+  StartWrite(&written_);
 }
 
 void VerifyCall::AdvanceAndUnlock() {

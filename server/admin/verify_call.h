@@ -3,6 +3,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
+#include <deque>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -32,6 +34,8 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   void Run(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
   bool Report(const VerifyProgress& progress);
   void End(const absl::Status& status);
+  void WriteGathered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteSummary() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Writes what was gathered, unless a write is under way. True if the call is to be finished.
   bool Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends every change of the state, under the lock of that change: as soon as the lock is free,
@@ -43,7 +47,10 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   RegionKey key_;
 
   absl::Mutex mutex_;
-  v1::VerifyResponse gathered_ ABSL_GUARDED_BY(mutex_);
+  v1::VerifyResponse gathered_ ABSL_GUARDED_BY(mutex_);  // the progress
+  std::deque<v1::DamagedRange> findings_ ABSL_GUARDED_BY(mutex_);
+  uint64_t finding_count_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool summary_due_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_gathered_ ABSL_GUARDED_BY(mutex_) = false;
   v1::VerifyResponse written_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -24,9 +24,8 @@ BatchCall<Rpc>::BatchCall(const AppendEnvironment& environment,
 
 template <typename Rpc>
 void BatchCall<Rpc>::OnAnswered() {
-  const AppendResult& result = batch.result;
-  if (result.status.ok()) FillBatchResponse(result, response_);
-  Finish(call_.End(result.status));
+  if (batch.result.status.ok()) FillBatchResponse(batch, response_);
+  Finish(call_.End(batch.result.status));
 }
 
 template class BatchCall<AppendRpc>;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/executor.h"
 #include "server/call/call_admission.h"
 #include "server/call/request_limits.h"
 #include "server/region/region_registry.h"
@@ -29,6 +30,7 @@ struct AppendEnvironment {
   RequestLimits limits;
   StreamLimits stream_limits;
   LeadPolicy may_lead;
+  Executor& readers;  // for what may read the log
 };
 
 }  // namespace walden

@@ -25,11 +25,14 @@ struct AppendRpc {
   static constexpr Method kUnary = Method::kAppend;
   static constexpr Method kStream = Method::kAppendStream;
 
-  // Of the batch in a stream's request.
+  // Of the batches in a stream's message.
   static constexpr absl::string_view kField = "append";
-  static bool HasBatch(const StreamRequest& request) { return request.has_append(); }
-  static const Request& BatchOf(const StreamRequest& request) { return request.append(); }
-  static Response* Accepted(StreamResponse& response) { return response.mutable_appended(); }
+  using Streamed = v1::StreamedAppend;
+  using StreamedResult = v1::StreamedAppendResult;
+  static const auto& BatchesOf(const StreamRequest& message) { return message.appends(); }
+  static bool HasBatch(const Streamed& streamed) { return streamed.has_append(); }
+  static const Request& BatchOf(const Streamed& streamed) { return streamed.append(); }
+  static Response* Accepted(StreamedResult& result) { return result.mutable_appended(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
                                            const RequestLimits& limits, AppendJob& job) {
@@ -47,9 +50,12 @@ struct PutRpc {
   static constexpr Method kStream = Method::kPutStream;
 
   static constexpr absl::string_view kField = "put";
-  static bool HasBatch(const StreamRequest& request) { return request.has_put(); }
-  static const Request& BatchOf(const StreamRequest& request) { return request.put(); }
-  static Response* Accepted(StreamResponse& response) { return response.mutable_done(); }
+  using Streamed = v1::StreamedPut;
+  using StreamedResult = v1::StreamedPutResult;
+  static const auto& BatchesOf(const StreamRequest& message) { return message.puts(); }
+  static bool HasBatch(const Streamed& streamed) { return streamed.has_put(); }
+  static const Request& BatchOf(const Streamed& streamed) { return streamed.put(); }
+  static Response* Accepted(StreamedResult& result) { return result.mutable_put(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
                                            const RequestLimits& limits, AppendJob& job) {
@@ -57,12 +63,26 @@ struct PutRpc {
   }
 };
 
-template <typename Response>
-void FillBatchResponse(const AppendResult& result, Response* response) {
-  response->set_first_sequence(result.first);
-  response->set_last_sequence(result.last);
-  response->set_durable(result.durable);
-  response->set_duplicate(result.duplicate);
+// The answer to a batch that was accepted.
+inline void FillBatchResponse(const AppendBatch& batch, v1::AppendResponse* response) {
+  response->mutable_tables()->Reserve(static_cast<int>(batch.tables.size()));
+  for (const TableAppend& table : batch.tables) {
+    v1::TableRange* const range = response->add_tables();
+    range->set_table_id(table.table);
+    range->set_first_sequence(table.first);
+    range->set_last_sequence(table.last);
+  }
+  response->set_durable(batch.result.durable);
+  response->set_duplicate(batch.result.duplicate);
+}
+
+inline void FillBatchResponse(const AppendBatch& batch, v1::PutResponse* response) {
+  if (!batch.tables.empty()) {
+    response->set_first_sequence(batch.tables.front().first);
+    response->set_last_sequence(batch.tables.front().last);
+  }
+  response->set_durable(batch.result.durable);
+  response->set_duplicate(batch.result.duplicate);
 }
 
 }  // namespace walden

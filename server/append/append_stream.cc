@@ -7,39 +7,51 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "server/call/error_to_proto.h"
+#include "server/call/request_checks.h"
 #include "server/region/append_admission.h"
 #include "server/region/shutting_down.h"
 
 namespace walden {
 
-// One request on its way through. Reused.
+// One batch on its way through. Reused.
 template <typename Rpc>
-class BatchStream<Rpc>::Request final : public AppendJob, public OrderedAnswer {
+class BatchStream<Rpc>::Batch final : public AppendJob, public OrderedAnswer {
  public:
-  explicit Request(BatchStream* stream) : stream_(stream) {
+  Batch(BatchStream* stream, Message* message) : message(message), stream_(stream) {
     tenant = &stream->call_.tenant();
     was_slowed = true;
   }
 
   absl::Status Abandoned() const override { return stream_->call_.Abandoned(); }
-  void OnAnswered() override { stream_->OnRequestAnswered(this); }
+  void OnAnswered() override { stream_->OnBatchAnswered(this); }
 
-  // What came in is not needed once it is answered, and its bytes are counted no more; a client may
-  // let the answer lie for as long as it likes.
-  void ForgetBatch() {
-    request.Clear();
-    std::vector<absl::string_view>().swap(batch.payloads);
+  // What came in is not needed once it is answered; a client may let the answer lie for as long as
+  // it likes.
+  void ForgetPayloads() {
+    for (TableAppend& table : batch.tables) {
+      std::vector<absl::string_view>().swap(table.payloads);
+    }
     std::string().swap(encoded);
   }
 
-  typename Rpc::StreamRequest request;
-  typename Rpc::StreamResponse response;
-  uint64_t held_bytes = 0;
-  absl::Duration arrived;
+  Message* const message;  // that it came in
+  typename Rpc::StreamedResult answer;
   absl::Status refused;  // by a check, before it is submitted
 
  private:
   BatchStream* const stream_;
+};
+
+// A message that was read, until the answers to all its batches are written. Reused.
+template <typename Rpc>
+struct BatchStream<Rpc>::Message {
+  typename Rpc::StreamRequest proto;
+  std::vector<std::unique_ptr<Batch>> batches;  // at least as many as the message has
+  size_t unanswered = 0;
+  size_t unwritten = 0;
+  uint64_t held_batches = 0;
+  uint64_t held_bytes = 0;
+  absl::Duration arrived;
 };
 
 template <typename Rpc>
@@ -75,10 +87,13 @@ void BatchStream<Rpc>::OnDone() {
   delete this;
 }
 
+// ---------------------------------------------------------------------------------------------------
+// In
+
 template <typename Rpc>
 bool BatchStream<Rpc>::InFlightFull() const {
   return held_bytes_ >= environment_.stream_limits.in_flight_bytes ||
-         held_requests_ >= environment_.stream_limits.in_flight_requests;
+         held_batches_ >= environment_.stream_limits.in_flight_requests;
 }
 
 template <typename Rpc>
@@ -91,12 +106,12 @@ void BatchStream<Rpc>::ReadNext() {
     return;
   }
   if (unused_.empty()) {
-    reading_ = new Request(this);
+    reading_ = new Message;
   } else {
     reading_ = unused_.back().release();
     unused_.pop_back();
   }
-  this->StartRead(&reading_->request);
+  this->StartRead(&reading_->proto);
 }
 
 template <typename Rpc>
@@ -116,90 +131,127 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
   LeadingTurn lead;
   bool should_finish = false;
   {
-    // From before the next read is started until this request is posted, so that the next one,
-    // which may arrive on another thread at once, is posted behind it.
+    // From before the next read is started until these batches are posted, so that the next ones,
+    // which may arrive on another thread at once, are posted behind them.
     absl::MutexLock order(&order_mutex_);
-    Request* request = nullptr;
+    Message* message = nullptr;
+    size_t batches = 0;
     {
       absl::MutexLock lock(&mutex_);
-      request = std::exchange(reading_, nullptr);
-      if (!ok || no_more_reads_) {
-        no_more_reads_ = true;
-        delete std::exchange(request, nullptr);
+      message = std::exchange(reading_, nullptr);
+      if (!ok) no_more_reads_ = true;
+      if (no_more_reads_ || !Take(message)) {
+        delete std::exchange(message, nullptr);
         should_finish = ShouldFinish();
       } else {
-        Prepare(request);
-        held_bytes_ += request->held_bytes;
-        ++held_requests_;
-        in_flight_.Add(request);
-        if (request->refused.ok()) yet_to_be_taken_ = AppendAdmission::BytesOf(*request);
-        // Before the append, so that parsing the next one overlaps with writing this one.
+        // Once the last of them is answered, the message is no more.
+        batches = message->unanswered;
+        // Before the appends, so that parsing the next message overlaps with writing these.
         ReadNext();
       }
     }
-    if (request != nullptr) {
-      Submit(request, &lead);
-      absl::MutexLock lock(&mutex_);
-      yet_to_be_taken_ = 0;
-    }
+    for (size_t i = 0; i < batches; ++i) Submit(message->batches[i].get(), &lead);
+    absl::MutexLock lock(&mutex_);
+    yet_to_be_taken_ = 0;
   }
   FinishIf(should_finish);
   lead.Run(/*max_groups=*/1);
 }
 
+// Checks the batches of a message that arrived, and gives each its place among the answers. False if
+// the message is refused as a whole: then the stream ends once everything before it is answered.
 template <typename Rpc>
-void BatchStream<Rpc>::Submit(Request* request, LeadingTurn* lead) {
-  if (!request->refused.ok()) {
-    Statistics::Add(environment_.admission.statistics.refused_batches, 1);
-    request->AnswerRefused(request->refused);
-    return;
+bool BatchStream<Rpc>::Take(Message* message) {
+  if (absl::Status refused = CheckMessage(*message); !refused.ok()) {
+    no_more_reads_ = true;
+    end_ = refused;
+    call_.CountRefusal(refused);
+    return false;
   }
-  environment_.registry.Submit(request->key, request,
-                               environment_.may_lead.stream ? lead : nullptr);
+  const auto& streamed = Rpc::BatchesOf(message->proto);
+  const size_t count = streamed.size();
+  while (message->batches.size() < count) {
+    message->batches.push_back(std::make_unique<Batch>(this, message));
+  }
+  message->arrived = call_.Now();
+  message->held_bytes = message->proto.ByteSizeLong();
+  message->unanswered = count;
+  message->unwritten = count;
+  held_bytes_ += message->held_bytes;
+  message->held_batches = count;
+  held_batches_ += count;
+  for (size_t i = 0; i < count; ++i) {
+    Batch* const batch = message->batches[i].get();
+    Prepare(batch, streamed[static_cast<int>(i)]);
+    in_flight_.Add(batch);
+    if (batch->refused.ok()) yet_to_be_taken_ += AppendAdmission::BytesOf(*batch);
+  }
+  return true;
 }
 
-// Checks the request and notes where it goes.
 template <typename Rpc>
-void BatchStream<Rpc>::Prepare(Request* request) {
-  const typename Rpc::Request& batch = Rpc::BatchOf(request->request);
-  request->arrived = call_.Now();
-  request->held_bytes = request->request.ByteSizeLong();
-  request->refused = absl::OkStatus();
-  if (Rpc::HasBatch(request->request)) {
-    const absl::StatusOr<RegionKey> key = Rpc::Prepare(batch, call_, environment_.limits, *request);
+absl::Status BatchStream<Rpc>::CheckMessage(const Message& message) const {
+  const uint64_t count = Rpc::BatchesOf(message.proto).size();
+  const std::string field = absl::StrCat(Rpc::kField, "s");
+  if (count == 0) return InvalidField(field, "0", "must hold at least one");
+  const uint64_t limit = environment_.limits.max_stream_message_batches;
+  if (count > limit) return OverLimit(field, "the limit of a message", count, limit);
+  return absl::OkStatus();
+}
+
+// Checks the batch and notes where it goes.
+template <typename Rpc>
+void BatchStream<Rpc>::Prepare(Batch* batch, const typename Rpc::Streamed& streamed) {
+  const typename Rpc::Request& request = Rpc::BatchOf(streamed);
+  batch->answer.set_request_id(streamed.request_id());
+  batch->refused = absl::OkStatus();
+  if (Rpc::HasBatch(streamed)) {
+    const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, environment_.limits, *batch);
     if (key.ok()) {
-      request->key = *key;
+      batch->key = *key;
       return;
     }
-    request->refused = key.status();
+    batch->refused = key.status();
   } else {
-    request->refused = MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                                 absl::StrCat(Rpc::kField, " is missing"),
-                                 {{"field", std::string(Rpc::kField)}, {"value", ""}});
+    batch->refused = InvalidField(Rpc::kField, "", "is missing");
   }
   // Refusals too are answered in their region's order.
-  const Namespace* const ns = environment_.registry.namespaces().Find(batch.namespace_());
-  request->key = {ns == nullptr ? NamespaceId{0} : ns->id, batch.region_id()};
+  const Namespace* const ns = environment_.registry.namespaces().Find(request.namespace_id());
+  batch->key = {ns == nullptr ? NamespaceId{0} : ns->id, request.region_id()};
 }
 
 template <typename Rpc>
-void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
-  call_.CountRequest(request->arrived);
-  typename Rpc::StreamResponse& response = request->response;
-  response.set_request_id(request->request.request_id());
-  if (request->batch.result.status.ok()) {
-    FillBatchResponse(request->batch.result, Rpc::Accepted(response));
-  } else {
-    call_.CountRefusal(request->batch.result.status);
-    response.mutable_refused()->Clear();
-    ToProtoStatus(request->batch.result.status, response.mutable_refused());
+void BatchStream<Rpc>::Submit(Batch* batch, LeadingTurn* lead) {
+  if (!batch->refused.ok()) {
+    Statistics::Add(environment_.admission.statistics.refused_batches, 1);
+    batch->AnswerRefused(batch->refused);
+    return;
   }
-  request->ForgetBatch();
+  // A thread leads one region's turn at most.
+  const bool may_lead = environment_.may_lead.stream && !lead->granted();
+  environment_.registry.Submit(batch->key, batch, may_lead ? lead : nullptr);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Out
+
+template <typename Rpc>
+void BatchStream<Rpc>::OnBatchAnswered(Batch* batch) {
+  const absl::Status& status = batch->batch.result.status;
+  call_.CountRequest(batch->message->arrived);
+  if (status.ok()) {
+    FillBatchResponse(batch->batch, Rpc::Accepted(batch->answer));
+  } else {
+    call_.CountRefusal(status);
+    ToProtoStatus(status, batch->answer.mutable_error());
+  }
+  batch->ForgetPayloads();
   bool should_finish = false;
   {
     absl::MutexLock lock(&mutex_);
-    for (OrderedAnswer* const answer : in_flight_.Answered(request)) {
-      answers_.push_back(static_cast<Request*>(answer));
+    if (--batch->message->unanswered == 0) batch->message->proto.Clear();
+    for (OrderedAnswer* const answer : in_flight_.Answered(batch)) {
+      answers_.push_back(static_cast<Batch*>(answer));
     }
     WriteNext();
     ReadNext();
@@ -210,16 +262,23 @@ void BatchStream<Rpc>::OnRequestAnswered(Request* request) {
 
 template <typename Rpc>
 void BatchStream<Rpc>::WriteNext() {
+  if (writing_) return;
   if (no_more_writes_) {
-    while (!answers_.empty() && !writing_) {
-      Recycle(answers_.front());
-      answers_.pop_front();
-    }
+    written_.assign(answers_.begin(), answers_.end());
+    answers_.clear();
+    DropWritten();
     return;
   }
-  if (writing_ || answers_.empty()) return;
+  if (answers_.empty()) return;
+  constexpr size_t kMaxBytes = size_t{1} << 20;  // and one answer more
+  for (size_t bytes = 0; !answers_.empty() && bytes < kMaxBytes; answers_.pop_front()) {
+    Batch* const batch = answers_.front();
+    bytes += batch->answer.ByteSizeLong();
+    response_.add_results()->Swap(&batch->answer);
+    written_.push_back(batch);
+  }
   writing_ = true;
-  this->StartWrite(&answers_.front()->response);
+  this->StartWrite(&response_);
 }
 
 template <typename Rpc>
@@ -229,8 +288,8 @@ void BatchStream<Rpc>::OnWriteDone(bool ok) {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     if (!ok) no_more_writes_ = true;
-    Recycle(answers_.front());
-    answers_.pop_front();
+    response_.Clear();
+    DropWritten();
     WriteNext();
     ReadNext();
     should_finish = ShouldFinish();
@@ -239,15 +298,27 @@ void BatchStream<Rpc>::OnWriteDone(bool ok) {
 }
 
 template <typename Rpc>
-void BatchStream<Rpc>::Recycle(Request* request) {
-  held_bytes_ -= request->held_bytes;
-  --held_requests_;
-  constexpr size_t kMaxKept = 16;
-  if (unused_.size() >= kMaxKept) {
-    delete request;
+void BatchStream<Rpc>::DropWritten() {
+  for (Batch* const batch : written_) {
+    batch->answer.Clear();
+    if (--batch->message->unwritten == 0) Recycle(batch->message);
+  }
+  written_.clear();
+}
+
+template <typename Rpc>
+void BatchStream<Rpc>::Recycle(Message* message) {
+  held_bytes_ -= message->held_bytes;
+  constexpr size_t kMaxKeptMessages = 16;
+  constexpr size_t kMaxKeptBatches = 128;  // of one message
+  // What the message had, not what it kept from earlier ones.
+  held_batches_ -= message->held_batches;
+  if (unused_.size() >= kMaxKeptMessages) {
+    delete message;
     return;
   }
-  unused_.emplace_back(request);
+  if (message->batches.size() > kMaxKeptBatches) message->batches.resize(kMaxKeptBatches);
+  unused_.emplace_back(message);
 }
 
 template <typename Rpc>
@@ -276,7 +347,7 @@ void BatchStream<Rpc>::OnShutdown() {
   FinishIf(should_finish);
 }
 
-// Each request is checked by itself; only who is not recognised any more loses the stream.
+// Each batch is checked by itself; only who is not recognised any more loses the stream.
 template <typename Rpc>
 void BatchStream<Rpc>::OnAccessChanged() {
   const absl::Status status = call_.StillRecognised();
@@ -293,7 +364,9 @@ void BatchStream<Rpc>::OnAccessChanged() {
 
 template <typename Rpc>
 bool BatchStream<Rpc>::ShouldFinish() {
-  if (finished_ || !no_more_reads_ || !in_flight_.empty() || !answers_.empty()) return false;
+  if (finished_ || !no_more_reads_ || !in_flight_.empty() || !answers_.empty() || writing_) {
+    return false;
+  }
   finished_ = true;
   return true;
 }

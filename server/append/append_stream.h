@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -21,12 +20,15 @@
 
 namespace walden {
 
-// While one request waits for its sync the next ones are read, up to a number of bytes and
-// requests; past it, or while its tenant or all mailboxes together hold as much as they may, the
-// stream is not read, and HTTP/2 makes the client wait. So nothing of a stream is refused for these
-// bounds.
+// A message holds one batch or many, and so does a message of answers, which takes all answers that
+// may leave when it is written.
 //
-// Answers of one region leave in the order of its requests, refusals included. Deletes itself when
+// While the batches of one message wait for their sync the next messages are read, up to a number of
+// bytes and batches; past it, or while its tenant or all mailboxes together hold as much as they may,
+// the stream is not read, and HTTP/2 makes the client wait. So nothing of a stream is refused for
+// these bounds.
+//
+// Answers of one region leave in the order of its batches, refusals included. Deletes itself when
 // gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
 template <typename Rpc>
 class BatchStream final
@@ -38,7 +40,8 @@ class BatchStream final
   ~BatchStream() override;
 
  private:
-  class Request;
+  class Batch;
+  struct Message;
 
   // gRPC's threads.
   void OnReadDone(bool ok) override;
@@ -50,13 +53,16 @@ class BatchStream final
   void OnAccessChanged() override;
   bool HasRoom() const override;
   void OnRoom() override;
-  void OnRequestAnswered(Request* request);
+  void OnBatchAnswered(Batch* batch);
 
-  void Prepare(Request* request);
-  void Submit(Request* request, LeadingTurn* lead);
+  bool Take(Message* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckMessage(const Message& message) const;
+  void Prepare(Batch* batch, const typename Rpc::Streamed& streamed);
+  void Submit(Batch* batch, LeadingTurn* lead);
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Recycle(Request* request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropWritten() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Recycle(Message* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether the caller must call Finish, after unlocking and as the last thing it does.
   bool ShouldFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIf(bool should_finish);
@@ -67,15 +73,16 @@ class BatchStream final
 
   absl::Mutex order_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   absl::Mutex mutex_;
-  // Every request from reading until its answer may leave.
+  // Every batch from reading until its answer may leave.
   OrderedAnswers in_flight_ ABSL_GUARDED_BY(mutex_);
-  std::deque<Request*> answers_
-      ABSL_GUARDED_BY(mutex_);  // to be written; the first may be under way
-  std::vector<std::unique_ptr<Request>> unused_ ABSL_GUARDED_BY(mutex_);
-  Request* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;  // given to gRPC
-  uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // of requests read and not yet recycled
-  uint64_t held_requests_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t yet_to_be_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // by the request that is submitted next
+  std::deque<Batch*> answers_ ABSL_GUARDED_BY(mutex_);   // to be written
+  std::vector<Batch*> written_ ABSL_GUARDED_BY(mutex_);  // of them: in response_
+  typename Rpc::StreamResponse response_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Message>> unused_ ABSL_GUARDED_BY(mutex_);
+  Message* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;    // given to gRPC
+  uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;       // of messages read and not yet recycled
+  uint64_t held_batches_ ABSL_GUARDED_BY(mutex_) = 0;     // of these messages
+  uint64_t yet_to_be_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // by the batches that are submitted next
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool waits_for_room_ ABSL_GUARDED_BY(mutex_) = false;
   bool no_more_reads_ ABSL_GUARDED_BY(mutex_) = false;   // half-closed, cancelled or shutting down

@@ -1,12 +1,17 @@
-// MarkDeleted: one call, one job of the region's actor, in order with its appends.
+// MarkDeleted: one job of the region's actor for each table, one after the other, so that appends go on
+// in between.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/append/append_environment.h"
 #include "server/call/call.h"
-#include "server/call/call_admission.h"
 #include "server/region/mailbox_job.h"
-#include "server/region/region_registry.h"
+#include "server/region/region_key.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
@@ -14,31 +19,23 @@ namespace walden {
 // Deletes itself when gRPC is done with it.
 class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDeletedJob {
  public:
-  MarkDeletedCall(const CallAdmission& admission, RegionRegistry& registry,
-                  const grpc::CallbackServerContext& call, const v1::MarkDeletedRequest& request,
-                  v1::MarkDeletedResponse* response)
-      : call_(admission, Method::kMarkDeleted, call), response_(response) {
-    const absl::StatusOr<EnteredRegion> entered =
-        call_.EnterRegion(request.namespace_(), request.region_id());
-    if (!entered.ok()) {
-      Finish(call_.End(entered.status()));
-      return;
-    }
-    table = request.table_id();
-    through = request.through_sequence();
-    if (request.has_region_version()) region_version = request.region_version();
-    registry.Submit(entered->key, this);
-  }
+  MarkDeletedCall(const AppendEnvironment& environment, const grpc::CallbackServerContext& call,
+                  const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response);
 
  private:
-  void OnAnswered() override {
-    if (result.ok()) response_->set_deleted_through(*result);
-    Finish(call_.End(result.status()));
-  }
+  void OnAnswered() override;
   void OnDone() override { delete this; }
 
+  absl::Status CheckRequest() const;
+  void MarkNext();
+  void FindThrough(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+
+  const AppendEnvironment& environment_;
   const Call call_;
+  const v1::MarkDeletedRequest& request_;
   v1::MarkDeletedResponse* const response_;
+  RegionKey key_;
+  int next_ = 0;  // of the request's marks
 };
 
 }  // namespace walden

@@ -19,7 +19,7 @@ class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProd
                    v1::OpenProducerResponse* response)
       : call_(admission, Method::kOpenProducer, call), response_(response) {
     const absl::StatusOr<EnteredRegion> entered =
-        call_.EnterRegion(request.namespace_(), request.region_id());
+        call_.EnterRegion(request.namespace_id(), request.region_id());
     if (!entered.ok()) {
       Finish(call_.End(entered.status()));
       return;

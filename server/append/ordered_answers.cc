@@ -4,26 +4,20 @@ namespace walden {
 
 void OrderedAnswers::Add(OrderedAnswer* answer) {
   answer->answered_ = false;
-  waiting_.push_back(answer);
+  answer->next_ = nullptr;
+  Waiting& waiting = regions_[answer->key];
+  (waiting.first == nullptr ? waiting.first : waiting.last->next_) = answer;
+  waiting.last = answer;
 }
 
 OrderedAnswers::Leaving OrderedAnswers::Answered(OrderedAnswer* answer) {
   answer->answered_ = true;
   Leaving leaving;
-  auto position = waiting_.begin();
-  for (; *position != answer; ++position) {
-    if ((*position)->key == answer->key) return leaving;
-  }
-  const RegionKey key = answer->key;
-  while (position != waiting_.end()) {
-    if (!((*position)->key == key)) {
-      ++position;
-      continue;
-    }
-    if (!(*position)->answered_) break;
-    leaving.push_back(*position);
-    position = waiting_.erase(position);
-  }
+  const auto region = regions_.find(answer->key);
+  OrderedAnswer* first = region->second.first;
+  for (; first != nullptr && first->answered_; first = first->next_) leaving.push_back(first);
+  region->second.first = first;
+  if (first == nullptr) regions_.erase(region);
   return leaving;
 }
 

@@ -1,8 +1,9 @@
 // The order in which the answers of one stream leave.
 #pragma once
 
-#include <deque>
+#include <cstddef>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "server/region/region_key.h"
 
@@ -17,17 +18,18 @@ class OrderedAnswer {
 
  private:
   friend class OrderedAnswers;
+  OrderedAnswer* next_ = nullptr;  // of the region
   bool answered_ = false;
 };
 
 // Holds the requests of a stream that are not answered yet, and answered ones that must wait for an
-// earlier request of their region. Answers of different regions do not wait for each other. One
-// thread at a time.
+// earlier request of their region. Answers of different regions do not wait for each other. Takes
+// the same time however many requests there are. One thread at a time.
 class OrderedAnswers {
  public:
   using Leaving = absl::InlinedVector<OrderedAnswer*, 8>;
 
-  // Adds a request behind all others.
+  // Adds a request behind all others of its region.
   void Add(OrderedAnswer* answer);
 
   // Notes that `answer`, which was added, is known. Returns the answers that may leave now, in
@@ -35,10 +37,15 @@ class OrderedAnswers {
   // otherwise this one and the answered ones of its region that follow it without a gap.
   Leaving Answered(OrderedAnswer* answer);
 
-  bool empty() const { return waiting_.empty(); }
+  bool empty() const { return regions_.empty(); }
 
  private:
-  std::deque<OrderedAnswer*> waiting_;  // in the order of Add
+  struct Waiting {
+    OrderedAnswer* first = nullptr;
+    OrderedAnswer* last = nullptr;
+  };
+
+  absl::flat_hash_map<RegionKey, Waiting> regions_;  // none is empty
 };
 
 }  // namespace walden

@@ -104,7 +104,7 @@ absl::Status Call::Denied(const Identity& caller, uint32_t namespace_id,
                    absl::StrCat("\"", caller.name(), "\" may not call ", InfoOf(method_).name,
                                 region.empty() ? "" : absl::StrCat(" on region ", region), " in ",
                                 Shown(namespace_id)),
-                   {{"namespace", absl::StrCat(namespace_id)}, {"region_id", region}});
+                   {{"namespace_id", absl::StrCat(namespace_id)}, {"region_id", region}});
 }
 
 absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) const {
@@ -173,7 +173,7 @@ void Call::AddToAudit(const absl::Status& status) const {
     entry.namespace_id = absl::StrCat(administered_->namespace_id);
     entry.region = absl::StrCat(administered_->region);
   } else if (auto info = GetErrorInfo(status); info.has_value()) {
-    entry.namespace_id = info->metadata["namespace"];
+    entry.namespace_id = info->metadata["namespace_id"];
     entry.region = info->metadata["region_id"];
   }
   entry.outcome = status;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/log_errors.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/call/time_to_proto.h"
 
 namespace walden {
 namespace {
@@ -117,9 +118,7 @@ void ToProtoStatus(const absl::Status& inner, google::rpc::Status* proto) {
   const std::optional<absl::Duration> delay = RetryDelay(status, *info);
   if (!delay.has_value()) return;
   google::rpc::RetryInfo retry;
-  const int64_t nanos = absl::ToInt64Nanoseconds(*delay);
-  retry.mutable_retry_delay()->set_seconds(nanos / 1'000'000'000);
-  retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+  *retry.mutable_retry_delay() = ToProtoDuration(*delay);
   proto->add_details()->PackFrom(retry);
 }
 

@@ -1,14 +1,18 @@
 #include "server/call/page_token.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/error.h"
+#include "server/call/request_checks.h"
 
 namespace walden {
 namespace {
 
-constexpr uint32_t kMaxPageItems = 10'000;
+constexpr absl::string_view kNamespaces = "namespaces";
 constexpr absl::string_view kRegions = "regions";
 constexpr absl::string_view kDescribe = "describe";
 
@@ -61,8 +65,20 @@ absl::StatusOr<DescribeCursor> ParseDescribeToken(absl::string_view token, const
                         .table = (*numbers)[4]};
 }
 
-size_t PageItems(uint32_t page_size) {
-  return page_size == 0 || page_size > kMaxPageItems ? kMaxPageItems : page_size;
+std::string NamespacesToken(NamespaceId behind) { return absl::StrCat(kNamespaces, ".", behind); }
+
+absl::StatusOr<std::optional<NamespaceId>> ParseNamespacesToken(absl::string_view token) {
+  if (token.empty()) return std::nullopt;
+  const auto numbers = Numbers(token, kNamespaces, 1);
+  if (!numbers || (*numbers)[0] > std::numeric_limits<NamespaceId>::max()) return BadToken(token);
+  return static_cast<NamespaceId>((*numbers)[0]);
+}
+
+absl::StatusOr<size_t> PageItems(int32_t page_size, size_t most) {
+  if (page_size < 0) {
+    return InvalidField("page_size", absl::StrCat(page_size), "must not be negative");
+  }
+  return page_size == 0 ? most : std::min<size_t>(page_size, most);
 }
 
 }  // namespace walden

@@ -24,7 +24,15 @@ absl::StatusOr<std::optional<RegionId>> ParseRegionsToken(absl::string_view toke
 std::string DescribeToken(const RegionKey& key, const DescribeCursor& next);
 absl::StatusOr<DescribeCursor> ParseDescribeToken(absl::string_view token, const RegionKey& key);
 
-// The number of items on one page, by the request's page_size.
-size_t PageItems(uint32_t page_size);
+// Of ListNamespaces, in the same way: the namespace that the next page begins behind.
+std::string NamespacesToken(NamespaceId behind);
+absl::StatusOr<std::optional<NamespaceId>> ParseNamespacesToken(absl::string_view token);
+
+// The most items on one page, by default too.
+inline constexpr size_t kMaxPageItems = 10'000;
+inline constexpr size_t kMaxPageNamespaces = 1'000;
+
+// The number of items on one page, by the request's page_size. INVALID_FIELD if it is negative.
+absl::StatusOr<size_t> PageItems(int32_t page_size, size_t most);
 
 }  // namespace walden

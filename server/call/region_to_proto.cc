@@ -3,6 +3,7 @@
 #include <string>
 
 #include "server/call/error_to_proto.h"
+#include "server/call/time_to_proto.h"
 
 namespace walden {
 namespace {
@@ -45,6 +46,13 @@ v1::TableKind KindOf(TableKind kind) {
 
 }  // namespace
 
+void FillPosition(const TablePosition& position, v1::TablePosition* proto) {
+  proto->set_first_sequence(position.first);
+  proto->set_next_sequence(position.next);
+  proto->set_deleted_through(position.deleted_through);
+  proto->set_durable_through(position.durable_through);
+}
+
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto) {
   proto->set_file(range.file);
   proto->set_offset(range.offset);
@@ -63,9 +71,10 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
   report->set_outcome(OutcomeOf(opening.outcome));
   report->set_torn_tail_bytes(opening.torn_tail_bytes);
   report->set_evidence_file(opening.evidence_file);
-  report->set_records_scanned(opening.records_scanned);
-  report->set_bytes_scanned(opening.bytes_scanned);
-  report->set_duration_micros(opening.duration_micros);
+  report->set_scanned_record_count(opening.records_scanned);
+  report->set_scanned_bytes(opening.bytes_scanned);
+  *report->mutable_duration() =
+      ToProtoDuration(absl::Microseconds(static_cast<int64_t>(opening.duration_micros)));
   FillRegionLists(description, proto);
 }
 
@@ -109,9 +118,11 @@ void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& ret
                 v1::DescribeRegionResponse* proto) {
   if (!retention.none()) {
     v1::Retention* const shown = proto->mutable_retention();
-    shown->set_age_micros(static_cast<uint64_t>(absl::ToInt64Microseconds(retention.age)));
-    shown->set_bytes(retention.bytes);
-    shown->set_records(retention.records);
+    if (retention.age > absl::ZeroDuration()) {
+      *shown->mutable_max_age() = ToProtoDuration(retention.age);
+    }
+    shown->set_max_bytes(retention.bytes);
+    shown->set_max_record_count(retention.records);
   }
   if (ns.quotas == nullptr) return;
   proto->set_disk_quota_bytes(ns.quotas->OfRegion(region).limit());
@@ -125,13 +136,14 @@ void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {
 }
 
 void FillRegionUsage(const RegionUsage& usage, v1::RegionUsage* proto) {
-  proto->set_tables(usage.tables);
-  proto->set_live_records(usage.live_records);
+  proto->set_table_count(usage.tables);
+  proto->set_live_record_count(usage.live_records);
   proto->set_live_bytes(usage.live_bytes);
   proto->set_allocated_bytes(usage.allocated_bytes);
-  proto->set_damaged_ranges(usage.damaged_ranges);
+  proto->set_damaged_range_count(usage.damaged_ranges);
   if (!usage.oldest.has_value() || !usage.oldest->appended_unix_micros.has_value()) return;
-  proto->set_oldest_appended_unix_ms(*usage.oldest->appended_unix_micros / 1000);
+  *proto->mutable_oldest_append_time() =
+      ToProtoTime(absl::FromUnixMicros(*usage.oldest->appended_unix_micros));
 }
 
 }  // namespace walden

@@ -9,6 +9,7 @@
 
 namespace walden {
 
+void FillPosition(const TablePosition& position, v1::TablePosition* proto);
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
 void FillRegionState(const RegionDescription& description, absl::string_view engine,
                      v1::RegionState* proto);

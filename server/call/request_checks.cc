@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 
@@ -24,29 +25,54 @@ absl::Status OverLimit(const std::string& field, absl::string_view limit_name, u
 
 namespace {
 
-// Bytes of all payloads.
-absl::StatusOr<uint64_t> CheckPayloads(const v1::AppendRequest& request,
-                                       const RequestLimits& limits) {
-  const uint64_t count = request.payloads_size();
-  if (count == 0 && !request.has_producer()) {
-    return InvalidField("payloads", "0", "must hold at least one record");
-  }
-  if (count > limits.max_batch_records) {
-    return OverLimit("payloads", "limits.max_batch_records", count, limits.max_batch_records);
-  }
-  uint64_t total = 0;
-  for (int i = 0; i < request.payloads_size(); ++i) {
-    const uint64_t size = request.payloads(i).size();
-    if (size > limits.max_payload_bytes) {
-      return OverLimit(absl::StrCat("payloads[", i, "]"), "limits.max_payload_bytes", size,
-                       limits.max_payload_bytes);
+// The payloads of one batch, counted while it is checked.
+class PayloadCheck {
+ public:
+  explicit PayloadCheck(const RequestLimits& limits) : limits_(limits) {}
+
+  absl::Status Check(const v1::TableAppend& table, int index) {
+    const uint64_t count = table.payloads_size();
+    if (count == 0) {
+      return InvalidField(absl::StrCat("tables[", index, "].payloads"), "0",
+                          "must hold at least one record");
     }
-    total += size;
+    records_ += count;
+    if (records_ > limits_.max_batch_records) {
+      return OverLimit("payloads", "limits.max_batch_records", records_,
+                       limits_.max_batch_records);
+    }
+    for (int i = 0; i < table.payloads_size(); ++i) {
+      const uint64_t size = table.payloads(i).size();
+      if (size > limits_.max_payload_bytes) {
+        return OverLimit(absl::StrCat("tables[", index, "].payloads[", i, "]"),
+                         "limits.max_payload_bytes", size, limits_.max_payload_bytes);
+      }
+      bytes_ += size;
+    }
+    if (bytes_ > limits_.max_batch_bytes) {
+      return OverLimit("payloads", "limits.max_batch_bytes", bytes_, limits_.max_batch_bytes);
+    }
+    return absl::OkStatus();
   }
-  if (total > limits.max_batch_bytes) {
-    return OverLimit("payloads", "limits.max_batch_bytes", total, limits.max_batch_bytes);
+
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  const RequestLimits& limits_;
+  uint64_t records_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+absl::Status CheckEachOnce(const google::protobuf::RepeatedPtrField<v1::TableAppend>& tables) {
+  if (tables.size() < 2) return absl::OkStatus();
+  absl::flat_hash_set<TableId> seen;
+  for (int i = 0; i < tables.size(); ++i) {
+    if (seen.insert(tables[i].table_id()).second) continue;
+    return InvalidField(absl::StrCat("tables[", i, "].table_id"),
+                        absl::StrCat(tables[i].table_id()),
+                        "is there twice: a batch has one part for each table");
   }
-  return total;
+  return absl::OkStatus();
 }
 
 struct BoundValue {
@@ -73,12 +99,30 @@ absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const 
                                         const RequestLimits& limits, AppendJob& job) {
   const absl::StatusOr<RegionKey> key = PrepareBatch(request, call, job.batch);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<uint64_t> bytes = CheckPayloads(request, limits);
-  if (!bytes.ok()) return bytes.status();
+  if (request.tables().empty() && !request.has_producer()) {
+    return InvalidField("tables", "0", "must hold at least one table with a record");
+  }
+  PayloadCheck check(limits);
+  for (int i = 0; i < request.tables_size(); ++i) {
+    if (absl::Status status = check.Check(request.tables(i), i); !status.ok()) return status;
+  }
+  if (absl::Status status = CheckEachOnce(request.tables()); !status.ok()) return status;
   job.batch.kind = TableKind::kLog;
-  job.batch.payloads.assign(request.payloads().begin(), request.payloads().end());
-  job.payload_bytes = *bytes;
+  job.batch.tables.resize(request.tables_size());
+  for (int i = 0; i < request.tables_size(); ++i) {
+    const v1::TableAppend& part = request.tables(i);
+    FillTable(part, job.batch.tables[i]);
+    job.batch.tables[i].payloads.assign(part.payloads().begin(), part.payloads().end());
+  }
+  job.payload_bytes = check.bytes();
   return key;
+}
+
+absl::Status CannotAcquire() {
+  return MakeError(absl::StatusCode::kUnimplemented, ErrorReason::kUnsupported,
+                   "acquire takes a log over from another daemon, and the logs of this namespace's "
+                   "engine always belong to this one: ask without it",
+                   {{"field", "acquire"}, {"value", "true"}});
 }
 
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured) {

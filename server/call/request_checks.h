@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "engine/types.h"
 #include "server/call/call.h"
@@ -22,16 +23,18 @@ absl::Status InvalidField(absl::string_view field, const std::string& value,
 absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
                        uint64_t limit);
 
+absl::Status CannotAcquire();
+
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
 absl::Status CheckProducer(const v1::Producer& producer);
 
-// Checks the fields that an append and a put have in common, which are all but the payloads, and
-// copies them to `batch`.
+// Checks the fields that an append and a put have in common, and copies them to `batch`. What goes
+// to which table is not among them.
 template <typename Request>
 absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
                                        AppendBatch& batch) {
   const absl::StatusOr<EnteredRegion> entered =
-      call.EnterRegion(request.namespace_(), request.region_id());
+      call.EnterRegion(request.namespace_id(), request.region_id());
   if (!entered.ok()) return entered.status();
   const absl::StatusOr<Durability> durability = CheckDurability(
       request.durability(), entered->ns->PolicyOf(request.region_id()).default_durability);
@@ -42,20 +45,38 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
     if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
     batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
   }
-  batch.expected_next_sequence.reset();
-  if (request.has_expected_next_sequence()) {
-    batch.expected_next_sequence = request.expected_next_sequence();
-  }
   batch.region_version.reset();
   if (request.has_region_version()) batch.region_version = request.region_version();
-  batch.table = request.table_id();
   batch.result = AppendResult{};
   return entered->key;
+}
+
+// Of the part of a batch that goes to one table.
+template <typename Part>
+void FillTable(const Part& part, TableAppend& table) {
+  table.table = part.table_id();
+  table.payloads.clear();
+  table.expected_next_sequence.reset();
+  if (part.has_expected_next_sequence()) {
+    table.expected_next_sequence = part.expected_next_sequence();
+  }
+  table.first = 0;
+  table.last = 0;
 }
 
 // Checks an append and fills `job`. The job's payloads point into `request`.
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RequestLimits& limits, AppendJob& job);
+
+// UNIMPLEMENTED (UNSUPPORTED) for a request to take a log over: this daemon's engines always own
+// theirs. INVALID_FIELD for a region version without one.
+template <typename Request>
+absl::Status CheckAcquire(const Request& request) {
+  if (request.acquire()) return CannotAcquire();
+  if (!request.has_region_version()) return absl::OkStatus();
+  return InvalidField("region_version", absl::StrCat(request.region_version()),
+                      "is only for `acquire`: reading needs none");
+}
 
 // The largest message that gRPC clients take by default.
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;

@@ -119,6 +119,7 @@ ServerOptions OptionsFrom(const Config& config) {
   options.tick_interval = TickInterval(config);
   options.workers = static_cast<int>(config.threads.workers);
   options.version = kVersion;
+  if (absl::string_view(kCommit) != "unknown") options.commit = kCommit;
   options.reflection =
       config.security.reflection == Reflection::kOn ||
       (config.security.reflection == Reflection::kAuto && config.security.identities_file.empty());

@@ -1,5 +1,6 @@
 #include "server/entry/entry_recover_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,15 +13,30 @@ EntryRecoverStream::EntryRecoverStream(const ReadEnvironment& environment,
                                        const grpc::CallbackServerContext& call,
                                        const grpc::ByteBuffer& request)
     : EntryStream(environment, Method::kRecoverEntries, call,
-                  v1::EntryRecoverResponse::kEntriesFieldNumber) {
+                  v1::EntryServiceRecoverResponse::kEntriesFieldNumber) {
   Begin(request, request_);
 }
 
 ChunkStream::Opening EntryRecoverStream::OpenNothing() {
-  v1::EntryRecoverResponse response;
-  *response.mutable_header() = header_;
-  AddMessage(response);
+  AddState({});
   return Opening::kNothing;
+}
+
+// The first message has everything but the flushes that do not fit it.
+void EntryRecoverStream::AddState(absl::Span<const SequenceNumber> flushes) {
+  constexpr size_t kFlushesPerMessage = 300;  // of 11 bytes: they fit the smallest message
+  v1::EntryServiceRecoverResponse response;
+  *response.mutable_state() = state_;
+  while (true) {
+    const size_t count = std::min(flushes.size(), kFlushesPerMessage);
+    for (const SequenceNumber flush : flushes.first(count)) {
+      response.mutable_state()->add_flush_ids(flush);
+    }
+    flushes.remove_prefix(count);
+    AddMessage(response);
+    if (flushes.empty()) return;
+    response.Clear();
+  }
 }
 
 // Reads the log in its order, in one pass that does not depend on memory. The pages know the
@@ -30,13 +46,12 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTabl
     std::unique_ptr<ReadSession>& session) {
   const std::optional<entry::TableSummary> state = table->Summary();
   if (!state.has_value()) return std::nullopt;
-  header_.set_finalized_through(state->finalized_through);
-  for (const SequenceNumber flush : state->flushes) header_.add_flush_ids(flush);
-  header_.set_entries(state->entries);
-  header_.set_bytes(state->data_bytes);
-  header_.set_spilled_entries(state->spilled_entries);
-  const Opening nothing = OpenNothing();
-  if (state->through <= state->finalized_through) return nothing;
+  state_.set_finalized_through(state->finalized_through);
+  state_.set_entry_count(state->entries);
+  state_.set_entry_bytes(state->data_bytes);
+  state_.set_spilled_entry_count(state->spilled_entries);
+  AddState(state->flushes);
+  if (state->through <= state->finalized_through) return Opening::kNothing;
   const SessionLimits limits{.chunk_payload_bytes = chunk_payload_bytes()};
   auto opened = ReadSession::Open(
       actor,
@@ -48,15 +63,15 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> EntryRecoverStream::OpenTabl
 }
 
 absl::Status EntryRecoverStream::FinishRecords(const ReadSession*) {
-  if (entries() != header_.entries() || bytes() != header_.bytes()) {
+  if (entries() != state_.entry_count() || bytes() != state_.entry_bytes()) {
     return MakeError(
         absl::StatusCode::kAborted, ErrorReason::kFlushFinalized,
-        absl::StrCat("table ", request_.table_id(), " held ", header_.entries(), " entries and ",
+        absl::StrCat("table ", request_.table_id(), " held ", state_.entry_count(), " entries and ",
                      entries(), " were streamed: some were finalized meanwhile; recover again"));
   }
-  v1::EntryRecoverResponse response;
-  response.mutable_summary()->set_entries(entries());
-  response.mutable_summary()->set_bytes(bytes());
+  v1::EntryServiceRecoverResponse response;
+  response.mutable_summary()->set_entry_count(entries());
+  response.mutable_summary()->set_entry_bytes(bytes());
   AddMessage(response);
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 // puts.
 #pragma once
 
+#include "absl/types/span.h"
 #include "server/entry/entry_stream.h"
 #include "walden/v1/entry.pb.h"
 
@@ -19,9 +20,10 @@ class EntryRecoverStream final : public EntryStream {
                                                    std::unique_ptr<ReadSession>& session) override;
   Opening OpenNothing() override;
   absl::Status FinishRecords(const ReadSession* session) override;
+  void AddState(absl::Span<const SequenceNumber> flushes);
 
-  v1::EntryRecoverRequest request_;
-  v1::EntryRecoverHeader header_;
+  v1::EntryServiceRecoverRequest request_;
+  v1::EntryLogState state_;
 };
 
 }  // namespace walden

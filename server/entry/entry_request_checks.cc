@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/entry/entry_codec.h"
 #include "server/call/request_checks.h"
+#include "server/call/time_to_proto.h"
 
 namespace walden {
 namespace {
@@ -32,7 +33,11 @@ absl::Status CheckEntry(const std::string& field, const v1::Entry& entry,
     return InvalidField(field + ".sequence", absl::StrCat(entry.sequence()),
                         "must be 0 in a put: Walden numbers the entries");
   }
-  return absl::OkStatus();
+  if (entry.has_create_time()) status = CheckTime(entry.create_time(), field + ".create_time");
+  if (status.ok() && entry.has_expire_time()) {
+    status = CheckTime(entry.expire_time(), field + ".expire_time");
+  }
+  return status;
 }
 
 entry::EntryView ViewOf(const v1::Entry& entry) {
@@ -40,8 +45,8 @@ entry::EntryView ViewOf(const v1::Entry& entry) {
       .kind = entry.tombstone() ? entry::RecordKind::kTombstone : entry::RecordKind::kValue,
       .key = entry.key(),
       .value = entry.value()};
-  if (entry.has_created_unix_ms()) view.created_unix_ms = entry.created_unix_ms();
-  if (entry.has_expires_unix_ms()) view.expires_unix_ms = entry.expires_unix_ms();
+  if (entry.has_create_time()) view.created_unix_ms = UnixMillis(entry.create_time());
+  if (entry.has_expire_time()) view.expires_unix_ms = UnixMillis(entry.expire_time());
   return view;
 }
 
@@ -60,7 +65,7 @@ absl::StatusOr<uint64_t> CheckEntries(const v1::PutRequest& request, const Reque
     const uint64_t bytes = entry::EncodedBytes(ViewOf(entry));
     absl::Status status = absl::OkStatus();
     if (entry.key().empty() || entry.key().size() > limits.max_key_bytes || entry.tombstone() ||
-        entry.sequence() != 0) {
+        entry.sequence() != 0 || entry.has_create_time() || entry.has_expire_time()) {
       status = CheckEntry(absl::StrCat("entries[", i, "]"), entry, limits);
     }
     if (status.ok() && bytes > limits.max_payload_bytes) {
@@ -85,15 +90,18 @@ absl::StatusOr<RegionKey> PreparePut(const v1::PutRequest& request, const Call& 
   const absl::StatusOr<uint64_t> bytes = CheckEntries(request, limits);
   if (!bytes.ok()) return bytes.status();
   job.batch.kind = TableKind::kEntries;
-  job.batch.payloads.clear();
+  job.payload_bytes = *bytes;
   job.encoded.resize(*bytes);
+  job.batch.tables.resize(request.entries().empty() ? 0 : 1);
+  if (request.entries().empty()) return key;
+  TableAppend& table = job.batch.tables.front();
+  FillTable(request, table);
   char* to = job.encoded.data();
   for (const v1::Entry& entry : request.entries()) {
     char* const end = entry::Encode(ViewOf(entry), to);
-    job.batch.payloads.emplace_back(to, end - to);
+    table.payloads.emplace_back(to, end - to);
     to = end;
   }
-  job.payload_bytes = *bytes;
   return key;
 }
 

@@ -11,7 +11,7 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
                            const v1::FinalizeRequest& request, v1::FinalizeResponse* response)
     : call_(admission, Method::kFinalize, call), response_(response) {
   const absl::StatusOr<EnteredRegion> entered =
-      call_.EnterRegion(request.namespace_(), request.region_id());
+      call_.EnterRegion(request.namespace_id(), request.region_id());
   absl::Status status = entered.status();
   if (status.ok() && request.flush_id() == 0) {
     status = InvalidField(

@@ -16,7 +16,7 @@ FlushStream::FlushStream(const ReadEnvironment& environment,
 
 ChunkStream::Opening FlushStream::OpenNothing() {
   v1::FlushResponse response;
-  response.mutable_header();
+  response.mutable_state();
   AddMessage(response);
   return Opening::kNothing;
 }
@@ -38,11 +38,11 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::OpenTable(
   absl::StatusOr<std::optional<entry::PageView>> view = table->BeginFlush(flush_id_);
   if (!view.ok()) return view.status();
   if (!view->has_value()) return std::nullopt;
-  header_.set_flush_id(flush_id_);
-  header_.set_entries((*view)->entries);
-  header_.set_bytes((*view)->data_bytes);
+  state_.set_flush_id(flush_id_);
+  state_.set_entry_count((*view)->entries);
+  state_.set_entry_bytes((*view)->data_bytes);
   v1::FlushResponse response;
-  *response.mutable_header() = header_;
+  *response.mutable_state() = state_;
   AddMessage(response);
   session = Walk(actor, table, **std::move(view), entry::CursorRange{});
   return Opening::kSession;
@@ -50,8 +50,9 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::OpenTable(
 
 absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::AppendMarker() {
   AppendBatch& batch = marker_.batch;
-  batch.table = request_.table_id();
-  batch.payloads = {entry::FlushMarker()};
+  batch.tables.resize(1);
+  batch.tables.front().table = request_.table_id();
+  batch.tables.front().payloads = {entry::FlushMarker()};
   batch.durability = Durability::kSync;
   batch.kind = TableKind::kEntries;
   if (request_.has_region_version()) batch.region_version = request_.region_version();
@@ -72,7 +73,7 @@ void FlushStream::AfterMarker() {
     sealed_through_ = sealed.value_or(0);
     if (sealed_through_ != 0 && actor_->Post(&instead_)) return;
   }
-  if (result.status.ok()) flush_id_ = result.first;
+  if (result.status.ok()) flush_id_ = marker_.batch.tables.front().first;
   Resume(actor_, result.status);
 }
 
@@ -82,18 +83,18 @@ void FlushStream::AfterSync() {
 }
 
 absl::Status FlushStream::FinishRecords(const ReadSession*) {
-  if (entries() != header_.entries() || bytes() != header_.bytes()) {
-    return absl::InternalError(absl::StrCat("flush ", header_.flush_id(), " announced ",
-                                            header_.entries(), " entries and streamed ", entries(),
+  if (entries() != state_.entry_count() || bytes() != state_.entry_bytes()) {
+    return absl::InternalError(absl::StrCat("flush ", state_.flush_id(), " announced ",
+                                            state_.entry_count(), " entries and streamed ", entries(),
                                             "; do not finalize it"));
   }
   v1::FlushResponse response;
   v1::FlushSummary* const summary = response.mutable_summary();
-  summary->set_flush_id(header_.flush_id());
-  summary->set_entries(entries());
-  summary->set_bytes(bytes());
+  summary->set_flush_id(state_.flush_id());
+  summary->set_entry_count(entries());
+  summary->set_entry_bytes(bytes());
   AddMessage(response);
-  if (table_ != nullptr) table_->FlushConsumed(header_.flush_id());
+  if (table_ != nullptr) table_->FlushConsumed(state_.flush_id());
   return absl::OkStatus();
 }
 

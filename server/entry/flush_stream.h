@@ -44,7 +44,7 @@ class FlushStream final : public EntryStream {
   void AfterSync();
 
   v1::FlushRequest request_;
-  v1::FlushHeader header_;
+  v1::FlushState state_;
   // The region and the table that are flushed. Kept because the registry may drop them meanwhile.
   std::shared_ptr<RegionActor> actor_;
   std::shared_ptr<entry::EntryTable> table_;

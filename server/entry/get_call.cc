@@ -7,6 +7,7 @@
 #include "engine/entry/entry_codec.h"
 #include "server/call/break_off.h"
 #include "server/call/request_checks.h"
+#include "server/call/time_to_proto.h"
 #include "server/entry/entry_request_checks.h"
 #include "server/region/read_session.h"
 
@@ -20,7 +21,7 @@ GetCall::GetCall(const EntryReadEnvironment& environment, const grpc::CallbackSe
       request_(request),
       response_(response) {
   const absl::StatusOr<EnteredRegion> entered =
-      call_.EnterRegion(request.namespace_(), request.region_id());
+      call_.EnterRegion(request.namespace_id(), request.region_id());
   absl::Status status = entered.status();
   if (status.ok()) status = CheckKeys(request, environment.limits);
   const absl::StatusOr<size_t> message_bytes = CheckMessageBytes(request.max_message_bytes());
@@ -103,8 +104,12 @@ void GetCall::Found(size_t index, const RecordView& record) {
   v1::Entry* const found = response_->mutable_results(static_cast<int>(index))->mutable_entry();
   found->set_key(entry.key.data(), entry.key.size());
   found->set_value(entry.value.data(), entry.value.size());
-  if (entry.created_unix_ms) found->set_created_unix_ms(*entry.created_unix_ms);
-  if (entry.expires_unix_ms) found->set_expires_unix_ms(*entry.expires_unix_ms);
+  if (entry.created_unix_ms) {
+    *found->mutable_create_time() = ToProtoTime(absl::FromUnixMillis(*entry.created_unix_ms));
+  }
+  if (entry.expires_unix_ms) {
+    *found->mutable_expire_time() = ToProtoTime(absl::FromUnixMillis(*entry.expires_unix_ms));
+  }
   found->set_sequence(record.sequence);
 }
 

@@ -30,4 +30,12 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(
   return Opening::kSession;
 }
 
+absl::Status ScanStream::FinishRecords(const ReadSession*) {
+  v1::ScanResponse response;
+  response.mutable_summary()->set_entry_count(entries());
+  response.mutable_summary()->set_entry_bytes(bytes());
+  AddMessage(response);
+  return absl::OkStatus();
+}
+
 }  // namespace walden

@@ -18,6 +18,7 @@ class ScanStream final : public EntryStream {
   absl::StatusOr<std::optional<Opening>> OpenTable(const std::shared_ptr<RegionActor>& actor,
                                                    const std::shared_ptr<entry::EntryTable>& table,
                                                    std::unique_ptr<ReadSession>& session) override;
+  absl::Status FinishRecords(const ReadSession* session) override;
 
   const WallClock& wall_clock_;
   v1::ScanRequest request_;

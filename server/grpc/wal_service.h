@@ -8,6 +8,7 @@
 #include "server/append/append_call.h"
 #include "server/append/append_environment.h"
 #include "server/append/append_stream.h"
+#include "server/append/fence_region_call.h"
 #include "server/append/mark_deleted_call.h"
 #include "server/append/open_producer_call.h"
 #include "server/read/read_environment.h"
@@ -22,7 +23,8 @@ namespace walden {
 using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
     v1::WalService::WithCallbackMethod_AppendStream<v1::WalService::WithCallbackMethod_OpenProducer<
         v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<
-            v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>;
+            v1::WalService::WithCallbackMethod_FenceRegion<
+                v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>>;
 
 class WalService final : public WalServiceMethods {
  public:
@@ -55,7 +57,13 @@ class WalService final : public WalServiceMethods {
   grpc::ServerUnaryReactor* MarkDeleted(grpc::CallbackServerContext* call,
                                         const v1::MarkDeletedRequest* request,
                                         v1::MarkDeletedResponse* response) override {
-    return new MarkDeletedCall(append_.admission, append_.registry, *call, *request, response);
+    return new MarkDeletedCall(append_, *call, *request, response);
+  }
+
+  grpc::ServerUnaryReactor* FenceRegion(grpc::CallbackServerContext* call,
+                                        const v1::FenceRegionRequest* request,
+                                        v1::FenceRegionResponse*) override {
+    return new FenceRegionCall(append_.admission, append_.registry, *call, *request);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Recover(grpc::CallbackServerContext* call,

@@ -45,11 +45,15 @@ int NamespaceThreads(const NamespaceSet& namespaces) {
   return std::clamp(late, 1, 8);
 }
 
-// An upper bound of the encoded size of an append or put.
-uint64_t MaxRequestBytes(const RequestLimits& limits) {
-  constexpr uint64_t kPerPayload = 16;
+// With an upper bound of the encoded size of an append or put, in which each record may be of
+// another table.
+RequestLimits WithMessageBytes(RequestLimits limits) {
+  constexpr uint64_t kPerPayload = 40;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
-  return limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields;
+  limits.max_message_bytes = std::min<uint64_t>(
+      limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields,
+      std::numeric_limits<int>::max());
+  return limits;
 }
 
 void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& options) {
@@ -213,11 +217,13 @@ CallAdmission WaldenServer::Admission() {
 }
 
 void WaldenServer::MakeServices() {
+  const RequestLimits limits = WithMessageBytes(options_.limits);
   const AppendEnvironment append{.admission = Admission(),
                                  .registry = *registry_,
-                                 .limits = options_.limits,
+                                 .limits = limits,
                                  .stream_limits = options_.stream_limits,
-                                 .may_lead = options_.may_lead};
+                                 .may_lead = options_.may_lead,
+                                 .readers = reader_threads_};
   const ReadEnvironment read{.admission = Admission(),
                              .registry = *registry_,
                              .budget = reader_budget_,
@@ -227,7 +233,7 @@ void WaldenServer::MakeServices() {
   wal_service_ = std::make_unique<WalService>(append, read);
   entry_service_ = std::make_unique<EntryService>(
       append, EntryReadEnvironment{
-                  .read = read, .wall_clock = *WallClock::Real(), .limits = options_.limits});
+                  .read = read, .wall_clock = *WallClock::Real(), .limits = limits});
   admin_service_ =
       std::make_unique<AdminService>(AdminEnvironment{.admission = Admission(),
                                                       .registry = *registry_,
@@ -236,10 +242,12 @@ void WaldenServer::MakeServices() {
                                                       .background = background_threads_,
                                                       .maintenance = maintenance_thread_,
                                                       .figures = {.version = options_.version,
+                                                                  .commit = options_.commit,
+                                                                  .started_at = absl::Now() - (Clock::Real()->Now() - observation_.started),
                                                                   .started = observation_.started,
                                                                   .reader_budget = *reader_budget_,
                                                                   .entry_memory = entry_memory_,
-                                                                  .limits = options_.limits}});
+                                                                  .limits = limits}});
 }
 
 void WaldenServer::SetRetention(absl::Duration interval,
@@ -304,8 +312,8 @@ absl::Status WaldenServer::Listen() {
   ConfigureConnections(builder, options_);
   BoundWhatArrives(builder, options_.receive_bytes);
   if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
-  builder.SetMaxReceiveMessageSize(static_cast<int>(
-      std::min<uint64_t>(MaxRequestBytes(options_.limits), std::numeric_limits<int>::max())));
+  builder.SetMaxReceiveMessageSize(
+      static_cast<int>(WithMessageBytes(options_.limits).max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
   builder.RegisterService(wal_service_.get());
   builder.RegisterService(entry_service_.get());

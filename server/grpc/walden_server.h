@@ -56,6 +56,7 @@ struct ServerOptions {
   int workers = 0;                                        // 0: one per processor, at least two
   LeadPolicy may_lead;
   std::string version = "0";
+  std::string commit;  // empty: not known
   // These outlive the server, or are null.
   const AccessControl* access = nullptr;  // null: callers are not told apart
   TlsCertificates* tls = nullptr;         // null: TCP addresses do not speak TLS, like unix sockets

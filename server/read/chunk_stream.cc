@@ -15,9 +15,9 @@ namespace {
 void DestroyChunk(void* chunk) { delete static_cast<Chunk*>(chunk); }
 
 // The chunk goes when gRPC has no more use for its bytes.
-grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk, size_t begin) {
+grpc::ByteBuffer ToByteBuffer(std::unique_ptr<Chunk> chunk) {
   Chunk* const owned = chunk.release();
-  const grpc::Slice slice(owned->data() + begin, owned->size() - begin, DestroyChunk, owned);
+  const grpc::Slice slice(owned->data(), owned->size(), DestroyChunk, owned);
   return grpc::ByteBuffer(&slice, 1);
 }
 
@@ -97,6 +97,8 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
   }
   absl::Status finished;
   if (opening.ok() && *opening == Opening::kNothing) finished = FinishRecords(nullptr);
+  const bool waits = opening.ok() && *opening == Opening::kWaitForRegion;
+  if (waits && mark_due_) mark_due_ = !AddMarkHere();
   mutex_.Lock();
   TakeMade();
   if (!opening.ok()) {
@@ -160,18 +162,16 @@ void ChunkStream::Produce() {
   if (HasPreface()) {
     FillPreface(*chunk);
     chunk->Trim();
-    made_.push_back(ToByteBuffer(std::move(chunk), 0));
+    made_.push_back(ToByteBuffer(std::move(chunk)));
     AfterChunk(ReadProgress::kMore, 0);
     return;
   }
   const uint64_t seen_version = session_->actor()->tail_waiters().version();
-  BeginChunk(*chunk);
-  const size_t empty_size = chunk->size();
   const absl::StatusOr<ReadProgress> progress = FillChunk(*chunk);
-  if (chunk->size() > empty_size) {
-    const size_t begin = FinishChunk(*chunk);
+  if (chunk->size() > 0) {
+    mark_due_ = true;
     chunk->Trim();
-    made_.push_back(ToByteBuffer(std::move(chunk), begin));
+    made_.push_back(ToByteBuffer(std::move(chunk)));
   }
   chunk = nullptr;
   if (follower_.has_value()) follower_->Reached(session_->next());
@@ -216,7 +216,10 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
   absl::Status end = EndOf(progress.status());
   if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
-  if (stay) session_->Rest();
+  if (stay) {
+    if (mark_due_) mark_due_ = !AddMarkHere();
+    session_->Rest();
+  }
   mutex_.Lock();
   TakeMade();
   if (!Stopped().ok()) {
@@ -241,7 +244,53 @@ void ChunkStream::WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64
     End(ShuttingDownError());
   } else if (!tail_waiters.Wait(key, this, seen_version)) {
     OnVisible();
+  } else if (heartbeat_ == nullptr && HeartbeatInterval() < absl::InfiniteDuration()) {
+    StartHeartbeat(HeartbeatInterval());
   }
+}
+
+bool ChunkStream::AddMarkHere() {
+  return session_ == nullptr ? AddMark(nullptr, 0)
+                             : AddMark(&session_->actor()->log(), session_->next());
+}
+
+void ChunkStream::StartHeartbeat(absl::Duration delay) {
+  heartbeat_ = std::make_unique<HeartbeatTimer>(delay, [this] { OnHeartbeat(); });
+}
+
+// A wait that is not called off any more has found something to send, which is as good as a beat.
+void ChunkStream::OnHeartbeat() {
+  absl::MutexLock lock(&mutex_);
+  heartbeat_ = nullptr;
+  if (producer_ != Producer::kWaitingRecords) return;  // the next wait starts it again
+  const absl::Duration quiet = call_.Now() - last_message_;
+  if (writing_ || quiet < HeartbeatInterval()) {
+    StartHeartbeat(writing_ ? HeartbeatInterval() : HeartbeatInterval() - quiet);
+    return;
+  }
+  if (!waiting_in_->Cancel(waiting_for_, this)) return;
+  producer_ = Producer::kWorking;
+  environment_.readers.Post([this] { Beat(); });
+}
+
+// Looks for records, or for the region, again afterwards, which waits again if there are none.
+void ChunkStream::Beat() {
+  AddMarkHere();
+  mutex_.Lock();
+  TakeMade();
+  if (!Stopped().ok()) {
+    End(Stopped());
+  } else if (shutting_down_) {
+    End(ShuttingDownError());
+  } else if (session_ == nullptr) {
+    Advance();  // not the end: a task is under way
+    mutex_.Unlock();
+    FindRegion();
+    return;
+  } else {
+    producer_ = Producer::kIdle;
+  }
+  AdvanceAndUnlock();
 }
 
 void ChunkStream::OnVisible() {
@@ -324,6 +373,7 @@ void ChunkStream::OnWriteDone(bool ok) {
   environment_.budget->WriteEnded(this);
   mutex_.Lock();
   writing_ = false;
+  last_message_ = call_.Now();
   messages_.pop_front();
   if (!ok) {
     cancelled_ = true;
@@ -360,6 +410,12 @@ void ChunkStream::OnAccessChanged() {
 void ChunkStream::OnDone() {
   environment_.budget->WriteEnded(this);
   call_.LeaveLiveCalls(this);
+  std::unique_ptr<HeartbeatTimer> heartbeat;
+  {
+    absl::MutexLock lock(&mutex_);
+    heartbeat = std::move(heartbeat_);
+  }
+  if (heartbeat != nullptr) heartbeat->Stop();
   delete this;
 }
 

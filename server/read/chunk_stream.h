@@ -27,6 +27,7 @@
 #include "server/call/live_calls.h"
 #include "server/call/parse_request.h"
 #include "server/limits/chunk.h"
+#include "server/read/heartbeat_timer.h"
 #include "server/read/read_environment.h"
 #include "server/region/followers.h"
 #include "server/region/read_session.h"
@@ -70,7 +71,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (status.ok()) status = check();
     absl::StatusOr<EnteredRegion> entered = EnteredRegion{};
     if (status.ok()) {
-      entered = call_.EnterRegion(request.namespace_(), request.region_id());
+      entered = call_.EnterRegion(request.namespace_id(), request.region_id());
     } else {
       entered = status;
     }
@@ -92,10 +93,15 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   virtual bool HasPreface() const { return false; }
   virtual void FillPreface(Chunk&) {}
 
-  // Encoding of one chunk. FinishChunk tells where in it the message begins.
-  virtual void BeginChunk(Chunk&) {}
+  // Adds a record to the message that a chunk becomes.
   virtual void EncodeRecord(const RecordView& record, Chunk& chunk) = 0;
-  virtual size_t FinishChunk(Chunk&) { return 0; }
+
+  // Of a stream that follows: time between two heartbeats while it waits at the end.
+  virtual absl::Duration HeartbeatInterval() const { return absl::InfiniteDuration(); }
+  // Adds a message that says where the end is. Called each time the end was reached after records,
+  // and for each heartbeat. `log` is null while the region does not exist. `next`: no visible record
+  // with a lower number is left to be sent. Returns false if there is one that is not lower.
+  virtual bool AddMark(const RegionLog* /*log*/, SequenceNumber /*next*/) { return true; }
 
   // Deleted records were passed over (ReadRange::skip_deleted); what is visited next lies behind.
   virtual void OnSkipped(const ReadSession&) {}
@@ -155,6 +161,10 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void WaitForRecords(TailWaiters& tail_waiters, uint64_t key, uint64_t seen_version)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterRecordsWait();
+  bool AddMarkHere();
+  void StartHeartbeat(absl::Duration delay) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnHeartbeat();
+  void Beat();
   void StopWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Why the stream must end before everything was read; OK if it need not.
   absl::Status Stopped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -179,6 +189,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Payload of the largest record that the next chunk takes. One above what fits beside others is
   // a chunk of its own.
   size_t max_record_bytes_ = 0;
+  bool mark_due_ = true;  // records were sent, or nothing yet, since the end was marked
   std::atomic<bool> stalled_{false};  // broken off: the client took nothing
 
   absl::Mutex mutex_;
@@ -187,6 +198,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   uint64_t waiting_for_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<grpc::ByteBuffer> messages_ ABSL_GUARDED_BY(mutex_);  // the first may be under way
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<HeartbeatTimer> heartbeat_ ABSL_GUARDED_BY(mutex_);  // null: none is due
+  absl::Duration last_message_ ABSL_GUARDED_BY(mutex_);                // when it was written
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool shutting_down_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status denied_ ABSL_GUARDED_BY(mutex_);  // the caller's rights were taken away

@@ -3,24 +3,46 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "engine/common/table_kind.h"
+#include "server/call/region_to_proto.h"
+#include "server/call/time_to_proto.h"
+#include "server/read/last_records.h"
 #include "server/read/record_encoder.h"
 
 namespace walden {
+namespace {
+
+constexpr absl::Duration kMinHeartbeatInterval = absl::Milliseconds(10);
+
+}  // namespace
 
 ReadStream::ReadStream(const ReadEnvironment& environment, const grpc::CallbackServerContext& call,
                        const grpc::ByteBuffer& request)
     : ChunkStream(environment, Method::kRead, call) {
   Begin(
-      request, request_,
-      [this] {
-        const absl::StatusOr<SequenceBounds> bounds = CheckBounds(request_.start(), request_.end());
-        if (bounds.ok()) bounds_ = *bounds;
-        return bounds.status();
-      },
+      request, request_, [this] { return CheckRequest(); },
       [this] {
         return request_.follow() ? std::optional<TableId>(request_.table_id()) : std::nullopt;
       });
+}
+
+absl::Status ReadStream::CheckRequest() {
+  absl::Status status = CheckAcquire(request_);
+  const absl::StatusOr<SequenceBounds> bounds = CheckBounds(request_.start(), request_.end());
+  if (status.ok()) status = bounds.status();
+  if (!status.ok()) return status;
+  bounds_ = *bounds;
+  if (request_.has_start_time()) status = CheckTime(request_.start_time(), "start_time");
+  if (request_.has_last_records() && request_.last_records() == 0) {
+    status = InvalidField("last_records", "0", "must be at least 1");
+  }
+  if (!status.ok() || !request_.has_heartbeat_interval()) return status;
+  heartbeat_interval_ = absl::Seconds(request_.heartbeat_interval().seconds()) +
+                        absl::Nanoseconds(request_.heartbeat_interval().nanos());
+  if (heartbeat_interval_ >= kMinHeartbeatInterval) return absl::OkStatus();
+  return InvalidField("heartbeat_interval", absl::FormatDuration(heartbeat_interval_),
+                      absl::StrCat("must be at least ", absl::FormatDuration(kMinHeartbeatInterval)));
 }
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
@@ -32,11 +54,9 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   if (!status.ok()) return status;
   if (!position_sent_) {
     position_sent_ = true;
-    AddPosition(position);
-    // What is deleted from now on is told. What was before is, if the start names it.
-    const SequenceNumber left = position.deleted_through + 1;
-    if (bounds_.first == 0) bounds_.first = left;
-    if (request_.skip_deleted()) bounds_.first = std::max(bounds_.first, left);
+    AddPosition(position, /*caught_up=*/false);
+    status = FindBeginning(actor.get(), position);
+    if (!status.ok()) return status;
   }
   if (bounds_.empty()) return Opening::kNothing;
   if (actor == nullptr) return request_.follow() ? Opening::kWaitForRegion : Opening::kNothing;
@@ -59,17 +79,57 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   return Opening::kSession;
 }
 
-void ReadStream::AddPosition(const TablePosition& position) {
+// What is deleted from now on is told. What was before is, if the start names it.
+absl::Status ReadStream::FindBeginning(const RegionActor* actor, const TablePosition& position) {
+  const SequenceNumber left = position.deleted_through + 1;
+  if (request_.has_start() && bounds_.first != 0) {
+    if (request_.skip_deleted()) bounds_.first = std::max(bounds_.first, left);
+    return absl::OkStatus();
+  }
+  bounds_.first = left;
+  if (actor == nullptr) return absl::OkStatus();
+  absl::StatusOr<SequenceNumber> first = left;
+  if (request_.has_start_time()) {
+    first = actor->log().FirstSince(request_.table_id(), TimeOf(request_.start_time()));
+  } else if (request_.has_last_records()) {
+    first = FirstOfLastRecords(actor->log(), request_.table_id(), request_.last_records(),
+                               [this] { return call_.Abandoned(); });
+  }
+  if (first.ok()) bounds_.first = std::max(*first, left);
+  return first.status();
+}
+
+void ReadStream::AddPosition(const TablePosition& position, bool caught_up) {
   v1::ReadResponse response;
-  v1::TablePosition* const sent = response.mutable_position();
-  sent->set_first_sequence(position.first);
-  sent->set_next_sequence(position.next);
-  sent->set_deleted_through(position.deleted_through);
+  FillPosition(position, response.mutable_position());
+  response.set_caught_up(caught_up);
   AddMessage(response);
 }
 
+bool ReadStream::AddMark(const RegionLog* log, SequenceNumber next) {
+  const TablePosition position = log != nullptr
+                                     ? log->Position(request_.table_id())
+                                     : ns().engine->PositionInAbsentRegion(request_.table_id());
+  const bool caught_up = log == nullptr || position.last < next;
+  AddPosition(position, caught_up);
+  return caught_up;
+}
+
 void ReadStream::OnSkipped(const ReadSession& session) {
-  AddPosition(session.actor()->log().Position(request_.table_id()));
+  AddPosition(session.actor()->log().Position(request_.table_id()), /*caught_up=*/false);
+}
+
+absl::Status ReadStream::FinishRecords(const ReadSession* session) {
+  v1::ReadResponse response;
+  v1::ReadSummary* const summary = response.mutable_summary();
+  summary->set_next_sequence(bounds_.first);
+  if (session != nullptr) {
+    summary->set_record_count(session->records());
+    summary->set_payload_bytes(session->payload_bytes());
+    summary->set_next_sequence(session->next());
+  }
+  AddMessage(response);
+  return absl::OkStatus();
 }
 
 void ReadStream::EncodeRecord(const RecordView& record, Chunk& chunk) {

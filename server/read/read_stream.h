@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "server/call/request_checks.h"
 #include "server/read/chunk_stream.h"
 #include "walden/v1/wal.pb.h"
@@ -19,10 +20,17 @@ class ReadStream final : public ChunkStream {
                                std::unique_ptr<ReadSession>& session) override;
   void EncodeRecord(const RecordView& record, Chunk& chunk) override;
   void OnSkipped(const ReadSession& session) override;
-  void AddPosition(const TablePosition& position);
+  absl::Duration HeartbeatInterval() const override { return heartbeat_interval_; }
+  bool AddMark(const RegionLog* log, SequenceNumber next) override;
+  absl::Status FinishRecords(const ReadSession* session) override;
+
+  absl::Status CheckRequest();
+  absl::Status FindBeginning(const RegionActor* actor, const TablePosition& position);
+  void AddPosition(const TablePosition& position, bool caught_up);
 
   v1::ReadRequest request_;
   SequenceBounds bounds_;
+  absl::Duration heartbeat_interval_ = absl::Seconds(10);
   bool position_sent_ = false;
 };
 

@@ -59,38 +59,20 @@ inline void EncodeReadRecord(const RecordView& record, Chunk& chunk) {
   chunk.Commit(reinterpret_cast<char*>(out));
 }
 
-// RecoverResponse wraps all records in one message, whose length is known only at the end: its
-// header is written last, right in front of the records, into a gap that BeginRecoverChunk leaves.
-inline constexpr size_t kRecoverGapBytes = 1 + 10;
-
-inline void BeginRecoverChunk(Chunk& chunk) {
-  chunk.Commit(chunk.Reserve(kRecoverGapBytes) + kRecoverGapBytes);
-}
-
+// Adds one record to a RecoverResponse.
 inline void EncodeRecoverRecord(const RecordView& record, Chunk& chunk) {
-  using v1::RecoveredRecords;
+  using v1::RecoverResponse;
   using v1::TableRecord;
   const size_t size = wire::VarintFieldSize(record.table) + wire::VarintFieldSize(record.sequence) +
                       wire::BytesFieldSize(record.payload);
   auto* out =
       reinterpret_cast<uint8_t*>(chunk.Reserve(record.payload.size() + wire::kMaxRecordOverhead));
-  *out++ = wire::Length(RecoveredRecords::kRecordsFieldNumber);
+  *out++ = wire::Length(RecoverResponse::kRecordsFieldNumber);
   out = wire::CodedOutputStream::WriteVarint64ToArray(size, out);
   out = wire::PutVarintField(wire::Varint(TableRecord::kTableIdFieldNumber), record.table, out);
   out = wire::PutVarintField(wire::Varint(TableRecord::kSequenceFieldNumber), record.sequence, out);
   out = wire::PutBytesField(wire::Length(TableRecord::kPayloadFieldNumber), record.payload, out);
   chunk.Commit(reinterpret_cast<char*>(out));
-}
-
-// Where the message begins in the chunk.
-inline size_t FinishRecoverChunk(Chunk& chunk) {
-  const size_t records = chunk.size() - kRecoverGapBytes;
-  const size_t header = 1 + wire::CodedOutputStream::VarintSize64(records);
-  const size_t begin = kRecoverGapBytes - header;
-  auto* out = reinterpret_cast<uint8_t*>(chunk.data() + begin);
-  *out++ = wire::Length(v1::RecoverResponse::kRecordsFieldNumber);
-  wire::CodedOutputStream::WriteVarint64ToArray(records, out);
-  return begin;
 }
 
 }  // namespace walden

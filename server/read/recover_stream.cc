@@ -14,7 +14,8 @@ RecoverStream::RecoverStream(const ReadEnvironment& environment,
                              const grpc::CallbackServerContext& call,
                              const grpc::ByteBuffer& request)
     : ChunkStream(environment, Method::kRecover, call) {
-  Begin(request, request_, [this] {
+  Begin(request, request_, [this]() -> absl::Status {
+    if (absl::Status status = CheckAcquire(request_); !status.ok()) return status;
     if (request_.first_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
     return InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
                         "it needs table_id: each table has numbers of its own");
@@ -82,8 +83,6 @@ void RecoverStream::FillPreface(Chunk& chunk) {
   if (!state_at_) reading_->EndHere();
 }
 
-void RecoverStream::BeginChunk(Chunk& chunk) { BeginRecoverChunk(chunk); }
-
 void RecoverStream::EncodeRecord(const RecordView& record, Chunk& chunk) {
   if (tables_.empty() || record.table != last_table_) {
     last_table_ = record.table;
@@ -92,16 +91,14 @@ void RecoverStream::EncodeRecord(const RecordView& record, Chunk& chunk) {
   EncodeRecoverRecord(record, chunk);
 }
 
-size_t RecoverStream::FinishChunk(Chunk& chunk) { return FinishRecoverChunk(chunk); }
-
 absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
   v1::RecoverResponse response;
   v1::RecoverSummary* const summary = response.mutable_summary();
   if (session != nullptr) {
-    summary->set_records(session->records());
+    summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());
   }
-  summary->set_tables(tables_.size());
+  summary->set_table_count(tables_.size());
   AddMessage(response);
   return absl::OkStatus();
 }

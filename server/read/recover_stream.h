@@ -22,9 +22,7 @@ class RecoverStream final : public ChunkStream {
                                std::unique_ptr<ReadSession>& session) override;
   bool HasPreface() const override { return state_at_.has_value(); }
   void FillPreface(Chunk& chunk) override;
-  void BeginChunk(Chunk& chunk) override;
   void EncodeRecord(const RecordView& record, Chunk& chunk) override;
-  size_t FinishChunk(Chunk& chunk) override;
   absl::Status FinishRecords(const ReadSession* session) override;
 
   size_t ItemsPerMessage(const OpeningReport& opening) const;

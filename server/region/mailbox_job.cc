@@ -39,6 +39,8 @@ void AppendJob::SetRefused(const absl::Status& status) {
 
 void AppendJob::SetAbsent() { SetRefused(fits_no_region.ok() ? NotCreated() : fits_no_region); }
 
+void FenceJob::SetAbsent() { result = NotCreated(); }
+
 void OpenProducerJob::SetAbsent() { result = NotCreated(); }
 
 }  // namespace walden

@@ -20,7 +20,7 @@ namespace walden {
 // alive until OnAnswered, which may delete it.
 class MailboxJob {
  public:
-  enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kSync, kNoteDurable };
+  enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kFence, kSync, kNoteDurable };
 
   MailboxJob(const MailboxJob&) = delete;
   MailboxJob& operator=(const MailboxJob&) = delete;
@@ -106,6 +106,19 @@ class MarkDeletedJob : public MailboxJob {
  private:
   void SetRefused(const absl::Status& status) override { result = status; }
   void SetAbsent() override { result = 0; }
+};
+
+// Raises the region version.
+class FenceJob : public MailboxJob {
+ public:
+  FenceJob() : MailboxJob(Kind::kFence) {}
+
+  uint64_t region_version = 0;
+  absl::Status result;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override;
 };
 
 class SyncJob : public MailboxJob {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/table_kind.h"
 
@@ -121,6 +122,9 @@ bool RegionActor::WorkOnTurn() {
     case MailboxJob::Kind::kMarkDeleted:
       AnswerMarkDeleted(static_cast<MarkDeletedJob*>(turn_.PopFront()));
       return true;
+    case MailboxJob::Kind::kFence:
+      AnswerFence(static_cast<FenceJob*>(turn_.PopFront()));
+      return true;
     case MailboxJob::Kind::kSync:
       AnswerSync(static_cast<SyncJob*>(turn_.PopFront()));
       return true;
@@ -141,6 +145,7 @@ bool RegionActor::CommitGroup() {
     group_jobs_.push_back(job);
     if (Admit(job)) group_.push_back(&job->batch);
   }
+  if (!TakesWrites()) RefuseGroup();
   if (group_.empty()) {
     AnswerGroup();
     return true;
@@ -155,6 +160,26 @@ bool RegionActor::CommitGroup() {
   }
   AnswerGroup();
   return true;
+}
+
+bool RegionActor::TakesWrites() const {
+  return !HasReason(log_->Health(), ErrorReason::kRegionFailed);
+}
+
+// Without trying to write: so these batches are not stored, for certain.
+void RegionActor::RefuseGroup() {
+  for (AppendBatch* batch : group_) batch->result.status = log_->Health();
+  group_.clear();
+}
+
+// The error of a write that was tried, and may be stored or not, differs from that of a write that was
+// refused because the region had failed before.
+absl::Status RegionActor::Outcome(bool took_writes, const absl::Status& status) {
+  if (!HasReason(status, ErrorReason::kRegionFailed)) return status;
+  NoteError(status);
+  if (!took_writes) return status;
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kWriteFailed,
+                   absl::StrCat("whether this is stored is not known: ", status.message()));
 }
 
 // Returns false if the job was answered without the log.
@@ -189,12 +214,12 @@ void RegionActor::AnswerGroup() {
   uint64_t retries = 0;
   bool synced = false;
   bool unsynced = false;
+  for (AppendBatch* batch : group_) {
+    batch->result.status = Outcome(/*took_writes=*/true, batch->result.status);
+  }
   for (const AppendJob* job : group_jobs_) {
     const AppendResult& result = job->batch.result;
-    if (!result.status.ok()) {
-      if (HasReason(result.status, ErrorReason::kRegionFailed)) NoteError(result.status);
-      continue;
-    }
+    if (!result.status.ok()) continue;
     ++batches;
     records += job->batch.payloads.size();
     bytes += job->payload_bytes;
@@ -228,7 +253,9 @@ void RegionActor::CountGroup(uint64_t payload_bytes) {
 }
 
 void RegionActor::AnswerOpenProducer(OpenProducerJob* job) {
+  const bool took_writes = TakesWrites();
   job->result = log_->OpenProducer(job->region_version);
+  if (!job->result.ok()) job->result = Outcome(took_writes, job->result.status());
   NoteError(job->result.status());
   ScheduleNote();
   job->Answer();
@@ -242,7 +269,9 @@ void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
   if (!allowed.ok() && !finalize && position.damaged) allowed = absl::OkStatus();
   if (allowed.ok() && finalize) allowed = entries_.CheckFinalize(job->table, job->through);
   if (allowed.ok()) {
+    const bool took_writes = TakesWrites();
     job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+    if (!job->result.ok()) job->result = Outcome(took_writes, job->result.status());
     const bool entries = position.kind == TableKind::kEntries;
     if (entries && job->result.ok()) entries_.Finalized(job->table, *job->result);
   } else {
@@ -253,8 +282,18 @@ void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
   job->Answer();
 }
 
+// A mark through number 0 marks nothing; the version that comes with it counts.
+void RegionActor::AnswerFence(FenceJob* job) {
+  const bool took_writes = TakesWrites();
+  job->result = Outcome(took_writes, log_->MarkDeleted(TableId{0}, 0, job->region_version).status());
+  NoteError(job->result);
+  ScheduleNote();
+  job->Answer();
+}
+
 void RegionActor::AnswerSync(SyncJob* job) {
-  job->result = log_->Sync();
+  const bool took_writes = TakesWrites();
+  job->result = Outcome(took_writes, log_->Sync());
   if (job->result.ok()) Statistics::Add(environment_.statistics->syncs, 1);
   NoteError(job->result);
   ScheduleNote();

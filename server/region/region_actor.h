@@ -106,11 +106,15 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void AnswerGroup();
   void AnswerOpenProducer(OpenProducerJob* job);
   void AnswerMarkDeleted(MarkDeletedJob* job);
+  void AnswerFence(FenceJob* job);
   void AnswerSync(SyncJob* job);
   void NoteDurable(NoteDurableJob* job);
   void ScheduleNote();
   void CloseLog();
   void NoteError(const absl::Status& status);
+  bool TakesWrites() const;
+  void RefuseGroup();
+  absl::Status Outcome(bool took_writes, const absl::Status& status);
 
   const ActorOptions options_;
   const ActorEnvironment environment_;

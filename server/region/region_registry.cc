@@ -10,14 +10,21 @@
 namespace walden {
 namespace {
 
-// Appends, OpenProducer and marks with a region version need the region to exist: they store
+// Appends, OpenProducer, fences and marks with a region version need the region to exist: they store
 // records, issue an id, or fence.
 bool CreatesRegion(const MailboxJob& job) {
-  if (job.kind() == MailboxJob::Kind::kAppend || job.kind() == MailboxJob::Kind::kOpenProducer) {
-    return true;
+  switch (job.kind()) {
+    case MailboxJob::Kind::kAppend:
+    case MailboxJob::Kind::kOpenProducer:
+    case MailboxJob::Kind::kFence:
+      return true;
+    case MailboxJob::Kind::kMarkDeleted:
+      return static_cast<const MarkDeletedJob&>(job).region_version.has_value();
+    case MailboxJob::Kind::kSync:
+    case MailboxJob::Kind::kNoteDurable:
+      return false;
   }
-  return job.kind() == MailboxJob::Kind::kMarkDeleted &&
-         static_cast<const MarkDeletedJob&>(job).region_version.has_value();
+  return false;
 }
 
 }  // namespace

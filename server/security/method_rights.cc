@@ -7,6 +7,7 @@ Rights RightsOf(Method method) {
     case Method::kAppend:
     case Method::kAppendStream:
     case Method::kOpenProducer:
+    case Method::kFenceRegion:
     case Method::kPut:
     case Method::kPutStream:
     case Method::kSyncRegion:
@@ -28,6 +29,7 @@ Rights RightsOf(Method method) {
     case Method::kDropRegion:
     case Method::kVerify:
       return Right::kAdmin;
+    case Method::kGetServerInfo:
     case Method::kListNamespaces:
     case Method::kListRegions:
     case Method::kGetStatistics:

@@ -14,6 +14,7 @@ enum class Method {
   kOpenProducer,
   kRead,
   kMarkDeleted,
+  kFenceRegion,
   kRecover,
   // EntryService
   kPut,
@@ -24,6 +25,7 @@ enum class Method {
   kFinalize,
   kRecoverEntries,
   // AdminService
+  kGetServerInfo,
   kListNamespaces,
   kListRegions,
   kDescribeRegion,
@@ -44,6 +46,6 @@ struct MethodInfo {
 const MethodInfo& InfoOf(Method method);
 
 // Whether it is a method of AdminService.
-inline bool IsAdministrative(Method method) { return method >= Method::kListNamespaces; }
+inline bool IsAdministrative(Method method) { return method >= Method::kGetServerInfo; }
 
 }  // namespace walden

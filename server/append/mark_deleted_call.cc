@@ -1,0 +1,104 @@
+#include "server/append/mark_deleted_call.h"
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "server/call/request_checks.h"
+#include "server/call/time_to_proto.h"
+#include "server/region/region_actor.h"
+
+namespace walden {
+
+MarkDeletedCall::MarkDeletedCall(const AppendEnvironment& environment,
+                                 const grpc::CallbackServerContext& call,
+                                 const v1::MarkDeletedRequest& request,
+                                 v1::MarkDeletedResponse* response)
+    : environment_(environment),
+      call_(environment.admission, Method::kMarkDeleted, call),
+      request_(request),
+      response_(response) {
+  const absl::StatusOr<EnteredRegion> entered =
+      call_.EnterRegion(request.namespace_id(), request.region_id());
+  absl::Status status = entered.status();
+  if (status.ok()) status = CheckRequest();
+  if (!status.ok()) {
+    Finish(call_.End(status));
+    return;
+  }
+  key_ = entered->key;
+  if (request.has_region_version()) region_version = request.region_version();
+  MarkNext();
+}
+
+absl::Status MarkDeletedCall::CheckRequest() const {
+  const uint64_t count = request_.marks_size();
+  if (count == 0) return InvalidField("marks", "0", "must hold at least one");
+  if (count > environment_.limits.max_marks) {
+    return OverLimit("marks", "the limit of a call", count, environment_.limits.max_marks);
+  }
+  absl::flat_hash_set<TableId> seen;
+  for (int i = 0; i < request_.marks_size(); ++i) {
+    const v1::TableMark& mark = request_.marks(i);
+    const std::string field = absl::StrCat("marks[", i, "]");
+    if (!seen.insert(mark.table_id()).second) {
+      return InvalidField(field + ".table_id", absl::StrCat(mark.table_id()),
+                          "is there twice: a table has one mark");
+    }
+    if (mark.mark_case() == v1::TableMark::MARK_NOT_SET) {
+      return InvalidField(field, "", "must have through_sequence or before_time");
+    }
+    if (!mark.has_before_time()) continue;
+    absl::Status status = CheckTime(mark.before_time(), field + ".before_time");
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void MarkDeletedCall::MarkNext() {
+  const v1::TableMark& mark = request_.marks(next_);
+  table = mark.table_id();
+  through = mark.through_sequence();
+  if (!mark.has_before_time()) {
+    environment_.registry.Submit(key_, this);
+    return;
+  }
+  environment_.registry.Find(
+      key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+        // Not here: looking for a time may read the log.
+        environment_.readers.Post([this, actor = std::move(actor)] { FindThrough(actor); });
+      });
+}
+
+void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
+  absl::Status status = actor.status();
+  if (status.ok() && *actor != nullptr) {
+    const absl::StatusOr<SequenceNumber> first =
+        (*actor)->log().FirstSince(table, TimeOf(request_.marks(next_).before_time()));
+    status = first.status();
+    if (first.ok()) through = *first - 1;
+  }
+  if (!status.ok()) {
+    Finish(call_.End(status));
+    return;
+  }
+  environment_.registry.Submit(key_, this);
+}
+
+void MarkDeletedCall::OnAnswered() {
+  absl::Status status = result.status();
+  if (status.ok()) {
+    v1::TableMarkResult* const marked = response_->add_tables();
+    marked->set_table_id(table);
+    marked->set_deleted_through(*result);
+    if (++next_ < request_.marks_size()) {
+      status = call_.Abandoned();
+      if (status.ok()) {
+        // Not from here: marks of a region that does not exist are answered at once.
+        environment_.readers.Post([this] { MarkNext(); });
+        return;
+      }
+    }
+  }
+  Finish(call_.End(status));
+}
+
+}  // namespace walden
