@@ -21,19 +21,46 @@ class AdminPagesTest : public WaldenServerTest {
 
 TEST_F(AdminPagesTest, RegionsComeInPagesThatMakeUpTheWhole) {
   for (uint64_t region = 1; region <= 7; ++region) ASSERT_TRUE(Append(region, 1, {"x"}).ok());
-  for (const uint32_t size : {1u, 3u, 7u, 100u}) {
+  for (const int size : {1, 3, 7, 100}) {
     v1::ListRegionsRequest request;
     request.set_page_size(size);
     uint64_t expected = 1;
     do {
       v1::ListRegionsResponse page;
       ASSERT_TRUE(List(request, &page).ok());
-      EXPECT_LE(page.regions_size(), static_cast<int>(size));
+      EXPECT_LE(page.regions_size(), size);
       for (const v1::RegionInfo& info : page.regions()) EXPECT_EQ(info.region_id(), expected++);
       request.set_page_token(page.next_page_token());
     } while (!request.page_token().empty());
     EXPECT_EQ(expected, 8u);
   }
+}
+
+TEST_F(AdminPagesTest, ANegativePageSizeIsRefused) {
+  v1::ListRegionsRequest list;
+  list.set_page_size(-1);
+  v1::ListRegionsResponse regions;
+  EXPECT_EQ(ReasonOf(List(list, &regions)), "INVALID_FIELD");
+  v1::DescribeRegionRequest describe;
+  describe.set_page_size(-1);
+  v1::DescribeRegionResponse page;
+  EXPECT_EQ(ReasonOf(Describe(describe, &page)), "INVALID_FIELD");
+  v1::ListNamespacesRequest namespaces;
+  namespaces.set_page_size(-1);
+  v1::ListNamespacesResponse answer;
+  grpc::ClientContext call;
+  EXPECT_EQ(ReasonOf(admin_->ListNamespaces(&call, namespaces, &answer)), "INVALID_FIELD");
+}
+
+TEST_F(AdminPagesTest, TheServerSaysWhatItIsAndWhatItTakes) {
+  v1::GetServerInfoResponse info;
+  grpc::ClientContext call;
+  ASSERT_TRUE(admin_->GetServerInfo(&call, {}, &info).ok());
+  EXPECT_EQ(info.version(), "1.2.3");
+  EXPECT_THAT(info.engines(), ::testing::ElementsAre("segment", "rocksdb"));
+  EXPECT_EQ(info.limits().max_batch_bytes(), options_.limits.max_batch_bytes);
+  EXPECT_GT(info.limits().max_request_message_bytes(), options_.limits.max_batch_bytes);
+  EXPECT_GT(info.start_time().seconds(), 0);
 }
 
 TEST_F(AdminPagesTest, AListingHasTheUsageOfOpenRegionsAndOpensNone) {
@@ -44,28 +71,20 @@ TEST_F(AdminPagesTest, AListingHasTheUsageOfOpenRegionsAndOpensNone) {
   ASSERT_TRUE(List({}, &page).ok());
   ASSERT_EQ(page.regions_size(), 2);
   const v1::RegionUsage& usage = page.regions(0).usage();
-  EXPECT_EQ(usage.tables(), 2u);
-  EXPECT_EQ(usage.live_records(), 3u);
+  EXPECT_EQ(usage.table_count(), 2u);
+  EXPECT_EQ(usage.live_record_count(), 3u);
   EXPECT_EQ(usage.live_bytes(), 6u);
   EXPECT_EQ(usage.allocated_bytes(), 6u);
-  EXPECT_EQ(usage.damaged_ranges(), 0u);
-  EXPECT_EQ(usage.oldest_appended_unix_ms(), kAppendedUnixMicros / 1000);
+  EXPECT_EQ(usage.damaged_range_count(), 0u);
+  EXPECT_EQ(usage.oldest_append_time().seconds(), kAppendedUnixMicros / 1'000'000);
   EXPECT_EQ(page.regions(1).state(), v1::RegionInfo::STATE_CLOSED);
   EXPECT_FALSE(page.regions(1).has_usage());
 
-  v1::MarkDeletedRequest mark;
-  v1::MarkDeletedResponse marked;
-  mark.set_region_id(1);
-  for (const uint64_t table : {1, 2}) {
-    mark.set_table_id(table);
-    mark.set_through_sequence(9);
-    grpc::ClientContext each;
-    ASSERT_TRUE(wal_->MarkDeleted(&each, mark, &marked).ok());
-  }
+  for (const uint64_t table : {1, 2}) ASSERT_TRUE(MarkDeleted(1, table, 9).ok());
   v1::ListRegionsResponse empty;
   ASSERT_TRUE(List({}, &empty).ok());
-  EXPECT_EQ(empty.regions(0).usage().live_records(), 0u);
-  EXPECT_FALSE(empty.regions(0).usage().has_oldest_appended_unix_ms());
+  EXPECT_EQ(empty.regions(0).usage().live_record_count(), 0u);
+  EXPECT_FALSE(empty.regions(0).usage().has_oldest_append_time());
   EXPECT_EQ(empty.regions(1).state(), v1::RegionInfo::STATE_CLOSED) << "the listing opened it";
 }
 
@@ -79,7 +98,7 @@ TEST_F(AdminPagesTest, ARegionIsDescribedInPagesThatMakeUpTheWhole) {
     v1::DescribeRegionResponse page;
     ASSERT_TRUE(Describe(request, &page).ok());
     EXPECT_EQ(page.info().state(), v1::RegionInfo::STATE_OPEN);
-    EXPECT_EQ(page.info().usage().tables(), 10u);
+    EXPECT_EQ(page.info().usage().table_count(), 10u);
     EXPECT_EQ(page.state().engine(), "memory");
     EXPECT_LE(page.state().tables_size(), 3);
     for (const v1::TableState& table : page.state().tables()) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <deque>
+#include <map>
 #include <numeric>
 #include <thread>
 
@@ -20,19 +22,43 @@ class AppendTest : public WaldenServerTest {
  protected:
   static v1::AppendStreamRequest Request(uint64_t id, uint64_t region, const std::string& payload) {
     v1::AppendStreamRequest request;
-    request.set_request_id(id);
-    request.mutable_append()->set_region_id(region);
-    request.mutable_append()->set_table_id(1);
-    request.mutable_append()->add_payloads(payload);
+    v1::StreamedAppend* const streamed = request.add_appends();
+    streamed->set_request_id(id);
+    streamed->mutable_append()->set_region_id(region);
+    v1::TableAppend* const part = streamed->mutable_append()->add_tables();
+    part->set_table_id(1);
+    part->add_payloads(payload);
     return request;
   }
+  static v1::AppendRequest Single(uint64_t region, const std::string& payload) {
+    return Request(0, region, payload).appends(0).append();
+  }
+
+  using Stream = grpc::ClientReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>;
+
+  // The next answer of the stream; false at its end.
+  bool Next(Stream* stream, v1::StreamedAppendResult* result) {
+    while (results_.empty()) {
+      v1::AppendStreamResponse response;
+      if (!stream->Read(&response)) return false;
+      results_.assign(response.results().begin(), response.results().end());
+    }
+    *result = results_.front();
+    results_.pop_front();
+    return true;
+  }
+
+ private:
+  std::deque<v1::StreamedAppendResult> results_;  // read and not yet returned
 };
 
 TEST_F(AppendTest, AnswersTheNumbersOfTheBatch) {
   v1::AppendResponse response;
   ASSERT_TRUE(Append(7, 3, {"a", "", "c"}, &response).ok());
-  EXPECT_EQ(response.first_sequence(), 1u);
-  EXPECT_EQ(response.last_sequence(), 3u);
+  ASSERT_EQ(response.tables_size(), 1);
+  EXPECT_EQ(response.tables(0).table_id(), 3u);
+  EXPECT_EQ(response.tables(0).first_sequence(), 1u);
+  EXPECT_EQ(response.tables(0).last_sequence(), 3u);
   EXPECT_TRUE(response.durable());
   EXPECT_FALSE(response.duplicate());
   EXPECT_THAT(engine_->Region(7)->Payloads(3), ElementsAre("a", "", "c"));
@@ -49,17 +75,15 @@ TEST_F(AppendTest, ManyAtOnceShareCommits) {
   }
   for (std::thread& thread : threads) thread.join();
   const v1::GetStatisticsResponse statistics = Statistics();
-  EXPECT_EQ(statistics.appended_batches(), uint64_t{kThreads * kEach});
-  EXPECT_LE(statistics.commits(), statistics.appended_batches());
+  EXPECT_EQ(statistics.appended_batch_count(), uint64_t{kThreads * kEach});
+  EXPECT_LE(statistics.commit_count(), statistics.appended_batch_count());
   ExpectNoBytesHeld();
 }
 
 TEST_F(AppendTest, RefusalsSayWhatIsWrong) {
   EXPECT_EQ(ReasonOf(Append(1, 1, {})), "INVALID_FIELD");
-  v1::AppendRequest request;
-  request.set_region_id(1);
-  request.add_payloads("a");
-  request.set_expected_next_sequence(9);
+  v1::AppendRequest request = Single(1, "a");
+  request.mutable_tables(0)->set_expected_next_sequence(9);
   v1::AppendResponse response;
   grpc::ClientContext call;
   const grpc::Status status = wal_->Append(&call, request, &response);
@@ -99,7 +123,7 @@ TEST_F(AppendTest, StoppingIsBoundedAndSyncsThoughACallHangs) {
   options_.tick_interval = absl::Hours(1);
   Start();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
-  v1::AppendRequest buffered = Request(1, 2, "not synced yet").append();
+  v1::AppendRequest buffered = Single(2, "not synced yet");
   buffered.set_durability(v1::DURABILITY_BUFFERED);
   v1::AppendResponse response;
   grpc::ClientContext call;
@@ -141,7 +165,7 @@ TEST_F(AppendTest, WhatIsOverdueWhenItsTurnComesIsNotStored) {
     grpc::ClientContext call;
     call.set_deadline(deadline);
     v1::AppendResponse response;
-    EXPECT_EQ(wal_->Append(&call, Request(2, 1, "late").append(), &response).error_code(),
+    EXPECT_EQ(wal_->Append(&call, Single(1, "late"), &response).error_code(),
               grpc::StatusCode::DEADLINE_EXCEEDED);
   });
   // Both wait in the mailbox now, so the daemon's own idea of their deadlines ends in kPatience.
@@ -164,7 +188,7 @@ TEST_F(AppendTest, WhatIsOverdueWhenItsRegionIsOpenIsNotStored) {
   grpc::ClientContext call;
   call.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(200)));
   v1::AppendResponse response;
-  EXPECT_EQ(wal_->Append(&call, Request(1, 2, "late").append(), &response).error_code(),
+  EXPECT_EQ(wal_->Append(&call, Single(2, "late"), &response).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
   gate->AwaitArrival();
   absl::SleepFor(absl::Milliseconds(200));
@@ -195,11 +219,11 @@ TEST_F(AppendTest, ALongStreamIsRecognisedOnceForEachChangeOfRights) {
   Start();
   grpc::ClientContext call;
   const auto stream = wal_->AppendStream(&call);
-  v1::AppendStreamResponse response;
+  v1::StreamedAppendResult result;
   const auto append = [&](uint64_t id) {
     ASSERT_TRUE(stream->Write(Request(id, 1, "x")));
-    ASSERT_TRUE(stream->Read(&response));
-    EXPECT_TRUE(response.has_appended());
+    ASSERT_TRUE(Next(stream.get(), &result));
+    EXPECT_TRUE(result.has_appended());
   };
   append(0);
   const int at_first = access.recognitions;
@@ -224,11 +248,11 @@ TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {
     }
     stream->WritesDone();
   });
-  v1::AppendStreamResponse response;
+  v1::StreamedAppendResult result;
   uint64_t answers = 0;
-  while (stream->Read(&response)) {
-    EXPECT_EQ(response.request_id(), answers);
-    EXPECT_EQ(response.appended().first_sequence(), answers + 1);
+  while (Next(stream.get(), &result)) {
+    EXPECT_EQ(result.request_id(), answers);
+    EXPECT_EQ(result.appended().tables(0).first_sequence(), answers + 1);
     ++answers;
   }
   writer.join();
@@ -256,26 +280,26 @@ TEST_F(AppendTest, ARefusalInAStreamKeepsItsPlaceAndTheStreamLives) {
   ASSERT_TRUE(stream->Write(Request(10, 1, "held")));
   gate->AwaitArrival();
   v1::AppendStreamRequest empty = Request(11, 1, "");
-  empty.mutable_append()->clear_payloads();
+  empty.mutable_appends(0)->mutable_append()->clear_tables();
   ASSERT_TRUE(stream->Write(empty));
   ASSERT_TRUE(stream->Write(Request(12, 1, "after")));
   v1::AppendStreamRequest missing;
-  missing.set_request_id(13);
+  missing.add_appends()->set_request_id(13);
   ASSERT_TRUE(stream->Write(missing));
   ASSERT_TRUE(stream->Write(Request(14, 2, "elsewhere")));
-  v1::AppendStreamResponse response;
+  v1::StreamedAppendResult result;
   // What is held up in one region holds up no other.
-  ASSERT_TRUE(stream->Read(&response));
-  EXPECT_EQ(response.request_id(), 13u);
-  EXPECT_EQ(response.refused().code(), 3);
-  ASSERT_TRUE(stream->Read(&response));
-  EXPECT_EQ(response.request_id(), 14u);
+  ASSERT_TRUE(Next(stream.get(), &result));
+  EXPECT_EQ(result.request_id(), 13u);
+  EXPECT_EQ(result.error().code(), 3);
+  ASSERT_TRUE(Next(stream.get(), &result));
+  EXPECT_EQ(result.request_id(), 14u);
   gate->Open();
   std::vector<uint64_t> order;
   stream->WritesDone();
-  while (stream->Read(&response)) {
-    order.push_back(response.request_id());
-    EXPECT_EQ(response.has_refused(), response.request_id() == 11);
+  while (Next(stream.get(), &result)) {
+    order.push_back(result.request_id());
+    EXPECT_EQ(result.has_error(), result.request_id() == 11);
   }
   EXPECT_THAT(order, ElementsAre(10, 11, 12));
   EXPECT_TRUE(stream->Finish().ok());
@@ -296,9 +320,9 @@ TEST_F(AppendTest, AStreamIsNotReadPastItsLimit) {
   gate->AwaitArrival();
   gate->Open();
   stream->WritesDone();
-  v1::AppendStreamResponse response;
+  v1::StreamedAppendResult result;
   uint64_t answers = 0;
-  while (stream->Read(&response)) ++answers;
+  while (Next(stream.get(), &result)) ++answers;
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(answers, 40u);
   for (const size_t group : engine_->Region(1)->GroupSizes()) EXPECT_LE(group, 4u);
@@ -316,8 +340,7 @@ TEST_F(AppendTest, StreamsAreSlowedAtAFullMailboxAndNothingOfThemIsRefused) {
   }
   struct Client {
     grpc::ClientContext call;
-    std::unique_ptr<grpc::ClientReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
-        stream;
+    std::unique_ptr<Stream> stream;
   };
   constexpr uint64_t kBatches = 20;
   std::vector<std::unique_ptr<Client>> clients;
@@ -332,11 +355,11 @@ TEST_F(AppendTest, StreamsAreSlowedAtAFullMailboxAndNothingOfThemIsRefused) {
   gate->Open();
   for (const auto& client : clients) {
     client->stream->WritesDone();
-    v1::AppendStreamResponse response;
+    v1::StreamedAppendResult result;
     uint64_t answers = 0;
-    for (; client->stream->Read(&response); ++answers) {
-      EXPECT_EQ(response.request_id(), answers);
-      EXPECT_TRUE(response.has_appended()) << response.refused().message();
+    for (; Next(client->stream.get(), &result); ++answers) {
+      EXPECT_EQ(result.request_id(), answers);
+      EXPECT_TRUE(result.has_appended()) << result.error().message();
     }
     EXPECT_EQ(answers, kBatches);
     EXPECT_TRUE(client->stream->Finish().ok());
@@ -354,24 +377,25 @@ TEST_F(AppendTest, AProducersRefusedBatchHoldsUpItsSuccessorsUntilItIsSentAgain)
   }
   const auto batch = [&](uint64_t sequence) {
     v1::AppendStreamRequest request = Request(sequence, 1, absl::StrCat("batch ", sequence));
-    request.mutable_append()->mutable_producer()->set_id(opened.producer_id());
-    request.mutable_append()->mutable_producer()->set_sequence(sequence);
+    v1::Producer* const producer = request.mutable_appends(0)->mutable_append()->mutable_producer();
+    producer->set_id(opened.producer_id());
+    producer->set_sequence(sequence);
     return request;
   };
   grpc::ClientContext call;
   const auto stream = wal_->AppendStream(&call);
   v1::AppendStreamRequest refused = batch(1);
-  refused.mutable_append()->set_expected_next_sequence(7);
+  refused.mutable_appends(0)->mutable_append()->mutable_tables(0)->set_expected_next_sequence(7);
   for (const auto& request : {refused, batch(2), batch(3), batch(1), batch(2), batch(3)}) {
     ASSERT_TRUE(stream->Write(request));
   }
   stream->WritesDone();
   std::vector<std::string> answers;
-  v1::AppendStreamResponse response;
-  while (stream->Read(&response)) {
+  v1::StreamedAppendResult result;
+  while (Next(stream.get(), &result)) {
     google::rpc::ErrorInfo info;
-    if (response.has_refused()) response.refused().details(0).UnpackTo(&info);
-    answers.push_back(absl::StrCat(response.request_id(), " ", info.reason(),
+    if (result.has_error()) result.error().details(0).UnpackTo(&info);
+    answers.push_back(absl::StrCat(result.request_id(), " ", info.reason(),
                                    info.metadata().count("expected_producer_sequence") > 0
                                        ? info.metadata().at("expected_producer_sequence")
                                        : ""));
@@ -398,21 +422,151 @@ TEST_F(AppendTest, ACancelledStreamLeavesNothingBehind) {
   EXPECT_TRUE(Append(1, 1, {"still alive"}).ok());
 }
 
-TEST_F(AppendTest, MarkDeletedIsClampedAndAnsweredForNothing) {
+TEST_F(AppendTest, MarksOfManyTablesAreClampedAndAnsweredForNothing) {
   ASSERT_TRUE(Append(1, 1, {"a", "b"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"c"}).ok());
   v1::MarkDeletedRequest request;
   request.set_region_id(1);
-  request.set_table_id(1);
-  request.set_through_sequence(100);
+  for (const uint64_t table : {1, 2, 3}) {
+    request.add_marks()->set_table_id(table);
+    request.mutable_marks()->rbegin()->set_through_sequence(table == 2 ? 1 : 100);
+  }
   v1::MarkDeletedResponse response;
   grpc::ClientContext call;
   ASSERT_TRUE(wal_->MarkDeleted(&call, request, &response).ok());
-  EXPECT_EQ(response.deleted_through(), 2u);
+  ASSERT_EQ(response.tables_size(), 3);
+  EXPECT_EQ(response.tables(0).deleted_through(), 2u);
+  EXPECT_EQ(response.tables(1).table_id(), 2u);
+  EXPECT_EQ(response.tables(1).deleted_through(), 1u);
+  EXPECT_EQ(response.tables(2).deleted_through(), 0u);
   request.set_region_id(99);
   grpc::ClientContext second_call;
-  ASSERT_TRUE(wal_->MarkDeleted(&second_call, request, &response).ok());
-  EXPECT_EQ(response.deleted_through(), 0u);
+  v1::MarkDeletedResponse absent;
+  ASSERT_TRUE(wal_->MarkDeleted(&second_call, request, &absent).ok());
+  ASSERT_EQ(absent.tables_size(), 3);
+  EXPECT_EQ(absent.tables(0).deleted_through(), 0u);
   EXPECT_EQ(engine_->ListRegions()->size(), 1u);
+}
+
+TEST_F(AppendTest, AMarkNeedsAPlaceAndATableOfItsOwn) {
+  v1::MarkDeletedRequest request;
+  request.set_region_id(1);
+  v1::MarkDeletedResponse response;
+  const auto refusal = [&] {
+    grpc::ClientContext call;
+    const grpc::Status status = wal_->MarkDeleted(&call, request, &response);
+    return absl::StrCat(ReasonOf(status), " ", status.error_message());
+  };
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks must hold at least one");
+  request.add_marks()->set_table_id(5);
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks[0] must have through_sequence or before_time");
+  request.mutable_marks(0)->set_through_sequence(1);
+  *request.add_marks() = request.marks(0);
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks[1].table_id is there twice: a table has one mark");
+}
+
+TEST_F(AppendTest, AMessageHoldsManyAppendsAndTheirAnswersKeepTheirOrder) {
+  constexpr uint64_t kAppends = 300;
+  v1::AppendStreamRequest message;
+  for (uint64_t id = 0; id < kAppends; ++id) {
+    *message.add_appends() = Request(id, 1 + id % 3, absl::StrCat("record ", id)).appends(0);
+  }
+  message.mutable_appends(150)->mutable_append()->clear_tables();
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  for (int round = 0; round < 3; ++round) ASSERT_TRUE(stream->Write(message));
+  stream->WritesDone();
+  std::map<uint64_t, std::vector<uint64_t>> answered;  // by region
+  v1::StreamedAppendResult result;
+  while (Next(stream.get(), &result)) {
+    answered[result.request_id() % 3].push_back(result.request_id());
+    EXPECT_EQ(result.has_error(), result.request_id() == 150);
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  for (const uint64_t region : {0, 1, 2}) {
+    ASSERT_EQ(answered[region].size(), kAppends);
+    for (uint64_t i = 0; i < kAppends; ++i) EXPECT_EQ(answered[region][i], i % 100 * 3 + region);
+    EXPECT_EQ(engine_->Region(1 + region)->Payloads(1).size(), region == 0 ? 297u : 300u);
+  }
+  ExpectNoBytesHeld();
+}
+
+TEST_F(AppendTest, AMessageWithTooManyAppendsEndsTheStreamAfterWhatCameBefore) {
+  options_.limits.max_stream_message_batches = 3;
+  Start();
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  ASSERT_TRUE(stream->Write(Request(1, 1, "before")));
+  v1::AppendStreamRequest message;
+  for (uint64_t id = 0; id < 4; ++id) *message.add_appends() = Request(id, 1, "x").appends(0);
+  ASSERT_TRUE(stream->Write(message));
+  v1::StreamedAppendResult result;
+  ASSERT_TRUE(Next(stream.get(), &result));
+  EXPECT_TRUE(result.has_appended());
+  EXPECT_FALSE(Next(stream.get(), &result));
+  EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
+  EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
+  ExpectNoBytesHeld();
+}
+
+TEST_F(AppendTest, ABatchOverSeveralTablesIsStoredWholeOrNotAtAll) {
+  v1::AppendRequest request = Single(1, "one");
+  for (const uint64_t table : {7, 3}) {
+    v1::TableAppend* const part = request.add_tables();
+    part->set_table_id(table);
+    part->add_payloads("a");
+    part->add_payloads("b");
+  }
+  v1::AppendResponse response;
+  {
+    grpc::ClientContext call;
+    ASSERT_TRUE(wal_->Append(&call, request, &response).ok());
+  }
+  ASSERT_EQ(response.tables_size(), 3);
+  EXPECT_EQ(response.tables(1).table_id(), 7u);
+  EXPECT_EQ(response.tables(1).last_sequence(), response.tables(1).first_sequence() + 1);
+  request.mutable_tables(2)->set_expected_next_sequence(1);
+  grpc::ClientContext call;
+  EXPECT_EQ(ReasonOf(wal_->Append(&call, request, &response)), "SEQUENCE_MISMATCH");
+  EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("one"));
+  request.mutable_tables(2)->set_table_id(1);
+  grpc::ClientContext twice;
+  EXPECT_EQ(wal_->Append(&twice, request, &response).error_message(),
+            "tables[2].table_id is there twice: a batch has one part for each table");
+}
+
+TEST_F(AppendTest, AFailedWriteIsUnknownAndWhatComesLaterIsNotStored) {
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->fail_next_commit = true;
+  }
+  const grpc::Status failed = Append(1, 1, {"in doubt"});
+  EXPECT_EQ(failed.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonOf(failed), "WRITE_FAILED");
+  const grpc::Status refused = Append(1, 1, {"not stored"});
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(refused), "REGION_FAILED");
+}
+
+TEST_F(AppendTest, AFenceMakesTheRegionAndRefusesLowerVersions) {
+  v1::FenceRegionRequest fence;
+  fence.set_region_id(5);
+  v1::FenceRegionResponse fenced;
+  {
+    grpc::ClientContext call;
+    EXPECT_EQ(ReasonOf(wal_->FenceRegion(&call, fence, &fenced)), "INVALID_FIELD");
+  }
+  fence.set_region_version(7);
+  {
+    grpc::ClientContext call;
+    ASSERT_TRUE(wal_->FenceRegion(&call, fence, &fenced).ok());
+  }
+  v1::AppendRequest request = Single(5, "late");
+  request.set_region_version(6);
+  v1::AppendResponse response;
+  grpc::ClientContext call;
+  EXPECT_EQ(ReasonOf(wal_->Append(&call, request, &response)), "FENCED");
 }
 
 }  // namespace

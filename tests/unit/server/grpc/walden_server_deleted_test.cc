@@ -12,16 +12,6 @@ using ::testing::ElementsAre;
 
 class DeletedReadTest : public WaldenServerTest {
  protected:
-  void MarkDeleted(uint64_t region, uint64_t table, uint64_t through) {
-    v1::MarkDeletedRequest request;
-    request.set_region_id(region);
-    request.set_table_id(table);
-    request.set_through_sequence(through);
-    v1::MarkDeletedResponse response;
-    grpc::ClientContext call;
-    ASSERT_TRUE(wal_->MarkDeleted(&call, request, &response).ok());
-  }
-
   static std::string FirstLeft(const grpc::Status& status) {
     google::rpc::Status details;
     google::rpc::ErrorInfo info;
@@ -35,7 +25,7 @@ class DeletedReadTest : public WaldenServerTest {
 
 TEST_F(DeletedReadTest, AStartThatNamesADeletedNumberEndsWithTheFirstOneLeft) {
   ASSERT_TRUE(Append(1, 1, {"1", "2", "3", "4"}).ok());
-  MarkDeleted(1, 1, 2);
+  ASSERT_TRUE(MarkDeleted(1, 1, 2).ok());
   v1::ReadRequest request = ReadOf(1, 1);
   request.mutable_start()->set_inclusive(1);
   v1::ReadResponse all;
@@ -57,7 +47,7 @@ TEST_F(DeletedReadTest, AStartThatNamesADeletedNumberEndsWithTheFirstOneLeft) {
 
 TEST_F(DeletedReadTest, ASkippingReadBeginsWithWhatIsLeftAndIsToldWhere) {
   ASSERT_TRUE(Append(1, 1, {"1", "2", "3"}).ok());
-  MarkDeleted(1, 1, 2);
+  ASSERT_TRUE(MarkDeleted(1, 1, 2).ok());
   v1::ReadRequest request = ReadOf(1, 1);
   request.mutable_start()->set_inclusive(1);
   request.set_skip_deleted(true);
@@ -82,6 +72,8 @@ TEST_F(DeletedReadTest, AFollowerThatIsOutrunIsToldAndGoesOnOnlyIfItSkips) {
     ASSERT_TRUE(stream->Read(&response));
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_THAT(PayloadsOf(response), ElementsAre("1"));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(response.caught_up());
     // Behind its back, so that it is not woken between the two.
     {
       const auto region = engine_->Region(1);
@@ -115,7 +107,9 @@ TEST_F(DeletedReadTest, AFollowerOfARegionThatComesLaterMissesNothingUntold) {
   grpc::ClientContext call;
   const auto stream = wal_->Read(&call, request);
   v1::ReadResponse response;
-  ASSERT_TRUE(stream->Read(&response));
+  do {
+    ASSERT_TRUE(stream->Read(&response));
+  } while (!response.caught_up());
   {
     const auto region = engine_->Region(8);
     absl::MutexLock lock(&region->mutex);

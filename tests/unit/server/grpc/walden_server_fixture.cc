@@ -60,8 +60,9 @@ grpc::Status WaldenServerTest::Append(uint64_t region, uint64_t table,
                                       v1::AppendResponse* response) {
   v1::AppendRequest request;
   request.set_region_id(region);
-  request.set_table_id(table);
-  for (const std::string& payload : payloads) request.add_payloads(payload);
+  v1::TableAppend* const part = request.add_tables();
+  part->set_table_id(table);
+  for (const std::string& payload : payloads) part->add_payloads(payload);
   v1::AppendResponse ignored;
   grpc::ClientContext call;
   return wal_->Append(&call, request, response == nullptr ? &ignored : response);
@@ -93,12 +94,24 @@ void WaldenServerTest::ExpectNoBytesHeld() {
   v1::GetStatisticsResponse statistics;
   for (int i = 0; i < 1000; ++i) {
     statistics = Statistics();
-    if (statistics.mailbox_bytes() + statistics.reader_bytes() + statistics.open_readers() == 0) {
+    if (statistics.mailbox_bytes() + statistics.reader_bytes() + statistics.open_reader_count() == 0) {
       return;
     }
     absl::SleepFor(absl::Milliseconds(10));
   }
   ADD_FAILURE() << "still held: " << statistics.DebugString();
+}
+
+grpc::Status WaldenServerTest::MarkDeleted(uint64_t region, uint64_t table, uint64_t through,
+                                           v1::MarkDeletedResponse* response) {
+  v1::MarkDeletedRequest request;
+  request.set_region_id(region);
+  v1::TableMark* const mark = request.add_marks();
+  mark->set_table_id(table);
+  mark->set_through_sequence(through);
+  v1::MarkDeletedResponse ignored;
+  grpc::ClientContext call;
+  return wal_->MarkDeleted(&call, request, response == nullptr ? &ignored : response);
 }
 
 v1::ReadRequest WaldenServerTest::ReadOf(uint64_t region, uint64_t table) {

@@ -25,6 +25,8 @@ class WaldenServerTest : public ::testing::Test {
 
   grpc::Status Append(uint64_t region, uint64_t table, const std::vector<std::string>& payloads,
                       v1::AppendResponse* response = nullptr);
+  grpc::Status MarkDeleted(uint64_t region, uint64_t table, uint64_t through,
+                           v1::MarkDeletedResponse* response = nullptr);
   // Every message of the stream put together.
   grpc::Status Read(const v1::ReadRequest& request, v1::ReadResponse* all);
   v1::GetStatisticsResponse Statistics();

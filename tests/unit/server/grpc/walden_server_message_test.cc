@@ -171,7 +171,7 @@ TEST_F(MessageTest, AClientThatTakesNothingIsBrokenOffWhileOthersWait) {
   const auto stream = wal_->Recover(&call, RecoverOf(1));
   v1::RecoverResponse part;
   uint64_t records = 0;
-  while (stream->Read(&part)) records += part.records().records_size();
+  while (stream->Read(&part)) records += part.records_size();
   const grpc::Status ended = stream->Finish();
   EXPECT_TRUE(ended.ok()) << ended.error_message();
   EXPECT_EQ(records, 2000u);

@@ -1,6 +1,7 @@
 // Read and Recover over a real socket.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -30,6 +31,10 @@ TEST_F(ReadTest, StreamsPositionThenRecords) {
   EXPECT_FALSE(response.has_position());
   EXPECT_THAT(PayloadsOf(response), ElementsAre("a", "", "c"));
   EXPECT_EQ(response.records(2).sequence(), 3u);
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.summary().record_count(), 3u);
+  EXPECT_EQ(response.summary().payload_bytes(), 2u);
+  EXPECT_EQ(response.summary().next_sequence(), 4u);
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
 }
@@ -61,7 +66,7 @@ TEST_F(ReadTest, BoundsAndLimits) {
   request.mutable_start()->set_inclusive(9);
   EXPECT_EQ(ReasonOf(Read(request, &all)), "BOUNDS_REVERSED");
   request = ReadOf(1, 1);
-  request.set_namespace_(9);
+  request.set_namespace_id(9);
   EXPECT_EQ(ReasonOf(Read(request, &all)), "UNKNOWN_NAMESPACE");
 }
 
@@ -81,7 +86,7 @@ TEST_F(ReadTest, ManyChunksOfAllSizesComeBackByteForByte) {
   for (int i = 0; i < all.records_size(); ++i) {
     ASSERT_EQ(all.records(i).sequence(), static_cast<uint64_t>(i + 1));
   }
-  EXPECT_EQ(Statistics().read_records(), written.size());
+  EXPECT_EQ(Statistics().read_record_count(), written.size());
   ExpectNoBytesHeld();
 }
 
@@ -94,6 +99,9 @@ TEST_F(ReadTest, AFollowerSeesWhatIsAppendedAndTheRegionBeingCreated) {
   v1::ReadResponse response;
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_TRUE(response.has_position());
+  EXPECT_FALSE(response.caught_up());
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(response.caught_up()) << "there is nothing to be read";
   ASSERT_TRUE(Append(9, 1, {"another region"}).ok());
   ASSERT_TRUE(Append(8, 2, {"another table"}).ok());
   for (int i = 1; i <= 3; ++i) {
@@ -101,8 +109,14 @@ TEST_F(ReadTest, AFollowerSeesWhatIsAppendedAndTheRegionBeingCreated) {
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_FALSE(response.has_position());
     EXPECT_THAT(PayloadsOf(response), ElementsAre(absl::StrCat("record ", i)));
+    if (i == 3) break;
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(response.caught_up());
+    EXPECT_GT(response.position().next_sequence(), static_cast<uint64_t>(i));
   }
-  EXPECT_FALSE(stream->Read(&response)) << "the end was reached";
+  ASSERT_TRUE(stream->Read(&response)) << "the end was reached";
+  EXPECT_EQ(response.summary().record_count(), 3u);
+  EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
 }
 
@@ -116,14 +130,15 @@ TEST_F(ReadTest, IdleFollowersHoldNoBytesAndCanBeCancelled) {
   for (int i = 0; i < 50; ++i) {
     calls.push_back(std::make_unique<grpc::ClientContext>());
     streams.push_back(wal_->Read(calls.back().get(), request));
-    ASSERT_TRUE(streams.back()->Read(&response));
-    ASSERT_TRUE(streams.back()->Read(&response));
+    do {
+      ASSERT_TRUE(streams.back()->Read(&response));
+    } while (!response.caught_up());
   }
   for (int i = 0; i < 1000 && Statistics().reader_bytes() > 0; ++i) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   EXPECT_EQ(Statistics().reader_bytes(), 0u);
-  EXPECT_EQ(Statistics().open_readers(), 50u);
+  EXPECT_EQ(Statistics().open_reader_count(), 50u);
   for (auto& call : calls) call->TryCancel();
   for (auto& stream : streams) {
     EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
@@ -138,8 +153,9 @@ TEST_F(ReadTest, ReadersOfAClosedRegionEndUnavailable) {
   grpc::ClientContext call;
   const auto stream = wal_->Read(&call, request);
   v1::ReadResponse response;
-  ASSERT_TRUE(stream->Read(&response));
-  ASSERT_TRUE(stream->Read(&response));
+  do {
+    ASSERT_TRUE(stream->Read(&response));
+  } while (!response.caught_up());
   v1::CloseRegionRequest close;
   close.set_region_id(1);
   v1::CloseRegionResponse closed;
@@ -239,6 +255,80 @@ TEST_F(ReadTest, LargeRecordsStayWithinTheBudget) {
   ExpectNoBytesHeld();
 }
 
+TEST_F(ReadTest, TheLastRecordsOfATableThatSharesItsNumbers) {
+  for (int i = 1; i <= 20; ++i) {
+    ASSERT_TRUE(Append(1, 1, {absl::StrCat("record ", i)}).ok());
+    if (i % 3 == 0) {
+      const auto region = engine_->Region(1);
+      absl::MutexLock lock(&region->mutex);
+      region->tables[1].next += 50;  // numbers that this table's records do not have
+    }
+  }
+  ASSERT_TRUE(MarkDeleted(1, 1, 1).ok());
+  v1::ReadRequest request = ReadOf(1, 1);
+  for (const uint64_t count : {1u, 3u, 7u, 19u, 100u}) {
+    request.set_last_records(count);
+    v1::ReadResponse all;
+    ASSERT_TRUE(Read(request, &all).ok());
+    EXPECT_EQ(all.records_size(), static_cast<int>(std::min<uint64_t>(count, 19)));
+    EXPECT_EQ(all.records().rbegin()->payload(), "record 20");
+  }
+  request.set_last_records(0);
+  v1::ReadResponse all;
+  EXPECT_EQ(ReasonOf(Read(request, &all)), "INVALID_FIELD");
+  request = ReadOf(1, 9);
+  request.set_last_records(5);
+  ASSERT_TRUE(Read(request, &all).ok());
+  EXPECT_THAT(PayloadsOf(all), IsEmpty());
+}
+
+TEST_F(ReadTest, HeartbeatsSayWhereTheEndIsWhileNothingComes) {
+  for (const uint64_t region : {1, 2}) {  // one that exists, and one that does not
+    SCOPED_TRACE(region);
+    ASSERT_TRUE(Append(1, 1, {"a"}).ok());
+    v1::ReadRequest request = ReadOf(region, 1);
+    request.set_follow(true);
+    request.mutable_heartbeat_interval()->set_nanos(10'000'000);
+    grpc::ClientContext call;
+    const auto stream = wal_->Read(&call, request);
+    v1::ReadResponse response;
+    do {
+      ASSERT_TRUE(stream->Read(&response));
+    } while (!response.caught_up());
+    for (int beat = 0; beat < 5; ++beat) {
+      ASSERT_TRUE(stream->Read(&response));
+      EXPECT_TRUE(response.caught_up());
+      EXPECT_TRUE(response.has_position());
+      EXPECT_EQ(response.records_size(), 0);
+    }
+    ASSERT_TRUE(Append(region, 1, {"b"}).ok());
+    do {
+      ASSERT_TRUE(stream->Read(&response));
+    } while (response.records_size() == 0);
+    EXPECT_THAT(PayloadsOf(response), ElementsAre("b"));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(response.caught_up());
+    call.TryCancel();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  ExpectNoBytesHeld();
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.mutable_heartbeat_interval()->set_nanos(1'000'000);
+  v1::ReadResponse all;
+  EXPECT_EQ(ReasonOf(Read(request, &all)), "INVALID_FIELD");
+}
+
+TEST_F(ReadTest, ALogCannotBeTakenOver) {
+  v1::ReadRequest request = ReadOf(1, 1);
+  v1::ReadResponse all;
+  request.set_region_version(3);
+  EXPECT_EQ(ReasonOf(Read(request, &all)), "INVALID_FIELD");
+  request.set_acquire(true);
+  const grpc::Status refused = Read(request, &all);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  EXPECT_EQ(ReasonOf(refused), "UNSUPPORTED");
+}
+
 TEST_F(RecoverTest, StateThenRecordsThenASummaryThatCountsThem) {
   ASSERT_TRUE(Append(1, 1, {"a1", "a2"}).ok());
   ASSERT_TRUE(Append(1, 2, {"b1"}).ok());
@@ -257,14 +347,14 @@ TEST_F(RecoverTest, StateThenRecordsThenASummaryThatCountsThem) {
   EXPECT_EQ(parts[0].state().tables(0).next_sequence(), 4u);
   EXPECT_EQ(parts[0].state().tables(0).last_live_sequence(), 3u);
   std::vector<std::string> records;
-  for (const v1::TableRecord& record : parts[1].records().records()) {
+  for (const v1::TableRecord& record : parts[1].records()) {
     records.push_back(
         absl::StrCat(record.table_id(), "/", record.sequence(), ":", record.payload()));
   }
   EXPECT_THAT(records, ElementsAre("1/1:a1", "1/2:a2", "2/1:b1", "1/3:a3"));
-  EXPECT_EQ(parts[2].summary().records(), 4u);
+  EXPECT_EQ(parts[2].summary().record_count(), 4u);
   EXPECT_EQ(parts[2].summary().payload_bytes(), 8u);
-  EXPECT_EQ(parts[2].summary().tables(), 2u);
+  EXPECT_EQ(parts[2].summary().table_count(), 2u);
 }
 
 TEST_F(RecoverTest, OneTableAndWhatWasNeverWritten) {
@@ -282,8 +372,8 @@ TEST_F(RecoverTest, OneTableAndWhatWasNeverWritten) {
     v1::RecoverResponse last;
     while (stream->Read(&part)) last = part;
     ASSERT_TRUE(stream->Finish().ok());
-    EXPECT_EQ(last.summary().records(), expected);
-    EXPECT_EQ(last.summary().tables(), expected);
+    EXPECT_EQ(last.summary().record_count(), expected);
+    EXPECT_EQ(last.summary().table_count(), expected);
   }
   EXPECT_EQ(engine_->ListRegions()->size(), 1u);
 }
