@@ -211,6 +211,14 @@ class ReadableLog {
 
   // Without lists: opening.damaged, tables and segments are empty.
   RegionDescription Summary() const { return DescribePage({}, 0).description; }
+
+  // The lowest number of the table whose record may have been appended at `time` or later, or
+  // damage in front of it that may have held one; Position().next if there is neither. Every live
+  // record below it was appended before `time`. Append times come from the clock on the wall and
+  // never fall within a table: while the clock is behind the last append time, records get that
+  // time. A restored record was appended when it was restored. An engine may know append times only
+  // roughly, and then returns a lower number, never a higher one. May read the medium.
+  virtual absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const = 0;
 };
 
 class RegionLog : public ReadableLog {

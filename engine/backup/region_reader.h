@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "engine/backup/manifest.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
@@ -40,6 +41,10 @@ class RegionReader final : public ReadableLog {
   // file and offset, for bytes that are not what was copied.
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
+  // The first live record: a backup holds no append times.
+  absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time) const override {
+    return Position(table).first;
+  }
 
  private:
   RegionReader(FileSystem* files, std::string directory, Manifest manifest);

@@ -3,35 +3,60 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/time.h"
+#include "engine/rocksdb/keys/key_format.h"
+
 namespace walden::rocks {
+
+void PublishedTables::Count(TableId table, const PublishedTable& published) {
+  live_records_ += LiveRecords(published);
+  if (published.first_live > 0 && published.times) {
+    by_age_.emplace(published.times->oldest.unix_micros, table);
+  }
+}
+
+void PublishedTables::Uncount(TableId table, const PublishedTable& published) {
+  live_records_ -= LiveRecords(published);
+  if (published.first_live > 0 && published.times) {
+    by_age_.erase({published.times->oldest.unix_micros, table});
+  }
+}
 
 void PublishedTables::Publish(const std::vector<Appended>& appended) {
   absl::MutexLock lock(&mutex_);
   ++publications_;
   for (const Appended& batch : appended) {
     PublishedTable& published = tables_[batch.table];
-    live_records_ -= LiveRecords(published);
+    Uncount(batch.table, published);
     published.last = std::max(published.last, batch.last);
     published.kind = batch.kind;
     published.bytes += batch.bytes;
     published.deleted_through = std::max(published.deleted_through, batch.deleted_through);
     published.publication = publications_;
-    if (published.first_live == 0) published.first_live = batch.first;
-    live_records_ += LiveRecords(published);
+    const bool was_empty = published.first_live == 0;
+    if (was_empty) published.first_live = batch.first;
+    if (batch.time) {
+      // Without a live record before it the new key is the last one at or below the first live one.
+      if (was_empty || !published.times) published.times = TimeSpan{*batch.time, *batch.time};
+      published.times->newest = *batch.time;
+    }
+    Count(batch.table, published);
   }
 }
 
 uint64_t PublishedTables::RaiseMark(TableId table, SequenceNumber through,
-                                    SequenceNumber first_live) {
+                                    SequenceNumber first_live,
+                                    const std::optional<TimePoint>& oldest_time) {
   absl::MutexLock lock(&mutex_);
   PublishedTable& published = tables_[table];
   const uint64_t live = LiveRecords(published);
-  live_records_ -= live;
+  Uncount(table, published);
   published.deleted_through = std::max(published.deleted_through, through);
   published.last = std::max(published.last, through);
   published.first_live = first_live;
+  if (published.times && oldest_time) published.times->oldest = *oldest_time;
   const uint64_t left = LiveRecords(published);
-  live_records_ += left;
+  Count(table, published);
   const double share = live == 0 ? 0 : static_cast<double>(std::min(left, live)) / live;
   const uint64_t deleted = published.bytes - static_cast<uint64_t>(published.bytes * share);
   published.bytes -= deleted;
@@ -41,16 +66,17 @@ uint64_t PublishedTables::RaiseMark(TableId table, SequenceNumber through,
 void PublishedTables::Add(TableId table, const PublishedTable& published) {
   absl::MutexLock lock(&mutex_);
   PublishedTable& known = tables_[table];
-  live_records_ -= LiveRecords(known);
+  Uncount(table, known);
   known = published;
-  live_records_ += LiveRecords(known);
+  Count(table, known);
 }
 
 void PublishedTables::Replace(std::map<TableId, PublishedTable> tables) {
   absl::MutexLock lock(&mutex_);
   tables_ = std::move(tables);
   live_records_ = 0;
-  for (const auto& [table, published] : tables_) live_records_ += LiveRecords(published);
+  by_age_.clear();
+  for (const auto& [table, published] : tables_) Count(table, published);
 }
 
 std::optional<PublishedTable> PublishedTables::Find(TableId table) const {
@@ -109,10 +135,29 @@ TablePosition PublishedTables::Position(TableId table) const {
   return position;
 }
 
-void PublishedTables::AddTo(RegionUsage& usage) const {
+void PublishedTables::AddTo(RegionUsage& usage, int64_t now_unix_micros) const {
   absl::ReaderMutexLock lock(&mutex_);
   usage.tables = tables_.size();
   usage.live_records = live_records_;
+  usage.oldest = Oldest(now_unix_micros);
+}
+
+std::optional<OldestRecord> PublishedTables::Oldest(int64_t now_unix_micros) const {
+  if (by_age_.empty()) return std::nullopt;
+  const TableId table = by_age_.begin()->second;
+  const PublishedTable& published = tables_.at(table);
+  const TimePoint& time = published.times->oldest;
+  int64_t appended_by = time.unix_micros;
+  // Of a record after the key's it is only known that it came less than a step later.
+  if (published.first_live > time.first) {
+    appended_by =
+        std::max(appended_by, std::min(appended_by + kAppendTimeStepMicros - 1, now_unix_micros));
+  }
+  const absl::Duration age = absl::Microseconds(now_unix_micros - appended_by);
+  return OldestRecord{.table = table,
+                      .sequence = published.first_live,
+                      .age = std::max(age, absl::ZeroDuration()),
+                      .appended_unix_micros = appended_by};
 }
 
 std::vector<TableState> PublishedTables::States(TableId from, size_t limit) const {

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
@@ -18,13 +20,27 @@
 
 namespace walden::rocks {
 
+// Records numbered from `first` on were appended at this time or later, lower ones at it or before
+// (FORMAT.md: append times).
+struct TimePoint {
+  int64_t unix_micros = 0;
+  SequenceNumber first = 0;
+};
+
+// The keys of a table's append times that count.
+struct TimeSpan {
+  TimePoint oldest;  // the last key at or below the first live record, or else the first key
+  TimePoint newest;
+};
+
 struct PublishedTable {
   SequenceNumber last = 0;             // visible, or known to have been; 0: nothing yet
   SequenceNumber deleted_through = 0;  // 0 = nothing
   SequenceNumber first_live = 0;       // 0 = none is live
   TableKind kind = TableKind::kLog;
-  uint64_t bytes = 0;        // of what is live, about
-  uint64_t publication = 0;  // PublishedTables::publications() as of its newest record
+  uint64_t bytes = 0;                  // of what is live, about
+  uint64_t publication = 0;            // PublishedTables::publications() as of its newest record
+  std::optional<TimeSpan> times = {};  // none: no append time is known
 };
 
 class PublishedTables {
@@ -41,12 +57,14 @@ class PublishedTables {
     TableKind kind = TableKind::kLog;
     uint64_t bytes = 0;
     SequenceNumber deleted_through = 0;  // of a table that is new here
+    std::optional<TimePoint> time = {};  // the key of an append time that was written with it
   };
   void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // `first_live` 0: no record is above the mark. Returns an estimate of the deleted bytes.
-  uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // `first_live` 0: no record is above the mark. `oldest_time`: TimeSpan::oldest from now on, if the
+  // table has times. Returns an estimate of the deleted bytes.
+  uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live,
+                     const std::optional<TimePoint>& oldest_time) ABSL_LOCKS_EXCLUDED(mutex_);
 
   void Add(TableId table, const PublishedTable& published) ABSL_LOCKS_EXCLUDED(mutex_);
   void Replace(std::map<TableId, PublishedTable> tables) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -77,13 +95,22 @@ class PublishedTables {
   // which the writer goes on.
   std::vector<TableState> States(TableId from, size_t limit) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Sets the numbers of tables and of live records.
-  void AddTo(RegionUsage& usage) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Sets the numbers of tables and of live records, and the oldest record, at a time of the clock
+  // on the wall. Tables without times do not count for the oldest one.
+  void AddTo(RegionUsage& usage, int64_t now_unix_micros) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   static uint64_t LiveRecords(const PublishedTable& published) {
     return published.first_live == 0 ? 0 : published.last - published.first_live + 1;
   }
+
+  // Adds a table to the figures of all tables, or takes it out before it changes.
+  void Count(TableId table, const PublishedTable& published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Uncount(TableId table, const PublishedTable& published)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  std::optional<OldestRecord> Oldest(int64_t now_unix_micros) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   SequenceNumber NextOf(TableId table, const PublishedTable& published) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -93,6 +120,8 @@ class PublishedTables {
   std::map<TableId, PublishedTable> tables_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all tables, counted by numbers
+  // The oldest times of the tables that have live records and times.
+  absl::btree_set<std::pair<int64_t, TableId>> by_age_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace walden::rocks

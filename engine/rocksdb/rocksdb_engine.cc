@@ -268,6 +268,8 @@ absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
   // with the same id.
   batch.DeleteRange(rocks::RegionBegin(options_.namespace_id, region),
                     rocks::RegionEnd(options_.namespace_id, region));
+  batch.DeleteRange(rocks::MetaBegin(KeyType::kAppendTime, region),
+                    rocks::MetaEnd(KeyType::kAppendTime, region));
   batch.Delete(rocks::RegionEntry(region, 0).key);
   status = space_->database.With([&](rocksdb::DB& db) {
     absl::Status read;

@@ -51,10 +51,12 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   // Steps that may fail and leave nothing come before the write.
   const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
   if (!first_live.ok()) return first_live.status();
+  const absl::StatusOr<PassedTimes> passed = TimesPassed(table, *first_live);
+  if (!passed.ok()) return passed.status();
   for (int attempt = 1;; ++attempt) {
     BeginGroup();
     status = Fence(region_version);
-    if (status.ok()) status = WriteMark(table, through);
+    if (status.ok()) status = WriteMark(table, through, *passed);
     if (!absl::IsResourceExhausted(status) || attempt == kMarkAttempts) break;
     // A RocksDB thread found no room for a table file. The mark was not written.
     space_->database.SpendReserve();
@@ -63,14 +65,16 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
   }
   if (!status.ok()) return status;
   // Readers get the mark first, so that no compaction removes a record that they take for live.
-  const uint64_t bytes = tables_->RaiseMark(table, through, *first_live);
+  const uint64_t bytes = tables_->RaiseMark(table, through, *first_live, passed->oldest);
   space_->marks->Raise({region_, table, through});
   is_short |= !space_->database.CheckQuota().ok();
   Reclaim(table, bytes, is_short);
   return through;
 }
 
-absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through) {
+absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through,
+                                   const PassedTimes& passed) {
+  for (const std::string& key : passed.keys) batch_.Delete(key);
   const Entry own = TableEntry({region_, table, tables_->Find(table)->kind, through});
   batch_.Put(own.key, own.value);
   absl::MutexLock lock(&space_->shared_keys_mutex);
@@ -159,7 +163,7 @@ uint64_t RocksdbLog::StoredBytes(rocksdb::DB& db) const {
 
 RegionUsage RocksdbLog::Usage() const {
   RegionUsage usage;
-  tables_->AddTo(usage);
+  tables_->AddTo(usage, space_->database.environment().wall_clock->UnixMicros());
   space_->database.TryWith([&](rocksdb::DB& db) { usage.allocated_bytes = StoredBytes(db); });
   usage.live_bytes = usage.allocated_bytes;
   return usage;
@@ -182,28 +186,6 @@ RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) co
   });
   description.live_bytes = description.allocated_bytes;
   return PageOf(description, from, limit);
-}
-
-absl::StatusOr<RetentionPlan> RocksdbLog::PlanRetention(const RetentionLimits& limits,
-                                                        absl::Time /*now*/) const {
-  if (limits.age > absl::ZeroDuration() || limits.bytes > 0) {
-    return MakeError(
-        absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-        "engine rocksdb knows neither the age nor the bytes of a region's records: use "
-        "retention_records",
-        {{"field", limits.bytes > 0 ? "retention_bytes" : "retention_age"}});
-  }
-  RetentionPlan plan;
-  if (limits.records == 0) return plan;
-  // A mark is written with a sync, which makes the records that it deletes durable.
-  for (const TableState& table : tables_->States(0, SIZE_MAX)) {
-    if (table.kind != TableKind::kLog || table.first_live == 0) continue;
-    const SequenceNumber last = table.last_live;
-    if (last - table.first_live < limits.records) continue;
-    plan.marks.push_back({table.table, last - limits.records});
-    plan.records += last - limits.records - table.first_live + 1;
-  }
-  return plan;
 }
 
 absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {

@@ -1,8 +1,8 @@
 // A region's log in its namespace's RocksDB: the writer (engine/log_engine.h: RegionLog).
 //
 // Opening is in rocksdb_log_open.cc, group commit in rocksdb_log_commit.cc, producers in
-// rocksdb_log_producers.cc, restoring in rocksdb_log_restore.cc, verifying in
-// rocksdb_log_verify.cc, the rest in rocksdb_log.cc.
+// rocksdb_log_producers.cc, restoring in rocksdb_log_restore.cc, append times and retention in
+// rocksdb_log_times.cc, verifying in rocksdb_log_verify.cc, the rest in rocksdb_log.cc.
 #pragma once
 
 #include <atomic>
@@ -54,6 +54,7 @@ class RocksdbLog final : public RegionLog {
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
   RegionUsage Usage() const override;
+  absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override;
   absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
                                               absl::Time now) const override;
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
@@ -72,6 +73,10 @@ class RocksdbLog final : public RegionLog {
   absl::Status LookAtRecords(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                              uint64_t* keys_read);
 
+  // Sets the times of tables, and writes a key for the tables that have records and no times.
+  absl::Status LoadTimes(std::map<TableId, PublishedTable>& tables);
+  absl::Status FindTimes(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables) const;
+
   // --- Committing ---
   // OK if writes may go on; otherwise the error of Health(), or DISK_FULL if there is no room for
   // `bytes`.
@@ -85,6 +90,8 @@ class RocksdbLog final : public RegionLog {
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status Reserve(TableId table, SequenceNumber through);
   void Encode(AppendBatch& batch, SequenceNumber first);
+  // Stages the key of an append time if one is due. Records from `first` on come after it.
+  std::optional<TimePoint> StageTime(TableId table, SequenceNumber first);
   void FinishNumbers();
   // Undoes the group, of which nothing was stored for lack of room.
   void TakeGroupBack();
@@ -102,8 +109,19 @@ class RocksdbLog final : public RegionLog {
   uint64_t StoredBytes(rocksdb::DB& db) const;
 
   // --- Marking ---
-  absl::Status WriteMark(TableId table, SequenceNumber through);
+  // The keys of append times that a mark passes, and the oldest one that is left.
+  struct PassedTimes {
+    std::vector<std::string> keys;
+    std::optional<TimePoint> oldest;
+  };
+  absl::StatusOr<PassedTimes> TimesPassed(TableId table, SequenceNumber first_live) const;
+  absl::Status WriteMark(TableId table, SequenceNumber through, const PassedTimes& passed);
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
+  // --- Seeking by append time (rocksdb_log_times.cc) ---
+  // A number below which all records of the table were appended before the time.
+  absl::Status NumberSince(rocksdb::DB& db, TableId table, const TimeSpan& times,
+                           int64_t unix_micros, SequenceNumber* since) const;
+
   // `is_short`: the disk or the quota is full, so space is reclaimed at once.
   void Reclaim(TableId table, uint64_t bytes, bool is_short);
 
@@ -133,6 +151,7 @@ class RocksdbLog final : public RegionLog {
   uint64_t group_bytes_ = 0;
   uint32_t unsynced_before_group_ = 0;
   bool fence_staged_ = false;
+  int64_t group_unix_micros_ = 0;  // append time of the group
 
   std::atomic<uint64_t> generation_;
   std::atomic<uint64_t> region_version_{0};

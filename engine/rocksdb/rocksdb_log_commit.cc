@@ -40,6 +40,7 @@ void RocksdbLog::BeginGroup() {
   group_is_begun_ = false;
   fence_staged_ = false;
   unsynced_before_group_ = unsynced_appends_;
+  group_unix_micros_ = space_->database.environment().wall_clock->UnixMicros();
 }
 
 void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
@@ -211,6 +212,7 @@ absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
 
 void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
   const SequenceNumber last = first + batch.payloads.size() - 1;
+  const std::optional<TimePoint> time = StageTime(batch.table, first);
   std::string key = EncodeLogKey({space_->id, region_, batch.table, first});
   const char version = static_cast<char>(kValueVersion);
   for (size_t i = 0; i < batch.payloads.size(); ++i) {
@@ -237,7 +239,7 @@ void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
   }
   batch.result.first = first;
   batch.result.last = last;
-  staged_.push_back({batch.table, first, last, batch.kind, EncodedBytes(batch), mark});
+  staged_.push_back({batch.table, first, last, batch.kind, EncodedBytes(batch), mark, time});
   staged_last_[batch.table] = staged_.back();
 }
 

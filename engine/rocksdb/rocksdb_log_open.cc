@@ -42,6 +42,7 @@ absl::Status RocksdbLog::Load() {
     return LookAtRecords(db, tables, &report.records_scanned);
   });
   if (status.ok() && is_foreign) status = Adopt(tables);
+  if (status.ok()) status = LoadTimes(tables);
   if (!status.ok()) return status;
   for (auto& [table, published] : tables) space_->allocator.RaiseUsed(table, published.last);
   tables_->Replace(std::move(tables));

@@ -1,11 +1,15 @@
 #include "engine/segment/append_times.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace walden::segment {
 
-void AppendTimes::Add(SequenceNumber last, int64_t unix_micros) {
+void AppendTimes::Add(uint64_t begin, SequenceNumber last, int64_t unix_micros) {
   if (!entries_.empty()) unix_micros = std::max(unix_micros, entries_.back().end_micros);
+  if (places_.empty() || begin - places_.back().begin >= kPlaceStepBytes) {
+    places_.push_back({begin, unix_micros});
+  }
   if (!entries_.empty() && FitsOne(entries_.back().begin_micros, unix_micros)) {
     entries_.back().last = last;
     entries_.back().end_micros = unix_micros;
@@ -37,6 +41,20 @@ std::optional<int64_t> AppendTimes::AppendedBy(SequenceNumber sequence) const {
                        [](const Entry& at, SequenceNumber wanted) { return at.last < wanted; });
   if (entry == entries_.end()) return std::nullopt;
   return entry->end_micros;
+}
+
+SequenceNumber AppendTimes::AppendedBefore(int64_t unix_micros) const {
+  const auto behind = std::partition_point(entries_.begin(), entries_.end(), [&](const Entry& at) {
+    return at.end_micros < unix_micros;
+  });
+  return behind == entries_.begin() ? 0 : std::prev(behind)->last;
+}
+
+uint64_t AppendTimes::PlaceBefore(int64_t unix_micros) const {
+  const auto behind = std::partition_point(places_.begin(), places_.end(), [&](const Place& at) {
+    return at.unix_micros < unix_micros;
+  });
+  return behind == places_.begin() ? behind->begin : std::prev(behind)->begin;
 }
 
 }  // namespace walden::segment

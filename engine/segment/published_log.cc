@@ -93,7 +93,9 @@ void PublishedLog::Publish(const std::vector<Group>& groups, SequenceNumber next
       segment.records += run.last - run.first + 1;
     }
     Charge(segment.index, index_bytes);
-    if (!group.runs.empty()) segment.append_times.Add(group.runs.back().last, group.unix_micros);
+    if (!group.runs.empty()) {
+      segment.append_times.Add(group.begin, group.runs.back().last, group.unix_micros);
+    }
     segment.end = group.end;
     segment.expected_at_end = group.expected_at_end;
     segment.written = now;

@@ -86,6 +86,7 @@ class PublishedLog {
   // New runs of one segment, whose records now end at `end`; `next` is the region's next number.
   struct Group {
     uint64_t segment = 0;
+    uint64_t begin = 0;  // of the head of the first group that holds them
     uint64_t end = 0;
     SequenceNumber expected_at_end = 1;
     int64_t unix_micros = 0;  // when it was written
@@ -185,6 +186,24 @@ class PublishedLog {
     uint64_t live_bytes = 0;
   };
   std::vector<Age> Ages() const;  // in log order
+
+  // What is known without I/O of the records that were appended before a time.
+  struct TimeBound {
+    SequenceNumber from = 1;  // records with lower numbers were appended before it
+    // The segment whose heads of groups say more, from byte `begin` up to `end`; null: none.
+    std::shared_ptr<const SegmentFile> file;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  TimeBound BoundOf(int64_t unix_micros) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The first live record of a table numbered `from` or higher, as clients know its number. Damage
+  // that may have held an earlier one counts as a record, and so does the table's next number.
+  struct FirstFrom {
+    SequenceNumber number = 1;
+    bool is_certain = true;  // false: a record at `number` or behind it, which has to be read
+  };
+  FirstFrom FindFrom(TableId table, SequenceNumber from) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The marks that delete the live records of plain tables in the segments through this one.
   RetentionPlan PlanThrough(uint64_t segment_id) const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -3,8 +3,8 @@
 // Opening is in segment_log_open.cc and segment_log_repair.cc, group commit in
 // segment_log_commit.cc, the durable position and closing in segment_log_durable.cc, producers in
 // segment_log_producers.cc, restoring in segment_log_restore.cc, retention in
-// segment_log_retention.cc, verifying in segment_log_verify.cc, the rest in segment_log.cc. All
-// numbers are the log's own. Those of a table with an offset (FORMAT.md: restored tables) are
+// segment_log_retention.cc, seeking by append time in segment_log_times.cc, verifying in
+// segment_log_verify.cc, the rest in segment_log.cc. All numbers are the log's own. Those of a table with an offset (FORMAT.md: restored tables) are
 // lowered where clients see them.
 #pragma once
 
@@ -71,6 +71,7 @@ class SegmentLog final : public RegionLog {
     return published_->DescribePage(from, limit);
   }
   RegionUsage Usage() const override { return published_->Usage(env_.clock->Now()); }
+  absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override;
   absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits& limits,
                                               absl::Time now) const override;
   absl::Status Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
@@ -141,6 +142,10 @@ class SegmentLog final : public RegionLog {
   // The table's first record above the mark, if one segment holds records on both sides of the
   // mark; otherwise through + 1.
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
+
+  // --- Seeking by append time (segment_log_times.cc) ---
+  // A number below which all records of the region were appended before `unix_micros`.
+  absl::StatusOr<SequenceNumber> NumberSince(int64_t unix_micros) const;
 
   // --- Verifying (segment_log_verify.cc) ---
   absl::StatusOr<std::optional<DamagedRange>> VerifyMetadata() const;

@@ -157,7 +157,7 @@ void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
     group_first_ = first;
   }
   if (staged_.empty() || staged_.back().segment != active_header_.segment) {
-    staged_.push_back({.segment = active_header_.segment});
+    staged_.push_back({.segment = active_header_.segment, .begin = group_begin()});
   }
   std::vector<Run>& runs = staged_.back().runs;
   const auto position = [&] { return static_cast<uint32_t>(group_begin() + writer_.size()); };

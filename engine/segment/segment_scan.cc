@@ -212,7 +212,7 @@ class Scanner {
     scan_.producers.insert(scan_.producers.end(), producers_.begin(), producers_.end());
     scan_.written_unix_micros =
         std::max(head.unix_micros, scan_.written_unix_micros.value_or(INT64_MIN));
-    if (group_records_ > 0) scan_.append_times.Add(scan_.last, head.unix_micros);
+    if (group_records_ > 0) scan_.append_times.Add(begin, scan_.last, head.unix_micros);
     NoteMetadata(head.metadata_append, begin);
     if (head.durable.segment == segment_.segment) {
       durable_end_ = std::max<uint64_t>(durable_end_, head.durable.end);

@@ -259,6 +259,13 @@ std::string MetaEnd(KeyType type) { return Behind(MetaBegin(type)); }
 std::string MetaBegin(KeyType type, RegionId region) { return Meta(type).U64(region).Take(); }
 std::string MetaEnd(KeyType type, RegionId region) { return Behind(MetaBegin(type, region)); }
 
+std::string MetaBegin(KeyType type, RegionId region, TableId table) {
+  return Meta(type).U64(region).U64(table).Take();
+}
+std::string MetaEnd(KeyType type, RegionId region, TableId table) {
+  return Behind(MetaBegin(type, region, table));
+}
+
 std::string EncodeNote(uint64_t durable) {
   std::string bytes(kNoteMagic.data(), kNoteMagic.size());
   bytes.resize(kNoteBytes);

@@ -57,7 +57,8 @@ Entry ProducerEntry(RegionId region, const ProducerBatch& batch);
 
 Entry CompanionEntry(uint64_t salt);
 
-// The first number of a table that was appended at a time or later.
+// Records of the table numbered lower than `first` were appended at this time or before, and the
+// others at this time or later.
 struct AppendTime {
   RegionId region = 0;
   TableId table = 0;
@@ -109,11 +110,13 @@ std::optional<ProducersIssued> DecodeProducersIssued(absl::string_view key,
 std::optional<StoredProducerBatch> DecodeProducerBatch(absl::string_view key,
                                                        absl::string_view value);
 
-// Metadata keys of one type, or of one type and region, are [begin, end).
+// Metadata keys of one type; of one type and region; of one type, region and table: [begin, end).
 std::string MetaBegin(KeyType type);
 std::string MetaEnd(KeyType type);
 std::string MetaBegin(KeyType type, RegionId region);
 std::string MetaEnd(KeyType type, RegionId region);
+std::string MetaBegin(KeyType type, RegionId region, TableId table);
+std::string MetaEnd(KeyType type, RegionId region, TableId table);
 
 std::string EncodeNote(uint64_t durable);
 std::optional<uint64_t> DecodeNote(absl::string_view bytes);

@@ -48,7 +48,7 @@ enum class KeyType : uint8_t {
   kReserved = 3,        // table               -> numbers through this one may have been given out
   kProducer = 4,        // region, table, producer, producer sequence -> first and last number
   kCompanion = 5,       // nothing              -> salt of the companion file, which must exist
-  kAppendTime = 6,      // region, table, time  -> first number appended then or later; not used yet
+  kAppendTime = 6,      // region, table, time  -> first number appended then or later
   kProducerIssued = 7,  // region               -> producer ids through this one were issued
   kProducerBatch = 8,   // region, producer, producer sequence -> order, numbers in each table
 };
@@ -100,6 +100,10 @@ static_assert(kAppendTimeValueBytes == 9);
 static_assert(kProducerIssuedValueBytes == 9);
 static_assert(kProducerBatchFixedBytes == 9);
 static_assert(kProducerBatchTableBytes == 24);
+
+// A table's keys of append times are at least this far apart. Records between two keys were appended
+// at the first key's time or less than this time after it.
+inline constexpr int64_t kAppendTimeStepMicros = 1'000'000;
 
 // The kind of a table in its value.
 inline constexpr uint8_t kKindLog = 0;

@@ -184,7 +184,7 @@ class MemoryLog final : public RegionLog {
       if (usage.oldest.has_value()) continue;
       usage.oldest = OldestRecord{.table = record.table,
                                   .sequence = record.sequence,
-                                  .appended_unix_micros = kAppendedUnixMicros};
+                                  .appended_unix_micros = record.unix_micros};
     }
     return usage;
   }
@@ -234,6 +234,17 @@ class MemoryLog final : public RegionLog {
     }
     description.opening.records_scanned = region_->records.size();
     return PageOf(description, from, limit);
+  }
+
+  absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override {
+    absl::MutexLock lock(&region_->mutex);
+    const auto found = region_->tables.find(table);
+    if (found == region_->tables.end()) return 1;
+    for (const MemoryRegion::Record& record : region_->records) {
+      const bool live = record.table == table && record.sequence > found->second.deleted_through;
+      if (live && record.unix_micros >= absl::ToUnixMicros(time)) return record.sequence;
+    }
+    return found->second.next;
   }
 
   absl::StatusOr<RetentionPlan> PlanRetention(const RetentionLimits&, absl::Time) const override {
@@ -292,7 +303,8 @@ class MemoryLog final : public RegionLog {
     table.kind = batch.kind;
     batch.result.first = table.next;
     for (const absl::string_view payload : batch.payloads) {
-      region_->records.push_back({batch.table, table.next++, std::string(payload)});
+      region_->records.push_back(
+          {batch.table, table.next++, std::string(payload), region_->unix_micros});
     }
     batch.result.last = table.next - 1;
     batch.result.durable = sync;

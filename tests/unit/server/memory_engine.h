@@ -16,7 +16,7 @@
 
 namespace walden {
 
-// When each record was appended, as RegionUsage says it.
+// When each record was appended, unless MemoryRegion::unix_micros was changed.
 inline constexpr int64_t kAppendedUnixMicros = 1'700'000'000'123'456;
 
 // What one region holds. Any thread.
@@ -25,6 +25,7 @@ struct MemoryRegion {
     TableId table;
     SequenceNumber sequence;
     std::string payload;
+    int64_t unix_micros;  // when it was appended
   };
   struct Table {
     SequenceNumber next = 1;
@@ -34,6 +35,7 @@ struct MemoryRegion {
 
   absl::Mutex mutex;
   std::vector<Record> records ABSL_GUARDED_BY(mutex);
+  int64_t unix_micros ABSL_GUARDED_BY(mutex) = kAppendedUnixMicros;  // append time from now on
   std::map<TableId, Table> tables ABSL_GUARDED_BY(mutex);
   ProducerTable producers ABSL_GUARDED_BY(mutex);
   uint64_t producer_order ABSL_GUARDED_BY(mutex) = 0;

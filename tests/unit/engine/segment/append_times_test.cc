@@ -16,7 +16,8 @@ class AppendTimesTest : public ::testing::Test {
  protected:
   void Append(int64_t unix_micros) {
     appended_.push_back(unix_micros);
-    times_.Add(appended_.size(), unix_micros);
+    times_.Add(begin_, appended_.size(), unix_micros);
+    begin_ += 512;
   }
 
   // How much later than its append a record may be said to be.
@@ -33,6 +34,7 @@ class AppendTimesTest : public ::testing::Test {
   int64_t Span() const { return appended_.back() - appended_.front(); }
 
   AppendTimes times_;
+  uint64_t begin_ = 512;
   std::vector<int64_t> appended_;
 };
 
@@ -72,7 +74,7 @@ TEST_F(AppendTimesTest, ARecordThatWasNotAddedHasNoTime) {
 
 TEST_F(AppendTimesTest, TimesThatNoClockHasAreTaken) {
   for (int i = 0; i < 100; ++i) {
-    times_.Add(static_cast<SequenceNumber>(i) + 1, i % 2 == 0 ? INT64_MIN : INT64_MAX);
+    times_.Add(512 * i, static_cast<SequenceNumber>(i) + 1, i % 2 == 0 ? INT64_MIN : INT64_MAX);
   }
   EXPECT_TRUE(times_.AppendedBy(100).has_value());
 }

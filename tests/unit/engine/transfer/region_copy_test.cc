@@ -28,6 +28,9 @@ class CountingLog final : public ReadableLog {
     described += page.description.tables.size();
     return page;
   }
+  absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override {
+    return log_.FirstSince(table, time);
+  }
 
   mutable size_t described = 0;
 
