@@ -93,6 +93,8 @@ struct TablePosition {
   // where numbers were given out to records that a crash took or damage hides, or to another
   // region's table of this id.
   SequenceNumber last = 0;
+  // Every record through this number is durable; `last` unless BUFFERED records wait for their sync.
+  SequenceNumber durable_through = 0;
   bool damaged = false;  // a damaged range may have held records that are not marked deleted
 };
 

@@ -252,6 +252,8 @@ TablePosition PublishedLog::PositionOf(TableId table) const {
   position.deleted_through = known.Shown(known.deleted_through);
   position.first = known.first_live == 0 ? position.next : known.Shown(known.first_live);
   position.last = known.Shown(known.last);
+  const SequenceNumber durable_next = durable_next_.load(std::memory_order_acquire);
+  position.durable_through = known.Shown(std::min(known.last, durable_next - 1));
   // Damage in front of the first live record may have held an earlier one.
   if (const auto damage = DamageFrom(known.deleted_through + 1)) {
     const SequenceNumber first = std::max(damage->first, known.deleted_through + 1);

@@ -7,6 +7,7 @@
 // writer waiting.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -102,6 +103,8 @@ class PublishedLog {
   // Sets the lowest next number of every table: a crash may have taken records whose numbers were
   // answered.
   void SetFloor(SequenceNumber floor);
+  // Records with lower numbers are durable.
+  void SetDurableNext(SequenceNumber next) { durable_next_.store(next, std::memory_order_release); }
   void SetRegionVersion(uint64_t version);
   void SetOpening(OpeningReport report);
 
@@ -268,6 +271,7 @@ class PublishedLog {
   SequenceNumber NextOf(const Table& table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   MemoryBudget* const index_budget_;
+  std::atomic<SequenceNumber> durable_next_{1};
   mutable absl::Mutex mutex_;
   uint64_t index_bytes_ ABSL_GUARDED_BY(mutex_) = 0;         // of all segments
   uint64_t next_coarsening_at_ ABSL_GUARDED_BY(mutex_) = 0;  // index_bytes_, at least

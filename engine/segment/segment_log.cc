@@ -121,6 +121,7 @@ absl::Status SegmentLog::SyncActive() {
   env_.observer->OnSynced(env_.clock->Now() - began);
   durable_end_ = active_end_;
   durable_next_ = written_next_;  // staged batches are not written yet
+  published_->SetDurableNext(durable_next_);
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
   UpdateUnnoted();

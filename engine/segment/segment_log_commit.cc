@@ -281,6 +281,7 @@ absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_p
   active_header_ = header;
   active_end_ = durable_end_ = noted_end_ = header.first_end();
   durable_next_ = written_next_ = walk_next_;
+  published_->SetDurableNext(durable_next_);
   reach_ = watermark.reach;
   UpdateUnnoted();
   return absl::OkStatus();

@@ -155,6 +155,7 @@ absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
 absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
   const MetadataState& state = metadata_->state();
   durable_next_ = written_next_ = walk_next_;
+  published_->SetDurableNext(durable_next_);
   noted_end_ = durable_end_;
   reach_ = durable_end_ + kMinReachBytes;
   std::vector<MetadataEntry> entries;

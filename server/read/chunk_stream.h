@@ -99,8 +99,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Of a stream that follows: time between two heartbeats while it waits at the end.
   virtual absl::Duration HeartbeatInterval() const { return absl::InfiniteDuration(); }
   // Adds a message that says where the end is. Called each time the end was reached after records,
-  // and for each heartbeat. `log` is null while the region does not exist. `next`: no visible record
-  // with a lower number is left to be sent. Returns false if there is one that is not lower.
+  // and for each heartbeat. `log` is null while the region does not exist. Every record below `next`
+  // was sent; if there is another one by now, adds nothing and returns false.
   virtual bool AddMark(const RegionLog* /*log*/, SequenceNumber /*next*/) { return true; }
 
   // Deleted records were passed over (ReadRange::skip_deleted); what is visited next lies behind.

@@ -110,9 +110,9 @@ bool ReadStream::AddMark(const RegionLog* log, SequenceNumber next) {
   const TablePosition position = log != nullptr
                                      ? log->Position(request_.table_id())
                                      : ns().engine->PositionInAbsentRegion(request_.table_id());
-  const bool caught_up = log == nullptr || position.last < next;
-  AddPosition(position, caught_up);
-  return caught_up;
+  if (log != nullptr && position.last >= next) return false;
+  AddPosition(position, /*caught_up=*/true);
+  return true;
 }
 
 void ReadStream::OnSkipped(const ReadSession& session) {

@@ -62,13 +62,16 @@ TEST_F(AdminServiceTest, StatisticsAreThoseOfThePartsThatItWasGiven) {
   grpc::ClientContext call;
   v1::GetStatisticsResponse response;
   ASSERT_TRUE(stub->GetStatistics(&call, {}, &response).ok());
-  EXPECT_EQ(response.version(), "1.2.3");
-  EXPECT_EQ(response.uptime_micros(), 3'000'000u);
-  EXPECT_EQ(response.appended_records(), 5u);
+  EXPECT_EQ(response.uptime().seconds(), 3);
+  EXPECT_EQ(response.appended_record_count(), 5u);
   EXPECT_EQ(response.reader_bytes_limit(), 100u);
   EXPECT_EQ(response.entry_memory_bytes_limit(), 700u);
   EXPECT_EQ(response.mailbox_bytes_limit(), 300u);
-  EXPECT_EQ(response.max_batch_bytes(), 400u);
+  grpc::ClientContext info_call;
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(stub->GetServerInfo(&info_call, {}, &info).ok());
+  EXPECT_EQ(info.version(), "1.2.3");
+  EXPECT_EQ(info.limits().max_batch_bytes(), 400u);
   server->Shutdown();
 }
 

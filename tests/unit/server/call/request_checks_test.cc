@@ -21,13 +21,15 @@ class RequestChecksTest : public ::testing::Test {
     ns->overrides[9].default_durability = Durability::kBuffered;
     namespaces_.Add(std::move(ns));
     request_.set_region_id(8);
-    request_.add_payloads("payload");
+    request_.add_tables()->add_payloads("payload");
   }
 
   absl::StatusOr<RegionKey> Prepare() {
     const Call call(admission_, Method::kAppend, grpc_context_);
     return PrepareAppend(request_, call, limits_, job_);
   }
+
+  v1::TableAppend& Table() { return *request_.mutable_tables(0); }
 
   // Field, value and limit of the refusal.
   std::string Refusal() {
@@ -63,19 +65,19 @@ class RequestChecksTest : public ::testing::Test {
 };
 
 TEST_F(RequestChecksTest, FillsTheBatchWithoutCopyingPayloads) {
-  request_.set_table_id(4);
+  Table().set_table_id(4);
   request_.set_durability(v1::DURABILITY_BUFFERED);
-  request_.set_expected_next_sequence(5);
+  Table().set_expected_next_sequence(5);
   request_.set_region_version(6);
   request_.mutable_producer()->set_id(7);
   request_.mutable_producer()->set_sequence(8);
   const absl::StatusOr<RegionKey> key = Prepare();
   ASSERT_TRUE(key.ok()) << key.status();
   EXPECT_EQ(*key, (RegionKey{3, 8}));
-  EXPECT_EQ(job_.batch.table, 4u);
-  EXPECT_EQ(job_.batch.payloads.at(0).data(), request_.payloads(0).data());
+  EXPECT_EQ(job_.batch.tables.at(0).table, 4u);
+  EXPECT_EQ(job_.batch.tables.at(0).payloads.at(0).data(), Table().payloads(0).data());
   EXPECT_EQ(job_.batch.durability, Durability::kBuffered);
-  EXPECT_EQ(job_.batch.expected_next_sequence, 5u);
+  EXPECT_EQ(job_.batch.tables.at(0).expected_next_sequence, 5u);
   EXPECT_EQ(job_.batch.region_version, 6u);
   EXPECT_EQ(job_.batch.producer->id, 7u);
   EXPECT_EQ(job_.batch.producer->sequence, 8u);
@@ -83,18 +85,18 @@ TEST_F(RequestChecksTest, FillsTheBatchWithoutCopyingPayloads) {
 }
 
 TEST_F(RequestChecksTest, NothingOfAnEarlierRequestStaysInTheJob) {
-  request_.set_expected_next_sequence(5);
+  Table().set_expected_next_sequence(5);
   request_.set_region_version(6);
   request_.mutable_producer()->set_id(7);
   request_.mutable_producer()->set_sequence(8);
   ASSERT_TRUE(Prepare().ok());
   request_.Clear();
-  request_.add_payloads("b");
+  request_.add_tables()->add_payloads("b");
   ASSERT_TRUE(Prepare().ok());
-  EXPECT_FALSE(job_.batch.expected_next_sequence.has_value());
+  EXPECT_FALSE(job_.batch.tables.at(0).expected_next_sequence.has_value());
   EXPECT_FALSE(job_.batch.region_version.has_value());
   EXPECT_FALSE(job_.batch.producer.has_value());
-  EXPECT_EQ(job_.batch.payloads.size(), 1u);
+  EXPECT_EQ(job_.batch.tables.at(0).payloads.size(), 1u);
 }
 
 TEST_F(RequestChecksTest, UnspecifiedDurabilityIsTheRegionsDefault) {
@@ -106,30 +108,52 @@ TEST_F(RequestChecksTest, UnspecifiedDurabilityIsTheRegionsDefault) {
 }
 
 TEST_F(RequestChecksTest, AnEmptyPayloadIsLegalAndNoPayloadIsNot) {
-  request_.set_payloads(0, "");
+  Table().set_payloads(0, "");
   EXPECT_TRUE(Prepare().ok());
-  request_.clear_payloads();
-  EXPECT_EQ(Refusal(), "INVALID_FIELD payloads 0 -");
+  Table().clear_payloads();
+  EXPECT_EQ(Refusal(), "INVALID_FIELD tables[0].payloads 0 -");
+  request_.clear_tables();
+  EXPECT_EQ(Refusal(), "INVALID_FIELD tables 0 -");
 }
 
 TEST_F(RequestChecksTest, LimitsAreNamed) {
-  request_.set_payloads(0, "eleven byte");
-  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads[0] 11 10");
-  request_.set_payloads(0, "ten bytes.");
-  request_.add_payloads("ten bytes.");
+  Table().set_payloads(0, "eleven byte");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED tables[0].payloads[0] 11 10");
+  Table().set_payloads(0, "ten bytes.");
+  Table().add_payloads("ten bytes.");
   EXPECT_TRUE(Prepare().ok()) << "exactly the limit";
-  request_.add_payloads("1");
+  Table().add_payloads("1");
   EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 21 20");
-  for (int i = 0; i < 3; ++i) request_.set_payloads(i, "");
+  for (int i = 0; i < 3; ++i) Table().set_payloads(i, "");
   EXPECT_TRUE(Prepare().ok());
-  request_.add_payloads("");
+  Table().add_payloads("");
   EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 4 3");
 }
 
+TEST_F(RequestChecksTest, LimitsHoldForAllTablesOfABatch) {
+  v1::TableAppend* const second = request_.add_tables();
+  second->set_table_id(5);
+  second->add_payloads("ten bytes.");
+  ASSERT_TRUE(Prepare().ok());
+  EXPECT_EQ(job_.payload_bytes, 17u);
+  ASSERT_EQ(job_.batch.tables.size(), 2u);
+  EXPECT_EQ(job_.batch.tables[1].table, 5u);
+  second->add_payloads("four");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 21 20");
+  second->set_payloads(1, "");
+  second->add_payloads("");
+  EXPECT_EQ(Refusal(), "LIMIT_EXCEEDED payloads 4 3");
+  second->clear_payloads();
+  EXPECT_EQ(Refusal(), "INVALID_FIELD tables[1].payloads 0 -");
+  second->add_payloads("");
+  second->set_table_id(Table().table_id());
+  EXPECT_EQ(Refusal(), "INVALID_FIELD tables[1].table_id 0 -");
+}
+
 TEST_F(RequestChecksTest, WrongFieldsAreNamed) {
-  request_.set_namespace_(77);
-  EXPECT_EQ(Refusal(), "UNKNOWN_NAMESPACE namespace 77 -");
-  request_.set_namespace_(3);
+  request_.set_namespace_id(77);
+  EXPECT_EQ(Refusal(), "UNKNOWN_NAMESPACE namespace_id 77 -");
+  request_.set_namespace_id(3);
   request_.set_durability(static_cast<v1::Durability>(17));
   EXPECT_EQ(Refusal(), "INVALID_FIELD durability 17 -");
   request_.clear_durability();

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "server/call/time_to_proto.h"
+#include "server/entry/entry_encoder.h"
 #include "base/clock.h"
 #include "walden/v1/wal.pb.h"
 
@@ -51,30 +53,36 @@ TEST_F(RecordEncoderTest, ReadRecordsAreTheBytesThatProtobufWrites) {
 
 TEST_F(RecordEncoderTest, RecoveredRecordsAreTheBytesThatProtobufWrites) {
   v1::RecoverResponse expected;
-  BeginRecoverChunk(chunk_);
   for (const Example& example : Examples()) {
     EncodeRecoverRecord({example.table, example.sequence, example.payload}, chunk_);
-    v1::TableRecord* const record = expected.mutable_records()->add_records();
+    v1::TableRecord* const record = expected.add_records();
     record->set_table_id(example.table);
     record->set_sequence(example.sequence);
     record->set_payload(example.payload);
   }
-  const size_t begin = FinishRecoverChunk(chunk_);
-  EXPECT_TRUE(expected.SerializeAsString() ==
-              std::string(chunk_.data() + begin, chunk_.size() - begin));
+  EXPECT_TRUE(expected.SerializeAsString() == std::string(chunk_.data(), chunk_.size()));
 }
 
-TEST_F(RecordEncoderTest, OneSmallRecoveredRecordParses) {
-  BeginRecoverChunk(chunk_);
-  EncodeRecoverRecord({7, 9, "payload"}, chunk_);
-  const size_t begin = FinishRecoverChunk(chunk_);
-  v1::RecoverResponse parsed;
-  ASSERT_TRUE(
-      parsed.ParseFromArray(chunk_.data() + begin, static_cast<int>(chunk_.size() - begin)));
-  ASSERT_EQ(parsed.records().records_size(), 1);
-  EXPECT_EQ(parsed.records().records(0).table_id(), 7u);
-  EXPECT_EQ(parsed.records().records(0).sequence(), 9u);
-  EXPECT_EQ(parsed.records().records(0).payload(), "payload");
+TEST_F(RecordEncoderTest, EntriesAreTheBytesThatProtobufWrites) {
+  v1::ScanResponse expected;
+  constexpr int64_t kNever = INT64_MIN;
+  for (const int64_t millis :
+       {kNever, int64_t{0}, int64_t{1}, int64_t{999}, int64_t{-1}, int64_t{-1001},
+        int64_t{1'800'000'000'123}, int64_t{253'402'300'799'999}}) {
+    entry::EntryView view{.kind = entry::RecordKind::kValue, .key = "key", .value = "value"};
+    v1::Entry* const proto = expected.add_entries();
+    proto->set_key("key");
+    proto->set_value("value");
+    proto->set_sequence(5);
+    if (millis != kNever) {
+      view.created_unix_ms = millis;
+      view.expires_unix_ms = millis;
+      *proto->mutable_create_time() = ToProtoTime(absl::FromUnixMillis(millis));
+      *proto->mutable_expire_time() = proto->create_time();
+    }
+    EncodeEntry(v1::ScanResponse::kEntriesFieldNumber, 5, view, chunk_);
+  }
+  EXPECT_TRUE(expected.SerializeAsString() == std::string(chunk_.data(), chunk_.size()));
 }
 
 }  // namespace
