@@ -36,18 +36,20 @@ def main(address):
         wal = wal_pb2_grpc.WalServiceStub(channel)
 
         # Answered once the records are durable.
-        answer = wal.Append(wal_pb2.AppendRequest(region_id=1, table_id=9, payloads=[b"one", b"two"]))
+        append = wal_pb2.TableAppend(table_id=9, payloads=[b"one", b"two"])
+        answer = wal.Append(wal_pb2.AppendRequest(region_id=1, tables=[append]))
         assert answer.durable
-        print(f"appended {answer.first_sequence} to {answer.last_sequence}")
+        appended = answer.tables[0]
+        print(f"appended {appended.first_sequence} to {appended.last_sequence}")
 
         for response in wal.Read(wal_pb2.ReadRequest(region_id=1, table_id=9)):
             for record in response.records:
                 print(record.sequence, record.payload)
 
         # This node's own files have them now.
-        deleted = wal.MarkDeleted(wal_pb2.MarkDeletedRequest(
-            region_id=1, table_id=9, through_sequence=answer.last_sequence))
-        print(f"deleted through {deleted.deleted_through}")
+        mark = wal_pb2.TableMark(table_id=9, through_sequence=appended.last_sequence)
+        deleted = wal.MarkDeleted(wal_pb2.MarkDeletedRequest(region_id=1, marks=[mark]))
+        print(f"deleted through {deleted.tables[0].deleted_through}")
 
 
 if __name__ == "__main__":

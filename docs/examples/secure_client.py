@@ -22,8 +22,9 @@ def main(address, authority_file, token_file):
     channel = grpc.secure_channel(address, grpc.composite_channel_credentials(tls, token))
     with channel:
         wal = wal_pb2_grpc.WalServiceStub(channel)
-        answer = wal.Append(wal_pb2.AppendRequest(region_id=1, table_id=9, payloads=[b"hello"]))
-        print(f"appended {answer.first_sequence}")
+        append = wal_pb2.TableAppend(table_id=9, payloads=[b"hello"])
+        answer = wal.Append(wal_pb2.AppendRequest(region_id=1, tables=[append]))
+        print(f"appended {answer.tables[0].first_sequence}")
 
 
 if __name__ == "__main__":

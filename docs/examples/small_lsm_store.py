@@ -61,8 +61,8 @@ class Store:
         """Moves what Walden holds into a file; Walden forgets it once that is safely on the disk."""
         flush_id, newest, complete = 0, {}, False
         for response in self.walden.Flush(self.pb.FlushRequest(**self.table)):
-            if response.HasField("header"):
-                flush_id = response.header.flush_id
+            if response.HasField("state"):
+                flush_id = response.state.flush_id
             for entry in response.entries:
                 # In key order, newest version first: the first one of a key counts.
                 value = None if entry.tombstone else entry.value.decode()

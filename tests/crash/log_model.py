@@ -15,7 +15,7 @@ class Violation(AssertionError):
 
 
 class Batch:
-    """One batch of a table: `number` is its producer sequence."""
+    """What one batch has for one table: `number` is its producer sequence."""
 
     __slots__ = ("number", "payloads", "first")
 
@@ -35,6 +35,7 @@ class RegionModel:
         self.region_id = region_id
         self._row_per_table = row_per_table
         self.tables = {}
+        self.writers = []
         # By row: everything through here was given out before the last check.
         self._highest_checked = collections.defaultdict(int)
         self._lock = threading.Lock()
@@ -44,6 +45,11 @@ class RegionModel:
         table = TableModel(self, table_id, tagged)
         self.tables[table_id] = table
         return table
+
+    def add_writer(self, table_ids, tagged=True):
+        writer = WriterModel([self.add_table(table_id, tagged) for table_id in table_ids])
+        self.writers.append(writer)
+        return writer
 
     def _row(self, table_id):
         return table_id if self._row_per_table else None
@@ -76,8 +82,14 @@ class RegionModel:
         unknown = (set(by_table) | set(states)) - set(self.tables)
         if unknown:
             raise Violation(f"G3: region {self.region_id} has tables {unknown} that nobody wrote")
-        for table_id, table in self.tables.items():
+        settle = [
             table.check(by_table[table_id], states.get(table_id))
+            for table_id, table in self.tables.items()
+        ]
+        for writer in self.writers:
+            writer.check()
+        for forget in settle:
+            forget()
         for table_id, table in self.tables.items():
             row = self._row(table_id)
             self._highest_checked[row] = max(self._highest_checked[row], table.highest)
@@ -90,6 +102,36 @@ class RegionModel:
                 raise Violation(
                     f"G3: region {self.region_id} streams sequence {after[1]} after {before[1]}"
                 )
+
+
+class WriterModel:
+    """One producer, whose batches go to all of its tables at once. One thread."""
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.region_id = tables[0].region.region_id
+
+    def __str__(self):
+        return " and ".join(map(str, self.tables))
+
+    def take(self, make_payloads):
+        """The parts of the next batch, one for each table. `make_payloads` gets table and number."""
+        return [
+            table.take(lambda number, table=table: make_payloads(table, number))
+            for table in self.tables
+        ]
+
+    def answered(self, parts, ranges, duplicate):
+        """`ranges`: (first, last) for each table."""
+        for table, part, (first, last) in zip(self.tables, parts, ranges, strict=True):
+            table.answered(part, first, last, duplicate)
+
+    def check(self):
+        """After the check of the tables: each unanswered batch is stored in all of them, or in none."""
+        for parts in zip(*(table.unanswered() for table in self.tables), strict=True):
+            if len({part.first is None for part in parts}) > 1:
+                numbers = [part.first for part in parts]
+                raise Violation(f"G2: {self}: batch {parts[0].number} came back in part: {numbers}")
 
 
 class TableModel:
@@ -115,6 +157,9 @@ class TableModel:
         return f"region {self.region.region_id} table {self.table_id}"
 
     # --- Appending
+
+    def unanswered(self):
+        return list(self._unanswered)
 
     def take(self, make_payloads):
         """The next batch to send: first those that must be retried, then new ones."""
@@ -190,12 +235,16 @@ class TableModel:
     # --- After a crash
 
     def check(self, records, state):
-        """`records`: (sequence, payload); `state`: the daemon's word on the table, or None."""
+        """`records`: (sequence, payload); `state`: the daemon's word on the table, or None. The result is
+        called once the unanswered batches were looked at."""
         self._check_mark(state)
         self._check_acknowledged(records)
         self._settle_unanswered(records[len(self.live) :])
         self._check_next(state)
         self._check_seen()
+        return self._begin_again
+
+    def _begin_again(self):
         if self.tagged:
             self._to_send = collections.deque(self._unanswered)
         else:

@@ -167,6 +167,23 @@ class LogModelTest(unittest.TestCase):
         with self.assertRaisesRegex(Violation, "G4"):
             self.table.answered(second, 6, 6, False)
 
+    def test_a_batch_of_several_tables_is_whole_or_not_there_at_all(self):
+        for stored in ((), (1, 2), (1,), (2,)):
+            with self.subTest(stored=stored):
+                region = RegionModel(2)
+                writer = region.add_writer((1, 2))
+                parts = writer.take(lambda table, number: [b"%d" % table.table_id])
+                recovered = [(table, sequence, b"%d" % table) for sequence, table in enumerate(stored, 1)]
+                states = {table: State(10, 0) for table in stored}
+                if len(stored) == 1:
+                    with self.assertRaisesRegex(Violation, "G2"):
+                        region.check(recovered, states)
+                    continue
+                region.check(recovered, states)
+                self.assertEqual(writer.take(None), parts)
+                ranges = [(1, 1), (2, 2)]
+                writer.answered(parts, ranges, duplicate=bool(stored))
+
     def test_a_table_without_producer_tags_forgets_what_was_unanswered(self):
         region = RegionModel(2)
         table = region.add_table(1, tagged=False)

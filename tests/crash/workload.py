@@ -1,17 +1,18 @@
 """Clients that write to every table of a few regions until the daemon is gone.
 
-One thread per table appends (unary or streamed, synced or buffered, with producer tags or without),
-one thread per region marks deleted, and one follows a table. Every answer goes through the model. Two
+One thread per writer appends (unary or streamed, synced or buffered, with producer tags or without, to
+one table or to three at once), one thread per region marks deleted, and one follows a table. Every answer goes through the model. Two
 more regions of many tables are written, marked, dropped and made again (integration/neighbours.py).
 """
 
 import collections
+import itertools
 import random
 import threading
 
 from log_model import RegionModel, Violation
 from neighbours import REGIONS, Neighbour
-from walden_client import BUFFERED, SYNC, WaldenError, append_request
+from walden_client import BUFFERED, SYNC, Appended, WaldenError, append_tables_request
 from walden_testcase import Code
 
 NOISE = random.Random(1).randbytes(1 << 20)
@@ -22,13 +23,15 @@ MAX_LIVE_RECORDS = 600
 _ENDS = (Code.UNAVAILABLE, Code.CANCELLED)
 _FAULTS = ("REGION_FAILED", "IO_ERROR", "CORRUPTION", "DISK_FULL")
 
-Kind = collections.namedtuple("Kind", "name streamed durability tagged")
+Kind = collections.namedtuple("Kind", "name streamed durability tagged tables", defaults=(1,))
 KINDS = (
     Kind("unary sync", streamed=False, durability=SYNC, tagged=True),
     Kind("stream sync", streamed=True, durability=SYNC, tagged=True),
     Kind("stream buffered", streamed=True, durability=BUFFERED, tagged=True),
     Kind("unary buffered", streamed=False, durability=BUFFERED, tagged=True),
     Kind("unary sync without producer", streamed=False, durability=SYNC, tagged=False),
+    Kind("stream sync of three tables", streamed=True, durability=SYNC, tagged=True, tables=3),
+    Kind("unary buffered of three tables", streamed=False, durability=BUFFERED, tagged=True, tables=3),
 )
 
 
@@ -53,12 +56,14 @@ class Workload:
     """The tables, and one run() per life of the daemon."""
 
     def __init__(self, regions, seed, row_per_table=False):
-        self.producers = {}  # by table, of those that are tagged
+        self.producers = {}  # by writer, of those that are tagged
         self.regions = [RegionModel(region_id, row_per_table) for region_id in range(1, regions + 1)]
         self.kind_of = {}
         for region in self.regions:
-            for table_id, kind in enumerate(KINDS):
-                self.kind_of[region.add_table(table_id, kind.tagged)] = kind
+            table_ids = itertools.count()
+            for kind in KINDS:
+                own = list(itertools.islice(table_ids, kind.tables))
+                self.kind_of[region.add_writer(own, kind.tagged)] = kind
         self.neighbours = [Neighbour(region_id) for region_id in REGIONS[:2]]
         self.batches = 0
         self.records = 0
@@ -68,7 +73,7 @@ class Workload:
         self._lock = threading.Lock()
 
     def tables(self):
-        return list(self.kind_of)
+        return [table for writer in self.kind_of for table in writer.tables]
 
     def check(self, client):
         """Compares everything that the daemon holds with the model."""
@@ -84,9 +89,9 @@ class Workload:
 
     def start(self, client):
         self._runs += 1
-        for table, kind in self.kind_of.items():
-            if kind.tagged and table not in self.producers:
-                self.producers[table] = client.open_producer(table.region.region_id)
+        for writer, kind in self.kind_of.items():
+            if kind.tagged and writer not in self.producers:
+                self.producers[writer] = client.open_producer(writer.region_id)
         return Run(self, client, f"{self._seed}/{self._runs}")
 
     def count(self, batches=0, records=0, marks=0):
@@ -105,9 +110,9 @@ class Run:
         self._over = threading.Event()  # the end is intended: errors are expected from here on
         self._failures = []
         self._threads = []
-        for table, kind in workload.kind_of.items():
+        for writer, kind in workload.kind_of.items():
             append = self._append_streamed if kind.streamed else self._append_unary
-            self._spawn(append, table, kind, random.Random(f"{seed}/{table}"))
+            self._spawn(append, writer, kind, random.Random(f"{seed}/{writer}"))
         for region in workload.regions:
             rng = random.Random(f"{seed}/{region.region_id}")
             self._spawn(self._follow, rng.choice(list(region.tables.values())))
@@ -149,48 +154,53 @@ class Run:
 
     # --- Clients. Each goes on until its call fails.
 
-    def _request(self, table, kind, batch):
-        return append_request(
-            table.region.region_id,
-            table.table_id,
-            batch.payloads,
+    def _take(self, writer, rng):
+        return writer.take(lambda table, number: make_payloads(rng, str(table), number))
+
+    def _request(self, writer, kind, parts):
+        return append_tables_request(
+            writer.region_id,
+            [(table.table_id, part.payloads) for table, part in zip(writer.tables, parts)],
             durability=kind.durability,
-            producer=(self._workload.producers[table], batch.number) if kind.tagged else None,
+            producer=(self._workload.producers[writer], parts[0].number) if kind.tagged else None,
         )
 
-    def _answered(self, table, kind, batch, answer):
+    def _answered(self, writer, kind, parts, answer):
         if kind.durability == SYNC and not answer.durable:
-            raise Violation(f"G1: {table}: a SYNC append is answered as not durable")
-        table.answered(batch, answer.first_sequence, answer.last_sequence, answer.duplicate)
-        self._workload.count(batches=1, records=len(batch.payloads))
+            raise Violation(f"G1: {writer}: a SYNC append is answered as not durable")
+        ranges = [(table.first_sequence, table.last_sequence) for table in answer.tables]
+        writer.answered(parts, ranges, answer.duplicate)
+        self._workload.count(batches=1, records=sum(len(part.payloads) for part in parts))
 
-    def _append_unary(self, table, kind, rng):
+    def _append_unary(self, writer, kind, rng):
         while True:
-            batch = table.take(lambda number: make_payloads(rng, str(table), number))
-            answer = self._client.call(
-                self._client.wal.Append, self._request(table, kind, batch)
-            )
-            self._answered(table, kind, batch, answer)
+            parts = self._take(writer, rng)
+            request = self._request(writer, kind, parts)
+            answer = Appended.of(request, self._client.call(self._client.wal.Append, request))
+            self._answered(writer, kind, parts, answer)
 
-    def _append_streamed(self, table, kind, rng):
+    def _append_streamed(self, writer, kind, rng):
+        """Sends what the window has room for in one message."""
         stream = self._client.append_stream()
         answers = stream.answers()
         in_flight = collections.deque()
         try:
             while True:
-                while len(in_flight) < STREAM_WINDOW:
-                    batch = table.take(lambda number: make_payloads(rng, str(table), number))
-                    in_flight.append(batch)
-                    stream.send(self._request(table, kind, batch), request_id=batch.number)
-                request_id, answer = next(answers)
-                batch = in_flight.popleft()
-                if request_id != batch.number:
-                    raise Violation(f"G4: {table}: answer {request_id} came before {batch.number}")
-                if isinstance(answer, WaldenError):
-                    raise answer
-                self._answered(table, kind, batch, answer)
+                room = STREAM_WINDOW - len(in_flight)
+                fresh = [self._take(writer, rng) for _ in range(room)]
+                if fresh:
+                    ids = stream.send_many([self._request(writer, kind, parts) for parts in fresh])
+                    in_flight.extend(zip(ids, fresh))
+                for _ in range(rng.randrange(1, len(in_flight) + 1)):
+                    request_id, answer = next(answers)
+                    expected, parts = in_flight.popleft()
+                    if request_id != expected:
+                        raise Violation(f"G4: {writer}: answer {request_id} came before {expected}")
+                    if isinstance(answer, WaldenError):
+                        raise answer
+                    self._answered(writer, kind, parts, answer)
         except StopIteration:
-            raise Violation(f"{table}: the append stream ended by itself") from None
+            raise Violation(f"{writer}: the append stream ended by itself") from None
         finally:
             stream.cancel()
 

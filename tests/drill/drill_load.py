@@ -6,7 +6,7 @@ import time
 
 import grpc
 
-from walden_client import SYNC, WaldenError, error_from_rpc
+from walden_client import SYNC, WaldenError, append_request, error_from_rpc
 from walden_stubs import common_pb2, wal_pb2, wal_pb2_grpc
 
 RETRYABLE = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
@@ -34,23 +34,22 @@ class Tenant:
     def append(self, region, table, payloads):
         try:
             return self.wal.Append(
-                wal_pb2.AppendRequest(
-                    region_id=region, table_id=table, payloads=payloads, durability=SYNC
-                ),
-                timeout=30,
-            )
+                append_request(region, table, payloads, durability=SYNC), timeout=30
+            ).tables[0]
         except grpc.RpcError as error:
             raise error_from_rpc(error) from None
 
     def mark_deleted(self, region, table, through):
         try:
             answer = self.wal.MarkDeleted(
-                wal_pb2.MarkDeletedRequest(region_id=region, table_id=table, through_sequence=through),
+                wal_pb2.MarkDeletedRequest(
+                    region_id=region, marks=[{"table_id": table, "through_sequence": through}]
+                ),
                 timeout=30,
             )
         except grpc.RpcError as error:
             raise error_from_rpc(error) from None
-        return answer.deleted_through
+        return answer.tables[0].deleted_through
 
     def read(self, region, table, first=1):
         request = wal_pb2.ReadRequest(
@@ -183,19 +182,20 @@ class Flood(Worker):
         while not self.stopping.is_set():
             number += 1
             self._slots.acquire(timeout=1)
-            append = wal_pb2.AppendRequest(region_id=self.region, table_id=1, payloads=[payload])
-            yield wal_pb2.AppendStreamRequest(request_id=number, append=append)
+            append = append_request(self.region, 1, [payload])
+            yield wal_pb2.AppendStreamRequest(appends=[{"request_id": number, "append": append}])
 
     def work(self):
         unary = threading.Thread(target=self.call_again_and_again, daemon=True)
         unary.start()
         for response in self.tenant.wal.AppendStream(self.requests()):
-            self._slots.release()
-            if response.HasField("appended"):
-                self.acknowledged += 1
-            else:
-                reason = "stream: refused"
-                self.refusals[reason] = self.refusals.get(reason, 0) + 1
+            for result in response.results:
+                self._slots.release()
+                if result.HasField("appended"):
+                    self.acknowledged += 1
+                else:
+                    reason = "stream: refused"
+                    self.refusals[reason] = self.refusals.get(reason, 0) + 1
         unary.join(60)
 
     def call_again_and_again(self):

@@ -47,7 +47,7 @@ class OverRestartsTest(WaldenTestCase):
             ]
             winners = [call.result() for call in calls if call.exception() is None]
             self.assertEqual(len(winners), 1)
-            next_sequence = winners[0].last_sequence + 1
+            next_sequence = winners[0].tables[0].last_sequence + 1
         self.assertEqual(len(self.client.read(1, 1).records), 50)
 
     def test_a_fenced_writer_stays_fenced(self):
@@ -159,14 +159,13 @@ class OverRestartsTest(WaldenTestCase):
         self.assertFalse(any(answer.duplicate for answer in send(expected_next=1)))
         self.assertEqual(len(self.client.recover(1).records), 3)
 
-    def test_a_batch_without_payloads_passes_over_a_number(self):
+    def test_a_batch_without_tables_passes_over_a_number(self):
         producer = self.client.open_producer(1)
-        passed = self.client.append(1, 1, [], producer=(producer, 1))
-        self.assertEqual((passed.first_sequence, passed.last_sequence), (0, 0))
+        self.assertEqual(self.client.pass_over(1, (producer, 1)).tables, [])
         for restart in self.both_restarts():
             with self.subTest(restart):
-                self.assertTrue(self.client.append(1, 1, [], producer=(producer, 1)).duplicate)
-                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="payloads"):
+                self.assertTrue(self.client.pass_over(1, (producer, 1)).duplicate)
+                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="tables"):
                     self.client.append(1, 1, [b"late"], producer=(producer, 1))
         self.client.append(1, 1, [b"x"], producer=(producer, 2))
         self.assertEqual([p for _, p in self.client.read(1, 1).records], [b"x"])

@@ -33,6 +33,7 @@ RIGHTS = {
     "WalService.OpenProducer": {"append"},
     "WalService.Read": {"read"},
     "WalService.MarkDeleted": {"delete"},
+    "WalService.FenceRegion": {"append"},
     "WalService.Recover": {"read"},
     "EntryService.Put": {"append"},
     "EntryService.PutStream": {"append"},
@@ -41,6 +42,7 @@ RIGHTS = {
     "EntryService.Flush": {"append", "read"},
     "EntryService.Finalize": {"delete"},
     "EntryService.Recover": {"read"},
+    "AdminService.GetServerInfo": set(),
     "AdminService.ListNamespaces": set(),
     "AdminService.ListRegions": set(),
     "AdminService.DescribeRegion": {"read"},
@@ -61,8 +63,11 @@ UNUSED_REGION = 4711
 def request_for(rpc, namespace, region):
     """One that would be carried out, if the caller were allowed to."""
     filled = {
-        "WalService.Append": {"table_id": VICTIM_TABLE, "payloads": [b"x"]},
-        "WalService.MarkDeleted": {"table_id": VICTIM_TABLE, "through_sequence": 1},
+        "WalService.Append": {"tables": [wal_pb2.TableAppend(table_id=VICTIM_TABLE, payloads=[b"x"])]},
+        "WalService.MarkDeleted": {
+            "marks": [wal_pb2.TableMark(table_id=VICTIM_TABLE, through_sequence=1)]
+        },
+        "WalService.FenceRegion": {"region_version": 1},
         "EntryService.Get": {"table_id": VICTIM_ENTRIES, "keys": [b"k"]},
         "EntryService.Finalize": {"table_id": VICTIM_ENTRIES, "flush_id": 1},
         "EntryService.Scan": {"table_id": VICTIM_ENTRIES},
@@ -73,15 +78,17 @@ def request_for(rpc, namespace, region):
     }.get(rpc, {})
     if rpc == "WalService.AppendStream":
         append = append_request(region, VICTIM_TABLE, [b"x"], namespace=namespace)
-        return wal_pb2.AppendStreamRequest(request_id=1, append=append)
+        return wal_pb2.AppendStreamRequest(appends=[{"request_id": 1, "append": append}])
     if rpc in ("EntryService.Put", "EntryService.PutStream"):
         put = put_request(region, VICTIM_ENTRIES, [(b"k", b"mine")])
-        put.namespace = namespace
-        return put if rpc == "EntryService.Put" else entry_pb2.PutStreamRequest(request_id=1, put=put)
+        put.namespace_id = namespace
+        if rpc == "EntryService.Put":
+            return put
+        return entry_pb2.PutStreamRequest(puts=[{"request_id": 1, "put": put}])
     service, method = rpc.split(".")
     (described,) = [s for s in SERVICES if s.name == service]
     kind = described.methods_by_name[method].input_type
-    names = {"namespace": namespace, "region_id": region}
+    names = {"namespace_id": namespace, "region_id": region}
     known = {name: value for name, value in names.items() if name in kind.fields_by_name}
     return kind._concrete_class(**known, **filled)
 
@@ -111,9 +118,9 @@ def call(client, rpc, request, timeout=10):
         answers = list(answer) if streams_out else [answer]
     except grpc.RpcError as error:
         raise error_from_rpc(error) from None
-    for one in answers:
-        if streams_in and one.WhichOneof("result") == "refused":
-            raise error_from_status(one.refused)
+    for result in (r for one in answers if streams_in for r in one.results):
+        if result.WhichOneof("result") == "error":
+            raise error_from_status(result.error)
     return answers
 
 
@@ -184,7 +191,7 @@ class EveryRpcTest(AuthorizationTestCase):
         client = self.client_with(self.daemon, self.other)
         client.append(10, 1, [b"mine"])
         (namespace,) = client.list_namespaces()
-        self.assertEqual((namespace.id, namespace.regions), (1, 1))
+        self.assertEqual((namespace.id, namespace.region_count), (1, 1))
         self.assertEqual([r.region_id for r in client.list_regions()], [10])
         for unknown in (7, 8):
             with self.assert_refused(Code.PERMISSION_DENIED, "PERMISSION_DENIED"):

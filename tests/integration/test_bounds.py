@@ -89,7 +89,7 @@ class QuotaTest(WaldenTestCase):
         description = self.client.describe_region(1)
         self.assertEqual(description.disk_quota_bytes, 8 << 20)
         self.assertEqual(description.namespace_disk_quota_bytes, 64 << 20)
-        self.assertEqual(description.retention.age_micros, 36 * 3600 * 1_000_000)
+        self.assertEqual(description.retention.max_age.ToSeconds(), 36 * 3600)
         text = run_walden("--address", self.daemon.address, "describe", "--region", "1").stdout.decode()
         self.assertIn("retention keeps of the last 36h", text)
         self.assertIn("disk quota 8", text)
@@ -197,7 +197,7 @@ class ConnectionTest(WaldenTestCase):
         time.sleep(0.2)
         self.assertFalse(waiting.done())
         followers[0].cancel()
-        self.assertEqual(waiting.result().first_sequence, 2)
+        self.assertEqual(waiting.result().tables[0].first_sequence, 2)
         followers[1].cancel()
 
 

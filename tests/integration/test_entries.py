@@ -4,7 +4,7 @@
 import time
 import unittest
 
-from walden_client import BUFFERED
+from walden_client import BUFFERED, timestamp
 from walden_entry_client import EntryClient, entry, put_request
 from walden_stubs import common_pb2, entry_pb2, health_pb2
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
@@ -50,11 +50,12 @@ class EntryTest(SharedDaemonTestCase):
         expires = int(time.time() * 1000) + 3_600_000
         self.put(entry(b"k", b"v", created=-5, expires=expires), entry(b"empty", b""), entry(b"t"))
         found = self.entries.get_many(self.region, 1, [b"k", b"empty"])
-        self.assertEqual((found[0].created_unix_ms, found[0].expires_unix_ms), (-5, expires))
-        self.assertTrue(found[1].HasField("created_unix_ms") is False and found[1].value == b"")
+        times = (timestamp(-5), timestamp(expires))
+        self.assertEqual((found[0].create_time, found[0].expire_time), times)
+        self.assertTrue(found[1].HasField("create_time") is False and found[1].value == b"")
         _, flushed = self.flush()
         self.assertEqual(shown(flushed), [(b"empty", b"", 2), (b"k", b"v", 1), (b"t", None, 3)])
-        self.assertEqual((flushed[1].created_unix_ms, flushed[1].expires_unix_ms), (-5, expires))
+        self.assertEqual((flushed[1].create_time, flushed[1].expire_time), times)
 
     def test_tombstones_and_expired_entries_hide(self):
         past = int(time.time() * 1000) - 1
@@ -133,9 +134,9 @@ class EntryTest(SharedDaemonTestCase):
         self.put((b"b", b"2"), (b"a", b"3"))
         second, _ = self.flush()
         self.put(entry(b"b"))
-        header, entries = self.entries.recover(self.region, 1)
-        self.assertEqual(header.finalized_through, first)
-        self.assertEqual(list(header.flush_ids), [second])
+        state, entries = self.entries.recover(self.region, 1)
+        self.assertEqual(state.finalized_through, first)
+        self.assertEqual(list(state.flush_ids), [second])
         self.assertEqual(shown(entries), [(b"b", b"2", 3), (b"a", b"3", 4), (b"b", None, 6)])
 
     def test_bad_puts_name_what_is_wrong(self):
@@ -291,8 +292,8 @@ class RestartTest(WaldenTestCase):
         daemon.start()
         client = self.new_client(daemon)
         entries = EntryClient(client)
-        header, _ = entries.recover(1, 1)
-        self.assertGreater(header.spilled_entries, 1000)
+        state, _ = entries.recover(1, 1)
+        self.assertGreater(state.spilled_entry_count, 1000)
         self.assertLess(client.statistics().entry_memory_bytes, 2 << 20)
         self.assertEqual(entries.get(1, 1, b"k01919"), b"1" * 200)
         with self.assert_refused(Code.RESOURCE_EXHAUSTED, "ENTRY_MEMORY_FULL",

@@ -111,14 +111,14 @@ class FollowTest(SharedDaemonTestCase):
     def test_a_follower_that_cancels_is_forgotten(self):
         region = self.fresh_region()
         self.append_numbered(self.client, region, 1, 1)
-        before = self.client.statistics().open_readers
+        before = self.client.statistics().open_reader_count
         tail = self.follow(region, 1)
         self.eventually(lambda: tail.records, "the follower runs")
-        self.assertEqual(self.client.statistics().open_readers, before + 1)
+        self.assertEqual(self.client.statistics().open_reader_count, before + 1)
         tail.stop()
         self.assertEqual(tail.error.code, Code.CANCELLED)
         self.eventually(
-            lambda: self.client.statistics().open_readers == before, "the reader is gone"
+            lambda: self.client.statistics().open_reader_count == before, "the reader is gone"
         )
 
     def test_closing_the_region_ends_its_followers(self):

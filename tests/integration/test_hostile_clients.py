@@ -54,7 +54,7 @@ class HostileTestCase(WaldenTestCase):
 
             def idle():
                 statistics = client.statistics()
-                return (statistics.open_readers, statistics.mailbox_bytes) == (0, 0)
+                return (statistics.open_reader_count, statistics.mailbox_bytes) == (0, 0)
 
             self.eventually(idle, "no reader and no append is left over")
             self.assertEqual(client.statistics().reader_bytes, 0)
@@ -287,9 +287,8 @@ class SlowClientsTest(HostileTestCase):
     def test_an_append_stream_that_never_reads_its_answers_is_held_back(self):
         sent = itertools.count()
         stop = threading.Event()
-        request = wal_pb2.AppendStreamRequest(
-            append=append_request(3, 1, [b"x"] * 20, durability=BUFFERED)
-        )
+        append = append_request(3, 1, [b"x"] * 20, durability=BUFFERED)
+        request = wal_pb2.AppendStreamRequest(appends=[{"append": append}])
 
         def requests():
             while not stop.is_set() and next(sent) < 300_000:
@@ -392,12 +391,13 @@ import sys
 from walden_client import Client, append_request
 client = Client(sys.argv[1])
 stream = client.append_stream()
+answers = stream.answers()
 for number in range(100000):
     stream.send(append_request(3, 1, [b"%d %d " % (number, i) + bytes(30000) for i in range(8)]))
     if number == 20:
         print("busy", flush=True)
     if number >= 20:
-        next(stream.call)
+        next(answers)
 """
 
 

@@ -83,8 +83,8 @@ class HostileHttp2Test(GuardedTestCase):
     def test_requests_whose_answers_are_not_taken_are_let_go(self):
         daemon = self.start()
         # Refused: nothing needs to be written for it.
-        request = wal_pb2.AppendStreamRequest(
-            append=append_request(1, 1, [bytes(MIB - 100)], expected_next=10**15))
+        append = append_request(1, 1, [bytes(MIB - 100)], expected_next=10**15)
+        request = wal_pb2.AppendStreamRequest(appends=[{"append": append}])
         message = framed(request.SerializeToString())
         peer = self.connect(daemon, takes_answers=False)
         streams = [peer.call("WalService/AppendStream") for _ in range(60)]

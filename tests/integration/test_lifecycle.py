@@ -131,7 +131,7 @@ class ShutdownTest(WaldenTestCase):
         for table, call in calls:
             try:
                 answer = call.result()
-                acknowledged.add((table, answer.first_sequence))
+                acknowledged.add((table, answer.tables[0].first_sequence))
             except grpc.RpcError as error:
                 # CANCELLED is gRPC's own, for calls that reached the process but not Walden.
                 self.assertIn(error.code(), (Code.UNAVAILABLE, Code.CANCELLED), error)

@@ -227,13 +227,13 @@ class NumbersTest(SharedDaemonTestCase):
         self.client.read(region, 1)
         metrics, statistics = self.daemon.metrics(), self.client.statistics()
         for metric, field in {
-            "walden_append_batches_total": statistics.appended_batches,
-            "walden_append_records_total": statistics.appended_records,
+            "walden_append_batches_total": statistics.appended_batch_count,
+            "walden_append_records_total": statistics.appended_record_count,
             "walden_append_payload_bytes_total": statistics.appended_payload_bytes,
-            "walden_append_refused_batches_total": statistics.refused_batches,
-            "walden_commits_total": statistics.commits,
-            "walden_syncs_total": statistics.syncs,
-            "walden_read_records_total": statistics.read_records,
+            "walden_append_refused_batches_total": statistics.refused_batch_count,
+            "walden_commits_total": statistics.commit_count,
+            "walden_syncs_total": statistics.sync_count,
+            "walden_read_records_total": statistics.read_record_count,
             "walden_read_payload_bytes_total": statistics.read_payload_bytes,
             "walden_mailbox_limit_bytes": statistics.mailbox_bytes_limit,
             "walden_reader_limit_bytes": statistics.reader_bytes_limit,

@@ -57,9 +57,10 @@ class PrometheusTest(WaldenTestCase):
         before = None
         while True:
             now = self.client.statistics()
-            if before is not None and (now.commits, now.syncs) == (before.commits, before.syncs):
+            counts = (now.commit_count, now.sync_count)
+            if counts == before:
                 return now
-            before = now
+            before = counts
             time.sleep(0.5)
 
     def test_counts_sums_and_rates_agree_with_what_clients_did(self):
@@ -113,9 +114,9 @@ class PrometheusTest(WaldenTestCase):
         prometheus.wait_for("walden_reclaimed_bytes_total", 1 << 20)
         statistics = self.statistics_at_rest()
         prometheus.scrape_again()
-        self.assertEqual(prometheus.value("walden_commits_total"), statistics.commits)
-        self.assertEqual(prometheus.value("walden_syncs_total"), statistics.syncs)
-        self.assertEqual(prometheus.value('walden_regions{state="open"}'), statistics.open_regions)
+        self.assertEqual(prometheus.value("walden_commits_total"), statistics.commit_count)
+        self.assertEqual(prometheus.value("walden_syncs_total"), statistics.sync_count)
+        self.assertEqual(prometheus.value('walden_regions{state="open"}'), statistics.open_region_count)
         for region in range(1, 6):
             segments = self.client.describe_region(region).segments
             at = f'{{namespace="default",region="{region}"}}'

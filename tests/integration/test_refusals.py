@@ -29,8 +29,10 @@ class InvalidArgumentTest(SharedDaemonTestCase):
 
     def test_an_append_without_payloads(self):
         region = self.fresh_region()
-        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="payloads"):
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="tables[0].payloads"):
             self.client.append(region, 1, [])
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="tables"):
+            self.client.append_tables(region, [])
         self.assert_nothing_was_stored(region)
 
     def test_a_payload_over_the_limit_and_one_at_it(self):
@@ -92,6 +94,8 @@ class InvalidArgumentTest(SharedDaemonTestCase):
             lambda n: client.append(1, 1, [b"x"], namespace=n),
             lambda n: client.read(1, 1, namespace=n),
             lambda n: client.mark_deleted(1, 1, 1, namespace=n),
+            lambda n: client.fence_region(1, 1, namespace=n),
+            lambda n: client.open_producer(1, namespace=n),
             lambda n: client.recover(1, namespace=n),
             lambda n: client.list_regions(namespace=n),
             lambda n: client.describe_region(1, namespace=n),
@@ -407,7 +411,7 @@ class ReaderBudgetTest(WaldenTestCase):
         )
         for call in calls:
             call.cancel()
-        self.eventually(lambda: client.statistics().open_readers == 0, "cancelled readers go")
+        self.eventually(lambda: client.statistics().open_reader_count == 0, "cancelled readers go")
         self.assertEqual(len(client.read(1, 1).records), 16 * 64)
         self.assertEqual(client.statistics().reader_bytes, 0)
 

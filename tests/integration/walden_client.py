@@ -1,85 +1,45 @@
 """A small Python client of Walden, made from the .proto files alone.
 
 It is what an engineer would write in an afternoon: thin wrappers that keep the API's own words, and
-errors that carry code, reason and metadata.
+that check what every answer must hold.
 """
 
 import dataclasses
-import queue
 
 import grpc
 
+from walden_errors import WaldenError, error_from_rpc, error_from_status, messages_of
+from walden_requests import (
+    BUFFERED,
+    SYNC,
+    Appended,
+    append_request,
+    append_stream,
+    append_tables_request,
+    bounds,
+    timestamp,
+)
 from walden_stubs import (
     admin_pb2,
     admin_pb2_grpc,
     common_pb2,
-    error_details_pb2,
     health_pb2,
     health_pb2_grpc,
-    status_pb2,
     wal_pb2,
     wal_pb2_grpc,
 )
 
-SYNC = common_pb2.DURABILITY_SYNC
-BUFFERED = common_pb2.DURABILITY_BUFFERED
-
-_STATUS_DETAILS_KEY = "grpc-status-details-bin"
-_CODES_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
-
-
-class WaldenError(Exception):
-    """A refused call: gRPC code, and the ErrorInfo that Walden attaches to every refusal."""
-
-    def __init__(
-        self, code, message, reason=None, domain=None, metadata=None, retry_seconds=None
-    ):
-        super().__init__(f"{code.name} {reason or '(no reason)'}: {message} {metadata or {}}")
-        self.code = code
-        self.message = message
-        self.reason = reason
-        self.domain = domain
-        self.metadata = metadata or {}
-        self.retry_seconds = retry_seconds  # how long to wait before the same call, if it says so
-
-
-def error_from_status(status):
-    """From a google.rpc.Status."""
-    error = WaldenError(
-        _CODES_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), status.message
-    )
-    for detail in status.details:
-        info = error_details_pb2.ErrorInfo()
-        retry = error_details_pb2.RetryInfo()
-        if detail.Unpack(info):
-            error = WaldenError(
-                error.code, status.message, info.reason, info.domain, dict(info.metadata)
-            )
-        if detail.Unpack(retry):
-            error.retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
-    return error
-
-
-def error_from_rpc(error):
-    """From what a failed gRPC call raised."""
-    for key, value in error.trailing_metadata() or ():
-        if key == _STATUS_DETAILS_KEY:
-            return error_from_status(status_pb2.Status.FromString(value))
-    return WaldenError(error.code(), error.details())
-
-
-def messages_of(call):
-    """Yields what a stream answers; a refusal is raised as WaldenError."""
-    try:
-        yield from call
-    except grpc.RpcError as error:
-        raise error_from_rpc(error) from None
+__all__ = [
+    "BUFFERED", "SYNC", "Appended", "Client", "ReadStream", "Recovery", "Tls", "WaldenError",
+    "append_request", "append_tables_request", "error_from_rpc", "error_from_status", "timestamp",
+]
 
 
 @dataclasses.dataclass
 class ReadResult:
     position: common_pb2.TablePosition
     records: list  # of (sequence, payload)
+    summary: wal_pb2.ReadSummary
 
 
 @dataclasses.dataclass
@@ -87,6 +47,41 @@ class Recovery:
     state: wal_pb2.RegionState
     records: list  # of (table_id, sequence, payload), in the order streamed
     summary: wal_pb2.RecoverSummary
+
+    def take(self, response):
+        """The next message of the stream."""
+        if self.summary is not None:
+            raise AssertionError("Recover streamed something after its summary")
+        if response.HasField("state"):
+            self._take_state(response.state)
+        elif self.state is None:
+            raise AssertionError("Recover did not begin with a state")
+        self.records.extend((r.table_id, r.sequence, r.payload) for r in response.records)
+        if response.HasField("summary"):
+            self.summary = response.summary
+
+    def _take_state(self, state):
+        if self.records:
+            raise AssertionError("Recover streamed a state behind records")
+        if self.state is None:
+            self.state = state
+            return
+        self.state.tables.extend(state.tables)
+        self.state.opening.damaged_ranges.extend(state.opening.damaged_ranges)
+
+    def check(self):
+        """What was streamed is what the summary says."""
+        if self.summary is None:
+            raise AssertionError("Recover ended without a summary")
+        counted = (
+            len(self.records),
+            sum(len(payload) for _, _, payload in self.records),
+            len({table for table, _, _ in self.records}),
+        )
+        summary = self.summary
+        stated = (summary.record_count, summary.payload_bytes, summary.table_count)
+        if counted != stated:
+            raise AssertionError(f"Recover streamed {counted}, its summary says {stated}")
 
     def of_table(self, table_id):
         return [(sequence, payload) for table, sequence, payload in self.records if table == table_id]
@@ -101,109 +96,72 @@ class Recovery:
 class ReadStream:
     """A running Read: iterate it for records as (sequence, payload). One thread at a time.
 
-    `skips` has the later positions of a read that skips deleted records.
+    `skips` has the later positions of a read that skips deleted records, `marks` those of a follower
+    that had caught up. `summary` is there at the end.
     """
 
-    def __init__(self, call, may_skip=False):
+    def __init__(self, call, request):
         self._call = call
+        self._request = request
         self._messages = messages_of(call)
-        self._may_skip = may_skip
+        self._counted = [0, 0]  # records, bytes of payloads
+        self._last_sequence = 0
         self.skips = []
+        self.marks = []
+        self.summary = None
         first = next(self._messages)
         if not first.HasField("position"):
             raise AssertionError("the first message of a Read has no position")
-        if first.records:
-            raise AssertionError("the first message of a Read has records")
+        if first.records or first.caught_up or first.HasField("summary"):
+            raise AssertionError("the first message of a Read has more than a position")
         self.position = first.position
 
-    def __iter__(self):
+    def messages(self):
+        """The messages behind the first, checked."""
         for response in self._messages:
+            if self.summary is not None:
+                raise AssertionError("Read streamed something after its summary")
             if response.HasField("position"):
-                if not self._may_skip:
-                    raise AssertionError("a later message of a Read has a position")
-                self.skips.append(response.position)
+                self._check_position(response)
+            elif response.caught_up:
+                raise AssertionError("a caught-up mark of a Read has no position")
+            for record in response.records:
+                if record.sequence <= self._last_sequence:
+                    raise AssertionError(f"{record.sequence} after {self._last_sequence}")
+                self._last_sequence = record.sequence
+                self._counted[0] += 1
+                self._counted[1] += len(record.payload)
+            if response.HasField("summary"):
+                self.summary = response.summary
+                self._check_summary()
+            yield response
+        if self.summary is None:
+            raise AssertionError("Read ended without a summary")
+
+    def _check_position(self, response):
+        if response.caught_up:
+            self.marks.append(response.position)
+        elif self._request.skip_deleted:
+            self.skips.append(response.position)
+        elif response.records or not self._request.follow:
+            raise AssertionError("a later message of a Read has a position")
+        if response.caught_up and not self._request.follow:
+            raise AssertionError("a Read that does not follow has caught up")
+
+    def _check_summary(self):
+        stated = [self.summary.record_count, self.summary.payload_bytes]
+        if stated != self._counted:
+            raise AssertionError(f"Read streamed {self._counted}, its summary says {stated}")
+        if self.summary.next_sequence <= self._last_sequence:
+            raise AssertionError(f"Read goes on at {self.summary} after {self._last_sequence}")
+
+    def __iter__(self):
+        for response in self.messages():
             for record in response.records:
                 yield record.sequence, record.payload
 
     def cancel(self):
         self._call.cancel()
-
-
-class PipelinedStream:
-    """A stream of requests, each with an answer: send() from one thread, answers() from another or
-    the same."""
-
-    def __init__(self, method, request_type, request_field, answer_field):
-        self._requests = queue.SimpleQueue()
-        self._request_type = request_type
-        self._request_field = request_field
-        self._answer_field = answer_field
-        self._next_id = 1
-        self.call = method(iter(self._requests.get, None))
-
-    def send(self, request, request_id=None):
-        """Queues a request and returns its request_id. None sends one that lacks its content."""
-        if request_id is None:
-            request_id = self._next_id
-            self._next_id += 1
-        message = self._request_type(request_id=request_id)
-        if request is not None:
-            getattr(message, self._request_field).CopyFrom(request)
-        self._requests.put(message)
-        return request_id
-
-    def half_close(self):
-        self._requests.put(None)
-
-    def answers(self):
-        """Yields (request_id, answer or WaldenError) until the stream ends."""
-        for response in messages_of(self.call):
-            if response.WhichOneof("result") == "refused":
-                yield response.request_id, error_from_status(response.refused)
-            else:
-                yield response.request_id, getattr(response, self._answer_field)
-
-    def cancel(self):
-        self.call.cancel()
-        self._requests.put(None)
-
-
-def append_request(
-    region,
-    table,
-    payloads,
-    durability=SYNC,
-    expected_next=None,
-    region_version=None,
-    producer=None,
-    namespace=0,
-):
-    """`producer` is (id, sequence)."""
-    request = wal_pb2.AppendRequest(
-        namespace=namespace,
-        region_id=region,
-        table_id=table,
-        payloads=payloads,
-        durability=durability,
-        expected_next_sequence=expected_next,
-        region_version=region_version,
-    )
-    if producer is not None:
-        request.producer.id, request.producer.sequence = producer
-    return request
-
-
-def _bounds(start, after, end, before):
-    bounds = {}
-    if start is not None:
-        bounds["start"] = common_pb2.Bound(inclusive=start)
-    if after is not None:
-        bounds["start"] = common_pb2.Bound(exclusive=after)
-    if end is not None:
-        bounds["end"] = common_pb2.Bound(inclusive=end)
-    if before is not None:
-        bounds["end"] = common_pb2.Bound(exclusive=before)
-    return bounds
 
 
 @dataclasses.dataclass
@@ -297,19 +255,29 @@ class Client:
     # --- WalService
 
     def append(self, region, table, payloads, **options):
-        return self.call(self.wal.Append, append_request(region, table, payloads, **options))
+        """Appended."""
+        return self._append(append_request(region, table, payloads, **options))
+
+    def append_tables(self, region, tables, **options):
+        """Appended. `tables` has (table, payloads) or (table, payloads, expected_next) of each table."""
+        return self._append(append_tables_request(region, tables, **options))
+
+    def pass_over(self, region, producer):
+        """A batch without tables."""
+        return self.append_tables(region, [], producer=producer)
+
+    def _append(self, request):
+        return Appended.of(request, self.call(self.wal.Append, request))
+
+    def append_stream(self):
+        return append_stream(self.wal)
 
     def open_producer(self, region, region_version=None, namespace=0):
         """Returns a producer id."""
         request = wal_pb2.OpenProducerRequest(
-            namespace=namespace, region_id=region, region_version=region_version
+            namespace_id=namespace, region_id=region, region_version=region_version
         )
         return self.call(self.wal.OpenProducer, request).producer_id
-
-    def append_stream(self):
-        return PipelinedStream(
-            self.wal.AppendStream, wal_pb2.AppendStreamRequest, "append", "appended"
-        )
 
     def open_read(
         self,
@@ -319,94 +287,103 @@ class Client:
         after=None,
         end=None,
         before=None,
-        max_records=0,
-        max_bytes=0,
-        follow=False,
-        skip_deleted=False,
+        start_time=None,
+        heartbeat_seconds=None,
         namespace=0,
+        **fields,
     ):
+        """`fields` are those of ReadRequest that have no argument of their own."""
         request = wal_pb2.ReadRequest(
-            namespace=namespace,
+            namespace_id=namespace,
             region_id=region,
             table_id=table,
-            max_records=max_records,
-            max_bytes=max_bytes,
-            follow=follow,
-            skip_deleted=skip_deleted,
-            **_bounds(start, after, end, before),
+            **bounds(start, after, end, before),
+            **fields,
         )
-        call = self.wal.Read(request, timeout=None if follow else self.timeout)
-        return ReadStream(call, may_skip=skip_deleted)
+        if start_time is not None:
+            request.start_time.CopyFrom(timestamp(start_time))
+        if heartbeat_seconds is not None:
+            request.heartbeat_interval.FromNanoseconds(round(heartbeat_seconds * 1e9))
+        call = self.wal.Read(request, timeout=None if request.follow else self.timeout)
+        return ReadStream(call, request)
 
     def read(self, region, table, **options):
         stream = self.open_read(region, table, **options)
-        return ReadResult(stream.position, list(stream))
+        records = list(stream)
+        return ReadResult(stream.position, records, stream.summary)
 
     def mark_deleted(self, region, table, through, region_version=None, namespace=0):
         """Returns the table's mark."""
-        request = wal_pb2.MarkDeletedRequest(
-            namespace=namespace,
-            region_id=region,
-            table_id=table,
-            through_sequence=through,
-            region_version=region_version,
+        (marked,) = self.mark_tables_deleted(
+            region, [(table, through)], region_version=region_version, namespace=namespace
         )
-        return self.call(self.wal.MarkDeleted, request).deleted_through
+        return marked
 
-    def recover(self, region, table=None, namespace=0, first_sequence=0):
+    def mark_deleted_before(self, region, table, time, namespace=0):
+        """Marks what was appended before `time`, as of timestamp(). Returns the table's mark."""
+        mark = wal_pb2.TableMark(table_id=table, before_time=timestamp(time))
+        (marked,) = self.mark_tables_deleted(region, [mark], namespace=namespace)
+        return marked
+
+    def mark_tables_deleted(self, region, marks, region_version=None, namespace=0):
+        """`marks` has (table, through_sequence) or TableMark. Returns the mark of each table."""
+        made = [
+            wal_pb2.TableMark(table_id=mark[0], through_sequence=mark[1])
+            if isinstance(mark, tuple)
+            else mark
+            for mark in marks
+        ]
+        request = wal_pb2.MarkDeletedRequest(
+            namespace_id=namespace, region_id=region, marks=made, region_version=region_version
+        )
+        results = self.call(self.wal.MarkDeleted, request).tables
+        if [r.table_id for r in results] != [m.table_id for m in made]:
+            raise AssertionError(f"MarkDeleted of {made} was answered with {results}")
+        return [result.deleted_through for result in results]
+
+    def fence_region(self, region, version, namespace=0):
+        request = wal_pb2.FenceRegionRequest(
+            namespace_id=namespace, region_id=region, region_version=version
+        )
+        return self.call(self.wal.FenceRegion, request)
+
+    def recover(self, region, table=None, namespace=0, **fields):
         """Everything live, checked against the summary that closes the stream."""
         request = wal_pb2.RecoverRequest(
-            namespace=namespace, region_id=region, table_id=table, first_sequence=first_sequence
+            namespace_id=namespace, region_id=region, table_id=table, **fields
         )
-        state, records, summary = None, [], None
+        recovery = Recovery(None, [], None)
         for response in messages_of(self.wal.Recover(request, timeout=self.timeout)):
-            if summary is not None:
-                raise AssertionError("Recover streamed something after its summary")
-            part = response.WhichOneof("part")
-            if part == "state" and records or part != "state" and state is None:
-                raise AssertionError(f"Recover streamed {part} where it was not due")
-            if part == "state" and state is None:
-                state = response.state
-            elif part == "state":
-                state.tables.extend(response.state.tables)
-                damaged = response.state.opening.damaged_ranges
-                state.opening.damaged_ranges.extend(damaged)
-            elif part == "records":
-                records.extend(
-                    (r.table_id, r.sequence, r.payload) for r in response.records.records
-                )
-            else:
-                summary = response.summary
-        if summary is None:
-            raise AssertionError("Recover ended without a summary")
-        counted = (
-            len(records),
-            sum(len(payload) for _, _, payload in records),
-            len({table for table, _, _ in records}),
-        )
-        stated = (summary.records, summary.payload_bytes, summary.tables)
-        if counted != stated:
-            raise AssertionError(f"Recover streamed {counted}, its summary says {stated}")
-        return Recovery(state, records, summary)
+            recovery.take(response)
+        recovery.check()
+        return recovery
 
     # --- AdminService
 
     def list_namespaces(self):
-        return self.call(
-            self.admin.ListNamespaces, admin_pb2.ListNamespacesRequest()
-        ).namespaces
+        request = admin_pb2.ListNamespacesRequest()
+        return [n for page in self.pages(self.admin.ListNamespaces, request) for n in page.namespaces]
 
-    def list_regions(self, namespace=0):
-        request = admin_pb2.ListRegionsRequest(namespace=namespace)
-        return self.call(self.admin.ListRegions, request).regions
+    def list_regions(self, namespace=0, page_size=0):
+        request = admin_pb2.ListRegionsRequest(namespace_id=namespace, page_size=page_size)
+        return [r for page in self.pages(self.admin.ListRegions, request) for r in page.regions]
+
+    def pages(self, method, request):
+        """Every page of a list, from that of `request` on."""
+        while True:
+            page = self.call(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
 
     def describe_region(self, region, namespace=0):
-        request = admin_pb2.DescribeRegionRequest(namespace=namespace, region_id=region)
+        request = admin_pb2.DescribeRegionRequest(namespace_id=namespace, region_id=region)
         return self.call(self.admin.DescribeRegion, request)
 
     def position(self, region, table, namespace=0):
         request = admin_pb2.GetNextSequenceRequest(
-            namespace=namespace, region_id=region, table_id=table
+            namespace_id=namespace, region_id=region, table_id=table
         )
         return self.call(self.admin.GetNextSequence, request).position
 
@@ -414,33 +391,43 @@ class Client:
         return self.position(region, table, namespace).next_sequence
 
     def sync_region(self, region, namespace=0):
-        request = admin_pb2.SyncRegionRequest(namespace=namespace, region_id=region)
+        request = admin_pb2.SyncRegionRequest(namespace_id=namespace, region_id=region)
         return self.call(self.admin.SyncRegion, request)
 
     def close_region(self, region, namespace=0):
-        request = admin_pb2.CloseRegionRequest(namespace=namespace, region_id=region)
+        request = admin_pb2.CloseRegionRequest(namespace_id=namespace, region_id=region)
         return self.call(self.admin.CloseRegion, request).was_open
 
     def drop_region(self, region, confirm=None, namespace=0):
         request = admin_pb2.DropRegionRequest(
-            namespace=namespace,
+            namespace_id=namespace,
             region_id=region,
             confirm_region_id=region if confirm is None else confirm,
         )
         return self.call(self.admin.DropRegion, request).existed
 
     def verify(self, region, namespace=0):
-        """Returns (last message, all findings)."""
-        request = admin_pb2.VerifyRequest(namespace=namespace, region_id=region)
-        findings, last = [], None
+        """Returns (summary, all findings)."""
+        request = admin_pb2.VerifyRequest(namespace_id=namespace, region_id=region)
+        findings, progress, summary = [], None, None
         for response in messages_of(self.admin.Verify(request, timeout=self.timeout)):
-            if last is not None and last.done:
-                raise AssertionError("Verify streamed something after done")
+            if summary is not None:
+                raise AssertionError("Verify streamed something after its summary")
             findings.extend(response.findings)
-            last = response
-        if last is None or not last.done:
-            raise AssertionError("Verify ended without done")
-        return last, findings
+            if response.HasField("progress"):
+                progress = response.progress
+            if response.HasField("summary"):
+                summary = response.summary
+        if summary is None:
+            raise AssertionError("Verify ended without a summary")
+        if summary.finding_count != len(findings):
+            raise AssertionError(f"Verify streamed {len(findings)} findings, and said {summary}")
+        if progress is not None and progress.checked_bytes > summary.checked_bytes:
+            raise AssertionError(f"Verify checked {progress}, and said {summary}")
+        return summary, findings
+
+    def server_info(self):
+        return self.call(self.admin.GetServerInfo, admin_pb2.GetServerInfoRequest())
 
     def statistics(self):
         return self.call(self.admin.GetStatistics, admin_pb2.GetStatisticsRequest())

@@ -1,12 +1,17 @@
 """A client of EntryService that checks what every answer must hold."""
 
-from walden_client import SYNC, PipelinedStream, messages_of
+from walden_errors import messages_of
+from walden_requests import SYNC, PipelinedStream, timestamp
 from walden_stubs import entry_pb2, entry_pb2_grpc
 
 
 def entry(key, value=None, created=None, expires=None):
-    """A row entry; without a value a tombstone."""
-    made = entry_pb2.Entry(key=key, created_unix_ms=created, expires_unix_ms=expires)
+    """A row entry; without a value a tombstone. Times are in milliseconds since the Unix epoch."""
+    made = entry_pb2.Entry(key=key)
+    if created is not None:
+        made.create_time.CopyFrom(timestamp(created))
+    if expires is not None:
+        made.expire_time.CopyFrom(timestamp(expires))
     if value is None:
         made.tombstone = True
     else:
@@ -31,14 +36,20 @@ def put_request(
     return request
 
 
+def _check_counts(call, entries, stated):
+    counted = (len(entries), sum(len(e.key) + len(e.value) for e in entries))
+    if counted != (stated.entry_count, stated.entry_bytes):
+        raise AssertionError(f"{call} streamed {counted}, and said {stated}")
+
+
 class Flush:
     """A running Flush: iterate it for entries; `summary` is there at the end."""
 
     def __init__(self, call):
         self.call = call
         self._messages = messages_of(call)
-        self.header = next(self._messages).header
-        self.flush_id = self.header.flush_id
+        self.state = next(self._messages).state
+        self.flush_id = self.state.flush_id
         self.summary = None
 
     def __iter__(self):
@@ -59,8 +70,8 @@ class Flush:
         if self.summary is None:
             raise AssertionError("Flush ended without a summary")
         counted = (self.flush_id, entries, size)
-        for stated in (self.header, self.summary):
-            if counted != (stated.flush_id, stated.entries, stated.bytes):
+        for stated in (self.state, self.summary):
+            if counted != (stated.flush_id, stated.entry_count, stated.entry_bytes):
                 raise AssertionError(f"Flush streamed {counted}, and said {stated}")
 
     def cancel(self):
@@ -78,7 +89,9 @@ class EntryClient:
         return self.client.call(self.stub.Put, put_request(region, table, entries, **options))
 
     def put_stream(self):
-        return PipelinedStream(self.stub.PutStream, entry_pb2.PutStreamRequest, "put", "done")
+        return PipelinedStream(
+            self.stub.PutStream, entry_pb2.PutStreamRequest, "puts", "put", lambda _, answer: answer
+        )
 
     def get_many(self, region, table, keys):
         """The entries, or None for keys that are not there."""
@@ -102,8 +115,17 @@ class EntryClient:
             max_entries=max_entries,
             with_hidden=with_hidden,
         )
-        responses = messages_of(self.stub.Scan(request, timeout=self.client.timeout))
-        return [e for response in responses for e in response.entries]
+        entries, summary = [], None
+        for response in messages_of(self.stub.Scan(request, timeout=self.client.timeout)):
+            if summary is not None:
+                raise AssertionError("Scan streamed something after its summary")
+            entries.extend(response.entries)
+            if response.HasField("summary"):
+                summary = response.summary
+        if summary is None:
+            raise AssertionError("Scan ended without a summary")
+        _check_counts("Scan", entries, summary)
+        return entries
 
     def begin_flush(self, region, table, region_version=None):
         request = entry_pb2.FlushRequest(
@@ -123,19 +145,21 @@ class EntryClient:
         return self.client.call(self.stub.Finalize, request).finalized_through
 
     def recover(self, region, table):
-        """(header, entries), checked against the summary."""
-        request = entry_pb2.EntryRecoverRequest(region_id=region, table_id=table)
-        header, entries, summary = None, [], None
+        """(state, entries), checked against the summary."""
+        request = entry_pb2.EntryServiceRecoverRequest(region_id=region, table_id=table)
+        state, entries, summary = None, [], None
         for response in messages_of(self.stub.Recover(request, timeout=self.client.timeout)):
-            if response.HasField("header"):
-                header = response.header
+            if summary is not None:
+                raise AssertionError("Recover streamed something after its summary")
+            if response.HasField("state") and state is None:
+                state = response.state
+            elif response.HasField("state"):
+                state.flush_ids.extend(response.state.flush_ids)
             entries.extend(response.entries)
             if response.HasField("summary"):
                 summary = response.summary
-        if header is None or summary is None:
-            raise AssertionError("Recover without a header or a summary")
-        counted = (len(entries), sum(len(e.key) + len(e.value) for e in entries))
-        for stated in (header, summary):
-            if counted != (stated.entries, stated.bytes):
-                raise AssertionError(f"Recover streamed {counted}, and said {stated}")
-        return header, entries
+        if state is None or summary is None:
+            raise AssertionError("Recover without a state or a summary")
+        for stated in (state, summary):
+            _check_counts("Recover", entries, stated)
+        return state, entries

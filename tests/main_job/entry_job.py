@@ -123,7 +123,7 @@ def read_files(folder):
 
 def from_entry(e):
     # The put's number travels in the timestamp that is the client's own.
-    return Stored(e.sequence, e.created_unix_ms, e.key, e.value)
+    return Stored(e.sequence, e.create_time.ToMilliseconds(), e.key, e.value)
 
 
 def check_everything(files, walden, puts, what):
@@ -166,11 +166,11 @@ class Region:
                 time.sleep(0.02)
 
     def live(self, walden):
-        header, held = walden.recover(self.region_id, TABLE)
+        state, held = walden.recover(self.region_id, TABLE)
         files = read_files(self.folder)
         held = [from_entry(e) for e in held]
         _, begin = check_everything(files, held, self.puts, f"region {self.name}")
-        tell("recovered", self.region_id, begin, header.finalized_through)
+        tell("recovered", self.region_id, begin, state.finalized_through)
         flusher = Flusher(walden, self, len(held))
         flusher.start()
         try:

@@ -293,7 +293,7 @@ def check_recovery(client, regions, begin_of, engine):
             if found != expected:
                 raise Failure(f"{table}: {describe_difference(expected, found)}")
         expect(not by_table, f"region {region.region_id}: unexpected tables {list(by_table)}")
-        records += recovery.summary.records
+        records += recovery.summary.record_count
         size += recovery.summary.payload_bytes
     return records, size
 

@@ -87,7 +87,7 @@ class DashboardTest(unittest.TestCase):
         with self.watched.daemon.client() as client:
             self.watched.stop_load()
             counted = client.statistics()
-        self.prometheus.wait_for("walden_append_records_total", counted.appended_records)
+        self.prometheus.wait_for("walden_append_records_total", counted.appended_record_count)
         ((labels, _),) = self.prometheus.query('walden_region_fault{state="broken"} == 1')
         self.assertEqual((labels["namespace"], labels["region"]), ("default", "4"))
 
