@@ -22,7 +22,8 @@ class Neighbour:
         self.tables = {}  # table id: {sequence: payload}, acknowledged and not marked
         self.marks = {}
         self.highest = {}
-        self.unsure = None  # what was asked and not answered: ("append", table), ("mark", table, n), ("drop",)
+        # What was asked and not answered: ("append", table), ("marks", {table: n}), ("drop",).
+        self.unsure = None
 
     def forget(self):
         self.tables.clear()
@@ -40,9 +41,10 @@ class Neighbour:
         for table_id in set(self.tables) | set(found):
             there = found.get(table_id, {})
             mark = self.marks.get(table_id, 0)
-            if unsure is not None and unsure[:2] == ("mark", table_id):
-                first = min(there, default=unsure[2] + 1)
-                mark = unsure[2] if first > unsure[2] else mark
+            if unsure is not None and unsure[0] == "marks" and table_id in unsure[1]:
+                # Each of them may have been made or not.
+                through = unsure[1][table_id]
+                mark = through if min(there, default=through + 1) > through else mark
             wanted = {s: p for s, p in self.tables.get(table_id, {}).items() if s > mark}
             name = f"region {self.region_id} table {table_id}"
             for sequence, payload in wanted.items():
@@ -81,16 +83,16 @@ class Neighbour:
             count("appends")
 
     def _mark_many(self, client, rng, count):
-        for table_id in rng.sample(sorted(self.tables), min(10, len(self.tables))):
-            table = self.tables[table_id]
-            if not table:
-                continue
-            through = rng.choice(sorted(table))
-            self.unsure = ("mark", table_id, through)
-            client.mark_deleted(self.region_id, table_id, through)
+        chosen = rng.sample(sorted(self.tables), min(10, len(self.tables)))
+        marks = {t: rng.choice(sorted(self.tables[t])) for t in chosen if self.tables[t]}
+        if not marks:
+            return
+        self.unsure = ("marks", marks)
+        client.mark_tables_deleted(self.region_id, list(marks.items()))
+        self.unsure = None
+        for table_id, through in marks.items():
             self.marks[table_id] = through
-            self.tables[table_id] = {s: p for s, p in table.items() if s > through}
-            self.unsure = None
+            self.tables[table_id] = {s: p for s, p in self.tables[table_id].items() if s > through}
             count("marks")
 
     def _drop(self, client, count):

@@ -64,7 +64,7 @@ class EntryCommandsTest(SharedDaemonTestCase):
         self.walden("put", "--expires", "4102444800000", "k", "v")
         self.assertEqual(
             self.lines("get", "k"),
-            [{"key": "k", "value": "v", "tombstone": False, "expires_unix_ms": 4102444800000,
+            [{"key": "k", "value": "v", "tombstone": False, "expire_time": "2100-01-01T00:00:00Z",
               "sequence": 1}],
         )
         self.assertEqual(
@@ -90,7 +90,7 @@ class EntryCommandsTest(SharedDaemonTestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "flushed.json")
             summary = self.lines("flush", "--out", str(path), "--finalize")
-            self.assertEqual(summary[0]["entries"], 4)
+            self.assertEqual(summary[0]["entry_count"], 4)
             self.assertEqual(summary[1], {"finalized_through": summary[0]["flush_id"]})
             self.assertEqual([p.name for p in pathlib.Path(folder).iterdir()], ["flushed.json"])
             flushed = path.read_bytes()

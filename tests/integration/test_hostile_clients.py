@@ -13,7 +13,7 @@ import unittest
 
 import grpc
 
-from walden_client import BUFFERED, SYNC, WaldenError, append_request
+from walden_client import BUFFERED, SYNC, WaldenError, append_request, error_from_rpc
 from walden_daemon import free_tcp_port, small_segments
 from walden_stubs import wal_pb2
 from walden_testcase import Code, WaldenTestCase
@@ -93,6 +93,29 @@ class BadRequestsTest(HostileTestCase):
                 self.assertEqual(error.code, Code.RESOURCE_EXHAUSTED)
             self.note_memory()
         self.assertEqual(self.client.recover(3).records, [])
+        self.assert_others_proceed()
+        self.assert_sound()
+
+    def test_messages_of_a_million_empty_parts_are_refused(self):
+        channel = self.client.channel
+        unary = {
+            "WalService/Append": b"\x1a\x00",  # tables
+            "WalService/MarkDeleted": b"\x1a\x00",  # marks
+            "EntryService/Put": b"\x22\x00",  # entries
+            "EntryService/Get": b"\x22\x00",  # keys
+        }
+        for method, part in unary.items():
+            with self.assertRaises(grpc.RpcError) as caught:
+                channel.unary_unary(f"/walden.v1.{method}")(part * 1_000_000, timeout=60)
+            self.assertEqual(error_from_rpc(caught.exception).code, Code.INVALID_ARGUMENT)
+            self.note_memory()
+        for method in ("WalService/AppendStream", "EntryService/PutStream"):
+            stream = channel.stream_stream(f"/walden.v1.{method}")
+            with self.assertRaises(grpc.RpcError) as caught:
+                list(stream(iter([b"\x0a\x00" * 1_000_000]), timeout=60))
+            refusal = error_from_rpc(caught.exception)
+            self.check_refusal(refusal, Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED")
+            self.note_memory()
         self.assert_others_proceed()
         self.assert_sound()
 

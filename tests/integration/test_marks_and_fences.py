@@ -39,7 +39,7 @@ class ManyMarksTest(SharedDaemonTestCase):
             self.client.mark_tables_deleted(region, [])
         with refused("marks[1].table_id"):
             self.client.mark_tables_deleted(region, [(1, last), (1, 2)])
-        with refused("marks[1].mark"):
+        with refused("marks[1]"):
             self.client.mark_tables_deleted(region, [(1, last), wal_pb2.TableMark(table_id=2)])
         with refused("marks", "LIMIT_EXCEEDED"):
             self.client.mark_tables_deleted(region, [(t, last) for t in range(MOST_MARKS + 1)])

@@ -42,6 +42,8 @@ class BeginningTest(SharedDaemonTestCase):
         self.client.mark_deleted(region, 1, records[-1][0])
         self.assertEqual(last(10), [])
         self.assertEqual(self.client.read(self.fresh_region(), 1, last_records=5).records, [])
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="last_records"):
+            last(0)
 
     def test_a_follower_begins_with_the_last_records(self):
         region = self.fresh_region()
