@@ -20,6 +20,8 @@ import tempfile
 # The daemon is started while gRPC threads run; gRPC's fork handlers are neither needed nor wanted.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+import grpc
+
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 PROTO_DIR = pathlib.Path(os.environ.get("WALDEN_TEST_PROTO_DIR", REPOSITORY / "proto"))
@@ -81,12 +83,14 @@ def stubs_folder():
 
 
 sys.path.insert(0, str(stubs_folder()))
+# The package grpc is grpcio's. Python's own package of this service is grpc_health, which Debian does
+# not ship.
+grpc.__path__.append(str(stubs_folder() / "grpc"))
 
 # Only importable now that the stubs exist.
 from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2, status_pb2
-import health_pb2
-import health_pb2_grpc
+from grpc.health.v1 import health_pb2, health_pb2_grpc
 import reflection_pb2
 import reflection_pb2_grpc
 from walden.v1 import admin_pb2, admin_pb2_grpc, common_pb2, entry_pb2, entry_pb2_grpc, wal_pb2

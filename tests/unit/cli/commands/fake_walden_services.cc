@@ -3,7 +3,7 @@
 #include <chrono>
 #include <thread>
 
-#include "health.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/unit/cli/commands/fake_walden.h"
 
 namespace walden::cli {

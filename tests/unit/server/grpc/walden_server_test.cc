@@ -8,7 +8,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "base/error.h"
-#include "health.grpc.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/unit/server/grpc/walden_server_fixture.h"
 
 namespace walden {
