@@ -44,6 +44,16 @@ void PublishedTables::Publish(const std::vector<Appended>& appended) {
   }
 }
 
+void PublishedTables::NotDurable(const std::vector<Appended>& appended) {
+  absl::MutexLock lock(&mutex_);
+  for (const Appended& batch : appended) not_durable_.try_emplace(batch.table, batch.first);
+}
+
+void PublishedTables::AllDurable() {
+  absl::MutexLock lock(&mutex_);
+  not_durable_.clear();
+}
+
 uint64_t PublishedTables::RaiseMark(TableId table, SequenceNumber through,
                                     SequenceNumber first_live,
                                     const std::optional<TimePoint>& oldest_time) {
@@ -124,6 +134,7 @@ TablePosition PublishedTables::Position(TableId table) const {
     position.first = position.next;
     position.deleted_through = allocator_.ForeignMark(table);
     position.last = position.deleted_through;
+    position.durable_through = position.last;
     return position;
   }
   const PublishedTable& published = it->second;
@@ -132,6 +143,9 @@ TablePosition PublishedTables::Position(TableId table) const {
   position.deleted_through = published.deleted_through;
   position.kind = published.kind;
   position.last = published.last;
+  const auto waiting = not_durable_.find(table);
+  position.durable_through =
+      waiting == not_durable_.end() ? published.last : waiting->second - 1;
   return position;
 }
 

@@ -61,6 +61,10 @@ class PublishedTables {
   };
   void Publish(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Before their Publish: these records wait for a sync, until AllDurable.
+  void NotDurable(const std::vector<Appended>& appended) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AllDurable() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // `first_live` 0: no record is above the mark. `oldest_time`: TimeSpan::oldest from now on, if the
   // table has times. Returns an estimate of the deleted bytes.
   uint64_t RaiseMark(TableId table, SequenceNumber through, SequenceNumber first_live,
@@ -118,6 +122,8 @@ class PublishedTables {
   const SequenceAllocator& allocator_;
   mutable absl::Mutex mutex_;
   std::map<TableId, PublishedTable> tables_ ABSL_GUARDED_BY(mutex_);
+  // The first record of each table that waits for a sync.
+  std::map<TableId, SequenceNumber> not_durable_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all tables, counted by numbers
   // The oldest times of the tables that have live records and times.

@@ -84,6 +84,7 @@ class RocksdbLog final : public RegionLog {
   // Goes on in a new opening of the namespace, after RocksDB found no room for a table file. Every
   // write of the old one either succeeded or was not begun, so none is in doubt.
   absl::Status Resume();
+  void AllDurable();
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckRoom();
   absl::Status CheckPosition(const AppendBatch& batch) const;

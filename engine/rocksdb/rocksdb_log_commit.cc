@@ -65,6 +65,7 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     status = WriteStaged(sync);
   }
   if (status.ok()) {
+    if (unsynced_appends_ > 0) tables_->NotDurable(staged_);
     tables_->Publish(staged_);
     for (const PublishedTables::Appended& batch : staged_) {
       space_->allocator.RaiseUsed(batch.table, batch.last);
@@ -260,10 +261,7 @@ absl::Status RocksdbLog::WriteStaged(bool sync) {
   }
   group_error_ = status;
   if (!status.ok()) return status;
-  if (sync || unsynced_appends_ == 0) {
-    unsynced_appends_ = 0;
-    has_unsynced_.store(false, std::memory_order_relaxed);
-  }
+  if (sync || unsynced_appends_ == 0) AllDurable();
   return status;
 }
 
@@ -282,9 +280,14 @@ absl::Status RocksdbLog::Resume() {
   status = Load();
   if (!status.ok()) return status;
   // The opening has made all earlier writes durable.
+  AllDurable();
+  return absl::OkStatus();
+}
+
+void RocksdbLog::AllDurable() {
+  if (unsynced_appends_ > 0) tables_->AllDurable();
   unsynced_appends_ = 0;
   has_unsynced_.store(false, std::memory_order_relaxed);
-  return absl::OkStatus();
 }
 
 }  // namespace walden::rocks
