@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -51,30 +52,55 @@ struct ProducerTag {
 inline constexpr size_t kProducerWindowBatches = 128;   // per producer
 inline constexpr size_t kMaxProducersPerRegion = 1024;  // the most recently active ones
 
+// The most tables of one batch. A region remembers the numbers of each table of the last batches of
+// its producers, so this bounds its memory.
+inline constexpr size_t kMaxTablesPerBatch = 256;
+
+// The records of a batch that go to one table, with contiguous numbers.
+struct TableAppend {
+  TableId table = 0;
+  // At least one. The bytes must stay valid until the commit is done.
+  std::vector<absl::string_view> payloads;
+  std::optional<SequenceNumber> expected_next_sequence;
+  // Restoring a log that was kept elsewhere: the first record's number there, at least the table's
+  // next (otherwise SEQUENCE_MISMATCH). See RestoreMark. Only in a batch of one table.
+  std::optional<SequenceNumber> first_sequence;
+
+  // Set by the engine. 0 unless the batch was accepted.
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+};
+
 struct AppendResult {
   absl::Status status;
-  SequenceNumber first = 0;  // both 0 for a number passed over
-  SequenceNumber last = 0;
   bool durable = false;
   bool duplicate = false;  // a retry, answered with its original numbers
 };
 
-// The records of one append: one table, contiguous numbers, all or nothing.
+// The records of one append, which goes to one table or several tables of the region. The batch is
+// stored as a whole or not at all.
 struct AppendBatch {
-  TableId table = 0;
-  // At least one, or none to pass over the producer's number; then only `region_version` is looked
-  // at beside it. The bytes must stay valid until the commit is done.
-  std::vector<absl::string_view> payloads;
+  // Each table at most once, kMaxTablesPerBatch at most. None: the batch passes over the producer's
+  // number; then only `region_version` is looked at beside it.
+  absl::InlinedVector<TableAppend, 1> tables;
   Durability durability = Durability::kSync;
-  std::optional<SequenceNumber> expected_next_sequence;
-  // Restoring a log that was kept elsewhere: the first record's number there, at least the table's
-  // next (otherwise SEQUENCE_MISMATCH). See RestoreMark.
-  std::optional<SequenceNumber> first_sequence;
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
-  TableKind kind = TableKind::kLog;
+  TableKind kind = TableKind::kLog;  // of all its tables
 
   AppendResult result;  // set by the engine
+
+  size_t records() const {
+    size_t count = 0;
+    for (const TableAppend& table : tables) count += table.payloads.size();
+    return count;
+  }
+
+  // Removes result and numbers.
+  void ClearResult() {
+    result = AppendResult{};
+    for (TableAppend& table : tables) table.first = table.last = 0;
+  }
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -230,12 +256,13 @@ class RegionLog : public ReadableLog {
   // --- The writer: one thread at a time, and not before the last commit was done. ---
 
   // Appends the batches in order, as one group: one write, and if any accepted batch asks for SYNC
-  // one sync, after which all of them are durable. Sets each batch's `result`, makes what was
+  // one sync, after which all of them are durable. Sets each batch's result and numbers, makes what was
   // accepted visible to readers, then calls `done`, in this thread or another. Refusals are per
   // batch:
-  //   INVALID_ARGUMENT     no payload; a batch that no segment can hold (LIMIT_EXCEEDED); a retry
-  //                        that differs from what was stored
-  //   ABORTED              SEQUENCE_MISMATCH
+  //   INVALID_ARGUMENT     a table without payload, or twice in the batch; too many tables, or a
+  //                        batch that no segment can hold (LIMIT_EXCEEDED); a retry that differs
+  //                        from what was stored
+  //   ABORTED              SEQUENCE_MISMATCH, of any of the tables
   //   FAILED_PRECONDITION  FENCED, PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
   //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES: the batch is

@@ -2,25 +2,71 @@
 
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 
 namespace walden {
 
-absl::Status CheckPayloads(const AppendBatch& batch) {
-  if (!batch.payloads.empty() || batch.producer) return absl::OkStatus();
+namespace {
+
+absl::Status NoPayload(absl::string_view whose) {
   return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                   "payloads is empty: an append needs at least one", {{"field", "payloads"}});
+                   absl::StrCat("payloads", whose, " is empty: an append needs at least one"),
+                   {{"field", "payloads"}});
 }
 
-absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_next) {
-  if (batch.expected_next_sequence.value_or(table_next) == table_next) return absl::OkStatus();
+absl::Status TableTwice(TableId table) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+      absl::StrCat("table ", table, " is named twice: a batch has all records of a table together"),
+      {{"field", "table_id"}, {"value", absl::StrCat(table)}});
+}
+
+absl::Status TooManyTables(size_t count) {
+  return MakeError(
+      absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+      absl::StrCat("the batch has records of ", count, " tables, and a batch may have ",
+                   kMaxTablesPerBatch, ": send smaller batches"),
+      {{"field", "tables"},
+       {"value", absl::StrCat(count)},
+       {"limit", absl::StrCat(kMaxTablesPerBatch)}});
+}
+
+absl::Status CheckEachOnce(const AppendBatch& batch) {
+  absl::flat_hash_set<TableId> seen;
+  for (const TableAppend& append : batch.tables) {
+    if (!seen.insert(append.table).second) return TableTwice(append.table);
+    if (append.payloads.empty()) return NoPayload(absl::StrCat(" of table ", append.table));
+    if (append.first_sequence) {
+      return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                       "records are restored in batches of one table", {{"field", "tables"}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckTables(const AppendBatch& batch) {
+  if (batch.tables.size() > 1) return absl::UnimplementedError("batches of several tables");
+  if (batch.tables.size() > kMaxTablesPerBatch) return TooManyTables(batch.tables.size());
+  if (batch.tables.size() > 1) return CheckEachOnce(batch);
+  if (batch.tables.empty() ? batch.producer.has_value() : !batch.tables[0].payloads.empty()) {
+    return absl::OkStatus();
+  }
+  return NoPayload("");
+}
+
+absl::Status CheckExpectedNext(const TableAppend& append, SequenceNumber table_next) {
+  if (append.expected_next_sequence.value_or(table_next) == table_next) return absl::OkStatus();
   return MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-                   absl::StrCat("expected_next_sequence is ", *batch.expected_next_sequence,
-                                ", but the next sequence of table ", batch.table, " is ",
+                   absl::StrCat("expected_next_sequence is ", *append.expected_next_sequence,
+                                ", but the next sequence of table ", append.table, " is ",
                                 table_next, ": somebody else appended, or the append was a retry"),
                    {{"field", "expected_next_sequence"},
-                    {"value", absl::StrCat(*batch.expected_next_sequence)},
+                    {"value", absl::StrCat(*append.expected_next_sequence)},
+                    {"table_id", absl::StrCat(append.table)},
                     {"actual_next_sequence", absl::StrCat(table_next)}});
 }
 
@@ -36,14 +82,15 @@ absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count) {
                     {"limit", absl::StrCat(kMaxSequenceNumber)}});
 }
 
-absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next) {
-  if (*batch.first_sequence >= table_next) return absl::OkStatus();
+absl::Status CheckFirstSequence(const TableAppend& append, SequenceNumber table_next) {
+  if (*append.first_sequence >= table_next) return absl::OkStatus();
   return MakeError(
       absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch,
-      absl::StrCat("first_sequence is ", *batch.first_sequence, ", but the next sequence of table ",
-                   batch.table, " is ", table_next),
+      absl::StrCat("first_sequence is ", *append.first_sequence,
+                   ", but the next sequence of table ", append.table, " is ", table_next),
       {{"field", "first_sequence"},
-       {"value", absl::StrCat(*batch.first_sequence)},
+       {"value", absl::StrCat(*append.first_sequence)},
+       {"table_id", absl::StrCat(append.table)},
        {"actual_next_sequence", absl::StrCat(table_next)}});
 }
 
@@ -61,9 +108,9 @@ namespace {
 
 absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
   const ProducerTag& tag = *batch.producer;
-  const bool other_count = batch.payloads.size() != original.records();
+  const bool other_count = batch.records() != original.records();
   const std::string value =
-      other_count ? absl::StrCat(batch.payloads.size()) : absl::StrCat(batch.table);
+      other_count ? absl::StrCat(batch.records()) : absl::StrCat(batch.tables[0].table);
   const std::string stored =
       other_count ? absl::StrCat(original.records()) : absl::StrCat(original.table);
   const std::string problem =
@@ -112,15 +159,16 @@ absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused) {
   if (!batch.producer) return false;
   const ProducerTag& tag = *batch.producer;
-  const auto answer = producers.Look(tag.id, tag.sequence, batch.table, batch.payloads.size());
+  const TableId table = batch.tables.empty() ? 0 : batch.tables[0].table;
+  const auto answer = producers.Look(tag.id, tag.sequence, table, batch.records());
   switch (answer.verdict) {
     case ProducerTable::Verdict::kNew:
       return false;
     case ProducerTable::Verdict::kRetry:
       batch.result.duplicate = true;
       if (answer.original.records() == 0) return true;
-      batch.result.first = answer.original.first;
-      batch.result.last = answer.original.last;
+      batch.tables[0].first = answer.original.first;
+      batch.tables[0].last = answer.original.last;
       return true;
     case ProducerTable::Verdict::kDiffers:
       *refused = Differs(batch, answer.original);

@@ -12,18 +12,19 @@
 
 namespace walden {
 
-// INVALID_ARGUMENT if there is no payload and no producer that passes over its number.
-absl::Status CheckPayloads(const AppendBatch& batch);
+// INVALID_ARGUMENT if there is no table and no producer that passes over its number, if a table has
+// no payload or comes twice, if there are too many tables, or if a restored batch has several.
+absl::Status CheckTables(const AppendBatch& batch);
 
-// ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than the table's next.
-absl::Status CheckExpectedNext(const AppendBatch& batch, SequenceNumber table_next);
+// ABORTED (SEQUENCE_MISMATCH) if another number is expected than the table's next.
+absl::Status CheckExpectedNext(const TableAppend& append, SequenceNumber table_next);
 
 // INVALID_ARGUMENT (LIMIT_EXCEEDED) if `count` numbers from `first` on end above the highest that a
 // log may reach. Only a restored log comes near it.
 absl::Status CheckNumbersLeft(SequenceNumber first, uint64_t count);
 
 // ABORTED (SEQUENCE_MISMATCH) if a restored batch begins below the table's next number.
-absl::Status CheckFirstSequence(const AppendBatch& batch, SequenceNumber table_next);
+absl::Status CheckFirstSequence(const TableAppend& append, SequenceNumber table_next);
 
 // FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);

@@ -9,8 +9,8 @@
 namespace walden::entry {
 namespace {
 
-bool IsMarker(const AppendBatch& batch) {
-  return batch.payloads.size() == 1 && batch.payloads[0] == FlushMarker();
+bool IsMarker(const TableAppend& append) {
+  return append.payloads.size() == 1 && append.payloads[0] == FlushMarker();
 }
 
 }  // namespace
@@ -115,11 +115,11 @@ void EntryTable::ForgetPages() {
 // ---------------------------------------------------------------------------------------------------
 // The writer
 
-absl::Status EntryTable::Reserve(const AppendBatch& batch, uint64_t* reserved_bytes) {
+absl::Status EntryTable::Reserve(const TableAppend& append, uint64_t* reserved_bytes) {
   uint64_t payload_bytes = 0;
-  for (const absl::string_view payload : batch.payloads) payload_bytes += payload.size();
+  for (const absl::string_view payload : append.payloads) payload_bytes += payload.size();
   const uint64_t bytes =
-      IsMarker(batch) ? 0 : Page::WorstCaseBytes(payload_bytes, batch.payloads.size());
+      IsMarker(append) ? 0 : Page::WorstCaseBytes(payload_bytes, append.payloads.size());
   absl::MutexLock lock(&mutex_);
   if (state_ == State::kCold) StartLoading();
   *reserved_bytes = 0;
@@ -166,15 +166,16 @@ void EntryTable::NoteHeld() {
                     reserved_bytes_);
 }
 
-void EntryTable::Applied(const AppendBatch& batch, uint64_t reserved_bytes) {
+void EntryTable::Applied(const TableAppend& append, const AppendResult& result,
+                         uint64_t reserved_bytes) {
   absl::MutexLock lock(&mutex_);
   reserved_bytes_ -= reserved_bytes;
   memory().pages().Release(reserved_bytes);
-  if (!batch.result.status.ok() || batch.result.duplicate) return;
-  if (IsMarker(batch)) flushes_.emplace(batch.result.first, false);
+  if (!result.status.ok() || result.duplicate) return;
+  if (IsMarker(append)) flushes_.emplace(append.first, false);
   if (state_ != State::kReady && state_ != State::kLoading) return;  // loading will find it
-  for (size_t i = 0; i < batch.payloads.size(); ++i) {
-    Apply(batch.result.first + i, batch.payloads[i]);
+  for (size_t i = 0; i < append.payloads.size(); ++i) {
+    Apply(append.first + i, append.payloads[i]);
   }
   NoteHeld();
 }

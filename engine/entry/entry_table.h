@@ -61,12 +61,13 @@ class EntryTable : public std::enable_shared_from_this<EntryTable> {
 
   // --- The region's writer: one thread at a time. ---
 
-  // Takes memory for a batch of entries before it is appended; Applied gives the memory back.
+  // Takes memory for a batch's entries of this table before the batch is appended; Applied gives the
+  // memory back.
   // RESOURCE_EXHAUSTED (ENTRY_MEMORY_FULL) if there is not enough. A flush marker needs none.
-  absl::Status Reserve(const AppendBatch& batch, uint64_t* reserved_bytes);
+  absl::Status Reserve(const TableAppend& append, uint64_t* reserved_bytes);
 
   // Notes the result of a batch. If it was committed, its entries become visible, all at once.
-  void Applied(const AppendBatch& batch, uint64_t reserved_bytes);
+  void Applied(const TableAppend& append, const AppendResult& result, uint64_t reserved_bytes);
 
   // OK if this flush may be finalized, or is finalized already; otherwise FAILED_PRECONDITION
   // (UNKNOWN_FLUSH, FLUSH_NOT_CONSUMED). The table must have been ready once.

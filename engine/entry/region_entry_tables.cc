@@ -21,18 +21,28 @@ absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Find(TableId tabl
   return Get(table, /*create=*/false);
 }
 
-absl::Status RegionEntryTables::Admit(const AppendBatch& batch, uint64_t* reserved_bytes) {
-  const auto table = Get(batch.table, /*create=*/true);
-  return table.ok() ? (*table)->Reserve(batch, reserved_bytes) : table.status();
+absl::Status RegionEntryTables::Admit(const AppendBatch& batch, ReservedBytes& reserved) {
+  for (const TableAppend& append : batch.tables) {
+    const auto table = Get(append.table, /*create=*/true);
+    uint64_t bytes = 0;
+    const absl::Status status = table.ok() ? (*table)->Reserve(append, &bytes) : table.status();
+    if (!status.ok()) return status;
+    reserved.push_back(bytes);
+  }
+  return absl::OkStatus();
 }
 
-void RegionEntryTables::Applied(const AppendBatch& batch, uint64_t reserved_bytes) {
+void RegionEntryTables::Applied(const AppendBatch& batch, const ReservedBytes& reserved) {
+  const bool wrong_kind = HasReason(batch.result.status, ErrorReason::kWrongTableKind);
   absl::MutexLock lock(&mutex_);
-  const auto found = tables_.find(batch.table);
-  if (found == tables_.end()) return;
-  found->second->Applied(batch, reserved_bytes);
-  // The table became a plain log in the same group.
-  if (HasReason(batch.result.status, ErrorReason::kWrongTableKind)) tables_.erase(found);
+  for (size_t i = 0; i < batch.tables.size(); ++i) {
+    const TableAppend& append = batch.tables[i];
+    const auto found = tables_.find(append.table);
+    if (found == tables_.end()) continue;
+    found->second->Applied(append, batch.result, i < reserved.size() ? reserved[i] : 0);
+    // The table became a plain log in the same group.
+    if (wrong_kind && log_->Position(append.table).kind == TableKind::kLog) tables_.erase(found);
+  }
 }
 
 absl::Status RegionEntryTables::CheckFinalize(TableId table, SequenceNumber flush) {

@@ -6,6 +6,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -13,6 +14,9 @@
 #include "engine/log_engine.h"
 
 namespace walden::entry {
+
+// The memory taken for a batch of entries: bytes for each of its tables, in the batch's order.
+using ReservedBytes = absl::InlinedVector<uint64_t, 1>;
 
 class RegionEntryTables {
  public:
@@ -24,10 +28,11 @@ class RegionEntryTables {
 
   // --- The region's writer: one thread at a time. ---
 
-  // Call these before and after committing a batch of kind kEntries: see EntryTable. Applied gets
-  // the `reserved_bytes` that Admit set. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
-  absl::Status Admit(const AppendBatch& batch, uint64_t* reserved_bytes);
-  void Applied(const AppendBatch& batch, uint64_t reserved_bytes);
+  // Call these before and after committing a batch of kind kEntries: see EntryTable. Admit takes
+  // memory for each table, adds it to the empty `reserved`, and stops at the first error. Applied
+  // gets the same `reserved`, after an error too. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
+  absl::Status Admit(const AppendBatch& batch, ReservedBytes& reserved);
+  void Applied(const AppendBatch& batch, const ReservedBytes& reserved);
 
   // Call these before and after marking a table deleted through a flush. An empty table has no
   // flush.

@@ -87,10 +87,12 @@ class RocksdbLog final : public RegionLog {
   void AllDurable();
   absl::Status Stage(AppendBatch& batch);
   absl::Status CheckRoom();
-  absl::Status CheckPosition(const AppendBatch& batch) const;
+  absl::Status CheckPositions(const AppendBatch& batch) const;
+  absl::Status Assign(AppendBatch& batch);
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status Reserve(TableId table, SequenceNumber through);
-  void Encode(AppendBatch& batch, SequenceNumber first);
+  void Encode(const AppendBatch& batch);
+  void EncodeTable(const TableAppend& append, TableKind kind);
   // Stages the key of an append time if one is due. Records from `first` on come after it.
   std::optional<TimePoint> StageTime(TableId table, SequenceNumber first);
   void FinishNumbers();
@@ -105,7 +107,7 @@ class RocksdbLog final : public RegionLog {
   absl::Status WriteStaged(bool sync);
 
   // --- Restoring (rocksdb_log_restore.cc) ---
-  absl::Status AssignRestored(const AppendBatch& batch);
+  absl::Status AssignRestored(TableAppend& append);
 
   uint64_t StoredBytes(rocksdb::DB& db) const;
 

@@ -21,11 +21,17 @@ constexpr SequenceNumber kReserveNumbers = 1 << 20;
 // A larger group is written in portions, so that its encoding does not double its memory.
 constexpr uint64_t kPortionBytes = uint64_t{64} << 20;
 
-uint64_t EncodedBytes(const AppendBatch& batch) {
+uint64_t EncodedBytes(const TableAppend& append) {
   uint64_t bytes = 0;
-  for (const absl::string_view payload : batch.payloads) {
+  for (const absl::string_view payload : append.payloads) {
     bytes += kLogKeyBytes + kVersionBytes + payload.size() + 8;
   }
+  return bytes;
+}
+
+uint64_t EncodedBytes(const AppendBatch& batch) {
+  uint64_t bytes = 0;
+  for (const TableAppend& append : batch.tables) bytes += EncodedBytes(append);
   return bytes;
 }
 
@@ -55,7 +61,7 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   BeginGroup();
   bool sync = false;
   for (AppendBatch* batch : group) {
-    batch->result = {};
+    batch->ClearResult();
     batch->result.status = ready.ok() ? Stage(*batch) : ready;
     if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
   }
@@ -76,7 +82,7 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   }
   for (AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
-    if (!status.ok()) batch->result = {};
+    if (!status.ok()) batch->ClearResult();
     batch->result.status = status;
     batch->result.durable = unsynced_appends_ == 0;
   }
@@ -99,7 +105,7 @@ void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status
     known = space_->database.With([this](rocksdb::DB& db) { return LoadProducers(db); });
   }
   for (AppendBatch* batch : group) {
-    batch->result = {};
+    batch->ClearResult();
     batch->result.durable = unsynced_appends_ == 0;
     absl::Status status = CheckFence(batch->region_version, region_version_.load());
     const bool may_be_stored = status.ok() && known.ok() && batch->producer &&
@@ -107,7 +113,7 @@ void RocksdbLog::Refuse(absl::Span<AppendBatch* const> group, const absl::Status
     if (may_be_stored && AnswerRetry(producers_, *batch, &status) && batch->result.duplicate) {
       continue;
     }
-    batch->result = {};
+    batch->ClearResult();
     batch->result.status = status.ok() ? no_room : status;
   }
 }
@@ -130,52 +136,66 @@ absl::Status CheckBatchFits(const AppendBatch& batch) {
                     {"limit", absl::StrCat(kMaxBatchBytes)}});
 }
 
-absl::Status RocksdbLog::CheckPosition(const AppendBatch& batch) const {
-  std::optional<TableKind> kind;
-  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
-    kind = staged->second.kind;
-  } else if (const auto published = tables_->Find(batch.table)) {
-    kind = published->kind;
+absl::Status RocksdbLog::CheckPositions(const AppendBatch& batch) const {
+  for (const TableAppend& append : batch.tables) {
+    std::optional<TableKind> kind;
+    if (const auto staged = staged_last_.find(append.table); staged != staged_last_.end()) {
+      kind = staged->second.kind;
+    } else if (const auto published = tables_->Find(append.table)) {
+      kind = published->kind;
+    }
+    absl::Status status = space_->allocator.CheckNext(append);
+    if (status.ok()) status = CheckTableKind(append.table, kind, batch.kind);
+    if (!status.ok()) return status;
   }
-  const absl::Status status = space_->allocator.CheckNext(batch);
-  return status.ok() ? CheckTableKind(batch.table, kind, batch.kind) : status;
+  return absl::OkStatus();
 }
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   absl::Status status = Health();
-  if (status.ok()) status = CheckPayloads(batch);
+  if (status.ok()) status = CheckTables(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
   if (AnswerRetry(producers_, batch, &status)) return status;
   status = CheckBatchFits(batch);
-  if (!status.ok()) return status;
-  const uint64_t count = batch.payloads.size();
-  if (count > 0) status = CheckPosition(batch);
+  if (status.ok()) status = CheckPositions(batch);
   if (status.ok()) status = CheckRoom();
   if (!status.ok()) return status;
-  if (count == 0) {
-    Remember(PassedOver(batch));
+  if (batch.tables.empty()) {
+    Remember(PassedOver(*batch.producer));
     ++unsynced_appends_;
     return absl::OkStatus();
   }
-
-  SequenceNumber first = 0;
-  if (batch.first_sequence) {
-    first = *batch.first_sequence;
-    status = AssignRestored(batch);
-    if (!status.ok()) return status;
-  } else {
-    const absl::StatusOr<SequenceNumber> assigned =
-        space_->allocator.Assign(batch, /*begins=*/!under_way_.contains(batch.table));
-    if (!assigned.ok()) return assigned.status();
-    first = *assigned;
-    under_way_.try_emplace(batch.table, first);
-  }
-  if (batch.durability == Durability::kBuffered) status = Reserve(batch.table, first + count - 1);
+  status = Assign(batch);
   if (!status.ok()) return status;
-  Encode(batch, first);
+  Encode(batch);
   ++unsynced_appends_;
   return batch_.GetDataSize() < kPortionBytes ? absl::OkStatus() : WriteStaged(/*sync=*/false);
+}
+
+// Assigns the numbers of all tables, or of none.
+absl::Status RocksdbLog::Assign(AppendBatch& batch) {
+  absl::Status status;
+  if (batch.tables[0].first_sequence) {
+    status = AssignRestored(batch.tables[0]);
+  } else {
+    status = space_->allocator.Assign(
+        batch, [this](TableId table) { return !under_way_.contains(table); });
+    if (!status.ok()) return status;
+    for (const TableAppend& append : batch.tables) {
+      under_way_.try_emplace(append.table, append.first);
+    }
+  }
+  if (batch.durability != Durability::kBuffered) return status;
+  for (const TableAppend& append : batch.tables) {
+    if (status.ok()) status = Reserve(append.table, append.last);
+  }
+  if (status.ok()) return status;
+  for (TableAppend& append : batch.tables) {
+    space_->allocator.GiveBack(append.table, append.first, append.last);
+  }
+  batch.ClearResult();
+  return status;
 }
 
 absl::Status RocksdbLog::CheckRoom() {
@@ -211,37 +231,37 @@ absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
   return absl::OkStatus();
 }
 
-void RocksdbLog::Encode(AppendBatch& batch, SequenceNumber first) {
-  const SequenceNumber last = first + batch.payloads.size() - 1;
-  const std::optional<TimePoint> time = StageTime(batch.table, first);
-  std::string key = EncodeLogKey({space_->id, region_, batch.table, first});
+void RocksdbLog::Encode(const AppendBatch& batch) {
+  for (const TableAppend& append : batch.tables) EncodeTable(append, batch.kind);
+  if (!batch.producer) return;
+  const TableAppend& append = batch.tables[0];
+  Remember({.id = batch.producer->id,
+            .table = append.table,
+            .sequence = batch.producer->sequence,
+            .first = append.first,
+            .last = append.last});
+}
+
+void RocksdbLog::EncodeTable(const TableAppend& append, TableKind kind) {
+  const std::optional<TimePoint> time = StageTime(append.table, append.first);
   const char version = static_cast<char>(kValueVersion);
-  for (size_t i = 0; i < batch.payloads.size(); ++i) {
-    if (i > 0) key = EncodeLogKey({space_->id, region_, batch.table, first + i});
+  for (size_t i = 0; i < append.payloads.size(); ++i) {
+    const std::string key = EncodeLogKey({space_->id, region_, append.table, append.first + i});
     const rocksdb::Slice key_part(key);
     const rocksdb::Slice value_parts[] = {{&version, kVersionBytes},
-                                          {batch.payloads[i].data(), batch.payloads[i].size()}};
+                                          {append.payloads[i].data(), append.payloads[i].size()}};
     batch_.Put(rocksdb::SliceParts(&key_part, 1), rocksdb::SliceParts(value_parts, 2));
   }
-  const bool is_new = !staged_last_.contains(batch.table) && !tables_->Find(batch.table);
+  const bool is_new = !staged_last_.contains(append.table) && !tables_->Find(append.table);
   // For a restored table RestoreMark has stored the mark before its records.
   const SequenceNumber mark =
-      is_new && !batch.first_sequence ? space_->allocator.ForeignMark(batch.table) : 0;
-  if (is_new && (batch.kind != TableKind::kLog || mark > 0)) {
-    const Entry entry = TableEntry({region_, batch.table, batch.kind, mark});
+      is_new && !append.first_sequence ? space_->allocator.ForeignMark(append.table) : 0;
+  if (is_new && (kind != TableKind::kLog || mark > 0)) {
+    const Entry entry = TableEntry({region_, append.table, kind, mark});
     batch_.Put(entry.key, entry.value);
   }
-  if (batch.producer) {
-    Remember({.id = batch.producer->id,
-              .table = batch.table,
-              .sequence = batch.producer->sequence,
-              .first = first,
-              .last = last});
-  }
-  batch.result.first = first;
-  batch.result.last = last;
-  staged_.push_back({batch.table, first, last, batch.kind, EncodedBytes(batch), mark, time});
-  staged_last_[batch.table] = staged_.back();
+  staged_.push_back({append.table, append.first, append.last, kind, EncodedBytes(append), mark, time});
+  staged_last_[append.table] = staged_.back();
 }
 
 absl::Status RocksdbLog::WriteStaged(bool sync) {

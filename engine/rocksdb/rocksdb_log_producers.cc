@@ -28,12 +28,8 @@ Entry StoredBatch(RegionId region, const ProducerBatch& batch) {
   return ProducerBatchEntry(stored);
 }
 
-ProducerBatch PassedOver(const AppendBatch& batch) {
-  return {.id = batch.producer->id,
-          .table = batch.table,
-          .sequence = batch.producer->sequence,
-          .first = 1,
-          .last = 0};
+ProducerBatch PassedOver(const ProducerTag& producer) {
+  return {.id = producer.id, .sequence = producer.sequence, .first = 1, .last = 0};
 }
 
 absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {

@@ -7,20 +7,23 @@
 
 namespace walden::rocks {
 
-absl::Status RocksdbLog::AssignRestored(const AppendBatch& batch) {
-  const SequenceNumber first = *batch.first_sequence;
-  const uint64_t count = batch.payloads.size();
+absl::Status RocksdbLog::AssignRestored(TableAppend& append) {
+  const SequenceNumber first = *append.first_sequence;
+  const uint64_t count = append.payloads.size();
   // Another region may have a table of this id with the same numbers. Only this region's numbers
   // count.
   SequenceNumber last = 0;
-  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
+  if (const auto staged = staged_last_.find(append.table); staged != staged_last_.end()) {
     last = staged->second.last;
-  } else if (const auto published = tables_->Find(batch.table)) {
+  } else if (const auto published = tables_->Find(append.table)) {
     last = published->last;
   }
-  absl::Status status = CheckFirstSequence(batch, last + 1);
+  absl::Status status = CheckFirstSequence(append, last + 1);
   if (status.ok()) status = CheckNumbersLeft(first, count);
-  if (status.ok()) space_->allocator.RaiseAssigned(batch.table, first + count - 1);
+  if (!status.ok()) return status;
+  append.first = first;
+  append.last = first + count - 1;
+  space_->allocator.RaiseAssigned(append.table, append.last);
   return status;
 }
 

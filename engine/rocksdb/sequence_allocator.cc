@@ -63,22 +63,29 @@ SequenceNumber SequenceAllocator::ReturnReserved(TableId table) {
   return known.assigned;
 }
 
-absl::Status SequenceAllocator::CheckNext(const AppendBatch& batch) const {
+absl::Status SequenceAllocator::CheckNext(const TableAppend& append) const {
   absl::ReaderMutexLock lock(&mutex_);
-  const Table* const known = Find(batch.table);
-  return CheckExpectedNext(batch, known == nullptr ? 1 : known->assigned + 1);
+  const Table* const known = Find(append.table);
+  return CheckExpectedNext(append, known == nullptr ? 1 : known->assigned + 1);
 }
 
-absl::StatusOr<SequenceNumber> SequenceAllocator::Assign(const AppendBatch& batch, bool begins) {
+absl::Status SequenceAllocator::Assign(AppendBatch& batch,
+                                       absl::FunctionRef<bool(TableId)> begins) {
   absl::MutexLock lock(&mutex_);
-  Table& known = tables_[batch.table];
-  const SequenceNumber first = known.assigned + 1;
-  absl::Status status = CheckExpectedNext(batch, first);
-  if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
-  if (!status.ok()) return status;
-  known.assigned += batch.payloads.size();
-  if (begins) known.under_way.push_back(first);
-  return first;
+  for (const TableAppend& append : batch.tables) {
+    const SequenceNumber first = tables_[append.table].assigned + 1;
+    absl::Status status = CheckExpectedNext(append, first);
+    if (status.ok()) status = CheckNumbersLeft(first, append.payloads.size());
+    if (!status.ok()) return status;
+  }
+  for (TableAppend& append : batch.tables) {
+    Table& known = tables_[append.table];
+    append.first = known.assigned + 1;
+    known.assigned += append.payloads.size();
+    append.last = known.assigned;
+    if (begins(append.table)) known.under_way.push_back(append.first);
+  }
+  return absl::OkStatus();
 }
 
 void SequenceAllocator::Finish(TableId table, SequenceNumber first) {

@@ -8,7 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/statusor.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
@@ -39,13 +40,13 @@ class SequenceAllocator {
 
   // --- Appending ---
 
-  // ABORTED (SEQUENCE_MISMATCH) if the batch expects another number than it would be assigned.
-  absl::Status CheckNext(const AppendBatch& batch) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Checks the expected number again, and that there are numbers left. Assigns the numbers and
-  // returns the first. `begins`: the caller has no other numbers of the table under way. From then
-  // on Next() is not above the first until Finish gets it, even if another region finishes higher
-  // ones before.
-  absl::StatusOr<SequenceNumber> Assign(const AppendBatch& batch, bool begins)
+  // ABORTED (SEQUENCE_MISMATCH) if another number is expected than would be assigned.
+  absl::Status CheckNext(const TableAppend& append) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Checks the expected number of each table again, and that there are numbers left. Then assigns
+  // the numbers of all tables of the batch; after an error of none. `begins`: whether the caller has
+  // no other numbers of the table under way. From then on Next() is not above the table's first
+  // number until Finish gets it, even if another region finishes higher ones before.
+  absl::Status Assign(AppendBatch& batch, absl::FunctionRef<bool(TableId)> begins)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends the numbers assigned from `first` on: their records are visible, or never will be.
   void Finish(TableId table, SequenceNumber first) ABSL_LOCKS_EXCLUDED(mutex_);

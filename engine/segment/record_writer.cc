@@ -30,9 +30,13 @@ uint32_t HeaderCrc(const char* record, size_t bytes_after_crc) {
 
 }  // namespace
 
-uint64_t EncodedBatchBytes(absl::Span<const absl::string_view> payloads, bool has_producer) {
-  uint64_t bytes = has_producer ? kHeaderBytes + kControlProducerBytes : 0;
-  for (const absl::string_view payload : payloads) bytes += kMinRecordBytes + payload.size();
+uint64_t EncodedBatchBytes(const AppendBatch& batch) {
+  uint64_t bytes = batch.producer ? kHeaderBytes + kControlProducerBytes : 0;
+  for (const TableAppend& append : batch.tables) {
+    for (const absl::string_view payload : append.payloads) {
+      bytes += kMinRecordBytes + payload.size();
+    }
+  }
   return bytes;
 }
 

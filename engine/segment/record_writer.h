@@ -10,13 +10,14 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "engine/log_engine.h"
 #include "engine/segment/group_head.h"
 #include "engine/types.h"
 
 namespace walden::segment {
 
 // Bytes that a batch takes in a segment.
-uint64_t EncodedBatchBytes(absl::Span<const absl::string_view> payloads, bool has_producer);
+uint64_t EncodedBatchBytes(const AppendBatch& batch);
 
 struct RecordHeader {
   uint8_t flags = 0;

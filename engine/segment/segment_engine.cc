@@ -304,9 +304,8 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId re
 
 absl::Status SegmentEngine::CheckFitsNewRegion(const RegionOptions& options,
                                                const AppendBatch& batch) const {
-  return segment::CheckBatchFits(
-      segment::EncodedBatchBytes(batch.payloads, batch.producer.has_value()),
-      segment::LargestFirstSegmentRoom(options.segment_size_bytes));
+  return segment::CheckBatchFits(segment::EncodedBatchBytes(batch),
+                                 segment::LargestFirstSegmentRoom(options.segment_size_bytes));
 }
 
 absl::StatusOr<std::string> SegmentEngine::FreeName(absl::string_view prefix,

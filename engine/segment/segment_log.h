@@ -104,12 +104,17 @@ class SegmentLog final : public RegionLog {
   absl::Status PassOver(const AppendBatch& batch);
   // LIMIT_EXCEEDED if a batch of so many encoded bytes does not fit a new segment.
   absl::Status CheckFits(uint64_t bytes) const;
-  absl::Status DecideKind(const AppendBatch& batch);
+  PublishedLog::TableFacts FactsOf(TableId table) const;
+  absl::Status CheckPositions(const AppendBatch& batch) const;
+  absl::Status DecideKinds(const AppendBatch& batch);
+  void ShowNumbers(AppendBatch& batch) const;
+  void Remember(const AppendBatch& batch);
   absl::Status NoteWriting();
   absl::Status Fence(std::optional<uint64_t> version);
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status Reserve(SequenceNumber through);
-  void Encode(const AppendBatch& batch, SequenceNumber first);
+  void Encode(AppendBatch& batch, SequenceNumber first);
+  void EncodeTable(const TableAppend& append, uint8_t flags, bool ends_batch);
   absl::Status WriteStaged();
   absl::Status WriteGroup(SequenceNumber first);
   absl::Status SyncActive();
@@ -119,6 +124,8 @@ class SegmentLog final : public RegionLog {
   // The position at which the next group begins, and the end of the segment's usable bytes.
   uint64_t group_begin() const { return active_header_.GroupBegin(active_end_); }
   uint64_t usable_bytes() const;
+  // The position after the records in writer_.
+  uint32_t StagedEnd() const { return static_cast<uint32_t>(group_begin() + writer_.size()); }
 
   // --- The durable position ---
   // Makes sure that bytes up to `end` may be written: opening after a crash looks no farther than
@@ -130,7 +137,7 @@ class SegmentLog final : public RegionLog {
 
   // --- Restoring ---
   // Finds the log's own number for a batch with first_sequence; may give the table its offset.
-  absl::Status PlaceRestored(const AppendBatch& batch, PublishedLog::TableFacts& table,
+  absl::Status PlaceRestored(const TableAppend& append, PublishedLog::TableFacts& table,
                              SequenceNumber* first);
   absl::Status RaiseOffset(TableId table, SequenceNumber shown);
   void PublishStaged();
@@ -187,6 +194,7 @@ class SegmentLog final : public RegionLog {
   std::vector<PublishedLog::Group> staged_;
   SequenceNumber group_first_ = 0;  // of the group that writer_ holds
   absl::flat_hash_map<TableId, SequenceNumber> staged_last_;
+  std::vector<PublishedLog::TableFacts> facts_;  // of the tables of the batch being staged
 
   std::atomic<bool> has_unsynced_{false};
   std::atomic<bool> has_unnoted_{false};

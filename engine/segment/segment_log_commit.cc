@@ -27,14 +27,14 @@ constexpr uint64_t kPortionBytes = 512 << 10;
 void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
   uint64_t bytes = kGroupHeadBytes;
   for (const AppendBatch* batch : group) {
-    bytes += EncodedBatchBytes(batch->payloads, batch->producer.has_value());
+    bytes += EncodedBatchBytes(*batch);
   }
   writer_.Reserve(bytes);
   staged_.clear();
   staged_last_.clear();
   bool sync = false;
   for (AppendBatch* batch : group) {
-    batch->result = {};
+    batch->ClearResult();
     batch->result.status = Stage(*batch);
     if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
   }
@@ -57,52 +57,60 @@ absl::Status SegmentLog::CheckFits(uint64_t bytes) const {
   return CheckBatchFits(bytes, EmptySegmentRoom(active_header_, env_.options.segment_size_bytes));
 }
 
-absl::Status SegmentLog::Stage(AppendBatch& batch) {
-  PublishedLog::TableFacts table = published_->Facts(batch.table);
-  if (const auto staged = staged_last_.find(batch.table); staged != staged_last_.end()) {
+PublishedLog::TableFacts SegmentLog::FactsOf(TableId id) const {
+  PublishedLog::TableFacts table = published_->Facts(id);
+  if (const auto staged = staged_last_.find(id); staged != staged_last_.end()) {
     table.last = staged->second;
     table.next = table.last - std::min(table.last, table.offset) + 1;
     if (!table.kind) table.kind = TableKind::kLog;
   }
+  return table;
+}
+
+absl::Status SegmentLog::CheckPositions(const AppendBatch& batch) const {
+  for (size_t i = 0; i < batch.tables.size(); ++i) {
+    const TableAppend& append = batch.tables[i];
+    absl::Status status = CheckTableKind(append.table, facts_[i].kind, batch.kind);
+    if (status.ok()) status = CheckExpectedNext(append, facts_[i].next);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SegmentLog::Stage(AppendBatch& batch) {
   absl::Status status = Health();
-  if (status.ok()) status = CheckPayloads(batch);
+  if (status.ok()) status = CheckTables(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;
+  facts_.clear();
+  for (const TableAppend& append : batch.tables) facts_.push_back(FactsOf(append.table));
   // The retry of a stored batch is answered even if segments are smaller now than the batch.
   if (AnswerRetry(producers_, batch, &status)) {
-    if (!status.ok() || batch.payloads.empty()) return status;
-    batch.result.first -= table.offset;
-    batch.result.last -= table.offset;
+    if (status.ok()) ShowNumbers(batch);
     return status;
   }
-  if (batch.payloads.empty()) return PassOver(batch);
-  status = CheckFits(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
-  if (status.ok()) status = CheckTableKind(batch.table, table.kind, batch.kind);
-  if (!status.ok()) return status;
-  status = CheckExpectedNext(batch, table.next);
-  if (!status.ok()) return status;
-  if (metadata_->state().closed) status = NoteWriting();
+  if (batch.tables.empty()) return PassOver(batch);
+  const uint64_t bytes = EncodedBatchBytes(batch);
+  const uint64_t records = batch.records();
+  status = CheckFits(bytes);
+  if (status.ok()) status = CheckPositions(batch);
+  if (status.ok() && metadata_->state().closed) status = NoteWriting();
   SequenceNumber first = next_;
-  if (status.ok() && batch.first_sequence) status = PlaceRestored(batch, table, &first);
-  if (status.ok()) status = CheckNumbersLeft(first, batch.payloads.size());
+  if (status.ok() && batch.tables[0].first_sequence) {
+    status = PlaceRestored(batch.tables[0], facts_[0], &first);
+  }
+  if (status.ok()) status = CheckNumbersLeft(first, records);
   if (status.ok() && batch.durability == Durability::kBuffered) {
-    status = Reserve(first + batch.payloads.size() - 1);
+    status = Reserve(first + records - 1);
   }
-  if (status.ok()) {
-    status = MakeRoom(EncodedBatchBytes(batch.payloads, batch.producer.has_value()));
-  }
-  if (status.ok() && !table.kind) status = DecideKind(batch);
+  if (status.ok()) status = MakeRoom(bytes);
+  if (status.ok()) status = DecideKinds(batch);
   if (!status.ok()) return status;
 
   Encode(batch, first);
-  batch.result.first = first - table.offset;
-  batch.result.last = next_ - 1 - table.offset;
-  staged_last_[batch.table] = next_ - 1;
+  Remember(batch);
+  ShowNumbers(batch);
   ++unsynced_appends_;
-  if (batch.producer) {
-    producers_.Add(
-        {batch.producer->id, batch.table, batch.producer->sequence, first, next_ - 1, next_ - 1});
-  }
   if (writer_.size() < kPortionBytes) return absl::OkStatus();
   const uint64_t begin = group_begin();
   status = WriteStaged();
@@ -110,12 +118,26 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   return status;
 }
 
-// Stores the kind of an entry log durably before its first record. A table with records and no
-// stored kind is a plain log.
-absl::Status SegmentLog::DecideKind(const AppendBatch& batch) {
+// Turns the log's numbers into those that clients know.
+void SegmentLog::ShowNumbers(AppendBatch& batch) const {
+  for (size_t i = 0; i < batch.tables.size(); ++i) {
+    batch.tables[i].first -= facts_[i].offset;
+    batch.tables[i].last -= facts_[i].offset;
+  }
+}
+
+// Stores the kinds of entry logs durably, all at once, before their first record. A table with
+// records and no stored kind is a plain log.
+absl::Status SegmentLog::DecideKinds(const AppendBatch& batch) {
   if (batch.kind != TableKind::kEntries) return absl::OkStatus();
-  const absl::Status status = AppendMetadata({MetadataEntry::EntryTable(batch.table)});
-  if (status.ok()) published_->SetEntryTable(batch.table);
+  std::vector<MetadataEntry> entries;
+  for (size_t i = 0; i < batch.tables.size(); ++i) {
+    if (!facts_[i].kind) entries.push_back(MetadataEntry::EntryTable(batch.tables[i].table));
+  }
+  if (entries.empty()) return absl::OkStatus();
+  const absl::Status status = AppendMetadata(entries);
+  if (!status.ok()) return status;
+  for (const MetadataEntry& entry : entries) published_->SetEntryTable(entry.fields[0]);
   return status;
 }
 
@@ -151,7 +173,8 @@ absl::Status SegmentLog::MakeRoom(uint64_t bytes) {
   return ExtendReach(active_header_.GroupBegin(end));
 }
 
-void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
+// Sets the batch's numbers, as the log has them.
+void SegmentLog::Encode(AppendBatch& batch, SequenceNumber first) {
   if (!writer_.in_group()) {
     writer_.BeginGroup();
     group_first_ = first;
@@ -159,32 +182,45 @@ void SegmentLog::Encode(const AppendBatch& batch, SequenceNumber first) {
   if (staged_.empty() || staged_.back().segment != active_header_.segment) {
     staged_.push_back({.segment = active_header_.segment, .begin = group_begin()});
   }
-  std::vector<Run>& runs = staged_.back().runs;
-  const auto position = [&] { return static_cast<uint32_t>(group_begin() + writer_.size()); };
   uint8_t flags = first != walk_next_ ? kJump : 0;
   if (batch.producer) {
-    writer_.AddProducer({static_cast<uint8_t>(flags | kControl | kMoreOfBatch), batch.table, first},
-                        batch.producer->id, batch.producer->sequence);
+    flags |= kControl | kMoreOfBatch;
+    writer_.AddProducer({flags, batch.tables[0].table, first}, batch.producer->id,
+                        batch.producer->sequence);
     flags = 0;
   }
-  Run run{.table = batch.table, .first = first, .begin = position()};
-  for (size_t i = 0; i < batch.payloads.size(); ++i) {
-    const uint64_t record_end = position() + kMinRecordBytes + batch.payloads[i].size();
-    if (record_end - run.begin > kMaxRunBytes && run.first != first + i) {
-      runs.push_back(run);
-      run = {.table = batch.table, .first = first + i, .begin = position()};
-    }
-    if (i + 1 < batch.payloads.size()) flags |= kMoreOfBatch;
-    writer_.AddRecord({flags, batch.table, first + i}, batch.payloads[i]);
+  next_ = first;
+  for (TableAppend& append : batch.tables) {
+    append.first = next_;
+    append.last = next_ + append.payloads.size() - 1;
+    EncodeTable(append, flags, /*ends_batch=*/&append == &batch.tables.back());
     flags = 0;
-    run.last = first + i;
-    run.end = position();
+    next_ = append.last + 1;
+    staged_last_[append.table] = append.last;
+  }
+  walk_next_ = next_;
+  staged_.back().end = StagedEnd();
+  staged_.back().expected_at_end = walk_next_;
+}
+
+// `flags`: of the first record, besides "more of batch".
+void SegmentLog::EncodeTable(const TableAppend& append, uint8_t flags, bool ends_batch) {
+  std::vector<Run>& runs = staged_.back().runs;
+  Run run{.table = append.table, .first = append.first, .begin = StagedEnd()};
+  for (size_t i = 0; i < append.payloads.size(); ++i) {
+    const SequenceNumber number = append.first + i;
+    const uint64_t record_end = StagedEnd() + kMinRecordBytes + append.payloads[i].size();
+    if (record_end - run.begin > kMaxRunBytes && run.first != number) {
+      runs.push_back(run);
+      run = {.table = append.table, .first = number, .begin = StagedEnd()};
+    }
+    if (!ends_batch || i + 1 < append.payloads.size()) flags |= kMoreOfBatch;
+    writer_.AddRecord({flags, append.table, number}, append.payloads[i]);
+    flags = 0;
+    run.last = number;
+    run.end = StagedEnd();
   }
   runs.push_back(run);
-  next_ = first + batch.payloads.size();
-  walk_next_ = next_;
-  staged_.back().end = position();
-  staged_.back().expected_at_end = walk_next_;
 }
 
 absl::Status SegmentLog::WriteStaged() {

@@ -23,6 +23,13 @@ absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region
   return id;
 }
 
+void SegmentLog::Remember(const AppendBatch& batch) {
+  if (!batch.producer) return;
+  const TableAppend& append = batch.tables[0];
+  producers_.Add({batch.producer->id, append.table, batch.producer->sequence, append.first,
+                  append.last, append.last});
+}
+
 // Stores a number that a producer passed over. It has no record, so it goes to the metadata.
 absl::Status SegmentLog::PassOver(const AppendBatch& batch) {
   // The entry is durable at once, so everything before it must be durable first.
@@ -30,7 +37,6 @@ absl::Status SegmentLog::PassOver(const AppendBatch& batch) {
   if (status.ok()) status = SyncActive();
   if (!status.ok()) return status;
   const ProducerBatch passed{.id = batch.producer->id,
-                             .table = batch.table,
                              .sequence = batch.producer->sequence,
                              .first = next_,
                              .last = next_ - 1,

@@ -21,26 +21,26 @@ absl::Status OutOfOrder(TableId table, absl::string_view what) {
 
 }  // namespace
 
-absl::Status SegmentLog::PlaceRestored(const AppendBatch& batch, PublishedLog::TableFacts& table,
+absl::Status SegmentLog::PlaceRestored(const TableAppend& append, PublishedLog::TableFacts& table,
                                        SequenceNumber* first) {
-  const SequenceNumber shown = *batch.first_sequence;
+  const SequenceNumber shown = *append.first_sequence;
   absl::Status status =
-      CheckFirstSequence(batch, table.last - std::min(table.last, table.offset) + 1);
-  if (status.ok()) status = CheckNumbersLeft(shown, batch.payloads.size());
+      CheckFirstSequence(append, table.last - std::min(table.last, table.offset) + 1);
+  if (status.ok()) status = CheckNumbersLeft(shown, append.payloads.size());
   if (!status.ok()) return status;
   if (shown > kMaxSequenceNumber - table.offset) return CheckNumbersLeft(UINT64_MAX, 1);
   if (shown + table.offset < next_) {
     if (table.last != 0) {
-      return OutOfOrder(batch.table,
+      return OutOfOrder(append.table,
                         "other tables were written since its last record; restore one table "
                         "after the other");
     }
-    status = RaiseOffset(batch.table, shown);
+    status = RaiseOffset(append.table, shown);
     if (!status.ok()) return status;
     table.offset = next_ - shown;
   }
   *first = shown + table.offset;
-  status = CheckNumbersLeft(*first, batch.payloads.size());
+  status = CheckNumbersLeft(*first, append.payloads.size());
   if (!status.ok() || *first == next_ || *first - 1 <= metadata_->state().reserved_through) {
     return status;
   }

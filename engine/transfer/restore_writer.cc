@@ -44,11 +44,12 @@ absl::Status RestoreWriter::Flush() {
   std::vector<AppendBatch> batches(batches_.size());
   std::vector<AppendBatch*> group;
   for (size_t i = 0; i < batches_.size(); ++i) {
-    batches[i].table = batches_[i].table;
     batches[i].kind = batches_[i].kind;
-    batches[i].first_sequence = batches_[i].first;
+    TableAppend& append = batches[i].tables.emplace_back();
+    append.table = batches_[i].table;
+    append.first_sequence = batches_[i].first;
     for (const Piece& piece : batches_[i].payloads) {
-      batches[i].payloads.push_back(
+      append.payloads.push_back(
           absl::string_view(bytes_).substr(piece.begin, piece.end - piece.begin));
     }
     group.push_back(&batches[i]);
@@ -59,8 +60,10 @@ absl::Status RestoreWriter::Flush() {
   done->WaitForNotification();
   for (const AppendBatch& batch : batches) {
     if (batch.result.status.ok()) continue;
-    return WithContext(batch.result.status, absl::StrCat("restoring record ", *batch.first_sequence,
-                                                         " of table ", batch.table));
+    const TableAppend& append = batch.tables[0];
+    return WithContext(
+        batch.result.status,
+        absl::StrCat("restoring record ", *append.first_sequence, " of table ", append.table));
   }
   batches_.clear();
   bytes_.clear();

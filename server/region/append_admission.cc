@@ -8,13 +8,15 @@ namespace {
 
 // Bytes that an append occupies besides its payload, for its request and bookkeeping.
 constexpr uint64_t kAppendOverheadBytes = 512;
+constexpr uint64_t kTableOverheadBytes = 128;
 constexpr uint64_t kPayloadOverheadBytes = 48;
 
 }  // namespace
 
 uint64_t AppendAdmission::BytesOf(const AppendJob& append) {
   return append.payload_bytes + kAppendOverheadBytes +
-         kPayloadOverheadBytes * append.batch.payloads.size();
+         kTableOverheadBytes * append.batch.tables.size() +
+         kPayloadOverheadBytes * append.batch.records();
 }
 
 absl::Status AppendAdmission::Admit(MailboxJob* job, const DiskSpace* disk) {

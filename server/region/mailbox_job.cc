@@ -33,7 +33,7 @@ void MailboxJob::AnswerAbsent() {
 }
 
 void AppendJob::SetRefused(const absl::Status& status) {
-  batch.result = AppendResult{};
+  batch.ClearResult();
   batch.result.status = status;
 }
 

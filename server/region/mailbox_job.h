@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/memory_budget.h"
+#include "engine/entry/region_entry_tables.h"
 #include "engine/log_engine.h"
 #include "engine/types.h"
 #include "server/limits/tenant.h"
@@ -67,13 +68,13 @@ class AppendJob : public MailboxJob {
   // error. Any thread; must not block.
   virtual absl::Status Abandoned() const { return absl::OkStatus(); }
 
-  AppendBatch batch;            // batch.result is the answer
-  uint64_t payload_bytes = 0;   // of all payloads; set by the poster
-  Tenant* tenant = nullptr;     // of the caller; null: no limits apply
-  bool was_slowed = false;      // its stream is not read while a bound is reached
-  std::string encoded;          // the payloads point into it, or into the request
-  uint64_t entry_memory = 0;    // taken for a batch of entries; the actor's
-  absl::Status fits_no_region;  // why no region is made for it; the registry's
+  AppendBatch batch;                  // with the answer
+  uint64_t payload_bytes = 0;         // of all payloads; set by the poster
+  Tenant* tenant = nullptr;           // of the caller; null: no limits apply
+  bool was_slowed = false;            // its stream is not read while a bound is reached
+  std::string encoded;                // the payloads point into it, or into the request
+  entry::ReservedBytes entry_memory;  // taken for a batch of entries; the actor's
+  absl::Status fits_no_region;        // why no region is made for it; the registry's
 
  private:
   void SetRefused(const absl::Status& status) override;

@@ -19,10 +19,7 @@ class TimedSync final : public SyncJob {
   void OnAnswered() override { delete this; }
 };
 
-// A batch without payloads passes over a producer's number.
-bool HasEntries(const AppendBatch& batch) {
-  return batch.kind == TableKind::kEntries && !batch.payloads.empty();
-}
+bool HasEntries(const AppendBatch& batch) { return batch.kind == TableKind::kEntries; }
 
 class TimedNote final : public NoteDurableJob {
  public:
@@ -184,12 +181,12 @@ absl::Status RegionActor::Outcome(bool took_writes, const absl::Status& status) 
 
 // Returns false if the job was answered without the log.
 bool RegionActor::Admit(AppendJob* job) {
-  job->batch.result = AppendResult{};
-  job->entry_memory = 0;
+  job->batch.ClearResult();
+  job->entry_memory.clear();
   absl::Status& status = job->batch.result.status;
   status = job->Abandoned();
   if (status.ok() && HasEntries(job->batch)) {
-    status = entries_.Admit(job->batch, &job->entry_memory);
+    status = entries_.Admit(job->batch, job->entry_memory);
   }
   return status.ok();
 }
@@ -221,7 +218,7 @@ void RegionActor::AnswerGroup() {
     const AppendResult& result = job->batch.result;
     if (!result.status.ok()) continue;
     ++batches;
-    records += job->batch.payloads.size();
+    records += job->batch.records();
     bytes += job->payload_bytes;
     retries += result.duplicate;
     synced |= job->batch.durability == Durability::kSync && !result.duplicate;

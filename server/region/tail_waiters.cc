@@ -1,6 +1,7 @@
 #include "server/region/tail_waiters.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace walden {
@@ -43,11 +44,13 @@ void TailWaiters::Publish(absl::Span<AppendBatch* const> group) {
   version_.fetch_add(1, std::memory_order_seq_cst);
   if (waiting_.load(std::memory_order_seq_cst) == 0) return;
   absl::MutexLock lock(&mutex_);
-  const AppendBatch* previous = nullptr;
+  std::optional<TableId> previous;
   for (const AppendBatch* batch : group) {
     if (!batch->result.status.ok()) continue;
-    if (previous == nullptr || previous->table != batch->table) Wake(batch->table);
-    previous = batch;
+    for (const TableAppend& append : batch->tables) {
+      if (previous != append.table) Wake(append.table);
+      previous = append.table;
+    }
   }
 }
 

@@ -39,8 +39,9 @@ RepeatedGroup::RepeatedGroup(const std::vector<std::string>& payloads, size_t re
   for (size_t i = 0; i < batches_.size(); ++i) {
     AppendBatch& batch = batches_[i];
     batch.durability = durability;
+    batch.tables.resize(1);
     for (size_t j = 0; j < records_per_batch; ++j) {
-      batch.payloads.push_back(payloads[i * records_per_batch + j]);
+      batch.tables[0].payloads.push_back(payloads[i * records_per_batch + j]);
     }
     group_.push_back(&batch);
   }

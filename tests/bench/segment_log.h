@@ -29,7 +29,7 @@ class RepeatedGroup {
                 Durability durability);
 
   size_t batches() const { return batches_.size(); }
-  void SetTable(size_t batch, TableId table) { batches_[batch].table = table; }
+  void SetTable(size_t batch, TableId table) { batches_[batch].tables[0].table = table; }
 
   // Commits all of it and waits; the error of the first batch that was refused.
   absl::Status Commit(RegionLog& log);

@@ -11,7 +11,7 @@ class AppendTest : public LogTest {};
 INSTANTIATE_TEST_SUITE_P(Engines, AppendTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
 TEST_P(AppendTest, TheFirstNumberOfATableIsOne) {
-  const AppendResult result = Append(1, 1);
+  const BatchResult result = Append(1, 1);
   EXPECT_EQ(result.first, 1u);
   EXPECT_EQ(result.last, 1u);
   ExpectLogHoldsLedger();
@@ -87,7 +87,7 @@ TEST_P(AppendTest, AGroupOfManyBatchesIsAnsweredOneByOneInOrder) {
     batch.payloads = Payloads(1 + i % 4);
     group.push_back(batch);
   }
-  const std::vector<AppendResult> results = CommitGroup(log(), group);
+  const std::vector<BatchResult> results = CommitGroup(log(), group);
   for (size_t i = 0; i < group.size(); ++i) {
     ASSERT_STATUS_OK(results[i].status);
     EXPECT_TRUE(results[i].durable);
@@ -159,7 +159,7 @@ TEST_P(AppendTest, AGroupOfRefusedBatchesOnlyStoresNothing) {
   Batch batch;
   batch.payloads = Payloads(1);
   batch.expected_next_sequence = 5;
-  for (const AppendResult& result : CommitGroup(log(), {batch, batch})) {
+  for (const BatchResult& result : CommitGroup(log(), {batch, batch})) {
     EXPECT_ERROR(result.status, kAborted, kSequenceMismatch);
   }
   EXPECT_TRUE(log().Describe().tables.empty());
@@ -173,7 +173,7 @@ TEST_P(AppendTest, CompareAndAppendWinsWithTheActualNextNumberOnly) {
   batch.expected_next_sequence = 1;
   ASSERT_STATUS_OK(Try(batch).status);
   Append(2, 3);  // another table's appends do not disturb it
-  const AppendResult lost = Try(batch);
+  const BatchResult lost = Try(batch);
   EXPECT_ERROR(lost.status, kAborted, kSequenceMismatch);
   EXPECT_EQ(ErrorValue(lost.status, "actual_next_sequence"), std::to_string(ledger().Next(1)));
   batch.expected_next_sequence = ledger().Next(1);
@@ -198,7 +198,7 @@ TEST_P(AppendTest, OfTwoComparesInOneGroupTheFirstWins) {
 }
 
 TEST_P(AppendTest, CompareAndAppendSeesNumbersOfDeletedRecords) {
-  const AppendResult appended = Append(1, 3);
+  const BatchResult appended = Append(1, 3);
   MarkDeleted(1, appended.last);
   RestartEngine();
   Batch batch;

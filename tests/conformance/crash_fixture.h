@@ -73,7 +73,7 @@ class CrashTest : public LogTest {
         batch.payloads.push_back(test->Payload(made++) + std::string(bytes, 'b'));
       }
       batch.durability = durability;
-      const AppendResult result = CommitOne(*log, batch);
+      const BatchResult result = CommitOne(*log, batch);
       if (result.status.ok()) {
         EXPECT_GT(result.first, highest_answered[table]) << "a number was given out twice";
         highest_answered[table] = result.last;
@@ -92,7 +92,7 @@ class CrashTest : public LogTest {
       for (const Batch& batch : open) {
         const SequenceNumber first = *batch.expected_next_sequence;
         EXPECT_NE(first, 0u) << "an append was answered after one that failed";
-        AppendResult result;
+        BatchResult result;
         result.first = first;
         result.last = first + batch.payloads.size() - 1;
         ledger.Appended(batch.table, result, batch.payloads);
@@ -107,7 +107,7 @@ class CrashTest : public LogTest {
       producers[*id] = 1;
     }
 
-    AppendResult PassOver(uint64_t producer, uint64_t number) {
+    BatchResult PassOver(uint64_t producer, uint64_t number) {
       Batch batch;
       batch.producer = ProducerTag{producer, number};
       return CommitOne(*log, batch);
@@ -121,10 +121,10 @@ class CrashTest : public LogTest {
       for (auto& [id, number] : producers) {
         SCOPED_TRACE(::testing::Message() << "producer " << id << ", number " << number);
         if (number > 1) {
-          const AppendResult again = PassOver(id, number - 1);
+          const BatchResult again = PassOver(id, number - 1);
           EXPECT_TRUE(again.status.ok() && again.duplicate) << again.status;
         }
-        const AppendResult next = PassOver(id, number++);
+        const BatchResult next = PassOver(id, number++);
         EXPECT_TRUE(next.status.ok()) << next.status;
         EXPECT_ERROR(PassOver(id, number + 1).status, kFailedPrecondition, kProducerOutOfOrder);
       }
@@ -219,7 +219,7 @@ class CrashTest : public LogTest {
         continue;
       }
       ASSERT_TRUE(may_be_there) << "an earlier batch is missing, a later one is there";
-      AppendResult result;
+      BatchResult result;
       result.first = (*found)[0].sequence;
       result.last = result.first + batch.payloads.size() - 1;
       story.ledger.Appended(batch.table, result, batch.payloads);

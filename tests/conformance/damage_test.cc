@@ -108,7 +108,7 @@ class DamageTest : public LogTest {
     EXPECT_EQ(damaged.Describe().region_version, kVersion);
     Batch batch;
     batch.payloads = {"new"};
-    const AppendResult result = CommitOne(damaged, batch);
+    const BatchResult result = CommitOne(damaged, batch);
     ASSERT_STATUS_OK(result.status);
     ASSERT_GE(result.first, ledger().Next(1)) << "a number came back";
   }
@@ -238,7 +238,7 @@ TEST_P(DamageTest, NumbersInsideAQuarantinedRangeAreNeverGivenAgain) {
   Batch batch;
   batch.table = 2;
   batch.payloads = Payloads(1);
-  const AppendResult next = CommitOne(log(), batch);
+  const BatchResult next = CommitOne(log(), batch);
   ASSERT_STATUS_OK(next.status);
   EXPECT_GT(next.first, victim.sequence);
 }
@@ -256,7 +256,7 @@ TEST_P(DamageTest, DamageInAClosedLogsLastRecordIsNotTakenForATornTail) {
 TEST_P(DamageTest, DamageBesideZerosInTheMiddleOfACrashedLogIsNotTakenForATornTail) {
   Batch batch;
   batch.payloads = {std::string(2000, '\0') + "<zeros before it>"};
-  const AppendResult victim = Try(batch);
+  const BatchResult victim = Try(batch);
   ASSERT_STATUS_OK(victim.status);
   Append(1, 1);
   Append(2, 1);

@@ -84,7 +84,7 @@ TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
   Ledger other_ledger;
   Batch batch;
   batch.payloads = Payloads(5);
-  const AppendResult result = CommitOne(**other, batch);
+  const BatchResult result = CommitOne(**other, batch);
   ASSERT_STATUS_OK(result.status);
   other_ledger.Appended(1, result, batch.payloads);
   Append(1, 5);
@@ -102,7 +102,7 @@ TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
 }
 
 TEST_P(DeleteTest, DeletingBufferedRecordsDeletesThem) {
-  const AppendResult result = Append(1, 3, Durability::kBuffered);
+  const BatchResult result = Append(1, 3, Durability::kBuffered);
   EXPECT_EQ(MarkDeleted(1, result.last), result.last);
   ExpectLogHoldsLedger();
   RestartEngine();

@@ -38,7 +38,7 @@ TEST_P(LogFaultTest, AFullDiskRefusesAppendsUntilThereIsRoomAgain) {
 
   MarkDeleted(1, ledger().Next(1) - 2);  // works on a full disk, and makes room
   ExpectLogHoldsLedger();
-  const AppendResult resumed = Try(batch);
+  const BatchResult resumed = Try(batch);
   ASSERT_STATUS_OK(resumed.status);
   ExpectLogHoldsLedger();
 
@@ -89,7 +89,7 @@ TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
   for (int i = 0; i < 300 && !is_unknown; ++i) {
     Batch batch;
     batch.payloads = {std::string(15000, 'x')};
-    if (const AppendResult result = Try(batch); !result.status.ok()) {
+    if (const BatchResult result = Try(batch); !result.status.ok()) {
       EXPECT_EQ(result.first, 0u);
       // If the write itself meets the full disk, it is unknown whether it is stored.
       is_unknown = HasReason(result.status, ErrorReason::kRegionFailed);
@@ -141,7 +141,7 @@ TEST_P(LogFaultTest, AFailedSyncPoisonsTheRegionUntilItIsReopenedWhileReadsStill
   disk().FailNth(1, file_op::kSync, EIO);
   std::vector<Batch> unknown(2);
   for (Batch& batch : unknown) batch.payloads = Payloads(2);
-  for (const AppendResult& result : CommitGroup(log(), unknown)) {
+  for (const BatchResult& result : CommitGroup(log(), unknown)) {
     EXPECT_ERROR(result.status, kFailedPrecondition, kRegionFailed);
   }
   EXPECT_ERROR(log().Health(), kFailedPrecondition, kRegionFailed);
@@ -220,7 +220,7 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
       Batch batch;
       batch.payloads = Payloads(2);
       batch.durability = i % 3 == 0 ? Durability::kSync : Durability::kBuffered;
-      const AppendResult result = CommitOne(log(), batch);
+      const BatchResult result = CommitOne(log(), batch);
       if (result.status.ok() && result.durable) {
         for (const Batch& earlier : unknown) {
           ADD_FAILURE() << "acknowledged after a failure: " << earlier.payloads.size();

@@ -13,7 +13,7 @@ TEST_P(ProducerTest, ALowerRegionVersionIsFencedAndTheHighestIsRemembered) {
   batch.region_version = 5;
   ASSERT_STATUS_OK(Try(batch).status);
   batch.region_version = 4;
-  const AppendResult fenced = Try(batch);
+  const BatchResult fenced = Try(batch);
   EXPECT_ERROR(fenced.status, kFailedPrecondition, kFenced);
   EXPECT_EQ(ErrorValue(fenced.status, "highest_region_version"), "5");
   batch.region_version = std::nullopt;

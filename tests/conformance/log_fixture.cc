@@ -73,7 +73,7 @@ std::vector<Setting> SettingsWith(std::vector<Setting> settings,
 // ---------------------------------------------------------------------------------------------------
 // Ledger
 
-void Ledger::Appended(TableId table, const AppendResult& result,
+void Ledger::Appended(TableId table, const BatchResult& result,
                       const std::vector<std::string>& payloads) {
   EXPECT_EQ(result.last - result.first + 1, payloads.size()) << "numbers of a batch are contiguous";
   EXPECT_GE(result.first, Next(table)) << "a number came back";
@@ -223,20 +223,20 @@ std::vector<std::string> LogTest::Payloads(size_t count) {
   return payloads;
 }
 
-AppendResult LogTest::Try(const Batch& batch) {
-  AppendResult result = CommitOne(*log_, batch);
+BatchResult LogTest::Try(const Batch& batch) {
+  BatchResult result = CommitOne(*log_, batch);
   if (result.status.ok() && !result.duplicate && !batch.payloads.empty()) {
     ledger_.Appended(batch.table, result, batch.payloads);
   }
   return result;
 }
 
-AppendResult LogTest::Append(TableId table, size_t count, Durability durability) {
+BatchResult LogTest::Append(TableId table, size_t count, Durability durability) {
   Batch batch;
   batch.table = table;
   batch.payloads = Payloads(count);
   batch.durability = durability;
-  AppendResult result = Try(batch);
+  BatchResult result = Try(batch);
   EXPECT_TRUE(result.status.ok()) << result.status;
   EXPECT_FALSE(result.duplicate);
   if (durability == Durability::kSync) {

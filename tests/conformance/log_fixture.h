@@ -39,8 +39,7 @@ std::vector<Setting> SettingsWith(std::vector<Setting> settings,
 // The records that a region should hold, according to its answers.
 class Ledger {
  public:
-  void Appended(TableId table, const AppendResult& result,
-                const std::vector<std::string>& payloads);
+  void Appended(TableId table, const BatchResult& result, const std::vector<std::string>& payloads);
   void MarkedDeleted(TableId table, SequenceNumber mark);
 
   std::vector<StoredRecord> Live(TableId table) const;
@@ -106,9 +105,9 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   std::vector<std::string> Payloads(size_t count);  // new ones at each call
 
   // Appends new payloads; must be accepted.
-  AppendResult Append(TableId table, size_t count, Durability durability = Durability::kSync);
+  BatchResult Append(TableId table, size_t count, Durability durability = Durability::kSync);
   // Appends a batch and notes it in the ledger if it is accepted.
-  AppendResult Try(const Batch& batch);
+  BatchResult Try(const Batch& batch);
   SequenceNumber MarkDeleted(TableId table, SequenceNumber through);
   uint64_t OpenProducer();
 

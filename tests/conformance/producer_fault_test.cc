@@ -31,7 +31,7 @@ TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
   ReopenLog();
   const uint64_t producer = OpenProducer();
   std::vector<Batch> batches;
-  std::vector<AppendResult> results;
+  std::vector<BatchResult> results;
   for (uint64_t i = 1; i <= 20; ++i) {
     Batch batch = Tagged(producer, i, 1, /*table=*/1 + i % 3);
     if (i > 10) batch = Buffered(batch);
@@ -43,7 +43,7 @@ TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
   CrashAndReopen();
   uint64_t stored = 0;
   for (uint64_t i = 0; i < batches.size(); ++i) {
-    const AppendResult again = CommitOne(log(), batches[i]);
+    const BatchResult again = CommitOne(log(), batches[i]);
     ASSERT_STATUS_OK(again.status);
     if (again.duplicate) {
       EXPECT_EQ(stored, i) << "a batch was lost in front of one that is there";
@@ -69,7 +69,7 @@ TEST_P(ProducerFaultTest, AFailedWriteLeavesTheProducerWhereTheLogIs) {
   const auto records = ReadTable(log(), 1);
   ASSERT_TRUE(records.ok()) << records.status();
   const bool stored = records->size() > ledger().Live(1).size();
-  const AppendResult again = CommitOne(log(), failed);
+  const BatchResult again = CommitOne(log(), failed);
   ASSERT_STATUS_OK(again.status);
   EXPECT_EQ(again.duplicate, stored);
   ledger().Appended(1, again, failed.payloads);

@@ -30,8 +30,8 @@ class ProducerTest : public LogTest {
     return batch;
   }
 
-  void ExpectRetryAnswers(const Batch& batch, const AppendResult& original) {
-    const AppendResult retry = Try(batch);
+  void ExpectRetryAnswers(const Batch& batch, const BatchResult& original) {
+    const BatchResult retry = Try(batch);
     ASSERT_STATUS_OK(retry.status);
     EXPECT_TRUE(retry.duplicate);
     EXPECT_TRUE(retry.durable);

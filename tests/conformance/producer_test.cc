@@ -70,7 +70,7 @@ TEST_P(ProducerTest, OpeningAProducerIsFencedAndRemembersTheVersion) {
 
 TEST_P(ProducerTest, ARetryIsAnsweredWithTheOriginalNumbersAndStoresNothing) {
   const Batch batch = Tagged(OpenProducer(), 1);
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   EXPECT_FALSE(original.duplicate);
   Append(1, 3);
@@ -80,7 +80,7 @@ TEST_P(ProducerTest, ARetryIsAnsweredWithTheOriginalNumbersAndStoresNothing) {
 
 TEST_P(ProducerTest, ARetryIsRecognisedAfterARestart) {
   const Batch batch = Tagged(OpenProducer(), 1);
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   Append(2, 3);
   RestartEngine();
   ExpectRetryAnswers(batch, original);
@@ -91,7 +91,7 @@ TEST_P(ProducerTest, ARetryIsRecognisedAfterARestart) {
 
 TEST_P(ProducerTest, ARetryIsRecognisedAfterItsBatchWasDeletedAndItsSegmentRemoved) {
   const Batch batch = Tagged(OpenProducer(), 1);
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   for (int i = 0; i < 60; ++i) Append(1, 4);  // large load: several segments
   MarkDeleted(1, ledger().Next(1) - 2);
   ExpectRetryAnswers(batch, original);
@@ -108,7 +108,7 @@ TEST_P(ProducerTest, ARetryIsRecognisedThoughSegmentsWereConfiguredSmallerSince)
   ReopenLog();
   Batch batch = Tagged(OpenProducer(), 1, 1);
   batch.payloads = {std::string(500'000, 'x')};
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   set_segment_size(uint64_t{128} << 10);
   ReopenLog();
@@ -130,7 +130,7 @@ TEST_P(ProducerTest, ARetryIsRecognisedInsideTheSameGroup) {
 
 TEST_P(ProducerTest, TheSameNumberMeansAnotherBatchForAnotherProducer) {
   for (const uint64_t producer : {OpenProducer(), OpenProducer()}) {
-    const AppendResult result = Try(Tagged(producer, 1));
+    const BatchResult result = Try(Tagged(producer, 1));
     ASSERT_STATUS_OK(result.status);
     EXPECT_FALSE(result.duplicate);
   }
@@ -141,7 +141,7 @@ TEST_P(ProducerTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
   const uint64_t producer = OpenProducer();
   const uint64_t total = kProducerWindowBatches + 20;
   std::vector<Batch> batches;
-  std::vector<AppendResult> originals;
+  std::vector<BatchResult> originals;
   for (uint64_t i = 1; i <= total; ++i) {
     batches.push_back(Buffered(Tagged(producer, i, 1, /*table=*/1 + i % 50)));
     originals.push_back(Try(batches.back()));
@@ -180,7 +180,7 @@ TEST_P(ProducerTest, OneProducerOfMoreTablesThanThereMayBeProducersIsNeverStored
 TEST_P(ProducerTest, ARetryIsAnsweredThoughItsComparedNumberHasPassed) {
   Batch batch = Tagged(OpenProducer(), 1);
   batch.expected_next_sequence = 1;
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   ExpectRetryAnswers(batch, original);
 }
@@ -188,7 +188,7 @@ TEST_P(ProducerTest, ARetryIsAnsweredThoughItsComparedNumberHasPassed) {
 TEST_P(ProducerTest, ARetryThatDiffersFromWhatIsStoredIsRefused) {
   const uint64_t producer = OpenProducer();
   const Batch batch = Tagged(producer, 1, 2);
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
   for (const bool after_restart : {false, true}) {
     if (after_restart) RestartEngine();
@@ -213,7 +213,7 @@ TEST_P(ProducerTest, ARetryThatDiffersFromWhatIsStoredIsRefused) {
 
 TEST_P(ProducerTest, ManyProducersAreRememberedOverARestart) {
   std::vector<Batch> batches;
-  std::vector<AppendResult> originals;
+  std::vector<BatchResult> originals;
   for (int i = 0; i < 200; ++i) {
     batches.push_back(Buffered(Tagged(OpenProducer(), 1, 1, i % 7)));
     originals.push_back(Try(batches.back()));
@@ -226,9 +226,9 @@ TEST_P(ProducerTest, ManyProducersAreRememberedOverARestart) {
 
 TEST_P(ProducerTest, ABufferedRetryIsAnsweredAsDurableOnlyIfItIs) {
   Batch batch = Buffered(Tagged(OpenProducer(), 1));
-  const AppendResult original = Try(batch);
+  const BatchResult original = Try(batch);
   ASSERT_STATUS_OK(original.status);
-  AppendResult retry = Try(batch);
+  BatchResult retry = Try(batch);
   EXPECT_TRUE(retry.duplicate);
   if (log().HasUnsynced()) {
     EXPECT_FALSE(retry.durable);
@@ -265,7 +265,7 @@ TEST_P(ProducerTest, ARefusedBatchIsStoredInOrderWhenItIsSentAgain) {
   ExpectOutOfOrder(refused[2].status, 1);
   batch.expected_next_sequence = 1;
   for (const Batch& again : {batch, pipeline[1], pipeline[2]}) {
-    const AppendResult result = Try(again);
+    const BatchResult result = Try(again);
     ASSERT_STATUS_OK(result.status);
     EXPECT_FALSE(result.duplicate);
   }
@@ -290,7 +290,7 @@ TEST_P(ProducerTest, OtherProducersOfTheGroupAreNotHeldUp) {
 TEST_P(ProducerTest, ANumberIsPassedOverByABatchWithoutPayloads) {
   const uint64_t producer = OpenProducer();
   ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
-  const AppendResult passed = Try(PassingOver(producer, 2));
+  const BatchResult passed = Try(PassingOver(producer, 2));
   ASSERT_STATUS_OK(passed.status);
   EXPECT_TRUE(passed.durable);
   EXPECT_FALSE(passed.duplicate);
@@ -347,7 +347,7 @@ TEST_P(ProducerTest, ManyNumbersPassedOverAreRememberedOverMarksAndRestarts) {
   MarkDeleted(1, kMaxSequenceNumber);
   for (const bool after_restart : {false, true}) {
     if (after_restart) RestartEngine();
-    const AppendResult oldest = Try(PassingOver(producer, sequence - kProducerWindowBatches + 1));
+    const BatchResult oldest = Try(PassingOver(producer, sequence - kProducerWindowBatches + 1));
     ASSERT_STATUS_OK(oldest.status);
     EXPECT_TRUE(oldest.duplicate);
     EXPECT_ERROR(Try(PassingOver(producer, sequence - kProducerWindowBatches)).status,
@@ -364,7 +364,7 @@ TEST_P(ProducerTest, TheLeastRecentlyActiveProducerIsForgottenForGood) {
   for (size_t i = 0; i < kMaxProducersPerRegion; ++i) ids.push_back(OpenProducer());
   const auto batch = [&](size_t i) { return Buffered(Tagged(ids[i], 1, 1)); };
   std::vector<Batch> batches(ids.size());
-  std::vector<AppendResult> originals(ids.size());
+  std::vector<BatchResult> originals(ids.size());
   // In another order than they were issued; ids[2] and ids[9] have sent nothing.
   for (const size_t i : {5, 0, 1, 4, 3, 7, 6, 8}) {
     batches[i] = batch(i);
@@ -373,7 +373,7 @@ TEST_P(ProducerTest, TheLeastRecentlyActiveProducerIsForgottenForGood) {
   }
   RestartEngine();
   const auto is_forgotten = [&](size_t i) {
-    const AppendResult result = CommitOne(log(), Tagged(ids[i], 3));
+    const BatchResult result = CommitOne(log(), Tagged(ids[i], 3));
     EXPECT_FALSE(result.status.ok());
     return HasReason(result.status, ErrorReason::kProducerForgotten);
   };
@@ -396,7 +396,7 @@ TEST_P(ProducerTest, TheLeastRecentlyActiveProducerIsForgottenForGood) {
       }
     }
     for (const size_t i : {1, 4, 3, 7, 6, 8}) {
-      const AppendResult retry = Try(batches[i]);
+      const BatchResult retry = Try(batches[i]);
       ASSERT_STATUS_OK(retry.status);
       EXPECT_TRUE(retry.duplicate);
       EXPECT_EQ(retry.first, originals[i].first);

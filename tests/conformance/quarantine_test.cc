@@ -32,7 +32,7 @@ class QuarantineTest : public LogTest {
     ASSERT_EQ(log().Describe().opening.damaged.size(), 1u);
   }
 
-  AppendResult CompareAndAppend(TableId table, SequenceNumber expected) {
+  BatchResult CompareAndAppend(TableId table, SequenceNumber expected) {
     Batch batch;
     batch.table = table;
     batch.payloads = Payloads(1);
@@ -76,7 +76,7 @@ TEST_P(QuarantineTest, ATableThatIsAllInTheDamageIsNotTakenForOneThatWasNeverWri
   ExpectToldOf(kLost, victim_);
   EXPECT_ERROR(CompareAndAppend(kLost, 1).status, kAborted, kSequenceMismatch);
   const SequenceNumber next = log().Position(kLost).next;
-  const AppendResult added = CompareAndAppend(kLost, next);
+  const BatchResult added = CompareAndAppend(kLost, next);
   ASSERT_STATUS_OK(added.status);
   EXPECT_GE(added.first, next);
   EXPECT_ERROR(ReadTable(log(), kLost).status(), kDataLoss, kCorruption);
@@ -150,7 +150,7 @@ TEST_P(QuarantineTest, DamageAtATablesEndCountsAsNumbersThatWereGivenOut) {
   for (const TableState& state : log().Describe().tables) EXPECT_GT(state.next, last.sequence);
   Batch batch;
   batch.payloads = Payloads(1);
-  const AppendResult next = CommitOne(log(), batch);
+  const BatchResult next = CommitOne(log(), batch);
   ASSERT_STATUS_OK(next.status);
   EXPECT_GT(next.first, last.sequence);
   EXPECT_ERROR(ReadTable(log(), 1).status(), kDataLoss, kCorruption);

@@ -263,7 +263,7 @@ TEST_P(ReadTest, ReadersBesideAWriterSeeWholeAnsweredBatchesInOrder) {
     Batch batch;
     batch.payloads = batches[i];
     batch.durability = i % 4 == 0 ? Durability::kSync : Durability::kBuffered;
-    const AppendResult result = Try(batch);
+    const BatchResult result = Try(batch);
     EXPECT_TRUE(result.status.ok()) << result.status;
     if (!result.status.ok()) break;
     answered = result.last;
@@ -289,7 +289,7 @@ TEST_P(ReadTest, ReadersBesideDeletionNeverSeeWrongBytes) {
     }
   });
   for (int i = 0; i < 150; ++i) {
-    const AppendResult result = Append(1, 4, Durability::kBuffered);
+    const BatchResult result = Append(1, 4, Durability::kBuffered);
     if (i % 5 == 4) MarkDeleted(1, result.last - 6);
   }
   stop = true;

@@ -155,7 +155,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
         batch.table = round % 3;
         batch.payloads = {Payload(i * 1000 + round), Payload(round)};
         batch.durability = round % 4 == 0 ? Durability::kSync : Durability::kBuffered;
-        const AppendResult result = CommitOne(*logs[i], batch);
+        const BatchResult result = CommitOne(*logs[i], batch);
         EXPECT_TRUE(result.status.ok()) << result.status;
         if (result.status.ok()) ledgers[i].Appended(batch.table, result, batch.payloads);
       }

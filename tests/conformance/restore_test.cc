@@ -7,7 +7,7 @@ namespace {
 
 class RestoreTest : public LogTest {
  protected:
-  AppendResult Restore(TableId table, SequenceNumber first, size_t count) {
+  BatchResult Restore(TableId table, SequenceNumber first, size_t count) {
     return Try({.table = table, .payloads = Payloads(count), .first_sequence = first});
   }
 
@@ -91,10 +91,10 @@ TEST_P(RestoreTest, ConditionsAndRetriesCountInTheTablesOwnNumbers) {
   const ProducerTag tag{.id = OpenProducer(), .sequence = 1};
   const Batch batch{
       .table = 2, .payloads = Payloads(2), .expected_next_sequence = 4, .producer = tag};
-  const AppendResult first = Try(batch);
+  const BatchResult first = Try(batch);
   ASSERT_TRUE(first.status.ok()) << first.status;
   RestartEngine();
-  const AppendResult retried = CommitOne(log(), batch);
+  const BatchResult retried = CommitOne(log(), batch);
   EXPECT_TRUE(retried.duplicate);
   EXPECT_EQ(retried.first, first.first);
   EXPECT_EQ(retried.last, first.last);

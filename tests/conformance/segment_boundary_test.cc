@@ -25,7 +25,7 @@ class SegmentBoundaryTest : public LogTest {
     return std::stoull(ErrorValue(refused, "limit")) - *GetParam().engine->record_overhead;
   }
 
-  AppendResult TryBytes(uint64_t bytes) {
+  BatchResult TryBytes(uint64_t bytes) {
     Batch batch;
     batch.payloads = {std::string(bytes, 'f')};
     return Try(batch);
@@ -97,7 +97,7 @@ TEST_P(SegmentBoundaryTest, ABatchLargerThanASegmentIsRefusedAndLeavesNothingBeh
   EXPECT_ERROR(TryBytes(full_ * 10).status, kInvalidArgument, kLimitExceeded);
   ASSERT_STATUS_OK(log().Health());
   ExpectLogHoldsLedger();
-  const AppendResult next = Append(1, 1);
+  const BatchResult next = Append(1, 1);
   EXPECT_EQ(next.first, 2u) << "the refused batches burnt numbers";
   RestartEngine();
   ExpectLogHoldsLedger();

@@ -9,7 +9,7 @@ class TableKindTest : public LogTest {
  protected:
   static constexpr TableId kTable = 5;
 
-  AppendResult TryAs(TableKind kind, TableId table = kTable) {
+  BatchResult TryAs(TableKind kind, TableId table = kTable) {
     Batch batch;
     batch.table = table;
     batch.payloads = Payloads(2);
@@ -51,7 +51,7 @@ TEST_P(TableKindTest, TheFirstBatchOfAGroupDecidesForTheNext) {
   std::vector<Batch> group(2);
   for (Batch& batch : group) batch.payloads = {"x"};
   group[1].kind = TableKind::kEntries;
-  const std::vector<AppendResult> results = CommitGroup(log(), group);
+  const std::vector<BatchResult> results = CommitGroup(log(), group);
   ASSERT_STATUS_OK(results[0].status);
   EXPECT_ERROR(results[1].status, kFailedPrecondition, kWrongTableKind);
 }
@@ -114,7 +114,7 @@ TEST_P(TableKindFaultTest, AKindSurvivesManyMarks) {
   for (int i = 0; i < 2500; ++i) {
     Batch batch;
     batch.payloads = {"x"};
-    const AppendResult result = CommitOne(log(), batch);
+    const BatchResult result = CommitOne(log(), batch);
     ASSERT_STATUS_OK(result.status);
     ASSERT_STATUS_OK(log().MarkDeleted(1, result.last, std::nullopt).status());
   }

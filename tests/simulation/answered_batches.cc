@@ -22,7 +22,7 @@ Batch AnsweredBatches::Next(Batch batch) {
   return batch;
 }
 
-absl::Status AnsweredBatches::Answered(const Batch& batch, const AppendResult& result) {
+absl::Status AnsweredBatches::Answered(const Batch& batch, const BatchResult& result) {
   if (!result.status.ok()) return absl::OkStatus();
   const uint64_t sequence = batch.producer->sequence;
   if (result.duplicate) return Wrong("batch ", sequence, " was taken for a retry");
@@ -39,7 +39,7 @@ void AnsweredBatches::EverythingIsDurable() {
 
 absl::StatusOr<uint64_t> AnsweredBatches::AskExpected(RegionLog& log) const {
   const Batch far{.payloads = {"far"}, .producer = ProducerTag{id_, kFarNumber}};
-  const AppendResult answer = CommitOne(log, far);
+  const BatchResult answer = CommitOne(log, far);
   uint64_t expected = 0;
   if (!HasReason(answer.status, ErrorReason::kProducerOutOfOrder) ||
       !absl::SimpleAtoi(ErrorValue(answer.status, "expected_producer_sequence"), &expected)) {
@@ -73,7 +73,7 @@ absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, b
 }
 
 absl::Status AnsweredBatches::Retry(RegionLog& log, uint64_t sequence, SentBatch& sent) const {
-  const AppendResult result = CommitOne(log, sent.batch);
+  const BatchResult result = CommitOne(log, sent.batch);
   if (!result.status.ok()) {
     return Wrong("a retry of batch ", sequence, ", where ", next_,
                  " is expected, is answered with ", ShowStatus(result.status));

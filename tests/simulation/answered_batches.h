@@ -28,7 +28,7 @@ class AnsweredBatches {
   // The batch with the next number of the producer.
   Batch Next(Batch batch);
 
-  absl::Status Answered(const Batch& batch, const AppendResult& result);
+  absl::Status Answered(const Batch& batch, const BatchResult& result);
   // Notes that Sync or Close, or a durable batch, was answered.
   void EverythingIsDurable();
 

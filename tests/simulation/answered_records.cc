@@ -18,11 +18,11 @@ bool IsNamed(const OpeningReport& report, SequenceNumber number) {
 }  // namespace
 
 absl::Status AnsweredRecords::Answered(const std::vector<Batch>& group,
-                                       const std::vector<AppendResult>& results) {
+                                       const std::vector<BatchResult>& results) {
   bool durable = false;
   const SequenceNumber before = highest_answered_;
   for (size_t i = 0; i < group.size(); ++i) {
-    const AppendResult& result = results[i];
+    const BatchResult& result = results[i];
     if (!result.status.ok()) continue;
     durable |= result.durable;
     if (group[i].durability == Durability::kSync && !result.durable) {

@@ -43,7 +43,7 @@ class AnsweredRecords {
   explicit AnsweredRecords(TableId tables) : tables_(tables) {}
 
   // A group of batches was answered, all of it written and synced at once.
-  absl::Status Answered(const std::vector<Batch>& group, const std::vector<AppendResult>& results);
+  absl::Status Answered(const std::vector<Batch>& group, const std::vector<BatchResult>& results);
   // Notes that Sync or Close was answered.
   void EverythingIsDurable();
   void Marked(TableId table, SequenceNumber through);

@@ -98,7 +98,7 @@ absl::Status DamagedRegion::Append(RegionLog& log, TableId id, const std::string
     again.table = id;
     again.payloads = {payload};
     again.expected_next_sequence = table.highest;
-    const AppendResult result = CommitOne(log, again);
+    const BatchResult result = CommitOne(log, again);
     if (result.status.ok()) {
       return Wrong("table ", id, ": compare-and-append with ", table.highest,
                    ", which was answered before, is accepted");
@@ -108,7 +108,7 @@ absl::Status DamagedRegion::Append(RegionLog& log, TableId id, const std::string
   Batch batch;
   batch.table = id;
   batch.payloads = {payload};
-  const AppendResult result = CommitOne(log, batch);
+  const BatchResult result = CommitOne(log, batch);
   if (!result.status.ok()) return WithContext(result.status, "append beside a quarantined range");
   if (result.first <= table.highest) {
     return Wrong("table ", id, ": number ", result.first, " came back after damage");

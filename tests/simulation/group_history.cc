@@ -104,7 +104,7 @@ std::vector<Batch> GroupHistory::RandomGroup() {
 
 absl::Status GroupHistory::Commit() {
   const std::vector<Batch> group = RandomGroup();
-  const std::vector<AppendResult> results = CommitGroup(region_.log(), group);
+  const std::vector<BatchResult> results = CommitGroup(region_.log(), group);
   size_t failed = 0;
   for (size_t i = 0; i < group.size(); ++i) {
     if (results[i].status.ok()) continue;

@@ -100,7 +100,7 @@ absl::Status ProducerHistory::Commit() {
     senders.push_back(&RandomProducer());
     group.push_back(senders.back()->Next(std::move(batch)));
   }
-  const std::vector<AppendResult> results = CommitGroup(region_.log(), group);
+  const std::vector<BatchResult> results = CommitGroup(region_.log(), group);
   bool durable = false;
   for (size_t i = 0; i < group.size(); ++i) {
     if (!results[i].status.ok()) RETURN_IF_WRONG(Failed(results[i].status));

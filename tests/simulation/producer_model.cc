@@ -65,7 +65,7 @@ uint64_t ProducerModel::Expected(uint64_t id) const {
   return producer == producers_.end() ? 1 : LowestNext(producer->second);
 }
 
-absl::Status ProducerModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
+absl::Status ProducerModel::CheckAccepted(const Batch& batch, const BatchResult& result) {
   if (!batch.producer) return absl::OkStatus();
   const uint64_t sequence = batch.producer->sequence;
   const auto producer = producers_.find(batch.producer->id);
@@ -83,7 +83,7 @@ absl::Status ProducerModel::CheckAccepted(const Batch& batch, const AppendResult
   return absl::OkStatus();
 }
 
-absl::Status ProducerModel::CheckDuplicate(const Batch& batch, const AppendResult& result) {
+absl::Status ProducerModel::CheckDuplicate(const Batch& batch, const BatchResult& result) {
   const Numbers* const numbers = Find(batch);
   if (numbers == nullptr) return Wrong("taken for a retry, but it is none");
   if (Differs(batch)) return Wrong("taken for a retry of another batch");

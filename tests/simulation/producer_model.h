@@ -26,8 +26,8 @@ class ProducerModel {
   // The number that the producer may have to send next.
   uint64_t Expected(uint64_t id) const;
 
-  absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
-  absl::Status CheckDuplicate(const Batch& batch, const AppendResult& result);
+  absl::Status CheckAccepted(const Batch& batch, const BatchResult& result);
+  absl::Status CheckDuplicate(const Batch& batch, const BatchResult& result);
   // Checks the refusal PRODUCER_OUT_OF_ORDER or PRODUCER_FORGOTTEN.
   absl::Status CheckRefused(const Batch& batch, const absl::Status& status) const;
   // Whether the batch has the number of another one, and differs from it.

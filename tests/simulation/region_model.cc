@@ -41,7 +41,7 @@ absl::Status CompareRecords(absl::string_view what, const std::vector<StoredReco
 // Answers
 
 absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_group,
-                                      const std::vector<AppendResult>& results,
+                                      const std::vector<BatchResult>& results,
                                       uint64_t segment_bytes, const Trouble& trouble) {
   bool durable = false;
   bool newly_durable = false;
@@ -77,7 +77,7 @@ bool RegionModel::IsFenced(std::optional<uint64_t> version) const {
   return version.has_value() && *version < version_;
 }
 
-absl::Status RegionModel::CheckAnswer(const Batch& batch, const AppendResult& result,
+absl::Status RegionModel::CheckAnswer(const Batch& batch, const BatchResult& result,
                                       uint64_t segment_bytes, const Trouble& trouble, bool alone) {
   if (!result.status.ok()) return CheckRefused(batch, result, segment_bytes, trouble, alone);
   if (failed_) return Wrong("a failed region acknowledged");
@@ -90,7 +90,7 @@ absl::Status RegionModel::CheckAnswer(const Batch& batch, const AppendResult& re
   return CheckAccepted(batch, result);
 }
 
-absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& result) {
+absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& result) {
   if (batch.payloads.empty() && !batch.producer) return Wrong("an empty batch was accepted");
   if (absl::Status wrong = producers_.CheckAccepted(batch, result); !wrong.ok()) return wrong;
   if (batch.payloads.empty()) {
@@ -121,7 +121,7 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const AppendResult& 
   return absl::OkStatus();
 }
 
-absl::Status RegionModel::CheckRefused(const Batch& batch, const AppendResult& result,
+absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& result,
                                        uint64_t segment_bytes, const Trouble& trouble, bool alone) {
   const absl::Status& status = result.status;
   if (batch.region_version.has_value()) {

@@ -49,7 +49,7 @@ class RegionModel {
 
   // `one_group`: it was written and synced at once.
   absl::Status CheckCommit(const std::vector<Batch>& group, bool one_group,
-                           const std::vector<AppendResult>& results, uint64_t segment_bytes,
+                           const std::vector<BatchResult>& results, uint64_t segment_bytes,
                            const Trouble& trouble);
   absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
                          std::optional<uint64_t> version,
@@ -95,10 +95,10 @@ class RegionModel {
     SequenceNumber highest_answered = 0;
   };
 
-  absl::Status CheckAnswer(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
+  absl::Status CheckAnswer(const Batch& batch, const BatchResult& result, uint64_t segment_bytes,
                            const Trouble& trouble, bool alone);
-  absl::Status CheckAccepted(const Batch& batch, const AppendResult& result);
-  absl::Status CheckRefused(const Batch& batch, const AppendResult& result, uint64_t segment_bytes,
+  absl::Status CheckAccepted(const Batch& batch, const BatchResult& result);
+  absl::Status CheckRefused(const Batch& batch, const BatchResult& result, uint64_t segment_bytes,
                             const Trouble& trouble, bool alone);
   bool IsFenced(std::optional<uint64_t> version) const;
   bool IsAnEnd(const RegionLog& log, TableId table, SequenceNumber through,

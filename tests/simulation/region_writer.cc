@@ -17,7 +17,7 @@ class LogWriter final : public RegionWriter {
 
   const RegionLog& log() const override { return *log_; }
   bool one_group() const override { return true; }
-  absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) override {
+  absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) override {
     return CommitGroup(*log_, batches);
   }
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
@@ -64,7 +64,7 @@ class ActorWriter final : public RegionWriter, private ActorHost {
   const RegionLog& log() const override { return actor_->log(); }
   bool one_group() const override { return false; }
 
-  absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) override {
+  absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) override {
     std::vector<std::unique_ptr<CountedJob<AppendJob>>> jobs;
     for (const Batch& batch : batches) {
       jobs.push_back(std::make_unique<CountedJob<AppendJob>>());
@@ -76,10 +76,10 @@ class ActorWriter final : public RegionWriter, private ActorHost {
       }
     }
     executor_->RunAll();
-    std::vector<AppendResult> results;
+    std::vector<BatchResult> results;
     for (const auto& job : jobs) {
       if (absl::Status status = job->CheckAnswered(); !status.ok()) return status;
-      results.push_back(job->batch.result);
+      results.push_back(ResultOf(job->batch));
     }
     return results;
   }
@@ -131,12 +131,7 @@ class ActorWriter final : public RegionWriter, private ActorHost {
   void OnFailed(const RegionKey&, const absl::Status&) override {}
 
   static void Fill(const Batch& from, AppendJob& job) {
-    job.batch.table = from.table;
-    job.batch.payloads.assign(from.payloads.begin(), from.payloads.end());
-    job.batch.durability = from.durability;
-    job.batch.expected_next_sequence = from.expected_next_sequence;
-    job.batch.region_version = from.region_version;
-    job.batch.producer = from.producer;
+    job.batch = EngineBatch(from);
     for (const std::string& payload : from.payloads) job.payload_bytes += payload.size();
   }
 

@@ -46,7 +46,7 @@ class RegionWriter {
   virtual bool one_group() const = 0;
 
   // INTERNAL if something was never answered.
-  virtual absl::StatusOr<std::vector<AppendResult>> Commit(const std::vector<Batch>& batches) = 0;
+  virtual absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) = 0;
   virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) = 0;
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> version) = 0;

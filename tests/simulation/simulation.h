@@ -116,7 +116,7 @@ class Simulation {
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenLog(Region& region, bool create);
   absl::Status Use(Region& region, std::unique_ptr<RegionLog> log);
   void Forget(Region& region);
-  absl::Status CheckGiven(Region& region, const std::vector<AppendResult>& results,
+  absl::Status CheckGiven(Region& region, const std::vector<BatchResult>& results,
                           const std::vector<Batch>& group);
   void RaiseGiven(Region& region);
 

@@ -199,7 +199,7 @@ absl::Status Simulation::Drop(Region& region) {
   return AppendToManyTables(region);
 }
 
-absl::Status Simulation::CheckGiven(Region& region, const std::vector<AppendResult>& results,
+absl::Status Simulation::CheckGiven(Region& region, const std::vector<BatchResult>& results,
                                     const std::vector<Batch>& group) {
   if (kind_ != SimulatedEngine::kRocksdb) return absl::OkStatus();
   for (size_t i = 0; i < results.size(); ++i) {

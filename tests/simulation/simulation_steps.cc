@@ -22,7 +22,7 @@ std::string Show(const Batch& batch) {
   return line;
 }
 
-std::string Show(const AppendResult& result) {
+std::string Show(const BatchResult& result) {
   if (!result.status.ok()) return ShowStatus(result.status);
   return absl::StrCat(result.first, "..", result.last, result.durable ? " durable" : "",
                       result.duplicate ? " duplicate" : "");
@@ -50,7 +50,7 @@ absl::Status Simulation::Commit(Region& region, const std::vector<Batch>& group)
   const auto results = region.writer->Commit(group);
   if (!results.ok()) return results.status();
   if (group.size() <= 6) {
-    for (const AppendResult& result : *results) Note(absl::StrCat("  -> ", Show(result)));
+    for (const BatchResult& result : *results) Note(absl::StrCat("  -> ", Show(result)));
   }
   absl::Status status =
       region.model.CheckCommit(group, region.writer->one_group(), *results,

@@ -28,31 +28,47 @@ std::string ErrorValue(const absl::Status& status, const std::string& key) {
   return value == info->metadata.end() ? "" : value->second;
 }
 
-std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {
+AppendBatch EngineBatch(const Batch& batch) {
+  AppendBatch made;
+  made.durability = batch.durability;
+  made.region_version = batch.region_version;
+  made.producer = batch.producer;
+  made.kind = batch.kind;
+  if (batch.payloads.empty()) return made;
+  TableAppend& append = made.tables.emplace_back();
+  append.table = batch.table;
+  append.payloads.assign(batch.payloads.begin(), batch.payloads.end());
+  append.expected_next_sequence = batch.expected_next_sequence;
+  append.first_sequence = batch.first_sequence;
+  return made;
+}
+
+BatchResult ResultOf(const AppendBatch& batch) {
+  BatchResult result{batch.result};
+  if (!batch.tables.empty()) {
+    result.first = batch.tables[0].first;
+    result.last = batch.tables[0].last;
+  }
+  return result;
+}
+
+std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {
   std::vector<AppendBatch> batches(group.size());
   std::vector<AppendBatch*> pointers;
   for (size_t i = 0; i < group.size(); ++i) {
-    AppendBatch& batch = batches[i];
-    batch.table = group[i].table;
-    batch.payloads.assign(group[i].payloads.begin(), group[i].payloads.end());
-    batch.durability = group[i].durability;
-    batch.expected_next_sequence = group[i].expected_next_sequence;
-    batch.first_sequence = group[i].first_sequence;
-    batch.region_version = group[i].region_version;
-    batch.producer = group[i].producer;
-    batch.kind = group[i].kind;
-    pointers.push_back(&batch);
+    batches[i] = EngineBatch(group[i]);
+    pointers.push_back(&batches[i]);
   }
   // Shared, because `done` may still be running when this function returns.
   auto done = std::make_shared<absl::Notification>();
   log.Commit(absl::MakeSpan(pointers), [done] { done->Notify(); });
   done->WaitForNotification();
-  std::vector<AppendResult> results;
-  for (AppendBatch& batch : batches) results.push_back(std::move(batch.result));
+  std::vector<BatchResult> results;
+  for (const AppendBatch& batch : batches) results.push_back(ResultOf(batch));
   return results;
 }
 
-AppendResult CommitOne(RegionLog& log, const Batch& batch) { return CommitGroup(log, {batch})[0]; }
+BatchResult CommitOne(RegionLog& log, const Batch& batch) { return CommitGroup(log, {batch})[0]; }
 
 absl::StatusOr<ReadProgress> NextInto(LogReader& reader, const ReadLimits& limits,
                                       std::vector<StoredRecord>& records) {

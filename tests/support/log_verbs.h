@@ -11,7 +11,7 @@
 
 namespace walden::testing {
 
-// An AppendBatch that owns its payloads.
+// A batch of one table that owns its payloads.
 struct Batch {
   TableId table = 1;
   std::vector<std::string> payloads;
@@ -21,6 +21,12 @@ struct Batch {
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
   TableKind kind = TableKind::kLog;
+};
+
+// The answer to a batch.
+struct BatchResult : AppendResult {
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
 };
 
 struct StoredRecord {
@@ -40,9 +46,14 @@ std::string ShowStatus(const absl::Status& status);
 // A named value of an error (base/error.h), empty if it has none.
 std::string ErrorValue(const absl::Status& status, const std::string& key);
 
+// The batch for an engine, whose payloads point into `batch`. A batch without payloads has no table.
+AppendBatch EngineBatch(const Batch& batch);
+// The answer that an engine gave.
+BatchResult ResultOf(const AppendBatch& batch);
+
 // Commits the batches as one group and waits until they are answered.
-std::vector<AppendResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);
-AppendResult CommitOne(RegionLog& log, const Batch& batch);
+std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);
+BatchResult CommitOne(RegionLog& log, const Batch& batch);
 
 // Reads until nothing more is visible, `limits` at a time.
 absl::StatusOr<std::vector<StoredRecord>> ReadAll(const RegionLog& log, const ReadRange& range,

@@ -116,7 +116,7 @@ absl::Status GoOn(LogEngine& engine, ExpectedRegion& region, std::unique_ptr<Reg
   for (int i = 0; i < 4; ++i) {
     testing::Batch batch;
     batch.payloads = {random.NonZeroBytes(6000)};
-    const AppendResult result = testing::CommitOne(*log, batch);
+    const testing::BatchResult result = testing::CommitOne(*log, batch);
     if (!result.status.ok()) return result.status;
     if (result.first <= region.tables[1].highest) {
       *finding = {region.directory(), kMore, absl::StrCat("number ", result.first, " came back")};

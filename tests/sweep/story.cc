@@ -41,7 +41,7 @@ void Append(Writing& region, TableId table, size_t count, size_t bytes, Random& 
   Batch batch;
   batch.table = table;
   for (size_t i = 0; i < count; ++i) batch.payloads.push_back(random.NonZeroBytes(bytes));
-  const AppendResult result = testing::CommitOne(*region.log, batch);
+  const testing::BatchResult result = testing::CommitOne(*region.log, batch);
   MustBe(result.status, "append");
   region.expected->Append(table, result.first, batch.payloads);
 }

@@ -268,50 +268,52 @@ class MemoryLog final : public RegionLog {
   }
 
   void Append(AppendBatch& batch, bool sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(region_->mutex) {
-    batch.result = AppendResult{};
-    if (!region_->failed.ok()) {
-      batch.result.status = region_->failed;
-      return;
-    }
+    batch.ClearResult();
+    absl::Status& status = batch.result.status;
+    status = region_->failed;
+    if (status.ok()) status = CheckTables(batch);
+    if (!status.ok()) return;
     if (batch.region_version.value_or(region_->region_version) < region_->region_version) {
-      batch.result.status = Fenced();
+      status = Fenced();
       return;
     }
     region_->region_version = batch.region_version.value_or(region_->region_version);
-    if (AnswerRetry(region_->producers, batch, &batch.result.status)) {
+    if (AnswerRetry(region_->producers, batch, &status)) {
       batch.result.durable = sync;
       return;
     }
-    if (batch.payloads.empty()) {
-      batch.result.durable = sync;
-      region_->producers.Add({batch.producer->id, batch.table, batch.producer->sequence,
-                              /*first=*/1, /*last=*/0, ++region_->producer_order});
-      return;
+    for (const TableAppend& append : batch.tables) {
+      const auto known = region_->tables.find(append.table);
+      const bool is_new = known == region_->tables.end();
+      if (!is_new) status = CheckTableKind(append.table, known->second.kind, batch.kind);
+      if (status.ok()) status = CheckExpectedNext(append, is_new ? 1 : known->second.next);
+      if (!status.ok()) return;
     }
-    const auto known = region_->tables.find(batch.table);
-    if (known != region_->tables.end()) {
-      batch.result.status = CheckTableKind(batch.table, known->second.kind, batch.kind);
-      if (!batch.result.status.ok()) return;
+    for (TableAppend& append : batch.tables) {
+      MemoryRegion::Table& table = region_->tables[append.table];
+      table.kind = batch.kind;
+      append.first = table.next;
+      for (const absl::string_view payload : append.payloads) {
+        region_->records.push_back({append.table, table.next++, std::string(payload), region_->unix_micros});
+      }
+      append.last = table.next - 1;
     }
-    MemoryRegion::Table& table = region_->tables[batch.table];
-    if (batch.expected_next_sequence.value_or(table.next) != table.next) {
-      batch.result.status =
-          MakeError(absl::StatusCode::kAborted, ErrorReason::kSequenceMismatch, "not the next",
-                    {{"actual_next_sequence", std::to_string(table.next)}});
-      return;
-    }
-    table.kind = batch.kind;
-    batch.result.first = table.next;
-    for (const absl::string_view payload : batch.payloads) {
-      region_->records.push_back(
-          {batch.table, table.next++, std::string(payload), region_->unix_micros});
-    }
-    batch.result.last = table.next - 1;
     batch.result.durable = sync;
-    if (batch.producer.has_value()) {
-      region_->producers.Add({batch.producer->id, batch.table, batch.producer->sequence,
-                              batch.result.first, batch.result.last, ++region_->producer_order});
+    if (batch.producer.has_value()) Remember(batch);
+  }
+
+  void Remember(const AppendBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(region_->mutex) {
+    ProducerBatch stored{.id = batch.producer->id,
+                         .sequence = batch.producer->sequence,
+                         .first = 1,
+                         .last = 0,
+                         .order = ++region_->producer_order};
+    if (!batch.tables.empty()) {
+      stored.table = batch.tables[0].table;
+      stored.first = batch.tables[0].first;
+      stored.last = batch.tables[0].last;
     }
+    region_->producers.Add(stored);
   }
 
   const std::shared_ptr<MemoryRegion> region_;

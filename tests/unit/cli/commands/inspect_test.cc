@@ -50,8 +50,7 @@ class InspectTest : public testing::Test {
     ASSERT_TRUE(log.ok()) << log.status();
     for (const TableId table : {1, 2, 1}) {
       AppendBatch batch;
-      batch.table = table;
-      batch.payloads = {"first payload", "second payload"};
+      batch.tables = {{.table = table, .payloads = {"first payload", "second payload"}}};
       bool done = false;
       AppendBatch* group[] = {&batch};
       (*log)->Commit(group, [&done] { done = true; });

@@ -86,7 +86,7 @@ TEST_P(RestoreTest, AppendsGoOnBehindAndUseNoNumberAgain) {
   auto log = (*engine)->OpenRegion(7, {.segment_size_bytes = kSegmentBytes}, false);
   ASSERT_TRUE(log.ok()) << log.status();
   for (const TableState& table : log_.TakeCut().tables) {
-    const AppendResult result =
+    const testing::BatchResult result =
         CommitOne(**log, {.table = table.table, .payloads = {"more"}, .kind = table.kind});
     ASSERT_TRUE(result.status.ok()) << result.status;
     EXPECT_GE(result.first, table.next);

@@ -117,7 +117,7 @@ class History {
 
   void Put() {
     const std::vector<TestEntry> entries = SomeEntries();
-    const AppendResult result = store_.TryPut(entries);
+    const BatchResult result = store_.TryPut(entries);
     if (result.status.ok()) {
       model_.Put(entries, result.first);
     } else {
@@ -169,7 +169,7 @@ class History {
   void PowerCut() {
     const std::vector<TestEntry> entries = SomeEntries();
     store_.disk().CrashAt(random_.Between(1, 4), Crash::kPowerCut);
-    const AppendResult result = store_.TryPut(entries);
+    const BatchResult result = store_.TryPut(entries);
     store_.disk().CancelCrash();
     if (result.status.ok()) model_.Put(entries, result.first);
     if (!store_.disk().crashed()) store_.disk().PowerCut();

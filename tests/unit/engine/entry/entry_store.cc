@@ -95,27 +95,22 @@ std::string EntryStore::Payload(const TestEntry& entry) {
   return payload;
 }
 
-AppendResult EntryStore::Commit(AppendBatch& batch) {
-  uint64_t reserved = 0;
-  batch.result.status = tables_->Admit(batch, &reserved);
-  if (!batch.result.status.ok()) return batch.result;
+BatchResult EntryStore::Commit(AppendBatch& batch) {
+  entry::ReservedBytes reserved;
+  batch.result.status = tables_->Admit(batch, reserved);
   AppendBatch* const group[] = {&batch};
-  log_->Commit(group, [] {});
+  if (batch.result.status.ok()) log_->Commit(group, [] {});
   tables_->Applied(batch, reserved);
-  return batch.result;
+  return ResultOf(batch);
 }
 
-AppendResult EntryStore::TryPut(Batch put) {
-  AppendBatch batch;
-  batch.table = put.table;
-  batch.payloads.assign(put.payloads.begin(), put.payloads.end());
-  batch.durability = put.durability;
-  batch.producer = put.producer;
+BatchResult EntryStore::TryPut(Batch put) {
+  AppendBatch batch = EngineBatch(put);
   batch.kind = TableKind::kEntries;
   return Commit(batch);
 }
 
-AppendResult EntryStore::TryPut(const std::vector<TestEntry>& entries, Durability durability) {
+BatchResult EntryStore::TryPut(const std::vector<TestEntry>& entries, Durability durability) {
   Batch batch;
   batch.table = kTable;
   batch.durability = durability;
@@ -123,14 +118,14 @@ AppendResult EntryStore::TryPut(const std::vector<TestEntry>& entries, Durabilit
   return TryPut(std::move(batch));
 }
 
-AppendResult EntryStore::Put(const std::string& key, const std::string& value) {
-  AppendResult result = TryPut({{key, value}});
+BatchResult EntryStore::Put(const std::string& key, const std::string& value) {
+  BatchResult result = TryPut({{key, value}});
   EXPECT_TRUE(result.status.ok()) << result.status;
   return result;
 }
 
-AppendResult EntryStore::Delete(const std::string& key) {
-  AppendResult result = TryPut({{key, std::nullopt}});
+BatchResult EntryStore::Delete(const std::string& key) {
+  BatchResult result = TryPut({{key, std::nullopt}});
   EXPECT_TRUE(result.status.ok()) << result.status;
   return result;
 }
@@ -194,10 +189,9 @@ absl::StatusOr<OpenFlush> EntryStore::BeginFlush() {
   flush.id = plan->reuse;
   if (flush.id == 0) {
     AppendBatch marker;
-    marker.table = kTable;
-    marker.payloads = {entry::FlushMarker()};
+    marker.tables = {{.table = kTable, .payloads = {entry::FlushMarker()}}};
     marker.kind = TableKind::kEntries;
-    const AppendResult result = Commit(marker);
+    const BatchResult result = Commit(marker);
     if (!result.status.ok()) return result.status;
     flush.id = result.first;
   }

@@ -69,11 +69,11 @@ class EntryStore {
 
   // --- What clients do. ---
 
-  AppendResult TryPut(const std::vector<TestEntry>& entries,
-                      Durability durability = Durability::kSync);
-  AppendResult TryPut(Batch batch);  // payloads are set by the caller
-  AppendResult Put(const std::string& key, const std::string& value);
-  AppendResult Delete(const std::string& key);
+  BatchResult TryPut(const std::vector<TestEntry>& entries,
+                     Durability durability = Durability::kSync);
+  BatchResult TryPut(Batch batch);  // payloads are set by the caller
+  BatchResult Put(const std::string& key, const std::string& value);
+  BatchResult Delete(const std::string& key);
 
   absl::StatusOr<std::optional<TestEntry>> TryGet(const std::string& key);
   std::string Get(const std::string& key);  // "(none)" if it is not there
@@ -96,7 +96,7 @@ class EntryStore {
   static std::string Payload(const TestEntry& entry);
 
  private:
-  AppendResult Commit(AppendBatch& batch);
+  BatchResult Commit(AppendBatch& batch);
 
   FaultFileSystem disk_;
   entry::EntryMemoryLimits limits_;

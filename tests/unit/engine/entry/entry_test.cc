@@ -93,7 +93,7 @@ TEST_F(EntryTest, AFlushStreamsExpiredEntriesToo) {
 }
 
 TEST_F(EntryTest, TheEntriesOfOnePutHaveContiguousNumbersAndTheLastOfAKeyWins) {
-  const AppendResult result = store_.TryPut({{"a", "1"}, {"b", "2"}, {"a", "3"}});
+  const BatchResult result = store_.TryPut({{"a", "1"}, {"b", "2"}, {"a", "3"}});
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(result.first, 1u);
   EXPECT_EQ(result.last, 3u);
@@ -315,14 +315,13 @@ TEST_F(EntryTest, AnEntryThatLoadingFoundBeforeItWasAppliedIsThereOnce) {
   store_.Restart();
   const std::string payload = EntryStore::Payload({"b", "2"});
   AppendBatch batch;
-  batch.table = EntryStore::kTable;
-  batch.payloads = {payload};
+  batch.tables = {{.table = EntryStore::kTable, .payloads = {payload}}};
   batch.kind = TableKind::kEntries;
   AppendBatch* const group[] = {&batch};
   store_.log().Commit(group, [] {});
   ASSERT_TRUE(batch.result.status.ok()) << batch.result.status;
   ASSERT_TRUE(store_.Ready().ok());
-  store_.tables().Applied(batch, 0);
+  store_.tables().Applied(batch, {});
   EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("a=1@1", "b=2@2"));
 }
 
@@ -331,8 +330,8 @@ TEST_F(EntryTest, ARetriedPutIsThereOnce) {
   batch.table = EntryStore::kTable;
   batch.payloads = {EntryStore::Payload({"a", "1"})};
   batch.producer = ProducerTag{store_.log().OpenProducer(std::nullopt).value(), 1};
-  const AppendResult first = store_.TryPut(batch);
-  const AppendResult retry = store_.TryPut(batch);
+  const BatchResult first = store_.TryPut(batch);
+  const BatchResult retry = store_.TryPut(batch);
   EXPECT_TRUE(retry.duplicate);
   EXPECT_EQ(retry.first, first.first);
   EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("a=1@1"));
@@ -343,7 +342,7 @@ TEST_F(EntryTest, ARetriedPutIsThereOnce) {
 
 TEST_F(EntryTest, PastATablesMemoryPutsAreRefusedUntilAFinalize) {
   OpenWith({.total_bytes = 64 << 20, .table_bytes = 1 << 20, .page_bytes = 64 << 10});
-  AppendResult result;
+  BatchResult result;
   int stored = 0;
   for (; stored < 10'000; ++stored) {
     result = store_.TryPut({{absl::StrCat("key ", stored), std::string(1000, 'x')}});
@@ -365,7 +364,7 @@ TEST_F(EntryTest, PastTheDaemonsMemoryPutsAreRefused) {
   OpenWith({.total_bytes = 1 << 20, .table_bytes = 1 << 20, .page_bytes = 64 << 10});
   Batch batch;
   batch.payloads = {EntryStore::Payload({"k", std::string(1000, 'x')})};
-  AppendResult result;
+  BatchResult result;
   for (batch.table = 100; batch.table < 1000; ++batch.table) {
     result = store_.TryPut(batch);
     if (!result.status.ok()) break;

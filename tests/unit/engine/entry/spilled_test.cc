@@ -97,7 +97,7 @@ TEST_F(SpilledTest, ScanReturnsTheNewestOfEachKey) {
 
 TEST_F(SpilledTest, PutsAreRefusedUntilAFinalizeLeavesWhatFits) {
   Spilled();
-  const AppendResult refused = store_.TryPut({{"new", "1"}});
+  const BatchResult refused = store_.TryPut({{"new", "1"}});
   EXPECT_TRUE(HasReason(refused.status, ErrorReason::kEntryMemoryFull)) << refused.status;
   ASSERT_TRUE(store_.TryFinalize(store_.Flush().id).ok());
   store_.Put("new", "1");
@@ -135,7 +135,7 @@ TEST_F(SpilledTest, AFlushWhosePagesWereMadeAgainWithLaterEntriesLeavesNothingOu
   ASSERT_GT(Spilled(), 0u);
   Batch marker{.table = EntryStore::kTable};
   marker.payloads = {std::string(entry::FlushMarker())};
-  const AppendResult flush = store_.TryPut(marker);
+  const BatchResult flush = store_.TryPut(marker);
   ASSERT_TRUE(flush.status.ok()) << flush.status;
   ASSERT_TRUE(store_.TryFinalize(first_flush_).ok());
   store_.Put("later", "taken while the pages are made");

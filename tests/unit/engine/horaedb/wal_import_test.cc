@@ -105,7 +105,8 @@ TEST_P(ImportTest, EveryRecordKeepsItsTableItsNumberAndItsBytes) {
   EXPECT_EQ(result->imported_records, kRecords);
   EXPECT_TRUE(result->damaged.empty());
   ExpectAllBut(0, 0);
-  const AppendResult next = testing::CommitOne(*log_, {.table = 1, .payloads = {"Walden's"}});
+  const testing::BatchResult next =
+      testing::CommitOne(*log_, {.table = 1, .payloads = {"Walden's"}});
   EXPECT_GE(next.first, 1598u);
 }
 

@@ -59,7 +59,8 @@ class DiskBoundsTest : public ::testing::Test {
 
   static AppendResult AppendTo(RegionLog& log) {
     static const std::string payload(200'000, 'x');
-    AppendBatch batch{.table = 1, .payloads = {payload}};
+    AppendBatch batch;
+    batch.tables = {{.table = 1, .payloads = {payload}}};
     AppendBatch* const group[] = {&batch};
     log.Commit(group, [] {});
     return batch.result;

@@ -17,7 +17,7 @@ TEST_F(RocksdbTest, OpeningLooksAtTwoKeysOfEachTableHoweverManyItHolds) {
       group[table].table = table * 1000;
       group[table].payloads.assign(10, std::string(20, 'x'));
     }
-    for (const AppendResult& result : testing::CommitGroup(*log_, group)) {
+    for (const testing::BatchResult& result : testing::CommitGroup(*log_, group)) {
       ASSERT_TRUE(result.status.ok()) << result.status;
     }
   }
@@ -74,8 +74,7 @@ TEST_F(RocksdbTest, ATableTakesTheKindOfItsFirstAppendForGood) {
   ASSERT_TRUE(Open().ok());
   const auto append = [&](TableId table, TableKind kind) {
     AppendBatch batch;
-    batch.table = table;
-    batch.payloads = {"x"};
+    batch.tables = {{.table = table, .payloads = {"x"}}};
     batch.kind = kind;
     AppendBatch* group[] = {&batch};
     log_->Commit(group, [] {});
@@ -145,7 +144,8 @@ TEST_F(RocksdbTest, ABatchThatRocksdbCannotHoldInOneWriteIsRefused) {
   ASSERT_TRUE(Open().ok());
   const std::string payload(64 << 20, 'x');
   AppendBatch batch;
-  batch.payloads.assign(17, payload);  // the same bytes, 17 times
+  batch.tables.resize(1);
+  batch.tables[0].payloads.assign(17, payload);  // the same bytes, 17 times
   AppendBatch* group[] = {&batch};
   log_->Commit(group, [] {});
   EXPECT_TRUE(HasReason(batch.result.status, ErrorReason::kLimitExceeded)) << batch.result.status;

@@ -13,7 +13,7 @@ namespace file_op = testing::file_op;
 
 class RocksdbFailingFilesTest : public RocksdbTest {
  protected:
-  AppendResult TryAppend(const std::string& payload) {
+  testing::BatchResult TryAppend(const std::string& payload) {
     return testing::CommitOne(*log_, {.table = 1, .payloads = {payload}});
   }
 };
@@ -23,7 +23,7 @@ TEST_F(RocksdbFailingFilesTest, ASyncThatFindsTheDiskFullFailsTheRegionAndNothin
   Append(1, "before");
   const std::string log = Files(".log").back();
   disk_.Inject({.operations = file_op::kSync, .error_number = ENOSPC, .path_part = ".log"});
-  const AppendResult failed = TryAppend("outcome unknown");
+  const testing::BatchResult failed = TryAppend("outcome unknown");
   EXPECT_TRUE(HasReason(failed.status, ErrorReason::kRegionFailed)) << failed.status;
   EXPECT_FALSE(HasReason(failed.status, ErrorReason::kDiskFull)) << failed.status;
   const std::string bytes = disk_.ReadWhole(log);

@@ -326,7 +326,7 @@ TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
   ASSERT_TRUE(testing::CommitOne(*log_, batch).status.ok());
   quotas.SetLimits({.whole = 1});
   ASSERT_TRUE(engine_->CountDiskUsage().ok());
-  const AppendResult retried = testing::CommitOne(*log_, batch);
+  const testing::BatchResult retried = testing::CommitOne(*log_, batch);
   EXPECT_TRUE(retried.status.ok()) << retried.status;
   EXPECT_TRUE(retried.duplicate);
   EXPECT_EQ(retried.first, 1u);
@@ -345,7 +345,7 @@ TEST_F(RocksdbRunningFullTest, ARetryWhileThereIsNoRoomIsAnsweredWithItsNumbers)
   FillDiskAtAFlush();
   const testing::Batch refused{.payloads = {"y"}, .producer = ProducerTag{producer, 2}};
   for (int i = 0; i < 2; ++i) {
-    const AppendResult retried = testing::CommitOne(*log_, stored);
+    const testing::BatchResult retried = testing::CommitOne(*log_, stored);
     EXPECT_TRUE(retried.status.ok()) << retried.status;
     EXPECT_TRUE(retried.duplicate);
     EXPECT_EQ(retried.first, 1u);
@@ -353,7 +353,7 @@ TEST_F(RocksdbRunningFullTest, ARetryWhileThereIsNoRoomIsAnsweredWithItsNumbers)
     EXPECT_TRUE(HasReason(status, ErrorReason::kDiskFull)) << status;
   }
   MakeRoom();
-  const AppendResult later = testing::CommitOne(*log_, refused);
+  const testing::BatchResult later = testing::CommitOne(*log_, refused);
   EXPECT_TRUE(later.status.ok()) << later.status;
   EXPECT_FALSE(later.duplicate);
 }

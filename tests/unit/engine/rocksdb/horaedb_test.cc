@@ -143,7 +143,7 @@ TEST_F(HoraedbTest, WhatIsSaidOfATableWhoseRecordsAreAllGoneIsWhatTheNextAppendG
   EXPECT_EQ(log_->NextNumber(8), 91u);
   EXPECT_EQ(*log_->MarkDeleted(8, 50, std::nullopt), 90u);
   const testing::Batch batch{.table = 8, .payloads = {"again"}, .expected_next_sequence = 91};
-  const AppendResult result = testing::CommitOne(*log_, batch);
+  const testing::BatchResult result = testing::CommitOne(*log_, batch);
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(result.first, 91u);
   for (const bool again : {false, true}) {

@@ -27,7 +27,7 @@ class RocksdbNumbersTest : public RocksdbTest {
       EXPECT_EQ(testing::ErrorValue(refused, "actual_next_sequence"), std::to_string(next));
     }
     batch.expected_next_sequence = next;
-    const AppendResult result = CommitOne(*log_, batch);
+    const testing::BatchResult result = CommitOne(*log_, batch);
     EXPECT_TRUE(result.status.ok()) << result.status;
     EXPECT_EQ(result.first, next);
   }
@@ -117,17 +117,20 @@ TEST(SequenceAllocatorTest, TheNextOneIsNotAboveOneThatIsUnderWayInAnotherRegion
   rocks::PublishedTables slow(&allocator);
   rocks::PublishedTables fast(&allocator);
   AppendBatch batch;
-  batch.table = 7;
-  batch.payloads = {"x"};
+  batch.tables = {{.table = 7, .payloads = {"x"}}};
   const auto publish = [&](rocks::PublishedTables& tables, SequenceNumber first,
                            SequenceNumber last) {
     tables.Publish({{.table = 7, .first = first, .last = last}});
     allocator.RaiseUsed(7, last);
     allocator.Finish(7, first);
   };
-  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/true), 1u);
-  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/true), 2u);
-  ASSERT_EQ(*allocator.Assign(batch, /*begins=*/false), 3u);
+  const auto assign = [&](bool begins) {
+    EXPECT_TRUE(allocator.Assign(batch, [begins](TableId) { return begins; }).ok());
+    return batch.tables[0].first;
+  };
+  ASSERT_EQ(assign(/*begins=*/true), 1u);
+  ASSERT_EQ(assign(/*begins=*/true), 2u);
+  ASSERT_EQ(assign(/*begins=*/false), 3u);
   publish(fast, 2, 3);
   EXPECT_EQ(fast.Position(7).next, 4u);
   EXPECT_EQ(slow.Position(7).next, 1u);
@@ -159,7 +162,7 @@ TEST_F(RocksdbNumbersTest, AReservationThatFailedKeepsNoNumberFromBeingGivenAgai
   disk_.ClearFaults();
   log_.reset();
   ASSERT_TRUE(Open().ok());
-  const AppendResult told = CommitOne(*log_, buffered);
+  const testing::BatchResult told = CommitOne(*log_, buffered);
   ASSERT_TRUE(told.status.ok()) << told.status;
   disk_.PowerCut(testing::PowerLoss::kNothing);
   Stop();

@@ -57,9 +57,9 @@ class RocksdbReclaimTest : public RocksdbTest {
         group[table - 1].table = table;
         group[table - 1].payloads = {random_.NonZeroBytes(bytes)};
       }
-      const std::vector<AppendResult> results = testing::CommitGroup(log, group);
+      const std::vector<testing::BatchResult> results = testing::CommitGroup(log, group);
       for (TableId table = 1; table <= tables; ++table) {
-        const AppendResult& result = results[table - 1];
+        const testing::BatchResult& result = results[table - 1];
         ASSERT_TRUE(result.status.ok()) << result.status;
         model_[{region, table}].push_back({table, result.first, group[table - 1].payloads[0]});
       }
@@ -252,7 +252,7 @@ TEST_F(RocksdbReclaimTest, RecordsBelowTheMarkOfADroppedRegionStay) {
     for (SequenceNumber sequence = 10; sequence <= 60; ++sequence) {
       testing::Batch batch{.table = table, .payloads = {random_.NonZeroBytes(300)}};
       batch.first_sequence = sequence;
-      const AppendResult result = testing::CommitOne(*log_, batch);
+      const testing::BatchResult result = testing::CommitOne(*log_, batch);
       ASSERT_TRUE(result.status.ok()) << result.status;
       model_[{1, table}].push_back({table, sequence, batch.payloads[0]});
     }

@@ -81,8 +81,8 @@ class RocksdbTest : public ::testing::Test {
     log_ = *std::move(log);
   }
 
-  AppendResult Append(TableId table, const std::string& payload, RegionLog* log = nullptr) {
-    AppendResult result =
+  testing::BatchResult Append(TableId table, const std::string& payload, RegionLog* log = nullptr) {
+    testing::BatchResult result =
         testing::CommitOne(log == nullptr ? *log_ : *log, {.table = table, .payloads = {payload}});
     EXPECT_TRUE(result.status.ok()) << result.status;
     return result;

@@ -39,7 +39,7 @@ class RocksdbWalGapTest : public RocksdbTest {
 
   void AppendBufferedUntil(size_t logs) {
     while (Files(".log").size() < logs) {
-      const AppendResult result = testing::CommitOne(
+      const testing::BatchResult result = testing::CommitOne(
           *log_, {.payloads = {std::string(5000, 'x')}, .durability = Durability::kBuffered});
       ASSERT_TRUE(result.status.ok()) << result.status;
       ++appended_;

@@ -37,7 +37,7 @@ class RocksdbWalTest : public RocksdbTest {
   }
 
   void AppendBuffered(TableId table, const std::string& payload) {
-    const AppendResult result = testing::CommitOne(
+    const testing::BatchResult result = testing::CommitOne(
         *log_, {.table = table, .payloads = {payload}, .durability = Durability::kBuffered});
     ASSERT_TRUE(result.status.ok()) << result.status;
   }

@@ -85,7 +85,7 @@ TEST_F(DirectoryNamesTest, ARegionThatIsAcknowledgedSurvivesAPowerCutWhateverSyn
     absl::Status opened = TryOpenRegion(region);
     for (int attempt = 0; !opened.ok() && attempt < 3; ++attempt) opened = TryOpenRegion(region);
     ASSERT_TRUE(opened.ok()) << opened;
-    const AppendResult result = Append(1, 100);
+    const BatchResult result = Append(1, 100);
     ASSERT_TRUE(result.status.ok()) << result.status;
     ASSERT_TRUE(result.durable);
     CutPower();

@@ -93,7 +93,7 @@ class SegmentEngineTest : public ::testing::Test {
     OpenRegion();
   }
 
-  AppendResult Append(TableId table, size_t bytes, char fill = 'x') {
+  BatchResult Append(TableId table, size_t bytes, char fill = 'x') {
     return CommitOne(*log_, {.table = table, .payloads = {std::string(bytes, fill)}});
   }
 

@@ -73,7 +73,7 @@ TEST_F(SegmentFilesTest, ARegionOnAnotherFileSystemGrows) {
   disk_.Mount("/data/ns/7", uint64_t{1} << 40, uint64_t{1} << 40);
   OpenRegion();
   for (int i = 0; i < 40; ++i) {
-    const AppendResult result = Append(1, 100'000);
+    const BatchResult result = Append(1, 100'000);
     ASSERT_TRUE(result.status.ok()) << result.status;
   }
   Restart();
@@ -83,7 +83,7 @@ TEST_F(SegmentFilesTest, ARegionOnAnotherFileSystemGrows) {
 TEST_F(SegmentFilesTest, NothingIsAcknowledgedInASegmentThatWasCut) {
   ASSERT_TRUE(Append(1, 1000).status.ok());
   disk_.ShrinkSize("/data/ns/7/seg_0", kSegmentBytes - 500);
-  const AppendResult result = Append(1, 1000);
+  const BatchResult result = Append(1, 1000);
   EXPECT_TRUE(HasReason(result.status, ErrorReason::kRegionFailed)) << result.status;
   EXPECT_THAT(std::string(result.status.message()), HasSubstr("seg_0"));
   EXPECT_FALSE(log_->Health().ok());

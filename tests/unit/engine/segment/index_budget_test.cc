@@ -26,7 +26,7 @@ class IndexBudgetTest : public SegmentEngineTest {
                          .payloads = {absl::StrCat(table, " in round ", rounds_)},
                          .durability = Durability::kBuffered});
       }
-      for (const AppendResult& result : CommitGroup(*log_, group)) {
+      for (const BatchResult& result : CommitGroup(*log_, group)) {
         ASSERT_TRUE(result.status.ok()) << result.status;
       }
       ++rounds_;

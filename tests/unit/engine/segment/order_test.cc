@@ -91,7 +91,7 @@ TEST_F(SegmentOrderTest, DamageBelowTheWatermarkTakesNoRecordsBehindIt) {
   const auto results = CommitGroup(
       *log_,
       {{.payloads = {large}}, {.table = 2, .payloads = {"a"}}, {.table = 3, .payloads = {zeros}}});
-  for (const AppendResult& result : results) {
+  for (const BatchResult& result : results) {
     ASSERT_TRUE(result.status.ok()) << result.status;
     ASSERT_TRUE(result.durable);
   }
@@ -196,7 +196,7 @@ TEST_F(SegmentOrderTest, ABatchThatDamageMayHoldIsNotStoredAgainWhereverOpeningI
     (void)TryOpen(region);
     StartAgain();
     Open(region);
-    const AppendResult retry = CommitOne(*log_, Of(producer, 1));
+    const BatchResult retry = CommitOne(*log_, Of(producer, 1));
     EXPECT_TRUE(HasReason(retry.status, ErrorReason::kProducerForgotten)) << retry.status;
   }
 }
@@ -234,7 +234,7 @@ TEST_F(SegmentOrderTest, ABatchWhoseProducerIsDamagedIsNotStoredAgain) {
   Open();
   const uint64_t producer = OpenProducer();
   const uint64_t other = OpenProducer();
-  for (const AppendResult& result : CommitGroup(*log_, {Of(producer, 1), Of(other, 1)})) {
+  for (const BatchResult& result : CommitGroup(*log_, {Of(producer, 1), Of(other, 1)})) {
     ASSERT_TRUE(result.status.ok()) << result.status;
   }
   ASSERT_TRUE(log_->NoteDurable().ok());
@@ -245,7 +245,7 @@ TEST_F(SegmentOrderTest, ABatchWhoseProducerIsDamagedIsNotStoredAgain) {
   for (int opening = 0; opening < 2; ++opening) {
     ASSERT_NO_FATAL_FAILURE(Open());
     for (const uint64_t id : {producer, other}) {
-      const AppendResult retry = CommitOne(*log_, Of(id, 1));
+      const BatchResult retry = CommitOne(*log_, Of(id, 1));
       EXPECT_TRUE(retry.duplicate || HasReason(retry.status, ErrorReason::kProducerForgotten))
           << "stored again as " << retry.first << ", " << retry.status;
     }
@@ -285,7 +285,7 @@ TEST_F(SegmentOrderTest, ABatchThatFitsNoSegmentOfALargerAlignmentIsRefused) {
   disk_.SetWriteAlignment(4096);
   Open();
   const size_t bytes = segment_bytes_ - 512 - segment::kGroupHeadBytes - segment::kMinRecordBytes;
-  const AppendResult result = Append(1, bytes);
+  const BatchResult result = Append(1, bytes);
   EXPECT_TRUE(HasReason(result.status, ErrorReason::kLimitExceeded)) << result.status;
   EXPECT_TRUE(Append(1, bytes - 4096).status.ok());
   const size_t stored = result.status.ok() ? 3 : 2;
@@ -300,7 +300,7 @@ TEST_F(SegmentOrderTest, ABatchThatFitsNoSegmentOfALargerAlignmentIsRefused) {
 TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWereNotDurable) {
   Open();
   const uint64_t producer = OpenProducer();
-  const AppendResult first = CommitOne(*log_, Of(producer, 1));
+  const BatchResult first = CommitOne(*log_, Of(producer, 1));
   ASSERT_TRUE(first.status.ok());
   ASSERT_TRUE(Append(2, 200'000).status.ok());
   ASSERT_TRUE(Append(2, 100'000).status.ok());
@@ -312,13 +312,13 @@ TEST_F(SegmentOrderTest, BatchesOfARemovedSegmentAreRememberedThoughLaterOnesWer
   ASSERT_FALSE(disk_.Exists("/data/ns/7/seg_0"));
   CutPower();
   ASSERT_NO_FATAL_FAILURE(Open());
-  const AppendResult retry = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
+  const BatchResult retry = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
   if (retry.status.ok()) {
     EXPECT_TRUE(retry.duplicate);
   } else {
     EXPECT_EQ(ErrorValue(retry.status, "expected_producer_sequence"), "2") << retry.status;
   }
-  const AppendResult again = CommitOne(*log_, Of(producer, 1));
+  const BatchResult again = CommitOne(*log_, Of(producer, 1));
   EXPECT_TRUE(again.duplicate || !again.status.ok())
       << "stored twice: " << first.first << " and " << again.first;
 }
@@ -340,14 +340,14 @@ TEST_F(SegmentOrderTest, ReplacingTheMetadataKeepsBatchesWhileLaterOnesAreNotWri
   }
   group.push_back({.table = 3, .payloads = {"x"}, .region_version = ++version_});
   disk_.Inject({.operations = file_op::kWrite, .path_part = "seg_"});
-  for (const AppendResult& result : CommitGroup(*log_, group)) EXPECT_FALSE(result.status.ok());
+  for (const BatchResult& result : CommitGroup(*log_, group)) EXPECT_FALSE(result.status.ok());
   EXPECT_GT(MetadataRoom(), 1000u) << "the metadata was not replaced";
   CutPower();
   ASSERT_NO_FATAL_FAILURE(Open());
-  const AppendResult last = CommitOne(*log_, Of(producer, kProducerWindowBatches));
+  const BatchResult last = CommitOne(*log_, Of(producer, kProducerWindowBatches));
   EXPECT_TRUE(last.status.ok()) << last.status;
   EXPECT_TRUE(last.duplicate);
-  const AppendResult next = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
+  const BatchResult next = CommitOne(*log_, Of(producer, kProducerWindowBatches + 1));
   EXPECT_TRUE(next.status.ok()) << next.status;
   EXPECT_FALSE(next.duplicate);
 }

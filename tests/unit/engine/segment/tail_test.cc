@@ -68,8 +68,8 @@ class SegmentTailTest : public ::testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
-  AppendResult Append(const Batch& batch) {
-    const AppendResult result = CommitOne(*log_, batch);
+  testing::BatchResult Append(const Batch& batch) {
+    const testing::BatchResult result = CommitOne(*log_, batch);
     EXPECT_TRUE(result.status.ok()) << result.status;
     return result;
   }
@@ -173,7 +173,7 @@ TEST_F(SegmentTailTest, WhatIsSaidAboutTheNextNumberIsWhatTheNextAppendGets) {
   }
   for (const TableId table : {1, 2}) {
     const SequenceNumber next = log_->Position(table).next;
-    const AppendResult result =
+    const testing::BatchResult result =
         CommitOne(*log_, {.table = table, .payloads = {"c"}, .expected_next_sequence = next});
     ASSERT_TRUE(result.status.ok()) << result.status;
     EXPECT_GE(result.first, next);
@@ -185,7 +185,7 @@ TEST_F(SegmentTailTest, ARegionWithoutRecordsStaysFenced) {
   ASSERT_TRUE(log_->MarkDeleted(1, 10, 7).ok());
   Kill();
   MustOpen();
-  const AppendResult zombie = CommitOne(*log_, {.payloads = {"a"}, .region_version = 6});
+  const testing::BatchResult zombie = CommitOne(*log_, {.payloads = {"a"}, .region_version = 6});
   EXPECT_TRUE(HasReason(zombie.status, ErrorReason::kFenced)) << zombie.status;
 }
 

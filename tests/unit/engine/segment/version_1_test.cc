@@ -179,7 +179,7 @@ TEST_F(Version1Test, NewRecordsGoToAVersion2SegmentAndOldFilesStayAsTheyAre) {
       ASSERT_TRUE(log.ok()) << log.status();
       for (const auto& [table, expected] : tables) {
         const SequenceNumber next = (*log)->Position(table).next;
-        const AppendResult result =
+        const testing::BatchResult result =
             CommitOne(**log, {.table = table, .payloads = {"new"}, .kind = expected.kind});
         ASSERT_TRUE(result.status.ok()) << result.status;
         EXPECT_GE(result.first, next);

@@ -74,7 +74,7 @@ class MigrationTest : public ::testing::Test {
       auto log = (*opened)->OpenRegion(region, Options(), true);
       ASSERT_TRUE(log.ok()) << log.status();
       const auto append = [&](const Batch& batch) {
-        const AppendResult result = CommitOne(**log, batch);
+        const testing::BatchResult result = CommitOne(**log, batch);
         ASSERT_TRUE(result.status.ok()) << result.status;
       };
       if (region == 90) append({.table = 1, .payloads = {"x"}, .region_version = 17});
@@ -160,7 +160,7 @@ TEST_F(MigrationTest, AppendsGoOnBehindWhatWasMigrated) {
   auto log = (*engine)->OpenRegion(2, Options(), false);
   ASSERT_TRUE(log.ok()) << log.status();
   for (const auto& [table, stored] : before.at(2).tables) {
-    const AppendResult result =
+    const testing::BatchResult result =
         CommitOne(**log, {.table = table,
                           .payloads = {"more"},
                           .kind = table == 9 ? TableKind::kEntries : TableKind::kLog});

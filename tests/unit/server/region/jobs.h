@@ -13,9 +13,10 @@ namespace walden {
 
 struct TestAppend final : AppendJob {
   explicit TestAppend(std::initializer_list<std::string> texts, TableId table = 1) : kept(texts) {
-    batch.table = table;
+    TableAppend& append = batch.tables.emplace_back();
+    append.table = table;
     for (const std::string& text : kept) {
-      batch.payloads.push_back(text);
+      append.payloads.push_back(text);
       payload_bytes += text.size();
     }
   }
@@ -25,6 +26,8 @@ struct TestAppend final : AppendJob {
   }
   absl::Status Abandoned() const override { return abandoned; }
   const AppendResult& result() const { return batch.result; }
+  SequenceNumber first() const { return batch.tables[0].first; }
+  SequenceNumber last() const { return batch.tables[0].last; }
 
   std::vector<std::string> kept;
   int answers = 0;

@@ -56,9 +56,9 @@ TEST_F(RegionActorTest, AppendsThatWaitTogetherAreOneCommit) {
   executor_.RunAll();
   EXPECT_THAT(region_->GroupSizes(), ElementsAre(3));
   EXPECT_THAT(region_->Payloads(1), ElementsAre("a", "b", "c", "d"));
-  EXPECT_EQ(a.result().first, 1u);
-  EXPECT_EQ(b.result().first, 2u);
-  EXPECT_EQ(b.result().last, 3u);
+  EXPECT_EQ(a.first(), 1u);
+  EXPECT_EQ(b.first(), 2u);
+  EXPECT_EQ(b.last(), 3u);
   EXPECT_EQ(c.answers, 1);
   EXPECT_EQ(statistics_.appended_records, 4u);
   EXPECT_EQ(statistics_.commits, 1u);
@@ -73,7 +73,7 @@ TEST_F(RegionActorTest, AnAppendThatNobodyWaitsForAnyMoreIsNotWritten) {
   EXPECT_THAT(region_->Payloads(1), ElementsAre("a", "d"));
   EXPECT_TRUE(absl::IsCancelled(cancelled.result().status));
   EXPECT_TRUE(absl::IsDeadlineExceeded(late.result().status));
-  EXPECT_EQ(d.result().first, 2u);
+  EXPECT_EQ(d.first(), 2u);
   alone.abandoned = absl::CancelledError("while it waited");
   ASSERT_TRUE(actor_->Post(&alone));
   executor_.RunAll();
@@ -116,7 +116,7 @@ TEST_F(RegionActorTest, AJobPostedWhileAnsweringIsWorkedOff) {
 
 TEST_F(RegionActorTest, ARefusedBatchDoesNotHurtItsNeighbours) {
   TestAppend good({"a"}), refused({"b"}), also_good({"c"});
-  refused.batch.expected_next_sequence = 77;
+  refused.batch.tables[0].expected_next_sequence = 77;
   for (TestAppend* job : {&good, &refused, &also_good}) ASSERT_TRUE(actor_->Post(job));
   executor_.RunAll();
   EXPECT_TRUE(good.result().status.ok());

@@ -257,7 +257,7 @@ TEST_F(RegionRegistryTest, AnAppendToARegionThatIsBeingClosedForAnotherComesThro
   executor_.RunAll();
   EXPECT_TRUE(b.result().status.ok());
   EXPECT_TRUE(again.result().status.ok());
-  EXPECT_EQ(again.result().first, 2u);
+  EXPECT_EQ(again.first(), 2u);
   EXPECT_EQ(registry_->open_regions(), 1u);
 }
 
@@ -287,7 +287,7 @@ TEST_F(RegionRegistryTest, AnAppendDuringClosingGoesToTheReopenedRegion) {
   executor_.RunAll();
   EXPECT_TRUE(**closed);
   EXPECT_TRUE(during.result().status.ok());
-  EXPECT_EQ(during.result().first, 2u);
+  EXPECT_EQ(during.first(), 2u);
   EXPECT_EQ(engine_->openings(), 2);
   EXPECT_EQ(registry_->open_regions(), 1u);
 }
@@ -323,7 +323,7 @@ TEST_F(RegionRegistryTest, DroppingTakesEverythingWithIt) {
   registry_->Submit({1, 5}, &after);
   executor_.RunAll();
   EXPECT_TRUE(**dropped);
-  EXPECT_EQ(after.result().first, 1u) << "a new region with new numbers";
+  EXPECT_EQ(after.first(), 1u) << "a new region with new numbers";
   EXPECT_THAT(engine_->Region(5)->Payloads(1), ElementsAre("b"));
 }
 
@@ -391,8 +391,7 @@ TEST_F(RegionRegistryTest, BufferedRecordsAreSyncedAfterTheInterval) {
 TEST(RegionRegistryRaceTest, EveryJobIsAnsweredOnceWhateverIsClosedMeanwhile) {
   struct CountedAppend final : AppendJob {
     explicit CountedAppend(std::atomic<int>* counter) : answered(counter) {
-      batch.table = 1;
-      batch.payloads.push_back("x");
+      batch.tables = {{.table = 1, .payloads = {"x"}}};
       payload_bytes = 1;
     }
     void OnAnswered() override {

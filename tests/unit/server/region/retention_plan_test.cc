@@ -59,7 +59,7 @@ class RetentionPlanTest : public ::testing::Test {
         const testing::Batch batch{.table = table,
                                    .payloads = {std::string(200'000, 'x')},
                                    .kind = table == 1 ? TableKind::kEntries : TableKind::kLog};
-        const AppendResult result = testing::CommitOne(**log, batch);
+        const testing::BatchResult result = testing::CommitOne(**log, batch);
         EXPECT_TRUE(result.status.ok()) << result.status;
       }
     }

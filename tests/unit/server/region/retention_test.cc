@@ -98,7 +98,7 @@ class RetentionTest : public ::testing::Test {
     registry_->Submit(kRegion, &job);
     executor_.RunAll();
     EXPECT_TRUE(job.result().status.ok()) << job.result().status;
-    return job.result().last;
+    return job.last();
   }
   void AppendMany(int count, TableId table = 1) {
     for (int i = 0; i < count; ++i) Append(table);
