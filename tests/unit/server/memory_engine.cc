@@ -105,6 +105,7 @@ class MemoryLog final : public RegionLog {
       });
       for (AppendBatch* batch : group) Append(*batch, sync);
       region_->unsynced = !sync;
+      if (sync) region_->NoteDurable();
       if (std::exchange(region_->answer_commits_later, false)) {
         region_->late_done = std::move(done);
         return;
@@ -156,6 +157,7 @@ class MemoryLog final : public RegionLog {
     absl::MutexLock lock(&region_->mutex);
     if (!region_->failed.ok()) return region_->failed;
     region_->unsynced = false;
+    region_->NoteDurable();
     ++region_->syncs;
     return absl::OkStatus();
   }
@@ -212,7 +214,7 @@ class MemoryLog final : public RegionLog {
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return {};
     return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through,
-            found->second.kind, found->second.next - 1};
+            found->second.kind, found->second.next - 1, found->second.durable_through};
   }
 
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {

@@ -30,6 +30,7 @@ struct MemoryRegion {
   struct Table {
     SequenceNumber next = 1;
     SequenceNumber deleted_through = 0;
+    SequenceNumber durable_through = 0;
     TableKind kind = TableKind::kLog;
   };
 
@@ -58,6 +59,9 @@ struct MemoryRegion {
   // Runs inside each commit, before anything is stored: to hold the writer up.
   std::function<void()> in_commit ABSL_GUARDED_BY(mutex);
 
+  void NoteDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    for (auto& [id, table] : tables) table.durable_through = table.next - 1;
+  }
   std::vector<size_t> GroupSizes() ABSL_LOCKS_EXCLUDED(mutex);
   std::vector<std::string> Payloads(TableId table) ABSL_LOCKS_EXCLUDED(mutex);
   // Answers the commit that answer_commits_later kept back.

@@ -34,7 +34,7 @@ TEST_F(StatusJsonTest, SaysWhatTheStatisticsSay) {
   const Json json = Look();
   EXPECT_EQ(json["version"], "1.2.3");
   EXPECT_EQ(json["ready"], true);
-  EXPECT_EQ(json["counters"]["append_records"], statistics.appended_records());
+  EXPECT_EQ(json["counters"]["append_records"], statistics.appended_record_count());
   EXPECT_EQ(json["counters"]["append_bytes"], 8);
   EXPECT_EQ(json["levels"]["mailbox"]["limit"], statistics.mailbox_bytes_limit());
   EXPECT_EQ(json["levels"]["readers"]["limit"], statistics.reader_bytes_limit());
