@@ -38,8 +38,8 @@ format:  ## lay out every C++ file as .clang-format says
 	@scripts/install-deps.sh dev
 	git ls-files '*.cc' '*.h' | xargs clang-format -i
 
-lint: packages  ## check layout, thread annotations and clang-tidy
-	@scripts/install-deps.sh dev
+lint: packages  ## check layout, thread annotations, the API and clang-tidy
+	@scripts/install-deps.sh dev proto
 	scripts/lint.sh $(ARGS)
 
 clean:  ## remove everything that was built

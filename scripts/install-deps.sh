@@ -7,6 +7,7 @@
 #   test     run the tests
 #   browser  test the status page, with Chromium
 #   dev      format and lint
+#   proto    lint the API: npm, which brings buf
 #   package  make Debian packages
 #   package-test  try them in a chroot
 #   runtime  run a waldend that was built elsewhere
@@ -30,19 +31,22 @@ packages_of() {
     package) echo dpkg-dev file gzip ;;
     package-test) echo debootstrap lintian man-db zsh fish bash-completion ;;
     dev) echo clang clang-format clang-tidy git ;;
+    proto) echo nodejs npm ;;
     runtime)
       echo libgrpc++1.51 libgrpc29 libprotobuf32 libabsl20220623 libspdlog1.10 libfmt9 \
         libyaml-cpp0.7 libisal2 librocksdb7.8 libprometheus-cpp-core1.0 \
         libssl3
       ;;
     *)
-      echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev, package, package-test and runtime" >&2
+      echo "install-deps.sh: unknown group '$1'; groups are build, test, browser, dev, proto, package, package-test and runtime" >&2
       return 2
       ;;
   esac
 }
 
 is_installed() {
+  # A nodejs that is not Debian's has npm in itself, and conflicts with Debian's.
+  [[ "$1" == npm ]] && command -v npm >/dev/null && return
   [[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
 }
 

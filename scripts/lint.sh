@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Checks the source without running it.
 #
-#   scripts/lint.sh [format] [threads] [tidy]      all three when none is named
+#   scripts/lint.sh [format] [threads] [proto] [breaking] [tidy]      all of them when none is named
 #
 #   format   clang-format would change nothing
 #   threads  the daemon and the client compile with clang, whose -Wthread-safety checks the annotations
+#   proto    buf finds nothing in the API (proto/buf.yaml says what it looks for)
+#   breaking stubs of the last release's API keep working with this one
 #   tidy     clang-tidy finds nothing (.clang-tidy says what it looks for)
 #
-# LINT_PATHS narrows format and tidy to files whose path matches a regular expression.
+# LINT_PATHS narrows format and tidy to files whose path matches a regular expression. API_BASE is the
+# commit that `breaking` compares with, instead of the last release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,6 +43,34 @@ END
   echo "threads: ok"
 }
 
+# Runs buf, which the first call installs below build/.
+buf() {
+  local version=1.75.0 program=build/buf/node_modules/.bin/buf
+  if [[ "$("$program" --version 2>/dev/null)" != "$version" ]]; then
+    npm install --prefix build/buf --silent --no-save --no-package-lock --no-audit --no-fund \
+      "@bufbuild/buf@$version"
+  fi
+  "$program" "$@"
+}
+
+check_proto() {
+  buf lint proto
+  echo "proto: ok"
+}
+
+check_breaking() {
+  local base=${API_BASE:-$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null || true)}
+  if [[ -z "$base" ]]; then
+    echo "breaking: ok, since nothing has been released"
+    return
+  fi
+  rm -rf build/buf/base
+  mkdir -p build/buf/base
+  git archive "$base" proto | tar -x -C build/buf/base
+  buf breaking proto --against build/buf/base/proto
+  echo "breaking: ok"
+}
+
 check_tidy() {
   prepare_clang walden_proto walden_bench_report
   # What is compiled and ours; the rest is generated.
@@ -50,12 +81,12 @@ check_tidy() {
 }
 
 stages=("$@")
-[[ ${#stages[@]} -gt 0 ]] || stages=(format threads tidy)
+[[ ${#stages[@]} -gt 0 ]] || stages=(format threads proto breaking tidy)
 for stage in "${stages[@]}"; do
   case "$stage" in
-    format | threads | tidy) "check_$stage" ;;
+    format | threads | proto | breaking | tidy) "check_$stage" ;;
     *)
-      echo "lint.sh: unknown check '$stage'; checks are format, threads and tidy" >&2
+      echo "lint.sh: unknown check '$stage'; checks are format, threads, proto, breaking and tidy" >&2
       exit 2
       ;;
   esac
