@@ -26,12 +26,19 @@ class BatchStream<Rpc>::Batch final : public AppendJob, public OrderedAnswer {
   void OnAnswered() override { stream_->OnBatchAnswered(this); }
 
   // What came in is not needed once it is answered; a client may let the answer lie for as long as
-  // it likes.
+  // it likes. A little memory is kept for the next batch.
   void ForgetPayloads() {
+    constexpr size_t kKeptTables = 1;
+    constexpr size_t kKeptPayloads = 16;
+    constexpr size_t kKeptBytes = 1024;
+    if (batch.tables.size() > kKeptTables) batch.tables.resize(kKeptTables);
     for (TableAppend& table : batch.tables) {
-      std::vector<absl::string_view>().swap(table.payloads);
+      if (table.payloads.capacity() > kKeptPayloads) {
+        std::vector<absl::string_view>().swap(table.payloads);
+      }
+      table.payloads.clear();
     }
-    std::string().swap(encoded);
+    if (encoded.capacity() > kKeptBytes) std::string().swap(encoded);
   }
 
   Message* const message;  // that it came in

@@ -138,14 +138,15 @@ TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
   grpc::ClientContext follow_call;
   const auto follower = wal_->Read(&follow_call, request);
   v1::ReadResponse response;
-  ASSERT_TRUE(follower->Read(&response));
-  ASSERT_TRUE(follower->Read(&response));
+  do {
+    ASSERT_TRUE(follower->Read(&response));
+  } while (!response.caught_up());
   grpc::ClientContext stream_call;
   const auto stream = wal_->AppendStream(&stream_call);
   v1::AppendStreamRequest append;
-  append.set_request_id(5);
-  append.mutable_append()->set_region_id(1);
-  append.mutable_append()->add_payloads("streamed");
+  v1::AppendRequest* const batch = append.add_appends()->mutable_append();
+  batch->set_region_id(1);
+  batch->add_tables()->add_payloads("streamed");
   ASSERT_TRUE(stream->Write(append));
   gate->AwaitArrival();
   std::thread unary([this] { EXPECT_TRUE(Append(1, 1, {"under way"}).ok()); });
@@ -157,7 +158,7 @@ TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
   gate->Open();
   v1::AppendStreamResponse answer;
   ASSERT_TRUE(stream->Read(&answer)) << "what was accepted is answered";
-  EXPECT_EQ(answer.appended().first_sequence(), 1u);
+  EXPECT_EQ(answer.results(0).appended().tables(0).first_sequence(), 1u);
   EXPECT_FALSE(stream->Read(&answer));
   const grpc::Status ended = stream->Finish();
   EXPECT_EQ(ReasonOf(ended), "SHUTTING_DOWN")

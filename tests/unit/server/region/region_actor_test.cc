@@ -201,7 +201,7 @@ TEST_F(RegionActorTest, AFailedCommitIsToldOnceAndReadsGoOn) {
   executor_.RunAll();
   ASSERT_TRUE(actor_->Post(&b));
   executor_.RunAll();
-  EXPECT_TRUE(HasReason(a.result().status, ErrorReason::kRegionFailed));
+  EXPECT_TRUE(HasReason(a.result().status, ErrorReason::kWriteFailed));
   EXPECT_TRUE(HasReason(b.result().status, ErrorReason::kRegionFailed));
   EXPECT_EQ(host_.failures.size(), 1u);
   EXPECT_TRUE(actor_->log().NewReader(ReadRange{}).ok());
