@@ -248,12 +248,10 @@ class CombinationCheck {
              "stores its regions in the same files and has no quota for one of them: set "
              "disk_quota for the namespace");
     }
-    if (settings.retention_age > absl::ZeroDuration()) {
-      refuse("retention_age", "does not store when a record was written: use retention_records");
-    }
     if (settings.retention_bytes.bytes > 0) {
       refuse("retention_bytes",
-             "does not know how many bytes a region's records take: use retention_records");
+             "does not know how many bytes a region's records take: use retention_age or "
+             "retention_records");
     }
   }
 

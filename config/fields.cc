@@ -91,8 +91,8 @@ void AddRegionBounds(std::vector<Field<Owner>>& fields, absl::string_view quota_
       "segment_size. 0: no quota.");
   add("retention_age", &RegionSettings::retention_age,
       DurationType{absl::ZeroDuration(), absl::Hours(24 * 3660)},
-      "engine segment: a segment whose last record is older than this is deleted, even if nobody "
-      "marked its records. 0s: never (docs/operators/retention.md).");
+      "Records older than this are deleted, even if nobody marked them. engine segment: by whole "
+      "segments. 0s: never (docs/operators/retention.md).");
   add("retention_bytes", &RegionSettings::retention_bytes, ByteSizeType{{0}, GiB(1 << 20)},
       "engine segment: the oldest segments of a region are deleted as long as this many bytes of "
       "live records stay. 0: never.");

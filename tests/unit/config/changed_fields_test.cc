@@ -89,15 +89,14 @@ TEST(Difference, WhatIsTakenOverMayNotFitWhatStays) {
 
 TEST(Difference, WhatAnEngineCannotDoIsRefused) {
   const std::string rocks = "namespaces: [{id: 1, name: default, engine: rocksdb, ";
-  EXPECT_THAT(Problems(rocks + "retention_age: 1h}]"),
-              ElementsAre(HasSubstr("does not store when a record was written")));
   EXPECT_THAT(Problems(rocks + "retention_bytes: 1GiB}]"),
               ElementsAre(HasSubstr("does not know how many bytes")));
   EXPECT_THAT(Problems(rocks + "regions: [{id: 1, disk_quota: 1GiB}]}]"),
               ElementsAre(HasSubstr("namespaces[0].regions[0].disk_quota: engine rocksdb")));
   EXPECT_THAT(Problems(rocks + "region_disk_quota: 1GiB}]"),
               ElementsAre(HasSubstr("has no quota for one of them")));
-  EXPECT_THAT(Problems(rocks + "retention_records: 100, disk_quota: 1GiB}]"), IsEmpty());
+  EXPECT_THAT(Problems(rocks + "retention_age: 1h, retention_records: 100, disk_quota: 1GiB}]"),
+              IsEmpty());
 }
 
 TEST(Difference, AQuotaInWhichNoSecondSegmentFitsIsRefused) {
