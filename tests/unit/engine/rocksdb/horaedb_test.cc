@@ -2,6 +2,7 @@
 // text alone, and nothing of Walden's.
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
+#include "tests/support/settable_wall_clock.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -54,6 +55,31 @@ TEST_F(HoraedbTest, ItOpensInPlaceWithItsRecordsNumbersAndMarks) {
     }
     ASSERT_TRUE(log_->Close().ok());
   }
+}
+
+// HoraeDB stores no append times. Its records were appended by the time of the first opening.
+TEST_F(HoraedbTest, ItsRecordsAreOlderThanTheFirstOpening) {
+  testing::SettableWallClock time;
+  const absl::Time opened = time.now();
+  wall_clock_ = &time;
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    OpenEngine();
+    ASSERT_TRUE(Open(3).ok());
+    const auto first = [&](absl::Time since) { return *log_->FirstSince(7, since); };
+    EXPECT_EQ(first(absl::InfinitePast()), 11u);
+    EXPECT_EQ(first(opened - absl::Hours(1)), 11u);
+    EXPECT_EQ(first(opened), 11u);
+    EXPECT_EQ(first(opened + absl::Seconds(1)), 16u);
+    EXPECT_EQ(log_->Usage().oldest->appended_unix_micros, absl::ToUnixMicros(opened));
+    ASSERT_TRUE(log_->Close().ok());
+    time.Advance(absl::Hours(1));
+  }
+  OpenEngine();
+  ASSERT_TRUE(Open(3).ok());
+  Append(7, "Walden's");
+  EXPECT_EQ(*log_->FirstSince(7, opened + absl::Seconds(1)), 16u);
+  EXPECT_EQ(*log_->FirstSince(7, time.now() + absl::Seconds(1)), 17u);
 }
 
 TEST_F(HoraedbTest, NumbersOfATableWhoseRecordsAreAllGoneGoOn) {

@@ -44,6 +44,7 @@ class RocksdbTest : public ::testing::Test {
     env_ = MakeEnv();
     auto engine = RocksdbEngine::Open({.file_system = &disk_,
                                        .clock = clock_,
+                                       .wall_clock = wall_clock_,
                                        .background = background_,
                                        .env = env_.get(),
                                        .data_directory = "/data",
@@ -115,6 +116,7 @@ class RocksdbTest : public ::testing::Test {
   uint64_t write_buffer_bytes_ = 64 << 10;
   NamespaceId namespace_id_ = 1;
   Clock* clock_ = Clock::Real();
+  const WallClock* wall_clock_ = WallClock::Real();
   Executor* background_ = nullptr;
   DiskQuotas* quotas_ = nullptr;
   testing::FaultFileSystem disk_;

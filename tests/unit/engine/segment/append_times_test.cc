@@ -72,6 +72,33 @@ TEST_F(AppendTimesTest, ARecordThatWasNotAddedHasNoTime) {
   EXPECT_FALSE(times_.AppendedBy(2).has_value());
 }
 
+TEST_F(AppendTimesTest, NumbersThatWereAppendedBeforeATimeAreNeverLaterOnes) {
+  EXPECT_EQ(times_.AppendedBefore(kStart), 0u);
+  EXPECT_FALSE(times_.newest().has_value());
+  for (int64_t i = 0; i < 1000; ++i) Append(kStart + 3 * i);
+  EXPECT_EQ(times_.AppendedBefore(kStart), 0u);
+  for (int64_t at = -1; at < 3000; ++at) {
+    const SequenceNumber before = times_.AppendedBefore(kStart + at);
+    EXPECT_TRUE(before == 0 || appended_[before - 1] < kStart + at) << at;
+  }
+  EXPECT_EQ(times_.AppendedBefore(appended_.back() + 1), 1000u);
+  EXPECT_EQ(times_.newest(), appended_.back());
+}
+
+TEST_F(AppendTimesTest, ThePlaceBeforeATimeIsAtMostAStepBeforeItsGroup) {
+  constexpr uint64_t kGroupBytes = 100 << 10;
+  for (uint64_t i = 0; i < 200; ++i) {
+    times_.Add(512 + i * kGroupBytes, i + 1, kStart + static_cast<int64_t>(i / 2));
+  }
+  for (uint64_t i = 0; i < 200; i += 2) {
+    const uint64_t begin = 512 + i * kGroupBytes;  // the first of two groups of a time
+    const uint64_t place = times_.PlaceBefore(kStart + static_cast<int64_t>(i / 2));
+    EXPECT_LE(place, begin);
+    EXPECT_LE(begin - place, AppendTimes::kPlaceStepBytes + 2 * kGroupBytes);
+    EXPECT_EQ((place - 512) % kGroupBytes, 0u);
+  }
+}
+
 TEST_F(AppendTimesTest, TimesThatNoClockHasAreTaken) {
   for (int i = 0; i < 100; ++i) {
     times_.Add(512 * i, static_cast<SequenceNumber>(i) + 1, i % 2 == 0 ? INT64_MIN : INT64_MAX);

@@ -61,6 +61,7 @@ class SegmentEngineTest : public ::testing::Test {
     engine_ = nullptr;
     auto engine = SegmentEngine::Open({.file_system = &disk_,
                                        .clock = Clock::Real(),
+                                       .wall_clock = wall_clock_,
                                        .background = &background_,
                                        .observer = &problems_,
                                        .data_directory = "/data",
@@ -98,6 +99,7 @@ class SegmentEngineTest : public ::testing::Test {
   }
 
   FaultFileSystem disk_{/*seed=*/1};
+  const WallClock* wall_clock_ = WallClock::Real();
   NotedProblems problems_;
   WorkWhenTold background_;
   size_t spares_ = 0;

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
+#include "tests/support/settable_wall_clock.h"
 
 namespace walden {
 namespace {
@@ -98,9 +99,11 @@ class Version1Test : public ::testing::Test {
     }
   }
 
-  static absl::StatusOr<std::unique_ptr<SegmentEngine>> OpenEngine(FaultFileSystem& disk) {
+  static absl::StatusOr<std::unique_ptr<SegmentEngine>> OpenEngine(
+      FaultFileSystem& disk, const WallClock* wall_clock = WallClock::Real()) {
     return SegmentEngine::Open({.file_system = &disk,
                                 .clock = Clock::Real(),
+                                .wall_clock = wall_clock,
                                 .data_directory = "/data",
                                 .namespace_name = "default"});
   }
@@ -166,6 +169,36 @@ TEST_F(Version1Test, EveryRegionHoldsWhatItHeld) {
       ASSERT_TRUE((*log)->Close().ok());
     }
   }
+}
+
+// Version 1 stored no append times.
+TEST_F(Version1Test, ItsRecordsWereAppendedByTheUpgrade) {
+  testing::SettableWallClock time;
+  const absl::Time upgraded = time.now();
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again);
+    auto engine = OpenEngine(disk_, &time);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    for (const auto& [region, tables] : regions_) {
+      auto log = OpenRegion(**engine, region);
+      ASSERT_TRUE(log.ok()) << log.status();
+      for (const auto& [table, expected] : tables) {
+        SCOPED_TRACE(::testing::Message() << "region " << region << ", table " << table);
+        const TablePosition position = (*log)->Position(table);
+        EXPECT_EQ(*(*log)->FirstSince(table, absl::InfinitePast()), position.first);
+        EXPECT_EQ(*(*log)->FirstSince(table, upgraded), position.first);
+        EXPECT_EQ(*(*log)->FirstSince(table, upgraded + absl::Milliseconds(1)), position.next);
+      }
+      ASSERT_TRUE((*log)->Close().ok());
+    }
+    time.Advance(absl::Hours(1));
+  }
+  auto engine = OpenEngine(disk_, &time);
+  auto log = OpenRegion(**engine, 4);
+  ASSERT_TRUE(log.ok()) << log.status();
+  const AppendResult next = CommitOne(**log, Batch{.table = 1, .payloads = {"version 2"}});
+  ASSERT_TRUE(next.status.ok()) << next.status;
+  EXPECT_EQ(*(*log)->FirstSince(1, upgraded + absl::Seconds(1)), next.first);
 }
 
 TEST_F(Version1Test, NewRecordsGoToAVersion2SegmentAndOldFilesStayAsTheyAre) {
