@@ -8,12 +8,13 @@ namespace walden::testing {
 const std::vector<EngineUnderTest>& EnginesUnderTest() {
   static const auto* engines = new std::vector<EngineUnderTest>{
       {"segment",
-       [](FileSystem* files,
-          const std::string& directory) -> absl::StatusOr<std::unique_ptr<LogEngine>> {
+       [](FileSystem* files, const std::string& directory,
+          const WallClock* wall_clock) -> absl::StatusOr<std::unique_ptr<LogEngine>> {
          const size_t slash = directory.rfind('/');
          SegmentEngineOptions options;
          options.file_system = files;
          options.clock = Clock::Real();
+         options.wall_clock = wall_clock;
          options.data_directory = directory.substr(0, slash);
          options.namespace_name = directory.substr(slash + 1);
          return SegmentEngine::Open(options);
@@ -23,7 +24,10 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
        /*regions_have_own_files=*/true,
        /*numbers_end_with_their_region=*/true,
        /*record_overhead=*/segment::kMinRecordBytes},
-      {"rocksdb", OpenRocksdbOnFiles,
+      {"rocksdb",
+       [](FileSystem* files, const std::string& directory, const WallClock* wall_clock) {
+         return OpenRocksdbWith(files, directory, {.wall_clock = wall_clock});
+       },
        /*finds_damage_when_a_region_opens=*/false,
        /*serves_around_damage=*/false,
        /*regions_have_own_files=*/false,

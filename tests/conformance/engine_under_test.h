@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 
@@ -18,10 +19,16 @@ namespace walden::testing {
 struct EngineUnderTest {
   std::string name;
 
+  std::function<absl::StatusOr<std::unique_ptr<LogEngine>>(
+      FileSystem* files, const std::string& directory, const WallClock* wall_clock)>
+      open_with_clock;
+
   // Opens the engine of one namespace in `directory`, whose parent exists.
-  std::function<absl::StatusOr<std::unique_ptr<LogEngine>>(FileSystem* files,
-                                                           const std::string& directory)>
-      open;
+  absl::StatusOr<std::unique_ptr<LogEngine>> open(
+      FileSystem* files, const std::string& directory,
+      const WallClock* wall_clock = WallClock::Real()) const {
+    return open_with_clock(files, directory, wall_clock);
+  }
 
   // Whether opening a region of an open engine finds damage on the disk. Otherwise opening the
   // engine finds it, and the damage is that of all its regions.

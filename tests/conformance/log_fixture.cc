@@ -158,7 +158,7 @@ std::vector<std::string> LogTest::FilesOnDisk() {
 }
 
 absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine() {
-  return GetParam().engine->open(files_, directory_);
+  return GetParam().engine->open(files_, directory_, wall_clock_);
 }
 
 void LogTest::OpenEngine() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
@@ -82,6 +83,8 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   RegionOptions options() const { return options_; }
   void set_recovery_policy(RecoveryPolicy policy) { options_.recovery_policy = policy; }
   void set_segment_size(uint64_t bytes) { options_.segment_size_bytes = bytes; }
+  // For engines that are opened from now on. The clock outlives them.
+  void set_wall_clock(const WallClock* wall_clock) { wall_clock_ = wall_clock; }
   void set_buffered_sync_every_writes(uint32_t writes) {
     options_.buffered_sync_every_writes = writes;
   }
@@ -121,6 +124,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   std::string root_;
   std::string directory_;
   RegionOptions options_;
+  const WallClock* wall_clock_ = WallClock::Real();
   std::unique_ptr<LogEngine> engine_;
   std::unique_ptr<RegionLog> log_;
   Ledger ledger_;

@@ -115,6 +115,8 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& r
   stored.payloads = batch.payloads;
   stored.producer = batch.producer;
   stored.epoch = epoch_;
+  stored.unix_micros = unix_micros_;
+  stored.latest_micros = latest_micros_;
   batches_.push_back(stored);
   table.next = result.last + 1;
   table.highest_answered = result.last;
@@ -171,6 +173,8 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   unknown.payloads = batch.payloads;
   unknown.producer = batch.producer;
   unknown.epoch = epoch_;
+  unknown.unix_micros = unix_micros_;
+  unknown.latest_micros = latest_micros_;
   unknown.may_be_refused =
       trouble.disk_full || is_known || !must_be_next || bytes > SegmentRoom(segment_bytes) ||
       (batch.expected_next_sequence.has_value() &&
@@ -330,6 +334,34 @@ absl::Status RegionModel::CompareRange(const RegionLog& log, const ReadRange& ra
     if (record.sequence >= range.first && record.sequence <= range.last) expected.push_back(record);
   }
   return CompareRecords(absl::StrCat("read of ", range.first, "..", range.last), expected, *found);
+}
+
+absl::Status RegionModel::CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,
+                                     SequenceNumber next) const {
+  RETURN_IF_WRONG(CheckNothingSkipped(table, unix_micros, first));
+  constexpr int64_t kGranularityMicros = 1'000'000;
+  SequenceNumber earliest = next;
+  for (const StoredBatch& batch : batches_) {
+    if (batch.table != table) continue;
+    const SequenceNumber live = std::max(batch.first, MarkOf(table) + 1);
+    if (live > batch.last() || batch.latest_micros < unix_micros - kGranularityMicros) continue;
+    earliest = live;
+    break;
+  }
+  if (first >= earliest) return absl::OkStatus();
+  return Wrong("table ", table, ": ", first, " since ", unix_micros, " is earlier than ", earliest);
+}
+
+absl::Status RegionModel::CheckNothingSkipped(TableId table, int64_t unix_micros,
+                                              SequenceNumber first) const {
+  for (const StoredBatch& batch : batches_) {
+    if (batch.table != table || batch.unix_micros < unix_micros) continue;
+    const SequenceNumber live = std::max(batch.first, MarkOf(table) + 1);
+    if (live > batch.last() || live >= first) continue;
+    return Wrong("table ", table, ": ", first, " since ", unix_micros, " skips ", live, " of ",
+                 batch.unix_micros);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RegionModel::CompareOpen(const RegionLog& log) const {

@@ -40,10 +40,18 @@ class RegionModel {
     std::optional<ProducerTag> producer;
     bool durable = false;
     bool may_be_refused = false;  // not answered, and the failure may not be the only reason
-    uint64_t epoch = 0;  // syncs that completed before it was written, as far as answers tell
+    uint64_t epoch = 0;       // syncs that completed before it was written, as far as answers tell
+    int64_t unix_micros = 0;  // of the clock on the wall
+    int64_t latest_micros = 0;  // the latest time that this clock had shown
 
     SequenceNumber last() const { return first + payloads.size() - 1; }
   };
+
+  // The clock on the wall for the next group, and the latest time that it ever had.
+  void SetTime(int64_t unix_micros, int64_t latest_micros) {
+    unix_micros_ = unix_micros;
+    latest_micros_ = latest_micros;
+  }
 
   // --- Answers ---
 
@@ -67,6 +75,14 @@ class RegionModel {
   absl::Status CompareOpen(const RegionLog& log) const;
   absl::Status CompareRange(const RegionLog& log, const ReadRange& range,
                             const ReadLimits& limits) const;
+
+  // Checks that FirstSince skips no record from this time on, and returns no record of more than a
+  // second before it. `next`: the table's next number before the call.
+  absl::Status CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,
+                          SequenceNumber next) const;
+
+  // As CheckSince, where damage may make the answer any lower.
+  absl::Status CheckNothingSkipped(TableId table, int64_t unix_micros, SequenceNumber first) const;
 
   // The region was reopened: everything durable is there, the rest is a prefix of whole batches.
   // Afterwards the model holds what was found.
@@ -120,6 +136,8 @@ class RegionModel {
   uint64_t epoch_ = 0;
   SequenceNumber unknown_next_ = 1;  // of tables that were never written
   bool failed_ = false;
+  int64_t unix_micros_ = 0;
+  int64_t latest_micros_ = 0;
 };
 
 }  // namespace walden::testing

@@ -1,6 +1,8 @@
 // The machine of a simulation: starting, crashing, coming back.
 #include "tests/simulation/simulation.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
@@ -35,7 +37,7 @@ absl::Status Simulation::Run() {
   if (status.ok()) status = OpenEverything();
   const uint64_t steps = random_.Between(10, 120);
   for (uint64_t i = 0; status.ok() && i < steps; ++i) {
-    clock_.Advance(absl::Microseconds(random_.Between(1, 50000)));
+    PassTime();
     if (random_.Percent(background_percent_)) background_.RunOne();
     status = disk_.crashed() ? RecoverFromCrash() : Step();
     // RocksDB's threads reach a crash too, in the middle of what this one does.
@@ -85,6 +87,16 @@ absl::Status Simulation::StepOfMachine(uint64_t choice) {
     KeepHouse();
   }
   return absl::OkStatus();
+}
+
+// The clock on the wall also stands still, jumps and is set back.
+void Simulation::PassTime() {
+  const absl::Duration passed = absl::Microseconds(random_.Between(1, 50000));
+  clock_.Advance(passed);
+  if (random_.Percent(90)) wall_clock_.Advance(passed);
+  if (random_.Percent(10)) wall_clock_.Advance(absl::Milliseconds(random_.Between(500, 5000)));
+  if (random_.Percent(3)) wall_clock_.Advance(-absl::Milliseconds(random_.Between(1, 6000)));
+  latest_micros_ = std::max(latest_micros_, wall_clock_.UnixMicros());
 }
 
 // As the daemon does each second, after a while in which nobody wrote.

@@ -27,6 +27,7 @@
 #include "tests/simulation/region_writer.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random.h"
+#include "tests/support/settable_wall_clock.h"
 
 namespace walden::testing {
 
@@ -97,6 +98,7 @@ class Simulation {
   absl::Status Step();
   absl::Status StepOfMachine(uint64_t choice);
   void KeepHouse();
+  void PassTime();
   absl::Status RecoverFromCrash();
   absl::Status RestartProcess();
   void StopProcess();
@@ -130,6 +132,7 @@ class Simulation {
                            std::optional<uint64_t> version);
   absl::Status Sync(Region& region);
   absl::Status Read(Region& region);
+  absl::Status SeekByTime(Region& region, TableId table);
   absl::Status ReadWithErrors(Region& region);
   absl::Status Verify(Region& region);
   absl::Status Reopen(Region& region);
@@ -161,6 +164,7 @@ class Simulation {
                            RecoveryPolicy policy, bool closed);
   absl::Status CompareDamaged(const Region& region, RegionLog& log, const Harm& harm,
                               RecoveryPolicy policy, bool closed);
+  absl::Status SeekBesideDamage(const Region& region, const RegionLog& log);
   // Goes on using a region with a quarantined range.
   absl::Status LiveWithDamage(const Region& region, LogEngine& engine,
                               std::unique_ptr<RegionLog> log, const RegionOptions& options);
@@ -170,6 +174,8 @@ class Simulation {
   const std::function<void(const std::string&)> observe_;
   FaultFileSystem disk_;
   SimulatedClock clock_;
+  SettableWallClock wall_clock_;
+  int64_t latest_micros_ = 0;  // of wall_clock_, ever
   RandomExecutor background_;  // of the engine
   uint64_t background_percent_ = 30;
   RandomExecutor turns_;  // of actors

@@ -230,6 +230,20 @@ absl::Status Simulation::CompareDamaged(const Region& region, RegionLog& log, co
                harm.path.substr(harm.path.rfind('/')) == range.file.substr(range.file.rfind('/'));
   }
   if (!covered) return absl::InternalError("no reported range covers the damage");
+  return SeekBesideDamage(region, log);
+}
+
+// A reader that begins where a seek by time says must find lost records, too, to report them.
+absl::Status Simulation::SeekBesideDamage(const Region& region, const RegionLog& log) {
+  const auto& batches = region.model.batches();
+  for (int i = 0; i < 8 && !batches.empty(); ++i) {
+    const RegionModel::StoredBatch& batch = batches[random_.Below(batches.size())];
+    const int64_t micros = batch.unix_micros + static_cast<int64_t>(random_.Below(3)) - 1;
+    const auto first = log.FirstSince(batch.table, absl::FromUnixMicros(micros));
+    if (!first.ok()) return WithContext(first.status(), "a seek by time beside damage");
+    const absl::Status status = region.model.CheckNothingSkipped(batch.table, micros, *first);
+    if (!status.ok()) return WithContext(status, "a seek by time beside damage");
+  }
   return absl::OkStatus();
 }
 

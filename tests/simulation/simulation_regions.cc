@@ -69,11 +69,13 @@ absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::TryOpenNamespace(const Na
                            {.background = background,
                             .namespace_id = space.id,
                             .reclaim_bytes = 16 << 10,
-                            .clock = &clock_});
+                            .clock = &clock_,
+                            .wall_clock = &wall_clock_});
   }
   SegmentEngineOptions options;
   options.file_system = &disk_;
   options.clock = &clock_;
+  options.wall_clock = &wall_clock_;
   options.background = background;
   options.data_directory = kDirectory;
   options.namespace_name = space.name;
@@ -171,6 +173,8 @@ absl::Status Simulation::Use(Region& region, std::unique_ptr<RegionLog> log) {
   Note(absl::StrCat("region ", region.name(), " opened, torn tail of ", report.torn_tail_bytes,
                     " bytes"));
   RaiseGiven(region);
+  if (status.ok()) status = SeekByTime(region, random_.Between(1, region.tables));
+  if (disk_.crashed()) return absl::OkStatus();
   if (status.ok() && report.outcome == OpeningReport::Outcome::kQuarantined) {
     return absl::InternalError("quarantined though no byte was damaged");
   }

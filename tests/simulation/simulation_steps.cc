@@ -47,6 +47,7 @@ absl::Status Simulation::Commit(Region& region, const std::vector<Batch>& group)
     absl::Status status = region.model.FollowNext(region.log(), batch.table);
     if (!status.ok()) return status;
   }
+  region.model.SetTime(wall_clock_.UnixMicros(), latest_micros_);
   const auto results = region.writer->Commit(group);
   if (!results.ok()) return results.status();
   if (group.size() <= 6) {
@@ -111,6 +112,7 @@ absl::Status Simulation::Read(Region& region) {
   }
   ReadRange range;
   range.table = random_.Between(1, region.tables);
+  if (random_.Percent(40)) return SeekByTime(region, *range.table);
   const SequenceNumber next = region.model.Next(*range.table);
   if (random_.Percent(60)) range.first = random_.Between(1, next + 1);
   if (random_.Percent(40)) range.last = range.first + random_.Below(20);
@@ -120,6 +122,22 @@ absl::Status Simulation::Read(Region& region) {
   Note(absl::StrCat("region ", region.name(), " table ", *range.table, " read ", range.first, "..",
                     range.last));
   return region.model.CompareRange(region.log(), range, limits);
+}
+
+// Seeks a time near that of some batch.
+absl::Status Simulation::SeekByTime(Region& region, TableId table) {
+  const auto& batches = region.model.batches();
+  int64_t micros = wall_clock_.UnixMicros();
+  if (!batches.empty()) micros = batches[random_.Below(batches.size())].unix_micros;
+  if (random_.Percent(50)) micros += static_cast<int64_t>(random_.Between(1, 3)) - 2;
+  if (random_.Percent(30)) micros += static_cast<int64_t>(random_.Below(4'000'000)) - 2'000'000;
+  const absl::Time time = absl::FromUnixMicros(micros);
+  const SequenceNumber next = region.log().Position(table).next;
+  const auto first = region.log().FirstSince(table, time);
+  Note(absl::StrCat("region ", region.name(), " table ", table, " since ", micros, " -> ",
+                    first.ok() ? absl::StrCat(*first) : ShowStatus(first.status())));
+  if (!first.ok()) return region.log().Health().ok() ? first.status() : absl::OkStatus();
+  return region.model.CheckSince(table, micros, *first, next);
 }
 
 absl::Status Simulation::ReadWithErrors(Region& region) {

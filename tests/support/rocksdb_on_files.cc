@@ -20,6 +20,7 @@ class RocksdbOnFiles final : public LogEngine {
     RocksdbEngineOptions options;
     options.file_system = files;
     options.clock = wanted.clock;
+    options.wall_clock = wanted.wall_clock;
     options.background = wanted.background;
     options.namespace_id = wanted.namespace_id;
     options.data_directory = directory.substr(0, slash);

@@ -19,6 +19,7 @@ struct RocksdbOnFilesOptions {
   NamespaceId namespace_id = 1;
   uint64_t reclaim_bytes = 64 << 10;
   Clock* clock = Clock::Real();
+  const WallClock* wall_clock = WallClock::Real();
 };
 
 // `directory` is the namespace's; its parent exists. `files` outlives the engine.
