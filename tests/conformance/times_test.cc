@@ -20,20 +20,20 @@ class TimesTest : public LogTest {
   // Seconds after the start of the test.
   absl::Time At(int64_t seconds) const { return start_ + absl::Seconds(seconds); }
 
-  AppendResult AppendAt(absl::Time time, TableId table, size_t count,
+  BatchResult AppendAt(absl::Time time, TableId table, size_t count,
                         Durability durability = Durability::kSync) {
     clock_.Set(time);
-    const AppendResult result = Append(table, count, durability);
+    const BatchResult result = Append(table, count, durability);
     NoteTime(table, result);
     return result;
   }
-  AppendResult AppendAt(int64_t seconds, TableId table, size_t count) {
+  BatchResult AppendAt(int64_t seconds, TableId table, size_t count) {
     return AppendAt(At(seconds), table, count);
   }
 
   // The time of the clock is that of the batch, unless a record was appended later: to the table, or
   // to the region, as the engine likes.
-  void NoteTime(TableId table, const AppendResult& result) {
+  void NoteTime(TableId table, const BatchResult& result) {
     Group batch{table, result.first, result.last, clock_.now(), clock_.now()};
     for (const Group& group : groups_) {
       if (group.table == table) batch.time = std::max(batch.time, group.time);
@@ -116,8 +116,8 @@ TEST_P(TimesTest, ATableWithoutRecordsBeginsAtItsNextNumber) {
 }
 
 TEST_P(TimesTest, ATimeBetweenTwoBatchesIsThatOfTheLaterOne) {
-  const AppendResult early = AppendAt(0, 1, 3);
-  const AppendResult late = AppendAt(10, 1, 2);
+  const BatchResult early = AppendAt(0, 1, 3);
+  const BatchResult late = AppendAt(10, 1, 2);
   EXPECT_EQ(FirstSince(1, At(-5)), early.first);
   EXPECT_EQ(FirstSince(1, At(0)), early.first);
   EXPECT_EQ(FirstSince(1, At(1)), late.first);
@@ -128,9 +128,9 @@ TEST_P(TimesTest, ATimeBetweenTwoBatchesIsThatOfTheLaterOne) {
 
 TEST_P(TimesTest, BatchesOfTheSameTimeBelongTogether) {
   AppendAt(0, 1, 2);
-  const AppendResult first = AppendAt(5, 1, 2);
+  const BatchResult first = AppendAt(5, 1, 2);
   for (int i = 0; i < 10; ++i) AppendAt(5, 1, 2);
-  const AppendResult next = AppendAt(8, 1, 1);
+  const BatchResult next = AppendAt(8, 1, 1);
   EXPECT_EQ(FirstSince(1, At(5)), first.first);
   EXPECT_EQ(FirstSince(1, At(6)), next.first);
   ExpectTimes();
@@ -168,7 +168,7 @@ TEST_P(TimesTest, DeletedRecordsAreNotFound) {
   ExpectTimes();
   RestartEngine();
   ExpectTimes();
-  const AppendResult again = AppendAt(30, 1, 2);
+  const BatchResult again = AppendAt(30, 1, 2);
   EXPECT_EQ(FirstSince(1, At(10)), again.first);
   ExpectTimes();
 }
@@ -195,7 +195,7 @@ TEST_P(TimesTest, WhatIsOlderThanATimeIsDeletedByTheMarkBelowIt) {
 
 TEST_P(TimesTest, TimesNeverFallWhenTheClockIsSetBack) {
   AppendAt(100, 1, 2);
-  const AppendResult back = AppendAt(50, 1, 2);
+  const BatchResult back = AppendAt(50, 1, 2);
   EXPECT_LE(FirstSince(1, At(50)), back.first);
   EXPECT_LE(FirstSince(1, At(75)), back.first);
   EXPECT_LE(FirstSince(1, At(100)), back.first);
@@ -213,7 +213,7 @@ TEST_P(TimesTest, TimesNeverFallWhenTheClockIsSetBack) {
 TEST_P(TimesTest, RestoredRecordsWereAppendedWhenTheyWereRestored) {
   const auto restore = [&](int64_t seconds, TableId table, SequenceNumber first) {
     clock_.Set(At(seconds));
-    const AppendResult result =
+    const BatchResult result =
         Try({.table = table, .payloads = Payloads(2), .first_sequence = first});
     EXPECT_TRUE(result.status.ok()) << result.status;
     NoteTime(table, result);
@@ -236,7 +236,7 @@ TEST_P(TimesTest, ADroppedRegionLeavesNoTimes) {
   const auto again = log().FirstSince(1, absl::InfinitePast());
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, log().Position(1).next);
-  const AppendResult result = CommitOne(log(), {.table = 1, .payloads = Payloads(1)});
+  const BatchResult result = CommitOne(log(), {.table = 1, .payloads = Payloads(1)});
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(FirstSince(1, At(5)), result.first);
   EXPECT_EQ(FirstSince(1, At(7)), result.last + 1);
@@ -298,7 +298,7 @@ TEST_P(TimesFaultTest, RecordsThatACrashTookLeaveNoTimes) {
   disk().PowerCut(PowerLoss::kNothing);
   CrashAndReopen();
   EXPECT_EQ(FirstSince(1, At(20)), log().Position(1).next);
-  const AppendResult next = AppendAt(30, 1, 2);
+  const BatchResult next = AppendAt(30, 1, 2);
   EXPECT_EQ(FirstSince(1, At(20)), next.first);
   EXPECT_EQ(FirstSince(1, At(32)), next.last + 1);
   ExpectTimes();
