@@ -196,7 +196,7 @@ TEST_F(Version1Test, ItsRecordsWereAppendedByTheUpgrade) {
   auto engine = OpenEngine(disk_, &time);
   auto log = OpenRegion(**engine, 4);
   ASSERT_TRUE(log.ok()) << log.status();
-  const AppendResult next = CommitOne(**log, Batch{.table = 1, .payloads = {"version 2"}});
+  const BatchResult next = CommitOne(**log, Batch{.table = 1, .payloads = {"version 2"}});
   ASSERT_TRUE(next.status.ok()) << next.status;
   EXPECT_EQ(*(*log)->FirstSince(1, upgraded + absl::Seconds(1)), next.first);
 }
