@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
+#include "base/duration_text.h"
 
 namespace walden {
 namespace {
@@ -23,27 +24,6 @@ absl::StatusOr<T> CheckRange(T value, T minimum, T maximum, std::string (*format
 }
 
 constexpr absl::Duration kDay = absl::Hours(24);
-
-// Parses as absl::ParseDuration, and takes days in front: "30d", "1d12h", "1.5d".
-bool ParseDurationWithDays(absl::string_view text, absl::Duration* value) {
-  const size_t unit = text.find('d');
-  if (unit == absl::string_view::npos) return absl::ParseDuration(text, value);
-  const absl::string_view number = text.substr(0, unit);
-  const absl::string_view rest = text.substr(unit + 1);
-  double days = 0;
-  if (number.find_first_not_of("0123456789.") != absl::string_view::npos ||
-      !absl::SimpleAtod(number, &days)) {
-    return false;
-  }
-  absl::Duration less = absl::ZeroDuration();
-  const bool has_rest = !rest.empty();
-  if (has_rest && (!absl::ascii_isdigit(static_cast<unsigned char>(rest[0])) ||
-                   !absl::ParseDuration(rest, &less))) {
-    return false;
-  }
-  *value = days * kDay + less;
-  return true;
-}
 
 // Formats two or more whole days as days, and other durations as absl::FormatDuration.
 std::string FormatDurationWithDays(absl::Duration value) {
