@@ -34,9 +34,31 @@ void Append(v1::DescribeRegionResponse page, v1::DescribeRegionResponse& whole) 
 
 }  // namespace
 
+absl::StatusOr<v1::ListNamespacesResponse> ListNamespaces(Connection& connection) {
+  v1::ListNamespacesRequest request;
+  v1::ListNamespacesResponse all;
+  do {
+    v1::ListNamespacesResponse page;
+    absl::Status asked =
+        connection.Unary(&Admin::ListNamespaces, connection.admin(), request, &page);
+    if (!asked.ok()) return asked;
+    request.set_page_token(page.next_page_token());
+    all.mutable_namespaces()->MergeFrom(page.namespaces());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(Connection& connection) {
+  v1::GetServerInfoResponse info;
+  absl::Status asked = connection.Unary(&Admin::GetServerInfo, connection.admin(),
+                                        v1::GetServerInfoRequest(), &info);
+  if (!asked.ok()) return asked;
+  return info;
+}
+
 absl::StatusOr<v1::ListRegionsResponse> ListRegions(Connection& connection, uint32_t namespace_id) {
   v1::ListRegionsRequest request;
-  request.set_namespace_(namespace_id);
+  request.set_namespace_id(namespace_id);
   v1::ListRegionsResponse all;
   do {
     v1::ListRegionsResponse page;
@@ -59,7 +81,7 @@ absl::StatusOr<std::vector<uint64_t>> RegionIds(Connection& connection, uint32_t
 absl::StatusOr<v1::DescribeRegionResponse> DescribeRegion(Connection& connection,
                                                           uint32_t namespace_id, uint64_t region) {
   v1::DescribeRegionRequest request;
-  request.set_namespace_(namespace_id);
+  request.set_namespace_id(namespace_id);
   request.set_region_id(region);
   v1::DescribeRegionResponse whole;
   do {
@@ -75,7 +97,7 @@ absl::StatusOr<v1::DescribeRegionResponse> DescribeRegion(Connection& connection
 
 absl::Status CheckRegionExists(Connection& connection, uint32_t namespace_id, uint64_t region) {
   v1::DescribeRegionRequest request;
-  request.set_namespace_(namespace_id);
+  request.set_namespace_id(namespace_id);
   request.set_region_id(region);
   request.set_page_size(1);
   v1::DescribeRegionResponse page;

@@ -11,6 +11,10 @@
 
 namespace walden::cli {
 
+absl::StatusOr<v1::ListNamespacesResponse> ListNamespaces(Connection& connection);
+
+absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(Connection& connection);
+
 // Every region of a namespace.
 absl::StatusOr<v1::ListRegionsResponse> ListRegions(Connection& connection, uint32_t namespace_id);
 absl::StatusOr<std::vector<uint64_t>> RegionIds(Connection& connection, uint32_t namespace_id);

@@ -33,28 +33,69 @@ AppendPipeline::~AppendPipeline() {
   (void)End();
 }
 
+bool AppendPipeline::FitsMessage(const v1::AppendStreamRequest& message, size_t message_bytes,
+                                 size_t batch_bytes) const {
+  return static_cast<size_t>(message.appends_size()) < options_.max_message_batches &&
+         message_bytes + batch_bytes <= options_.max_message_bytes;
+}
+
 absl::Status AppendPipeline::Send(v1::AppendRequest request) {
-  auto batch = std::make_shared<v1::AppendStreamRequest>();
-  batch->set_request_id(next_request_id_++);
-  *batch->mutable_append() = std::move(request);
+  const size_t bytes = request.ByteSizeLong();
+  if (gathered_ != nullptr && !FitsMessage(*gathered_, gathered_bytes_, bytes)) {
+    if (absl::Status sent = Flush(); !sent.ok()) return sent;
+  }
+  if (absl::Status room = WaitForRoom(); !room.ok()) return room;
+  if (gathered_ == nullptr) gathered_ = std::make_shared<v1::AppendStreamRequest>();
+  v1::StreamedAppend& batch = *gathered_->add_appends();
+  batch.set_request_id(next_request_id_++);
+  *batch.mutable_append() = std::move(request);
+  gathered_bytes_ += bytes;
+  return IsSettledNow() || bytes > options_.max_message_bytes / 2 ? Flush() : absl::OkStatus();
+}
+
+// Nothing is in flight, or the session broke, which Flush finds out about.
+bool AppendPipeline::IsSettledNow() const {
+  absl::MutexLock lock(&mutex_);
+  return IsSettled();
+}
+
+absl::Status AppendPipeline::WaitForRoom() {
+  const bool has_room = [this] {
+    absl::MutexLock lock(&mutex_);
+    return HasRoom();
+  }();
+  if (!has_room) {
+    if (absl::Status sent = Flush(); !sent.ok()) return sent;
+  }
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(this, &AppendPipeline::HasRoom));
+  return absl::OkStatus();
+}
+
+absl::Status AppendPipeline::Flush() {
+  if (gathered_ == nullptr) return absl::OkStatus();
   if (session_ == nullptr && failed_.ok()) Open();
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &AppendPipeline::HasRoom));
       if (!SessionBroken() && failed_.ok()) {
-        unanswered_.push_back(batch);
+        for (const v1::StreamedAppend& batch : gathered_->appends()) {
+          unanswered_.push_back(Batch(gathered_, &batch));
+        }
         break;
       }
     }
     if (absl::Status reopened = Reopen(); !reopened.ok()) return reopened;
   }
-  // A failed write ends the stream too, which the next call sees; the batch is in unanswered_.
-  (void)session_->stream->Write(*batch);
+  // A failed write ends the stream too, which the next call sees; the batches are in unanswered_.
+  (void)session_->stream->Write(*gathered_);
+  gathered_.reset();
+  gathered_bytes_ = 0;
   return absl::OkStatus();
 }
 
 absl::Status AppendPipeline::WaitForAnswers() {
+  if (absl::Status sent = Flush(); !sent.ok()) return sent;
   for (;;) {
     {
       absl::MutexLock lock(&mutex_);
@@ -66,8 +107,9 @@ absl::Status AppendPipeline::WaitForAnswers() {
 }
 
 absl::Status AppendPipeline::Finish() {
-  if (session_ == nullptr) return failed_;
+  if (!failed_.ok()) return failed_;
   if (absl::Status answered = WaitForAnswers(); !answered.ok()) return answered;
+  if (session_ == nullptr) return absl::OkStatus();
   (void)End();  // every batch was answered: how the stream ends changes nothing
   return absl::OkStatus();
 }
@@ -92,9 +134,11 @@ void AppendPipeline::Open() {
 }
 
 void AppendPipeline::ReadAnswers(Stream& stream) {
-  v1::AppendStreamResponse answer;
-  while (stream.Read(&answer)) {
-    if (!TakeAnswer(answer)) break;
+  v1::AppendStreamResponse message;
+  for (bool makes_sense = true; makes_sense && stream.Read(&message);) {
+    for (const v1::StreamedAppendResult& answer : message.results()) {
+      makes_sense = makes_sense && TakeAnswer(answer);
+    }
   }
   absl::MutexLock lock(&mutex_);
   stream_ended_ = true;
@@ -108,10 +152,10 @@ AppendPipeline::Batch AppendPipeline::FindUnanswered(uint64_t request_id) const 
   return found == unanswered_.end() ? nullptr : *found;
 }
 
-bool AppendPipeline::TakeAnswer(const v1::AppendStreamResponse& answer) {
+bool AppendPipeline::TakeAnswer(const v1::StreamedAppendResult& answer) {
   const Batch batch = FindUnanswered(answer.request_id());
   const bool known =
-      batch != nullptr && answer.result_case() != v1::AppendStreamResponse::RESULT_NOT_SET;
+      batch != nullptr && answer.result_case() != v1::StreamedAppendResult::RESULT_NOT_SET;
   // Told before it counts as answered, so that whoever waits for answers has been told of them all.
   if (known && answer.has_appended()) on_appended_(batch->append(), answer.appended());
 
@@ -122,10 +166,11 @@ bool AppendPipeline::TakeAnswer(const v1::AppendStreamResponse& answer) {
                        {{"request_id", absl::StrCat(answer.request_id())}});
     return false;
   }
-  if (answer.has_refused()) {
-    ++refused_batches_;
-    if (refusal_.ok()) refusal_ = FromRpcStatus(answer.refused());
-    if (refusal_.ok()) refusal_ = absl::UnknownError("refused without a code");
+  if (answer.has_error()) {
+    absl::Status error = FromRpcStatus(answer.error());
+    if (error.ok()) error = absl::UnknownError("refused without a code");
+    if (!MayBeStored(error)) ++refused_batches_;
+    if (refusal_.ok()) refusal_ = error;
     return true;
   }
   unanswered_.erase(std::find(unanswered_.begin(), unanswered_.end(), batch));
@@ -163,13 +208,27 @@ absl::Status AppendPipeline::Reopen() {
       again.assign(unanswered_.begin(), unanswered_.end());
     }
     Open();
-    for (const Batch& batch : again) {
-      if (!session_->stream->Write(*batch)) break;
-    }
+    SendAgain(again);
     absl::MutexLock lock(&mutex_);
     if (!SessionBroken()) return absl::OkStatus();
   }
   return failed_;
+}
+
+void AppendPipeline::SendAgain(const std::vector<Batch>& batches) {
+  v1::AppendStreamRequest message;
+  size_t message_bytes = 0;
+  for (const Batch& batch : batches) {
+    const size_t bytes = batch->append().ByteSizeLong();
+    if (message.appends_size() > 0 && !FitsMessage(message, message_bytes, bytes)) {
+      if (!session_->stream->Write(message)) return;
+      message.Clear();
+      message_bytes = 0;
+    }
+    *message.add_appends() = *batch;
+    message_bytes += bytes;
+  }
+  if (message.appends_size() > 0) (void)session_->stream->Write(message);
 }
 
 bool AppendPipeline::MayRetry(const absl::Status& cause) {

@@ -32,11 +32,12 @@ class Load {
     const std::string payload = RandomBytes(options.payload_bytes);
     for (uint64_t table = 1; table <= options.tables; ++table) {
       v1::AppendRequest request;
-      request.set_namespace_(options.namespace_id);
+      request.set_namespace_id(options.namespace_id);
       request.set_region_id(options.region);
-      request.set_table_id(table);
       request.set_durability(options.durability);
-      for (uint64_t i = 0; i < options.batch_records; ++i) request.add_payloads(payload);
+      v1::TableAppend& append = *request.add_tables();
+      append.set_table_id(table);
+      for (uint64_t i = 0; i < options.batch_records; ++i) append.add_payloads(payload);
       requests_.push_back(std::move(request));
     }
   }
@@ -138,11 +139,15 @@ class UnaryLoad {
 };
 
 // Keeps `in_flight` batches going in one stream. A batch's request_id is the slot that it occupies.
+// Small batches for which there is room at the same time share a message.
 class StreamLoad {
  public:
-  StreamLoad(Connection& connection, Load& load, uint64_t in_flight)
-      : connection_(connection), load_(load), sent_(in_flight) {
-    for (uint64_t slot = 0; slot < in_flight; ++slot) free_slots_.push_back(slot);
+  StreamLoad(Connection& connection, Load& load, const LoadOptions& options)
+      : connection_(connection),
+        load_(load),
+        max_message_batches_(MaxMessageBatches(options)),
+        sent_(options.in_flight) {
+    for (uint64_t slot = 0; slot < options.in_flight; ++slot) free_slots_.push_back(slot);
   }
 
   void Start() {
@@ -165,57 +170,69 @@ class StreamLoad {
   }
 
  private:
+  static size_t MaxMessageBatches(const LoadOptions& options) {
+    constexpr uint64_t kMaxMessageBytes = 256 << 10;
+    const uint64_t batch_bytes = options.batch_records * (options.payload_bytes + 16);
+    const uint64_t fit =
+        std::max<uint64_t>(1, kMaxMessageBytes / std::max<uint64_t>(1, batch_bytes));
+    return options.max_message_batches == 0 ? fit : std::min(fit, options.max_message_batches);
+  }
+
   bool CanSend() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ended_ || !free_slots_.empty();
   }
 
   void WriteBatches() {
-    std::vector<v1::AppendStreamRequest> messages;  // one per table, made once
-    for (;;) {
-      const v1::AppendRequest* request = load_.Next();
-      if (request == nullptr) break;
-      v1::AppendStreamRequest& message = MessageFor(messages, *request);
+    for (v1::AppendStreamRequest message;; message.Clear()) {
       {
         absl::MutexLock lock(&mutex_);
         mutex_.Await(absl::Condition(this, &StreamLoad::CanSend));
         if (ended_) return;
-        message.set_request_id(free_slots_.back());
-        free_slots_.pop_back();
-        sent_[message.request_id()] = absl::Now();
+        AddBatches(message);
       }
+      if (message.appends().empty()) break;
       if (!stream_->Write(message)) return;
     }
     (void)stream_->WritesDone();
   }
 
-  static v1::AppendStreamRequest& MessageFor(std::vector<v1::AppendStreamRequest>& messages,
-                                             const v1::AppendRequest& request) {
-    for (v1::AppendStreamRequest& message : messages) {
-      if (message.append().table_id() == request.table_id()) return message;
+  void AddBatches(v1::AppendStreamRequest& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Time now = absl::Now();
+    while (!free_slots_.empty() &&
+           static_cast<size_t>(message.appends_size()) < max_message_batches_) {
+      const v1::AppendRequest* request = load_.Next();
+      if (request == nullptr) return;
+      v1::StreamedAppend& batch = *message.add_appends();
+      batch.set_request_id(free_slots_.back());
+      *batch.mutable_append() = *request;
+      free_slots_.pop_back();
+      sent_[batch.request_id()] = now;
     }
-    *messages.emplace_back().mutable_append() = request;
-    return messages.back();
   }
 
   void ReadAnswers() {
-    v1::AppendStreamResponse answer;
-    while (stream_->Read(&answer)) {
-      absl::Time sent;
-      {
-        absl::MutexLock lock(&mutex_);
-        if (answer.request_id() >= sent_.size()) continue;
-        sent = sent_[answer.request_id()];
-        free_slots_.push_back(answer.request_id());
-      }
-      load_.Answered(sent,
-                     answer.has_refused() ? FromRpcStatus(answer.refused()) : absl::OkStatus());
+    v1::AppendStreamResponse message;
+    while (stream_->Read(&message)) {
+      for (const v1::StreamedAppendResult& answer : message.results()) TakeAnswer(answer);
     }
     absl::MutexLock lock(&mutex_);
     ended_ = true;
   }
 
+  void TakeAnswer(const v1::StreamedAppendResult& answer) {
+    absl::Time sent;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (answer.request_id() >= sent_.size()) return;
+      sent = sent_[answer.request_id()];
+      free_slots_.push_back(answer.request_id());
+    }
+    load_.Answered(sent, answer.has_error() ? FromRpcStatus(answer.error()) : absl::OkStatus());
+  }
+
   Connection& connection_;
   Load& load_;
+  const size_t max_message_batches_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
       stream_;
@@ -233,7 +250,7 @@ LoadResult RunLoad(Connection& connection, const LoadOptions& options,
                    absl::FunctionRef<void(const LoadResult&)> on_progress) {
   Load load(options, connection.interrupt());
   if (options.stream) {
-    StreamLoad stream(connection, load, options.in_flight);
+    StreamLoad stream(connection, load, options);
     stream.Start();
     while (!stream.WaitFor(kProgressInterval)) on_progress(load.result());
     stream.Join();

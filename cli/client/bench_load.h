@@ -21,6 +21,7 @@ struct LoadOptions {
   uint64_t payload_bytes = 1024;
   uint64_t batch_records = 1;
   uint64_t in_flight = 64;
+  uint64_t max_message_batches = 0;  // of a stream's message, as the daemon limits it; 0 = no limit
   // Ends at whichever comes first. 0 records = not bounded by records.
   absl::Duration duration = absl::Seconds(5);
   uint64_t max_records = 0;

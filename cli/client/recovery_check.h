@@ -19,12 +19,12 @@ class RecoveryCheck {
   // At the end of the stream.
   absl::Status Finish() const;
 
-  uint64_t records() const { return counted_.records(); }
+  uint64_t records() const { return counted_.record_count(); }
   uint64_t payload_bytes() const { return counted_.payload_bytes(); }
   const v1::RecoverSummary& summary() const { return counted_; }
 
  private:
-  absl::Status TakeRecords(const v1::RecoveredRecords& records);
+  absl::Status TakeRecords(const v1::RecoverResponse& message);
   absl::Status CompareSummary(const v1::RecoverSummary& told) const;
 
   bool has_state_ = false;

@@ -165,7 +165,7 @@ absl::Status RegionBackup::CopyTable(const TableState& table) {
 
 absl::Status RegionBackup::Stream(const TableState& table, SequenceNumber from) {
   v1::RecoverRequest request;
-  request.set_namespace_(options_.namespace_id);
+  request.set_namespace_id(options_.namespace_id);
   request.set_region_id(options_.region);
   request.set_table_id(table.table);
   request.set_first_sequence(from);
@@ -176,17 +176,17 @@ absl::Status RegionBackup::Stream(const TableState& table, SequenceNumber from) 
       [&](grpc::ClientContext* context) { return connection_.wal().Recover(context, request); },
       [&](const v1::RecoverResponse& message) {
         absl::Status taken = check.Take(message);
-        if (taken.ok() && message.has_records()) taken = TakeRecords(table, message.records());
+        if (taken.ok() && !message.records().empty()) taken = TakeRecords(table, message);
         return taken;
       });
   return streamed.ok() ? check.Finish() : streamed;
 }
 
 absl::Status RegionBackup::TakeRecords(const TableState& table,
-                                       const v1::RecoveredRecords& records) {
+                                       const v1::RecoverResponse& message) {
   const SequenceNumber copied = writer_.CopiedOf(table.table).through;
   views_.clear();
-  for (const v1::TableRecord& record : records.records()) {
+  for (const v1::TableRecord& record : message.records()) {
     const SequenceNumber sequence = record.sequence();
     if (record.table_id() != table.table) {
       return Failure(absl::StatusCode::kInternal, kReasonProtocol,

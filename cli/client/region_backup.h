@@ -47,7 +47,7 @@ class RegionBackup {
   absl::Status CopyTables(const backup::Cut& cut);
   absl::Status CopyTable(const TableState& table);
   absl::Status Stream(const TableState& table, SequenceNumber from);
-  absl::Status TakeRecords(const TableState& table, const v1::RecoveredRecords& records);
+  absl::Status TakeRecords(const TableState& table, const v1::RecoverResponse& message);
   absl::Status CheckSameLog(const TableState& table);
   absl::Status PassDamage(const TableState& table, const absl::Status& data_loss,
                           SequenceNumber& from);

@@ -11,7 +11,8 @@ namespace walden::cli {
 // Called once for each message. A failure cancels the call.
 using OnReadMessage = absl::FunctionRef<absl::Status(const v1::ReadResponse& message)>;
 
-// Returns when the stream ended or `on_message` failed: its failure, or how the stream ended.
+// Returns when the stream ended or `on_message` failed: its failure, or how the stream ended. A
+// stream that was cut is DATA_LOSS (INCOMPLETE_STREAM).
 absl::Status RunRead(Connection& connection, const v1::ReadRequest& request,
                      OnReadMessage on_message);
 

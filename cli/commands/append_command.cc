@@ -49,6 +49,11 @@ struct AppendOptions {
 // The daemon recognises this many batches of a producer.
 constexpr uint64_t kProducerWindowBatches = 128;
 
+// `limit` 0: there is none.
+uint64_t AtMost(uint64_t wanted, uint64_t limit) {
+  return limit == 0 ? wanted : std::min(wanted, limit);
+}
+
 // What the daemon has confirmed. Any thread.
 class Confirmed {
  public:
@@ -64,10 +69,11 @@ class Confirmed {
 
   void Add(const v1::AppendRequest& request, const v1::AppendResponse& response) {
     absl::MutexLock lock(&mutex_);
-    if (totals_.batches++ == 0) totals_.first_sequence = response.first_sequence();
-    totals_.last_sequence = response.last_sequence();
-    totals_.records += static_cast<uint64_t>(request.payloads_size());
-    for (const std::string& payload : request.payloads()) totals_.payload_bytes += payload.size();
+    const v1::TableAppend& sent = request.tables(0);
+    if (totals_.batches++ == 0) totals_.first_sequence = response.tables(0).first_sequence();
+    totals_.last_sequence = response.tables(0).last_sequence();
+    totals_.records += static_cast<uint64_t>(sent.payloads_size());
+    for (const std::string& payload : sent.payloads()) totals_.payload_bytes += payload.size();
     if (response.duplicate()) ++totals_.duplicate_batches;
     if (!response.durable()) totals_.all_durable = false;
   }
@@ -107,12 +113,12 @@ class AppendCommand {
   Session& session_;
   const AppendOptions& options_;
   std::optional<uint64_t> producer_;
-  v1::GetStatisticsResponse limits_;
+  v1::Limits limits_;
   uint64_t batch_records_ = 0;
   uint64_t batch_bytes_ = 0;
 
   Confirmed confirmed_;
-  v1::AppendRequest batch_;
+  v1::TableAppend batch_;
   uint64_t collected_bytes_ = 0;
   uint64_t sent_batches_ = 0;
 
@@ -130,6 +136,10 @@ absl::Status AppendCommand::Run() {
     pipeline.max_in_flight = std::min(pipeline.max_in_flight, kProducerWindowBatches);
   }
   if (absl::Status known = LearnLimits(); !known.ok()) return known;
+  pipeline.max_message_batches =
+      AtMost(pipeline.max_message_batches, limits_.max_stream_message_appends());
+  pipeline.max_message_bytes =
+      AtMost(pipeline.max_message_bytes, limits_.max_request_message_bytes());
   if (absl::Status opened = OpenProducer(); !opened.ok()) return opened;
   pipeline_ = std::make_unique<AppendPipeline>(
       session_.connection(), pipeline,
@@ -177,14 +187,13 @@ absl::Status AppendCommand::OpenProducer() {
 
 // Batches are cut to what the daemon accepts.
 absl::Status AppendCommand::LearnLimits() {
-  absl::Status status = Ask(&v1::AdminService::Stub::GetStatistics, session_.connection().admin(),
-                            v1::GetStatisticsRequest(), &limits_);
+  v1::GetServerInfoResponse info;
+  absl::Status status = Ask(&v1::AdminService::Stub::GetServerInfo, session_.connection().admin(),
+                            v1::GetServerInfoRequest(), &info);
   if (!status.ok()) return status;
-  const auto at_most = [](uint64_t wanted, uint64_t limit) {
-    return limit == 0 ? wanted : std::min(wanted, limit);
-  };
-  batch_records_ = at_most(options_.batch_records, limits_.max_batch_records());
-  batch_bytes_ = at_most(options_.batch_bytes, limits_.max_batch_bytes());
+  limits_ = info.limits();
+  batch_records_ = AtMost(options_.batch_records, limits_.max_batch_records());
+  batch_bytes_ = AtMost(options_.batch_bytes, limits_.max_batch_bytes());
   return absl::OkStatus();
 }
 
@@ -219,8 +228,10 @@ absl::Status AppendCommand::AppendRecords(RecordReader& reader, uint64_t input_b
   Progress progress(session_.err(), "appending");
   for (uint64_t records = 0;; ++records) {
     // Slow input, such as a pipe that somebody types into: do not sit on a part of a batch.
-    if (batch_.payloads_size() > 0 && !reader.Ready()) {
-      if (absl::Status sent = SendBatch(); !sent.ok()) return sent;
+    if (!reader.Ready()) {
+      absl::Status sent = SendBatch();
+      if (sent.ok()) sent = pipeline_->Flush();
+      if (!sent.ok()) return sent;
     }
     const auto record = reader.Next();
     if (!record.ok()) return record.status();
@@ -248,13 +259,12 @@ absl::Status AppendCommand::AddRecord(absl::string_view payload) {
 
 absl::Status AppendCommand::SendBatch() {
   if (batch_.payloads_size() == 0) return absl::OkStatus();
-  batch_.set_namespace_(session_.common().namespace_id);
-  batch_.set_region_id(options_.region);
   batch_.set_table_id(options_.table);
-  SetWriteOptions(options_.write, batch_);
+  auto request = RegionRequest<v1::AppendRequest>(session_, options_.region);
+  SetWriteOptions(options_.write, request);
   if (producer_.has_value()) {
-    batch_.mutable_producer()->set_id(*producer_);
-    batch_.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
+    request.mutable_producer()->set_id(*producer_);
+    request.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
   }
   if (options_.write.expect_next.has_value()) {
     // Each batch expects to follow the one before it.
@@ -264,7 +274,8 @@ absl::Status AppendCommand::SendBatch() {
   }
   ++sent_batches_;
   collected_bytes_ = 0;
-  absl::Status sent = pipeline_->Send(std::exchange(batch_, v1::AppendRequest()));
+  *request.add_tables() = std::exchange(batch_, v1::TableAppend());
+  absl::Status sent = pipeline_->Send(std::move(request));
   if (!sent.ok()) return sent;
   absl::MutexLock lock(&output_mutex_);
   return output_status_;
@@ -275,7 +286,7 @@ void AppendCommand::OnAppended(const v1::AppendRequest& request,
   confirmed_.Add(request, response);
   if (!session_.json()) return;
   Json line = ToJson(response);
-  line["records"] = request.payloads_size();
+  line["record_count"] = request.tables(0).payloads_size();
   if (request.has_producer()) line["producer_sequence"] = request.producer().sequence();
   absl::Status printed = session_.PrintJson(line);
   if (printed.ok()) printed = session_.out().Flush();
@@ -300,8 +311,8 @@ absl::Status AppendCommand::Report(const absl::Status& status) {
   if (totals.records == 0 && pipeline_->uncertain_batches() == 0) return status;
   std::string context = summary;
   if (const size_t uncertain = pipeline_->uncertain_batches(); uncertain > 0) {
-    absl::StrAppend(&context, ", ", uncertain, uncertain == 1 ? " batch was" : " batches were",
-                    " sent without an answer and may or may not be stored");
+    absl::StrAppend(&context, ", ", Counted(uncertain, "batch"),
+                    " sent that may or may not be stored");
   }
   return WithContext(status, absl::StrCat(context, "; then: "));
 }

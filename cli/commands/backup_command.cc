@@ -85,13 +85,10 @@ absl::Status BackupCommand::Run() {
 }
 
 absl::Status BackupCommand::FindNamespace() {
-  Connection& connection = session_.connection();
-  v1::ListNamespacesResponse answer;
-  absl::Status asked = connection.Unary(&v1::AdminService::Stub::ListNamespaces, connection.admin(),
-                                        v1::ListNamespacesRequest(), &answer);
-  if (!asked.ok()) return asked;
+  const auto answer = ListNamespaces(session_.connection());
+  if (!answer.ok()) return answer.status();
   const uint32_t wanted = session_.common().namespace_id;
-  for (const v1::NamespaceInfo& info : answer.namespaces()) {
+  for (const v1::NamespaceInfo& info : answer->namespaces()) {
     if (wanted == 0 ? !info.is_default() : info.id() != wanted) continue;
     identity_ = {.namespace_id = static_cast<NamespaceId>(info.id()),
                  .namespace_name = info.name(),
@@ -100,7 +97,7 @@ absl::Status BackupCommand::FindNamespace() {
   }
   return Failure(absl::StatusCode::kInvalidArgument, "UNKNOWN_NAMESPACE",
                  absl::StrCat("the daemon has no namespace ", wanted),
-                 {{"field", "namespace"}, {"value", absl::StrCat(wanted)}});
+                 {{"field", "namespace_id"}, {"value", absl::StrCat(wanted)}});
 }
 
 absl::StatusOr<std::vector<uint64_t>> BackupCommand::Regions() {

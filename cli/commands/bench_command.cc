@@ -59,7 +59,10 @@ class BenchCommand {
 absl::Status BenchCommand::Run() {
   const auto region = ChooseRegion();
   if (!region.ok()) return region.status();
-  const LoadOptions load = Load(*region);
+  const auto info = GetServerInfo(session_.connection());
+  if (!info.ok()) return info.status();
+  LoadOptions load = Load(*region);
+  load.max_message_batches = info->limits().max_stream_message_appends();
   LoadResult result;
   {
     Progress progress(session_.err(), "appending");
@@ -113,7 +116,7 @@ LoadOptions BenchCommand::Load(uint64_t region) const {
 absl::Status BenchCommand::Drop(uint64_t region) {
   Connection& connection = session_.connection();
   v1::DropRegionRequest request;
-  request.set_namespace_(session_.common().namespace_id);
+  request.set_namespace_id(session_.common().namespace_id);
   request.set_region_id(region);
   request.set_confirm_region_id(region);
   v1::DropRegionResponse answer;

@@ -82,7 +82,7 @@ class FlushFile {
 class FlushCheck {
  public:
   absl::Status Take(const v1::FlushResponse& message) {
-    if (message.has_header()) header_ = message.header();
+    if (message.has_state()) state_ = message.state();
     for (const v1::Entry& entry : message.entries()) {
       ++entries_;
       bytes_ += entry.key().size() + entry.value().size();
@@ -92,9 +92,9 @@ class FlushCheck {
   }
 
   absl::Status Finish() const {
-    if (header_ && summary_ && header_->flush_id() == summary_->flush_id() &&
-        header_->entries() == entries_ && summary_->entries() == entries_ &&
-        header_->bytes() == bytes_ && summary_->bytes() == bytes_) {
+    if (state_ && summary_ && state_->flush_id() == summary_->flush_id() &&
+        state_->entry_count() == entries_ && summary_->entry_count() == entries_ &&
+        state_->entry_bytes() == bytes_ && summary_->entry_bytes() == bytes_) {
       return absl::OkStatus();
     }
     return Failure(absl::StatusCode::kDataLoss, "INCOMPLETE_FLUSH",
@@ -105,7 +105,7 @@ class FlushCheck {
   const v1::FlushSummary& summary() const { return *summary_; }
 
  private:
-  std::optional<v1::FlushHeader> header_;
+  std::optional<v1::FlushState> state_;
   std::optional<v1::FlushSummary> summary_;
   uint64_t entries_ = 0;
   uint64_t bytes_ = 0;
@@ -167,8 +167,9 @@ absl::Status Flush(Session& session, const FlushOptions& options) {
     session.Note("nothing to flush");
     return absl::OkStatus();
   }
-  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ", Counted(summary.entries(), "entry"),
-                            ", ", FormatBytes(summary.bytes())));
+  session.Note(absl::StrCat("flush ", summary.flush_id(), ": ",
+                            Counted(summary.entry_count(), "entry"), ", ",
+                            FormatBytes(summary.entry_bytes())));
   if (!options.finalize) return absl::OkStatus();
   return Finalize(session, {.region = options.region,
                             .table = options.table,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/client/response_stream.h"
+#include "cli/client/stream_check.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
 #include "cli/console/exit_code.h"
@@ -55,24 +56,29 @@ absl::Status Get(Session& session, const GetOptions& options) {
   return absent;
 }
 
+absl::Status TakeScanned(Session& session, const v1::ScanResponse& message, StreamCheck& check) {
+  absl::Status taken = check.BeginMessage();
+  for (const v1::Entry& entry : message.entries()) {
+    check.Count(entry.key().size() + entry.value().size());
+    taken.Update(session.out().Write(EntryLine(FormatFor(session, EntryFormat::kKeyValue), entry)));
+  }
+  if (!taken.ok() || !message.has_summary()) return taken;
+  return check.TakeSummary(message.summary().entry_count(), message.summary().entry_bytes());
+}
+
 absl::Status Scan(Session& session, const ScanOptions& options) {
   auto request = TableMessagesRequest<v1::ScanRequest>(session, options.region, options.table);
   request.set_start_key(options.from);
   if (options.before) request.set_end_key(*options.before);
   request.set_max_entries(options.limit);
-  return RunStream<v1::ScanResponse>(
+  StreamCheck check("entry");
+  const absl::Status streamed = RunStream<v1::ScanResponse>(
       session.connection(),
       [&](grpc::ClientContext* context) {
         return session.connection().entries().Scan(context, request);
       },
-      [&](const v1::ScanResponse& message) {
-        absl::Status printed;
-        for (const v1::Entry& entry : message.entries()) {
-          printed.Update(
-              session.out().Write(EntryLine(FormatFor(session, EntryFormat::kKeyValue), entry)));
-        }
-        return printed;
-      });
+      [&](const v1::ScanResponse& message) { return TakeScanned(session, message, check); });
+  return streamed.ok() ? check.Finish() : streamed;
 }
 
 }  // namespace

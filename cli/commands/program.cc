@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/version.h"
+#include "cli/client/admin_pages.h"
 #include "cli/commands/commands.h"
 #include "cli/console/exit_code.h"
 #include "cli/console/failure.h"
@@ -51,6 +52,7 @@ void DefineCommands(CommandSet& commands) {
   AddReadCommand(commands);
   AddTailCommand(commands);
   AddMarkDeletedCommand(commands);
+  AddFenceCommand(commands);
   AddRecoverCommand(commands);
   AddPutCommand(commands);
   AddGetCommand(commands);
@@ -65,6 +67,7 @@ void DefineCommands(CommandSet& commands) {
   AddCloseCommand(commands);
   AddDropCommand(commands);
   AddStatusCommand(commands);
+  AddInfoCommand(commands);
   AddStatsCommand(commands);
   AddHealthCommand(commands);
   AddInspectCommand(commands);
@@ -81,13 +84,10 @@ void DefineCommands(CommandSet& commands) {
 // Asks the daemon for the id of a namespace that was given by name.
 absl::Status ResolveNamespace(Session& session, CommonOptions& common) {
   if (common.namespace_name.empty()) return absl::OkStatus();
-  Connection& connection = session.connection();
-  v1::ListNamespacesResponse answer;
-  absl::Status asked = connection.Unary(&v1::AdminService::Stub::ListNamespaces, connection.admin(),
-                                        v1::ListNamespacesRequest(), &answer);
-  if (!asked.ok()) return asked;
+  const auto answer = ListNamespaces(session.connection());
+  if (!answer.ok()) return answer.status();
   std::vector<std::string> names;
-  for (const v1::NamespaceInfo& info : answer.namespaces()) {
+  for (const v1::NamespaceInfo& info : answer->namespaces()) {
     if (info.name() == common.namespace_name) common.namespace_id = info.id();
     names.push_back(info.name());
   }
@@ -95,7 +95,7 @@ absl::Status ResolveNamespace(Session& session, CommonOptions& common) {
   return Failure(absl::StatusCode::kNotFound, "UNKNOWN_NAMESPACE",
                  absl::StrCat("the daemon has no namespace \"", common.namespace_name, "\"",
                               DidYouMean(common.namespace_name, names)),
-                 {{"field", "namespace"}, {"value", common.namespace_name}});
+                 {{"field", "namespace_id"}, {"value", common.namespace_name}});
 }
 
 absl::Status RunChosen(Program& program, Session& session) {

@@ -6,13 +6,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
 #include "cli/commands/write_options.h"
 #include "cli/console/failure.h"
-#include "cli/console/units.h"
+#include "cli/console/message_times.h"
 #include "cli/console/wording.h"
 #include "cli/records/entry_lines.h"
 #include "cli/records/record_reader.h"
@@ -32,26 +30,6 @@ struct PutOptions {
 // Entries of one put from standard input, and their bytes at most.
 constexpr int kBatchEntries = 256;
 constexpr size_t kBatchBytes = 1u << 20;
-
-// A duration from now or milliseconds since the epoch; becomes the latter.
-ValueCheck ExpiryTime() {
-  return [](std::string& text) {
-    const auto number = ParseNumber(text);
-    if (number.has_value() && *number <= INT64_MAX) {
-      text = absl::StrCat(*number);
-      return std::string();
-    }
-    const auto duration = ParseDuration(text);
-    if (number.has_value() || !duration.has_value() || *duration > absl::Hours(24 * 365 * 100)) {
-      return absl::StrCat("\"", text,
-                          "\" is neither a duration from 0s to 876000h, such as 10m, nor "
-                          "milliseconds since the Unix epoch, 0 to ",
-                          INT64_MAX);
-    }
-    text = absl::StrCat(absl::ToUnixMillis(absl::Now() + *duration));
-    return std::string();
-  };
-}
 
 class PutCommand {
  public:
@@ -93,7 +71,8 @@ class PutCommand {
       entry->set_key(options_.words[i]);
       entry->set_tombstone(options_.tombstones);
       if (!options_.tombstones) entry->set_value(options_.words[i + 1]);
-      if (options_.expires) entry->set_expires_unix_ms(static_cast<int64_t>(*options_.expires));
+      if (options_.expires)
+        *entry->mutable_expire_time() = TimestampOfUnixMillis(*options_.expires);
     }
     return Send();
   }
@@ -148,7 +127,7 @@ void AddPutCommand(CommandSet& commands) {
       "Put row entries into an entry log: from arguments, or from standard input.\n"
       "Arguments are one batch, all or nothing. Standard input has one JSON object per line, as\n"
       "`flush --json` prints them: \"key\" or \"key_base64\", \"value\" or \"value_base64\",\n"
-      "\"tombstone\", \"created_unix_ms\", \"expires_unix_ms\". With --json one line per batch.",
+      "\"tombstone\", \"create_time\", \"expire_time\". With --json one line per batch.",
       {"walden put --region 1 --table 3 color green size 42", "walden put -r 1 -t 3 --delete color",
        "walden put -r 1 -t 3 --expires 10m session 81f3",
        "walden flush -r 1 -t 3 --json | grep '\"key\"' | walden put -r 1 -t 4"});
@@ -160,9 +139,9 @@ void AddPutCommand(CommandSet& commands) {
       .Needs(words);
   command
       .Add("--expires", options->expires,
-           "When the entries expire: a duration from now, such as 10m, or milliseconds since\n"
-           "the Unix epoch")
-      .Check(ExpiryTime())
+           "When the entries expire: a duration from now, such as 10m or 7d, or a time such as\n"
+           "2026-11-30T15:04:05Z")
+      .Check(FutureMoment())
       .Needs(words)
       .Value("TIME");
   AddWriteOptions(command, options->write);

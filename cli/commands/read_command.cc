@@ -7,6 +7,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/read_options.h"
 #include "cli/commands/requests.h"
+#include "cli/console/message_times.h"
 #include "cli/console/progress.h"
 #include "cli/records/record_writer.h"
 
@@ -20,6 +21,8 @@ struct ReadOptions {
   std::optional<uint64_t> after;
   std::optional<uint64_t> to;
   std::optional<uint64_t> before;
+  std::optional<uint64_t> last;
+  std::optional<uint64_t> since_unix_millis;
   uint64_t limit = 0;
   uint64_t max_bytes = 0;
   bool follow = false;
@@ -31,6 +34,10 @@ v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
   auto request = TableMessagesRequest<v1::ReadRequest>(session, options.region, options.table);
   if (options.from.has_value()) request.mutable_start()->set_inclusive(*options.from);
   if (options.after.has_value()) request.mutable_start()->set_exclusive(*options.after);
+  if (options.last.has_value()) request.set_last_records(*options.last);
+  if (options.since_unix_millis.has_value()) {
+    *request.mutable_start_time() = TimestampOfUnixMillis(*options.since_unix_millis);
+  }
   if (options.to.has_value()) request.mutable_end()->set_inclusive(*options.to);
   if (options.before.has_value()) request.mutable_end()->set_exclusive(*options.before);
   request.set_max_records(options.limit);
@@ -41,9 +48,10 @@ v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
 }
 
 // With --skip-deleted: what was passed over, at the beginning or on the way. `wanted`: the number
-// that should come next, 0 for any.
-void NoteDeleted(Session& session, uint64_t wanted, const v1::TablePosition& position) {
+// that should come next, 0 for any; becomes the one that does, so that heartbeats repeat no note.
+void NoteDeleted(Session& session, const v1::TablePosition& position, uint64_t& wanted) {
   if (wanted == 0 || wanted > position.deleted_through()) return;
+  wanted = position.first_sequence();
   session.Note(absl::StrCat("note: records through ", position.deleted_through(),
                             " are deleted; the log goes on at ", position.first_sequence()));
 }
@@ -58,13 +66,15 @@ absl::Status Run(Session& session, const ReadOptions& options) {
   if (options.after.has_value()) wanted = *options.after + 1;
   // An empty answer is the same for an empty table and for a region that was never written.
   absl::Status exists;
+  bool is_first_message = true;
   const absl::Status read = RunRead(
       session.connection(), RequestFor(session, options), [&](const v1::ReadResponse& message) {
-        if (message.has_position() && IsEmpty(message.position())) {
+        if (is_first_message && IsEmpty(message.position())) {
           exists = CheckRegion(session, options.region, options.follow);
         }
+        is_first_message = false;
         if (message.has_position() && options.skip_deleted) {
-          NoteDeleted(session, wanted, message.position());
+          NoteDeleted(session, message.position(), wanted);
         }
         for (const v1::Record& record : message.records()) {
           absl::Status written = writer.Write(options.table, record.sequence(), record.payload());
@@ -87,6 +97,24 @@ void AddBounds(Command command, ReadOptions& options) {
   for (Option bound : {from, after, to, before}) bound.Check(Number()).Value("SEQUENCE");
   after.Excludes(from);
   before.Excludes(to);
+  const Option last =
+      command.Add("--last", options.last, "Begin with the last N records that are there")
+          .Check(Number(1))
+          .Value("N");
+  const Option since =
+      command
+          .Add("--since", options.since_unix_millis,
+               "Begin with the first record that may have been appended at this time or later,\n"
+               "by the daemon's clock: 10m or 7d ago, or a time such as 2026-11-30T15:04:05Z.\n"
+               "Records that were made durable together are not told apart, so a few earlier\n"
+               "ones may precede it")
+          .Check(PastMoment())
+          .Value("TIME");
+  for (Option beginning : {from, after}) {
+    last.Excludes(beginning);
+    since.Excludes(beginning);
+  }
+  since.Excludes(last);
 }
 
 }  // namespace
@@ -95,10 +123,11 @@ void AddReadCommand(CommandSet& commands) {
   auto options = std::make_shared<ReadOptions>();
   Command command = commands.Add(
       "read",
-      "Print the records of a table between two sequence numbers.\n"
+      "Print the records of a table: between two sequence numbers, the last, or since a time.\n"
       "Each record is its payload and a newline, unless an option says otherwise.",
       {"walden read --region 1 --table 1", "walden read -r 1 -t 1 --from 100 --before 200 -s",
-       "walden read -r 1 -t 1 --limit 10 --json",
+       "walden read -r 1 -t 1 --limit 10 --json", "walden read -r 1 -t 1 --last 20",
+       "walden read -r 1 -t 1 --since 10m --follow",
        "walden read -r 1 -t 1 --length-delimited > records.bin"});
   command.AddRegion(options->region).Required();
   command.AddTable(options->table).Required();

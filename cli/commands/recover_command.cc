@@ -37,7 +37,7 @@ class RecoverCommand {
   absl::Status TakeMessage(const v1::RecoverResponse& message);
   void TakeState(const v1::RegionState& part);
   absl::Status TellState();
-  absl::Status TakeRecords(const v1::RecoveredRecords& records);
+  absl::Status TakeRecords(const v1::RecoverResponse& message);
   absl::Status Report();
 
   Session& session_;
@@ -93,12 +93,11 @@ absl::Status RecoverCommand::Stream() {
 
 absl::Status RecoverCommand::TakeMessage(const v1::RecoverResponse& message) {
   if (absl::Status sound = check_.Take(message); !sound.ok()) return sound;
-  if (message.has_state()) {
-    TakeState(message.state());
-    return absl::OkStatus();
-  }
+  if (message.has_state()) TakeState(message.state());
+  // The parts of the state are all there once something else comes.
+  if (message.records().empty() && !message.has_summary()) return absl::OkStatus();
   absl::Status told = TellState();
-  return told.ok() && message.has_records() ? TakeRecords(message.records()) : told;
+  return told.ok() ? TakeRecords(message) : told;
 }
 
 void RecoverCommand::TakeState(const v1::RegionState& part) {
@@ -126,8 +125,8 @@ absl::Status RecoverCommand::TellState() {
   return absl::OkStatus();
 }
 
-absl::Status RecoverCommand::TakeRecords(const v1::RecoveredRecords& records) {
-  for (const v1::TableRecord& record : records.records()) {
+absl::Status RecoverCommand::TakeRecords(const v1::RecoverResponse& message) {
+  for (const v1::TableRecord& record : message.records()) {
     absl::Status written =
         to_files_ ? files_.Write(record.table_id(), record.sequence(), record.payload())
                   : writer_.Write(record.table_id(), record.sequence(), record.payload());
@@ -148,9 +147,9 @@ absl::Status RecoverCommand::Report() {
   // The records must not be overtaken by what is said about them.
   if (absl::Status flushed = session_.out().Flush(); !flushed.ok()) return flushed;
   const v1::RecoverSummary& summary = check_.summary();
-  session_.Note(absl::StrCat("recovered ", Counted(summary.records(), "record"), ", ",
+  session_.Note(absl::StrCat("recovered ", Counted(summary.record_count(), "record"), ", ",
                              FormatBytes(summary.payload_bytes()), ", of ",
-                             Counted(summary.tables(), "table"), to_files_ ? " into " : "",
+                             Counted(summary.table_count(), "table"), to_files_ ? " into " : "",
                              options_.output, "; complete"));
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// `walden namespaces`, `regions`, `describe`, `stats`, `sync`, `close`, `mark-deleted`: one
+// `walden namespaces`, `regions`, `describe`, `info`, `stats`, `sync`, `close`, `fence`: one
 // question, one answer.
 #include <memory>
 
@@ -7,7 +7,6 @@
 #include "cli/client/admin_pages.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
-#include "cli/commands/write_options.h"
 #include "cli/console/text_table.h"
 #include "cli/reports/region_report.h"
 
@@ -19,13 +18,7 @@ using Admin = v1::AdminService::Stub;
 struct RegionOptions {
   uint64_t region = 0;
   std::optional<uint64_t> table;
-};
-
-struct MarkOptions {
-  uint64_t region = 0;
-  uint64_t table = 0;
-  uint64_t through = 0;
-  std::optional<uint64_t> region_version;
+  uint64_t version = 0;
 };
 
 absl::Status PrintAnswer(Session& session, const google::protobuf::Message& answer,
@@ -34,19 +27,16 @@ absl::Status PrintAnswer(Session& session, const google::protobuf::Message& answ
 }
 
 absl::Status Namespaces(Session& session) {
-  Connection& connection = session.connection();
-  v1::ListNamespacesResponse answer;
-  absl::Status asked = connection.Unary(&Admin::ListNamespaces, connection.admin(),
-                                        v1::ListNamespacesRequest(), &answer);
-  if (!asked.ok()) return asked;
+  const auto answer = ListNamespaces(session.connection());
+  if (!answer.ok()) return answer.status();
   TextTable table({">namespace", "name", "engine", ">regions", ""});
-  for (const v1::NamespaceInfo& info : answer.namespaces()) {
+  for (const v1::NamespaceInfo& info : answer->namespaces()) {
     if (session.json()) {
       if (absl::Status printed = session.PrintMessage(info); !printed.ok()) return printed;
     }
     const bool is_broken = !info.error().empty();
     table.AddRow({absl::StrCat(info.id()), info.name(), info.engine(),
-                  is_broken ? "?" : absl::StrCat(info.regions()),
+                  is_broken ? "?" : absl::StrCat(info.region_count()),
                   absl::StrCat(info.is_default() ? "default" : "",
                                is_broken ? absl::StrCat(" BROKEN: ", info.error()) : "")});
   }
@@ -86,6 +76,11 @@ absl::Status Describe(Session& session, const RegionOptions& options) {
   return PrintAnswer(session, *answer, DescriptionText(*answer, absl::Now()));
 }
 
+absl::Status Info(Session& session) {
+  const auto info = GetServerInfo(session.connection());
+  return info.ok() ? PrintAnswer(session, *info, ServerInfoText(*info)) : info.status();
+}
+
 absl::Status Stats(Session& session) {
   Connection& connection = session.connection();
   v1::GetStatisticsResponse answer;
@@ -118,17 +113,17 @@ absl::Status Close(Session& session, const RegionOptions& options) {
                                   answer.was_open() ? ": closed\n" : ": was not open\n"));
 }
 
-absl::Status MarkDeleted(Session& session, const MarkOptions& options) {
+absl::Status Fence(Session& session, const RegionOptions& options) {
   Connection& connection = session.connection();
-  auto request = TableRequest<v1::MarkDeletedRequest>(session, options.region, options.table);
-  request.set_through_sequence(options.through);
-  if (options.region_version.has_value()) request.set_region_version(*options.region_version);
-  v1::MarkDeletedResponse answer;
+  auto request = RegionRequest<v1::FenceRegionRequest>(session, options.region);
+  request.set_region_version(options.version);
+  v1::FenceRegionResponse answer;
   absl::Status asked =
-      connection.Unary(&v1::WalService::Stub::MarkDeleted, connection.wal(), request, &answer);
+      connection.Unary(&v1::WalService::Stub::FenceRegion, connection.wal(), request, &answer);
   if (!asked.ok()) return asked;
   return PrintAnswer(session, answer,
-                     absl::StrCat("deleted through ", answer.deleted_through(), "\n"));
+                     absl::StrCat("region ", options.region, ": writers with a version below ",
+                                  options.version, " are refused\n"));
 }
 
 std::shared_ptr<RegionOptions> AddRegionCommand(Command command,
@@ -171,9 +166,17 @@ void AddDescribeCommand(CommandSet& commands) {
       .Value("ID");
 }
 
+void AddInfoCommand(CommandSet& commands) {
+  Command command =
+      commands.Add("info", "Show the daemon's version, engines and limits of requests.",
+                   {"walden info", "walden info --json"});
+  command.Runs(Info);
+}
+
 void AddStatsCommand(CommandSet& commands) {
-  Command command = commands.Add("stats", "Show the daemon's counters and limits.",
-                                 {"walden stats", "walden stats --json"});
+  Command command =
+      commands.Add("stats", "Show what the daemon did since its start, and its memory.",
+                   {"walden stats", "walden stats --json"});
   command.Runs(Stats);
 }
 
@@ -183,6 +186,21 @@ void AddSyncCommand(CommandSet& commands) {
                    Sync);
 }
 
+void AddFenceCommand(CommandSet& commands) {
+  Command command = commands.Add(
+      "fence",
+      "Refuse writers of a region whose version is lower than VERSION, from now on.\n"
+      "A writer gives its version with --region-version. A region that does not exist is made,\n"
+      "so that a new writer keeps earlier ones out before its first append. A version that is\n"
+      "lower than one that the region has seen is exit code 5.",
+      {"walden fence --region 1 7"});
+  const auto options = AddRegionCommand(command, Fence);
+  command.Add("version", options->version, "Lowest version that may write, from 1")
+      .Check(Number(1))
+      .Value("VERSION")
+      .Required();
+}
+
 void AddCloseCommand(CommandSet& commands) {
   AddRegionCommand(
       commands.Add("close",
@@ -190,23 +208,6 @@ void AddCloseCommand(CommandSet& commands) {
                    "Use it to try a region again whose write failed or that could not be opened.",
                    {"walden close --region 1"}),
       Close);
-}
-
-void AddMarkDeletedCommand(CommandSet& commands) {
-  auto options = std::make_shared<MarkOptions>();
-  Command command = commands.Add(
-      "mark-deleted",
-      "Mark the records of a table deleted, through a sequence number.\n"
-      "A number beyond the table's end is taken as its end. Prints the resulting position.",
-      {"walden mark-deleted --region 1 --table 1 --through 1000"});
-  command.AddRegion(options->region).Required();
-  command.AddTable(options->table).Required();
-  command.Add("--through", options->through, "Last sequence to delete, inclusive")
-      .Check(Number())
-      .Value("SEQUENCE")
-      .Required();
-  AddRegionVersion(command, options->region_version);
-  command.Runs([options](Session& session) { return MarkDeleted(session, *options); });
 }
 
 }  // namespace walden::cli

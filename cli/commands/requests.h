@@ -10,7 +10,7 @@ namespace walden::cli {
 template <typename Request>
 Request RegionRequest(const Session& session, uint64_t region) {
   Request request;
-  request.set_namespace_(session.common().namespace_id);
+  request.set_namespace_id(session.common().namespace_id);
   request.set_region_id(region);
   return request;
 }

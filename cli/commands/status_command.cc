@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "cli/client/admin_pages.h"
 #include "cli/console/failure.h"
+#include "cli/console/message_times.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
@@ -44,6 +45,7 @@ class StatusCommand {
 
  private:
   absl::Status AskHealth();
+  absl::Status AskInfo();
   absl::Status AskStatistics(v1::GetStatisticsResponse* statistics);
   absl::Status Measure();
   absl::Status AskNamespaces();
@@ -60,6 +62,7 @@ class StatusCommand {
   Session& session_;
   const StatusOptions& options_;
   std::string health_;
+  v1::GetServerInfoResponse info_;
   v1::GetStatisticsResponse before_;
   v1::GetStatisticsResponse now_;
   double seconds_ = 1;
@@ -69,6 +72,7 @@ class StatusCommand {
 
 absl::Status StatusCommand::Run() {
   absl::Status status = AskHealth();
+  if (status.ok()) status = AskInfo();
   if (status.ok()) status = Measure();
   if (status.ok()) status = AskNamespaces();
   if (!status.ok()) return status;
@@ -87,6 +91,12 @@ absl::Status StatusCommand::AskHealth() {
         absl::StrCat("the daemon is starting or stopping: its health is ", health_));
   }
   return absl::OkStatus();
+}
+
+absl::Status StatusCommand::AskInfo() {
+  auto info = GetServerInfo(session_.connection());
+  if (info.ok()) info_ = *std::move(info);
+  return info.status();
 }
 
 absl::Status StatusCommand::AskStatistics(v1::GetStatisticsResponse* statistics) {
@@ -116,12 +126,9 @@ absl::Status StatusCommand::Measure() {
 }
 
 absl::Status StatusCommand::AskNamespaces() {
-  Connection& connection = session_.connection();
-  v1::ListNamespacesResponse answer;
-  absl::Status asked = connection.Unary(&Admin::ListNamespaces, connection.admin(),
-                                        v1::ListNamespacesRequest(), &answer);
-  if (!asked.ok()) return asked;
-  for (v1::NamespaceInfo& info : *answer.mutable_namespaces()) {
+  auto answer = ListNamespaces(session_.connection());
+  if (!answer.ok()) return answer.status();
+  for (v1::NamespaceInfo& info : *answer->mutable_namespaces()) {
     NamespaceStatus space;
     space.info = std::move(info);
     if (!space.info.error().empty()) {
@@ -156,7 +163,7 @@ void StatusCommand::AddProblems(const v1::NamespaceInfo& space, const v1::Region
     problems_.push_back(
         absl::StrCat(name, " is ", StateText(region.state()), ": ", region.error()));
   }
-  if (const uint64_t damaged = region.usage().damaged_ranges(); damaged > 0) {
+  if (const uint64_t damaged = region.usage().damaged_range_count(); damaged > 0) {
     problems_.push_back(absl::StrCat(name, " has ", Counted(damaged, "damaged range")));
   }
 }
@@ -167,7 +174,7 @@ absl::Status StatusCommand::AskQuota(NamespaceStatus& space, const Regions& regi
   for (const v1::RegionInfo& region : regions) {
     if (region.state() != v1::RegionInfo::STATE_OPEN) continue;
     v1::DescribeRegionRequest request;
-    request.set_namespace_(space.info.id());
+    request.set_namespace_id(space.info.id());
     request.set_region_id(region.region_id());
     request.set_page_size(1);
     v1::DescribeRegionResponse description;
@@ -182,27 +189,27 @@ absl::Status StatusCommand::AskQuota(NamespaceStatus& space, const Regions& regi
 }
 
 std::string StatusCommand::Text() const {
-  const auto up =
-      absl::Trunc(absl::Microseconds(static_cast<int64_t>(now_.uptime_micros())), absl::Seconds(1));
+  const auto up = absl::Trunc(DurationOf(now_.uptime()), absl::Seconds(1));
   const auto rate = [this](uint64_t records_before, uint64_t records, uint64_t bytes_before,
                            uint64_t bytes) {
     return absl::StrCat(FormatRate(PerSecond(records_before, records)), " records/s, ",
                         FormatBytes(static_cast<uint64_t>(PerSecond(bytes_before, bytes))), "/s");
   };
-  std::string text = absl::StrCat(
-      "waldend ", now_.version(), " at ", session_.common().address, ": ", health_, ", up ",
-      absl::FormatDuration(up), "\nappends  ",
-      rate(before_.appended_records(), now_.appended_records(), before_.appended_payload_bytes(),
-           now_.appended_payload_bytes()),
-      "\nreads    ",
-      rate(before_.read_records(), now_.read_records(), before_.read_payload_bytes(),
-           now_.read_payload_bytes()),
-      "\nrefused  ", FormatRate(PerSecond(before_.refused_batches(), now_.refused_batches())),
-      " batches/s\n\n");
+  std::string text =
+      absl::StrCat("waldend ", info_.version(), " at ", session_.common().address, ": ", health_,
+                   ", up ", absl::FormatDuration(up), "\nappends  ",
+                   rate(before_.appended_record_count(), now_.appended_record_count(),
+                        before_.appended_payload_bytes(), now_.appended_payload_bytes()),
+                   "\nreads    ",
+                   rate(before_.read_record_count(), now_.read_record_count(),
+                        before_.read_payload_bytes(), now_.read_payload_bytes()),
+                   "\nrefused  ",
+                   FormatRate(PerSecond(before_.refused_batch_count(), now_.refused_batch_count())),
+                   " batches/s\n\n");
   TextTable table({"namespace", "engine", ">regions", ">open", ">failed", ">broken", ">disk",
                    ">live", ">quota"});
   for (const NamespaceStatus& space : namespaces_) {
-    table.AddRow({space.info.name(), space.info.engine(), FormatCount(space.info.regions()),
+    table.AddRow({space.info.name(), space.info.engine(), FormatCount(space.info.region_count()),
                   FormatCount(space.open), FormatCount(space.failed), FormatCount(space.broken),
                   FormatBytes(space.allocated_bytes), FormatBytes(space.live_bytes),
                   space.quota_bytes == 0 ? "-" : FormatBytes(space.quota_bytes)});
@@ -218,13 +225,15 @@ Json StatusCommand::ToJsonObject() const {
   Json json;
   json["health"] = health_;
   json["appended_records_per_second"] =
-      PerSecond(before_.appended_records(), now_.appended_records());
+      PerSecond(before_.appended_record_count(), now_.appended_record_count());
   json["appended_bytes_per_second"] =
       PerSecond(before_.appended_payload_bytes(), now_.appended_payload_bytes());
-  json["read_records_per_second"] = PerSecond(before_.read_records(), now_.read_records());
+  json["read_records_per_second"] =
+      PerSecond(before_.read_record_count(), now_.read_record_count());
   json["read_bytes_per_second"] =
       PerSecond(before_.read_payload_bytes(), now_.read_payload_bytes());
-  json["refused_batches_per_second"] = PerSecond(before_.refused_batches(), now_.refused_batches());
+  json["refused_batches_per_second"] =
+      PerSecond(before_.refused_batch_count(), now_.refused_batch_count());
   json["namespaces"] = Json::array();
   for (const NamespaceStatus& space : namespaces_) {
     Json one = ToJson(space.info);
@@ -237,6 +246,7 @@ Json StatusCommand::ToJsonObject() const {
     json["namespaces"].push_back(std::move(one));
   }
   json["problems"] = problems_;
+  json["server"] = ToJson(info_);
   json["statistics"] = ToJson(now_);
   return json;
 }

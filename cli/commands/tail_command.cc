@@ -1,6 +1,4 @@
 // `walden tail`.
-#include <algorithm>
-#include <deque>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -13,8 +11,6 @@
 
 namespace walden::cli {
 namespace {
-
-constexpr uint64_t kMaxLastRecords = 1'000'000;
 
 struct TailOptions {
   uint64_t region = 0;
@@ -35,46 +31,42 @@ class TailCommand {
   absl::Status Run();
 
  private:
-  absl::StatusOr<v1::TablePosition> Position();
-  absl::StatusOr<std::deque<v1::Record>> LastRecords(const v1::TablePosition& position);
-  v1::ReadRequest ReadFrom(uint64_t sequence) const;
-  absl::Status Print(const v1::Record& record);
+  absl::StatusOr<v1::ReadRequest> Request();
+  absl::StatusOr<uint64_t> NextSequence();
+  absl::Status Take(const v1::ReadResponse& message);
 
   Session& session_;
   const TailOptions& options_;
   RecordWriter writer_;
+  bool is_first_message_ = true;
+  absl::Status exists_;  // the region
 };
 
 absl::Status TailCommand::Run() {
-  const auto position = Position();
-  if (!position.ok()) return position.status();
-  if (IsEmpty(*position)) {
-    const absl::Status exists = CheckRegion(session_, options_.region, !options_.no_follow);
-    if (!exists.ok()) return exists;
-  }
-  const auto last = LastRecords(*position);
-  if (!last.ok()) return last.status();
-  for (const v1::Record& record : *last) {
-    if (absl::Status printed = Print(record); !printed.ok()) return printed;
-  }
-  if (absl::Status flushed = session_.out().Flush(); !flushed.ok()) return flushed;
-  if (options_.no_follow) return absl::OkStatus();
-
-  v1::ReadRequest request = ReadFrom(position->next_sequence());
-  request.set_follow(true);
-  request.set_skip_deleted(options_.skip_deleted);
-  absl::Status ended =
-      RunRead(session_.connection(), request, [this](const v1::ReadResponse& message) {
-        for (const v1::Record& record : message.records()) {
-          if (absl::Status printed = Print(record); !printed.ok()) return printed;
-        }
-        return session_.out().Flush();
-      });
+  const auto request = Request();
+  if (!request.ok()) return request.status();
+  absl::Status ended = RunRead(session_.connection(), *request,
+                               [this](const v1::ReadResponse& message) { return Take(message); });
   // Ctrl-C is how a tail ends.
-  return HasReason(ended, kReasonInterrupted) ? absl::OkStatus() : ended;
+  if (HasReason(ended, kReasonInterrupted)) return absl::OkStatus();
+  return ended.ok() ? exists_ : ended;
 }
 
-absl::StatusOr<v1::TablePosition> TailCommand::Position() {
+absl::StatusOr<v1::ReadRequest> TailCommand::Request() {
+  auto request = TableMessagesRequest<v1::ReadRequest>(session_, options_.region, options_.table);
+  request.set_follow(!options_.no_follow);
+  request.set_skip_deleted(options_.skip_deleted);
+  if (options_.last_records > 0) {
+    request.set_last_records(options_.last_records);
+    return request;
+  }
+  const auto next = NextSequence();
+  if (!next.ok()) return next.status();
+  request.mutable_start()->set_inclusive(*next);
+  return request;
+}
+
+absl::StatusOr<uint64_t> TailCommand::NextSequence() {
   auto request =
       TableRequest<v1::GetNextSequenceRequest>(session_, options_.region, options_.table);
   v1::GetNextSequenceResponse response;
@@ -82,43 +74,21 @@ absl::StatusOr<v1::TablePosition> TailCommand::Position() {
   absl::Status asked = connection.Unary(&v1::AdminService::Stub::GetNextSequence,
                                         connection.admin(), request, &response);
   if (!asked.ok()) return asked;
-  return response.position();
+  return response.position().next_sequence();
 }
 
-// Other tables of the region may own most numbers, so the last N records can lie far apart: look
-// back further and further until N were found or nothing lies before.
-absl::StatusOr<std::deque<v1::Record>> TailCommand::LastRecords(const v1::TablePosition& position) {
-  std::deque<v1::Record> last;
-  const uint64_t next = position.next_sequence();
-  const uint64_t first = position.first_sequence();
-  if (options_.last_records == 0 || first >= next) return last;
-  for (uint64_t window = options_.last_records;; window *= 8) {
-    const bool everything = next - first <= window;
-    v1::ReadRequest request = ReadFrom(everything ? first : next - window);
-    request.mutable_end()->set_exclusive(next);
-    request.set_skip_deleted(true);  // the last ones are those that are left
-    last.clear();
-    absl::Status read =
-        RunRead(session_.connection(), request, [&](const v1::ReadResponse& message) {
-          for (const v1::Record& record : message.records()) {
-            last.push_back(record);
-            if (last.size() > options_.last_records) last.pop_front();
-          }
-          return absl::OkStatus();
-        });
-    if (!read.ok()) return read;
-    if (everything || last.size() == options_.last_records || window > UINT64_MAX / 8) return last;
+// Heartbeats and caught-up marks have no records: nothing is printed for them.
+absl::Status TailCommand::Take(const v1::ReadResponse& message) {
+  if (is_first_message_ && IsEmpty(message.position())) {
+    exists_ = CheckRegion(session_, options_.region, !options_.no_follow);
   }
-}
-
-v1::ReadRequest TailCommand::ReadFrom(uint64_t sequence) const {
-  auto request = TableMessagesRequest<v1::ReadRequest>(session_, options_.region, options_.table);
-  request.mutable_start()->set_inclusive(sequence);
-  return request;
-}
-
-absl::Status TailCommand::Print(const v1::Record& record) {
-  return writer_.Write(options_.table, record.sequence(), record.payload());
+  is_first_message_ = false;
+  if (!exists_.ok()) return exists_;
+  for (const v1::Record& record : message.records()) {
+    absl::Status printed = writer_.Write(options_.table, record.sequence(), record.payload());
+    if (!printed.ok()) return printed;
+  }
+  return session_.out().Flush();
 }
 
 }  // namespace
@@ -135,7 +105,7 @@ void AddTailCommand(CommandSet& commands) {
   command.AddRegion(options->region).Required();
   command.AddTable(options->table).Required();
   command.Add("-n,--last", options->last_records, "Number of last records to print (default 10)")
-      .Check(Number(0, kMaxLastRecords))
+      .Check(Number())
       .Value("N");
   command.AddFlag("--no-follow", options->no_follow, "End after the last records");
   AddSkipDeleted(command, options->skip_deleted);

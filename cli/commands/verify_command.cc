@@ -33,7 +33,7 @@ class VerifyCommand {
   absl::StatusOr<std::vector<uint64_t>> Regions();
   absl::Status VerifyRegion(uint64_t region);
   absl::Status PrintFinding(uint64_t region, const v1::DamagedRange& finding);
-  absl::Status PrintResult(uint64_t region, const v1::VerifyResponse& last, uint64_t findings);
+  absl::Status PrintResult(uint64_t region, const v1::VerifySummary& summary);
 
   Session& session_;
   const VerifyOptions& options_;
@@ -75,7 +75,7 @@ absl::Status VerifyCommand::VerifyRegion(uint64_t region) {
   Connection& connection = session_.connection();
   const auto request = RegionRequest<v1::VerifyRequest>(session_, region);
   Progress progress(session_.err(), absl::StrCat("verifying region ", region));
-  v1::VerifyResponse last;
+  std::optional<v1::VerifySummary> summary;
   uint64_t findings = 0;
   const absl::Status streamed = RunStream<v1::VerifyResponse>(
       connection,
@@ -87,19 +87,26 @@ absl::Status VerifyCommand::VerifyRegion(uint64_t region) {
           progress.Clear();
           printed.Update(PrintFinding(region, finding));
         }
-        progress.Update(
-            {message.records_checked(), message.bytes_checked(), message.bytes_total()});
-        last = message;
+        const v1::VerifyProgress& so_far = message.progress();
+        if (message.has_progress()) {
+          progress.Update(
+              {so_far.checked_record_count(), so_far.checked_bytes(), so_far.total_bytes()});
+        }
+        if (message.has_summary()) summary = message.summary();
         return printed;
       });
   findings_ += findings;
   if (!streamed.ok()) return streamed;
-  if (!last.done()) {
-    return Failure(absl::StatusCode::kInternal, kReasonProtocol,
-                   "the daemon ended the verification before it was done");
+  if (!summary.has_value() || summary->finding_count() != findings) {
+    return Failure(
+        absl::StatusCode::kDataLoss, kReasonIncompleteStream,
+        summary.has_value()
+            ? absl::StrCat("the summary says ", Counted(summary->finding_count(), "finding"),
+                           ", but ", Counted(findings, "finding"), " came")
+            : "the verification was cut: it ended without its summary");
   }
   progress.Clear();
-  return PrintResult(region, last, findings);
+  return PrintResult(region, *summary);
 }
 
 absl::Status VerifyCommand::PrintFinding(uint64_t region, const v1::DamagedRange& finding) {
@@ -113,21 +120,18 @@ absl::Status VerifyCommand::PrintFinding(uint64_t region, const v1::DamagedRange
       absl::StrCat("region ", region, ": damaged: ", DamageText(finding), "\n"));
 }
 
-absl::Status VerifyCommand::PrintResult(uint64_t region, const v1::VerifyResponse& last,
-                                        uint64_t findings) {
+absl::Status VerifyCommand::PrintResult(uint64_t region, const v1::VerifySummary& summary) {
   if (session_.json()) {
     Json line;
     line["region_id"] = region;
-    line["bytes_checked"] = last.bytes_checked();
-    line["records_checked"] = last.records_checked();
-    line["findings"] = findings;
-    line["done"] = true;
+    line["summary"] = ToJson(summary);
     return session_.PrintJson(line);
   }
   return session_.out().Write(absl::StrCat(
-      "region ", region, ": ", findings == 0 ? "sound" : Counted(findings, "damaged range"), ", ",
-      Counted(last.records_checked(), "record"), ", ", FormatBytes(last.bytes_checked()),
-      " checked\n"));
+      "region ", region, ": ",
+      summary.finding_count() == 0 ? "sound" : Counted(summary.finding_count(), "damaged range"),
+      ", ", Counted(summary.checked_record_count(), "record"), ", ",
+      FormatBytes(summary.checked_bytes()), " checked\n"));
 }
 
 }  // namespace

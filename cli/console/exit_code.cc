@@ -31,6 +31,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
       return ExitCode::kDenied;
+    case absl::StatusCode::kUnimplemented:
+      return ExitCode::kUnsupported;
     default:
       return ExitCode::kOther;
   }
@@ -45,8 +47,9 @@ std::string ExitCodeHelp() {
       {ExitCode::kDone, "done"},
       {ExitCode::kOther, "any other error"},
       {ExitCode::kUsage, "wrong usage, or a value that the daemon refused (INVALID_ARGUMENT)"},
-      {ExitCode::kUnavailable, "daemon not reachable or shutting down, I/O error (UNAVAILABLE)"},
-      {ExitCode::kDataLoss, "stored bytes are damaged, or a recovery was cut short (DATA_LOSS)"},
+      {ExitCode::kUnavailable,
+       "daemon not reachable or shutting down, a write failed (UNAVAILABLE)"},
+      {ExitCode::kDataLoss, "stored bytes are damaged, or a stream was cut short (DATA_LOSS)"},
       {ExitCode::kPrecondition,
        "fenced, unexpected sequence, region failed (FAILED_PRECONDITION, ABORTED)"},
       {ExitCode::kResourceExhausted, "disk, queue or memory budget full (RESOURCE_EXHAUSTED)"},
@@ -54,6 +57,7 @@ std::string ExitCodeHelp() {
       {ExitCode::kTimeout, "no answer within --timeout (DEADLINE_EXCEEDED)"},
       {ExitCode::kDenied, "not recognised or not allowed (UNAUTHENTICATED, PERMISSION_DENIED)"},
       {ExitCode::kNoEntry, "`walden get`: a key has no entry (NO_ENTRY)"},
+      {ExitCode::kUnsupported, "the daemon or the namespace's engine cannot do it (UNIMPLEMENTED)"},
       {ExitCode::kInterrupted, "interrupted before the end"},
       {ExitCode::kOutputClosed, "the reader of standard output closed it"},
   };

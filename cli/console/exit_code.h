@@ -23,6 +23,7 @@ enum class ExitCode : int {
   kTimeout = 8,
   kDenied = 9,
   kNoEntry = 10,        // of `get`: apart from a region that does not exist
+  kUnsupported = 11,    // apart from errors that may pass: it will not work later either
   kInterrupted = 130,   // as a shell reports death by SIGINT
   kOutputClosed = 141,  // as a shell reports death by SIGPIPE
 };

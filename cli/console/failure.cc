@@ -78,7 +78,7 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
     return "the daemon's identities file says who may do what; `walden namespaces` lists what is "
            "open to you";
   }
-  if (reason == "LIMIT_EXCEEDED") return "`walden stats` shows the daemon's limits";
+  if (reason == "LIMIT_EXCEEDED") return "`walden info` shows the daemon's limits";
   if (reason == "UNKNOWN_NAMESPACE") return "`walden namespaces` lists them";
   if (reason == "ENTRY_MEMORY_FULL") {
     return "`walden flush --out FILE --finalize` makes room, `walden stats` shows how much is used";
@@ -90,6 +90,20 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
     return "a write failed and the region takes no more until the daemon has opened it again, "
            "which "
            "it tries by itself after a growing wait; `walden close` opens it at the next call";
+  }
+  if (reason == "WRITE_FAILED") {
+    return "whether the batch is stored is unknown: read the table before it is sent again. "
+           "`walden "
+           "append --retry-for 5m` sends batches again without storing any twice";
+  }
+  if (reason == "IO_ERROR")
+    return "the disk did not answer; try again later, and look at the daemon's log";
+  if (reason == "INTERNAL") {
+    return "this is a fault of the daemon: report it, with the daemon's log. An append may be "
+           "stored";
+  }
+  if (reason == "UNSUPPORTED") {
+    return "the engine of this namespace cannot do it; `walden namespaces` shows the engines";
   }
   if (reason == "RECORDS_GONE") {
     return absl::StrCat("go on with --from ", MetadataOr(info, "first_sequence", "FIRST"),
@@ -105,6 +119,7 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
   }
   if (reason == "TENANT_LIMIT") return "wait as long as the daemon says, or have the limit raised";
   if (reason == "TOO_MANY_CALLS") return "try again when other calls have ended";
+  if (reason == "DEADLINE_EXCEEDED") return "the daemon did not get to it in time; raise --timeout";
   if (reason == "DISK_FULL" || reason == "DISK_RESERVE")
     return "free disk space or `walden mark-deleted` what is not needed";
   if (reason == "MAILBOX_FULL" || reason == "READER_BUDGET_FULL") {
@@ -185,6 +200,11 @@ std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const absl::Status& status) {
 bool HasReason(const absl::Status& status, absl::string_view reason) {
   const auto info = ErrorInfoOf(status);
   return info.has_value() && info->reason() == reason;
+}
+
+bool MayBeStored(const absl::Status& error) {
+  return !ErrorInfoOf(error).has_value() || HasReason(error, "WRITE_FAILED") ||
+         HasReason(error, "INTERNAL");
 }
 
 absl::Status WithContext(const absl::Status& status, absl::string_view context) {

@@ -25,6 +25,7 @@ inline constexpr absl::string_view kReasonBadInput = "BAD_INPUT";
 inline constexpr absl::string_view kReasonFile = "FILE";
 inline constexpr absl::string_view kReasonProtocol = "PROTOCOL";
 inline constexpr absl::string_view kReasonIncomplete = "INCOMPLETE_RECOVERY";
+inline constexpr absl::string_view kReasonIncompleteStream = "INCOMPLETE_STREAM";
 inline constexpr absl::string_view kReasonNotServing = "NOT_SERVING";
 inline constexpr absl::string_view kReasonDamageFound = "DAMAGE_FOUND";
 
@@ -46,6 +47,11 @@ bool HasReason(const absl::Status& status, absl::string_view reason);
 
 // The same error with `context` before its message; code, reason and metadata stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+// Whether an append or put that ended with this error may be stored all the same: the daemon does
+// not know, or the error is of the client's own gRPC library. Other errors say that it is not
+// stored.
+bool MayBeStored(const absl::Status& error);
 
 // How long the daemon asks to wait before the same request; zero if it does not say.
 absl::Duration RetryDelayOf(const absl::Status& status);

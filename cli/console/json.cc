@@ -2,10 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_format.h"
 #include "base/utf8.h"
+#include "cli/console/message_times.h"
+#include "cli/console/units.h"
 #include "google/protobuf/descriptor.h"
 #include "nlohmann/json.hpp"
 
@@ -15,6 +19,28 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+
+// "1.5s", as protobuf's own JSON has durations.
+std::string DurationText(const google::protobuf::Duration& duration) {
+  const bool negative = duration.seconds() < 0 || duration.nanos() < 0;
+  std::string text = absl::StrFormat("%s%d", negative ? "-" : "", std::abs(duration.seconds()));
+  if (duration.nanos() != 0) {
+    absl::StrAppendFormat(&text, ".%09d", std::abs(duration.nanos()));
+    text.erase(text.find_last_not_of('0') + 1);
+  }
+  return text + "s";
+}
+
+// Times and durations are text, other messages objects.
+Json MessageValue(const Message& message) {
+  if (const auto* time = dynamic_cast<const google::protobuf::Timestamp*>(&message)) {
+    return FormatMoment(TimeOf(*time));
+  }
+  if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&message)) {
+    return DurationText(*duration);
+  }
+  return ToJson(message);
+}
 
 // One value, or the i-th of a repeated field.
 Json ValueOf(const Message& message, const FieldDescriptor& field, int index) {
@@ -52,8 +78,8 @@ Json ValueOf(const Message& message, const FieldDescriptor& field, int index) {
       return repeated ? reflection.GetRepeatedString(message, &field, index)
                       : reflection.GetString(message, &field);
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return ToJson(repeated ? reflection.GetRepeatedMessage(message, &field, index)
-                             : reflection.GetMessage(message, &field));
+      return MessageValue(repeated ? reflection.GetRepeatedMessage(message, &field, index)
+                                   : reflection.GetMessage(message, &field));
   }
   return nullptr;
 }

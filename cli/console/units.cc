@@ -7,6 +7,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/civil_time.h"
+#include "base/duration_text.h"
 
 namespace walden::cli {
 
@@ -20,10 +22,24 @@ std::optional<uint64_t> ParseNumber(absl::string_view text) {
 
 std::optional<absl::Duration> ParseDuration(absl::string_view text) {
   absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration) || duration < absl::ZeroDuration()) {
+  if (!ParseDurationWithDays(text, &duration) || duration < absl::ZeroDuration()) {
     return std::nullopt;
   }
   return duration;
+}
+
+std::optional<absl::Time> ParseTime(absl::string_view text) {
+  const absl::Time first = absl::FromCivil(absl::CivilYear(1), absl::UTCTimeZone());
+  const absl::Time end = absl::FromCivil(absl::CivilYear(10'000), absl::UTCTimeZone());
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) return std::nullopt;
+  if (time < first || time >= end) return std::nullopt;
+  return time;
+}
+
+std::string FormatMoment(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone());
 }
 
 std::string FormatBytes(uint64_t bytes) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/byte_size.h"
 #include "base/nearest_name.h"
@@ -44,6 +45,60 @@ ValueCheck Millis() {
     }
     text = absl::StrCat(absl::ToInt64Milliseconds(*duration));
     return std::string();
+  };
+}
+
+namespace {
+
+constexpr char kExampleMoment[] = "2026-11-30T15:04:05Z";
+// A hundred years: no sum with the time of today leaves what a Timestamp holds.
+constexpr absl::Duration kLongestFromNow = absl::Hours(24 * 365 * 100);
+
+// Rewrites the text as milliseconds since the Unix epoch; false if these do not count from 0 up.
+bool TakeMoment(absl::Time time, std::string& text) {
+  if (time < absl::UnixEpoch()) return false;
+  text = absl::StrCat(absl::ToUnixMillis(time));
+  return true;
+}
+
+bool TakeTime(std::string& text) {
+  const auto time = ParseTime(text);
+  return time.has_value() && TakeMoment(*time, text);
+}
+
+// `direction`: 1 = after now, -1 = before now.
+bool TakeDurationFromNow(int direction, std::string& text) {
+  const auto duration = ParseDuration(text);
+  if (!duration.has_value() || *duration > kLongestFromNow) return false;
+  return TakeMoment(absl::Now() + direction * *duration, text);
+}
+
+ValueCheck MomentOrDuration(int direction) {
+  return [direction](std::string& text) {
+    if (TakeTime(text) || TakeDurationFromNow(direction, text)) return std::string();
+    return absl::StrCat(
+        "\"", text,
+        "\" is neither a duration, such as 10m or 7d, nor a time from 1970 on, such as ",
+        kExampleMoment);
+  };
+}
+
+}  // namespace
+
+ValueCheck PastMoment() { return MomentOrDuration(-1); }
+ValueCheck FutureMoment() { return MomentOrDuration(1); }
+
+ValueCheck Moment() {
+  return [](std::string& text) {
+    if (TakeTime(text)) return std::string();
+    return absl::StrCat("\"", text, "\" is not a time from 1970 on, such as ", kExampleMoment);
+  };
+}
+
+ValueCheck Age() {
+  return [](std::string& text) {
+    if (TakeDurationFromNow(-1, text)) return std::string();
+    return absl::StrCat("\"", text, "\" is not a duration from 0s to 36500d, such as 10m or 7d");
   };
 }
 

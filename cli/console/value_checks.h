@@ -19,6 +19,14 @@ ValueCheck ByteSize(uint64_t min, uint64_t max);
 // As milliseconds.
 ValueCheck Millis();
 
+// A moment: a duration before now ("10m", "7d") or after it, or a time as ParseTime takes it. As
+// milliseconds since the Unix epoch, rounded down.
+ValueCheck PastMoment();
+ValueCheck FutureMoment();
+// The two forms of a past moment, each alone.
+ValueCheck Moment();
+ValueCheck Age();
+
 // The name of a namespace, as namespaces[].name of the configuration; and the same or an id, 1 to
 // 255. Digits are an id.
 ValueCheck NamespaceName();

@@ -1,12 +1,13 @@
 #include "cli/records/entry_lines.h"
 
-#include <cstdint>
+#include <optional>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/console/failure.h"
 #include "cli/console/json.h"
+#include "cli/console/message_times.h"
+#include "cli/console/units.h"
 #include "nlohmann/json.hpp"
 
 namespace walden::cli {
@@ -29,6 +30,15 @@ absl::Status TakeBase64(const Json& value, const std::string& name, std::string*
                                         : BadInput(absl::StrCat("\"", name, "\" is not base64"));
 }
 
+absl::Status TakeTime(const Json& value, const std::string& name, google::protobuf::Timestamp* to) {
+  const auto time = value.is_string() ? ParseTime(value.get<std::string>()) : std::nullopt;
+  if (!time.has_value()) {
+    return BadInput(absl::StrCat("\"", name, "\" is not a time such as \"2026-11-30T15:04:05Z\""));
+  }
+  *to = TimestampOf(*time);
+  return absl::OkStatus();
+}
+
 absl::Status TakeField(const std::string& name, const Json& value, v1::Entry* entry) {
   if (name == "key") return TakeBytes(value, name, entry->mutable_key());
   if (name == "key_base64") return TakeBase64(value, name, entry->mutable_key());
@@ -40,24 +50,9 @@ absl::Status TakeField(const std::string& name, const Json& value, v1::Entry* en
     entry->set_tombstone(value.get<bool>());
     return absl::OkStatus();
   }
-  if (name != "created_unix_ms" && name != "expires_unix_ms") {
-    return BadInput(absl::StrCat("\"", name, "\" is no field of an entry"));
-  }
-  int64_t millis = 0;  // a string where JSON numbers are not exact
-  if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) {
-    return BadInput(absl::StrCat("\"", name, "\" is above ", INT64_MAX));
-  }
-  if (value.is_number_integer()) {
-    millis = value.get<int64_t>();
-  } else if (!value.is_string() || !absl::SimpleAtoi(value.get<std::string>(), &millis)) {
-    return BadInput(absl::StrCat("\"", name, "\" is not an integer"));
-  }
-  if (name == "created_unix_ms") {
-    entry->set_created_unix_ms(millis);
-  } else {
-    entry->set_expires_unix_ms(millis);
-  }
-  return absl::OkStatus();
+  if (name == "create_time") return TakeTime(value, name, entry->mutable_create_time());
+  if (name == "expire_time") return TakeTime(value, name, entry->mutable_expire_time());
+  return BadInput(absl::StrCat("\"", name, "\" is no field of an entry"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "cli/console/message_times.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
@@ -18,8 +19,8 @@ namespace {
 
 // How long ago the oldest live record was appended.
 std::string OldestText(const v1::RegionUsage& usage, absl::Time now) {
-  if (!usage.has_oldest_appended_unix_ms()) return "-";
-  return FormatAge(now - absl::FromUnixMillis(usage.oldest_appended_unix_ms()));
+  if (!usage.has_oldest_append_time()) return "-";
+  return FormatAge(now - TimeOf(usage.oldest_append_time()));
 }
 
 std::string TablesText(const v1::RegionState& state) {
@@ -80,9 +81,10 @@ std::string RegionsText(const google::protobuf::RepeatedPtrField<v1::RegionInfo>
     std::vector<std::string> cells = {absl::StrCat(info.region_id()), StateText(info.state())};
     if (info.has_usage()) {
       const v1::RegionUsage& usage = info.usage();
-      cells.insert(cells.end(), {FormatCount(usage.tables()), FormatCount(usage.live_records()),
-                                 FormatBytes(usage.live_bytes()),
-                                 FormatBytes(usage.allocated_bytes()), OldestText(usage, now)});
+      cells.insert(cells.end(),
+                   {FormatCount(usage.table_count()), FormatCount(usage.live_record_count()),
+                    FormatBytes(usage.live_bytes()), FormatBytes(usage.allocated_bytes()),
+                    OldestText(usage, now)});
     } else {
       cells.resize(cells.size() + 5, "-");
     }
@@ -107,16 +109,15 @@ std::string BoundsText(const v1::DescribeRegionResponse& description) {
   if (description.has_retention()) {
     const v1::Retention& retention = description.retention();
     std::vector<std::string> kept;
-    if (retention.age_micros() > 0) {
-      kept.push_back(absl::StrCat(
-          "of the last ",
-          absl::FormatDuration(absl::Microseconds(static_cast<int64_t>(retention.age_micros())))));
+    if (retention.has_max_age()) {
+      kept.push_back(
+          absl::StrCat("of the last ", absl::FormatDuration(DurationOf(retention.max_age()))));
     }
-    if (retention.bytes() > 0) {
-      kept.push_back(absl::StrCat("the newest ", FormatBytes(retention.bytes())));
+    if (retention.max_bytes() > 0) {
+      kept.push_back(absl::StrCat("the newest ", FormatBytes(retention.max_bytes())));
     }
-    if (retention.records() > 0) {
-      kept.push_back(absl::StrCat("the newest ", Counted(retention.records(), "record")));
+    if (retention.max_record_count() > 0) {
+      kept.push_back(absl::StrCat("the newest ", Counted(retention.max_record_count(), "record")));
     }
     absl::StrAppend(&text, "retention keeps ", absl::StrJoin(kept, ", and no more than "), "\n");
   }
@@ -138,17 +139,15 @@ std::string DescriptionText(const v1::DescribeRegionResponse& description, absl:
   std::string text = absl::StrCat("region ", info.region_id(), ": ", StateText(info.state()));
   if (!info.error().empty()) absl::StrAppend(&text, " (", info.error(), ")");
   const std::string oldest =
-      info.usage().has_oldest_appended_unix_ms()
+      info.usage().has_oldest_append_time()
           ? absl::StrCat(", oldest live record ", OldestText(info.usage(), now), " old")
           : "";
   absl::StrAppend(
       &text, ", engine ", state.engine(), ", region version ", state.region_version(), "\n",
       FormatBytes(description.allocated_bytes()), " on disk, ",
       FormatBytes(description.live_bytes()), " live", oldest, "\nopened ",
-      OpeningText(state.opening()), ", ", Counted(state.opening().records_scanned(), "record"),
-      " in ",
-      FormatTime(absl::Microseconds(static_cast<int64_t>(state.opening().duration_micros()))), "\n",
-      BoundsText(description));
+      OpeningText(state.opening()), ", ", Counted(state.opening().scanned_record_count(), "record"),
+      " in ", FormatTime(DurationOf(state.opening().duration())), "\n", BoundsText(description));
   for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {
     absl::StrAppend(&text, "damaged: ", DamageText(damage), "\n");
   }
@@ -159,34 +158,53 @@ std::string DescriptionText(const v1::DescribeRegionResponse& description, absl:
   return text;
 }
 
+std::string ServerInfoText(const v1::GetServerInfoResponse& info) {
+  const v1::Limits& limits = info.limits();
+  const auto count = [](uint64_t limit, absl::string_view noun) {
+    return limit == 0 ? "no limit" : Counted(limit, noun);
+  };
+  const auto bytes = [](uint64_t limit) { return limit == 0 ? "no limit" : FormatBytes(limit); };
+  TextTable table({"waldend", info.version()});
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"commit", info.commit().empty() ? "unknown" : info.commit()},
+      {"started", FormatMoment(absl::FromUnixSeconds(info.start_time().seconds()))},
+      {"engines", absl::StrJoin(info.engines(), ", ")},
+      {"most per batch", absl::StrCat(count(limits.max_batch_records(), "record"), ", ",
+                                      bytes(limits.max_batch_bytes()))},
+      {"most per payload", bytes(limits.max_payload_bytes())},
+      {"most per key", bytes(limits.max_key_bytes())},
+      {"most per message", absl::StrCat(bytes(limits.max_request_message_bytes()), ", ",
+                                        count(limits.max_stream_message_appends(), "append"))},
+      {"most per mark-deleted", count(limits.max_marks(), "table")},
+  };
+  for (const auto& [name, value] : rows) table.AddRow({name, value});
+  return table.ToString();
+}
+
 std::string StatisticsText(const v1::GetStatisticsResponse& s) {
   const auto of = [](uint64_t used, uint64_t limit) {
     return absl::StrCat(FormatBytes(used), " of ", FormatBytes(limit));
   };
-  const double group = s.commits() == 0 ? 0
-                                        : static_cast<double>(s.appended_batches()) /
-                                              static_cast<double>(s.commits());
-  TextTable table({"waldend", s.version()});
+  const double group = s.commit_count() == 0 ? 0
+                                             : static_cast<double>(s.appended_batch_count()) /
+                                                   static_cast<double>(s.commit_count());
+  TextTable table({"waldend", "since its start"});
   const std::vector<std::pair<std::string, std::string>> rows = {
-      {"up", absl::FormatDuration(absl::Trunc(
-                 absl::Microseconds(static_cast<int64_t>(s.uptime_micros())), absl::Seconds(1)))},
-      {"open regions", FormatCount(s.open_regions())},
-      {"appended batches", FormatCount(s.appended_batches())},
-      {"appended records", FormatCount(s.appended_records())},
+      {"up", absl::FormatDuration(absl::Trunc(DurationOf(s.uptime()), absl::Seconds(1)))},
+      {"open regions", FormatCount(s.open_region_count())},
+      {"appended batches", FormatCount(s.appended_batch_count())},
+      {"appended records", FormatCount(s.appended_record_count())},
       {"appended payload", FormatBytes(s.appended_payload_bytes())},
-      {"refused batches", FormatCount(s.refused_batches())},
+      {"refused batches", FormatCount(s.refused_batch_count())},
       {"commits",
-       absl::StrCat(FormatCount(s.commits()), " (", FormatRate(group), " batches each)")},
-      {"syncs", FormatCount(s.syncs())},
-      {"read records", FormatCount(s.read_records())},
+       absl::StrCat(FormatCount(s.commit_count()), " (", FormatRate(group), " batches each)")},
+      {"syncs", FormatCount(s.sync_count())},
+      {"read records", FormatCount(s.read_record_count())},
       {"read payload", FormatBytes(s.read_payload_bytes())},
       {"mailboxes", of(s.mailbox_bytes(), s.mailbox_bytes_limit())},
-      {"readers",
-       absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ", s.open_readers(), " open")},
+      {"readers", absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ",
+                               s.open_reader_count(), " open")},
       {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_bytes_limit())},
-      {"most per batch", absl::StrCat(Counted(s.max_batch_records(), "record"), ", ",
-                                      FormatBytes(s.max_batch_bytes()))},
-      {"most per payload", FormatBytes(s.max_payload_bytes())},
   };
   for (const auto& [name, value] : rows) table.AddRow({name, value});
   return table.ToString();

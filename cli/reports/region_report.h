@@ -24,6 +24,7 @@ std::string DamageText(const v1::DamagedRange& damage);
 
 // Whole lines.
 std::string DescriptionText(const v1::DescribeRegionResponse& description, absl::Time now);
+std::string ServerInfoText(const v1::GetServerInfoResponse& info);
 std::string StatisticsText(const v1::GetStatisticsResponse& statistics);
 
 }  // namespace walden::cli

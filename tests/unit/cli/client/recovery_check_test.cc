@@ -15,7 +15,7 @@ v1::RecoverResponse State() {
 v1::RecoverResponse Records(uint64_t table, std::initializer_list<uint64_t> sequences) {
   v1::RecoverResponse message;
   for (const uint64_t sequence : sequences) {
-    v1::TableRecord& record = *message.mutable_records()->add_records();
+    v1::TableRecord& record = *message.add_records();
     record.set_table_id(table);
     record.set_sequence(sequence);
     record.set_payload("abc");
@@ -25,9 +25,9 @@ v1::RecoverResponse Records(uint64_t table, std::initializer_list<uint64_t> sequ
 
 v1::RecoverResponse Summary(uint64_t records, uint64_t payload_bytes, uint64_t tables) {
   v1::RecoverResponse message;
-  message.mutable_summary()->set_records(records);
+  message.mutable_summary()->set_record_count(records);
   message.mutable_summary()->set_payload_bytes(payload_bytes);
-  message.mutable_summary()->set_tables(tables);
+  message.mutable_summary()->set_table_count(tables);
   return message;
 }
 
@@ -71,6 +71,15 @@ TEST(RecoveryCheck, StateComesFirstInAnyNumberOfParts) {
   EXPECT_EQ(Check({State(), State(), Records(1, {1}), Summary(1, 3, 1)}), absl::OkStatus());
   ExpectRefused(Check({Records(1, {1}), Summary(1, 3, 1)}));
   ExpectRefused(Check({State(), Records(1, {1}), State(), Summary(1, 3, 1)}));
+}
+
+TEST(RecoveryCheck, OneMessageMayHaveEveryPart) {
+  v1::RecoverResponse whole = Records(1, {1});
+  whole.mutable_state();
+  *whole.mutable_summary() = Summary(1, 3, 1).summary();
+  EXPECT_EQ(Check({whole}), absl::OkStatus());
+  whole.mutable_summary()->set_record_count(2);
+  ExpectRefused(Check({whole}));
 }
 
 TEST(RecoveryCheck, NothingMayFollowTheSummary) {

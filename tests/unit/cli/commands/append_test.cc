@@ -59,9 +59,9 @@ TEST_F(AppendTest, EveryOptionOfTheRequestArrives) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "appended 1 record, sequence 5, written but not yet durable\n");
   const v1::AppendRequest request = daemon_.last_request();
-  EXPECT_EQ(request.namespace_(), 3u);
+  EXPECT_EQ(request.namespace_id(), 3u);
   EXPECT_EQ(request.durability(), v1::DURABILITY_BUFFERED);
-  EXPECT_EQ(request.expected_next_sequence(), 5u);
+  EXPECT_EQ(request.tables(0).expected_next_sequence(), 5u);
   EXPECT_EQ(request.region_version(), 9u);
   EXPECT_EQ(request.producer().id(), 77u);
   EXPECT_EQ(request.producer().sequence(), 5u);
@@ -129,10 +129,10 @@ TEST_F(AppendTest, JsonTellsOfEachBatch) {
   const Outcome outcome = Append({"--json", "--batch-records", "2", "a", "b", "c"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.out,
-            "{\"first_sequence\":1,\"last_sequence\":2,\"durable\":true,\"duplicate\":false,"
-            "\"records\":2}\n"
-            "{\"first_sequence\":3,\"last_sequence\":3,\"durable\":true,\"duplicate\":false,"
-            "\"records\":1}\n");
+            "{\"tables\":[{\"table_id\":2,\"first_sequence\":1,\"last_sequence\":2}],"
+            "\"durable\":true,\"duplicate\":false,\"record_count\":2}\n"
+            "{\"tables\":[{\"table_id\":2,\"first_sequence\":3,\"last_sequence\":3}],"
+            "\"durable\":true,\"duplicate\":false,\"record_count\":1}\n");
 }
 
 TEST_F(AppendTest, CompareAndAppendChainsItsBatches) {
@@ -155,11 +155,47 @@ TEST_F(AppendTest, ABrokenConnectionWithoutProducerIsNotRetriedAndTellsWhatIsUnc
   daemon_.BreakStreamsAfter(3, 1);
   const Outcome outcome = Append({"--batch-records", "1", "--in-flight", "1"}, Joined(Lines(10)));
   EXPECT_EQ(outcome.exit_code, 3);
-  EXPECT_NE(outcome.err.find("appended 2 records, sequence 1..2, durable, 1 batch was sent without "
-                             "an answer and may or may not be stored"),
+  EXPECT_NE(outcome.err.find("appended 2 records, sequence 1..2, durable, 1 batch sent "
+                             "that may or may not be stored"),
             std::string::npos)
       << outcome.err;
   EXPECT_EQ(daemon_.Payloads(1, 2), Lines(3));
+}
+
+TEST_F(AppendTest, SmallBatchesThatComeWhileOthersAreInFlightShareAMessage) {
+  daemon_.HoldFirstAnswers();
+  const Outcome outcome = Append({"--batch-records", "1", "--in-flight", "8"}, Joined(Lines(8)));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "appended 8 records, sequence 1..8, durable\n");
+  EXPECT_EQ(daemon_.MessageSizes(), (std::vector<int>{1, 7}));
+  EXPECT_EQ(daemon_.Payloads(1, 2), Lines(8));
+}
+
+TEST_F(AppendTest, LargeBatchesAreMessagesOfTheirOwn) {
+  daemon_.HoldFirstAnswers();
+  const std::string large(140'000, 'x');
+  const Outcome outcome = Append({"--batch-records", "1"}, Joined({large, large, "small"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(daemon_.MessageSizes(), (std::vector<int>{1, 1, 1}));
+}
+
+TEST_F(AppendTest, AFailedWriteWithoutProducerTellsThatTheBatchMayBeStored) {
+  daemon_.RefuseAppendsFromBatch(2, RefusalOf(grpc::StatusCode::UNAVAILABLE, "WRITE_FAILED"));
+  const Outcome outcome = Append({"--batch-records", "1", "--in-flight", "1"}, Joined(Lines(10)));
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.err.find("appended 2 records, sequence 1..2, durable, 1 batch sent that may or "
+                             "may not be stored; then: "),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("hint: whether the batch is stored is unknown"), std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(AppendTest, WithAProducerAFailedWriteIsSentAgain) {
+  daemon_.RefuseNextAppends(3, RefusalOf(grpc::StatusCode::UNAVAILABLE, "WRITE_FAILED"));
+  const Outcome outcome = Append({"--batch-records", "1", "--retry-for", "1m"}, Joined(Lines(10)));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(daemon_.Payloads(1, 2), Lines(10));
 }
 
 TEST_F(AppendTest, WithAProducerBrokenConnectionsLoseAndRepeatNothing) {
@@ -297,6 +333,7 @@ TEST_F(BenchTest, StreamedLoadOverSeveralTablesOfAGivenRegionThatStays) {
   const auto result = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(result["rpc"], "AppendStream");
   EXPECT_EQ(result["batches"], 20);
+  EXPECT_EQ(daemon_.MessageSizes().front(), 5);  // of 50 KiB each, 256 KiB at most
   EXPECT_TRUE(daemon_.HasRegion(9));
   EXPECT_EQ(daemon_.Payloads(9, 4).size(), 250u);
 }

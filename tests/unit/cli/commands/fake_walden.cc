@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/security/server_credentials.h"
@@ -82,26 +83,50 @@ grpc::Status FakeWalden::Append(const v1::AppendRequest& request, v1::AppendResp
     --refusals_left_;
     return refusal_;
   }
-  return Store(request, response);
+  if (request.has_region_version()) {
+    grpc::Status fenced = TakeVersion(request.region_id(), request.region_version());
+    if (!fenced.ok()) return fenced;
+  }
+  return Store(request, absl::Now(), response);
 }
 
-grpc::Status FakeWalden::Store(const v1::AppendRequest& request, v1::AppendResponse* response) {
-  const TableKey key{request.region_id(), request.table_id()};
-  const uint64_t next_of_table = Position(key).next_sequence();
-  if (request.has_expected_next_sequence() && request.expected_next_sequence() != next_of_table) {
-    return RefusalOf(grpc::StatusCode::ABORTED, "SEQUENCE_MISMATCH",
-                     {{"actual_next_sequence", std::to_string(next_of_table)}});
+grpc::Status FakeWalden::TakeVersion(uint64_t region, uint64_t version) {
+  uint64_t& highest = versions_[region];
+  if (version < highest) {
+    return RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "FENCED",
+                     {{"highest_region_version", std::to_string(highest)}});
+  }
+  highest = version;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeWalden::Store(const v1::AppendRequest& request, absl::Time time,
+                               v1::AppendResponse* response) {
+  for (const v1::TableAppend& append : request.tables()) {
+    const uint64_t next = Position({request.region_id(), append.table_id()}).next_sequence();
+    if (append.has_expected_next_sequence() && append.expected_next_sequence() != next) {
+      return RefusalOf(grpc::StatusCode::ABORTED, "SEQUENCE_MISMATCH",
+                       {{"actual_next_sequence", std::to_string(next)}});
+    }
   }
   uint64_t& next = next_sequences_.try_emplace(request.region_id(), 1).first->second;
-  response->set_first_sequence(next);
-  for (const std::string& payload : request.payloads()) {
-    v1::Record& record = tables_[key].records.emplace_back();
-    record.set_sequence(next++);
-    record.set_payload(payload);
+  int records = 0;
+  for (const v1::TableAppend& append : request.tables()) {
+    Table& table = tables_[{request.region_id(), append.table_id()}];
+    v1::TableRange& range = *response->add_tables();
+    range.set_table_id(append.table_id());
+    range.set_first_sequence(next);
+    for (const std::string& payload : append.payloads()) {
+      v1::Record& record = table.records.emplace_back();
+      table.append_times[next] = time;
+      record.set_sequence(next++);
+      record.set_payload(payload);
+    }
+    range.set_last_sequence(next - 1);
+    records += append.payloads_size();
   }
-  response->set_last_sequence(next - 1);
   response->set_durable(request.durability() != v1::DURABILITY_BUFFERED);
-  batch_sizes_.push_back(request.payloads_size());
+  batch_sizes_.push_back(records);
   if (request.has_producer()) {
     producers_[request.producer().id()][request.producer().sequence()] = *response;
   }
@@ -118,6 +143,15 @@ v1::TablePosition FakeWalden::Position(TableKey key) const {
                                    : position.next_sequence());
   position.set_deleted_through(deleted);
   return position;
+}
+
+uint64_t FakeWalden::FirstSince(TableKey key, absl::Time time) const {
+  const auto found = tables_.find(key);
+  if (found == tables_.end()) return 1;
+  for (const auto& [sequence, appended] : found->second.append_times) {
+    if (appended >= time) return sequence;
+  }
+  return Position(key).next_sequence();
 }
 
 bool FakeWalden::TakeStreamBreak(int stored_in_stream) {
@@ -141,6 +175,21 @@ std::vector<int> FakeWalden::BatchSizes() const {
   return batch_sizes_;
 }
 
+std::vector<int> FakeWalden::MessageSizes() const {
+  absl::MutexLock lock(&mutex_);
+  return message_sizes_;
+}
+
+v1::MarkDeletedRequest FakeWalden::last_marks() const {
+  absl::MutexLock lock(&mutex_);
+  return last_marks_;
+}
+
+std::vector<v1::Entry> FakeWalden::Entries() const {
+  absl::MutexLock lock(&mutex_);
+  return entries_;
+}
+
 v1::AppendRequest FakeWalden::last_request() const {
   absl::MutexLock lock(&mutex_);
   return last_request_;
@@ -152,14 +201,15 @@ bool FakeWalden::HasRegion(uint64_t region) const {
 }
 
 void FakeWalden::AddRecords(uint64_t region, uint64_t table,
-                            const std::vector<std::string>& payloads) {
+                            const std::vector<std::string>& payloads, absl::Time appended) {
   v1::AppendRequest request;
   request.set_region_id(region);
-  request.set_table_id(table);
-  for (const std::string& payload : payloads) request.add_payloads(payload);
+  v1::TableAppend& append = *request.add_tables();
+  append.set_table_id(table);
+  for (const std::string& payload : payloads) append.add_payloads(payload);
   v1::AppendResponse response;
   absl::MutexLock lock(&mutex_);
-  (void)Store(request, &response);
+  (void)Store(request, appended, &response);
 }
 
 uint64_t FakeWalden::OpenProducer() {
@@ -206,15 +256,17 @@ void FakeWalden::RefuseAppendsFromBatch(int batch, const grpc::Status& status) {
 
 void FakeWalden::SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_t payload_bytes) {
   absl::MutexLock lock(&mutex_);
-  statistics_.set_version("0.0.0-fake");
-  statistics_.set_max_batch_records(batch_records);
-  statistics_.set_max_batch_bytes(batch_bytes);
-  statistics_.set_max_payload_bytes(payload_bytes);
+  info_.set_version("0.0.0-fake");
+  v1::Limits& limits = *info_.mutable_limits();
+  limits.set_max_batch_records(batch_records);
+  limits.set_max_batch_bytes(batch_bytes);
+  limits.set_max_payload_bytes(payload_bytes);
+  limits.set_max_stream_message_appends(1000);
 }
 
 void FakeWalden::SetOldestAppended(absl::Time time) {
   absl::MutexLock lock(&mutex_);
-  oldest_appended_unix_ms_ = absl::ToUnixMillis(time);
+  oldest_appended_ = time;
 }
 
 void FakeWalden::AddBrokenRegion() {
@@ -239,9 +291,26 @@ bool FakeWalden::AwaitHealthQuestions(int count) const {
   return mutex_.AwaitWithTimeout(absl::Condition(&asked), absl::Minutes(1));
 }
 
-void FakeWalden::SetRecoverFault(RecoverFault fault) {
+bool FakeWalden::AwaitHeartbeats(int count) const {
+  const auto sent = [this, count]()
+                        ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return heartbeats_ >= count; };
   absl::MutexLock lock(&mutex_);
-  recover_fault_ = fault;
+  return mutex_.AwaitWithTimeout(absl::Condition(&sent), absl::Minutes(1));
+}
+
+void FakeWalden::SetStreamFault(StreamFault fault) {
+  absl::MutexLock lock(&mutex_);
+  stream_fault_ = fault;
+}
+
+void FakeWalden::HoldFirstAnswers() {
+  absl::MutexLock lock(&mutex_);
+  holds_first_answers_ = true;
+}
+
+void FakeWalden::SetNamespaces(const std::vector<std::string>& names) {
+  absl::MutexLock lock(&mutex_);
+  namespaces_ = names;
 }
 
 void FakeWalden::SetBeforeRecover(std::function<void(uint64_t table)> before) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "cli/console/message_times.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/unit/cli/commands/fake_walden.h"
 
@@ -20,48 +21,60 @@ class FakeWalden::Wal : public v1::WalService::Service {
   grpc::Status AppendStream(grpc::ServerContext*,
                             grpc::ServerReaderWriter<v1::AppendStreamResponse,
                                                      v1::AppendStreamRequest>* stream) override {
+    bool holds = HoldsFirstAnswers();
+    v1::AppendStreamResponse answers;
     v1::AppendStreamRequest request;
-    for (int stored = 0; stream->Read(&request);) {
-      v1::AppendStreamResponse response;
-      response.set_request_id(request.request_id());
-      const grpc::Status status = fake_.Append(request.append(), response.mutable_appended());
-      if (status.ok()) {
-        if (fake_.TakeStreamBreak(++stored)) {
+    for (int stored = 0; stream->Read(&request); holds = false) {
+      NoteMessage(request);
+      for (const v1::StreamedAppend& batch : request.appends()) {
+        v1::StreamedAppendResult result;
+        result.set_request_id(batch.request_id());
+        const grpc::Status status = fake_.Append(batch.append(), result.mutable_appended());
+        if (!status.ok()) result.mutable_error()->ParseFromString(status.error_details());
+        if (status.ok() && fake_.TakeStreamBreak(++stored)) {
+          stream->Write(answers);
           return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the fake broke the stream");
         }
-      } else {
-        response.mutable_refused()->ParseFromString(status.error_details());
+        *answers.add_results() = result;
       }
-      stream->Write(response);
+      if (holds) continue;
+      stream->Write(answers);
+      answers.Clear();
     }
     return grpc::Status::OK;
   }
 
   grpc::Status Read(grpc::ServerContext* context, const v1::ReadRequest* request,
                     grpc::ServerWriter<v1::ReadResponse>* writer) override {
-    uint64_t next = request->start().has_inclusive()   ? request->start().inclusive()
-                    : request->start().has_exclusive() ? request->start().exclusive() + 1
-                                                       : 1;
+    uint64_t next = Beginning(*request);
     const uint64_t last = request->end().has_inclusive()   ? request->end().inclusive()
                           : request->end().has_exclusive() ? request->end().exclusive() - 1
                                                            : UINT64_MAX;
-    uint64_t sent = 0;
+    v1::ReadSummary summary;
     for (bool first_message = true; !context->IsCancelled(); first_message = false) {
       v1::ReadResponse response;
       {
         absl::MutexLock lock(&fake_.mutex_);
         const TableKey key{request->region_id(), request->table_id()};
-        if (first_message) *response.mutable_position() = fake_.Position(key);
         for (const v1::Record& record : fake_.tables_[key].records) {
           if (record.sequence() < next || record.sequence() > last) continue;
-          if (request->max_records() != 0 && sent == request->max_records()) break;
+          if (request->max_records() != 0 && summary.record_count() == request->max_records()) {
+            break;
+          }
           *response.add_records() = record;
           next = record.sequence() + 1;
-          ++sent;
+          summary.set_record_count(summary.record_count() + 1);
+          summary.set_payload_bytes(summary.payload_bytes() + record.payload().size());
+        }
+        // Also in heartbeats, which this daemon sends as often as it can.
+        if (first_message || response.records().empty()) {
+          *response.mutable_position() = fake_.Position(key);
+          response.set_caught_up(request->follow());
         }
       }
-      if (response.has_position() || response.records_size() > 0) writer->Write(response);
-      if (!request->follow()) return grpc::Status::OK;
+      writer->Write(response);
+      if (!request->follow()) return WriteSummary(summary, writer);
+      NoteHeartbeat(first_message);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return grpc::Status::CANCELLED;
@@ -75,9 +88,30 @@ class FakeWalden::Wal : public v1::WalService::Service {
 
   grpc::Status MarkDeleted(grpc::ServerContext*, const v1::MarkDeletedRequest* request,
                            v1::MarkDeletedResponse* response) override {
-    response->set_deleted_through(
-        fake_.MarkDeleted(request->region_id(), request->table_id(), request->through_sequence()));
+    {
+      absl::MutexLock lock(&fake_.mutex_);
+      fake_.last_marks_ = *request;
+    }
+    for (const v1::TableMark& mark : request->marks()) {
+      uint64_t through = mark.through_sequence();
+      if (mark.has_before_time()) {
+        absl::MutexLock lock(&fake_.mutex_);
+        through =
+            fake_.FirstSince({request->region_id(), mark.table_id()}, TimeOf(mark.before_time())) -
+            1;
+      }
+      v1::TableMarkResult& result = *response->add_tables();
+      result.set_table_id(mark.table_id());
+      result.set_deleted_through(fake_.MarkDeleted(request->region_id(), mark.table_id(), through));
+    }
     return grpc::Status::OK;
+  }
+
+  grpc::Status FenceRegion(grpc::ServerContext*, const v1::FenceRegionRequest* request,
+                           v1::FenceRegionResponse*) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    fake_.next_sequences_.try_emplace(request->region_id(), 1);
+    return fake_.TakeVersion(request->region_id(), request->region_version());
   }
 
   grpc::Status Recover(grpc::ServerContext*, const v1::RecoverRequest* request,
@@ -99,27 +133,135 @@ class FakeWalden::Wal : public v1::WalService::Service {
       if (request->has_table_id() && key.second != request->table_id()) continue;
       state.mutable_state()->add_tables()->set_table_id(key.second);
       v1::RecoverSummary& counts = *summary.mutable_summary();
-      if (!table.records.empty()) counts.set_tables(counts.tables() + 1);
+      if (!table.records.empty()) counts.set_table_count(counts.table_count() + 1);
       for (const v1::Record& record : table.records) {
-        v1::TableRecord& recovered = *records.mutable_records()->add_records();
+        v1::TableRecord& recovered = *records.add_records();
         recovered.set_table_id(key.second);
         recovered.set_sequence(record.sequence());
         recovered.set_payload(record.payload());
-        counts.set_records(counts.records() + 1);
+        counts.set_record_count(counts.record_count() + 1);
         counts.set_payload_bytes(counts.payload_bytes() + record.payload().size());
       }
     }
     summary.mutable_summary();
-    if (fake_.recover_fault_ == RecoverFault::kWrongCount) {
-      summary.mutable_summary()->set_records(summary.summary().records() + 1);
+    if (fake_.stream_fault_ == StreamFault::kWrongCount) {
+      summary.mutable_summary()->set_record_count(summary.summary().record_count() + 1);
     }
     writer->Write(state);
     writer->Write(records);
-    if (fake_.recover_fault_ != RecoverFault::kNoSummary) writer->Write(summary);
+    if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(summary);
     return grpc::Status::OK;
   }
 
  private:
+  bool HoldsFirstAnswers() {
+    absl::MutexLock lock(&fake_.mutex_);
+    return fake_.holds_first_answers_;
+  }
+
+  void NoteHeartbeat(bool first_message) {
+    absl::MutexLock lock(&fake_.mutex_);
+    fake_.heartbeats_ = first_message ? 0 : fake_.heartbeats_ + 1;
+  }
+
+  void NoteMessage(const v1::AppendStreamRequest& request) {
+    absl::MutexLock lock(&fake_.mutex_);
+    fake_.message_sizes_.push_back(request.appends_size());
+  }
+
+  uint64_t Beginning(const v1::ReadRequest& request) {
+    if (request.start().has_inclusive()) return request.start().inclusive();
+    if (request.start().has_exclusive()) return request.start().exclusive() + 1;
+    absl::MutexLock lock(&fake_.mutex_);
+    const TableKey key{request.region_id(), request.table_id()};
+    if (request.has_start_time()) return fake_.FirstSince(key, TimeOf(request.start_time()));
+    if (!request.has_last_records()) return 1;
+    const std::vector<v1::Record>& records = fake_.tables_[key].records;
+    if (records.size() <= request.last_records()) return 1;
+    return records[records.size() - request.last_records()].sequence();
+  }
+
+  grpc::Status WriteSummary(const v1::ReadSummary& summary,
+                            grpc::ServerWriter<v1::ReadResponse>* writer) {
+    v1::ReadResponse response;
+    *response.mutable_summary() = summary;
+    absl::MutexLock lock(&fake_.mutex_);
+    if (fake_.stream_fault_ == StreamFault::kWrongCount) {
+      response.mutable_summary()->set_record_count(summary.record_count() + 1);
+    }
+    if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(response);
+    return grpc::Status::OK;
+  }
+
+  FakeWalden& fake_;
+};
+
+// One table, whichever the requests name.
+class FakeWalden::Entry : public v1::EntryService::Service {
+ public:
+  explicit Entry(FakeWalden& fake) : fake_(fake) {}
+
+  grpc::Status Put(grpc::ServerContext*, const v1::PutRequest* request,
+                   v1::PutResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    response->set_first_sequence(fake_.entries_.size() + 1);
+    for (const v1::Entry& entry : request->entries()) {
+      fake_.entries_.push_back(entry);
+      fake_.entries_.back().set_sequence(fake_.entries_.size());
+    }
+    response->set_last_sequence(fake_.entries_.size());
+    response->set_durable(true);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Scan(grpc::ServerContext*, const v1::ScanRequest*,
+                    grpc::ServerWriter<v1::ScanResponse>* writer) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    v1::ScanResponse response;
+    AddEntries(response);
+    writer->Write(response);
+    v1::ScanResponse end;
+    Summarize(*end.mutable_summary());
+    if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(end);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Flush(grpc::ServerContext*, const v1::FlushRequest*,
+                     grpc::ServerWriter<v1::FlushResponse>* writer) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    v1::FlushResponse state;
+    Summarize(*state.mutable_state());
+    state.mutable_state()->set_flush_id(kFlushId);
+    writer->Write(state);
+    v1::FlushResponse entries;
+    AddEntries(entries);
+    writer->Write(entries);
+    v1::FlushResponse end;
+    Summarize(*end.mutable_summary());
+    end.mutable_summary()->set_flush_id(kFlushId);
+    if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(end);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static constexpr uint64_t kFlushId = 99;
+
+  template <typename Response>
+  void AddEntries(Response& response) const ABSL_SHARED_LOCKS_REQUIRED(fake_.mutex_) {
+    for (const v1::Entry& entry : fake_.entries_) *response.add_entries() = entry;
+  }
+
+  template <typename Counts>
+  void Summarize(Counts& counts) const ABSL_SHARED_LOCKS_REQUIRED(fake_.mutex_) {
+    uint64_t bytes = 0;
+    for (const v1::Entry& entry : fake_.entries_) {
+      bytes += entry.key().size() + entry.value().size();
+    }
+    counts.set_entry_count(fake_.entries_.size() +
+                           (fake_.stream_fault_ == StreamFault::kWrongCount ? 1 : 0));
+    counts.set_entry_bytes(bytes);
+  }
+
   FakeWalden& fake_;
 };
 
@@ -127,14 +269,29 @@ class FakeWalden::Admin : public v1::AdminService::Service {
  public:
   explicit Admin(FakeWalden& fake) : fake_(fake) {}
 
-  grpc::Status ListNamespaces(grpc::ServerContext*, const v1::ListNamespacesRequest*,
+  grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    *response = fake_.info_;
+    response->set_commit("1a2b3c4");
+    response->mutable_start_time()->set_seconds(1'700'000'000);
+    response->add_engines("fake");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListNamespaces(grpc::ServerContext*, const v1::ListNamespacesRequest* request,
                               v1::ListNamespacesResponse* response) override {
+    absl::MutexLock lock(&fake_.mutex_);
+    const uint64_t index = request->page_token().empty() ? 0 : std::stoull(request->page_token());
     v1::NamespaceInfo& info = *response->add_namespaces();
-    info.set_id(1);
-    info.set_name("default");
+    info.set_id(static_cast<uint32_t>(index + 1));
+    info.set_name(fake_.namespaces_[index]);
     info.set_engine("fake");
-    info.set_is_default(true);
-    info.set_regions(2);
+    info.set_is_default(index == 0);
+    info.set_region_count(2);
+    if (index + 1 < fake_.namespaces_.size()) {
+      response->set_next_page_token(std::to_string(index + 1));
+    }
     return grpc::Status::OK;
   }
 
@@ -146,11 +303,11 @@ class FakeWalden::Admin : public v1::AdminService::Service {
       info.set_region_id(region);
       info.set_state(v1::RegionInfo::STATE_OPEN);
       v1::RegionUsage& usage = *info.mutable_usage();
-      usage.set_tables(1);
-      usage.set_live_records(1234 * region);
+      usage.set_table_count(1);
+      usage.set_live_record_count(1234 * region);
       usage.set_live_bytes(1024);
       usage.set_allocated_bytes(64u << 20);
-      usage.set_oldest_appended_unix_ms(fake_.oldest_appended_unix_ms_);
+      *usage.mutable_oldest_append_time() = TimestampOf(fake_.oldest_appended_);
     }
     if (fake_.has_broken_region_) {
       v1::RegionInfo& info = *response->add_regions();
@@ -223,8 +380,11 @@ class FakeWalden::Admin : public v1::AdminService::Service {
   grpc::Status Verify(grpc::ServerContext*, const v1::VerifyRequest* request,
                       grpc::ServerWriter<v1::VerifyResponse>* writer) override {
     v1::VerifyResponse response;
-    response.set_bytes_total(100);
-    response.set_bytes_checked(50);
+    response.mutable_progress()->set_total_bytes(100);
+    response.mutable_progress()->set_checked_bytes(50);
+    v1::VerifyResponse end;
+    end.mutable_summary()->set_checked_bytes(100);
+    end.mutable_summary()->set_checked_record_count(4);
     {
       absl::MutexLock lock(&fake_.mutex_);
       if (fake_.damaged_[request->region_id()]) {
@@ -238,18 +398,19 @@ class FakeWalden::Admin : public v1::AdminService::Service {
       }
     }
     writer->Write(response);
-    response.clear_findings();
-    response.set_bytes_checked(100);
-    response.set_records_checked(4);
-    response.set_done(true);
-    writer->Write(response);
+    end.mutable_summary()->set_finding_count(static_cast<uint64_t>(response.findings_size()));
+    absl::MutexLock lock(&fake_.mutex_);
+    if (fake_.stream_fault_ == StreamFault::kWrongCount) {
+      end.mutable_summary()->set_finding_count(end.summary().finding_count() + 1);
+    }
+    if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(end);
     return grpc::Status::OK;
   }
 
   grpc::Status GetStatistics(grpc::ServerContext*, const v1::GetStatisticsRequest*,
                              v1::GetStatisticsResponse* response) override {
-    absl::MutexLock lock(&fake_.mutex_);
-    *response = fake_.statistics_;
+    response->mutable_uptime()->set_seconds(3661);
+    response->set_open_region_count(7);
     return grpc::Status::OK;
   }
 
@@ -277,6 +438,7 @@ class FakeWalden::Health final : public grpc::health::v1::Health::Service {
 std::vector<std::unique_ptr<grpc::Service>> FakeWalden::MakeServices(FakeWalden& fake) {
   std::vector<std::unique_ptr<grpc::Service>> services;
   services.push_back(std::make_unique<Wal>(fake));
+  services.push_back(std::make_unique<Entry>(fake));
   services.push_back(std::make_unique<Admin>(fake));
   services.push_back(std::make_unique<Health>(fake));
   return services;

@@ -54,9 +54,9 @@ TEST_F(LookTest, RegionsAreJsonWithTheirUsageIfTheyAreOpen) {
   daemon_.SetOldestAppended(absl::FromUnixMillis(1'700'000'000'123));
   daemon_.AddBrokenRegion();
   EXPECT_EQ(Run({"regions", "--json"}).out,
-            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\",\"usage\":{\"tables\":1,"
-            "\"live_records\":6170,\"live_bytes\":1024,\"allocated_bytes\":67108864,"
-            "\"oldest_appended_unix_ms\":1700000000123,\"damaged_ranges\":0}}\n"
+            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\",\"usage\":{\"table_count\":1,"
+            "\"live_record_count\":6170,\"live_bytes\":1024,\"allocated_bytes\":67108864,"
+            "\"oldest_append_time\":\"2023-11-14T22:13:20.123Z\",\"damaged_range_count\":0}}\n"
             "{\"region_id\":\"18446744073709551615\",\"state\":\"STATE_BROKEN\","
             "\"error\":\"a hole\"}\n");
 }
@@ -80,8 +80,9 @@ TEST_F(LookTest, ARegionIsDescribed) {
 TEST_F(LookTest, ATablesPositionIsTold) {
   daemon_.AddRecords(5, 7, {"x", "y"});
   EXPECT_EQ(Run({"describe", "-r", "5", "-t", "7"}).out, "first 1, next 3, deleted through 0\n");
-  EXPECT_EQ(Run({"describe", "-r", "5", "-t", "8", "--json"}).out,
-            "{\"first_sequence\":1,\"next_sequence\":1,\"deleted_through\":0}\n");
+  EXPECT_EQ(
+      Run({"describe", "-r", "5", "-t", "8", "--json"}).out,
+      "{\"first_sequence\":1,\"next_sequence\":1,\"deleted_through\":0,\"durable_through\":0}\n");
 }
 
 TEST_F(LookTest, ARegionThatDoesNotExistIsExitCode7) {
@@ -101,8 +102,8 @@ TEST_F(LookTest, StatusIsOneScreen) {
   daemon_.AddRecords(5, 1, {"x"});
   const Outcome outcome = Run({"status", "--interval", "1ms"});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  for (const char* part :
-       {": SERVING, up ", "appends  0.0 records/s", "namespace  engine", "no problems\n"}) {
+  for (const char* part : {"waldend 0.0.0-fake at ", ": SERVING, up 1h1m1s\n",
+                           "appends  0.0 records/s", "namespace  engine", "no problems\n"}) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << outcome.out;
   }
   daemon_.SetServing(false);
@@ -124,9 +125,32 @@ TEST_F(LookTest, ANamespaceIsGivenByIdOrByName) {
       << unknown.err;
 }
 
+TEST_F(LookTest, NamespacesOfAllPagesAreListedAndFound) {
+  daemon_.SetNamespaces({"default", "manifest", "archive"});
+  EXPECT_EQ(Run({"namespaces"}).out,
+            "namespace  name      engine  regions\n"
+            "        1  default   fake          2  default\n"
+            "        2  manifest  fake          2\n"
+            "        3  archive   fake          2\n");
+  EXPECT_EQ(Run({"regions", "--namespace", "archive"}).exit_code, 0);
+}
+
+TEST_F(LookTest, InfoHasVersionEnginesAndLimits) {
+  const std::string out = Run({"info"}).out;
+  for (const char* part :
+       {"waldend                0.0.0-fake\n", "commit                 1a2b3c4\n",
+        "started                2023-11-14T22:13:20Z\n", "engines                fake\n",
+        "most per batch         10,000 records, 16.0 MiB\n", "most per payload       1.0 MiB\n",
+        "most per key           no limit\n", "most per message       no limit, 1,000 appends\n"}) {
+    EXPECT_NE(out.find(part), std::string::npos) << out;
+  }
+  const auto json = nlohmann::json::parse(Run({"info", "--json"}).out);
+  EXPECT_EQ(json["limits"]["max_batch_bytes"], 16 << 20);
+  EXPECT_EQ(json["start_time"], "2023-11-14T22:13:20Z");
+}
+
 TEST_F(LookTest, StatisticsSyncAndCloseAnswer) {
-  EXPECT_NE(Run({"stats"}).out.find("most per batch    10,000 records, 16.0 MiB"),
-            std::string::npos)
+  EXPECT_NE(Run({"stats"}).out.find("open regions      7\n"), std::string::npos)
       << Run({"stats"}).out;
   EXPECT_EQ(Run({"sync", "-r", "5"}).exit_code, 0);
   EXPECT_EQ(Run({"close", "-r", "5"}).out, "region 5: closed\n");
@@ -150,6 +174,24 @@ TEST_F(LookTest, DamageInAnyRegionIsToldAndIsExitCode4) {
             "region 5: 1 damaged range, 4 records, 100 B checked\n"
             "region 6: sound, 4 records, 100 B checked\n");
   EXPECT_NE(outcome.err.find("DAMAGE_FOUND"), std::string::npos) << outcome.err;
+}
+
+TEST_F(LookTest, VerificationEndsWithItsSummaryInJson) {
+  EXPECT_EQ(Run({"verify", "-r", "5", "--json"}).out,
+            "{\"region_id\":5,\"summary\":{\"checked_bytes\":100,\"checked_record_count\":4,"
+            "\"finding_count\":0}}\n");
+}
+
+TEST_F(LookTest, AVerificationThatIsCutIsExitCode4) {
+  daemon_.SetStreamFault(FakeWalden::StreamFault::kNoSummary);
+  const Outcome cut = Run({"verify", "-r", "5"});
+  EXPECT_EQ(cut.exit_code, 4);
+  EXPECT_NE(cut.err.find("the verification was cut"), std::string::npos) << cut.err;
+  daemon_.SetStreamFault(FakeWalden::StreamFault::kWrongCount);
+  const Outcome wrong = Run({"verify", "-r", "5"});
+  EXPECT_EQ(wrong.exit_code, 4);
+  EXPECT_NE(wrong.err.find("the summary says 1 finding, but 0 findings came"), std::string::npos)
+      << wrong.err;
 }
 
 TEST_F(LookTest, DroppingNeedsYesWhereNobodyCanBeAsked) {
@@ -213,9 +255,9 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
 }
 
 TEST(CommandLine, EveryCommandExplainsItselfWithExamplesAndExitCodes) {
-  for (const char* command :
-       {"append", "read", "tail", "mark-deleted", "recover", "namespaces", "regions", "describe",
-        "verify", "sync", "close", "drop", "stats", "status", "health", "inspect", "bench"}) {
+  for (const char* command : {"append", "read", "tail", "mark-deleted", "fence", "info", "recover",
+                              "namespaces", "regions", "describe", "verify", "sync", "close",
+                              "drop", "stats", "status", "health", "inspect", "bench"}) {
     const Outcome outcome = RunWalden({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("Examples:\n"), std::string::npos) << command;

@@ -65,7 +65,8 @@ TEST_F(RecoverTest, JsonBeginsWithTheStateAndEndsWithTheSummary) {
   const std::string out = Recover({"--json"}).out;
   EXPECT_EQ(out.find("{\"state\":{\"engine\":\"fake\""), 0u) << out;
   EXPECT_NE(out.find("\n{\"table\":7,\"sequence\":3,\"payload\":\"c\\nd\"}\n"), std::string::npos);
-  const std::string summary = "{\"summary\":{\"records\":4,\"payload_bytes\":6,\"tables\":2}}\n";
+  const std::string summary =
+      "{\"summary\":{\"record_count\":4,\"payload_bytes\":6,\"table_count\":2}}\n";
   ASSERT_GE(out.size(), summary.size());
   EXPECT_EQ(out.substr(out.size() - summary.size()), summary);
 }
@@ -98,7 +99,7 @@ TEST_F(RecoverTest, ADirectoryWithFilesInItIsNotTouched) {
 }
 
 TEST_F(RecoverTest, AStreamWithoutSummaryIsDataLossAndItsFilesStayPartial) {
-  daemon_.SetRecoverFault(FakeWalden::RecoverFault::kNoSummary);
+  daemon_.SetStreamFault(FakeWalden::StreamFault::kNoSummary);
   const Outcome outcome = Recover({"--output", directory_});
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_NE(outcome.err.find("ended without its summary"), std::string::npos) << outcome.err;
@@ -107,7 +108,7 @@ TEST_F(RecoverTest, AStreamWithoutSummaryIsDataLossAndItsFilesStayPartial) {
 }
 
 TEST_F(RecoverTest, AWrongCountIsDataLoss) {
-  daemon_.SetRecoverFault(FakeWalden::RecoverFault::kWrongCount);
+  daemon_.SetStreamFault(FakeWalden::StreamFault::kWrongCount);
   const Outcome outcome = Recover({});
   EXPECT_EQ(outcome.exit_code, 4);
   EXPECT_NE(outcome.err.find("the summary says 5 records"), std::string::npos) << outcome.err;

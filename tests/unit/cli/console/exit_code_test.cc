@@ -15,7 +15,7 @@ TEST(ExitCode, EachKindOfErrorHasItsOwn) {
   const std::pair<absl::StatusCode, int> expected[] = {
       {absl::StatusCode::kOk, 0},
       {absl::StatusCode::kInternal, 1},
-      {absl::StatusCode::kUnimplemented, 1},
+      {absl::StatusCode::kUnimplemented, 11},
       {absl::StatusCode::kInvalidArgument, 2},
       {absl::StatusCode::kUnavailable, 3},
       {absl::StatusCode::kDataLoss, 4},
@@ -52,6 +52,31 @@ TEST(Failure, TheDaemonsReasonAndMetadataArriveAndAreToldInOneLine) {
             "field=expected_next_sequence]\n"
             "  hint: the table's next sequence is 12; read the records that were appended "
             "meanwhile, then expect that number\n");
+}
+
+TEST(Failure, AnAppendMayBeStoredIfTheDaemonDoesNotKnowOrDidNotAnswer) {
+  const auto error = [](grpc::StatusCode code, const std::string& reason) {
+    return FromGrpc(RefusalOf(code, reason));
+  };
+  EXPECT_TRUE(MayBeStored(error(grpc::StatusCode::UNAVAILABLE, "WRITE_FAILED")));
+  EXPECT_TRUE(MayBeStored(error(grpc::StatusCode::INTERNAL, "INTERNAL")));
+  EXPECT_TRUE(MayBeStored(FromGrpc(grpc::Status(grpc::StatusCode::UNAVAILABLE, "closed"))));
+  EXPECT_FALSE(MayBeStored(error(grpc::StatusCode::UNAVAILABLE, "IO_ERROR")));
+  EXPECT_FALSE(MayBeStored(error(grpc::StatusCode::DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")));
+}
+
+TEST(Failure, EachReasonWithoutAnObviousAnswerBringsAHint) {
+  const std::pair<const char*, const char*> expected[] = {
+      {"WRITE_FAILED", "whether the batch is stored is unknown"},
+      {"UNSUPPORTED", "the engine of this namespace cannot do it"},
+      {"INTERNAL", "report it"},
+      {"IO_ERROR", "try again later"},
+      {"LIMIT_EXCEEDED", "walden info"},
+  };
+  for (const auto& [reason, hint] : expected) {
+    const absl::Status error = FromGrpc(RefusalOf(grpc::StatusCode::UNAVAILABLE, reason));
+    EXPECT_NE(HintFor(error, {"host:1"}).find(hint), std::string::npos) << HintFor(error, {});
+  }
 }
 
 TEST(Failure, WhatTheMessageSaysIsNotRepeated) {

@@ -3,7 +3,6 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "walden/v1/admin.pb.h"
-#include "walden/v1/entry.pb.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden::cli {
@@ -13,10 +12,10 @@ TEST(Json, MessagesKeepTheirFieldNamesNumbersAndDefaults) {
   v1::NamespaceInfo info;
   info.set_id(1);
   info.set_name("data");
-  info.set_regions(UINT64_MAX);
+  info.set_region_count(UINT64_MAX);
   EXPECT_EQ(JsonLine(ToJson(info)),
             "{\"id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
-            "\"regions\":\"18446744073709551615\",\"error\":\"\"}\n");
+            "\"region_count\":\"18446744073709551615\",\"error\":\"\"}\n");
 }
 
 TEST(Json, IntegersThatADoubleCannotHoldAreStrings) {
@@ -29,15 +28,24 @@ TEST(Json, IntegersThatADoubleCannotHoldAreStrings) {
             "\"nested\":[\"18446744073709551615\",\"-9223372036854775808\",-1]}\n");
 }
 
-TEST(Json, SignedIntegersThatADoubleCannotHoldAreStringsToo) {
-  v1::Entry entry;
-  entry.set_key("k");
-  entry.set_created_unix_ms(int64_t{1} << 53);
-  entry.set_expires_unix_ms(INT64_MAX);
-  EXPECT_EQ(JsonLine(ToJson(entry)),
-            "{\"key\":\"k\",\"value\":\"\",\"tombstone\":false,"
-            "\"created_unix_ms\":9007199254740992,"
-            "\"expires_unix_ms\":\"9223372036854775807\",\"sequence\":0}\n");
+TEST(Json, TimesAndDurationsAreTextAsInProtobufsOwnJson) {
+  v1::GetServerInfoResponse info;
+  info.mutable_start_time()->set_seconds(1'700'000'000);
+  EXPECT_EQ(ToJson(info)["start_time"], "2023-11-14T22:13:20Z");
+  info.mutable_start_time()->set_nanos(120'000'000);
+  EXPECT_EQ(ToJson(info)["start_time"], "2023-11-14T22:13:20.12Z");
+  info.mutable_start_time()->set_seconds(-1);
+  EXPECT_EQ(ToJson(info)["start_time"], "1969-12-31T23:59:59.12Z");
+  EXPECT_FALSE(ToJson(v1::GetServerInfoResponse()).contains("start_time"));
+
+  v1::Retention retention;
+  retention.mutable_max_age()->set_seconds(86'400);
+  EXPECT_EQ(ToJson(retention)["max_age"], "86400s");
+  retention.mutable_max_age()->set_nanos(50'000'000);
+  EXPECT_EQ(ToJson(retention)["max_age"], "86400.05s");
+  retention.mutable_max_age()->set_seconds(0);
+  retention.mutable_max_age()->set_nanos(-1);
+  EXPECT_EQ(ToJson(retention)["max_age"], "-0.000000001s");
 }
 
 TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {

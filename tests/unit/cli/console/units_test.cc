@@ -17,7 +17,21 @@ TEST(Units, ANumberIsDecimalDigitsAndNothingElse) {
 TEST(Units, ADurationHasAUnitAndIsNotNegative) {
   EXPECT_EQ(ParseDuration("250ms"), absl::Milliseconds(250));
   EXPECT_EQ(ParseDuration("1m30s"), absl::Seconds(90));
-  for (const char* bad : {"", "10", "-1s", "soon"}) EXPECT_EQ(ParseDuration(bad), std::nullopt);
+  EXPECT_EQ(ParseDuration("7d"), absl::Hours(7 * 24));
+  EXPECT_EQ(ParseDuration("1d12h"), absl::Hours(36));
+  for (const char* bad : {"", "10", "-1s", "soon", "d", "-1d", "1d-1h"})
+    EXPECT_EQ(ParseDuration(bad), std::nullopt);
+}
+
+TEST(Units, ATimeHasItsZoneAndIsPrintedInUtc) {
+  const auto time = ParseTime("2026-11-30T16:04:05.5+01:00");
+  ASSERT_TRUE(time.has_value());
+  EXPECT_EQ(FormatMoment(*time), "2026-11-30T15:04:05.5Z");
+  EXPECT_EQ(ParseTime("2026-11-30T15:04:05.500Z"), time);
+  for (const char* bad : {"", "now", "2026-11-30", "2026-11-30T15:04:05", "1700000000000",
+                          "infinite-past", "10000-01-01T00:00:00Z", "0000-12-31T23:59:59Z"}) {
+    EXPECT_EQ(ParseTime(bad), std::nullopt) << bad;
+  }
 }
 
 TEST(Units, NumbersArePrintedForPeople) {

@@ -5,24 +5,25 @@
 namespace walden::cli {
 namespace {
 
-TEST(EntryFromJson, ReadsTimesThatFlushPrintedAsStrings) {
+TEST(EntryFromJson, ReadsTheTimesThatFlushPrinted) {
   v1::Entry entry;
   entry.set_key("k");
   entry.set_value("v");
-  entry.set_created_unix_ms(INT64_MIN);
-  entry.set_expires_unix_ms(INT64_MAX);
+  entry.mutable_create_time()->set_seconds(-1);
+  entry.mutable_create_time()->set_nanos(1'000'000);
+  entry.mutable_expire_time()->set_seconds(253'402'300'799);  // the last second of 9999
   const auto read = EntryFromJson(EntryLine(EntryFormat::kJson, entry));
   ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->created_unix_ms(), INT64_MIN);
-  EXPECT_EQ(read->expires_unix_ms(), INT64_MAX);
+  EXPECT_EQ(read->create_time().seconds(), -1);
+  EXPECT_EQ(read->create_time().nanos(), 1'000'000);
+  EXPECT_EQ(read->expire_time().seconds(), 253'402'300'799);
 }
 
-// A program that keeps numbers in doubles prints INT64_MAX so. Taken as a negative time the entry
-// would be hidden at once.
-TEST(EntryFromJson, RefusesATimeBeyondItsType) {
-  for (const char* const time : {"9223372036854775808", "\"9223372036854775808\""}) {
-    const auto read =
-        EntryFromJson(std::string("{\"key\":\"k\",\"expires_unix_ms\":") + time + "}");
+TEST(EntryFromJson, RefusesWhatIsNoTime) {
+  for (const char* const time :
+       {"1700000000000", "\"1700000000000\"", "\"soon\"", "\"2026-11-30\"",
+        "\"2026-11-30T15:04:05\"", "\"infinite-future\"", "\"10000-01-01T00:00:00Z\"", "null"}) {
+    const auto read = EntryFromJson(std::string("{\"key\":\"k\",\"expire_time\":") + time + "}");
     EXPECT_TRUE(absl::IsInvalidArgument(read.status())) << time << ": " << read.status();
   }
 }
