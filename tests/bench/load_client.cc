@@ -66,16 +66,18 @@ class Stopwatch {
 };
 
 template <typename Response>
-absl::Status CheckAppended(const Response& response) {
-  if (response.durable() && response.first_sequence() >= 1 && !response.duplicate()) {
-    return absl::OkStatus();
-  }
+absl::Status CheckStored(const Response& response, uint64_t first_sequence) {
+  if (response.durable() && first_sequence >= 1 && !response.duplicate()) return absl::OkStatus();
   return absl::InternalError(
       absl::StrCat("unexpected answer to an append: ", response.ShortDebugString()));
 }
 
-absl::Status CheckAnswer(const v1::AppendResponse& response) { return CheckAppended(response); }
-absl::Status CheckAnswer(const v1::PutResponse& response) { return CheckAppended(response); }
+absl::Status CheckAnswer(const v1::AppendResponse& response) {
+  return CheckStored(response, response.tables().empty() ? 0 : response.tables(0).first_sequence());
+}
+absl::Status CheckAnswer(const v1::PutResponse& response) {
+  return CheckStored(response, response.first_sequence());
+}
 absl::Status CheckAnswer(const v1::GetResponse& response) {
   for (const v1::GetResult& result : response.results()) {
     if (!result.has_entry()) return absl::InternalError("a key that was put is not there");
@@ -156,7 +158,7 @@ class AppendStreamLoad {
   AppendStreamLoad(const ChannelPtr& channel, const v1::AppendRequest& append, uint64_t in_flight,
                    const LoadDuration& duration)
       : stub_(v1::WalService::NewStub(channel)), duration_(duration), sent_at_(in_flight) {
-    *request_.mutable_append() = append;
+    *request_.add_appends()->mutable_append() = append;
   }
 
   absl::StatusOr<LoadResult> Run();
@@ -164,7 +166,7 @@ class AppendStreamLoad {
  private:
   void Handle(StreamEvent event, bool ok);
   void WriteIfRoom();
-  void HandleAnswer();
+  void HandleAnswer(const v1::StreamedAppendResult& answer);
   void Fail(absl::Status status);
 
   const std::unique_ptr<v1::WalService::Stub> stub_;
@@ -174,7 +176,7 @@ class AppendStreamLoad {
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
       stream_;
   std::optional<Stopwatch> stopwatch_;
-  v1::AppendStreamRequest request_;
+  v1::AppendStreamRequest request_;  // with one append
   v1::AppendStreamResponse response_;
   // When the request of each id was sent, at id modulo the window.
   std::vector<uint64_t> sent_at_;
@@ -201,21 +203,21 @@ void AppendStreamLoad::WriteIfRoom() {
     half_closed_ = true;
     stream_->WritesDone(Tag(StreamEvent::kHalfClosed));
   } else {
-    request_.set_request_id(sent_);
+    request_.mutable_appends(0)->set_request_id(sent_);
     sent_at_[sent_ % sent_at_.size()] = now;
     ++sent_;
     stream_->Write(request_, Tag(StreamEvent::kWritten));
   }
 }
 
-void AppendStreamLoad::HandleAnswer() {
-  if (response_.request_id() != answered_) {
-    Fail(absl::InternalError(absl::StrCat("answer to request ", response_.request_id(),
+void AppendStreamLoad::HandleAnswer(const v1::StreamedAppendResult& answer) {
+  if (answer.request_id() != answered_) {
+    Fail(absl::InternalError(absl::StrCat("answer to request ", answer.request_id(),
                                           " where that of ", answered_, " was next")));
-  } else if (response_.has_refused()) {
-    Fail(absl::Status(static_cast<absl::StatusCode>(response_.refused().code()),
-                      response_.refused().message()));
-  } else if (absl::Status status = CheckAnswer(response_.appended()); !status.ok()) {
+  } else if (answer.has_error()) {
+    Fail(absl::Status(static_cast<absl::StatusCode>(answer.error().code()),
+                      answer.error().message()));
+  } else if (absl::Status status = CheckAnswer(answer.appended()); !status.ok()) {
     Fail(status);
   } else {
     stopwatch_->Answered(sent_at_[answered_ % sent_at_.size()], NowNanos());
@@ -239,7 +241,7 @@ void AppendStreamLoad::Handle(StreamEvent event, bool ok) {
         stream_->Finish(&status_, Tag(StreamEvent::kFinished));
         break;
       }
-      HandleAnswer();
+      for (const v1::StreamedAppendResult& answer : response_.results()) HandleAnswer(answer);
       stream_->Read(&response_, Tag(StreamEvent::kRead));
       WriteIfRoom();
       break;
@@ -292,6 +294,15 @@ void Count(int records, uint64_t bytes, uint64_t* last, ReadResult* result) {
   *last = now;
 }
 
+// `summarized`: records by the stream's summary; nullopt if it had none.
+absl::StatusOr<ReadResult> CheckWhole(const ReadResult& result,
+                                      std::optional<uint64_t> summarized) {
+  if (summarized == result.records) return result;
+  if (!summarized.has_value()) return absl::DataLossError("the stream ended without its summary");
+  return absl::DataLossError(
+      absl::StrCat(result.records, " records came where the summary counts ", *summarized));
+}
+
 }  // namespace
 
 absl::Status ToAbsl(const grpc::Status& status) {
@@ -330,6 +341,7 @@ absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequ
   grpc::ClientContext context;
   context.set_deadline(StreamDeadline());
   ReadResult result;
+  std::optional<uint64_t> summarized;
   const uint64_t start = NowNanos();
   uint64_t last = start;
   const auto reader = stub->Read(&context, request);
@@ -337,11 +349,12 @@ absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequ
     uint64_t bytes = 0;
     for (const v1::Record& record : response.records()) bytes += record.payload().size();
     Count(response.records_size(), bytes, &last, &result);
+    if (response.has_summary()) summarized = response.summary().record_count();
   }
   const grpc::Status status = reader->Finish();
   result.seconds = SecondsBetween(start, NowNanos());
   if (!status.ok()) return ToAbsl(status);
-  return result;
+  return CheckWhole(result, summarized);
 }
 
 absl::StatusOr<ReadResult> RunFlush(const ChannelPtr& channel, const v1::FlushRequest& request) {
@@ -349,6 +362,7 @@ absl::StatusOr<ReadResult> RunFlush(const ChannelPtr& channel, const v1::FlushRe
   grpc::ClientContext context;
   context.set_deadline(StreamDeadline());
   ReadResult result;
+  std::optional<uint64_t> summarized;
   const uint64_t start = NowNanos();
   uint64_t last = start;
   const auto reader = stub->Flush(&context, request);
@@ -358,11 +372,12 @@ absl::StatusOr<ReadResult> RunFlush(const ChannelPtr& channel, const v1::FlushRe
       bytes += entry.key().size() + entry.value().size();
     }
     Count(response.entries_size(), bytes, &last, &result);
+    if (response.has_summary()) summarized = response.summary().entry_count();
   }
   const grpc::Status status = reader->Finish();
   result.seconds = SecondsBetween(start, NowNanos());
   if (!status.ok()) return ToAbsl(status);
-  return result;
+  return CheckWhole(result, summarized);
 }
 
 }  // namespace walden::bench

@@ -2,10 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
@@ -18,14 +18,22 @@
 namespace walden::bench {
 namespace {
 
-template <typename Response>
-void AnswerWithConstants(Response* response) {
+void AnswerWithConstants(v1::PutResponse* response) {
   response->set_first_sequence(1);
   response->set_last_sequence(1);
   response->set_durable(true);
 }
 
-// Answers every request as it comes, never waiting for an answer to be sent before reading on.
+// To an append to one table.
+void AnswerWithConstants(v1::AppendResponse* response) {
+  v1::TableRange* range = response->add_tables();
+  range->set_first_sequence(1);
+  range->set_last_sequence(1);
+  response->set_durable(true);
+}
+
+// Answers every request as it comes, never waiting for an answer to be sent before reading on. What
+// came meanwhile is answered in one message.
 class NullAppendStream
     : public grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse> {
  public:
@@ -35,7 +43,9 @@ class NullAppendStream
     {
       absl::MutexLock lock(&mutex_);
       if (ok) {
-        unanswered_.push_back(request_.request_id());
+        for (const v1::StreamedAppend& append : request_.appends()) {
+          unanswered_.push_back(append.request_id());
+        }
       } else {
         half_closed_ = true;
       }
@@ -56,9 +66,13 @@ class NullAppendStream
  private:
   void WriteNextOrFinish() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (!unanswered_.empty()) {
-      response_.set_request_id(unanswered_.front());
-      unanswered_.pop_front();
-      AnswerWithConstants(response_.mutable_appended());
+      response_.clear_results();
+      for (const uint64_t request_id : unanswered_) {
+        v1::StreamedAppendResult* result = response_.add_results();
+        result->set_request_id(request_id);
+        AnswerWithConstants(result->mutable_appended());
+      }
+      unanswered_.clear();
       writing_ = true;
       StartWrite(&response_);
     } else if (half_closed_) {
@@ -68,43 +82,52 @@ class NullAppendStream
 
   v1::AppendStreamRequest request_;  // the reading side's
   absl::Mutex mutex_;
-  std::deque<uint64_t> unanswered_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint64_t> unanswered_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   v1::AppendStreamResponse response_ ABSL_GUARDED_BY(mutex_);
 };
 
-// First a position, then `records` records in messages of one size.
+// First a position, then `records` records in messages of one size, then a summary.
 class NullRead : public grpc::ServerWriteReactor<v1::ReadResponse> {
  public:
   NullRead(const v1::ReadResponse* full, uint64_t records) : full_(full), left_(records) {
     first_.mutable_position()->set_first_sequence(1);
     first_.mutable_position()->set_next_sequence(records + 1);
+    last_.mutable_summary()->set_record_count(records);
+    last_.mutable_summary()->set_payload_bytes(records * PayloadBytes());
+    last_.mutable_summary()->set_next_sequence(records + 1);
     StartWrite(&first_);
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok || left_ == 0) {
+    if (!ok || has_ended_) {
       Finish(grpc::Status::OK);
       return;
     }
     const auto size = static_cast<uint64_t>(full_->records_size());
-    if (left_ >= size) {
+    if (left_ >= size && left_ > 0) {
       left_ -= size;
       StartWrite(full_);
       return;
     }
     for (; left_ > 0; --left_) *last_.add_records() = full_->records(0);
+    has_ended_ = true;
     StartWrite(&last_);
   }
 
   void OnDone() override { delete this; }
 
  private:
+  uint64_t PayloadBytes() const {
+    return full_->records().empty() ? 0 : full_->records(0).payload().size();
+  }
+
   v1::ReadResponse first_;
   const v1::ReadResponse* full_;
   v1::ReadResponse last_;
   uint64_t left_;
+  bool has_ended_ = false;
 };
 
 // What the benchmark asks the daemon besides, for the run that calibrates.
@@ -113,8 +136,8 @@ class NullAdminService : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* GetStatistics(grpc::CallbackServerContext* context,
                                           const v1::GetStatisticsRequest*,
                                           v1::GetStatisticsResponse* response) override {
-    response->set_appended_batches(1);
-    response->set_commits(1);
+    response->set_appended_batch_count(1);
+    response->set_commit_count(1);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
@@ -169,9 +192,11 @@ class NullService : public v1::WalService::CallbackService {
   absl::Status SyncOneAppend(const v1::AppendRequest& request) {
     absl::MutexLock lock(&mutex_);
     bytes_.clear();
-    for (const std::string& payload : request.payloads()) {
-      bytes_.append(kRecordHeaderBytes, '\1');
-      bytes_.append(payload);
+    for (const v1::TableAppend& append : request.tables()) {
+      for (const std::string& payload : append.payloads()) {
+        bytes_.append(kRecordHeaderBytes, '\1');
+        bytes_.append(payload);
+      }
     }
     return sync_file_->WriteAndSync(bytes_);
   }

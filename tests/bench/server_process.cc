@@ -113,17 +113,17 @@ absl::Status ServerProcess::Stop() { return process_.Terminate(kStopTimeout); }
 
 absl::Status MarkAllDeleted(const ChannelPtr& channel, uint64_t region, uint64_t tables) {
   const auto stub = v1::WalService::NewStub(channel);
+  grpc::ClientContext context;
+  v1::MarkDeletedRequest request;
+  v1::MarkDeletedResponse response;
+  request.set_region_id(region);
   for (uint64_t table = 1; table <= tables; ++table) {
-    grpc::ClientContext context;
-    v1::MarkDeletedRequest request;
-    v1::MarkDeletedResponse response;
-    request.set_region_id(region);
-    request.set_table_id(table);
-    request.set_through_sequence(UINT64_MAX - 1);
-    const grpc::Status status = stub->MarkDeleted(&context, request, &response);
-    if (!status.ok()) return ToAbsl(status);
+    v1::TableMark& mark = *request.add_marks();
+    mark.set_table_id(table);
+    mark.set_through_sequence(UINT64_MAX - 1);
   }
-  return absl::OkStatus();
+  const grpc::Status status = stub->MarkDeleted(&context, request, &response);
+  return status.ok() ? absl::OkStatus() : ToAbsl(status);
 }
 
 absl::StatusOr<v1::GetStatisticsResponse> GetStatistics(const ChannelPtr& channel) {

@@ -50,8 +50,8 @@ absl::StatusOr<ServerRounds> MeasureServers(const Options& options, const Engine
     if (!measured.ok()) return measured;
     auto statistics = GetStatistics(server->channel());
     if (!statistics.ok()) return statistics.status();
-    result.group_sizes.push_back(static_cast<double>(statistics->appended_batches()) /
-                                 static_cast<double>(statistics->commits()));
+    result.group_sizes.push_back(static_cast<double>(statistics->appended_batch_count()) /
+                                 static_cast<double>(statistics->commit_count()));
     if (auto status = MarkAllDeleted(server->channel(), kRegion, kTable); !status.ok()) {
       return status;
     }
@@ -83,10 +83,11 @@ std::vector<RoundPair> WithPercentile(std::vector<RoundPair> rounds, double perc
 v1::AppendRequest MakeAppendRequest(uint64_t region, uint64_t table, size_t records) {
   v1::AppendRequest request;
   request.set_region_id(region);
-  request.set_table_id(table);
   request.set_durability(v1::DURABILITY_SYNC);
+  v1::TableAppend& append = *request.add_tables();
+  append.set_table_id(table);
   for (std::string& payload : MakePayloads(records, kPayloadBytes)) {
-    request.add_payloads(std::move(payload));
+    append.add_payloads(std::move(payload));
   }
   return request;
 }

@@ -117,8 +117,8 @@ RowResult RunMemory(const Options& options) {
                              {round}, ShareAtMost(1.0));
   AddDetail(figure, "when the load ended", memory->now_mib, "MiB");
   AddDetail(figure, "appends in one commit",
-            static_cast<double>(statistics->appended_batches()) /
-                static_cast<double>(std::max<uint64_t>(1, statistics->commits())),
+            static_cast<double>(statistics->appended_batch_count()) /
+                static_cast<double>(std::max<uint64_t>(1, statistics->commit_count())),
             "");
   return std::vector{figure};
 }
