@@ -8,7 +8,7 @@ import unittest
 
 import grpc
 
-from walden_client import WaldenError
+from walden_client import WaldenError, append_request
 from walden_daemon import run_walden, run_waldend
 from walden_guarded import GuardedTestCase, identity, rule, sha256_hex
 from walden_stubs import health_pb2, reflection_pb2, reflection_pb2_grpc
@@ -43,7 +43,7 @@ def raw_call(socket_path, authorization):
         (b"content-type", b"application/grpc"), (b"te", b"trailers"),
         *((b"authorization", value) for value in authorization),
     ])
-    message = b"\x10\x63\x18\x01\x22\x01x"  # region 99, table 1, one payload
+    message = append_request(99, 1, [b"x"]).SerializeToString()
     body = b"\x00" + struct.pack(">I", len(message)) + message
     got = b""
     with socket.socket(socket.AF_UNIX) as connection:

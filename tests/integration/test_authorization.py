@@ -181,7 +181,7 @@ class EveryRpcTest(AuthorizationTestCase):
                 with self.subTest(rpc, namespace=namespace, region=region):
                     refused = self.refusal(client, rpc, namespace, region)
                     self.check_refusal(refused, Code.PERMISSION_DENIED, "PERMISSION_DENIED",
-                                       region_id=region, namespace=namespace)
+                                       region_id=region, namespace_id=namespace)
                     said = refused.message.replace("the default namespace", "namespace 0")
                     words.add(re.sub(r"\d+", "N", said))
             self.assertEqual(len(words), 1, "what exists and what does not is told apart")

@@ -51,7 +51,7 @@ class ReopenTest(FailedWriteTestCase):
     RECOVERY = {"reopen_backoff": "20ms"}
 
     def test_the_region_comes_back_by_itself_with_everything_acknowledged(self):
-        self.check_refusal(self.fail_a_write(), Code.FAILED_PRECONDITION, "REGION_FAILED")
+        self.check_refusal(self.fail_a_write(), Code.UNAVAILABLE, "WRITE_FAILED")
 
         def is_served():
             try:
@@ -68,7 +68,7 @@ class ReopenTest(FailedWriteTestCase):
 
 class FailedWriteTest(FailedWriteTestCase):
     def test_the_region_refuses_appends_for_good_though_the_disk_is_well_again(self):
-        self.check_refusal(self.fail_a_write(), Code.FAILED_PRECONDITION, "REGION_FAILED")
+        self.check_refusal(self.fail_a_write(), Code.UNAVAILABLE, "WRITE_FAILED")
         for _ in range(5):
             with self.assert_refused(Code.FAILED_PRECONDITION, "REGION_FAILED"):
                 self.client.append(FAILED, 1, [b"x"])
