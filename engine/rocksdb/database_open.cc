@@ -151,10 +151,17 @@ absl::Status Database::Pair() {
   std::string value;
   const Entry entry = CompanionEntry(ledger_->salt());
   rocksdb::Status status = db_->Get({}, entry.key, &value);
-  if (status.IsNotFound() || (status.ok() && value != entry.value)) {
+  const bool is_adopted = status.ok() && value != entry.value;
+  if (status.IsNotFound() || is_adopted) {
+    rocksdb::WriteBatch batch;
+    batch.Put(entry.key, entry.value);
+    if (is_adopted) {
+      // Another program may have appended records after the newest append times.
+      batch.DeleteRange(MetaBegin(KeyType::kAppendTime), MetaEnd(KeyType::kAppendTime));
+    }
     rocksdb::WriteOptions options;
     options.sync = true;
-    status = db_->Put(options, entry.key, entry.value);
+    status = db_->Write(options, &batch);
   }
   if (!status.ok()) return FromRocks(status, "writing", env_.shown_directory);
   return ledger_->NoteOpen();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/keys/key_codec.h"
 #include "rocksdb/db.h"
+#include "tests/support/settable_wall_clock.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -92,6 +93,20 @@ class RocksdbAdoptTest : public RocksdbTest {
     return contents;
   }
 };
+
+// Nobody knows when the other program appended its records.
+TEST_F(RocksdbAdoptTest, RecordsOfAnotherProgramAreOlderThanTheOpeningAfterTheAdoption) {
+  testing::SettableWallClock time(absl::Now());
+  WriteElsewhere();
+  ASSERT_TRUE(Adopt().ok());
+  time.Advance(absl::Hours(2));
+  wall_clock_ = &time;
+  OpenEngine();
+  ASSERT_TRUE(Open().ok());
+  EXPECT_LE(*log_->FirstSince(7, time.now() - absl::Hours(1)), 2u);
+  EXPECT_LE(*log_->FirstSince(7, time.now()), 2u);
+  EXPECT_EQ(*log_->FirstSince(7, time.now() + absl::Seconds(1)), 3u);
+}
 
 TEST_F(RocksdbAdoptTest, AChangedDirectoryIsRefusedUntilItIsAdopted) {
   WriteElsewhere();
