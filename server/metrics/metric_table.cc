@@ -145,13 +145,14 @@ constexpr std::array<MetricInfo, kMetrics> kTable = {{
      "all regions. Engine segment."},
     {Metric::kRegionOldestSequence, "walden_region_oldest_record_sequence", Kind::kGauge,
      "namespace, region",
-     "Number of the oldest live record, which keeps its segment and those behind it on the disk; "
-     "absent when nothing is live. DescribeRegion tells its table. Not of region \"other\"."},
+     "Number of the oldest live record, which with engine segment keeps its segment and those "
+     "behind it on the disk; absent when nothing is live. DescribeRegion tells its table. Not of "
+     "region \"other\"."},
     {Metric::kRegionOldestAge, "walden_region_oldest_record_age_seconds", Kind::kGauge,
      "namespace, region",
-     "The oldest live record is at least this old: the time since its segment was last written. So "
-     "it stays near 0 while that segment is still being written. Engine segment; of region "
-     "\"other\", the highest."},
+     "The oldest live record is at least this old. Engine segment: the time since its segment was "
+     "last written. So it stays near 0 while that segment is still being written. Engine rocksdb: "
+     "the time since it was appended, less a second at most. Of region \"other\", the highest."},
     {Metric::kRegionDamagedRanges, "walden_region_damaged_ranges", Kind::kGauge,
      "namespace, region",
      "Quarantined ranges of the open region, inside which reads are answered DATA_LOSS."},

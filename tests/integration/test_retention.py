@@ -67,6 +67,12 @@ class RetentionTest(WaldenTestCase):
         self.eventually(lambda: self.first(table=1) == 8, "three stay")
         self.assertEqual(self.first(table=2), 1)
 
+    def test_on_rocksdb_records_older_than_the_age_go(self):
+        self.start(small_rocksdb(retention_age="300ms"))
+        self.append(4)
+        self.eventually(lambda: self.first() == 5, "all of them go")
+        self.assertEqual(self.append(1), [5])
+
     def test_a_region_of_its_own_keeps_everything_beside_a_namespace_that_does_not(self):
         self.start(small_segments(retention_records=4, regions=[{"id": 2, "retention_records": 0}]))
         self.append(12, region=1)
