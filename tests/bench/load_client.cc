@@ -155,11 +155,12 @@ void* Tag(StreamEvent event) { return reinterpret_cast<void*>(event); }
 
 class AppendStreamLoad {
  public:
-  AppendStreamLoad(const ChannelPtr& channel, const v1::AppendRequest& append, uint64_t in_flight,
-                   const LoadDuration& duration)
-      : stub_(v1::WalService::NewStub(channel)), duration_(duration), sent_at_(in_flight) {
-    *request_.add_appends()->mutable_append() = append;
-  }
+  AppendStreamLoad(const ChannelPtr& channel, std::vector<v1::AppendStreamRequest> messages,
+                   uint64_t in_flight, const LoadDuration& duration)
+      : stub_(v1::WalService::NewStub(channel)),
+        duration_(duration),
+        messages_(std::move(messages)),
+        sent_at_(in_flight) {}
 
   absl::StatusOr<LoadResult> Run();
 
@@ -176,7 +177,8 @@ class AppendStreamLoad {
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::AppendStreamRequest, v1::AppendStreamResponse>>
       stream_;
   std::optional<Stopwatch> stopwatch_;
-  v1::AppendStreamRequest request_;  // with one append
+  std::vector<v1::AppendStreamRequest> messages_;
+  size_t next_message_ = 0;
   v1::AppendStreamResponse response_;
   // When the request of each id was sent, at id modulo the window.
   std::vector<uint64_t> sent_at_;
@@ -196,17 +198,21 @@ void AppendStreamLoad::Fail(absl::Status status) {
 
 void AppendStreamLoad::WriteIfRoom() {
   if (writing_ || half_closed_) return;
-  if (sent_ - answered_ == sent_at_.size()) return;
+  v1::AppendStreamRequest& message = messages_[next_message_];
+  if (sent_ - answered_ + message.appends_size() > sent_at_.size()) return;
   const uint64_t now = NowNanos();
   writing_ = true;
   if (!error_.ok() || !stopwatch_->Start(now)) {
     half_closed_ = true;
     stream_->WritesDone(Tag(StreamEvent::kHalfClosed));
   } else {
-    request_.mutable_appends(0)->set_request_id(sent_);
-    sent_at_[sent_ % sent_at_.size()] = now;
-    ++sent_;
-    stream_->Write(request_, Tag(StreamEvent::kWritten));
+    for (v1::StreamedAppend& append : *message.mutable_appends()) {
+      append.set_request_id(sent_);
+      sent_at_[sent_ % sent_at_.size()] = now;
+      ++sent_;
+    }
+    if (++next_message_ == messages_.size()) next_message_ = 0;
+    stream_->Write(message, Tag(StreamEvent::kWritten));
   }
 }
 
@@ -333,7 +339,15 @@ absl::StatusOr<LoadResult> RunGets(const ChannelPtr& channel,
 absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
                                            const v1::AppendRequest& request, uint64_t in_flight,
                                            const LoadDuration& duration) {
-  return AppendStreamLoad(channel, request, in_flight, duration).Run();
+  v1::AppendStreamRequest message;
+  *message.add_appends()->mutable_append() = request;
+  return RunAppendMessages(channel, {message}, in_flight, duration);
+}
+
+absl::StatusOr<LoadResult> RunAppendMessages(const ChannelPtr& channel,
+                                             std::vector<v1::AppendStreamRequest> messages,
+                                             uint64_t in_flight, const LoadDuration& duration) {
+  return AppendStreamLoad(channel, std::move(messages), in_flight, duration).Run();
 }
 
 absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequest& request) {

@@ -50,6 +50,10 @@ absl::StatusOr<LoadResult> RunGets(const ChannelPtr& channel,
 absl::StatusOr<LoadResult> RunAppendStream(const ChannelPtr& channel,
                                            const v1::AppendRequest& request, uint64_t in_flight,
                                            const LoadDuration& duration);
+// The same with messages of many appends, sent in turn. One operation is one append.
+absl::StatusOr<LoadResult> RunAppendMessages(const ChannelPtr& channel,
+                                             std::vector<v1::AppendStreamRequest> messages,
+                                             uint64_t in_flight, const LoadDuration& duration);
 
 struct ReadResult {
   uint64_t records = 0;

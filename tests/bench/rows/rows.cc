@@ -7,6 +7,8 @@ const std::vector<RowDefinition>& AllRows() {
       {"append_unary", "Append SYNC, 1 KiB, 64 in flight", &RunAppendUnary},
       {"append_one_in_flight", "Append SYNC, 1 KiB, 1 in flight", &RunAppendOneInFlight},
       {"append_stream", "AppendStream SYNC, 256 x 1 KiB per batch", &RunAppendStreamRow},
+      {"small_records", "AppendStream SYNC, single 256-byte records, 64 in a message",
+       &RunSmallRecords},
       {"read", "Read of 1 GiB in 1 KiB records", &RunReadRow},
       {"engine_commit", "engine alone, group commits of 256 KiB", &RunEngineCommit},
       {"open_namespace", "opening a namespace of 4 GiB", &RunOpenNamespace},

@@ -26,6 +26,7 @@ const std::vector<RowDefinition>& AllRows();
 RowResult RunAppendUnary(const Options& options);
 RowResult RunAppendOneInFlight(const Options& options);
 RowResult RunAppendStreamRow(const Options& options);
+RowResult RunSmallRecords(const Options& options);
 RowResult RunReadRow(const Options& options);
 RowResult RunManyRegions(const Options& options);
 RowResult RunMemory(const Options& options);
