@@ -1,7 +1,7 @@
 # The commands of everyday work, each a line or two of what one would type. `make help` lists them.
 # ARGS="..." goes to the program that a command runs: make run ARGS="--config my.yaml".
 .DEFAULT_GOAL := help
-.PHONY: run package package-test test browser bench format lint clean help packages
+.PHONY: run package package-test test browser languages bench format lint clean help packages
 MAKEFLAGS += --no-print-directory
 
 RELEASE := build/release
@@ -29,6 +29,10 @@ browser: packages $(RELEASE)/build.ninja  ## test the status page in headless Ch
 	@scripts/install-deps.sh test browser
 	cmake --build $(RELEASE) --target waldend walden
 	ctest --test-dir $(RELEASE) -C browser -L '^browser$$' --no-tests=error --output-on-failure $(ARGS)
+
+languages: packages $(RELEASE)/build.ninja  ## generate and use stubs in Go, Java, Rust, Python and Node
+	cmake --build $(RELEASE) --target waldend
+	scripts/try-languages.sh $(ARGS)
 
 bench: packages $(RELEASE)/build.ninja  ## measure Walden beside its ceilings; JSON goes to build/bench.json
 	cmake --build $(RELEASE) --target waldend walden_bench

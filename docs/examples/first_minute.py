@@ -24,7 +24,7 @@ def generate(into):
     subprocess.run(
         ["protoc", f"-I{PROTO}", f"--python_out={into}", f"--grpc_out={into}",
          f"--plugin=protoc-gen-grpc={plugin}",
-         *map(str, PROTO.rglob("*.proto"))],
+         *map(str, PROTO.glob("walden/v1/*.proto")), *map(str, PROTO.glob("google/rpc/*.proto"))],
         check=True)
     sys.path.insert(0, into)
 

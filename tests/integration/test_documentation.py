@@ -1,6 +1,7 @@
 """The programs that README and docs show, run as they are."""
 
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -45,6 +46,24 @@ class DocumentationTest(SharedDaemonTestCase):
             page = (ROOT / "docs/clients/entry_log.md").read_text()
             for line in page.split("```python\n")[1].split("```")[0].splitlines():
                 self.assertIn(line.strip(), example.read_text())
+
+    def test_every_option_of_the_page_of_stubs_is_one_that_the_script_tries(self):
+        page = (ROOT / "docs/clients/stubs.md").read_text()
+        tried = "".join(
+            file.read_text()
+            for file in (ROOT / "scripts/try-languages.sh", *(ROOT / "tests/languages").rglob("*.*"))
+        )
+        blocks = re.findall(r"^```\w*\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+        generating = [block for block in blocks if "grpcurl" not in block]
+        self.assertEqual(len(generating), 5)
+        for block in generating:
+            if "protoc" not in block or block.startswith("<"):
+                words = [line.strip() for line in block.splitlines()]
+            else:
+                words = re.findall(r"--\w+_(?:out|opt)=\S+|\S+@v\S+", block)
+            self.assertTrue(words)
+            for word in words:
+                self.assertIn(word, tried)
 
 
 if __name__ == "__main__":
