@@ -144,8 +144,7 @@ TablePosition PublishedTables::Position(TableId table) const {
   position.kind = published.kind;
   position.last = published.last;
   const auto waiting = not_durable_.find(table);
-  position.durable_through =
-      waiting == not_durable_.end() ? published.last : waiting->second - 1;
+  position.durable_through = waiting == not_durable_.end() ? published.last : waiting->second - 1;
   return position;
 }
 

@@ -260,7 +260,8 @@ void RocksdbLog::EncodeTable(const TableAppend& append, TableKind kind) {
     const Entry entry = TableEntry({region_, append.table, kind, mark});
     batch_.Put(entry.key, entry.value);
   }
-  staged_.push_back({append.table, append.first, append.last, kind, EncodedBytes(append), mark, time});
+  staged_.push_back(
+      {append.table, append.first, append.last, kind, EncodedBytes(append), mark, time});
   staged_last_[append.table] = staged_.back();
 }
 

@@ -88,9 +88,9 @@ void FillNamespace(const Namespace& ns, const Call& call, v1::NamespaceInfo* inf
   info->set_engine(std::string(ns.engine->name()));
   const auto regions = ns.engine->ListRegions();
   if (regions.ok()) {
-    info->set_region_count(std::count_if(
-        regions->begin(), regions->end(),
-        [&](RegionId region) { return call.KnowsRegion({ns.id, region}); }));
+    info->set_region_count(std::count_if(regions->begin(), regions->end(), [&](RegionId region) {
+      return call.KnowsRegion({ns.id, region});
+    }));
   } else {
     info->set_error(ShownError(regions.status()));
   }
@@ -200,18 +200,19 @@ AdminService::Reactor* AdminService::DescribeRegion(Context* from,
     call->Answer(begin.ok() ? items.status() : begin.status());
     return call;
   }
-  environment_.registry.Find(entered->key, [this, entered = *entered, begin = *begin,
-                                            items = *items, call, response](const FoundActor& actor) {
-    if (!actor.ok() || *actor == nullptr) {
-      call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
-      return;
-    }
-    // A description takes long, and this may be a thread of gRPC.
-    environment_.readers.Post([this, entered, begin, items, call, response, actor = *actor] {
-      Describe(entered, actor->log(), begin, items, response);
-      call->Answer(absl::OkStatus());
-    });
-  });
+  environment_.registry.Find(
+      entered->key, [this, entered = *entered, begin = *begin, items = *items, call,
+                     response](const FoundActor& actor) {
+        if (!actor.ok() || *actor == nullptr) {
+          call->Answer(actor.ok() ? NeverWritten(entered.key) : actor.status());
+          return;
+        }
+        // A description takes long, and this may be a thread of gRPC.
+        environment_.readers.Post([this, entered, begin, items, call, response, actor = *actor] {
+          Describe(entered, actor->log(), begin, items, response);
+          call->Answer(absl::OkStatus());
+        });
+      });
   return call;
 }
 

@@ -61,11 +61,10 @@ void MarkDeletedCall::MarkNext() {
     environment_.registry.Submit(key_, this);
     return;
   }
-  environment_.registry.Find(
-      key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
-        // Not here: looking for a time may read the log.
-        environment_.readers.Post([this, actor = std::move(actor)] { FindThrough(actor); });
-      });
+  environment_.registry.Find(key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
+    // Not here: looking for a time may read the log.
+    environment_.readers.Post([this, actor = std::move(actor)] { FindThrough(actor); });
+  });
 }
 
 void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {

@@ -38,8 +38,7 @@ class PayloadCheck {
     }
     records_ += count;
     if (records_ > limits_.max_batch_records) {
-      return OverLimit("payloads", "limits.max_batch_records", records_,
-                       limits_.max_batch_records);
+      return OverLimit("payloads", "limits.max_batch_records", records_, limits_.max_batch_records);
     }
     for (int i = 0; i < table.payloads_size(); ++i) {
       const uint64_t size = table.payloads(i).size();

@@ -43,8 +43,8 @@ inline google::protobuf::Timestamp ToProtoTime(absl::Time time) {
 // Longer ones than google/protobuf/duration.proto has, some 10,000 years, become the longest.
 inline google::protobuf::Duration ToProtoDuration(absl::Duration duration) {
   using google::protobuf::util::TimeUtil;
-  return TimeUtil::MicrosecondsToDuration(absl::ToInt64Microseconds(
-      std::min(duration, absl::Seconds(TimeUtil::kDurationMaxSeconds))));
+  return TimeUtil::MicrosecondsToDuration(
+      absl::ToInt64Microseconds(std::min(duration, absl::Seconds(TimeUtil::kDurationMaxSeconds))));
 }
 
 }  // namespace walden

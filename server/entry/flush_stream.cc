@@ -85,8 +85,8 @@ void FlushStream::AfterSync() {
 absl::Status FlushStream::FinishRecords(const ReadSession*) {
   if (entries() != state_.entry_count() || bytes() != state_.entry_bytes()) {
     return absl::InternalError(absl::StrCat("flush ", state_.flush_id(), " announced ",
-                                            state_.entry_count(), " entries and streamed ", entries(),
-                                            "; do not finalize it"));
+                                            state_.entry_count(), " entries and streamed ",
+                                            entries(), "; do not finalize it"));
   }
   v1::FlushResponse response;
   v1::FlushSummary* const summary = response.mutable_summary();

@@ -232,22 +232,22 @@ void WaldenServer::MakeServices() {
                              .chunk_bytes = options_.read_chunk_bytes};
   wal_service_ = std::make_unique<WalService>(append, read);
   entry_service_ = std::make_unique<EntryService>(
-      append, EntryReadEnvironment{
-                  .read = read, .wall_clock = *WallClock::Real(), .limits = limits});
-  admin_service_ =
-      std::make_unique<AdminService>(AdminEnvironment{.admission = Admission(),
-                                                      .registry = *registry_,
-                                                      .retention = retention_.policies(),
-                                                      .readers = reader_threads_,
-                                                      .background = background_threads_,
-                                                      .maintenance = maintenance_thread_,
-                                                      .figures = {.version = options_.version,
-                                                                  .commit = options_.commit,
-                                                                  .started_at = absl::Now() - (Clock::Real()->Now() - observation_.started),
-                                                                  .started = observation_.started,
-                                                                  .reader_budget = *reader_budget_,
-                                                                  .entry_memory = entry_memory_,
-                                                                  .limits = limits}});
+      append,
+      EntryReadEnvironment{.read = read, .wall_clock = *WallClock::Real(), .limits = limits});
+  admin_service_ = std::make_unique<AdminService>(AdminEnvironment{
+      .admission = Admission(),
+      .registry = *registry_,
+      .retention = retention_.policies(),
+      .readers = reader_threads_,
+      .background = background_threads_,
+      .maintenance = maintenance_thread_,
+      .figures = {.version = options_.version,
+                  .commit = options_.commit,
+                  .started_at = absl::Now() - (Clock::Real()->Now() - observation_.started),
+                  .started = observation_.started,
+                  .reader_budget = *reader_budget_,
+                  .entry_memory = entry_memory_,
+                  .limits = limits}});
 }
 
 void WaldenServer::SetRetention(absl::Duration interval,

@@ -189,7 +189,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Payload of the largest record that the next chunk takes. One above what fits beside others is
   // a chunk of its own.
   size_t max_record_bytes_ = 0;
-  bool mark_due_ = true;  // records were sent, or nothing yet, since the end was marked
+  bool mark_due_ = true;              // records were sent, or nothing yet, since the end was marked
   std::atomic<bool> stalled_{false};  // broken off: the client took nothing
 
   absl::Mutex mutex_;

@@ -21,13 +21,13 @@ absl::StatusOr<Count> CountRecords(const ReadableLog& log, const ReadRange& rang
   Count count;
   while (count.records < limit) {
     if (absl::Status status = go_on(); !status.ok()) return status;
-    const auto progress = (*reader)->Next(
-        {.max_records = std::min<uint64_t>(kStepRecords, limit - count.records),
-         .max_payload_bytes = kStepBytes},
-        [&count](const RecordView& record) {
-          ++count.records;
-          count.last = record.sequence;
-        });
+    const auto progress =
+        (*reader)->Next({.max_records = std::min<uint64_t>(kStepRecords, limit - count.records),
+                         .max_payload_bytes = kStepBytes},
+                        [&count](const RecordView& record) {
+                          ++count.records;
+                          count.last = record.sequence;
+                        });
     if (!progress.ok()) return progress.status();
     if (*progress == ReadProgress::kAtEnd || *progress == ReadProgress::kFinished) break;
   }

@@ -41,8 +41,9 @@ absl::Status ReadStream::CheckRequest() {
   heartbeat_interval_ = absl::Seconds(request_.heartbeat_interval().seconds()) +
                         absl::Nanoseconds(request_.heartbeat_interval().nanos());
   if (heartbeat_interval_ >= kMinHeartbeatInterval) return absl::OkStatus();
-  return InvalidField("heartbeat_interval", absl::FormatDuration(heartbeat_interval_),
-                      absl::StrCat("must be at least ", absl::FormatDuration(kMinHeartbeatInterval)));
+  return InvalidField(
+      "heartbeat_interval", absl::FormatDuration(heartbeat_interval_),
+      absl::StrCat("must be at least ", absl::FormatDuration(kMinHeartbeatInterval)));
 }
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,

@@ -282,7 +282,8 @@ void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
 // A mark through number 0 marks nothing; the version that comes with it counts.
 void RegionActor::AnswerFence(FenceJob* job) {
   const bool took_writes = TakesWrites();
-  job->result = Outcome(took_writes, log_->MarkDeleted(TableId{0}, 0, job->region_version).status());
+  job->result =
+      Outcome(took_writes, log_->MarkDeleted(TableId{0}, 0, job->region_version).status());
   NoteError(job->result);
   ScheduleNote();
   job->Answer();

@@ -21,7 +21,7 @@ class TimesTest : public LogTest {
   absl::Time At(int64_t seconds) const { return start_ + absl::Seconds(seconds); }
 
   BatchResult AppendAt(absl::Time time, TableId table, size_t count,
-                        Durability durability = Durability::kSync) {
+                       Durability durability = Durability::kSync) {
     clock_.Set(time);
     const BatchResult result = Append(table, count, durability);
     NoteTime(table, result);

@@ -213,8 +213,12 @@ class MemoryLog final : public RegionLog {
     absl::MutexLock lock(&region_->mutex);
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return {};
-    return {found->second.deleted_through + 1, found->second.next, found->second.deleted_through,
-            found->second.kind, found->second.next - 1, found->second.durable_through};
+    return {found->second.deleted_through + 1,
+            found->second.next,
+            found->second.deleted_through,
+            found->second.kind,
+            found->second.next - 1,
+            found->second.durable_through};
   }
 
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {
@@ -296,7 +300,8 @@ class MemoryLog final : public RegionLog {
       table.kind = batch.kind;
       append.first = table.next;
       for (const absl::string_view payload : append.payloads) {
-        region_->records.push_back({append.table, table.next++, std::string(payload), region_->unix_micros});
+        region_->records.push_back(
+            {append.table, table.next++, std::string(payload), region_->unix_micros});
       }
       append.last = table.next - 1;
     }

@@ -94,7 +94,8 @@ void WaldenServerTest::ExpectNoBytesHeld() {
   v1::GetStatisticsResponse statistics;
   for (int i = 0; i < 1000; ++i) {
     statistics = Statistics();
-    if (statistics.mailbox_bytes() + statistics.reader_bytes() + statistics.open_reader_count() == 0) {
+    if (statistics.mailbox_bytes() + statistics.reader_bytes() + statistics.open_reader_count() ==
+        0) {
       return;
     }
     absl::SleepFor(absl::Milliseconds(10));

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "server/call/time_to_proto.h"
 #include "server/entry/entry_encoder.h"
-#include "base/clock.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
