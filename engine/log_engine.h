@@ -61,6 +61,8 @@ struct TableAppend {
   TableId table = 0;
   // At least one. The bytes must stay valid until the commit is done.
   std::vector<absl::string_view> payloads;
+  // The table's TablePosition::next. The first record may get a higher number if other tables come
+  // before this one in the batch.
   std::optional<SequenceNumber> expected_next_sequence;
   // Restoring a log that was kept elsewhere: the first record's number there, at least the table's
   // next (otherwise SEQUENCE_MISMATCH). See RestoreMark. Only in a batch of one table.

@@ -4,6 +4,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/error.h"
 
 namespace walden {
@@ -49,7 +50,6 @@ absl::Status CheckEachOnce(const AppendBatch& batch) {
 }  // namespace
 
 absl::Status CheckTables(const AppendBatch& batch) {
-  if (batch.tables.size() > 1) return absl::UnimplementedError("batches of several tables");
   if (batch.tables.size() > kMaxTablesPerBatch) return TooManyTables(batch.tables.size());
   if (batch.tables.size() > 1) return CheckEachOnce(batch);
   if (batch.tables.empty() ? batch.producer.has_value() : !batch.tables[0].payloads.empty()) {
@@ -106,23 +106,45 @@ absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest) {
 
 namespace {
 
+absl::Status Differs(absl::string_view problem, absl::string_view field, const std::string& value,
+                     const std::string& stored) {
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, problem,
+                   {{"field", std::string(field)}, {"value", value}, {"stored", stored}});
+}
+
 absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
   const ProducerTag& tag = *batch.producer;
-  const bool other_count = batch.records() != original.records();
-  const std::string value =
-      other_count ? absl::StrCat(batch.records()) : absl::StrCat(batch.tables[0].table);
-  const std::string stored =
-      other_count ? absl::StrCat(original.records()) : absl::StrCat(original.table);
-  const std::string problem =
-      original.records() == 0
-          ? absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
-                         ", so no batch can be stored under it")
-          : absl::StrCat("batch ", tag.sequence, " of producer ", tag.id,
-                         other_count ? " is stored with payload count " : " is stored in table ",
-                         stored, ", and the retry has ", value, ": a retry must be the same batch");
-  return MakeError(
-      absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, problem,
-      {{"field", other_count ? "payloads" : "table_id"}, {"value", value}, {"stored", stored}});
+  const std::string count = absl::StrCat(batch.records());
+  const std::string stored_count = absl::StrCat(original.records());
+  if (original.tables.empty()) {
+    return Differs(absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
+                                ", so no batch can be stored under it"),
+                   "payloads", count, stored_count);
+  }
+  const std::string which = absl::StrCat("batch ", tag.sequence, " of producer ", tag.id);
+  constexpr absl::string_view kMustBeSame = ": a retry must be the same batch";
+  if (count != stored_count) {
+    return Differs(absl::StrCat(which, " is stored with payload count ", stored_count,
+                                ", and the retry has ", count, kMustBeSame),
+                   "payloads", count, stored_count);
+  }
+  for (const TableAppend& append : batch.tables) {
+    const ProducerRange* const range = original.Find(append.table);
+    if (range == nullptr || range->records() == append.payloads.size()) continue;
+    return Differs(
+        absl::StrCat(which, " is stored with payload count ", range->records(), " in table ",
+                     append.table, ", and the retry has ", append.payloads.size(), kMustBeSame),
+        "payloads", absl::StrCat(append.payloads.size()), absl::StrCat(range->records()));
+  }
+  const auto tables_of = [](const auto& parts) {
+    return absl::StrJoin(
+        parts, ", ", [](std::string* out, const auto& part) { absl::StrAppend(out, part.table); });
+  };
+  const std::string tables = tables_of(batch.tables);
+  const std::string stored_tables = tables_of(original.tables);
+  return Differs(absl::StrCat(which, " is stored in table ", stored_tables, ", and the retry has ",
+                              tables, kMustBeSame),
+                 "table_id", tables, stored_tables);
 }
 
 absl::Status OutOfOrder(const ProducerTag& tag, uint64_t expected) {
@@ -159,16 +181,17 @@ absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused) {
   if (!batch.producer) return false;
   const ProducerTag& tag = *batch.producer;
-  const TableId table = batch.tables.empty() ? 0 : batch.tables[0].table;
-  const auto answer = producers.Look(tag.id, tag.sequence, table, batch.records());
+  const auto answer = producers.Look(tag.id, tag.sequence, batch.tables);
   switch (answer.verdict) {
     case ProducerTable::Verdict::kNew:
       return false;
     case ProducerTable::Verdict::kRetry:
       batch.result.duplicate = true;
-      if (answer.original.records() == 0) return true;
-      batch.tables[0].first = answer.original.first;
-      batch.tables[0].last = answer.original.last;
+      for (TableAppend& append : batch.tables) {
+        const ProducerRange* const range = answer.original.Find(append.table);
+        append.first = range->first;
+        append.last = range->last;
+      }
       return true;
     case ProducerTable::Verdict::kDiffers:
       *refused = Differs(batch, answer.original);

@@ -29,7 +29,7 @@ absl::Status CheckFirstSequence(const TableAppend& append, SequenceNumber table_
 // FAILED_PRECONDITION (FENCED) if the version is lower than the highest that the region has seen.
 absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
 
-// Returns true if the batch is done: it was stored before and its result has the original numbers,
+// Returns true if the batch is done: it was stored before and it has the original numbers,
 // or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN;
 // or INVALID_ARGUMENT for a retry that differs from what was stored).
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);

@@ -2,12 +2,44 @@
 
 #include <algorithm>
 
-#include "engine/log_engine.h"
-
 namespace walden {
+namespace {
 
-ProducerTable::Answer ProducerTable::Look(uint64_t id, uint64_t sequence, TableId table,
-                                          uint64_t records) const {
+bool IsSame(const ProducerBatch& stored, absl::Span<const TableAppend> tables) {
+  if (stored.tables.size() != tables.size()) return false;
+  return std::all_of(tables.begin(), tables.end(), [&](const TableAppend& append) {
+    const ProducerRange* const range = stored.Find(append.table);
+    return range != nullptr && range->records() == append.payloads.size();
+  });
+}
+
+}  // namespace
+
+const ProducerRange* ProducerBatch::Find(TableId table) const {
+  const auto found =
+      std::find_if(tables.begin(), tables.end(),
+                   [table](const ProducerRange& range) { return range.table == table; });
+  return found == tables.end() ? nullptr : &*found;
+}
+
+uint64_t ProducerBatch::records() const {
+  uint64_t count = 0;
+  for (const ProducerRange& range : tables) count += range.records();
+  return count;
+}
+
+ProducerBatch RememberedBatch(const AppendBatch& batch, uint64_t order) {
+  ProducerBatch remembered{
+      .id = batch.producer->id, .sequence = batch.producer->sequence, .order = order, .tables = {}};
+  remembered.tables.reserve(batch.tables.size());
+  for (const TableAppend& append : batch.tables) {
+    remembered.tables.push_back({append.table, append.first, append.last});
+  }
+  return remembered;
+}
+
+ProducerTable::Answer ProducerTable::Look(uint64_t id, uint64_t sequence,
+                                          absl::Span<const TableAppend> tables) const {
   Answer answer;
   const auto found = producers_.find(id);
   if (found == producers_.end()) return answer;
@@ -20,9 +52,7 @@ ProducerTable::Answer ProducerTable::Look(uint64_t id, uint64_t sequence, TableI
   const uint64_t back = producer.highest - sequence;
   if (back >= producer.batches.size()) return answer;
   answer.original = producer.batches[producer.batches.size() - 1 - back];
-  const bool same =
-      answer.original.records() == records && (records == 0 || answer.original.table == table);
-  answer.verdict = same ? Verdict::kRetry : Verdict::kDiffers;
+  answer.verdict = IsSame(answer.original, tables) ? Verdict::kRetry : Verdict::kDiffers;
   return answer;
 }
 
@@ -79,14 +109,18 @@ void ProducerTable::Touch(uint64_t id, Producer& producer, uint64_t order) {
 }
 
 std::vector<ProducerTable::Batch> ProducerTable::InRanges(absl::Span<const Range> ranges) const {
+  const auto is_in_ranges = [ranges](const ProducerRange& numbers) {
+    const auto range = std::lower_bound(
+        ranges.begin(), ranges.end(), numbers.first,
+        [](const Range& before, SequenceNumber first) { return before.second < first; });
+    return range != ranges.end() && range->first <= numbers.last;
+  };
   std::vector<Batch> found;
   for (const auto& [id, producer] : producers_) {
     for (const Batch& batch : producer.batches) {
-      if (batch.records() == 0) continue;
-      const auto range = std::lower_bound(
-          ranges.begin(), ranges.end(), batch.first,
-          [](const Range& before, SequenceNumber first) { return before.second < first; });
-      if (range != ranges.end() && range->first <= batch.last) found.push_back(batch);
+      if (std::any_of(batch.tables.begin(), batch.tables.end(), is_in_ranges)) {
+        found.push_back(batch);
+      }
     }
   }
   std::sort(found.begin(), found.end(), [](const Batch& a, const Batch& b) {

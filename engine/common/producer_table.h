@@ -16,21 +16,35 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "engine/log_engine.h"
 #include "engine/types.h"
 
 namespace walden {
 
-// A batch that a producer sent, and the numbers it got.
-struct ProducerBatch {
-  uint64_t id = 0;
+// The numbers that a batch got in one table.
+struct ProducerRange {
   TableId table = 0;
-  uint64_t sequence = 0;
   SequenceNumber first = 0;
-  SequenceNumber last = 0;  // first - 1: the producer passed over the number
-  uint64_t order = 0;       // rises with activity in the region; each engine has its own count
+  SequenceNumber last = 0;
 
   uint64_t records() const { return last + 1 - first; }
 };
+
+// A batch that a producer sent, and the numbers that it got.
+struct ProducerBatch {
+  uint64_t id = 0;
+  uint64_t sequence = 0;
+  uint64_t order = 0;  // rises with activity in the region; each engine has its own count
+  // Each table once. None: the producer passed over the number.
+  std::vector<ProducerRange> tables;
+
+  // The table's numbers; null if the batch has no records of it.
+  const ProducerRange* Find(TableId table) const;
+  uint64_t records() const;
+};
+
+// The batch as the producer sent it, with its numbers.
+ProducerBatch RememberedBatch(const AppendBatch& batch, uint64_t order);
 
 class ProducerTable {
  public:
@@ -39,7 +53,7 @@ class ProducerTable {
   enum class Verdict {
     kNew,         // the next one: append it
     kRetry,       // `original` has its numbers
-    kDiffers,     // `original` has the same number, and another table or number of records
+    kDiffers,     // `original` has the same number, and other tables or numbers of records
     kOutOfOrder,  // earlier ones are missing: `expected` is the next
     kForgotten,   // the id is not remembered, or the batch is older than its window
   };
@@ -48,8 +62,8 @@ class ProducerTable {
     Batch original;
     uint64_t expected = 0;  // 0: the id is not remembered
   };
-  // `records` 0: the batch passes over its number, and its table does not matter.
-  Answer Look(uint64_t id, uint64_t sequence, TableId table, uint64_t records) const;
+  // The order of the tables does not matter. No tables: the batch passes over its number.
+  Answer Look(uint64_t id, uint64_t sequence, absl::Span<const TableAppend> tables) const;
 
   // The id to issue next: above every one that was issued, and not below the clock, so that a
   // region that lost its past (dropped, restored) does not repeat ids.

@@ -100,7 +100,7 @@ class RocksdbLog final : public RegionLog {
   void TakeGroupBack();
   // Answers a group for which there is no room. A retry of a stored batch still gets its numbers.
   void Refuse(absl::Span<AppendBatch* const> group, const absl::Status& no_room);
-  void Remember(ProducerBatch batch);
+  void Remember(const AppendBatch& sent);
   void BeginGroup();
   // Writes the staged records, or syncs the records that were written before. After an error the
   // records may be stored or not: the region has failed.

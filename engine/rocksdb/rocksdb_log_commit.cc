@@ -162,7 +162,7 @@ absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = CheckRoom();
   if (!status.ok()) return status;
   if (batch.tables.empty()) {
-    Remember(PassedOver(*batch.producer));
+    Remember(batch);
     ++unsynced_appends_;
     return absl::OkStatus();
   }
@@ -233,13 +233,7 @@ absl::Status RocksdbLog::Reserve(TableId table, SequenceNumber through) {
 
 void RocksdbLog::Encode(const AppendBatch& batch) {
   for (const TableAppend& append : batch.tables) EncodeTable(append, batch.kind);
-  if (!batch.producer) return;
-  const TableAppend& append = batch.tables[0];
-  Remember({.id = batch.producer->id,
-            .table = append.table,
-            .sequence = batch.producer->sequence,
-            .first = append.first,
-            .last = append.last});
+  if (batch.producer) Remember(batch);
 }
 
 void RocksdbLog::EncodeTable(const TableAppend& append, TableKind kind) {

@@ -19,17 +19,11 @@ Entry IssuedEntry(RegionId region, uint64_t id, uint64_t order) {
 }  // namespace
 
 Entry StoredBatch(RegionId region, const ProducerBatch& batch) {
-  StoredProducerBatch stored{.region = region,
+  return ProducerBatchEntry({.region = region,
                              .producer = batch.id,
                              .sequence = batch.sequence,
                              .order = batch.order,
-                             .parts = {}};
-  if (batch.records() > 0) stored.parts.push_back({batch.table, batch.first, batch.last});
-  return ProducerBatchEntry(stored);
-}
-
-ProducerBatch PassedOver(const ProducerTag& producer) {
-  return {.id = producer.id, .sequence = producer.sequence, .first = 1, .last = 0};
+                             .parts = batch.tables});
 }
 
 absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {
@@ -68,8 +62,8 @@ absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region
   return id;
 }
 
-void RocksdbLog::Remember(ProducerBatch batch) {
-  batch.order = ++producer_order_;
+void RocksdbLog::Remember(const AppendBatch& sent) {
+  const ProducerBatch batch = RememberedBatch(sent, ++producer_order_);
   const Entry entry = StoredBatch(region_, batch);
   batch_.Put(entry.key, entry.value);
   if (batch.sequence >= kProducerWindowBatches) {
@@ -97,21 +91,14 @@ absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
   // Keys come ordered by id, then by sequence.
   status = each(KeyType::kProducerBatch, [&](auto key, auto value) {
     const auto stored = DecodeProducerBatch(key, value);
-    if (!stored || stored->parts.size() > 1) return false;
+    if (!stored) return false;
     producer_order_ = std::max(producer_order_, stored->order);
     producers_.Issue(stored->producer, stored->order);
-    ProducerBatch batch{.id = stored->producer,
-                        .table = 0,
-                        .sequence = stored->sequence,
-                        .first = 1,
-                        .last = 0,
-                        .order = stored->order};
-    if (!stored->parts.empty()) {
-      batch.table = stored->parts[0].table;
-      batch.first = stored->parts[0].first;
-      batch.last = stored->parts[0].last;
-    }
-    if (batch.sequence > 0) producers_.Add(batch);
+    if (stored->sequence == 0) return true;
+    producers_.Add({.id = stored->producer,
+                    .sequence = stored->sequence,
+                    .order = stored->order,
+                    .tables = stored->parts});
     return true;
   });
   if (status.ok()) producers_in_doubt_ = false;

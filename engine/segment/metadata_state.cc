@@ -82,9 +82,9 @@ MetadataEntry MetadataEntry::TableOffset(TableId table, uint64_t offset) {
   return {EntryType::kTableOffset, {table, offset}};
 }
 
-MetadataEntry MetadataEntry::ProducerBatch(const walden::ProducerBatch& batch) {
-  return {EntryType::kProducerBatch,
-          {batch.id, batch.table, batch.sequence, batch.first, batch.last}};
+MetadataEntry MetadataEntry::ProducerPart(uint64_t id, uint64_t sequence,
+                                          const ProducerRange& numbers) {
+  return {EntryType::kProducerBatch, {id, numbers.table, sequence, numbers.first, numbers.last}};
 }
 
 MetadataEntry MetadataEntry::ProducerIssued(uint64_t id, SequenceNumber next) {
@@ -97,15 +97,15 @@ MetadataEntry MetadataEntry::ProducersForgotten(uint64_t first, uint64_t last) {
 
 void MetadataState::DropPastBatches() {
   std::map<uint64_t, std::set<uint64_t>> newest;  // by producer
-  for (const ProducerBatch& batch : producers) {
-    if (!producers_issued.contains(batch.id)) continue;
-    std::set<uint64_t>& window = newest[batch.id];
-    window.insert(batch.sequence);
+  for (const ProducerPart& part : producers) {
+    if (!producers_issued.contains(part.id)) continue;
+    std::set<uint64_t>& window = newest[part.id];
+    window.insert(part.sequence);
     if (window.size() > kProducerWindowBatches) window.erase(window.begin());
   }
-  std::erase_if(producers, [&](const ProducerBatch& batch) {
-    const auto window = newest.find(batch.id);
-    return window == newest.end() || !window->second.contains(batch.sequence);
+  std::erase_if(producers, [&](const ProducerPart& part) {
+    const auto window = newest.find(part.id);
+    return window == newest.end() || !window->second.contains(part.sequence);
   });
 }
 
@@ -148,7 +148,7 @@ void MetadataState::Apply(const MetadataEntry& entry) {
       reserved_through = f[0];
       break;
     case EntryType::kProducerBatch:
-      producers.push_back({f[0], f[1], f[2], f[3], f[4], f[4]});
+      producers.push_back({f[0], f[2], {f[1], f[3], f[4]}});
       break;
     case EntryType::kQuarantined:
       quarantines.push_back({f[0], f[1], f[2], f[3], f[4]});
@@ -224,9 +224,9 @@ std::vector<MetadataEntry> MetadataState::AsEntries() const {
   for (const auto& [id, next] : producers_issued) {
     entries.push_back(MetadataEntry::ProducerIssued(id, next));
   }
-  for (const ProducerBatch& batch : producers) {
-    if (producers_issued.contains(batch.id)) {
-      entries.push_back(MetadataEntry::ProducerBatch(batch));
+  for (const ProducerPart& part : producers) {
+    if (producers_issued.contains(part.id)) {
+      entries.push_back(MetadataEntry::ProducerPart(part.id, part.sequence, part.numbers));
     }
   }
   for (const Quarantine& q : quarantines) {

@@ -54,7 +54,8 @@ struct MetadataEntry {
   static MetadataEntry Noted(const Watermark& watermark);
   static MetadataEntry EntryTable(TableId table);
   static MetadataEntry TableOffset(TableId table, uint64_t offset);
-  static MetadataEntry ProducerBatch(const walden::ProducerBatch& batch);
+  // What a producer's batch has in one table, or a number that was passed over.
+  static MetadataEntry ProducerPart(uint64_t id, uint64_t sequence, const ProducerRange& numbers);
   static MetadataEntry ProducerIssued(uint64_t id, SequenceNumber next);
   static MetadataEntry ProducersForgotten(uint64_t first, uint64_t last);
 };
@@ -72,7 +73,12 @@ struct MetadataState {
     uint64_t sealed_end = 0;             // end of its records; 0: not known
     SequenceNumber expected_behind = 0;  // number behind its last record; 0: not sealed, the newest
   };
-  using ProducerBatch = walden::ProducerBatch;
+  // Numbers that end below their first one: the producer passed over its number.
+  struct ProducerPart {
+    uint64_t id = 0;
+    uint64_t sequence = 0;
+    ProducerRange numbers;
+  };
   struct Quarantine {
     uint64_t segment = 0;
     uint64_t begin = 0;
@@ -96,7 +102,9 @@ struct MetadataState {
   SequenceNumber number_floor = 0;
   std::map<uint64_t, SequenceNumber> producers_issued;  // remembered ids, and when they were issued
   uint64_t producers_issued_through = 0;                // forgotten ones too
-  std::vector<ProducerBatch> producers;
+  // A batch has one part for each of its tables. A crash may have left only some of them; then the
+  // batch is still in the log. A part may come twice.
+  std::vector<ProducerPart> producers;
   std::vector<Quarantine> quarantines;
   std::optional<CleanEnd> closed;
   std::optional<Watermark> watermark;      // of the newest segment

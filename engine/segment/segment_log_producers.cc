@@ -6,6 +6,29 @@
 #include "engine/segment/segment_log.h"
 
 namespace walden::segment {
+namespace {
+
+void AddPart(const MetadataState::ProducerPart& part, std::vector<ProducerBatch>& batches) {
+  if (batches.empty() || batches.back().id != part.id || batches.back().sequence != part.sequence) {
+    batches.push_back({.id = part.id, .sequence = part.sequence, .tables = {}});
+  }
+  ProducerBatch& batch = batches.back();
+  batch.order = std::max(batch.order, part.numbers.last);
+  const bool is_known = batch.Find(part.numbers.table) != nullptr;
+  if (part.numbers.records() > 0 && !is_known) batch.tables.push_back(part.numbers);
+}
+
+// Joins the parts of each batch. Batches are ordered by id and sequence.
+std::vector<ProducerBatch> BatchesOf(std::vector<MetadataState::ProducerPart>& parts) {
+  std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.id, a.sequence) < std::pair(b.id, b.sequence);
+  });
+  std::vector<ProducerBatch> batches;
+  for (const MetadataState::ProducerPart& part : parts) AddPart(part, batches);
+  return batches;
+}
+
+}  // namespace
 
 absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region_version) {
   absl::Status status = Health();
@@ -25,9 +48,7 @@ absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region
 
 void SegmentLog::Remember(const AppendBatch& batch) {
   if (!batch.producer) return;
-  const TableAppend& append = batch.tables[0];
-  producers_.Add({batch.producer->id, append.table, batch.producer->sequence, append.first,
-                  append.last, append.last});
+  producers_.Add(RememberedBatch(batch, /*order=*/batch.tables.back().last));
 }
 
 // Stores a number that a producer passed over. It has no record, so it goes to the metadata.
@@ -36,13 +57,10 @@ absl::Status SegmentLog::PassOver(const AppendBatch& batch) {
   absl::Status status = WriteStaged();
   if (status.ok()) status = SyncActive();
   if (!status.ok()) return status;
-  const ProducerBatch passed{.id = batch.producer->id,
-                             .sequence = batch.producer->sequence,
-                             .first = next_,
-                             .last = next_ - 1,
-                             .order = next_ - 1};
-  status = AppendMetadata({MetadataEntry::ProducerBatch(passed)});
-  if (status.ok()) producers_.Add(passed);
+  const ProducerRange numbers{.first = next_, .last = next_ - 1};
+  status = AppendMetadata(
+      {MetadataEntry::ProducerPart(batch.producer->id, batch.producer->sequence, numbers)});
+  if (status.ok()) producers_.Add(RememberedBatch(batch, /*order=*/numbers.last));
   return status;
 }
 
@@ -55,7 +73,9 @@ std::vector<MetadataEntry> SegmentLog::ProducersIn(
   std::sort(ranges.begin(), ranges.end());
   std::vector<MetadataEntry> entries;
   for (const ProducerBatch& batch : producers_.InRanges(ranges)) {
-    entries.push_back(MetadataEntry::ProducerBatch(batch));
+    for (const ProducerRange& numbers : batch.tables) {
+      entries.push_back(MetadataEntry::ProducerPart(batch.id, batch.sequence, numbers));
+    }
   }
   return entries;
 }
@@ -73,24 +93,22 @@ void SegmentLog::RestoreProducers(const RegionScan& region) {
   const MetadataState& state = metadata_->state();
   producers_.RaiseIssuedThrough(state.producers_issued_through);
   for (const auto& [id, next] : state.producers_issued) producers_.Issue(id, next - 1);
-  // Batches of the metadata and of the log, which are added in order of producer sequence.
-  std::vector<ProducerBatch> batches = state.producers;
+  // The parts of batches that the metadata holds and those that the log holds, in order of producer
+  // sequence. The metadata may lack parts of a batch that the log still holds.
+  std::vector<MetadataState::ProducerPart> parts = state.producers;
   for (const ScannedSegment& segment : region.segments) {
     // The daemon did not issue the ids that version 1 took.
     if (segment.header.version_1()) continue;
     for (const ScannedProducer& p : segment.scan.producers) {
-      batches.push_back({p.id, p.table, p.sequence, p.first, p.last, p.last});
+      for (const ProducerRange& numbers : p.tables) parts.push_back({p.id, p.sequence, numbers});
     }
   }
   // A batch from before its id was issued has an id that a client chose, in an older version.
-  std::erase_if(batches, [&](const ProducerBatch& batch) {
-    const auto issued = state.producers_issued.find(batch.id);
-    return issued == state.producers_issued.end() || batch.first < issued->second;
+  std::erase_if(parts, [&](const MetadataState::ProducerPart& part) {
+    const auto issued = state.producers_issued.find(part.id);
+    return issued == state.producers_issued.end() || part.numbers.first < issued->second;
   });
-  std::sort(batches.begin(), batches.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.id, a.sequence) < std::pair(b.id, b.sequence);
-  });
-  for (const ProducerBatch& batch : batches) producers_.Add(batch);
+  for (const ProducerBatch& batch : BatchesOf(parts)) producers_.Add(batch);
 }
 
 }  // namespace walden::segment

@@ -159,7 +159,7 @@ class Scanner {
     if (batch_begins_) EndRun();
     if (record.control()) {
       if (const auto producer = ParseProducerControl(record)) {
-        producers_.push_back({producer->id, producer->sequence, record.table, 0, 0});
+        producers_.push_back({producer->id, producer->sequence, {}});
         open_producer_ = true;
       }
       group_expected_ = record.sequence;
@@ -183,11 +183,12 @@ class Scanner {
     run_.last = record.sequence;
     run_.end = static_cast<uint32_t>(record_end);
     ++group_records_;
-    if (open_producer_) {
-      ScannedProducer& producer = producers_.back();
-      if (producer.first == 0) producer.first = record.sequence;
-      producer.last = record.sequence;
+    if (!open_producer_) return;
+    std::vector<ProducerRange>& tables = producers_.back().tables;
+    if (tables.empty() || tables.back().table != record.table) {
+      tables.push_back({.table = record.table, .first = record.sequence});
     }
+    tables.back().last = record.sequence;
   }
 
   void EndRun() {

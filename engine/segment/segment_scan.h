@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "engine/common/producer_table.h"
 #include "engine/io/file_system.h"
 #include "engine/segment/append_times.h"
 #include "engine/segment/segment_header.h"
@@ -42,19 +43,17 @@ struct KnownEnd {
   SequenceNumber next = 0;         // number behind the last record
 };
 
-// A batch that a producer sent. Both numbers are 0 for a batch without records.
+// A batch that a producer sent.
 struct ScannedProducer {
   uint64_t id = 0;
   uint64_t sequence = 0;
-  TableId table = 0;
-  SequenceNumber first = 0;
-  SequenceNumber last = 0;
+  std::vector<ProducerRange> tables;
 };
 
 struct SegmentScan {
   SegmentIndex index;
-  std::vector<ScannedProducer> producers;
-  uint64_t end = 0;          // of the last record
+  std::vector<ScannedProducer> producers;  // of version 2
+  uint64_t end = 0;                        // of the last record
   uint64_t durable_end = 0;  // everything before it was durable, by the file and the metadata
   SequenceNumber first = 0;  // of all records; both 0 when there is none
   SequenceNumber last = 0;

@@ -99,9 +99,6 @@ class Scanner {
     if (!in_batch_) BeginBatch(record);
     if ((record.flags & kBarrier) != 0) scan_.durable_end = position_;
     if (record.control()) {
-      if (const auto producer = ParseProducerControl(record)) {
-        producer_ = {producer->id, producer->sequence, record.table, record.sequence, 0};
-      }
       expected_ = record.sequence;
       position_ += record.encoded_bytes;
       run_.begin = run_.end = static_cast<uint32_t>(position_);
@@ -150,12 +147,7 @@ class Scanner {
       if (scan_.first == 0) scan_.first = batch_first_;
       scan_.last = run_.last;
       scan_.table_last[run_.table] = run_.last;
-      if (producer_.id != 0) {
-        producer_.last = run_.last;
-        scan_.producers.push_back(producer_);
-      }
     }
-    producer_ = {};
   }
 
   void DropBatch() {
@@ -165,7 +157,6 @@ class Scanner {
     }
     in_batch_ = false;
     batch_runs_.clear();
-    producer_ = {};
   }
 
   // The bytes at position_ that are not the next record.
@@ -279,7 +270,6 @@ class Scanner {
   uint64_t batch_records_ = 0;
   std::vector<Run> batch_runs_;
   Run run_;
-  ScannedProducer producer_;
 };
 
 }  // namespace

@@ -40,7 +40,9 @@ class CrashTest : public LogTest {
     std::unique_ptr<RegionLog> log;
     Ledger ledger;  // what was answered as durable
     // Batches that were not answered as durable: a prefix of them is stored, each as a whole.
-    std::vector<Batch> open;
+    // Batches that may be there or not, and their answers.
+    std::vector<std::pair<Batch, BatchResult>> open;
+    std::vector<std::pair<Batch, BatchResult>> retried;  // durable ones of producers
     std::map<TableId, SequenceNumber> unanswered_marks;
     std::map<TableId, SequenceNumber> highest_answered;
     bool answered_survives = false;  // only kills so far: the kernel has all that was answered
@@ -73,29 +75,58 @@ class CrashTest : public LogTest {
         batch.payloads.push_back(test->Payload(made++) + std::string(bytes, 'b'));
       }
       batch.durability = durability;
-      const BatchResult result = CommitOne(*log, batch);
-      if (result.status.ok()) {
-        EXPECT_GT(result.first, highest_answered[table]) << "a number was given out twice";
-        highest_answered[table] = result.last;
+      Append(batch);
+    }
+
+    // A batch of `count` records for each of the tables.
+    Batch OverTables(const std::vector<TableId>& tables, size_t count, size_t bytes = 0) {
+      Batch batch;
+      for (const TableId table : tables) {
+        BatchPart part{.table = table};
+        for (size_t i = 0; i < count; ++i) {
+          part.payloads.push_back(test->Payload(made++) + std::string(bytes, 'b'));
+        }
+        batch.more.push_back(std::move(part));
+      }
+      batch.table = batch.more[0].table;
+      batch.payloads = std::move(batch.more[0].payloads);
+      batch.more.erase(batch.more.begin());
+      return batch;
+    }
+
+    BatchResult Append(const Batch& batch) {
+      BatchResult result = CommitOne(*log, batch);
+      const std::vector<BatchPart> parts = PartsOf(batch);
+      const std::vector<PartResult> numbers = NumbersOf(batch, result);
+      for (size_t i = 0; i < parts.size() && result.status.ok(); ++i) {
+        SequenceNumber& highest = highest_answered[parts[i].table];
+        EXPECT_GT(numbers[i].first, highest) << "a number was given out twice";
+        highest = numbers[i].last;
       }
       if (result.status.ok() && result.durable) {
         Settle();
-        ledger.Appended(table, result, batch.payloads);
+        ledger.Appended(batch, result);
       } else {
-        batch.expected_next_sequence = result.status.ok() ? result.first : 0;
-        open.push_back(batch);
+        open.push_back({batch, result});
       }
+      return result;
+    }
+
+    // Appends a batch of the newest producer, which must be accepted, and remembers its answer.
+    void AppendOfProducer(const std::vector<TableId>& tables, size_t count, size_t bytes = 0) {
+      Batch batch = OverTables(tables, count, bytes);
+      auto& [id, number] = *producers.rbegin();
+      batch.producer = ProducerTag{id, number++};
+      const BatchResult result = Append(batch);
+      EXPECT_TRUE(result.status.ok()) << result.status;
+      retried.push_back({batch, result});
     }
 
     // Notes a durable answer: everything buffered before it is durable too.
     void Settle() {
-      for (const Batch& batch : open) {
-        const SequenceNumber first = *batch.expected_next_sequence;
-        EXPECT_NE(first, 0u) << "an append was answered after one that failed";
-        BatchResult result;
-        result.first = first;
-        result.last = first + batch.payloads.size() - 1;
-        ledger.Appended(batch.table, result, batch.payloads);
+      for (const auto& [batch, result] : open) {
+        EXPECT_TRUE(result.status.ok()) << "an append was answered after one that failed";
+        ledger.Appended(batch, result);
       }
       open.clear();
     }
@@ -118,9 +149,16 @@ class CrashTest : public LogTest {
     }
 
     void ExpectProducersAreRemembered() {
+      for (const auto& [batch, answer] : retried) {
+        const BatchResult again = CommitOne(*log, batch);
+        EXPECT_TRUE(again.status.ok() && again.duplicate) << again.status;
+        EXPECT_TRUE(again.first == answer.first && again.last == answer.last &&
+                    again.more == answer.more)
+            << "other numbers";
+      }
       for (auto& [id, number] : producers) {
         SCOPED_TRACE(::testing::Message() << "producer " << id << ", number " << number);
-        if (number > 1) {
+        if (number > 1 && retried.empty()) {
           const BatchResult again = PassOver(id, number - 1);
           EXPECT_TRUE(again.status.ok() && again.duplicate) << again.status;
         }
@@ -205,24 +243,31 @@ class CrashTest : public LogTest {
 
   // Takes unanswered batches that are there into the ledger: a prefix of them, each whole.
   void TakeInWhatWasOpen(Story& story) {
-    std::vector<Batch> open = std::move(story.open);
+    const auto open = std::move(story.open);
     story.open.clear();
     bool may_be_there = true;
-    for (const Batch& batch : open) {
-      const auto found = ReadAll(
-          *story.log, ReadRange{batch.table, story.ledger.Next(batch.table), kMaxSequenceNumber});
-      ASSERT_TRUE(found.ok()) << found.status();
-      if (found->empty() || (*found)[0].payload != batch.payloads[0]) {
-        EXPECT_FALSE(story.answered_survives && *batch.expected_next_sequence != 0)
+    for (const auto& [batch, answer] : open) {
+      size_t there = 0;
+      const std::vector<BatchPart> parts = PartsOf(batch);
+      for (const BatchPart& part : parts) {
+        const SequenceNumber first = story.ledger.Next(part.table);
+        const auto found = ReadAll(*story.log, ReadRange{part.table, first, kMaxSequenceNumber});
+        ASSERT_TRUE(found.ok()) << found.status();
+        if (found->empty() || (*found)[0].payload != part.payloads[0]) continue;
+        ++there;
+        BatchResult result;
+        result.first = (*found)[0].sequence;
+        result.last = result.first + part.payloads.size() - 1;
+        story.ledger.Appended(part.table, result, part.payloads);
+      }
+      if (there == 0) {
+        EXPECT_FALSE(story.answered_survives && answer.status.ok())
             << "a killed process loses nothing that it answered";
         may_be_there = false;
         continue;
       }
+      ASSERT_EQ(there, parts.size()) << "the batch is there in some of its tables";
       ASSERT_TRUE(may_be_there) << "an earlier batch is missing, a later one is there";
-      BatchResult result;
-      result.first = (*found)[0].sequence;
-      result.last = result.first + batch.payloads.size() - 1;
-      story.ledger.Appended(batch.table, result, batch.payloads);
     }
   }
 };

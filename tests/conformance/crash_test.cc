@@ -16,6 +16,47 @@ TEST_P(CrashTest, AnAppendLargerThanManySectorsIsStoredWholeOrNotAtAll) {
         [](Story& s) { s.Append(1, 4, Durability::kSync, 1500); });
 }
 
+TEST_P(CrashTest, ABatchOverSeveralTablesCutByACrashIsInAllOfThemOrInNone) {
+  Sweep([](Story& s) { SomeHistory(s); },
+        [](Story& s) {
+          s.Append(s.OverTables({2, 5, 1}, 3, 400));
+        });
+}
+
+TEST_P(CrashTest, BufferedBatchesOverSeveralTablesLoseOnlyASuffixOfWholeBatches) {
+  set_segment_size(16 << 10);
+  Sweep([](Story& s) { SomeHistory(s); },
+        [](Story& s) {
+          for (TableId i = 0; i < 8; ++i) {
+            Batch batch = s.OverTables({1 + i % 3, 4, 5 + i}, 1 + i % 2, 900);
+            batch.durability = Durability::kBuffered;
+            s.Append(batch);
+          }
+        });
+}
+
+TEST_P(CrashTest, ABatchOverNewEntryLogsCutByACrashIsInAllOfThemOrInNone) {
+  Sweep([](Story& s) { SomeHistory(s); },
+        [](Story& s) {
+          Batch batch = s.OverTables({8, 9}, 2);
+          batch.kind = TableKind::kEntries;
+          s.Append(batch);
+        });
+}
+
+TEST_P(CrashTest, AProducersBatchKeepsTheNumbersOfAllTablesWhenItsSegmentIsRemoved) {
+  set_segment_size(16 << 10);
+  Sweep(
+      [](Story& s) {
+        s.OpenProducer();
+        for (int i = 0; i < 3; ++i) s.AppendOfProducer({3, 1, 2}, 2, 700);
+        for (int i = 0; i < 4; ++i) s.Append(1, 2, Durability::kSync, 3500);
+      },
+      [](Story& s) {
+        for (const TableId table : {3, 2, 1}) s.MarkDeleted(table, kMaxSequenceNumber);
+      });
+}
+
 TEST_P(CrashTest, BufferedAppendsLoseOnlyASuffix) {
   Sweep([](Story& s) { SomeHistory(s); },
         [](Story& s) {

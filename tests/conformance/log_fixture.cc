@@ -84,6 +84,18 @@ void Ledger::Appended(TableId table, const BatchResult& result,
   entry.next = result.last + 1;
 }
 
+void Ledger::Appended(const Batch& batch, const BatchResult& result) {
+  const std::vector<BatchPart> parts = PartsOf(batch);
+  const std::vector<PartResult> numbers = NumbersOf(batch, result);
+  ASSERT_EQ(numbers.size(), parts.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    BatchResult part;
+    part.first = numbers[i].first;
+    part.last = numbers[i].last;
+    Appended(parts[i].table, part, parts[i].payloads);
+  }
+}
+
 void Ledger::MarkedDeleted(TableId table, SequenceNumber mark) {
   Table& entry = tables_[table];
   entry.mark = std::max(entry.mark, mark);
@@ -225,9 +237,7 @@ std::vector<std::string> LogTest::Payloads(size_t count) {
 
 BatchResult LogTest::Try(const Batch& batch) {
   BatchResult result = CommitOne(*log_, batch);
-  if (result.status.ok() && !result.duplicate && !batch.payloads.empty()) {
-    ledger_.Appended(batch.table, result, batch.payloads);
-  }
+  if (result.status.ok() && !result.duplicate) ledger_.Appended(batch, result);
   return result;
 }
 

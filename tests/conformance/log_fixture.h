@@ -41,6 +41,7 @@ std::vector<Setting> SettingsWith(std::vector<Setting> settings,
 class Ledger {
  public:
   void Appended(TableId table, const BatchResult& result, const std::vector<std::string>& payloads);
+  void Appended(const Batch& batch, const BatchResult& result);  // all its tables
   void MarkedDeleted(TableId table, SequenceNumber mark);
 
   std::vector<StoredRecord> Live(TableId table) const;

@@ -85,6 +85,33 @@ TEST_P(QuarantineTest, ATableThatIsAllInTheDamageIsNotTakenForOneThatWasNeverWri
   EXPECT_EQ(behind->size(), 1u);
 }
 
+TEST_P(QuarantineTest, ABatchThatIsDamagedInOneTableIsNeitherStoredAgainNorShortInSilence) {
+  const uint64_t producer = OpenProducer();
+  const uint64_t other = OpenProducer();
+  Batch batch{.table = 4, .payloads = Payloads(2), .producer = ProducerTag{producer, 1}};
+  batch.more = {{.table = 5, .payloads = Payloads(1)}, {.table = 6, .payloads = Payloads(2)}};
+  const BatchResult original = Try(batch);
+  ASSERT_STATUS_OK(original.status);
+  const Batch sound{.table = 4, .payloads = Payloads(1), .producer = ProducerTag{other, 1}};
+  ASSERT_STATUS_OK(Try(sound).status);
+  Append(1, 1);
+  DamageAndOpen({5, original.more[0].first, batch.more[0].payloads[0]});
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    if (restarted) RestartEngine();
+    // The damage may have held the batch of any producer.
+    EXPECT_ERROR(CommitOne(log(), batch).status, kFailedPrecondition, kProducerForgotten);
+    EXPECT_ERROR(CommitOne(log(), sound).status, kFailedPrecondition, kProducerForgotten);
+    const DamagedRange damage = log().Describe().opening.damaged[0];
+    EXPECT_LE(damage.first, original.more[0].first);
+    EXPECT_GE(damage.last, original.more[0].last);
+    for (const TableId table : {4, 5, 6}) {
+      EXPECT_TRUE(log().Position(table).damaged) << "table " << table;
+      EXPECT_ERROR(ReadTable(log(), table).status(), kDataLoss, kCorruption);
+    }
+  }
+}
+
 TEST_P(QuarantineTest, MarkingOtherTablesDeletedNeverForgetsTheDamage) {
   DamageAndOpen(victim_);
   FillSegment();

@@ -27,8 +27,7 @@ absl::Status AnsweredBatches::Answered(const Batch& batch, const BatchResult& re
   const uint64_t sequence = batch.producer->sequence;
   if (result.duplicate) return Wrong("batch ", sequence, " was taken for a retry");
   SentBatch& sent = sent_.at(sequence);
-  sent.first = result.first;
-  sent.last = result.last;
+  sent.numbers = NumbersOf(batch, result);
   sent.answered = true;
   return absl::OkStatus();
 }
@@ -79,12 +78,13 @@ absl::Status AnsweredBatches::Retry(RegionLog& log, uint64_t sequence, SentBatch
                  " is expected, is answered with ", ShowStatus(result.status));
   }
   if (!result.duplicate) return Wrong("batch ", sequence, " was stored twice");
-  if (sent.answered && (result.first != sent.first || result.last != sent.last)) {
-    return Wrong("a retry of batch ", sequence, " is answered with numbers ", result.first, "..",
-                 result.last, ", not ", sent.first, "..", sent.last);
+  std::vector<PartResult> numbers = NumbersOf(sent.batch, result);
+  if (sent.answered && numbers != sent.numbers) {
+    return Wrong("a retry of batch ", sequence, " of ", numbers.size(),
+                 " tables is answered with other numbers, the first with ", result.first, "..",
+                 result.last);
   }
-  sent.first = result.first;
-  sent.last = result.last;
+  sent.numbers = std::move(numbers);
   sent.answered = sent.durable = true;
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,8 +40,7 @@ class AnsweredBatches {
  private:
   struct SentBatch {
     Batch batch;
-    SequenceNumber first = 0;  // 0: never answered, or no records
-    SequenceNumber last = 0;
+    std::vector<PartResult> numbers;  // once it is answered
     bool answered = false;
     bool durable = false;
   };

@@ -96,6 +96,7 @@ absl::Status ProducerHistory::Commit() {
     if (!random_.Percent(3)) {
       batch.payloads = {random_.NonZeroBytes(random_.Below(random_.Percent(10) ? 2000 : 20))};
     }
+    if (!batch.payloads.empty() && random_.Percent(25)) AddTables(batch);
     if (versions) batch.region_version = ++version_;
     senders.push_back(&RandomProducer());
     group.push_back(senders.back()->Next(std::move(batch)));
@@ -111,6 +112,17 @@ absl::Status ProducerHistory::Commit() {
                             durable ? ", durable" : "", call_failed_ ? ", some failed" : ""));
   if (durable) EverythingIsDurable();
   return absl::OkStatus();
+}
+
+void ProducerHistory::AddTables(Batch& batch) {
+  for (TableId table = 1; table <= kProducerTables; ++table) {
+    if (table == batch.table || random_.Percent(40)) continue;
+    BatchPart part{.table = table};
+    for (uint64_t n = random_.Between(1, 3); n > 0; --n) {
+      part.payloads.push_back(random_.NonZeroBytes(random_.Below(20)));
+    }
+    batch.more.push_back(std::move(part));
+  }
 }
 
 absl::Status ProducerHistory::Failed(const absl::Status& status) {

@@ -30,6 +30,8 @@ class ProducerHistory {
  private:
   absl::Status OpenProducers();
   absl::Status Use();
+  // Makes it a batch over several tables.
+  void AddTables(Batch& batch);
   absl::Status Commit();
   absl::Status MarkTables();
   absl::Status ReplaceMetadata();

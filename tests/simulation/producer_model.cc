@@ -1,6 +1,9 @@
 #include "tests/simulation/producer_model.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -48,8 +51,24 @@ bool ProducerModel::IsCertain(const Batch& batch) const {
 bool ProducerModel::Differs(const Batch& batch) const {
   const Numbers* const numbers = Find(batch);
   if (numbers == nullptr) return false;
-  return numbers->records != batch.payloads.size() ||
-         (numbers->records > 0 && numbers->table != batch.table);
+  const std::vector<BatchPart> parts = PartsOf(batch);
+  if (numbers->parts.size() != parts.size()) return true;
+  return std::any_of(parts.begin(), parts.end(), [numbers](const BatchPart& part) {
+    const auto known = numbers->parts.find(part.table);
+    return known == numbers->parts.end() || known->second.records != part.payloads.size();
+  });
+}
+
+std::map<TableId, ProducerModel::Part> ProducerModel::Parts(const Batch& batch,
+                                                            const BatchResult& result) {
+  const std::vector<BatchPart> parts = PartsOf(batch);
+  const std::vector<PartResult> numbers = NumbersOf(batch, result);
+  std::map<TableId, Part> made;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    made[parts[i].table] = {.records = parts[i].payloads.size(),
+                            .numbers = i < numbers.size() ? numbers[i] : PartResult{}};
+  }
+  return made;
 }
 
 bool ProducerModel::MustBeNext(const Batch& batch) const {
@@ -75,11 +94,7 @@ absl::Status ProducerModel::CheckAccepted(const Batch& batch, const BatchResult&
   if (sequence > HighestNext(batches)) return Wrong("a producer's number was skipped");
   batches.erase(batches.lower_bound(sequence), batches.end());
   for (auto& [before, numbers] : batches) numbers.certain = true;
-  batches[sequence] = {.table = batch.table,
-                       .records = batch.payloads.size(),
-                       .first = result.first,
-                       .last = result.last,
-                       .durable = result.durable};
+  batches[sequence] = {.parts = Parts(batch, result), .durable = result.durable};
   return absl::OkStatus();
 }
 
@@ -87,9 +102,11 @@ absl::Status ProducerModel::CheckDuplicate(const Batch& batch, const BatchResult
   const Numbers* const numbers = Find(batch);
   if (numbers == nullptr) return Wrong("taken for a retry, but it is none");
   if (Differs(batch)) return Wrong("taken for a retry of another batch");
-  if (result.first != numbers->first || result.last != numbers->last) {
-    return Wrong("a retry was answered with other numbers than ", numbers->first, "..",
-                 numbers->last);
+  for (const auto& [table, part] : Parts(batch, result)) {
+    const PartResult& known = numbers->parts.at(table).numbers;
+    if (part.numbers == known) continue;
+    return Wrong("a retry was answered with numbers ", part.numbers.first, "..", part.numbers.last,
+                 " of table ", table, ", not ", known.first, "..", known.last);
   }
   // A batch that a crash may have taken is there after all, and so are those before it.
   Batches& batches = producers_.at(batch.producer->id);
@@ -128,8 +145,7 @@ void ProducerModel::Unanswered(const Batch& batch) {
   const uint64_t sequence = batch.producer->sequence;
   Batches& batches = producer->second;
   if (sequence < LowestNext(batches) || sequence > HighestNext(batches)) return;
-  batches.try_emplace(
-      sequence, Numbers{.table = batch.table, .records = batch.payloads.size(), .certain = false});
+  batches.try_emplace(sequence, Numbers{.parts = Parts(batch, {}), .certain = false});
 }
 
 void ProducerModel::EverythingIsDurable() {
@@ -142,24 +158,24 @@ void ProducerModel::Reopened(bool lost_bytes) {
   if (!lost_bytes) return;
   for (auto& [id, batches] : producers_) {
     for (auto& [sequence, numbers] : batches) {
-      if (numbers.records == 0 && !numbers.durable) numbers.certain = false;
+      if (numbers.parts.empty() && !numbers.durable) numbers.certain = false;
     }
   }
 }
 
-absl::Status ProducerModel::Found(const ProducerTag& tag, TableId table, SequenceNumber first,
-                                  SequenceNumber last) {
+absl::Status ProducerModel::Found(const ProducerTag& tag,
+                                  const std::map<TableId, PartResult>& numbers) {
   const auto producer = producers_.find(tag.id);
   if (producer == producers_.end()) return Wrong("a batch of an id that was never issued");
   Batches& batches = producer->second;
   if (tag.sequence > 1 && batches.count(tag.sequence - 1) == 0) {
     return Wrong("batch ", tag.sequence, " of producer ", tag.id, " without the one before");
   }
-  batches[tag.sequence] = {.table = table,
-                           .records = last - first + 1,
-                           .first = first,
-                           .last = last,
-                           .durable = batches[tag.sequence].durable};
+  Numbers found{.parts = {}, .durable = batches[tag.sequence].durable};
+  for (const auto& [table, part] : numbers) {
+    found.parts[table] = {.records = part.last - part.first + 1, .numbers = part};
+  }
+  batches[tag.sequence] = std::move(found);
   return absl::OkStatus();
 }
 
@@ -169,8 +185,9 @@ void ProducerModel::Missing(const ProducerTag& tag, bool was_answered) {
   const auto numbers = producer->second.find(tag.sequence);
   if (numbers == producer->second.end()) return;
   // A batch that was sent once more may be there from before. An empty one has no numbers.
+  const std::map<TableId, Part>& parts = numbers->second.parts;
   const bool is_from_before =
-      numbers->second.records == 0 ? numbers->second.certain : numbers->second.first != 0;
+      parts.empty() ? numbers->second.certain : parts.begin()->second.numbers.first != 0;
   if (was_answered || !is_from_before) producer->second.erase(numbers);
 }
 

@@ -38,25 +38,26 @@ class ProducerModel {
   void EverythingIsDurable();
 
   // Notes whether a reopened region holds the batch, does not hold it, or does not show it.
-  absl::Status Found(const ProducerTag& tag, TableId table, SequenceNumber first,
-                     SequenceNumber last);
+  absl::Status Found(const ProducerTag& tag, const std::map<TableId, PartResult>& numbers);
   void Missing(const ProducerTag& tag, bool was_answered);
   void Unseen(const ProducerTag& tag);
   // Call it before Found after a reopening: numbers that were passed over are not shown.
   void Reopened(bool lost_bytes);
 
  private:
+  struct Part {
+    uint64_t records = 0;
+    PartResult numbers;  // 0: never answered
+  };
   struct Numbers {
-    TableId table = 0;
-    uint64_t records = 0;  // 0: passed over
-    SequenceNumber first = 0;
-    SequenceNumber last = 0;
+    std::map<TableId, Part> parts;  // none: passed over
     bool certain = true;
     bool durable = false;
   };
   using Batches = std::map<uint64_t, Numbers>;  // by number
 
   const Numbers* Find(const Batch& batch) const;
+  static std::map<TableId, Part> Parts(const Batch& batch, const BatchResult& result);
   static uint64_t LowestNext(const Batches& batches);
   static uint64_t HighestNext(const Batches& batches);
 

@@ -91,36 +91,54 @@ absl::Status RegionModel::CheckAnswer(const Batch& batch, const BatchResult& res
 }
 
 absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& result) {
-  if (batch.payloads.empty() && !batch.producer) return Wrong("an empty batch was accepted");
+  const std::vector<BatchPart> parts = PartsOf(batch);
+  const std::vector<PartResult> numbers = NumbersOf(batch, result);
+  if (parts.empty() && !batch.producer) return Wrong("an empty batch was accepted");
+  if (numbers.size() != parts.size()) return Wrong("numbers of ", numbers.size(), " tables");
   if (absl::Status wrong = producers_.CheckAccepted(batch, result); !wrong.ok()) return wrong;
-  if (batch.payloads.empty()) {
+  if (parts.empty()) {
     return result.first == 0 && result.last == 0 ? absl::OkStatus() : Wrong("numbers for nothing");
   }
-  Table& table = tables_.try_emplace(batch.table, Table{.next = unknown_next_}).first->second;
-  if (batch.expected_next_sequence.has_value() && *batch.expected_next_sequence != table.next) {
-    return Wrong("expected next ", *batch.expected_next_sequence, " was accepted, it is ",
+  StoredBatch stored{.parts = {},
+                     .producer = batch.producer,
+                     .epoch = epoch_,
+                     .unix_micros = unix_micros_,
+                     .latest_micros = latest_micros_};
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Table& table = tables_.try_emplace(parts[i].table, Table{.next = unknown_next_}).first->second;
+    RETURN_IF_WRONG(CheckNumbers(parts[i], numbers[i]));
+    stored.parts.push_back({parts[i].table, numbers[i].first, parts[i].payloads});
+    table.next = numbers[i].last + 1;
+    table.highest_answered = numbers[i].last;
+  }
+  batches_.push_back(std::move(stored));
+  return absl::OkStatus();
+}
+
+absl::Status RegionModel::CheckNumbers(const BatchPart& part, const PartResult& numbers) const {
+  const Table& table = tables_.at(part.table);
+  if (part.expected_next_sequence.value_or(table.next) != table.next) {
+    return Wrong("expected next ", *part.expected_next_sequence, " was accepted, it is ",
                  table.next);
   }
-  if (result.last - result.first + 1 != batch.payloads.size())
+  if (numbers.last - numbers.first + 1 != part.payloads.size()) {
     return Wrong("wrong count of numbers");
-  if (shared_numbers_ ? result.first != table.next : result.first < table.next) {
-    return Wrong("next was said to be ", table.next);
   }
-  if (result.first <= table.highest_answered) {
+  if (shared_numbers_ ? numbers.first != table.next : numbers.first < table.next) {
+    return Wrong("next of table ", part.table, " was said to be ", table.next);
+  }
+  if (numbers.first <= table.highest_answered) {
     return Wrong("a number came back: ", table.highest_answered, " was answered before");
   }
-  StoredBatch stored;
-  stored.table = batch.table;
-  stored.first = result.first;
-  stored.payloads = batch.payloads;
-  stored.producer = batch.producer;
-  stored.epoch = epoch_;
-  stored.unix_micros = unix_micros_;
-  stored.latest_micros = latest_micros_;
-  batches_.push_back(stored);
-  table.next = result.last + 1;
-  table.highest_answered = result.last;
   return absl::OkStatus();
+}
+
+// Whether the batch expects another number than the next one of some table.
+bool RegionModel::Mismatches(const Batch& batch) const {
+  const std::vector<BatchPart> parts = PartsOf(batch);
+  return std::any_of(parts.begin(), parts.end(), [this](const BatchPart& part) {
+    return part.expected_next_sequence.value_or(Next(part.table)) != Next(part.table);
+  });
 }
 
 absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& result,
@@ -129,8 +147,13 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   if (batch.region_version.has_value()) {
     possible_version_ = std::max(possible_version_, *batch.region_version);
   }
+  const std::vector<BatchPart> parts = PartsOf(batch);
   uint64_t bytes = 0;
-  for (const std::string& payload : batch.payloads) bytes += payload.size() + kMaxRecordOverhead;
+  bool expects = false;
+  for (const BatchPart& part : parts) {
+    for (const std::string& payload : part.payloads) bytes += payload.size() + kMaxRecordOverhead;
+    expects |= part.expected_next_sequence.has_value();
+  }
   if (HasReason(status, ErrorReason::kFenced)) {
     // A version that came with a refused batch may or may not count.
     const bool fenced =
@@ -142,15 +165,14 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
     return producers_.CheckRefused(batch, status);
   }
   if (HasReason(status, ErrorReason::kSequenceMismatch)) {
-    const bool differs = batch.expected_next_sequence.has_value() &&
-                         *batch.expected_next_sequence != Next(batch.table);
+    const bool differs = Mismatches(batch);
     // Batches before it in a group that failed may have been counted.
     const bool excused = !unanswered_.empty();
     return (differs && !producers_.IsCertain(batch)) || excused ? absl::OkStatus()
                                                                 : Wrong("mismatch without cause");
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
-    const bool empty = batch.payloads.empty() && !batch.producer;
+    const bool empty = parts.empty() && !batch.producer;
     const bool invalid = empty || bytes > SegmentRoom(segment_bytes) || producers_.Differs(batch);
     return invalid ? absl::OkStatus() : Wrong("invalid without cause");
   }
@@ -167,18 +189,16 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   const bool must_be_next = producers_.MustBeNext(batch);
   const bool is_known = producers_.IsKnown(batch);
   producers_.Unanswered(batch);
-  if (batch.payloads.empty()) return absl::OkStatus();
-  StoredBatch unknown;
-  unknown.table = batch.table;
-  unknown.payloads = batch.payloads;
-  unknown.producer = batch.producer;
-  unknown.epoch = epoch_;
-  unknown.unix_micros = unix_micros_;
-  unknown.latest_micros = latest_micros_;
+  if (parts.empty()) return absl::OkStatus();
+  StoredBatch unknown{.parts = {},
+                      .producer = batch.producer,
+                      .epoch = epoch_,
+                      .unix_micros = unix_micros_,
+                      .latest_micros = latest_micros_};
+  for (const BatchPart& part : parts) unknown.parts.push_back({part.table, 0, part.payloads});
   unknown.may_be_refused =
       trouble.disk_full || is_known || !must_be_next || bytes > SegmentRoom(segment_bytes) ||
-      (batch.expected_next_sequence.has_value() &&
-       (!alone || *batch.expected_next_sequence != Next(batch.table))) ||
+      (expects && (!alone || Mismatches(batch))) ||
       (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
   unanswered_.push_back(unknown);
   return absl::OkStatus();
@@ -232,7 +252,9 @@ bool RegionModel::IsAnEnd(const RegionLog& log, TableId table, SequenceNumber th
 SequenceNumber RegionModel::LastRecord(TableId table) const {
   SequenceNumber last = 0;
   for (const StoredBatch& batch : batches_) {
-    if (batch.table == table) last = std::max(last, batch.last());
+    for (const StoredPart& part : batch.parts) {
+      if (part.table == table) last = std::max(last, part.last());
+    }
   }
   return last;
 }
@@ -303,11 +325,11 @@ std::vector<TableId> RegionModel::Tables() const {
   return tables;
 }
 
-std::vector<StoredRecord> RegionModel::LiveOf(const StoredBatch& batch) const {
-  const SequenceNumber mark = tables_.at(batch.table).mark;
+std::vector<StoredRecord> RegionModel::LiveOf(const StoredPart& part) const {
+  const SequenceNumber mark = tables_.at(part.table).mark;
   std::vector<StoredRecord> live;
-  for (size_t i = 0; i < batch.payloads.size(); ++i) {
-    if (batch.first + i > mark) live.push_back({batch.table, batch.first + i, batch.payloads[i]});
+  for (size_t i = 0; i < part.payloads.size(); ++i) {
+    if (part.first + i > mark) live.push_back({part.table, part.first + i, part.payloads[i]});
   }
   return live;
 }
@@ -315,8 +337,10 @@ std::vector<StoredRecord> RegionModel::LiveOf(const StoredBatch& batch) const {
 std::vector<StoredRecord> RegionModel::Live(TableId table) const {
   std::vector<StoredRecord> live;
   for (const StoredBatch& batch : batches_) {
-    if (batch.table != table) continue;
-    for (StoredRecord& record : LiveOf(batch)) live.push_back(std::move(record));
+    for (const StoredPart& part : batch.parts) {
+      if (part.table != table) continue;
+      for (StoredRecord& record : LiveOf(part)) live.push_back(std::move(record));
+    }
   }
   return live;
 }
@@ -336,17 +360,25 @@ absl::Status RegionModel::CompareRange(const RegionLog& log, const ReadRange& ra
   return CompareRecords(absl::StrCat("read of ", range.first, "..", range.last), expected, *found);
 }
 
+SequenceNumber RegionModel::FirstLiveOf(const StoredBatch& batch, TableId table) const {
+  for (const StoredPart& part : batch.parts) {
+    if (part.table != table) continue;
+    const SequenceNumber live = std::max(part.first, MarkOf(table) + 1);
+    if (live <= part.last()) return live;
+  }
+  return 0;
+}
+
 absl::Status RegionModel::CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,
                                      SequenceNumber next) const {
   RETURN_IF_WRONG(CheckNothingSkipped(table, unix_micros, first));
   constexpr int64_t kGranularityMicros = 1'000'000;
   SequenceNumber earliest = next;
   for (const StoredBatch& batch : batches_) {
-    if (batch.table != table) continue;
-    const SequenceNumber live = std::max(batch.first, MarkOf(table) + 1);
-    if (live > batch.last() || batch.latest_micros < unix_micros - kGranularityMicros) continue;
-    earliest = live;
-    break;
+    if (batch.latest_micros < unix_micros - kGranularityMicros) continue;
+    if (const SequenceNumber live = FirstLiveOf(batch, table); live != 0) {
+      earliest = std::min(earliest, live);
+    }
   }
   if (first >= earliest) return absl::OkStatus();
   return Wrong("table ", table, ": ", first, " since ", unix_micros, " is earlier than ", earliest);
@@ -355,9 +387,9 @@ absl::Status RegionModel::CheckSince(TableId table, int64_t unix_micros, Sequenc
 absl::Status RegionModel::CheckNothingSkipped(TableId table, int64_t unix_micros,
                                               SequenceNumber first) const {
   for (const StoredBatch& batch : batches_) {
-    if (batch.table != table || batch.unix_micros < unix_micros) continue;
-    const SequenceNumber live = std::max(batch.first, MarkOf(table) + 1);
-    if (live > batch.last() || live >= first) continue;
+    if (batch.unix_micros < unix_micros) continue;
+    const SequenceNumber live = FirstLiveOf(batch, table);
+    if (live == 0 || live >= first) continue;
     return Wrong("table ", table, ": ", first, " since ", unix_micros, " skips ", live, " of ",
                  batch.unix_micros);
   }

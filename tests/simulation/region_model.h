@@ -33,18 +33,23 @@ class RegionModel {
   // table's next number rises without an append to it.
   explicit RegionModel(bool shared_numbers = false) : shared_numbers_(shared_numbers) {}
 
-  struct StoredBatch {
+  // The records of a batch in one table.
+  struct StoredPart {
     TableId table = 0;
     SequenceNumber first = 0;  // 0: never answered
     std::vector<std::string> payloads;
+
+    SequenceNumber last() const { return first + payloads.size() - 1; }
+  };
+
+  struct StoredBatch {
+    std::vector<StoredPart> parts;
     std::optional<ProducerTag> producer;
     bool durable = false;
     bool may_be_refused = false;  // not answered, and the failure may not be the only reason
     uint64_t epoch = 0;       // syncs that completed before it was written, as far as answers tell
     int64_t unix_micros = 0;  // of the clock on the wall
     int64_t latest_micros = 0;  // the latest time that this clock had shown
-
-    SequenceNumber last() const { return first + payloads.size() - 1; }
   };
 
   // The clock on the wall for the next group, and the latest time that it ever had.
@@ -82,6 +87,8 @@ class RegionModel {
                           SequenceNumber next) const;
 
   // As CheckSince, where damage may make the answer any lower.
+  // The batch's first record in the table that is not marked deleted; 0: none.
+  SequenceNumber FirstLiveOf(const StoredBatch& batch, TableId table) const;
   absl::Status CheckNothingSkipped(TableId table, int64_t unix_micros, SequenceNumber first) const;
 
   // The region was reopened: everything durable is there, the rest is a prefix of whole batches.
@@ -124,7 +131,9 @@ class RegionModel {
   absl::Status ResolveBatches(const RegionLog& log, const Trouble& trouble);
   absl::Status ResolveNumbers(const RegionLog& log);
   bool MarkDurable();  // false if all was
-  std::vector<StoredRecord> LiveOf(const StoredBatch& batch) const;
+  std::vector<StoredRecord> LiveOf(const StoredPart& part) const;
+  absl::Status CheckNumbers(const BatchPart& part, const PartResult& numbers) const;
+  bool Mismatches(const Batch& batch) const;
 
   bool shared_numbers_;
   std::vector<StoredBatch> batches_;     // answered, in log order

@@ -9,7 +9,43 @@ namespace walden::testing {
 namespace {
 
 // The records of each table as they were read, taken from the front.
-using Found = std::map<TableId, std::pair<std::vector<StoredRecord>, size_t>>;
+using FoundTable = std::pair<std::vector<StoredRecord>, size_t>;
+using Found = std::map<TableId, FoundTable>;
+
+std::string Show(const RegionModel::StoredBatch& batch) {
+  std::string shown;
+  for (const RegionModel::StoredPart& part : batch.parts) {
+    absl::StrAppend(&shown, shown.empty() ? "" : " and ", "of table ", part.table, " from ",
+                    part.first, ", ", part.payloads.size(), " records");
+  }
+  return shown;
+}
+
+// The number of records at its front that are marked deleted.
+size_t Hidden(const RegionModel::StoredPart& part, SequenceNumber mark) {
+  if (part.first == 0 || mark < part.first) return 0;
+  return std::min<size_t>(mark - part.first + 1, part.payloads.size());
+}
+
+// Whether the table goes on with the part, but for its first `skip` records.
+bool Starts(const RegionModel::StoredPart& part, size_t skip, const FoundTable& found) {
+  const auto& [records, at] = found;
+  return at < records.size() && records[at].payload == part.payloads[skip] &&
+         (part.first == 0 || records[at].sequence == part.first + skip);
+}
+
+// Takes the part's records from the front. Sets its numbers if they are not known.
+absl::Status Take(RegionModel::StoredPart& part, size_t skip, FoundTable& found,
+                  const std::string& name) {
+  auto& [records, at] = found;
+  if (part.first == 0) part.first = records[at].sequence;
+  for (size_t k = skip; k < part.payloads.size(); ++k, ++at) {
+    const StoredRecord expected{part.table, part.first + k, part.payloads[k]};
+    if (at >= records.size()) return Wrong("a part of a batch: ", name);
+    if (!(records[at] == expected)) return Wrong("other bytes in ", name);
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -39,7 +75,9 @@ absl::Status RegionModel::ResolveMarks(const RegionLog& log) {
 absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& trouble) {
   Found found;
   for (const auto& [table, state] : tables_) found[table];
-  for (const StoredBatch& batch : unanswered_) found[batch.table];
+  for (const StoredBatch& batch : unanswered_) {
+    for (const StoredPart& part : batch.parts) found[part.table];
+  }
   for (auto& [table, records] : found) {
     auto read = ReadTable(log, table);
     if (!read.ok()) return Wrong("read after reopening: ", ShowStatus(read.status()));
@@ -55,21 +93,22 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
   bool cut = false;  // a batch is missing: no later one may be there
   for (size_t i = 0; i < candidates.size(); ++i) {
     StoredBatch& batch = candidates[i];
-    auto& [records, at] = found[batch.table];
-    const SequenceNumber mark = tables_[batch.table].mark;
-    size_t skip = 0;  // records at its front that are marked deleted
-    if (batch.first != 0 && mark >= batch.first) skip = mark - batch.first + 1;
     const std::string name =
-        absl::StrCat(i < answered ? "answered" : "unanswered", " batch of table ", batch.table,
-                     " from ", batch.first, ", ", batch.payloads.size(), " records");
-    if (skip >= batch.payloads.size()) {  // it cannot be seen whether it is there
+        absl::StrCat(i < answered ? "answered" : "unanswered", " batch ", Show(batch));
+    bool is_there = false;
+    bool is_missing = false;
+    for (const StoredPart& part : batch.parts) {
+      const size_t skip = Hidden(part, tables_[part.table].mark);
+      if (skip == part.payloads.size()) continue;
+      (Starts(part, skip, found[part.table]) ? is_there : is_missing) = true;
+    }
+    if (is_there && is_missing) return Wrong("there in some of its tables only: ", name);
+    if (!is_there && !is_missing) {  // it cannot be seen whether it is there
       if (!batch.durable && batch.producer) producers_.Unseen(*batch.producer);
       batches_.push_back(batch);
       continue;
     }
-    const bool starts = at < records.size() && records[at].payload == batch.payloads[skip] &&
-                        (batch.first == 0 || records[at].sequence == batch.first + skip);
-    if (!starts) {
+    if (is_missing) {
       if (batch.durable) return Wrong("lost a durable batch: ", name);
       if (i < answered && !trouble.lost_bytes) return Wrong("lost without a power cut: ", name);
       cut |= !batch.may_be_refused;
@@ -77,23 +116,18 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
       continue;
     }
     if (cut) return Wrong("a hole: an earlier batch is missing, but there is ", name);
-    if (batch.first == 0) batch.first = records[at].sequence;
-    for (size_t k = skip; k < batch.payloads.size(); ++k, ++at) {
-      const StoredRecord expected{batch.table, batch.first + k, batch.payloads[k]};
-      if (at >= records.size()) return Wrong("a part of a batch: ", name);
-      if (!(records[at] == expected)) return Wrong("other bytes in ", name);
+    std::map<TableId, PartResult> numbers;
+    for (StoredPart& part : batch.parts) {
+      Table& table = tables_[part.table];
+      RETURN_IF_WRONG(Take(part, Hidden(part, table.mark), found[part.table], name));
+      if (i >= answered && part.first <= table.highest_answered) {
+        return Wrong("a number came back in ", name);
+      }
+      table.highest_answered = std::max(table.highest_answered, part.last());
+      table.next = std::max(table.next, part.last() + 1);
+      numbers[part.table] = {part.first, part.last()};
     }
-    Table& table = tables_[batch.table];
-    if (i >= answered && batch.first <= table.highest_answered) {
-      return Wrong("a number came back in ", name);
-    }
-    table.highest_answered = std::max(table.highest_answered, batch.last());
-    table.next = std::max(table.next, batch.last() + 1);
-    if (batch.producer) {
-      absl::Status wrong =
-          producers_.Found(*batch.producer, batch.table, batch.first, batch.last());
-      if (!wrong.ok()) return wrong;
-    }
+    if (batch.producer) RETURN_IF_WRONG(producers_.Found(*batch.producer, numbers));
     batches_.push_back(batch);
   }
   for (const auto& [table, records] : found) {
@@ -112,7 +146,9 @@ absl::Status RegionModel::ResolveNumbers(const RegionLog& log) {
   for (auto& [table, state] : tables_) {
     SequenceNumber lowest = state.mark + 1;
     for (const StoredBatch& batch : batches_) {
-      if (batch.table == table && batch.durable) lowest = std::max(lowest, batch.last() + 1);
+      for (const StoredPart& part : batch.parts) {
+        if (part.table == table && batch.durable) lowest = std::max(lowest, part.last() + 1);
+      }
     }
     const SequenceNumber next = log.Position(table).next;
     // It may be higher than what was told: numbers that were reserved are passed over.
@@ -136,19 +172,22 @@ absl::Status RegionModel::CompareCutTail(const RegionLog& log) const {
   const uint64_t last_epoch = batches_.empty() ? 0 : batches_.back().epoch;
   bool cut = false;
   for (const StoredBatch& batch : batches_) {
-    const std::vector<StoredRecord> live = LiveOf(batch);
-    if (live.empty()) continue;
-    const auto read =
-        ReadAll(log, ReadRange{batch.table, live.front().sequence, live.back().sequence});
-    if (!read.ok()) return Wrong("read beside a torn tail: ", ShowStatus(read.status()));
-    if (*read == live) {
-      if (cut) return Wrong("a hole before table ", batch.table, " sequence ", batch.first);
-      continue;
+    bool is_there = false;
+    bool is_missing = false;
+    for (const StoredPart& part : batch.parts) {
+      const std::vector<StoredRecord> live = LiveOf(part);
+      if (live.empty()) continue;
+      const auto read =
+          ReadAll(log, ReadRange{part.table, live.front().sequence, live.back().sequence});
+      if (!read.ok()) return Wrong("read beside a torn tail: ", ShowStatus(read.status()));
+      if (*read != live && !read->empty()) return Wrong("a part of a batch from ", part.first);
+      (*read == live ? is_there : is_missing) = true;
     }
-    if (!read->empty()) return Wrong("a part of a batch from ", batch.first);
+    if (is_there && is_missing) return Wrong("there in some of its tables only: ", Show(batch));
+    if (is_there && cut) return Wrong("a hole before ", Show(batch));
+    if (!is_missing) continue;
     if (batch.epoch != last_epoch) {
-      return Wrong("taken for a torn tail, but later records prove it was durable: table ",
-                   batch.table, " sequence ", batch.first);
+      return Wrong("taken for a torn tail, but later records prove it was durable: ", Show(batch));
     }
     cut = true;
   }

@@ -132,7 +132,9 @@ class ActorWriter final : public RegionWriter, private ActorHost {
 
   static void Fill(const Batch& from, AppendJob& job) {
     job.batch = EngineBatch(from);
-    for (const std::string& payload : from.payloads) job.payload_bytes += payload.size();
+    for (const BatchPart& part : PartsOf(from)) {
+      for (const std::string& payload : part.payloads) job.payload_bytes += payload.size();
+    }
   }
 
   // Sometimes the poster works the mailbox off itself, sometimes the executor gets to it at once.

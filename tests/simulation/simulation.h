@@ -143,6 +143,7 @@ class Simulation {
 
   // --- What is written (simulation_payloads.cc) ---
   Batch RandomBatch(Region& region);
+  void AddTables(Region& region, Batch& batch);
   void TagRandomly(Region& region, Batch& batch);
   std::string RandomPayload(const Region& region);
   absl::Status AppendToManyTables(Region& region);

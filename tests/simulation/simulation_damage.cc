@@ -239,10 +239,12 @@ absl::Status Simulation::SeekBesideDamage(const Region& region, const RegionLog&
   for (int i = 0; i < 8 && !batches.empty(); ++i) {
     const RegionModel::StoredBatch& batch = batches[random_.Below(batches.size())];
     const int64_t micros = batch.unix_micros + static_cast<int64_t>(random_.Below(3)) - 1;
-    const auto first = log.FirstSince(batch.table, absl::FromUnixMicros(micros));
-    if (!first.ok()) return WithContext(first.status(), "a seek by time beside damage");
-    const absl::Status status = region.model.CheckNothingSkipped(batch.table, micros, *first);
-    if (!status.ok()) return WithContext(status, "a seek by time beside damage");
+    for (const RegionModel::StoredPart& part : batch.parts) {
+      const auto first = log.FirstSince(part.table, absl::FromUnixMicros(micros));
+      absl::Status status = first.status();
+      if (first.ok()) status = region.model.CheckNothingSkipped(part.table, micros, *first);
+      if (!status.ok()) return WithContext(status, "a seek by time beside damage");
+    }
   }
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 // The payloads of a simulation, and its steps on hundreds of tables at once.
 #include <algorithm>
 #include <iterator>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/simulation/simulation.h"
@@ -34,6 +36,7 @@ Batch Simulation::RandomBatch(Region& region) {
     const size_t age = random_.Below(std::min<size_t>(region.tagged.size(), 12));
     Batch batch = region.tagged[region.tagged.size() - 1 - age];
     batch.durability = random_.Percent(50) ? Durability::kSync : Durability::kBuffered;
+    if (batch.more.size() > 1 && random_.Percent(30)) std::swap(batch.more[0], batch.more[1]);
     return batch;
   }
   Batch batch;
@@ -54,12 +57,32 @@ Batch Simulation::RandomBatch(Region& region) {
                                     : region.model.Next(batch.table);
     batch.expected_next_sequence = random_.Percent(70) ? next : next + random_.Between(1, 3) - 2;
   }
+  if (random_.Percent(20)) AddTables(region, batch);
   if (random_.Percent(8)) {
     const uint64_t version = region.model.region_version();
     batch.region_version = version + random_.Below(3) - (version > 0 ? 1 : 0);
   }
   if (random_.Percent(40)) TagRandomly(region, batch);
   return batch;
+}
+
+// Makes it a batch over several tables.
+void Simulation::AddTables(Region& region, Batch& batch) {
+  std::set<TableId> tables = {batch.table};
+  for (uint64_t more = random_.Between(1, region.wide() ? 20 : 3); more > 0; --more) {
+    BatchPart part{.table = random_.Between(1, region.tables + 1)};
+    if (!tables.insert(part.table).second) continue;
+    // As in the first part, the first payload makes it recognisable.
+    part.payloads.push_back(random_.NonZeroBytes(16));
+    for (uint64_t n = random_.Below(3); n > 0; --n) part.payloads.push_back(RandomPayload(region));
+    if (random_.Percent(8)) {
+      part.expected_next_sequence = kind_ == SimulatedEngine::kRocksdb
+                                        ? region.log().Position(part.table).next
+                                        : region.model.Next(part.table);
+      if (random_.Percent(30)) ++*part.expected_next_sequence;
+    }
+    batch.more.push_back(std::move(part));
+  }
 }
 
 // Mostly with the number that comes next, sometimes with one that skips or repeats some, rarely
@@ -72,6 +95,7 @@ void Simulation::TagRandomly(Region& region, Batch& batch) {
   const bool in_order = random_.Percent(88);
   if (in_order && random_.Percent(10)) {
     batch.payloads.clear();
+    batch.more.clear();
     batch.expected_next_sequence.reset();
   }
   const uint64_t sequence = in_order ? next++ : random_.Between(next > 2 ? next - 2 : 1, next + 2);

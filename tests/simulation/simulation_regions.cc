@@ -207,15 +207,18 @@ absl::Status Simulation::CheckGiven(Region& region, const std::vector<BatchResul
                                     const std::vector<Batch>& group) {
   if (kind_ != SimulatedEngine::kRocksdb) return absl::OkStatus();
   for (size_t i = 0; i < results.size(); ++i) {
-    const bool has_numbers = results[i].status.ok() && !group[i].payloads.empty();
-    if (!has_numbers || results[i].duplicate) continue;
-    SequenceNumber& given = region.home->given[group[i].table];
-    if (results[i].first <= given) {
-      return absl::InternalError(absl::StrCat("table ", group[i].table, " of namespace ",
-                                              region.home->name, ": number ", results[i].first,
-                                              " came back, ", given, " was given before"));
+    if (!results[i].status.ok() || results[i].duplicate) continue;
+    const std::vector<BatchPart> parts = PartsOf(group[i]);
+    const std::vector<PartResult> numbers = NumbersOf(group[i], results[i]);
+    for (size_t k = 0; k < parts.size(); ++k) {
+      SequenceNumber& given = region.home->given[parts[k].table];
+      if (numbers[k].first <= given) {
+        return absl::InternalError(absl::StrCat("table ", parts[k].table, " of namespace ",
+                                                region.home->name, ": number ", numbers[k].first,
+                                                " came back, ", given, " was given before"));
+      }
+      given = numbers[k].last;
     }
-    given = results[i].last;
   }
   return absl::OkStatus();
 }

@@ -12,6 +12,12 @@ std::string Show(const Batch& batch) {
   uint64_t bytes = 0;
   for (const std::string& payload : batch.payloads) bytes += payload.size();
   absl::StrAppend(&line, " ", bytes, " bytes");
+  for (const BatchPart& part : batch.more) {
+    absl::StrAppend(&line, ", table ", part.table, " ", part.payloads.size(), " records");
+    if (part.expected_next_sequence) {
+      absl::StrAppend(&line, " expects ", *part.expected_next_sequence);
+    }
+  }
   if (batch.producer) {
     absl::StrAppend(&line, " producer ", batch.producer->id, "/", batch.producer->sequence);
   }
@@ -24,7 +30,11 @@ std::string Show(const Batch& batch) {
 
 std::string Show(const BatchResult& result) {
   if (!result.status.ok()) return ShowStatus(result.status);
-  return absl::StrCat(result.first, "..", result.last, result.durable ? " durable" : "",
+  std::string numbers = absl::StrCat(result.first, "..", result.last);
+  for (const PartResult& part : result.more) {
+    absl::StrAppend(&numbers, ", ", part.first, "..", part.last);
+  }
+  return absl::StrCat(numbers, result.durable ? " durable" : "",
                       result.duplicate ? " duplicate" : "");
 }
 
@@ -45,6 +55,9 @@ absl::Status Simulation::Append(Region& region) {
 absl::Status Simulation::Commit(Region& region, const std::vector<Batch>& group) {
   for (const Batch& batch : group) {
     absl::Status status = region.model.FollowNext(region.log(), batch.table);
+    for (const BatchPart& part : batch.more) {
+      if (status.ok()) status = region.model.FollowNext(region.log(), part.table);
+    }
     if (!status.ok()) return status;
   }
   region.model.SetTime(wall_clock_.UnixMicros(), latest_micros_);

@@ -34,12 +34,18 @@ AppendBatch EngineBatch(const Batch& batch) {
   made.region_version = batch.region_version;
   made.producer = batch.producer;
   made.kind = batch.kind;
-  if (batch.payloads.empty()) return made;
+  if (batch.payloads.empty() && batch.more.empty()) return made;
   TableAppend& append = made.tables.emplace_back();
   append.table = batch.table;
   append.payloads.assign(batch.payloads.begin(), batch.payloads.end());
   append.expected_next_sequence = batch.expected_next_sequence;
   append.first_sequence = batch.first_sequence;
+  for (const BatchPart& part : batch.more) {
+    made.tables.push_back({.table = part.table,
+                           .payloads = {part.payloads.begin(), part.payloads.end()},
+                           .expected_next_sequence = part.expected_next_sequence,
+                           .first_sequence = std::nullopt});
+  }
   return made;
 }
 
@@ -49,7 +55,24 @@ BatchResult ResultOf(const AppendBatch& batch) {
     result.first = batch.tables[0].first;
     result.last = batch.tables[0].last;
   }
+  for (size_t i = 1; i < batch.tables.size(); ++i) {
+    result.more.push_back({batch.tables[i].first, batch.tables[i].last});
+  }
   return result;
+}
+
+std::vector<BatchPart> PartsOf(const Batch& batch) {
+  if (batch.payloads.empty() && batch.more.empty()) return {};
+  std::vector<BatchPart> parts = {{batch.table, batch.payloads, batch.expected_next_sequence}};
+  parts.insert(parts.end(), batch.more.begin(), batch.more.end());
+  return parts;
+}
+
+std::vector<PartResult> NumbersOf(const Batch& batch, const BatchResult& result) {
+  if (batch.payloads.empty() && batch.more.empty()) return {};
+  std::vector<PartResult> numbers = {{result.first, result.last}};
+  numbers.insert(numbers.end(), result.more.begin(), result.more.end());
+  return numbers;
 }
 
 std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group) {

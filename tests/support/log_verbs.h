@@ -11,7 +11,14 @@
 
 namespace walden::testing {
 
-// A batch of one table that owns its payloads.
+// The records of a batch for one table.
+struct BatchPart {
+  TableId table = 1;
+  std::vector<std::string> payloads;
+  std::optional<SequenceNumber> expected_next_sequence;
+};
+
+// A batch that owns its payloads. Most have one table.
 struct Batch {
   TableId table = 1;
   std::vector<std::string> payloads;
@@ -21,12 +28,21 @@ struct Batch {
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
   TableKind kind = TableKind::kLog;
+  std::vector<BatchPart> more;  // further tables
+};
+
+struct PartResult {
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+
+  bool operator==(const PartResult&) const = default;
 };
 
 // The answer to a batch.
 struct BatchResult : AppendResult {
-  SequenceNumber first = 0;
+  SequenceNumber first = 0;  // of the batch's first table
   SequenceNumber last = 0;
+  std::vector<PartResult> more;  // of its further tables
 };
 
 struct StoredRecord {
@@ -50,6 +66,11 @@ std::string ErrorValue(const absl::Status& status, const std::string& key);
 AppendBatch EngineBatch(const Batch& batch);
 // The answer that an engine gave.
 BatchResult ResultOf(const AppendBatch& batch);
+
+// The parts of a batch, and their numbers in its answer, in the same order. None if the batch passes
+// over its number.
+std::vector<BatchPart> PartsOf(const Batch& batch);
+std::vector<PartResult> NumbersOf(const Batch& batch, const BatchResult& result);
 
 // Commits the batches as one group and waits until they are answered.
 std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);

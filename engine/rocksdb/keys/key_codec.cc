@@ -125,12 +125,12 @@ Entry ReservedEntry(TableId table, SequenceNumber through) {
 Entry ProducerEntry(RegionId region, const ProducerBatch& batch) {
   return {Meta(KeyType::kProducer)
               .U64(region)
-              .U64(batch.table)
+              .U64(batch.tables[0].table)
               .U64(batch.id)
               .U64(batch.sequence)
               .U8(kKeyVersion)
               .Take(),
-          Writer().U8(kValueVersion).U64(batch.first).U64(batch.last).Take()};
+          Writer().U8(kValueVersion).U64(batch.tables[0].first).U64(batch.tables[0].last).Take()};
 }
 
 Entry CompanionEntry(uint64_t salt) {
@@ -156,7 +156,7 @@ Entry ProducersIssuedEntry(const ProducersIssued& issued) {
 Entry ProducerBatchEntry(const StoredProducerBatch& batch) {
   Writer value;
   value.U8(kValueVersion).U64(batch.order);
-  for (const StoredProducerBatch::Part& part : batch.parts) {
+  for (const ProducerRange& part : batch.parts) {
     value.U64(part.table).U64(part.first).U64(part.last);
   }
   return {Meta(KeyType::kProducerBatch)
@@ -203,10 +203,10 @@ std::optional<ProducerBatch> DecodeProducer(absl::string_view key, absl::string_
     return std::nullopt;
   }
   return ProducerBatch{.id = U64At(key, kMetaPrefixBytes + 2 * kIdBytes),
-                       .table = U64At(key, kMetaPrefixBytes + kIdBytes),
                        .sequence = U64At(key, kMetaPrefixBytes + 3 * kIdBytes),
-                       .first = U64At(value, kVersionBytes),
-                       .last = U64At(value, kVersionBytes + kSequenceBytes)};
+                       .tables = {{.table = U64At(key, kMetaPrefixBytes + kIdBytes),
+                                   .first = U64At(value, kVersionBytes),
+                                   .last = U64At(value, kVersionBytes + kSequenceBytes)}}};
 }
 
 std::optional<uint64_t> DecodeCompanion(absl::string_view key, absl::string_view value) {

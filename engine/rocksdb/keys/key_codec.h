@@ -53,6 +53,7 @@ Entry MaxSeqEntry(TableId table, SequenceNumber through);
 Entry RegionEntry(RegionId region, uint64_t region_version);
 Entry TableEntry(const TableMetadata& table);
 Entry ReservedEntry(TableId table, SequenceNumber through);
+// The batch has one table.
 Entry ProducerEntry(RegionId region, const ProducerBatch& batch);
 
 Entry CompanionEntry(uint64_t salt);
@@ -77,16 +78,11 @@ Entry ProducersIssuedEntry(const ProducersIssued& issued);
 // A producer's batch of a region, as stored. A batch without tables is a number that was passed
 // over, or with sequence 0 an id that was issued.
 struct StoredProducerBatch {
-  struct Part {
-    TableId table = 0;
-    SequenceNumber first = 0;
-    SequenceNumber last = 0;
-  };
   RegionId region = 0;
   uint64_t producer = 0;
   uint64_t sequence = 0;
   uint64_t order = 0;  // rises with each batch of any producer of the region
-  std::vector<Part> parts;
+  std::vector<ProducerRange> parts;
 };
 Entry ProducerBatchEntry(const StoredProducerBatch& batch);
 

@@ -10,7 +10,4 @@ namespace walden::rocks {
 
 Entry StoredBatch(RegionId region, const ProducerBatch& batch);
 
-// The entry of a batch without payloads, which passes over its number.
-ProducerBatch PassedOver(const ProducerTag& producer);
-
 }  // namespace walden::rocks

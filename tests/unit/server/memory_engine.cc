@@ -310,17 +310,7 @@ class MemoryLog final : public RegionLog {
   }
 
   void Remember(const AppendBatch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(region_->mutex) {
-    ProducerBatch stored{.id = batch.producer->id,
-                         .sequence = batch.producer->sequence,
-                         .first = 1,
-                         .last = 0,
-                         .order = ++region_->producer_order};
-    if (!batch.tables.empty()) {
-      stored.table = batch.tables[0].table;
-      stored.first = batch.tables[0].first;
-      stored.last = batch.tables[0].last;
-    }
-    region_->producers.Add(stored);
+    region_->producers.Add(RememberedBatch(batch, ++region_->producer_order));
   }
 
   const std::shared_ptr<MemoryRegion> region_;

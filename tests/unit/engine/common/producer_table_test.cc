@@ -11,15 +11,17 @@ using Verdict = ProducerTable::Verdict;
 class ProducerTableTest : public ::testing::Test {
  protected:
   void Add(uint64_t id, uint64_t sequence, uint64_t order) {
-    table_.Add({.id = id,
-                .table = 1,
-                .sequence = sequence,
-                .first = order,
-                .last = order,
-                .order = order});
+    table_.Add({.id = id, .sequence = sequence, .order = order, .tables = {{1, order, order}}});
   }
-  Verdict Look(uint64_t id, uint64_t sequence) const {
-    return table_.Look(id, sequence, /*table=*/1, /*records=*/1).verdict;
+  Verdict Look(uint64_t id, uint64_t sequence) const { return Look(id, sequence, {{1, 1}}); }
+  // `tables`: ids and numbers of records.
+  Verdict Look(uint64_t id, uint64_t sequence,
+               const std::vector<std::pair<TableId, size_t>>& tables) const {
+    std::vector<TableAppend> appends;
+    for (const auto& [table, records] : tables) {
+      appends.push_back({.table = table, .payloads = std::vector<absl::string_view>(records)});
+    }
+    return table_.Look(id, sequence, appends).verdict;
   }
 
   ProducerTable table_;
@@ -60,14 +62,30 @@ TEST_F(ProducerTableTest, AddingTwiceChangesNothing) {
   EXPECT_EQ(Look(1, 3), Verdict::kNew);
 }
 
+TEST_F(ProducerTableTest, ARetryHasTheSameTablesInAnyOrderWithTheSameNumbersOfRecords) {
+  table_.Issue(1, 1);
+  table_.Add({.id = 1, .sequence = 1, .order = 2, .tables = {{7, 1, 2}, {9, 3, 3}}});
+  table_.Add({.id = 1, .sequence = 2, .order = 3, .tables = {}});
+  EXPECT_EQ(Look(1, 1, {{7, 2}, {9, 1}}), Verdict::kRetry);
+  EXPECT_EQ(Look(1, 1, {{9, 1}, {7, 2}}), Verdict::kRetry);
+  EXPECT_EQ(Look(1, 1, {{7, 2}}), Verdict::kDiffers);
+  EXPECT_EQ(Look(1, 1, {{7, 1}, {9, 2}}), Verdict::kDiffers);
+  EXPECT_EQ(Look(1, 1, {{7, 2}, {8, 1}}), Verdict::kDiffers);
+  EXPECT_EQ(Look(1, 1, {{7, 2}, {9, 1}, {8, 1}}), Verdict::kDiffers);
+  EXPECT_EQ(Look(1, 1, {}), Verdict::kDiffers);
+  EXPECT_EQ(Look(1, 2, {}), Verdict::kRetry);
+  EXPECT_EQ(Look(1, 2, {{7, 1}}), Verdict::kDiffers);
+}
+
 TEST_F(ProducerTableTest, BatchesAreFoundByTheNumbersOfTheirRecords) {
   table_.Issue(1, 1);
   for (uint64_t i = 1; i <= 9; ++i) Add(1, i, 10 * i);
-  table_.Add({.id = 1, .table = 1, .sequence = 10, .first = 61, .last = 60, .order = 60});
+  table_.Add({.id = 1, .sequence = 10, .order = 60, .tables = {}});
+  table_.Add({.id = 1, .sequence = 11, .order = 92, .tables = {{1, 91, 91}, {2, 65, 66}}});
   std::vector<uint64_t> found;
   const ProducerTable::Range ranges[] = {{15, 20}, {21, 29}, {60, 65}};
   for (const ProducerBatch& batch : table_.InRanges(ranges)) found.push_back(batch.sequence);
-  EXPECT_EQ(found, (std::vector<uint64_t>{2, 6}));
+  EXPECT_EQ(found, (std::vector<uint64_t>{2, 6, 11}));
 }
 
 }  // namespace

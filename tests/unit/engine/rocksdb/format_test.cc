@@ -46,7 +46,8 @@ TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsIsWhatTheEncoderWrites) {
   };
   for (const Entry& entry :
        {MaxSeqEntry(7, 41), TableEntry({2, 7, TableKind::kLog, 41}), RegionEntry(2, 5),
-        ReservedEntry(7, 1 << 20), ProducerEntry(2, {9, 7, 3, 40, 41}),
+        ReservedEntry(7, 1 << 20),
+        ProducerEntry(2, {.id = 9, .sequence = 3, .tables = {{7, 40, 41}}}),
         CompanionEntry(kExampleSalt), AppendTimeEntry({2, 7, kExampleMicros, 41}),
         ProducersIssuedEntry({2, 9}),
         ProducerBatchEntry({2, 9, 3, 12, {{7, 40, 41}, {8, 5, 5}}})}) {
@@ -161,7 +162,7 @@ TEST(RocksdbFormatTest, EveryExampleThatThePagePrintsReadsBack) {
   ASSERT_TRUE(producer);
   EXPECT_EQ(producer->id, 9u);
   EXPECT_EQ(producer->sequence, 3u);
-  EXPECT_EQ(producer->last, 41u);
+  EXPECT_EQ(producer->tables[0].last, 41u);
   EXPECT_EQ(DecodeCompanion(Bytes(page[12]), Bytes(page[13])), kExampleSalt);
   const auto time = DecodeAppendTime(Bytes(page[14]), Bytes(page[15]));
   ASSERT_TRUE(time);
@@ -219,7 +220,7 @@ TEST(RocksdbFormatTest, BytesOfAnotherSortOrVersionAreNotTakenForKeys) {
                            TableEntry({2, 7, TableKind::kEntries, 41}),
                            RegionEntry(2, 5),
                            ReservedEntry(7, 1 << 20),
-                           ProducerEntry(2, {9, 7, 3, 40, 41}),
+                           ProducerEntry(2, {.id = 9, .sequence = 3, .tables = {{7, 40, 41}}}),
                            CompanionEntry(kExampleSalt),
                            AppendTimeEntry({2, 7, kExampleMicros, 41}),
                            ProducersIssuedEntry({2, 9}),

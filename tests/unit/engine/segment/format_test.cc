@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "base/big_endian.h"
 #include "base/checksum.h"
@@ -113,6 +114,38 @@ TEST(FormatTest, TheGroupThatThePagePrintsReadsBack) {
   EXPECT_EQ(parsed.record.encoded_bytes, printed.size());
 }
 
+TEST(FormatTest, TheBatchOverTwoTablesThatThePagePrintsIsWhatTheWriterWritesAndReadsBack) {
+  const std::string printed =
+      PrintedExample("a1 ") + PrintedExample("81 ") + PrintedExample("01 4931523e ");
+  RecordWriter writer;
+  writer.Reserve(printed.size());
+  writer.AddProducer({kControl | kMoreOfBatch, 7, 1}, /*producer_id=*/9, /*producer_sequence=*/3);
+  writer.AddRecord({kMoreOfBatch, 7, 1}, "hi");
+  writer.AddRecord({0, 8, 2}, "yo");
+  EXPECT_EQ(absl::BytesToHexString(Written(writer)), absl::BytesToHexString(printed));
+  std::vector<std::string> read;
+  for (size_t at = 0; at < printed.size();) {
+    const ParseResult parsed = ParseRecord(absl::string_view(printed).substr(at), printed.size());
+    ASSERT_EQ(parsed.outcome, ParseOutcome::kRecord) << parsed.reason;
+    const ParsedRecord& record = parsed.record;
+    const auto producer = ParseProducerControl(record);
+    read.push_back(producer
+                       ? absl::StrCat("producer ", producer->id, "/", producer->sequence)
+                       : absl::StrCat(record.table, "/", record.sequence, " ", record.payload));
+    if (record.more_of_batch()) read.back() += " and";
+    at += record.encoded_bytes;
+  }
+  EXPECT_EQ(absl::StrJoin(read, ", "), "producer 9/3 and, 7/1 hi and, 8/2 yo");
+}
+
+TEST(FormatTest, TheEntriesOfABatchOverTwoTablesThatThePagePrintsAreWhatIsWritten) {
+  const std::string printed = PrintedExample("02 06 0028 cb") + PrintedExample("02 06 0028 7f");
+  const std::string written = EncodeEntries(
+      {MetadataEntry::ProducerPart(9, 3, {7, 1, 1}), MetadataEntry::ProducerPart(9, 3, {8, 2, 2})},
+      /*append_number=*/2);
+  EXPECT_EQ(absl::BytesToHexString(written), absl::BytesToHexString(printed));
+}
+
 TEST(FormatTest, AGroupHeadIsOneAtItsOwnPlaceOnly) {
   const std::string group = OneGroup();
   EXPECT_TRUE(ParseGroupHead(group, kPrinted, 512));
@@ -159,7 +192,7 @@ TEST(FormatTest, TheMagicNumbersAreThoseOfThePage) {
 }
 
 TEST(FormatTest, TheMetadataEntryThatThePagePrintsIsWhatIsWritten) {
-  const std::string printed = PrintedExample("02 ");
+  const std::string printed = PrintedExample("02 03 ");
   ASSERT_FALSE(printed.empty());
   testing::FaultFileSystem disk;
   ASSERT_TRUE(disk.CreateDirectory("/region").ok());
@@ -201,7 +234,6 @@ struct TypedEntry {
 std::string U64(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZeroPad16)); }
 
 std::vector<TypedEntry> EveryTypeOfEntry() {
-  const ProducerBatch batch{.id = 5, .table = 7, .sequence = 3, .first = 40, .last = 41};
   return {
       {MetadataEntry::SegmentCreated(9, kPrinted, 3), "010030",
        U64(0) + U64(9) + U64(64 << 20) + U64(512) + "0123456789abcdef" + U64(3)},
@@ -209,7 +241,8 @@ std::vector<TypedEntry> EveryTypeOfEntry() {
       {MetadataEntry::TableMark(7, 41), "030010", U64(7) + U64(41)},
       {MetadataEntry::RegionVersion(5), "040008", U64(5)},
       {MetadataEntry::SequenceReserved(99), "050008", U64(99)},
-      {MetadataEntry::ProducerBatch(batch), "060028", U64(5) + U64(7) + U64(3) + U64(40) + U64(41)},
+      {MetadataEntry::ProducerPart(5, 3, {7, 40, 41}), "060028",
+       U64(5) + U64(7) + U64(3) + U64(40) + U64(41)},
       {{EntryType::kQuarantined, {2, 512, 1024, 3, 4}},
        "070028",
        U64(2) + U64(512) + U64(1024) + U64(3) + U64(4)},

@@ -216,11 +216,10 @@ TEST_F(SegmentOrderTest, ABatchFromBeforeItsIdWasIssuedIsAnotherProducers) {
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     auto metadata = segment::MetadataFile::Open(&disk_, "/data/ns/7", *std::move(loaded));
     ASSERT_TRUE(metadata.ok()) << metadata.status();
-    const ProducerBatch before{.id = 5, .table = 1, .sequence = 1, .first = 2, .last = 2};
-    const ProducerBatch after{.id = 6, .table = 1, .sequence = 1, .first = 3, .last = 3};
     ASSERT_TRUE(
         (*metadata)
-            ->Append({MetadataEntry::ProducerBatch(before), MetadataEntry::ProducerBatch(after),
+            ->Append({MetadataEntry::ProducerPart(5, 1, {1, 2, 2}),
+                      MetadataEntry::ProducerPart(6, 1, {1, 3, 3}),
                       MetadataEntry::ProducerIssued(5, 3), MetadataEntry::ProducerIssued(6, 3)})
             .ok());
   }

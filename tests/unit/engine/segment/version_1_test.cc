@@ -22,6 +22,7 @@ namespace walden {
 namespace {
 
 using testing::Batch;
+using testing::BatchResult;
 using testing::CommitOne;
 using testing::FaultFileSystem;
 using testing::StoredRecord;
