@@ -29,14 +29,14 @@ bool IsExemptAdminCall(Method method, const AccessControl* access, const Identit
   return access == nullptr || (caller != nullptr && caller->Administers());
 }
 
+}  // namespace
+
 absl::Status TooManyCalls(int64_t limit) {
   return MakeError(
       absl::StatusCode::kResourceExhausted, ErrorReason::kTooManyCalls,
       absl::StrCat("more than ", limit, " calls are open at once; try again when some have ended"),
       {{"field", "limits.max_calls"}, {"limit", absl::StrCat(limit)}});
 }
-
-}  // namespace
 
 Call::Call(const CallAdmission& admission, Method method,
            const grpc::ServerContextBase& grpc_context)

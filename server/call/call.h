@@ -21,6 +21,9 @@
 
 namespace walden {
 
+// RESOURCE_EXHAUSTED (TOO_MANY_CALLS): as many calls are open as limits.max_calls allows.
+absl::Status TooManyCalls(int64_t limit);
+
 // A region that a caller may use.
 struct EnteredRegion {
   RegionKey key;

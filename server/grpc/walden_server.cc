@@ -1,7 +1,6 @@
 #include "server/grpc/walden_server.h"
 
 #include <grpc/grpc.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +13,7 @@
 #include "base/error.h"
 #include "server/admin/admin_service.h"
 #include "server/grpc/entry_service.h"
+#include "server/grpc/reflection_service.h"
 #include "server/grpc/wal_service.h"
 
 namespace walden {
@@ -72,10 +72,6 @@ void ConfigureConnections(grpc::ServerBuilder& builder, const ServerOptions& opt
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
       static_cast<int>(absl::ToInt64Milliseconds(options.min_ping_interval)));
-  // Reflection is the only synchronous service.
-  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
 }
 
 // Bounds the memory of messages that arrive, whose senders are not authenticated yet.
@@ -84,9 +80,6 @@ void BoundWhatArrives(grpc::ServerBuilder& builder, uint64_t receive_bytes) {
   // Beyond this quota it reads slower and ends calls.
   grpc::ResourceQuota quota("walden");
   quota.Resize(receive_bytes);
-  // Each stream of the only synchronous service occupies a thread.
-  constexpr int kSyncThreads = 16;
-  quota.SetMaxThreads(kSyncThreads);
   builder.SetResourceQuota(quota);
   // Compressed messages are refused: gRPC would inflate them, up to a thousandfold, before it
   // checks their size.
@@ -106,15 +99,24 @@ void KeepGrpcInitialised() {
   static_cast<void>(once);
 }
 
-// Removes the reflection service, which linking the plugin adds to every server of the process.
-class WithoutReflection final : public grpc::ServerBuilderOption {
- public:
-  void UpdateArguments(grpc::ChannelArguments*) override {}
-  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    const std::string name = grpc::reflection::ProtoServerReflectionPlugin().name();
-    std::erase_if(*plugins, [&name](const auto& plugin) { return plugin->name() == name; });
-  }
-};
+// Full names of Walden's services.
+std::vector<std::string> WaldenServices() {
+  return {v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
+          v1::AdminService::service_full_name()};
+}
+
+// Full names of all services that clients may use.
+std::vector<std::string> AllServices() {
+  std::vector<std::string> services = WaldenServices();
+  services.push_back(grpc::health::v1::Health::service_full_name());
+  services.push_back(grpc::reflection::v1::ServerReflection::service_full_name());
+  // Nothing else uses a message of v1alpha, and without a use its descriptor is not linked.
+  services.push_back(grpc::reflection::v1alpha::ServerReflectionRequest::descriptor()
+                         ->file()
+                         ->service(0)
+                         ->full_name());
+  return services;
+}
 
 absl::Status StartError() {
   return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError,
@@ -177,6 +179,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
                .clock = Clock::Real(),
                .executor = &namespace_threads_,
                .policy = options.registry.reopen}),
+      health_service_(WaldenServices()),
       connections_(options.max_connections, options.on_refused_connections),
       observation_{.version = options.version,
                    .started = Clock::Real()->Now(),
@@ -248,6 +251,9 @@ void WaldenServer::MakeServices() {
                   .reader_budget = *reader_budget_,
                   .entry_memory = entry_memory_,
                   .limits = limits}});
+  if (!options_.reflection) return;
+  reflection_.push_back(std::make_unique<ReflectionV1>(live_calls_, AllServices()));
+  reflection_.push_back(std::make_unique<ReflectionV1Alpha>(live_calls_, AllServices()));
 }
 
 void WaldenServer::SetRetention(absl::Duration interval,
@@ -284,17 +290,6 @@ void WaldenServer::OpenNamespaces(std::function<void()> ready) {
   opener_.Start(std::move(ready));
 }
 
-// Health is asked for the daemon as a whole (""), or by service.
-void WaldenServer::SetServing() {
-  absl::MutexLock lock(&health_mutex_);
-  if (health_ == nullptr) return;  // the server is stopping
-  for (const char* const service :
-       {"", v1::WalService::service_full_name(), v1::EntryService::service_full_name(),
-        v1::AdminService::service_full_name()}) {
-    health_->SetServingStatus(service, true);
-  }
-}
-
 // A unix socket has no TLS: the permissions of its file decide which users may connect.
 std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
     const std::string& address) const {
@@ -306,28 +301,22 @@ std::shared_ptr<grpc::ServerCredentials> WaldenServer::CredentialsOf(
 
 absl::Status WaldenServer::Listen() {
   KeepGrpcInitialised();
-  grpc::EnableDefaultHealthCheckService(true);
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ConfigureConnections(builder, options_);
   BoundWhatArrives(builder, options_.receive_bytes);
-  if (!options_.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.SetMaxReceiveMessageSize(
       static_cast<int>(WithMessageBytes(options_.limits).max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
+  builder.RegisterService(&health_service_);
   builder.RegisterService(wal_service_.get());
   builder.RegisterService(entry_service_.get());
   builder.RegisterService(admin_service_.get());
+  for (const auto& service : reflection_) builder.RegisterService(service.get());
   for (const std::string& address : options_.listen) {
     if (absl::Status status = Open(address, builder); !status.ok()) return status;
   }
   grpc_server_ = builder.BuildAndStart();
   if (grpc_server_ == nullptr) return StartError();
-  {
-    absl::MutexLock lock(&health_mutex_);
-    health_ = grpc_server_->GetHealthCheckService();
-    health_->SetServingStatus(false);
-  }
   return connections_.Start();
 }
 
@@ -354,11 +343,7 @@ absl::Status WaldenServer::Open(const std::string& address, grpc::ServerBuilder&
 absl::Status WaldenServer::Stop(absl::Duration drain_timeout) {
   stopped_ = true;
   opener_.Stop();
-  {
-    absl::MutexLock lock(&health_mutex_);
-    if (health_ != nullptr) health_->SetServingStatus(false);
-    health_ = nullptr;
-  }
+  health_service_.Stop();
   if (grpc_server_ == nullptr) {
     ending_.calls_gone.Notify();
   } else {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include <cstdint>
 #include <functional>
@@ -13,10 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "base/thread_pool.h"
@@ -26,6 +23,7 @@
 #include "server/call/call_admission.h"
 #include "server/call/live_calls.h"
 #include "server/call/request_limits.h"
+#include "server/grpc/health_service.h"
 #include "server/net/connection_acceptor.h"
 #include "server/observation/observed_registry.h"
 #include "server/observation/server_observation.h"
@@ -93,7 +91,7 @@ class WaldenServer {
   absl::Status Serve(std::function<void()> ready);
 
   // Health is SERVING from now on, until Stop. Any thread.
-  void SetServing() ABSL_LOCKS_EXCLUDED(health_mutex_);
+  void SetServing() { health_service_.SetServing(); }
 
   ~WaldenServer();  // stops at once if Stop was not called
 
@@ -157,14 +155,14 @@ class WaldenServer {
   RetentionKeeper retention_;
   NamespaceOpener opener_;
   uint64_t disk_looks_ = 0;  // the disk ticker's
+  HealthService health_service_;
   std::unique_ptr<grpc::Service> wal_service_;
   std::unique_ptr<grpc::Service> entry_service_;
   std::unique_ptr<grpc::Service> admin_service_;
+  std::vector<std::unique_ptr<grpc::Service>> reflection_;  // both versions; empty if it is off
   ConnectionAcceptor connections_;
   const ServerObservation observation_;
   std::unique_ptr<grpc::Server> grpc_server_;
-  absl::Mutex health_mutex_;
-  grpc::HealthCheckServiceInterface* health_ ABSL_GUARDED_BY(health_mutex_) = nullptr;
   std::vector<std::string> addresses_;
   std::unique_ptr<Ticker> ticker_;
   std::unique_ptr<Ticker> disk_ticker_;

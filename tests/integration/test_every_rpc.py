@@ -13,6 +13,8 @@ from walden_stubs import (
     health_pb2,
     reflection_pb2,
     reflection_pb2_grpc,
+    reflection_v1alpha_pb2,
+    reflection_v1alpha_pb2_grpc,
     wal_pb2,
 )
 from walden_testcase import Code, SharedDaemonTestCase
@@ -372,13 +374,44 @@ class AdminServiceTest(SharedDaemonTestCase):
 
 
 class StandardServicesTest(SharedDaemonTestCase):
-    SERVICES = ("walden.v1.WalService", "walden.v1.AdminService")
+    SERVICES = ("walden.v1.WalService", "walden.v1.EntryService", "walden.v1.AdminService")
+    VERSIONS = {
+        "v1": (reflection_pb2, reflection_pb2_grpc),
+        "v1alpha": (reflection_v1alpha_pb2, reflection_v1alpha_pb2_grpc),
+    }
 
-    def reflect(self, **request):
-        stub = reflection_pb2_grpc.ServerReflectionStub(self.client.channel)
-        requests = iter([reflection_pb2.ServerReflectionRequest(**request)])
+    def reflect(self, version, **request):
+        messages, services = self.VERSIONS[version]
+        stub = services.ServerReflectionStub(self.client.channel)
+        requests = iter([messages.ServerReflectionRequest(**request)])
         (response,) = stub.ServerReflectionInfo(requests, timeout=10)
         return response
+
+    def listed(self, version):
+        response = self.reflect(version, list_services="")
+        return [service.name for service in response.list_services_response.service]
+
+    def described(self, version, service):
+        """The service in a pool that has nothing but the files of the answer, as a client builds it."""
+        response = self.reflect(version, file_containing_symbol=service)
+        files = {}
+        for encoded in response.file_descriptor_response.file_descriptor_proto:
+            file = descriptor_pb2.FileDescriptorProto.FromString(encoded)
+            files[file.name] = file
+        pool = descriptor_pool.DescriptorPool()
+        added = set()
+
+        def add(name):
+            if name in added:
+                return
+            added.add(name)
+            for dependency in files[name].dependency:
+                add(dependency)
+            pool.Add(files[name])
+
+        for name in files:
+            add(name)
+        return pool.FindServiceByName(service)
 
     def test_health_is_serving_for_the_daemon_and_each_service(self):
         for service in ("", *self.SERVICES):
@@ -388,24 +421,24 @@ class StandardServicesTest(SharedDaemonTestCase):
                 )
 
     def test_reflection_lists_every_service(self):
-        response = self.reflect(list_services="")
-        names = {service.name for service in response.list_services_response.service}
-        self.assertLessEqual({*self.SERVICES, "grpc.health.v1.Health"}, names)
+        standard = [
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        ]
+        for version in self.VERSIONS:
+            with self.subTest(version=version):
+                self.assertEqual(sorted(self.listed(version)), sorted([*self.SERVICES, *standard]))
 
-    def test_reflection_describes_the_api_as_the_proto_files_do(self):
-        for service, generated in zip(self.SERVICES, (wal_pb2, admin_pb2)):
-            response = self.reflect(file_containing_symbol=service)
-            files = [
-                descriptor_pb2.FileDescriptorProto.FromString(file)
-                for file in response.file_descriptor_response.file_descriptor_proto
-            ]
-            (described,) = [f for f in files if f.name == generated.DESCRIPTOR.name]
-            expected = descriptor_pb2.FileDescriptorProto()
-            descriptor_pool.Default().FindFileByName(generated.DESCRIPTOR.name).CopyToProto(expected)
-            self.assertEqual(
-                [m.name for s in described.service for m in s.method],
-                [m.name for s in expected.service for m in s.method],
-            )
+    def test_every_listed_service_is_described_as_the_proto_files_do(self):
+        for version in self.VERSIONS:
+            for service in self.listed(version):
+                with self.subTest(version=version, service=service):
+                    expected = descriptor_pb2.ServiceDescriptorProto()
+                    descriptor_pool.Default().FindServiceByName(service).CopyToProto(expected)
+                    described = descriptor_pb2.ServiceDescriptorProto()
+                    self.described(version, service).CopyToProto(described)
+                    self.assertEqual(described, expected)
 
 
 if __name__ == "__main__":

@@ -25,15 +25,10 @@ import grpc
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 PROTO_DIR = pathlib.Path(os.environ.get("WALDEN_TEST_PROTO_DIR", REPOSITORY / "proto"))
-HELPER_PROTO_DIR = HERE / "protos"
 
 
 def _proto_files():
-    return [
-        (root, path.relative_to(root))
-        for root in (PROTO_DIR, HELPER_PROTO_DIR)
-        for path in sorted(root.rglob("*.proto"))
-    ]
+    return [path.relative_to(PROTO_DIR) for path in sorted(PROTO_DIR.rglob("*.proto"))]
 
 
 def _stubs_root():
@@ -51,11 +46,10 @@ def _generate(files, out):
         [
             "protoc",
             f"-I{PROTO_DIR}",
-            f"-I{HELPER_PROTO_DIR}",
             f"--python_out={out}",
             f"--grpc_out={out}",
             f"--plugin=protoc-gen-grpc={plugin}",
-            *(str(name) for _, name in files),
+            *map(str, files),
         ],
         check=True,
     )
@@ -65,9 +59,9 @@ def stubs_folder():
     """The folder with the generated modules; generates them if they are not there."""
     files = _proto_files()
     digest = hashlib.sha256()
-    for root, name in files:
+    for name in files:
         digest.update(str(name).encode())
-        digest.update((root / name).read_bytes())
+        digest.update((PROTO_DIR / name).read_bytes())
     root = _stubs_root()
     folder = root / digest.hexdigest()[:16]
     if folder.is_dir():
@@ -83,15 +77,16 @@ def stubs_folder():
 
 
 sys.path.insert(0, str(stubs_folder()))
-# The package grpc is grpcio's. Python's own package of this service is grpc_health, which Debian does
-# not ship.
+# The package grpc is grpcio's. Python's own packages of these services are grpc_health and
+# grpc_reflection, which Debian does not ship.
 grpc.__path__.append(str(stubs_folder() / "grpc"))
 
 # Only importable now that the stubs exist.
 from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc.health.v1 import health_pb2, health_pb2_grpc
-import reflection_pb2
-import reflection_pb2_grpc
+from grpc.reflection.v1 import reflection_pb2, reflection_pb2_grpc
+from grpc.reflection.v1alpha import reflection_pb2 as reflection_v1alpha_pb2
+from grpc.reflection.v1alpha import reflection_pb2_grpc as reflection_v1alpha_pb2_grpc
 from walden.v1 import admin_pb2, admin_pb2_grpc, common_pb2, entry_pb2, entry_pb2_grpc, wal_pb2
 from walden.v1 import wal_pb2_grpc

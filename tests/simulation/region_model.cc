@@ -9,6 +9,14 @@
 namespace walden::testing {
 namespace {
 
+// Of a region that takes no more writes; a region's actor tells the write that may be stored by a
+// reason of its own.
+bool IsFailure(const absl::Status& status) {
+  return HasReason(status, ErrorReason::kRegionFailed) ||
+         HasReason(status, ErrorReason::kWriteFailed);
+}
+
+
 // More than any engine adds to a payload or a batch.
 constexpr uint64_t kMaxRecordOverhead = 100;
 
@@ -59,7 +67,7 @@ absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_
                    results[i].last);
     }
     const bool answered = results[i].status.ok();
-    failed |= HasReason(results[i].status, ErrorReason::kRegionFailed);
+    failed |= IsFailure(results[i].status);
     durable |= answered && results[i].durable;
     // What was answered before a durable batch is durable; what follows it may be of a later group.
     if (!one_group && answered && results[i].durable) newly_durable |= MarkDurable();
@@ -182,7 +190,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   if (HasReason(status, ErrorReason::kTooManyFiles)) {
     return trouble.failed ? absl::OkStatus() : Wrong("no call found too many files");
   }
-  if (!HasReason(status, ErrorReason::kRegionFailed)) return Wrong("an error of no known kind");
+  if (!IsFailure(status)) return Wrong("an error of no known kind");
   if (!trouble.failed) return Wrong("nothing failed");
   if (failed_) return absl::OkStatus();  // refused at once, never written
   if (IsFenced(batch.region_version) || producers_.IsCertain(batch)) return absl::OkStatus();

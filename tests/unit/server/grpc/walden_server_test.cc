@@ -1,14 +1,11 @@
-// AdminService, health, starting and stopping over a real socket.
+// AdminService, starting and stopping over a real socket.
 #include "server/grpc/walden_server.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include <thread>
 
-#include "absl/synchronization/notification.h"
 #include "base/error.h"
-#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/unit/server/grpc/walden_server_fixture.h"
 
 namespace walden {
@@ -199,28 +196,6 @@ NamespaceSet OneNamespace() {
   NamespaceSet namespaces;
   namespaces.Add(std::move(ns));
   return namespaces;
-}
-
-// What the daemon does between `ready` and SetServing (its HTTP readiness, its start-up line) is done
-// before a client that waits for health goes on.
-TEST(StartTest, HealthIsServingOnceTheServerIsToldSo) {
-  ServerOptions options;
-  options.listen = {"127.0.0.1:0"};
-  const std::unique_ptr<WaldenServer> server = WaldenServer::Make(options, OneNamespace(), nullptr);
-  absl::Notification ready;
-  ASSERT_TRUE(server->Serve([&ready] { ready.Notify(); }).ok());
-  ready.WaitForNotification();
-  const auto stub = grpc::health::v1::Health::NewStub(
-      grpc::CreateChannel(server->addresses()[0], grpc::InsecureChannelCredentials()));
-  const auto health = [&stub] {
-    grpc::ClientContext call;
-    grpc::health::v1::HealthCheckResponse response;
-    EXPECT_TRUE(stub->Check(&call, {}, &response).ok());
-    return response.status();
-  };
-  EXPECT_EQ(health(), grpc::health::v1::HealthCheckResponse::NOT_SERVING);
-  server->SetServing();
-  EXPECT_EQ(health(), grpc::health::v1::HealthCheckResponse::SERVING);
 }
 
 TEST_F(StopTest, AnAddressInUseIsNamed) {
