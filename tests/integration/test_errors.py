@@ -18,8 +18,8 @@ from walden_stubs import error_details_pb2, status_pb2
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 Code = grpc.StatusCode
 
-# Reasons of offline commands, and of a daemon that does not start: no client is answered with them.
-NEVER_ANSWERED = {"LOCKED", "RESTORE_OUT_OF_ORDER", "WRONG_BACKUP"}
+# Reasons of offline commands: no client is answered with them.
+NEVER_ANSWERED = {"RESTORE_OUT_OF_ORDER", "WRONG_BACKUP"}
 
 
 def status(code, reason, domain="walden"):
