@@ -1,9 +1,10 @@
 """Where a read begins and ends, and what it says of itself: summaries, caught-up marks, heartbeats."""
 
+import threading
 import time
 import unittest
 
-from walden_client import BUFFERED
+from walden_client import BUFFERED, WaldenError
 from walden_testcase import Code, SharedDaemonTestCase
 
 NEVER_SYNCED = {"buffered_sync_interval": "1h", "buffered_sync_every_writes": 1_000_000}
@@ -64,6 +65,8 @@ class BeginningTest(SharedDaemonTestCase):
         records = self.client.read(region, 1, start_time=time_between).records
         self.assertEqual(records[-10:], after)
         self.assertEqual(records, (before + after)[-len(records) :])
+        if self.client.list_namespaces()[0].engine == "segment":
+            self.assertLessEqual(len(records), 11)  # one of before may be of the same group
         hour = 3_600_000
         self.assertEqual(
             self.client.read(region, 1, start_time=time_between - hour).records, before + after
@@ -172,15 +175,19 @@ class FollowerTest(SharedDaemonTestCase):
     def test_heartbeats_come_while_nothing_else_does_and_say_where_the_log_ends(self):
         region = self.fresh_region()
         last = self.client.append(region, 1, [b"x"]).last_sequence
+        hourly = self.client.open_read(region, 1, follow=True, heartbeat_seconds=3600)
+        received = threading.Thread(target=lambda: self.assertRaises(WaldenError, list, hourly))
+        received.start()
         stream = self.client.open_read(region, 1, follow=True, heartbeat_seconds=0.01)
-        beats = 0
         for message in stream.messages():
             if message.caught_up:
                 self.assertEqual(message.position.next_sequence, last + 1)
-                beats += 1
-            if beats == 5:
+            if len(stream.marks) == 20:
                 break
         stream.cancel()
+        hourly.cancel()
+        received.join()
+        self.assertLessEqual(len(hourly.marks), 1)
 
     def test_a_heartbeat_says_what_is_durable(self):
         region = self.fresh_region()
