@@ -7,6 +7,8 @@ from walden_client import BUFFERED, WaldenError, append_request, append_tables_r
 from walden_entry_client import EntryClient, put_request
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
 
+MOST_TABLES = 256
+
 
 class ManyAppendsTest(SharedDaemonTestCase):
     def send_in_messages(self, requests, size):
@@ -91,6 +93,16 @@ class ManyAppendsTest(SharedDaemonTestCase):
         self.assertEqual([a.tables for _, a in again], [a.tables for _, a in first])
         self.assertTrue(all(a.duplicate for _, a in again))
         self.assertEqual(len(self.client.recover(region).records), 100)
+
+    def test_a_batch_of_too_many_tables_and_one_of_the_most(self):
+        region = self.fresh_region()
+        tables = [(table, [b"x"]) for table in range(MOST_TABLES + 1)]
+        with self.assert_refused(
+            Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED", field="tables", limit=MOST_TABLES
+        ):
+            self.client.append_tables(region, tables)
+        self.client.append_tables(region, tables[:-1])
+        self.assertEqual(len(self.client.recover(region).records), MOST_TABLES)
 
     def test_many_puts_in_one_message(self):
         entries = EntryClient(self.client)
@@ -183,6 +195,8 @@ class ManyTablesTest(WaldenTestCase):
             with self.subTest(restart):
                 again = self.client.append_tables(1, tables, producer=(producer, 1))
                 self.assertEqual((again.tables, again.duplicate), (first.tables, True))
+                turned = self.client.append_tables(1, tables[::-1], producer=(producer, 1))
+                self.assertEqual((turned.tables, turned.duplicate), (first.tables[::-1], True))
                 for other in (tables[:2], [*tables[:2], (8, [b"d"] * 10)], [*tables[:2], (7, [b"d"])]):
                     with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD"):
                         self.client.append_tables(1, other, producer=(producer, 1))
