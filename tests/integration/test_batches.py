@@ -101,6 +101,7 @@ class ManyAppendsTest(SharedDaemonTestCase):
             Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED", field="tables", limit=MOST_TABLES
         ):
             self.client.append_tables(region, tables)
+        self.assertNotIn(region, [r.region_id for r in self.client.list_regions()])
         self.client.append_tables(region, tables[:-1])
         self.assertEqual(len(self.client.recover(region).records), MOST_TABLES)
 
