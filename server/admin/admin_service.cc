@@ -139,6 +139,7 @@ AdminService::Reactor* AdminService::GetServerInfo(Context* from, const v1::GetS
   limits->set_max_request_message_bytes(figures.limits.max_message_bytes);
   limits->set_max_stream_message_appends(figures.limits.max_stream_message_batches);
   limits->set_max_marks(figures.limits.max_marks);
+  limits->set_max_batch_tables(kMaxTablesPerBatch);
   call->Answer(call->call().refused());
   return call;
 }

@@ -101,6 +101,9 @@ absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const 
   if (request.tables().empty() && !request.has_producer()) {
     return InvalidField("tables", "0", "must hold at least one table with a record");
   }
+  if (static_cast<size_t>(request.tables_size()) > kMaxTablesPerBatch) {
+    return OverLimit("tables", "the limit of a batch", request.tables_size(), kMaxTablesPerBatch);
+  }
   PayloadCheck check(limits);
   for (int i = 0; i < request.tables_size(); ++i) {
     if (absl::Status status = check.Check(request.tables(i), i); !status.ok()) return status;
