@@ -116,7 +116,11 @@ absl::Status AppendPipeline::Finish() {
 
 size_t AppendPipeline::uncertain_batches() const {
   absl::MutexLock lock(&mutex_);
-  return unanswered_.size() - refused_batches_;
+  return static_cast<size_t>(
+      std::count_if(unanswered_.begin(), unanswered_.end(), [this](const Batch& batch) {
+        mutex_.AssertReaderHeld();
+        return in_doubt_.contains(batch->request_id()) || !refused_.contains(batch->request_id());
+      }));
 }
 
 void AppendPipeline::Open() {
@@ -124,7 +128,11 @@ void AppendPipeline::Open() {
     absl::MutexLock lock(&mutex_);
     stream_ended_ = false;
     refusal_ = absl::OkStatus();
-    refused_batches_ = 0;
+    // A refusal says what became of one attempt, and nothing of the attempts before it.
+    for (const Batch& batch : unanswered_) {
+      if (!refused_.contains(batch->request_id())) in_doubt_.insert(batch->request_id());
+    }
+    refused_.clear();
     progressed_ = false;
   }
   session_ = std::make_unique<Session>();
@@ -169,10 +177,11 @@ bool AppendPipeline::TakeAnswer(const v1::StreamedAppendResult& answer) {
   if (answer.has_error()) {
     absl::Status error = FromRpcStatus(answer.error());
     if (error.ok()) error = absl::UnknownError("refused without a code");
-    if (!MayBeStored(error)) ++refused_batches_;
+    if (!MayBeStored(error)) refused_.insert(answer.request_id());
     if (refusal_.ok()) refusal_ = error;
     return true;
   }
+  in_doubt_.erase(answer.request_id());
   unanswered_.erase(std::find(unanswered_.begin(), unanswered_.end(), batch));
   progressed_ = true;
   return true;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -131,8 +132,10 @@ class AppendPipeline {
   std::deque<Batch> unanswered_ ABSL_GUARDED_BY(mutex_);
   bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);  // the first one of this session
-  // Of this session: batches in unanswered_ that were refused, and are not stored.
-  size_t refused_batches_ ABSL_GUARDED_BY(mutex_) = 0;
+  // By request_id, batches in unanswered_: those that this session refused and did not store, and those
+  // that an earlier session may have stored.
+  absl::flat_hash_set<uint64_t> refused_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<uint64_t> in_doubt_ ABSL_GUARDED_BY(mutex_);
   bool progressed_ ABSL_GUARDED_BY(mutex_) = false;  // a batch was stored in this session
 };
 

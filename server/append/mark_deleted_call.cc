@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/call/request_checks.h"
 #include "server/call/time_to_proto.h"
+#include "server/region/read_session.h"
 #include "server/region/region_actor.h"
 
 namespace walden {
@@ -74,6 +75,12 @@ void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionAct
         (*actor)->log().FirstSince(table, TimeOf(request_.marks(next_).before_time()));
     status = first.status();
     if (first.ok()) through = *first - 1;
+  }
+  if (status.ok() && *actor != nullptr) {
+    // To the region that was asked, and no other: one that was dropped and made again has its own
+    // numbers.
+    if ((*actor)->Post(this)) return;
+    status = ReadSession::ClosedError(**actor);
   }
   if (!status.ok()) {
     Finish(call_.End(status));

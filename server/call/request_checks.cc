@@ -174,6 +174,13 @@ absl::Status RecordTooLarge(SequenceNumber sequence, size_t needed_bytes, size_t
                     {"limit", absl::StrCat(message_bytes)}});
 }
 
+SequenceNumber FirstAsked(const v1::Bound& start) {
+  const BoundValue from = ValueOf(start);
+  if (!from.set) return 0;
+  if (from.exclusive && from.value >= kMaxSequenceNumber) return kMaxSequenceNumber;
+  return std::max<SequenceNumber>(1, from.value + (from.exclusive ? 1 : 0));
+}
+
 absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end) {
   const BoundValue from = ValueOf(start);
   const BoundValue to = ValueOf(end);
@@ -188,7 +195,7 @@ absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bou
   SequenceBounds bounds;
   if (from.set) {
     if (from.exclusive && from.value >= kMaxSequenceNumber) return kNothing;
-    bounds.first = std::max<SequenceNumber>(1, from.value + (from.exclusive ? 1 : 0));
+    bounds.first = FirstAsked(start);
   }
   if (to.set) {
     if (to.value == 0) return kNothing;

@@ -100,6 +100,9 @@ struct SequenceBounds {
   bool empty() const { return first > last; }
 };
 
+// The first number that a start asks for; 0: no start was given.
+SequenceNumber FirstAsked(const v1::Bound& start);
+
 // BOUNDS_REVERSED if the start lies above the end.
 absl::StatusOr<SequenceBounds> CheckBounds(const v1::Bound& start, const v1::Bound& end);
 

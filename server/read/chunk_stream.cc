@@ -273,9 +273,12 @@ void ChunkStream::OnHeartbeat() {
   environment_.readers.Post([this] { Beat(); });
 }
 
-// Looks for records, or for the region, again afterwards, which waits again if there are none.
+// Waits again if there is nothing to be read, without a chunk. A region that did not exist is looked
+// for again.
 void ChunkStream::Beat() {
-  AddMarkHere();
+  TailWaiters* const tail = session_ == nullptr ? nullptr : &session_->actor()->tail_waiters();
+  const uint64_t seen_version = tail == nullptr ? 0 : tail->version();
+  const bool at_end = AddMarkHere();
   mutex_.Lock();
   TakeMade();
   if (!Stopped().ok()) {
@@ -287,6 +290,8 @@ void ChunkStream::Beat() {
     mutex_.Unlock();
     FindRegion();
     return;
+  } else if (at_end && !session_->actor()->closed()) {
+    WaitForRecords(*tail, *follow_, seen_version);
   } else {
     producer_ = Producer::kIdle;
   }

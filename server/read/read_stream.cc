@@ -14,6 +14,7 @@ namespace walden {
 namespace {
 
 constexpr absl::Duration kMinHeartbeatInterval = absl::Milliseconds(10);
+constexpr uint64_t kMaxLastRecords = 1'000'000;
 
 }  // namespace
 
@@ -33,9 +34,13 @@ absl::Status ReadStream::CheckRequest() {
   if (status.ok()) status = bounds.status();
   if (!status.ok()) return status;
   bounds_ = *bounds;
+  asked_first_ = FirstAsked(request_.start());
   if (request_.has_start_time()) status = CheckTime(request_.start_time(), "start_time");
   if (request_.has_last_records() && request_.last_records() == 0) {
     status = InvalidField("last_records", "0", "must be at least 1");
+  } else if (request_.last_records() > kMaxLastRecords) {
+    status =
+        OverLimit("last_records", "the limit of a read", request_.last_records(), kMaxLastRecords);
   }
   if (!status.ok() || !request_.has_heartbeat_interval()) return status;
   heartbeat_interval_ = absl::Seconds(request_.heartbeat_interval().seconds()) +
@@ -123,7 +128,7 @@ void ReadStream::OnSkipped(const ReadSession& session) {
 absl::Status ReadStream::FinishRecords(const ReadSession* session) {
   v1::ReadResponse response;
   v1::ReadSummary* const summary = response.mutable_summary();
-  summary->set_next_sequence(bounds_.first);
+  summary->set_next_sequence(std::max(bounds_.first, asked_first_));
   if (session != nullptr) {
     summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());

@@ -30,6 +30,7 @@ class ReadStream final : public ChunkStream {
 
   v1::ReadRequest request_;
   SequenceBounds bounds_;
+  SequenceNumber asked_first_ = 0;  // that `start` names, also where the range is empty
   absl::Duration heartbeat_interval_ = absl::Seconds(10);
   bool position_sent_ = false;
 };
