@@ -16,7 +16,6 @@ bool IsFailure(const absl::Status& status) {
          HasReason(status, ErrorReason::kWriteFailed);
 }
 
-
 // More than any engine adds to a payload or a batch.
 constexpr uint64_t kMaxRecordOverhead = 100;
 
