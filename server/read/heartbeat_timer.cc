@@ -7,11 +7,7 @@
 namespace walden {
 
 HeartbeatTimer::HeartbeatTimer(absl::Duration delay, std::function<void()> beat)
-    : state_(std::make_shared<State>()) {
-  {
-    absl::MutexLock lock(&state_->mutex);
-    state_->beat = std::move(beat);
-  }
+    : state_(std::make_shared<State>(std::move(beat))) {
   alarm_.Set(absl::ToChronoTime(absl::Now() + delay), [state = state_](bool) {
     absl::MutexLock lock(&state->mutex);
     if (const std::function<void()> beat = std::exchange(state->beat, nullptr)) beat();

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -24,6 +25,8 @@ class HeartbeatTimer {
  private:
   // Outlives the timer while gRPC holds the callback.
   struct State {
+    explicit State(std::function<void()> beat) : beat(std::move(beat)) {}
+
     absl::Mutex mutex;
     std::function<void()> beat ABSL_GUARDED_BY(mutex);  // null: called, or stopped
   };

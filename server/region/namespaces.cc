@@ -12,7 +12,7 @@ absl::Status UnknownNamespace(const NamespaceSet& namespaces, uint32_t id) {
   }
   return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kUnknownNamespace,
                    absl::StrCat("namespace ", id, " is not configured; there is ", known),
-                   {{"field", "namespace"}, {"value", absl::StrCat(id)}});
+                   {{"field", "namespace_id"}, {"value", absl::StrCat(id)}});
 }
 
 }  // namespace walden

@@ -38,7 +38,8 @@ KINDS = (
 def make_payloads(rng, where, number):
     """A batch: mostly few small records, now and then large ones, so that segments fill."""
     count = rng.choice((1, 1, 2, 3, 5, 8, 20))
-    largest = rng.choice((30, 200, 200, 1000, 4000, 20_000))
+    # So that the tables of one batch have less than max_batch_bytes together.
+    largest = rng.choice((30, 200, 200, 1000, 4000, 8_000))
     payloads = []
     for index in range(count):
         head = f"{where} {number}/{index} ".encode()

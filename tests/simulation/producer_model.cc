@@ -59,6 +59,12 @@ bool ProducerModel::Differs(const Batch& batch) const {
   });
 }
 
+void ProducerModel::RefusedAsDifferent(const Batch& batch) {
+  for (auto& [sequence, numbers] : producers_.at(batch.producer->id)) {
+    if (sequence <= batch.producer->sequence) numbers.certain = true;
+  }
+}
+
 std::map<TableId, ProducerModel::Part> ProducerModel::Parts(const Batch& batch,
                                                             const BatchResult& result) {
   const std::vector<BatchPart> parts = PartsOf(batch);

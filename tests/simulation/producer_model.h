@@ -32,6 +32,8 @@ class ProducerModel {
   absl::Status CheckRefused(const Batch& batch, const absl::Status& status) const;
   // Whether the batch has the number of another one, and differs from it.
   bool Differs(const Batch& batch) const;
+  // Notes that the batch was refused for that, which says that the other one is there.
+  void RefusedAsDifferent(const Batch& batch);
 
   // Notes that the batch was sent and not answered.
   void Unanswered(const Batch& batch);

@@ -180,7 +180,11 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     const bool empty = parts.empty() && !batch.producer;
-    const bool invalid = empty || bytes > SegmentRoom(segment_bytes) || producers_.Differs(batch);
+    if (producers_.Differs(batch)) {
+      producers_.RefusedAsDifferent(batch);
+      return absl::OkStatus();
+    }
+    const bool invalid = empty || bytes > SegmentRoom(segment_bytes);
     return invalid ? absl::OkStatus() : Wrong("invalid without cause");
   }
   if (HasReason(status, ErrorReason::kDiskFull)) {

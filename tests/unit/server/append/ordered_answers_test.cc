@@ -65,8 +65,9 @@ TEST_F(OrderedAnswersTest, RegionsDoNotWaitForEachOther) {
 }
 
 TEST_F(OrderedAnswersTest, RegionsOfTheSameIdInTwoNamespacesDoNotWaitForEachOther) {
-  AddOfRegions({7, 7});
-  requests_[1].key.namespace_id = 2;
+  AddOfRegions({7});
+  requests_[1].key = {2, 7};
+  answers_.Add(&requests_[1]);
   EXPECT_THAT(Answer(1), ElementsAre(1));
 }
 

@@ -96,7 +96,7 @@ TEST_F(AppendTest, AMessageOverTheLimitIsRefusedAndTheConnectionLives) {
   Start();
   EXPECT_EQ(Append(1, 1, {std::string(1001, 'x')}).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(Append(1, 1, {std::string(2'000'000, 'x')}).error_code(),
+  EXPECT_EQ(Append(1, 1, {std::string(4'000'000, 'x')}).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(Append(1, 1, {std::string(1000, 'x')}).ok());
 }

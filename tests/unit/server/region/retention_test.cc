@@ -325,7 +325,7 @@ TEST_F(RetentionTest, OnRocksdbWithoutARetentionNothingIsDeleted) {
 TEST_F(RetentionTest, WhatRocksdbCannotJudgeIsRefusedAndTold) {
   UseRocksdb();
   AppendMany(3);
-  Keep({.age = absl::Hours(1)});
+  Keep({.bytes = 100});
   Look();
   ASSERT_EQ(events_.statuses.size(), 1u);
   EXPECT_TRUE(HasReason(events_.statuses[0], ErrorReason::kInvalidField)) << events_.statuses[0];
