@@ -190,10 +190,10 @@ void ProducerModel::Missing(const ProducerTag& tag, bool was_answered) {
   if (producer == producers_.end()) return;
   const auto numbers = producer->second.find(tag.sequence);
   if (numbers == producer->second.end()) return;
-  // A batch that was sent once more may be there from before. An empty one has no numbers.
+  // A batch that was sent once more may be there from before. One without payloads has no numbers, and
+  // is never the one that is missing: nothing shows it.
   const std::map<TableId, Part>& parts = numbers->second.parts;
-  const bool is_from_before =
-      parts.empty() ? numbers->second.certain : parts.begin()->second.numbers.first != 0;
+  const bool is_from_before = parts.empty() || parts.begin()->second.numbers.first != 0;
   if (was_answered || !is_from_before) producer->second.erase(numbers);
 }
 
