@@ -58,7 +58,10 @@ PublishedLog::FirstFrom PublishedLog::FindFrom(TableId table, SequenceNumber fro
   }
   if (const auto damage = DamageFrom(from)) {
     const SequenceNumber lost = std::max(damage->first, from);
-    if (!found || lost <= *found) return {.number = known.Shown(lost)};
+    // Damage from before a table was restored lies below its first number.
+    if (!found || lost <= *found) {
+      return {.number = std::max<SequenceNumber>(1, known.Shown(lost))};
+    }
   }
   if (!found) return {.number = NextOf(known)};
   return {.number = known.Shown(*found), .is_certain = is_certain};

@@ -1,5 +1,8 @@
 #include "server/append/mark_deleted_call.h"
 
+#include <algorithm>
+#include <string>
+
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "server/call/request_checks.h"
@@ -74,7 +77,7 @@ void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionAct
     const absl::StatusOr<SequenceNumber> first =
         (*actor)->log().FirstSince(table, TimeOf(request_.marks(next_).before_time()));
     status = first.status();
-    if (first.ok()) through = *first - 1;
+    if (first.ok()) through = std::max<SequenceNumber>(*first, 1) - 1;
   }
   if (status.ok() && *actor != nullptr) {
     // To the region that was asked, and no other: one that was dropped and made again has its own
