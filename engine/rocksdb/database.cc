@@ -75,7 +75,7 @@ Database::~Database() { Shut(); }
 
 absl::Status Database::Open() {
   absl::MutexLock lock(&mutex_);
-  return OpenLocked();
+  return OpenLocked(/*was_full=*/false);
 }
 
 absl::Status Database::Reopen(uint64_t seen) {
@@ -86,7 +86,7 @@ absl::Status Database::Reopen(uint64_t seen) {
   if (db_ != nullptr && generation() != seen) return absl::OkStatus();  // another thread opened it
   CloseRocks();
   const bool was_full = absl::IsResourceExhausted(Health(generation()));
-  const absl::Status status = OpenLocked();
+  const absl::Status status = OpenLocked(was_full);
   if (status.ok() && !was_full) {
     absl::MutexLock state_lock(&state_mutex_);
     resumable_from_ = generation();
@@ -254,6 +254,15 @@ KnownLogs Database::DurableLogs() const {
   absl::ReaderMutexLock lock(&mutex_);
   if (ledger_ != nullptr) known.durable_ends = ledger_->LogEnds();
   return known;
+}
+
+void Database::RestoreReserve() {
+  reserve_.Make();
+  if (!is_short() || !CheckRoom(0).ok()) return;
+  TryWith([this](rocksdb::DB& db) {
+    // A failure leaves it for the next call.
+    if (db.EnableAutoCompaction({db.DefaultColumnFamily()}).ok()) is_short_.store(false);
+  });
 }
 
 absl::Status Database::CheckRoom(uint64_t bytes) const {

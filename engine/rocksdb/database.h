@@ -144,8 +144,10 @@ class Database {
 
   // Gives up the reserve, so that small writes fit a full disk.
   void SpendReserve() { reserve_.Spend(); }
-  // Makes the reserve again if there is room.
-  void RestoreReserve() { reserve_.Make(); }
+  // Makes the reserve again if there is room. Once there is, RocksDB compacts by itself again.
+  void RestoreReserve() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether RocksDB was opened without compactions of its own, since the disk was full.
+  bool is_short() const { return is_short_.load(std::memory_order_relaxed); }
 
  private:
   class Listener;
@@ -156,7 +158,8 @@ class Database {
     WalScan scan;
   };
 
-  absl::Status OpenLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `was_full`: RocksDB had no room for a table file before.
+  absl::Status OpenLocked(bool was_full) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Findings> Look() const;
   // Cuts off the remains of writes that a crash cut.
   absl::Status Repair(const Findings& found, OpeningReport& report);
@@ -183,6 +186,7 @@ class Database {
 
   std::atomic<bool> interrupted_{false};
   std::atomic<int> obsolete_file_scans_{0};  // still to be done for the last flush or compaction
+  std::atomic<bool> is_short_{false};
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
   std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file

@@ -131,12 +131,16 @@ absl::Status Database::OpenRocks(const Findings& found) {
   rocksdb::Options options = MakeOptions(env_.tuning, ledger_env_.get(), listener_);
   options.create_if_missing = found.directory.is_new;
   options.compaction_filter_factory = env_.filter;
+  // On a full disk a compaction would fail again, before a mark that makes room could be written.
+  options.disable_auto_compactions = is_short();
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(options, env_.directory, &opened);
   if (status.IsNoSpace()) {
     // Without room for new table files the logged records stay in the log and in one buffer that
     // holds all of them: RocksDB would write a full buffer out.
     reserve_.Spend();
+    is_short_.store(true, std::memory_order_relaxed);
+    options.disable_auto_compactions = true;
     options.avoid_flush_during_recovery = true;
     options.write_buffer_size =
         std::max<uint64_t>(options.write_buffer_size, kMemoryPerLoggedByte * found.scan.bytes);
@@ -167,9 +171,10 @@ absl::Status Database::Pair() {
   return ledger_->NoteOpen();
 }
 
-absl::Status Database::OpenLocked() {
+absl::Status Database::OpenLocked(bool was_full) {
   const absl::Duration start = env_.clock->Now();
   OpeningReport report;
+  is_short_.store(was_full, std::memory_order_relaxed);
   absl::StatusOr<Findings> found = Look();
   closed_ = found.status();
   if (!closed_.ok()) return closed_;
@@ -186,6 +191,7 @@ absl::Status Database::OpenLocked() {
   if (HasReason(closed_, ErrorReason::kDiskFull)) {
     // A cut log file and the companion file are written anew, which takes room.
     reserve_.Spend();
+    is_short_.store(true, std::memory_order_relaxed);
     closed_ = prepare();
   }
   if (closed_.ok()) report.bytes_scanned = found->scan.bytes;
@@ -205,7 +211,8 @@ absl::Status Database::OpenLocked() {
     opening_ = std::move(report);
   }
   generation_.fetch_add(1, std::memory_order_acq_rel);
-  reserve_.Make();
+  // On a full disk the room is left to the mark that opens RocksDB again, and to what it reclaims.
+  if (!is_short()) reserve_.Make();
   return absl::OkStatus();
 }
 

@@ -311,7 +311,10 @@ absl::Status RocksdbEngine::CheckFitsNewRegion(const RegionOptions&,
   return rocks::CheckBatchFits(batch);
 }
 
-void RocksdbEngine::KeepHouse() { space_->reclaimer.Tick(); }
+void RocksdbEngine::KeepHouse() {
+  if (space_->database.is_short()) space_->database.RestoreReserve();
+  space_->reclaimer.Tick();
+}
 
 absl::Status RocksdbEngine::VerifyClosedRegion(
     RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {

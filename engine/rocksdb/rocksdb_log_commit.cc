@@ -285,7 +285,10 @@ absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   if (!health.ok() && !absl::IsResourceExhausted(health)) return health;
   if (health.ok()) return health;
   const absl::Status room = space_->database.CheckRoom(bytes);
-  return room.ok() ? Resume() : room;
+  if (!room.ok()) return room;
+  const absl::Status resumed = Resume();
+  if (resumed.ok()) space_->database.RestoreReserve();
+  return resumed;
 }
 
 absl::Status RocksdbLog::Resume() {
