@@ -48,13 +48,16 @@ struct ProducerTag {
   uint64_t sequence = 0;  // from 1 without gaps, over all tables of the region together
 };
 
-// How far back retries are recognised.
-inline constexpr size_t kProducerWindowBatches = 128;   // per producer
-inline constexpr size_t kMaxProducersPerRegion = 1024;  // the most recently active ones
-
-// The most tables of one batch. A region remembers the numbers of each table of the last batches of
-// its producers, so this bounds its memory.
+// The most tables of one batch.
 inline constexpr size_t kMaxTablesPerBatch = 256;
+
+// How far back retries are recognised. A producer's window has its last batches: at most
+// kProducerWindowBatches, which together have at most kProducerWindowTables tables. A region
+// remembers the numbers of each table of a batch, so this bounds its memory and its metadata.
+inline constexpr size_t kProducerWindowBatches = 128;
+inline constexpr size_t kProducerWindowTables = 2048;
+static_assert(kProducerWindowTables >= kMaxTablesPerBatch, "the last batch can be retried");
+inline constexpr size_t kMaxProducersPerRegion = 1024;  // the most recently active ones
 
 // The records of a batch that go to one table, with contiguous numbers.
 struct TableAppend {

@@ -167,13 +167,15 @@ absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
                      tag.sequence, " was stored is unknown. Open a new producer"),
         {{"field", "producer.id"}, {"value", absl::StrCat(tag.id)}});
   }
-  return MakeError(
-      absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerForgotten,
-      absl::StrCat("batch ", tag.sequence, " of producer ", tag.id, " is not among its last ",
-                   kProducerWindowBatches, " batches, and is too old to be retried"),
-      {{"field", "producer.sequence"},
-       {"value", absl::StrCat(tag.sequence)},
-       {"expected_producer_sequence", absl::StrCat(expected)}});
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerForgotten,
+                   absl::StrCat("batch ", tag.sequence, " of producer ", tag.id,
+                                " is too old to be retried: the region "
+                                "remembers a producer's last ",
+                                kProducerWindowBatches, " batches, or fewer that together have ",
+                                kProducerWindowTables, " tables"),
+                   {{"field", "producer.sequence"},
+                    {"value", absl::StrCat(tag.sequence)},
+                    {"expected_producer_sequence", absl::StrCat(expected)}});
 }
 
 }  // namespace

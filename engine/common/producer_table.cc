@@ -1,6 +1,7 @@
 #include "engine/common/producer_table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace walden {
 namespace {
@@ -89,17 +90,29 @@ std::vector<ProducerTable::Batch> ProducerTable::BatchesOf(uint64_t id) const {
   return {found->second.batches.begin(), found->second.batches.end()};
 }
 
-void ProducerTable::Add(const Batch& batch) {
+std::vector<ProducerTable::Batch> ProducerTable::Add(const Batch& batch) {
+  std::vector<Batch> past;
   const auto found = producers_.find(batch.id);
-  if (found == producers_.end()) return;
+  if (found == producers_.end()) return past;
   Producer& producer = found->second;
-  if (batch.sequence <= producer.highest) return;
+  if (batch.sequence <= producer.highest) return past;
   // After a gap the earlier batches are not the last ones before it.
-  if (batch.sequence != producer.highest + 1) producer.batches.clear();
+  const bool is_behind_gap = batch.sequence != producer.highest + 1;
   producer.highest = batch.sequence;
   producer.batches.push_back(batch);
+  producer.tables += batch.tables.size();
   Touch(batch.id, producer, batch.order);
-  if (producer.batches.size() > kProducerWindowBatches) producer.batches.pop_front();
+  const auto is_in_window = [&] {
+    if (is_behind_gap) return producer.batches.size() == 1;
+    return producer.batches.size() <= kProducerWindowBatches &&
+           producer.tables <= kProducerWindowTables;
+  };
+  while (!is_in_window()) {
+    producer.tables -= producer.batches.front().tables.size();
+    past.push_back(std::move(producer.batches.front()));
+    producer.batches.pop_front();
+  }
+  return past;
 }
 
 void ProducerTable::Touch(uint64_t id, Producer& producer, uint64_t order) {

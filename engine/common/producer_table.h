@@ -77,9 +77,9 @@ class ProducerTable {
   // The remembered batches of the id, rising.
   std::vector<Batch> BatchesOf(uint64_t id) const;
 
-  // Adds a batch. Ignores batches of ids that are not remembered, and batches that were added
-  // before.
-  void Add(const Batch& batch);
+  // Adds a batch, and returns the batches that leave the producer's window for it. Ignores batches
+  // of ids that are not remembered, and batches that were added before.
+  std::vector<Batch> Add(const Batch& batch);
 
   // Remembered batches with records in one of the ranges (both inclusive, rising, not overlapping).
   using Range = std::pair<SequenceNumber, SequenceNumber>;
@@ -92,6 +92,7 @@ class ProducerTable {
     uint64_t highest = 0;  // batch that was stored or passed over
     uint64_t order = 0;
     std::deque<Batch> batches;  // the last ones, without gaps
+    size_t tables = 0;          // of these batches
   };
 
   void Touch(uint64_t id, Producer& producer, uint64_t order);

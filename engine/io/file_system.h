@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,10 +51,6 @@ class File {
 
   virtual const std::string& path() const = 0;
   virtual absl::StatusOr<uint64_t> Size() const = 0;
-
-  // The time of the last write, in milliseconds of Unix time; nullopt if the system does not know
-  // it.
-  virtual std::optional<int64_t> LastWrittenUnixMillis() const { return std::nullopt; }
 
   // Bytes that the disk writes whole or not at all, a power of two. Writes that bypass the cache
   // must be aligned to multiples of it. 512 if the system does not know it.

@@ -94,12 +94,6 @@ class PosixFile : public File {
     return static_cast<uint64_t>(info.st_size);
   }
 
-  std::optional<int64_t> LastWrittenUnixMillis() const override {
-    struct stat info = {};
-    if (::fstat(descriptor_, &info) != 0) return std::nullopt;
-    return int64_t{1000} * info.st_mtim.tv_sec + info.st_mtim.tv_nsec / 1'000'000;
-  }
-
   uint32_t WriteAlignment() const override {
     struct stat info = {};
 #ifdef STATX_DIOALIGN

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "base/clock.h"
 #include "engine/io/disk_quota.h"
 #include "engine/io/file_system.h"
@@ -76,6 +77,13 @@ class Database {
 
   // The report of the last opening. It lacks the number of keys read, which the engine adds.
   OpeningReport opening() const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+  // The time, in microseconds of Unix time, at which the newest of RocksDB's files was last written
+  // before the last opening changed any; 0 if there was none. What was stored then was appended by
+  // then, on the clock that set this time.
+  int64_t last_written_unix_micros() const {
+    return last_written_unix_micros_.load(std::memory_order_relaxed);
+  }
 
   // --- Using ---
 
@@ -161,6 +169,7 @@ class Database {
   // `was_full`: RocksDB had no room for a table file before.
   absl::Status OpenLocked(bool was_full) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Findings> Look() const;
+  absl::StatusOr<absl::Time> NewestWrite() const;
   // Cuts off the remains of writes that a crash cut.
   absl::Status Repair(const Findings& found, OpeningReport& report);
   absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -187,6 +196,7 @@ class Database {
   std::atomic<bool> interrupted_{false};
   std::atomic<int> obsolete_file_scans_{0};  // still to be done for the last flush or compaction
   std::atomic<bool> is_short_{false};
+  std::atomic<int64_t> last_written_unix_micros_{0};
   std::atomic<uint64_t> generation_{0};
   std::atomic<uint64_t> durable_{0};  // RocksDB's number through which all is durable
   std::atomic<uint64_t> noted_{0};    // the same, as of the last note in the companion file

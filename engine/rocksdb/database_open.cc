@@ -66,6 +66,20 @@ absl::StatusOr<Database::Findings> Database::Look() const {
   return Findings{*std::move(checked), *std::move(scan)};
 }
 
+absl::StatusOr<absl::Time> Database::NewestWrite() const {
+  const auto names = env_.file_system->ListDirectory(env_.directory);
+  if (!names.ok()) return names.status();
+  absl::Time newest = absl::UnixEpoch();
+  for (const std::string& name : *names) {
+    const FileKind kind = ParseFileName(name).kind;
+    if (kind != FileKind::kLog && kind != FileKind::kTable) continue;
+    const auto written = env_.file_system->LastWritten(absl::StrCat(env_.directory, "/", name));
+    if (!written.ok()) return written.status();
+    newest = std::max(newest, *written);
+  }
+  return newest;
+}
+
 absl::Status Database::Repair(const Findings& found, OpeningReport& report) {
   FileSystem* const files = env_.file_system;
   for (const std::string& name : found.directory.logs.leftovers) {
@@ -178,6 +192,12 @@ absl::Status Database::OpenLocked(bool was_full) {
   absl::StatusOr<Findings> found = Look();
   closed_ = found.status();
   if (!closed_.ok()) return closed_;
+  if (const auto newest = NewestWrite(); newest.ok()) {
+    last_written_unix_micros_.store(absl::ToUnixMicros(*newest), std::memory_order_relaxed);
+  } else {
+    closed_ = newest.status();
+    return closed_;
+  }
   const auto prepare = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto rewritten = RewriteTails(env_.file_system, env_.directory, found->directory.logs);
     if (!rewritten.ok()) return rewritten.status();

@@ -66,12 +66,9 @@ void RocksdbLog::Remember(const AppendBatch& sent) {
   const ProducerBatch batch = RememberedBatch(sent, ++producer_order_);
   const Entry entry = StoredBatch(region_, batch);
   batch_.Put(entry.key, entry.value);
-  if (batch.sequence >= kProducerWindowBatches) {
-    ProducerBatch past = batch;
-    past.sequence -= kProducerWindowBatches;
+  for (const ProducerBatch& past : producers_.Add(batch)) {
     batch_.Delete(StoredBatch(region_, past).key);
   }
-  producers_.Add(batch);
 }
 
 absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {

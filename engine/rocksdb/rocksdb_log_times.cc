@@ -82,12 +82,14 @@ absl::Status RocksdbLog::LoadTimes(std::map<TableId, PublishedTable>& tables) {
   absl::Status status =
       space_->database.With([&](rocksdb::DB& db) { return FindTimes(db, tables); });
   if (!status.ok()) return status;
-  const int64_t now = space_->database.environment().wall_clock->UnixMicros();
+  // The clock may be behind the one by which the records were appended.
+  const int64_t by = std::max({space_->database.environment().wall_clock->UnixMicros(),
+                               space_->database.last_written_unix_micros(), int64_t{0}});
   rocksdb::WriteBatch batch = space_->database.NewBatch();
   std::vector<PublishedTable*> bounded;
   for (auto& [table, published] : tables) {
     if (published.times || published.first_live == 0) continue;
-    const TimePoint time{std::max<int64_t>(now, 0), published.last + 1};
+    const TimePoint time{by, published.last + 1};
     const Entry entry = TimeEntry(region_, table, time);
     batch.Put(entry.key, entry.value);
     published.times = TimeSpan{time, time};

@@ -96,16 +96,27 @@ MetadataEntry MetadataEntry::ProducersForgotten(uint64_t first, uint64_t last) {
 }
 
 void MetadataState::DropPastBatches() {
-  std::map<uint64_t, std::set<uint64_t>> newest;  // by producer
+  using Tables = std::set<TableId>;
+  std::map<uint64_t, std::map<uint64_t, Tables>> sent;  // by producer and sequence
   for (const ProducerPart& part : producers) {
     if (!producers_issued.contains(part.id)) continue;
-    std::set<uint64_t>& window = newest[part.id];
-    window.insert(part.sequence);
-    if (window.size() > kProducerWindowBatches) window.erase(window.begin());
+    Tables& of_batch = sent[part.id][part.sequence];
+    if (part.numbers.records() > 0) of_batch.insert(part.numbers.table);
+  }
+  // The log may hold newer batches, and more parts of these: the window begins here or later.
+  std::map<uint64_t, uint64_t> first;  // sequence of each producer's window
+  for (const auto& [id, batches] : sent) {
+    size_t sequences = 0;
+    size_t tables = 0;
+    for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
+      tables += batch->second.size();
+      if (++sequences > kProducerWindowBatches || tables > kProducerWindowTables) break;
+      first[id] = batch->first;
+    }
   }
   std::erase_if(producers, [&](const ProducerPart& part) {
-    const auto window = newest.find(part.id);
-    return window == newest.end() || !window->second.contains(part.sequence);
+    const auto window = first.find(part.id);
+    return window == first.end() || part.sequence < window->second;
   });
 }
 

@@ -162,6 +162,35 @@ TEST_P(ProducerTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
   ExpectLogHoldsLedger();
 }
 
+TEST_P(ProducerTest, TheWindowOfBatchesWithManyTablesIsBoundedByTheirTables) {
+  const uint64_t producer = OpenProducer();
+  constexpr uint64_t kRemembered = kProducerWindowTables / kMaxTablesPerBatch;
+  constexpr uint64_t kSent = kRemembered + 3;
+  std::vector<Batch> batches;
+  std::vector<BatchResult> originals;
+  for (uint64_t i = 1; i <= kSent; ++i) {
+    Batch batch = Tagged(producer, i, 1, /*table=*/1);
+    for (TableId table = 2; table <= kMaxTablesPerBatch; ++table) {
+      batch.more.push_back({.table = table, .payloads = {"x"}});
+    }
+    batches.push_back(batch);
+    originals.push_back(Try(batch));
+    ASSERT_STATUS_OK(originals.back().status);
+  }
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) RestartEngine();
+    for (uint64_t i = 0; i < kSent; ++i) {
+      if (i < kSent - kRemembered) {
+        EXPECT_ERROR(Try(batches[i]).status, kFailedPrecondition, kProducerForgotten);
+      } else {
+        ExpectRetryAnswers(batches[i], originals[i]);
+      }
+      if (HasFailure()) FAIL() << "batch " << i << ", after restart: " << after_restart;
+    }
+  }
+  ExpectLogHoldsLedger();
+}
+
 // Memory was once counted in tables: the first batch was forgotten, and stored a second time.
 TEST_P(ProducerTest, OneProducerOfMoreTablesThanThereMayBeProducersIsNeverStoredTwice) {
   const uint64_t producer = OpenProducer();

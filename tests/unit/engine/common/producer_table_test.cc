@@ -62,6 +62,30 @@ TEST_F(ProducerTableTest, AddingTwiceChangesNothing) {
   EXPECT_EQ(Look(1, 3), Verdict::kNew);
 }
 
+TEST_F(ProducerTableTest, TheBatchesThatLeaveTheWindowAreReturned) {
+  table_.Issue(1, 1);
+  const auto add = [this](uint64_t sequence, size_t tables) {
+    ProducerBatch batch{.id = 1, .sequence = sequence, .order = 1 + sequence, .tables = {}};
+    for (TableId table = 1; table <= tables; ++table) batch.tables.push_back({table, 1, 1});
+    std::vector<uint64_t> past;
+    for (const ProducerBatch& left : table_.Add(batch)) past.push_back(left.sequence);
+    return past;
+  };
+  using Past = std::vector<uint64_t>;
+  EXPECT_EQ(add(1, kProducerWindowTables - 2), Past{});
+  EXPECT_EQ(add(2, 1), Past{});
+  EXPECT_EQ(add(3, 1), Past{});
+  EXPECT_EQ(add(4, 0), Past{});
+  EXPECT_EQ(add(5, 1), (Past{1}));
+  EXPECT_EQ(add(6, kProducerWindowTables), (Past{2, 3, 4, 5}));
+  EXPECT_EQ(Look(1, 5), Verdict::kForgotten);
+  EXPECT_EQ(add(7, 0), Past{});
+  for (uint64_t sequence = 8; sequence < 6 + kProducerWindowBatches; ++sequence) {
+    EXPECT_EQ(add(sequence, 0), Past{});
+  }
+  EXPECT_EQ(add(6 + kProducerWindowBatches, 1), (Past{6}));
+}
+
 TEST_F(ProducerTableTest, ARetryHasTheSameTablesInAnyOrderWithTheSameNumbersOfRecords) {
   table_.Issue(1, 1);
   table_.Add({.id = 1, .sequence = 1, .order = 2, .tables = {{7, 1, 2}, {9, 3, 3}}});

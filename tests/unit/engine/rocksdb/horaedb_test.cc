@@ -35,6 +35,13 @@ class HoraedbTest : public RocksdbTest {
     ASSERT_TRUE(db->Put({}, max_seq + U64(7) + '\0', '\0' + U64(10)).ok());
     ASSERT_TRUE(db->Put({}, max_seq + U64(8) + '\0', '\0' + U64(90)).ok());  // all of it deleted
   }
+
+  std::string LogName() {
+    for (const std::string& name : *disk_.ListDirectory("/data/default")) {
+      if (absl::EndsWith(name, ".log")) return name;
+    }
+    return "";
+  }
 };
 
 TEST_F(HoraedbTest, ItOpensInPlaceWithItsRecordsNumbersAndMarks) {
@@ -80,6 +87,24 @@ TEST_F(HoraedbTest, ItsRecordsAreOlderThanTheFirstOpening) {
   Append(7, "Walden's");
   EXPECT_EQ(*log_->FirstSince(7, opened + absl::Seconds(1)), 16u);
   EXPECT_EQ(*log_->FirstSince(7, time.now() + absl::Seconds(1)), 17u);
+}
+
+// A clock that is set forward later must not make young records old.
+TEST_F(HoraedbTest, ItsRecordsAreNotOlderThanItsFilesWhereTheClockIsBehind) {
+  testing::SettableWallClock time;
+  const absl::Time written = time.now() + absl::Hours(24 * 400);
+  disk_.SetTime(written);
+  const auto file = disk_.OpenFile("/data/default/" + LogName(), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok()) << file.status();
+  char first = 0;
+  ASSERT_TRUE((*file)->Read(0, absl::MakeSpan(&first, 1)).ok());
+  ASSERT_TRUE((*file)->Write(0, {{absl::string_view(&first, 1)}}).ok());
+  disk_.SetTime(time.now());
+  wall_clock_ = &time;
+  OpenEngine();
+  ASSERT_TRUE(Open(3).ok());
+  EXPECT_EQ(*log_->FirstSince(7, written), 11u);
+  EXPECT_EQ(*log_->FirstSince(7, written + absl::Seconds(1)), 16u);
 }
 
 TEST_F(HoraedbTest, NumbersOfATableWhoseRecordsAreAllGoneGoOn) {
