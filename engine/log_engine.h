@@ -184,8 +184,8 @@ class LogReader {
   virtual size_t too_large_bytes() const = 0;
   virtual SequenceNumber too_large_sequence() const = 0;
 
-  // From now on the range ends with what is visible now. Readers whose range cannot grow do
-  // nothing.
+  // From now on the range ends with what is visible now, with batches over several tables as a whole.
+  // Readers whose range cannot grow do nothing.
   virtual void EndHere() = 0;
 };
 
@@ -216,6 +216,16 @@ struct RetentionPlan {
 // ---------------------------------------------------------------------------------------------------
 // A region's log
 
+// The states of all tables of a region as they were at one moment. One thread at a time. Stays usable
+// after the log was closed.
+class TableCut {
+ public:
+  virtual ~TableCut() = default;
+
+  // The states of the next tables, ordered by id: `limit`, or fewer if no more are left.
+  virtual std::vector<TableState> Next(size_t limit) = 0;
+};
+
 // The part of a region's log that only reads. It suffices to copy the region.
 class ReadableLog {
  public:
@@ -238,6 +248,11 @@ class ReadableLog {
   // all that is no list. No call holds what a commit needs longer than it takes to copy some
   // thousand items, however large the region is. The log goes on between two pages.
   virtual RegionPage DescribePage(const DescribeCursor& from, size_t limit) const = 0;
+
+  // The states of all tables at this moment: a batch over several tables is in it as a whole, or not
+  // at all. They are copied in slices while the log goes on, and the cut takes memory for each table
+  // that changes before it is copied.
+  virtual std::unique_ptr<TableCut> CutTables() const = 0;
 
   // All pages together, for whoever has the memory. Each part is true of its moment.
   RegionDescription Describe() const;

@@ -1,5 +1,4 @@
 #include "cli/client/region_backup.h"
-#include "cli/client/admin_pages.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/checksum.h"
+#include "cli/client/admin_pages.h"
 #include "cli/client/recovery_check.h"
 #include "cli/client/response_stream.h"
 #include "cli/console/failure.h"
@@ -103,18 +103,17 @@ absl::StatusOr<backup::Cut> RegionBackup::Run() {
 
 absl::StatusOr<backup::Cut> RegionBackup::TakeCut() {
   const absl::Time now = absl::Now();
-  const auto answer = DescribeRegion(connection_, options_.namespace_id, options_.region);
-  if (!answer.ok()) return answer.status();
-  const v1::RegionState& state = answer->state();
-  backup::Cut cut{.engine = state.engine(),
+  const auto state = ReadState();
+  if (!state.ok()) return state.status();
+  backup::Cut cut{.engine = state->engine(),
                   .taken_at = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone()),
-                  .region_version = state.region_version()};
-  is_damaged_ = state.opening().damaged_ranges_size() > 0;
+                  .region_version = state->region_version()};
+  is_damaged_ = state->opening().damaged_ranges_size() > 0;
   // No table is left that could tell.
-  if (is_damaged_ && state.tables_size() == 0) {
-    return AllIsDamaged(state.opening().damaged_ranges(0));
+  if (is_damaged_ && state->tables_size() == 0) {
+    return AllIsDamaged(state->opening().damaged_ranges(0));
   }
-  for (const v1::TableState& table : state.tables()) {
+  for (const v1::TableState& table : state->tables()) {
     cut.tables.push_back(
         {.table = table.table_id(),
          .next = table.next_sequence(),
@@ -124,6 +123,32 @@ absl::StatusOr<backup::Cut> RegionBackup::TakeCut() {
          .kind = table.kind() == v1::TABLE_KIND_ENTRIES ? TableKind::kEntries : TableKind::kLog});
   }
   return cut;
+}
+
+// Recover's state is that of one moment. Between two pages of DescribeRegion a batch over several
+// tables may come.
+absl::StatusOr<v1::RegionState> RegionBackup::ReadState() {
+  v1::RecoverRequest request;
+  request.set_namespace_id(options_.namespace_id);
+  request.set_region_id(options_.region);
+  request.set_max_message_bytes(kMaxMessageBytes);
+  request.set_state_only(true);
+  v1::RegionState state;
+  RecoveryCheck check;
+  absl::Status streamed = RunStream<v1::RecoverResponse>(
+      connection_,
+      [&](grpc::ClientContext* context) { return connection_.wal().Recover(context, request); },
+      [&](const v1::RecoverResponse& message) {
+        state.MergeFrom(message.state());
+        return check.Take(message);
+      });
+  if (streamed.ok()) streamed = check.Finish();
+  // To Recover a region that does not exist is an empty one.
+  if (streamed.ok() && state.tables().empty()) {
+    streamed = CheckRegionExists(connection_, options_.namespace_id, options_.region);
+  }
+  if (!streamed.ok()) return streamed;
+  return state;
 }
 
 absl::Status RegionBackup::CopyTables(const backup::Cut& cut) {
@@ -198,8 +223,9 @@ absl::Status RegionBackup::TakeRecords(const TableState& table,
       }
       expected_ = {};
     }
-    // What came after the cut is left to the next one.
-    if (sequence <= copied || sequence >= table.next) continue;
+    // What came after the cut is left to the next one. A number below the table's next may have been
+    // given to a batch that was not stored yet.
+    if (sequence <= copied || sequence > table.last_live) continue;
     views_.push_back({.table = table.table, .sequence = sequence, .payload = record.payload()});
   }
   absl::Status added = FromEngine(writer_.Add(views_));

@@ -44,6 +44,7 @@ class RegionBackup {
 
  private:
   absl::StatusOr<backup::Cut> TakeCut();
+  absl::StatusOr<v1::RegionState> ReadState();
   absl::Status CopyTables(const backup::Cut& cut);
   absl::Status CopyTable(const TableState& table);
   absl::Status Stream(const TableState& table, SequenceNumber from);

@@ -1,4 +1,5 @@
 #include "engine/backup/region_reader.h"
+#include "engine/common/table_cuts.h"
 
 #include <algorithm>
 #include <utility>
@@ -180,6 +181,10 @@ absl::StatusOr<std::unique_ptr<LogReader>> RegionReader::NewReader(const ReadRan
   return std::make_unique<BackupTableReader>(files_, directory_, runs_, runs_->at(table), table,
                                              std::max(range.first, copy->deleted_through + 1),
                                              std::min(range.last, copy->next - 1));
+}
+
+std::unique_ptr<TableCut> RegionReader::CutTables() const {
+  return std::make_unique<UnchangingTableCut>(Describe().tables);
 }
 
 RegionPage RegionReader::DescribePage(const DescribeCursor& from, size_t limit) const {

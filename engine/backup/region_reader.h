@@ -40,6 +40,7 @@ class RegionReader final : public ReadableLog {
   // A reader of one table: `range.table` is set. The reader returns DATA_LOSS (CORRUPTION), with
   // file and offset, for bytes that are not what was copied.
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
+  std::unique_ptr<TableCut> CutTables() const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
   // The first live record: a backup holds no append times.
   absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time) const override {

@@ -26,7 +26,7 @@ void PublishedTables::Publish(const std::vector<Appended>& appended) {
   absl::MutexLock lock(&mutex_);
   ++publications_;
   for (const Appended& batch : appended) {
-    PublishedTable& published = tables_[batch.table];
+    PublishedTable& published = Of(batch.table);
     Uncount(batch.table, published);
     published.last = std::max(published.last, batch.last);
     published.kind = batch.kind;
@@ -58,7 +58,7 @@ uint64_t PublishedTables::RaiseMark(TableId table, SequenceNumber through,
                                     SequenceNumber first_live,
                                     const std::optional<TimePoint>& oldest_time) {
   absl::MutexLock lock(&mutex_);
-  PublishedTable& published = tables_[table];
+  PublishedTable& published = Of(table);
   const uint64_t live = LiveRecords(published);
   Uncount(table, published);
   published.deleted_through = std::max(published.deleted_through, through);
@@ -75,7 +75,7 @@ uint64_t PublishedTables::RaiseMark(TableId table, SequenceNumber through,
 
 void PublishedTables::Add(TableId table, const PublishedTable& published) {
   absl::MutexLock lock(&mutex_);
-  PublishedTable& known = tables_[table];
+  PublishedTable& known = Of(table);
   Uncount(table, known);
   known = published;
   Count(table, known);
@@ -83,10 +83,20 @@ void PublishedTables::Add(TableId table, const PublishedTable& published) {
 
 void PublishedTables::Replace(std::map<TableId, PublishedTable> tables) {
   absl::MutexLock lock(&mutex_);
+  for (const auto& [table, published] : tables_) cuts_.BeforeChange(table, &published);
+  for (const auto& [table, published] : tables) {
+    if (!tables_.contains(table)) cuts_.BeforeChange(table, nullptr);
+  }
   tables_ = std::move(tables);
   live_records_ = 0;
   by_age_.clear();
   for (const auto& [table, published] : tables_) Count(table, published);
+}
+
+PublishedTable& PublishedTables::Of(TableId table) {
+  const auto [it, is_new] = tables_.try_emplace(table);
+  cuts_.BeforeChange(table, is_new ? nullptr : &it->second);
+  return it->second;
 }
 
 std::optional<PublishedTable> PublishedTables::Find(TableId table) const {
@@ -173,6 +183,15 @@ std::optional<OldestRecord> PublishedTables::Oldest(int64_t now_unix_micros) con
                       .appended_unix_micros = appended_by};
 }
 
+TableState PublishedTables::StateOf(TableId table, const PublishedTable& published) const {
+  return {.table = table,
+          .next = NextOf(table, published),
+          .deleted_through = published.deleted_through,
+          .first_live = published.first_live,
+          .last_live = published.first_live == 0 ? 0 : published.last,
+          .kind = published.kind};
+}
+
 std::vector<TableState> PublishedTables::States(TableId from, size_t limit) const {
   // Tables that are copied while the mutex is held.
   constexpr size_t kSlice = 512;
@@ -183,17 +202,58 @@ std::vector<TableState> PublishedTables::States(TableId from, size_t limit) cons
     const size_t end = std::min(limit, states.size() + kSlice);
     for (; states.size() < end && it != tables_.end(); ++it) {
       const auto& [table, published] = *it;
-      states.push_back({.table = table,
-                        .next = NextOf(table, published),
-                        .deleted_through = published.deleted_through,
-                        .first_live = published.first_live,
-                        .last_live = published.first_live == 0 ? 0 : published.last,
-                        .kind = published.kind});
+      states.push_back(StateOf(table, published));
     }
     if (it == tables_.end()) break;
     from = it->first;
   }
   return states;
+}
+
+std::unique_ptr<PublishedTables::Cut> PublishedTables::NewCut(
+    std::shared_ptr<const PublishedTables> tables) {
+  return std::make_unique<Cut>(std::move(tables));
+}
+
+PublishedTables::Cut::Cut(std::shared_ptr<const PublishedTables> tables)
+    : tables_(std::move(tables)) {
+  absl::MutexLock lock(&tables_->mutex_);
+  tables_->cuts_.Begin(&copy_);
+}
+
+PublishedTables::Cut::~Cut() {
+  absl::MutexLock lock(&tables_->mutex_);
+  tables_->cuts_.End(&copy_);
+}
+
+std::vector<TableState> PublishedTables::Cut::Next(size_t limit) {
+  std::vector<TableState> states;
+  while (states.size() < limit) {
+    const bool more =
+        VisitNext(limit - states.size(), [&](TableId table, const PublishedTable& published)
+                                             ABSL_NO_THREAD_SAFETY_ANALYSIS {
+                                               states.push_back(tables_->StateOf(table, published));
+                                             });
+    if (!more) break;
+  }
+  return states;
+}
+
+bool PublishedTables::Cut::VisitNext(
+    size_t limit, absl::FunctionRef<void(TableId, const PublishedTable&)> visit) {
+  // Tables that are copied while the mutex is held.
+  constexpr size_t kSlice = 512;
+  absl::MutexLock lock(&tables_->mutex_);
+  if (copy_.is_done) return false;
+  auto it = tables_->tables_.lower_bound(copy_.from);
+  for (size_t left = std::min(limit, kSlice); left > 0 && it != tables_->tables_.end();
+       --left, ++it) {
+    const PublishedTable* const at = copy_.At(it->first, it->second);
+    if (at != nullptr) visit(it->first, *at);
+  }
+  const bool is_end = it == tables_->tables_.end();
+  copy_.MoveTo(is_end ? std::nullopt : std::optional<TableId>(it->first));
+  return true;
 }
 
 }  // namespace walden::rocks

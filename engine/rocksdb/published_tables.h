@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/common/table_cuts.h"
 #include "engine/log_engine.h"
 #include "engine/rocksdb/sequence_allocator.h"
 #include "engine/types.h"
@@ -85,6 +87,10 @@ class PublishedTables {
   // The first table with this id or a higher one.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The states of all tables at this moment. The cut keeps `tables` alive.
+  class Cut;
+  static std::unique_ptr<Cut> NewCut(std::shared_ptr<const PublishedTables> tables);
+
   // Visits every table, in order, in steps between which the writer may go on.
   void ForEach(absl::FunctionRef<void(TableId, const PublishedTable&)> visit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -104,9 +110,16 @@ class PublishedTables {
   void AddTo(RegionUsage& usage, int64_t now_unix_micros) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  using Cuts = TableCuts<PublishedTable>;
+
   static uint64_t LiveRecords(const PublishedTable& published) {
     return published.first_live == 0 ? 0 : published.last - published.first_live + 1;
   }
+
+  // The table, to be changed; added if it is new.
+  PublishedTable& Of(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  TableState StateOf(TableId table, const PublishedTable& published) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // Adds a table to the figures of all tables, or takes it out before it changes.
   void Count(TableId table, const PublishedTable& published) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -122,12 +135,28 @@ class PublishedTables {
   const SequenceAllocator& allocator_;
   mutable absl::Mutex mutex_;
   std::map<TableId, PublishedTable> tables_ ABSL_GUARDED_BY(mutex_);
+  mutable Cuts cuts_ ABSL_GUARDED_BY(mutex_);
   // The first record of each table that waits for a sync.
   std::map<TableId, SequenceNumber> not_durable_ ABSL_GUARDED_BY(mutex_);
   uint64_t publications_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t live_records_ ABSL_GUARDED_BY(mutex_) = 0;  // of all tables, counted by numbers
   // The oldest times of the tables that have live records and times.
   absl::btree_set<std::pair<int64_t, TableId>> by_age_ ABSL_GUARDED_BY(mutex_);
+};
+
+class PublishedTables::Cut final : public TableCut {
+ public:
+  explicit Cut(std::shared_ptr<const PublishedTables> tables);
+  ~Cut() override;
+
+  std::vector<TableState> Next(size_t limit) override;
+
+  // As Next, and visits the tables themselves. False if none was left.
+  bool VisitNext(size_t limit, absl::FunctionRef<void(TableId, const PublishedTable&)> visit);
+
+ private:
+  const std::shared_ptr<const PublishedTables> tables_;
+  Cuts::Copy copy_;  // guarded by the mutex of tables_
 };
 
 }  // namespace walden::rocks

@@ -188,6 +188,8 @@ RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) co
   return PageOf(description, from, limit);
 }
 
+std::unique_ptr<TableCut> RocksdbLog::CutTables() const { return PublishedTables::NewCut(tables_); }
+
 absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
   return VerifyRegion(*space_, region_, tables_.get(), report);
 }

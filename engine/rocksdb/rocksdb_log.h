@@ -52,6 +52,7 @@ class RocksdbLog final : public RegionLog {
   bool HasUnnoted() const override { return !HasUnsynced() && space_->database.HasUnnoted(); }
   TablePosition Position(TableId table) const override { return tables_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
+  std::unique_ptr<TableCut> CutTables() const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override;
   RegionUsage Usage() const override;
   absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override;

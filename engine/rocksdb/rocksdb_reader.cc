@@ -62,9 +62,16 @@ RocksdbReader::RocksdbReader(std::shared_ptr<const NamespaceState> space, Region
 
 void RocksdbReader::EndHere() {
   ends_.emplace();
-  tables_->ForEach([this](TableId table, const PublishedTable& published) {
-    if (!range_.table || table == *range_.table) (*ends_)[table] = published.last;
-  });
+  if (range_.table) {
+    if (const auto published = tables_->Find(*range_.table))
+      (*ends_)[*range_.table] = published->last;
+    return;
+  }
+  const auto cut = PublishedTables::NewCut(tables_);
+  while (cut->VisitNext(SIZE_MAX, [this](TableId table, const PublishedTable& published) {
+    (*ends_)[table] = published.last;
+  })) {
+  }
 }
 
 SequenceNumber& RocksdbReader::Wanted(TableId table) {

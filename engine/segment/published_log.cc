@@ -210,6 +210,7 @@ std::vector<PublishedLog::Emptied> PublishedLog::EmptiedSegments() const {
 PublishedLog::Table& PublishedLog::Of(TableId table) {
   const auto [it, is_new] = tables_.try_emplace(table);
   if (is_new) table_ids_.insert(table);
+  cuts_.BeforeChange(table, is_new ? nullptr : &it->second);
   return it->second;
 }
 

@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/memory_budget.h"
+#include "engine/common/table_cuts.h"
 #include "engine/log_engine.h"
 #include "engine/segment/append_times.h"
 #include "engine/segment/segment_file.h"
@@ -154,6 +155,8 @@ class PublishedLog {
   uint64_t Offset(TableId table) const;
   absl::flat_hash_map<TableId, uint64_t> Offsets() const
       ABSL_LOCKS_EXCLUDED(mutex_);  // those that are not 0
+  // The states of all tables at this moment. The cut keeps `log` alive.
+  static std::unique_ptr<TableCut> NewCut(std::shared_ptr<const PublishedLog> log);
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   // `now` is a time of the clock that Publish gets its times from.
@@ -234,7 +237,9 @@ class PublishedLog {
     SequenceNumber Shown(SequenceNumber stored) const { return stored - std::min(stored, offset); }
   };
 
-  // Returns the table, and adds it if it is not known.
+  class Cut;
+
+  // Returns the table, to be changed, and adds it if it is not known.
   Table& Of(TableId table) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Visits every table, in order, in slices. The writer may change the log between two slices.
   void ForEachTable(absl::FunctionRef<void(TableId, const Table&)> visit) const
@@ -265,6 +270,9 @@ class PublishedLog {
   // The first damage that may have held records numbered `from` or higher.
   std::optional<DamagedRange> DamageFrom(SequenceNumber from) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Nothing for a table whose first append failed.
+  std::optional<TableState> StateOf(TableId id, const Table& table) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   TablePosition PositionOf(TableId table) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   // The table's next number as clients know it.
@@ -277,6 +285,7 @@ class PublishedLog {
   uint64_t next_coarsening_at_ ABSL_GUARDED_BY(mutex_) = 0;  // index_bytes_, at least
   std::map<uint64_t, PublishedSegment> segments_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<TableId, Table> tables_ ABSL_GUARDED_BY(mutex_);
+  mutable TableCuts<Table> cuts_ ABSL_GUARDED_BY(mutex_);
   absl::btree_set<TableId> table_ids_ ABSL_GUARDED_BY(mutex_);  // the keys of tables_
   std::vector<DamagedRange> lost_ ABSL_GUARDED_BY(mutex_);  // of segments that are gone, by number
   SequenceNumber damaged_through_ ABSL_GUARDED_BY(mutex_) = 0;

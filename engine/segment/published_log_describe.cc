@@ -73,16 +73,62 @@ std::optional<DescribeCursor> PublishedLog::DescribeTables(TableId from, size_t&
                                                            RegionDescription& description) const {
   for (auto it = table_ids_.lower_bound(from); it != table_ids_.end(); ++it, --left) {
     if (left == 0) return DescribeCursor{Part::kTables, *it, 0};
-    const Table& table = tables_.at(*it);
-    if (table.last == 0 && damaged_through_ == 0) continue;  // its first append failed
-    description.tables.push_back({.table = *it,
-                                  .next = NextOf(table),
-                                  .deleted_through = table.Shown(table.deleted_through),
-                                  .first_live = table.Shown(table.first_live),
-                                  .last_live = table.Shown(table.last_live),
-                                  .kind = table.kind});
+    const auto state = StateOf(*it, tables_.at(*it));
+    if (state) description.tables.push_back(*state);
   }
   return std::nullopt;
+}
+
+std::optional<TableState> PublishedLog::StateOf(TableId id, const Table& table) const {
+  if (table.last == 0 && damaged_through_ == 0) return std::nullopt;
+  return TableState{.table = id,
+                    .next = NextOf(table),
+                    .deleted_through = table.Shown(table.deleted_through),
+                    .first_live = table.Shown(table.first_live),
+                    .last_live = table.Shown(table.last_live),
+                    .kind = table.kind};
+}
+
+class PublishedLog::Cut final : public TableCut {
+ public:
+  explicit Cut(std::shared_ptr<const PublishedLog> log) : log_(std::move(log)) {
+    absl::MutexLock lock(&log_->mutex_);
+    log_->cuts_.Begin(&copy_);
+  }
+  ~Cut() override {
+    absl::MutexLock lock(&log_->mutex_);
+    log_->cuts_.End(&copy_);
+  }
+
+  std::vector<TableState> Next(size_t limit) override {
+    std::vector<TableState> states;
+    while (states.size() < limit && AddSlice(limit, states)) {
+    }
+    return states;
+  }
+
+ private:
+  // Returns false if no table was left.
+  bool AddSlice(size_t limit, std::vector<TableState>& states) {
+    absl::MutexLock lock(&log_->mutex_);
+    if (copy_.is_done) return false;
+    auto it = log_->table_ids_.lower_bound(copy_.from);
+    for (size_t n = 0; n < kSlice && states.size() < limit && it != log_->table_ids_.end();
+         ++n, ++it) {
+      const Table* const table = copy_.At(*it, log_->tables_.at(*it));
+      const auto state = table == nullptr ? std::nullopt : log_->StateOf(*it, *table);
+      if (state) states.push_back(*state);
+    }
+    copy_.MoveTo(it == log_->table_ids_.end() ? std::nullopt : std::optional<TableId>(*it));
+    return true;
+  }
+
+  const std::shared_ptr<const PublishedLog> log_;
+  TableCuts<Table>::Copy copy_;  // guarded by the log's mutex
+};
+
+std::unique_ptr<TableCut> PublishedLog::NewCut(std::shared_ptr<const PublishedLog> log) {
+  return std::make_unique<Cut>(std::move(log));
 }
 
 std::optional<DescribeCursor> PublishedLog::DescribeSegments(const DescribeCursor& from,

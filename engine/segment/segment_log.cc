@@ -132,4 +132,6 @@ absl::StatusOr<std::unique_ptr<LogReader>> SegmentLog::NewReader(const ReadRange
   return std::make_unique<SegmentReader>(published_, range);
 }
 
+std::unique_ptr<TableCut> SegmentLog::CutTables() const { return PublishedLog::NewCut(published_); }
+
 }  // namespace walden::segment

@@ -67,6 +67,7 @@ class SegmentLog final : public RegionLog {
   bool HasUnnoted() const override { return has_unnoted_.load(std::memory_order_relaxed); }
   TablePosition Position(TableId table) const override { return published_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
+  std::unique_ptr<TableCut> CutTables() const override;
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {
     return published_->DescribePage(from, limit);
   }

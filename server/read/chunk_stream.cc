@@ -163,7 +163,7 @@ void ChunkStream::Produce() {
     FillPreface(*chunk);
     chunk->Trim();
     made_.push_back(ToByteBuffer(std::move(chunk)));
-    AfterChunk(ReadProgress::kMore, 0);
+    AfterChunk(HasPreface() || WantsRecords() ? ReadProgress::kMore : ReadProgress::kFinished, 0);
     return;
   }
   const uint64_t seen_version = session_->actor()->tail_waiters().version();

@@ -92,6 +92,8 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // What comes before the session's records, in messages of its own: FillPreface encodes the next.
   virtual bool HasPreface() const { return false; }
   virtual void FillPreface(Chunk&) {}
+  // Whether records follow the preface.
+  virtual bool WantsRecords() const { return true; }
 
   // Adds a record to the message that a chunk becomes.
   virtual void EncodeRecord(const RecordView& record, Chunk& chunk) = 0;

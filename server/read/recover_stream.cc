@@ -46,7 +46,8 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   session = *std::move(opened);
   reading_ = session.get();
   actor_ = std::move(actor);
-  state_at_ = DescribeCursor{.from = range.table.value_or(0)};
+  if (!range.table) cut_ = actor_->log().CutTables();
+  state_at_ = DescribeCursor{.part = DescribeCursor::Part::kDamage};
   return Opening::kSession;
 }
 
@@ -56,22 +57,30 @@ size_t RecoverStream::ItemsPerMessage(const OpeningReport& opening) const {
   return std::max<size_t>(1, chunk_payload_bytes() / (damaged ? 512 : 64));
 }
 
+// The states of the next tables, fewer than `limit` only at the end.
+std::vector<TableState> RecoverStream::TakeTables(size_t limit) {
+  if (cut_ != nullptr) {
+    std::vector<TableState> tables = cut_->Next(limit);
+    if (tables.size() < limit) cut_.reset();
+    return tables;
+  }
+  if (!is_first_state_ || !request_.has_table_id()) return {};
+  std::vector<TableState> tables =
+      actor_->log().DescribePage({.from = request_.table_id()}, 1).description.tables;
+  std::erase_if(tables,
+                [&](const TableState& state) { return state.table != request_.table_id(); });
+  return tables;
+}
+
 void RecoverStream::FillPreface(Chunk& chunk) {
   const RegionLog& log = actor_->log();
-  const bool first = std::exchange(is_first_state_, false);
   const size_t items = ItemsPerMessage(log.Summary().opening);
-  const bool one_table =
-      request_.has_table_id() && state_at_->part == DescribeCursor::Part::kTables;
-  RegionPage page = log.DescribePage(*state_at_, one_table ? 1 : items);
-  if (one_table) {
-    std::erase_if(page.description.tables,
-                  [&](const TableState& state) { return state.table != request_.table_id(); });
-    RegionPage behind = log.DescribePage({.part = DescribeCursor::Part::kDamage}, items);
-    page.description.opening.damaged = std::move(behind.description.opening.damaged);
-    page.next = behind.next;
-  }
+  std::vector<TableState> tables = TakeTables(items);
+  const size_t left = cut_ == nullptr ? items - std::min(items, tables.size()) : 0;
+  RegionPage page = log.DescribePage(*state_at_, left);
+  page.description.tables = std::move(tables);
   v1::RecoverResponse response;
-  if (first) {
+  if (std::exchange(is_first_state_, false)) {
     FillRegionState(page.description, engine_, response.mutable_state());
   } else {
     FillRegionLists(page.description, response.mutable_state());
@@ -80,7 +89,7 @@ void RecoverStream::FillPreface(Chunk& chunk) {
   state_at_ = page.next;
   if (state_at_ && state_at_->part == DescribeCursor::Part::kSegments) state_at_.reset();
   // Appends that come later are not part of it.
-  if (!state_at_) reading_->EndHere();
+  if (!state_at_ && WantsRecords()) reading_->EndHere();
 }
 
 void RecoverStream::EncodeRecord(const RecordView& record, Chunk& chunk) {

@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "engine/description.h"
+#include "engine/log_engine.h"
 #include "server/read/chunk_stream.h"
 #include "walden/v1/wal.pb.h"
 
@@ -22,16 +24,20 @@ class RecoverStream final : public ChunkStream {
                                std::unique_ptr<ReadSession>& session) override;
   bool HasPreface() const override { return state_at_.has_value(); }
   void FillPreface(Chunk& chunk) override;
+  bool WantsRecords() const override { return !request_.state_only(); }
   void EncodeRecord(const RecordView& record, Chunk& chunk) override;
   absl::Status FinishRecords(const ReadSession* session) override;
 
   size_t ItemsPerMessage(const OpeningReport& opening) const;
+  std::vector<TableState> TakeTables(size_t limit);
 
   v1::RecoverRequest request_;
   std::string engine_;
   std::shared_ptr<RegionActor> actor_;
   ReadSession* reading_ = nullptr;
-  std::optional<DescribeCursor> state_at_;  // what of the state is still to be sent
+  // What of the state is still to be sent: first the tables of the cut, then from the cursor on.
+  std::unique_ptr<TableCut> cut_;
+  std::optional<DescribeCursor> state_at_;
   bool is_first_state_ = true;
   absl::flat_hash_set<TableId> tables_;
   TableId last_table_ = 0;

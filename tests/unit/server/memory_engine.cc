@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/common/append_checks.h"
+#include "engine/common/table_cuts.h"
 #include "engine/common/table_kind.h"
 #include "engine/log_errors.h"
 
@@ -223,6 +224,10 @@ class MemoryLog final : public RegionLog {
 
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {
     return std::make_unique<MemoryReader>(region_, range);
+  }
+
+  std::unique_ptr<TableCut> CutTables() const override {
+    return std::make_unique<UnchangingTableCut>(Describe().tables);
   }
 
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {

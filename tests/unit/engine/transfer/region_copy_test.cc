@@ -23,6 +23,7 @@ class CountingLog final : public ReadableLog {
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override {
     return log_.NewReader(range);
   }
+  std::unique_ptr<TableCut> CutTables() const override { return log_.CutTables(); }
   RegionPage DescribePage(const DescribeCursor& from, size_t limit) const override {
     RegionPage page = log_.DescribePage(from, limit);
     described += page.description.tables.size();
