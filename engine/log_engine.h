@@ -203,14 +203,17 @@ struct RetentionLimits {
   bool operator==(const RetentionLimits&) const = default;
 };
 
+// Deletes the table's records through a number.
+struct TableMark {
+  TableId table = 0;
+  SequenceNumber through = 0;
+};
+
 struct RetentionPlan {
-  struct Mark {
-    TableId table = 0;
-    SequenceNumber through = 0;
-  };
-  std::vector<Mark> marks;  // to be given to MarkDeleted, ordered by table; empty: nothing is due
-  uint64_t records = 0;     // that these marks delete; at most, where some were deleted before
-  uint64_t bytes = 0;       // of these records, 0 where an engine does not know
+  std::vector<TableMark>
+      marks;             // to be given to MarkDeleted, ordered by table; empty: nothing is due
+  uint64_t records = 0;  // that these marks delete; at most, where some were deleted before
+  uint64_t bytes = 0;    // of these records, 0 where an engine does not know
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -296,11 +299,21 @@ class RegionLog : public ReadableLog {
   // and RESOURCE_EXHAUSTED as for an append.
   virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) = 0;
 
-  // Marks everything of the table through `through` (clamped to its end) deleted, durably, and
-  // frees what that makes free. Returns the table's mark. Works on a full disk. Damaged ranges that
-  // are marked count as acknowledged for this table and are no DATA_LOSS to it any more.
-  virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                                     std::optional<uint64_t> region_version) = 0;
+  // Marks everything of each table through `through` (clamped to its end) deleted, durably, and
+  // frees what that makes free. Each table at most once; one sync for all. Returns the tables' marks
+  // in the order of `marks`; without marks only raises the region version. After an error or a crash each of them may be made or not. Works on a
+  // full disk. Damaged ranges that are marked count as acknowledged for their table and are no
+  // DATA_LOSS to it any more.
+  virtual absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) = 0;
+
+  // The same for one table.
+  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
+                                             std::optional<uint64_t> region_version) {
+    const auto made = MarkDeleted({{table, through}}, region_version);
+    if (!made.ok()) return made.status();
+    return made->front();
+  }
 
   // Restoring a log that was kept elsewhere, one table after the other: the table's numbers through
   // this one were used there and are marked deleted. Then come its records, with first_sequence;

@@ -27,9 +27,9 @@ constexpr int kMarkAttempts = 5;
 
 }  // namespace
 
-absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNumber through,
-                                                       std::optional<uint64_t> region_version) {
-  // On a full disk the reserve makes room for the mark, and for reclaiming what it deletes.
+absl::StatusOr<std::vector<SequenceNumber>> RocksdbLog::MarkDeleted(
+    absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) {
+  // On a full disk the reserve makes room for the marks, and for reclaiming what they delete.
   bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->database.CheckRoom(0));
   if (is_short) space_->database.SpendReserve();
   absl::Status status = space_->database.Health(generation_);
@@ -38,47 +38,63 @@ absl::StatusOr<SequenceNumber> RocksdbLog::MarkDeleted(TableId table, SequenceNu
     status = CheckFence(region_version, region_version_.load(std::memory_order_relaxed));
   }
   if (!status.ok()) return status;
-  const TablePosition position = tables_->Position(table);
-  const std::optional<PublishedTable> published = tables_->Find(table);
-  through = published ? std::min(through, published->last) : 0;
-  if (through <= position.deleted_through) {
-    BeginGroup();
-    status = Fence(region_version);
-    if (status.ok() && fence_staged_) status = WriteStaged(/*sync=*/true);
-    if (!status.ok()) return status;
-    return position.deleted_through;
-  }
   // Steps that may fail and leave nothing come before the write.
-  const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
-  if (!first_live.ok()) return first_live.status();
-  const absl::StatusOr<PassedTimes> passed = TimesPassed(table, *first_live);
-  if (!passed.ok()) return passed.status();
+  std::vector<RaisedMark> raises;
+  std::vector<SequenceNumber> made;
+  for (const TableMark& mark : marks) {
+    const absl::StatusOr<std::optional<RaisedMark>> raise = PlanMark(mark);
+    if (!raise.ok()) return raise.status();
+    if (*raise) raises.push_back(**raise);
+    made.push_back(*raise ? (*raise)->through : tables_->Position(mark.table).deleted_through);
+  }
   for (int attempt = 1;; ++attempt) {
     BeginGroup();
     status = Fence(region_version);
-    if (status.ok()) status = WriteMark(table, through, *passed);
+    if (status.ok()) status = WriteMarks(raises);
     if (!absl::IsResourceExhausted(status) || attempt == kMarkAttempts) break;
-    // A RocksDB thread found no room for a table file. The mark was not written.
+    // A RocksDB thread found no room for a table file. The marks were not written.
     space_->database.SpendReserve();
     status = Resume();
     if (!status.ok()) break;
   }
   if (!status.ok()) return status;
-  // Readers get the mark first, so that no compaction removes a record that they take for live.
-  const uint64_t bytes = tables_->RaiseMark(table, through, *first_live, passed->oldest);
-  space_->marks->Raise({region_, table, through});
   is_short |= !space_->database.CheckQuota().ok();
-  Reclaim(table, bytes, is_short);
-  return through;
+  for (const RaisedMark& raise : raises) {
+    // Readers get the mark first, so that no compaction removes a record that they take for live.
+    const uint64_t bytes =
+        tables_->RaiseMark(raise.table, raise.through, raise.first_live, raise.passed.oldest);
+    space_->marks->Raise({region_, raise.table, raise.through});
+    Reclaim(raise.table, bytes, is_short);
+  }
+  if (!raises.empty()) space_->database.RestoreReserve();
+  return made;
 }
 
-absl::Status RocksdbLog::WriteMark(TableId table, SequenceNumber through,
-                                   const PassedTimes& passed) {
-  for (const std::string& key : passed.keys) batch_.Delete(key);
-  const Entry own = TableEntry({region_, table, tables_->Find(table)->kind, through});
-  batch_.Put(own.key, own.value);
+absl::StatusOr<std::optional<RocksdbLog::RaisedMark>> RocksdbLog::PlanMark(
+    const TableMark& mark) const {
+  const std::optional<PublishedTable> published = tables_->Find(mark.table);
+  RaisedMark raise{.table = mark.table,
+                   .through = published ? std::min(mark.through, published->last) : 0};
+  if (raise.through <= tables_->Position(mark.table).deleted_through) return std::nullopt;
+  const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(mark.table, raise.through);
+  if (!first_live.ok()) return first_live.status();
+  raise.first_live = *first_live;
+  absl::StatusOr<PassedTimes> passed = TimesPassed(mark.table, *first_live);
+  if (!passed.ok()) return passed.status();
+  raise.passed = *std::move(passed);
+  return raise;
+}
+
+absl::Status RocksdbLog::WriteMarks(const std::vector<RaisedMark>& raises) {
+  if (raises.empty()) return fence_staged_ ? WriteStaged(/*sync=*/true) : absl::OkStatus();
   absl::MutexLock lock(&space_->shared_keys_mutex);
-  space_->PutMaxSeq(batch_, table, through);
+  for (const RaisedMark& raise : raises) {
+    for (const std::string& key : raise.passed.keys) batch_.Delete(key);
+    const Entry own =
+        TableEntry({region_, raise.table, tables_->Find(raise.table)->kind, raise.through});
+    batch_.Put(own.key, own.value);
+    space_->PutMaxSeq(batch_, raise.table, raise.through);
+  }
   return WriteStaged(/*sync=*/true);
 }
 
@@ -104,7 +120,6 @@ void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
   reclaimer.Marked(region_, table, bytes, is_urgent);
   // The mark is durable. Reclaiming is tried again with the next mark.
   if (is_urgent && !reclaimer.has_background()) (void)reclaimer.Run(ReclaimEffort::kWorthIt);
-  space_->database.RestoreReserve();
 }
 
 absl::Status RocksdbLog::Sync() {

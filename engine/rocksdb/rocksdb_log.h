@@ -38,8 +38,9 @@ class RocksdbLog final : public RegionLog {
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> region_version) override;
+  using RegionLog::MarkDeleted;
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override;
   absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
   SequenceNumber NextNumber(TableId table) const override;
   absl::Status RestoreNext(TableId table, SequenceNumber next) override;
@@ -119,7 +120,16 @@ class RocksdbLog final : public RegionLog {
     std::optional<TimePoint> oldest;
   };
   absl::StatusOr<PassedTimes> TimesPassed(TableId table, SequenceNumber first_live) const;
-  absl::Status WriteMark(TableId table, SequenceNumber through, const PassedTimes& passed);
+  // A mark that is to be raised.
+  struct RaisedMark {
+    TableId table = 0;
+    SequenceNumber through = 0;
+    SequenceNumber first_live = 0;
+    PassedTimes passed = {};
+  };
+  // None if the table's mark is as high already.
+  absl::StatusOr<std::optional<RaisedMark>> PlanMark(const TableMark& mark) const;
+  absl::Status WriteMarks(const std::vector<RaisedMark>& raises);
   absl::StatusOr<SequenceNumber> FirstLiveAbove(TableId table, SequenceNumber through) const;
   // --- Seeking by append time (rocksdb_log_times.cc) ---
   // A number below which all records of the table were appended before the time.

@@ -46,27 +46,45 @@ absl::Status SegmentLog::AppendMetadata(absl::Span<const MetadataEntry> entries)
   return Fail(status);
 }
 
-absl::StatusOr<SequenceNumber> SegmentLog::MarkDeleted(TableId table, SequenceNumber through,
-                                                       std::optional<uint64_t> region_version) {
+absl::StatusOr<std::vector<SequenceNumber>> SegmentLog::MarkDeleted(
+    absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) {
   absl::Status status = Health();
   if (status.ok()) status = Fence(region_version);
   if (!status.ok()) return status;
-  const uint64_t offset = published_->Offset(table);
-  const SequenceNumber mark = published_->Mark(table);
-  through = std::min(through, kMaxSequenceNumber - offset) + offset;
-  // The end is the last number that may have been answered. It includes numbers in damage, which
-  // may have held records of the table: marking them deleted acknowledges the loss.
-  through = std::min(through, published_->Facts(table).next - 1 + offset);
-  if (through <= mark) return mark - std::min(mark, offset);
-  const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(table, through);
-  if (!first_live.ok()) return first_live.status();
-  status = AppendMetadata({MetadataEntry::TableMark(table, through)});
+  struct Raise {
+    TableMark mark;  // in numbers of the log
+    SequenceNumber first_live = 0;
+  };
+  std::vector<Raise> raises;
+  std::vector<MetadataEntry> entries;
+  std::vector<SequenceNumber> made;
+  for (const TableMark& asked : marks) {
+    const uint64_t offset = published_->Offset(asked.table);
+    const SequenceNumber mark = published_->Mark(asked.table);
+    SequenceNumber through = std::min(asked.through, kMaxSequenceNumber - offset) + offset;
+    // The end is the last number that may have been answered. It includes numbers in damage, which
+    // may have held records of the table: marking them deleted acknowledges the loss.
+    through = std::min(through, published_->Facts(asked.table).next - 1 + offset);
+    if (through <= mark) {
+      made.push_back(mark - std::min(mark, offset));
+      continue;
+    }
+    const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(asked.table, through);
+    if (!first_live.ok()) return first_live.status();
+    raises.push_back({{asked.table, through}, *first_live});
+    entries.push_back(MetadataEntry::TableMark(asked.table, through));
+    made.push_back(through - offset);
+  }
+  if (raises.empty()) return made;
+  status = AppendMetadata(entries);
   if (!status.ok()) return status;
-  published_->RaiseMark(table, through, *first_live);
+  for (const Raise& raise : raises) {
+    published_->RaiseMark(raise.mark.table, raise.mark.through, raise.first_live);
+  }
   status = RemoveEmptied();
   // On a full disk emptied segments are removed with a later mark.
   if (!status.ok() && !absl::IsResourceExhausted(status)) return status;
-  return through - offset;
+  return made;
 }
 
 absl::StatusOr<SequenceNumber> SegmentLog::FirstLiveAbove(TableId table,

@@ -53,8 +53,9 @@ class SegmentLog final : public RegionLog {
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> region_version) override;
+  using RegionLog::MarkDeleted;
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override;
   absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
   SequenceNumber NextNumber(TableId table) const override;
   absl::Status RestoreNext(TableId table, SequenceNumber next) override;

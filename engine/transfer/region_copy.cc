@@ -142,7 +142,7 @@ class RegionCopier {
   absl::Status CopyVersion(uint64_t version) {
     if (version == 0) return absl::OkStatus();
     // This mark deletes nothing, since no record has number 0; it stores the region version.
-    return target_.MarkDeleted(0, 0, version).status();
+    return target_.MarkDeleted({}, version).status();
   }
 
   absl::Status CopyTable(const TableState& table) {

@@ -58,27 +58,26 @@ absl::Status MarkDeletedCall::CheckRequest() const {
 }
 
 void MarkDeletedCall::MarkNext() {
-  const v1::TableMark& mark = request_.marks(next_);
-  table = mark.table_id();
-  through = mark.through_sequence();
-  if (!mark.has_before_time()) {
+  marks.clear();
+  bool has_times = false;
+  for (; end_ < request_.marks_size() && marks.size() < kMaxMarks; ++end_) {
+    const v1::TableMark& mark = request_.marks(end_);
+    marks.push_back({mark.table_id(), mark.through_sequence()});
+    has_times |= mark.has_before_time();
+  }
+  if (!has_times) {
     environment_.registry.Submit(key_, this);
     return;
   }
   environment_.registry.Find(key_, [this](absl::StatusOr<std::shared_ptr<RegionActor>> actor) {
     // Not here: looking for a time may read the log.
-    environment_.readers.Post([this, actor = std::move(actor)] { FindThrough(actor); });
+    environment_.readers.Post([this, actor = std::move(actor)] { SubmitToAsked(actor); });
   });
 }
 
-void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
+void MarkDeletedCall::SubmitToAsked(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
   absl::Status status = actor.status();
-  if (status.ok() && *actor != nullptr) {
-    const absl::StatusOr<SequenceNumber> first =
-        (*actor)->log().FirstSince(table, TimeOf(request_.marks(next_).before_time()));
-    status = first.status();
-    if (first.ok()) through = std::max<SequenceNumber>(*first, 1) - 1;
-  }
+  if (status.ok() && *actor != nullptr) status = FindNumbers((*actor)->log());
   if (status.ok() && *actor != nullptr) {
     // To the region that was asked, and no other: one that was dropped and made again has its own
     // numbers.
@@ -92,19 +91,33 @@ void MarkDeletedCall::FindThrough(const absl::StatusOr<std::shared_ptr<RegionAct
   environment_.registry.Submit(key_, this);
 }
 
+// Replaces times by numbers.
+absl::Status MarkDeletedCall::FindNumbers(const ReadableLog& log) {
+  const int begin = end_ - static_cast<int>(marks.size());
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const v1::TableMark& asked = request_.marks(begin + static_cast<int>(i));
+    if (!asked.has_before_time()) continue;
+    const absl::StatusOr<SequenceNumber> first =
+        log.FirstSince(marks[i].table, TimeOf(asked.before_time()));
+    if (!first.ok()) return first.status();
+    marks[i].through = std::max<SequenceNumber>(*first, 1) - 1;
+  }
+  return absl::OkStatus();
+}
+
 void MarkDeletedCall::OnAnswered() {
   absl::Status status = result.status();
-  if (status.ok()) {
+  for (size_t i = 0; status.ok() && i < marks.size(); ++i) {
     v1::TableMarkResult* const marked = response_->add_tables();
-    marked->set_table_id(table);
-    marked->set_deleted_through(*result);
-    if (++next_ < request_.marks_size()) {
-      status = call_.Abandoned();
-      if (status.ok()) {
-        // Not from here: marks of a region that does not exist are answered at once.
-        environment_.readers.Post([this] { MarkNext(); });
-        return;
-      }
+    marked->set_table_id(marks[i].table);
+    marked->set_deleted_through((*result)[i]);
+  }
+  if (status.ok() && end_ < request_.marks_size()) {
+    status = call_.Abandoned();
+    if (status.ok()) {
+      // Not from here: marks of a region that does not exist are answered at once.
+      environment_.readers.Post([this] { MarkNext(); });
+      return;
     }
   }
   Finish(call_.End(status));

@@ -1,5 +1,5 @@
-// MarkDeleted: one job of the region's actor for each table, one after the other, so that appends go on
-// in between.
+// MarkDeleted: jobs of the region's actor with some of the marks each, one after the other, so that
+// appends go on in between.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -28,14 +28,15 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
 
   absl::Status CheckRequest() const;
   void MarkNext();
-  void FindThrough(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+  void SubmitToAsked(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor);
+  absl::Status FindNumbers(const ReadableLog& log);
 
   const AppendEnvironment& environment_;
   const Call call_;
   const v1::MarkDeletedRequest& request_;
   v1::MarkDeletedResponse* const response_;
   RegionKey key_;
-  int next_ = 0;  // of the request's marks
+  int end_ = 0;  // of the marks that the job under way has, in the request
 };
 
 }  // namespace walden

@@ -95,7 +95,7 @@ void RegionEventLog::OnRetained(const RegionKey& key, const RetentionPlan& plan,
                                 const absl::Status& status) {
   constexpr size_t kShownTables = 20;
   std::vector<std::string> through;
-  for (const RetentionPlan::Mark& mark : plan.marks) {
+  for (const TableMark& mark : plan.marks) {
     if (through.size() == kShownTables) break;
     through.push_back(absl::StrCat(mark.table, ":", mark.through));
   }

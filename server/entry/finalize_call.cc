@@ -22,8 +22,7 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
     Finish(call_.End(status));
     return;
   }
-  table = request.table_id();
-  through = request.flush_id();
+  marks = {{request.table_id(), request.flush_id()}};
   table_kind = TableKind::kEntries;
   if (request.has_region_version()) region_version = request.region_version();
   registry.Find(entered->key,
@@ -33,11 +32,11 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
 // The table knows its flushes once its pages are loaded.
 void FinalizeCall::Find(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) {
   absl::Status status = actor.status();
-  if (status.ok() && *actor == nullptr) status = NoSuchFlush(table, through);
+  if (status.ok() && *actor == nullptr) status = NoSuchFlush(marks[0].table, marks[0].through);
   if (status.ok()) {
-    const auto entries = (*actor)->entries().Find(table);
+    const auto entries = (*actor)->entries().Find(marks[0].table);
     status = entries.status();
-    if (status.ok() && *entries == nullptr) status = NoSuchFlush(table, through);
+    if (status.ok() && *entries == nullptr) status = NoSuchFlush(marks[0].table, marks[0].through);
     if (status.ok()) {
       (*entries)->WhenReady(
           [this, actor = *actor](const absl::Status& ready) { Submit(actor, ready); });
@@ -56,7 +55,7 @@ void FinalizeCall::Submit(const std::shared_ptr<RegionActor>& actor, const absl:
 }
 
 void FinalizeCall::OnAnswered() {
-  if (result.ok()) response_->set_finalized_through(*result);
+  if (result.ok()) response_->set_finalized_through(result->front());
   Finish(call_.End(result.status()));
 }
 

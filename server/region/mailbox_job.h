@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -95,18 +96,21 @@ class OpenProducerJob : public MailboxJob {
 
 class MarkDeletedJob : public MailboxJob {
  public:
+  // Marks of one job. They share a sync, and appends wait for them.
+  static constexpr size_t kMaxMarks = 128;
+
   MarkDeletedJob() : MailboxJob(Kind::kMarkDeleted) {}
 
-  TableId table = 0;
-  SequenceNumber through = 0;
+  std::vector<TableMark> marks;  // each table once
   std::optional<uint64_t> region_version;
-  // Of an entry log: `through` is the id of a flush.
+  // Of an entry log: one mark, through the id of a flush.
   TableKind table_kind = TableKind::kLog;
-  absl::StatusOr<SequenceNumber> result = 0;
+  // The marks of the tables, in their order. After an error each of them may be made or not.
+  absl::StatusOr<std::vector<SequenceNumber>> result = std::vector<SequenceNumber>();
 
  private:
   void SetRefused(const absl::Status& status) override { result = status; }
-  void SetAbsent() override { result = 0; }
+  void SetAbsent() override { result = std::vector<SequenceNumber>(marks.size(), 0); }
 };
 
 // Raises the region version.

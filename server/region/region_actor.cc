@@ -258,32 +258,43 @@ void RegionActor::AnswerOpenProducer(OpenProducerJob* job) {
   job->Answer();
 }
 
-void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
-  const bool finalize = job->table_kind == TableKind::kEntries;
-  const TablePosition position = log_->Position(job->table);
-  absl::Status allowed = CheckTableKind(job->table, position.kind, job->table_kind);
+absl::Status RegionActor::CheckMark(const MarkDeletedJob& job, const TableMark& mark) {
+  const bool finalize = job.table_kind == TableKind::kEntries;
+  const TablePosition position = log_->Position(mark.table);
+  absl::Status allowed = CheckTableKind(mark.table, position.kind, job.table_kind);
   // A damaged entry log has no flush to finalize. A mark then acknowledges the lost entries.
   if (!allowed.ok() && !finalize && position.damaged) allowed = absl::OkStatus();
-  if (allowed.ok() && finalize) allowed = entries_.CheckFinalize(job->table, job->through);
+  if (allowed.ok() && finalize) allowed = entries_.CheckFinalize(mark.table, mark.through);
+  return allowed;
+}
+
+void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
+  absl::Status allowed;
+  for (const TableMark& mark : job->marks) {
+    if (allowed.ok()) allowed = CheckMark(*job, mark);
+  }
   if (allowed.ok()) {
     const bool took_writes = TakesWrites();
-    job->result = log_->MarkDeleted(job->table, job->through, job->region_version);
+    job->result = log_->MarkDeleted(job->marks, job->region_version);
     if (!job->result.ok()) job->result = Outcome(took_writes, job->result.status());
-    const bool entries = position.kind == TableKind::kEntries;
-    if (entries && job->result.ok()) entries_.Finalized(job->table, *job->result);
   } else {
     job->result = allowed;
+  }
+  for (size_t i = 0; job->result.ok() && i < job->marks.size(); ++i) {
+    const TableId table = job->marks[i].table;
+    if (log_->Position(table).kind == TableKind::kEntries) {
+      entries_.Finalized(table, (*job->result)[i]);
+    }
   }
   NoteError(job->result.status());
   ScheduleNote();
   job->Answer();
 }
 
-// A mark through number 0 marks nothing; the version that comes with it counts.
+// Without marks only the version counts.
 void RegionActor::AnswerFence(FenceJob* job) {
   const bool took_writes = TakesWrites();
-  job->result =
-      Outcome(took_writes, log_->MarkDeleted(TableId{0}, 0, job->region_version).status());
+  job->result = Outcome(took_writes, log_->MarkDeleted({}, job->region_version).status());
   NoteError(job->result);
   ScheduleNote();
   job->Answer();

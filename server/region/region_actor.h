@@ -105,6 +105,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void CountGroup(uint64_t payload_bytes);
   void AnswerGroup();
   void AnswerOpenProducer(OpenProducerJob* job);
+  absl::Status CheckMark(const MarkDeletedJob& job, const TableMark& mark);
   void AnswerMarkDeleted(MarkDeletedJob* job);
   void AnswerFence(FenceJob* job);
   void AnswerSync(SyncJob* job);

@@ -18,7 +18,7 @@ RetentionLimits RetentionPolicies::Of(const RegionKey& key) const {
   return found == policy->second.overrides.end() ? policy->second.regions : found->second;
 }
 
-// The marks of one plan, one job after the other. Deletes itself.
+// Makes the marks of one plan, job by job. Deletes itself.
 class RetentionKeeper::Round final : public MarkDeletedJob {
  public:
   Round(RetentionKeeper* keeper, std::shared_ptr<RegionActor> actor, RetentionPlan plan)
@@ -29,10 +29,10 @@ class RetentionKeeper::Round final : public MarkDeletedJob {
       Finish(absl::OkStatus());
       return;
     }
-    const RetentionPlan::Mark& mark = plan_.marks[next_++];
-    table = mark.table;
-    through = mark.through;
-    result = 0;
+    marks.clear();
+    for (; next_ < plan_.marks.size() && marks.size() < kMaxMarks; ++next_) {
+      marks.push_back(plan_.marks[next_]);
+    }
     // The region is closing. The next round after it is opened again deletes the rest.
     if (!actor_->Post(this)) Finish(absl::CancelledError("the region is being closed"));
   }

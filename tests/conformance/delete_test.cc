@@ -153,5 +153,48 @@ TEST_P(DeleteTest, TwoTablesDeletedAtDifferentTimesKeepTheirOwnNumbers) {
   }
 }
 
+// The last mark of the list is not there yet when the first one is made.
+TEST_P(DeleteTest, MarksOfManyTablesAreMadeTogetherAndAnsweredInTheirOrder) {
+  constexpr TableId kTables = 100;
+  std::vector<TableMark> marks;
+  for (TableId table = kTables; table >= 1; --table) {
+    Append(table, 3);
+    if (table % 3 != 0) marks.push_back({table, ledger().Live(table)[1].sequence});
+  }
+  marks.push_back({kTables + 1, 5});         // never written
+  marks.push_back({3, kMaxSequenceNumber});  // all of it
+  marks.push_back({6, 0});                   // nothing
+  const bool counts = GetParam().medium == Medium::kFaultFiles;
+  const uint64_t changes = counts ? disk().changes() : 0;
+  const auto made = log().MarkDeleted(marks, std::nullopt);
+  ASSERT_STATUS_OK(made.status());
+  if (counts) {
+    EXPECT_LT(disk().changes() - changes, kTables / 2) << "they share a sync";
+  }
+  ASSERT_EQ(made->size(), marks.size());
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const TableId table = marks[i].table;
+    const SequenceNumber end = table > kTables ? 0 : ledger().Next(table) - 1;
+    EXPECT_EQ((*made)[i], std::min(marks[i].through, end)) << "table " << table;
+    if (table <= kTables) ledger().MarkedDeleted(table, (*made)[i]);
+  }
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+  const auto again = log().MarkDeleted(marks, std::nullopt);
+  ASSERT_STATUS_OK(again.status());
+  EXPECT_EQ(*again, *made);
+}
+
+TEST_P(DeleteTest, MarksWithAnOldRegionVersionAreAllRefused) {
+  Append(1, 2);
+  Append(2, 2);
+  ASSERT_STATUS_OK(log().MarkDeleted({}, 7).status());
+  EXPECT_ERROR(log().MarkDeleted({{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition, kFenced);
+  RestartEngine();
+  EXPECT_ERROR(log().MarkDeleted({{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition, kFenced);
+  ExpectLogHoldsLedger();
+}
+
 }  // namespace
 }  // namespace walden::testing

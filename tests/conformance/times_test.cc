@@ -263,7 +263,7 @@ TEST_P(TimesTest, RetentionByAgeKeepsWhatIsYounger) {
   for (const int64_t age : {1000, 60, 41, 20}) {
     const auto plan = log().PlanRetention({.age = absl::Seconds(age)}, At(80));
     ASSERT_TRUE(plan.ok()) << plan.status();
-    for (const RetentionPlan::Mark& mark : plan->marks) {
+    for (const TableMark& mark : plan->marks) {
       EXPECT_LT(mark.through, Expected(mark.table, At(80 - age)));
       EXPECT_GT(mark.through, ledger().Mark(mark.table));
       MarkDeleted(mark.table, mark.through);

@@ -96,13 +96,14 @@ class ActorWriter final : public RegionWriter, private ActorHost {
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> version) override {
     CountedJob<MarkDeletedJob> job;
-    job.table = table;
-    job.through = through;
+    job.marks = {{table, through}};
     job.region_version = version;
     Post(&job);
     executor_->RunAll();
     absl::Status status = job.CheckAnswered();
-    return status.ok() ? job.result : status;
+    if (status.ok()) status = job.result.status();
+    if (!status.ok()) return status;
+    return job.result->front();
   }
 
   absl::Status Sync() override {

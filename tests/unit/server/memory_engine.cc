@@ -130,18 +130,25 @@ class MemoryLog final : public RegionLog {
     return id;
   }
 
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> region_version) override {
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override {
     absl::MutexLock lock(&region_->mutex);
     if (region_version.value_or(region_->region_version) < region_->region_version) {
       return Fenced();
     }
     region_->region_version = region_version.value_or(region_->region_version);
-    const auto found = region_->tables.find(table);
-    if (found == region_->tables.end()) return 0;
-    SequenceNumber& mark = found->second.deleted_through;
-    mark = std::max(mark, std::min(through, found->second.next - 1));
-    return mark;
+    std::vector<SequenceNumber> made;
+    for (const TableMark& asked : marks) {
+      const auto found = region_->tables.find(asked.table);
+      SequenceNumber mark = 0;
+      if (found != region_->tables.end()) {
+        mark = std::max(found->second.deleted_through,
+                        std::min(asked.through, found->second.next - 1));
+        found->second.deleted_through = mark;
+      }
+      made.push_back(mark);
+    }
+    return made;
   }
 
   absl::Status RestoreMark(TableId, SequenceNumber, TableKind) override {

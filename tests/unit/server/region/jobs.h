@@ -41,10 +41,7 @@ struct TestOpenProducer final : OpenProducerJob {
 };
 
 struct TestMarkDeleted final : MarkDeletedJob {
-  TestMarkDeleted(TableId of, SequenceNumber last) {
-    table = of;
-    through = last;
-  }
+  TestMarkDeleted(TableId of, SequenceNumber last) { marks = {{of, last}}; }
   void OnAnswered() override { ++answers; }
   int answers = 0;
 };

@@ -99,7 +99,7 @@ TEST_F(RegionActorTest, JobsTakeEffectInTheOrderPosted) {
   ASSERT_TRUE(actor_->Post(&sync));
   ASSERT_TRUE(actor_->Post(&after));
   executor_.RunAll();
-  EXPECT_EQ(*mark.result, 2u) << "the append before it is stored, the one behind it is not";
+  EXPECT_EQ(mark.result->front(), 2u) << "the append before it is stored, the one behind it is not";
   EXPECT_THAT(region_->GroupSizes(), ElementsAre(1, 1));
   EXPECT_EQ(sync.answers, 1);
   EXPECT_TRUE(sync.result.ok());

@@ -32,7 +32,7 @@ TEST_F(RegionRegistryTest, OnlyAppendsCreateARegion) {
   registry_->Submit({1, 5}, &mark);
   registry_->Submit({1, 5}, &sync);
   executor_.RunAll();
-  EXPECT_EQ(*mark.result, 0u);
+  EXPECT_EQ(mark.result->front(), 0u);
   EXPECT_TRUE(sync.result.ok());
   const FoundActor found = Find(5);
   ASSERT_TRUE(found.ok());
@@ -46,7 +46,7 @@ TEST_F(RegionRegistryTest, AMarkWithARegionVersionCreatesTheRegionThatItFences) 
   mark.region_version = 7;
   registry_->Submit({1, 5}, &mark);
   executor_.RunAll();
-  EXPECT_EQ(*mark.result, 0u);
+  EXPECT_EQ(mark.result->front(), 0u);
   EXPECT_EQ(registry_->open_regions(), 1u);
   TestAppend zombie({"a"});
   zombie.batch.region_version = 6;
@@ -166,7 +166,7 @@ TEST_F(RegionRegistryTest, AFullMailboxRefusesAppendsAndNothingElse) {
   registry_->Submit({1, 5}, &mark);
   executor_.RunAll();
   EXPECT_TRUE(first.result().status.ok());
-  EXPECT_EQ(*mark.result, 1u);
+  EXPECT_EQ(mark.result->front(), 1u);
   EXPECT_EQ(registry_->mailbox_budget().used(), 0u);
   registry_->Submit({1, 5}, &third);
   executor_.RunAll();

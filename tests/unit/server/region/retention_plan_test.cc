@@ -43,7 +43,7 @@ class RetentionPlanTest : public ::testing::Test {
   RetentionPlan Retain(RegionLog& log, const RetentionLimits& limits) {
     auto plan = log.PlanRetention(limits, now_);
     EXPECT_TRUE(plan.ok()) << plan.status();
-    for (const RetentionPlan::Mark& mark : plan->marks) {
+    for (const TableMark& mark : plan->marks) {
       const auto marked = log.MarkDeleted(mark.table, mark.through, std::nullopt);
       EXPECT_TRUE(marked.ok()) << marked.status();
     }
