@@ -37,7 +37,8 @@ class HoraedbTest : public RocksdbTest {
   }
 
   std::string LogName() {
-    for (const std::string& name : *disk_.ListDirectory("/data/default")) {
+    const std::vector<std::string> names = *disk_.ListDirectory("/data/default");
+    for (const std::string& name : names) {
       if (absl::EndsWith(name, ".log")) return name;
     }
     return "";
