@@ -128,7 +128,7 @@ class AppendPipeline {
   absl::Status failed_;  // final
 
   mutable absl::Mutex mutex_;
-  // What is to be sent again if the session breaks, in order: a refused batch stays in it.
+  // The batches to send again if the session breaks, in order. A refused batch stays among them.
   std::deque<Batch> unanswered_ ABSL_GUARDED_BY(mutex_);
   bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status refusal_ ABSL_GUARDED_BY(mutex_);  // the first one of this session

@@ -24,7 +24,7 @@ std::string RandomBytes(uint64_t size) {
   return bytes;
 }
 
-// What both kinds of load share: when to send, what to send, what came back. Any thread.
+// The common part of both kinds of load: when to send, what to send, and the answers. Any thread.
 class Load {
  public:
   Load(const LoadOptions& options, const Interrupt& interrupt)

@@ -22,7 +22,7 @@ namespace walden::cli {
 // INVALID_ARGUMENT unless it is "host:port" or "unix:/path".
 absl::Status CheckAddress(absl::string_view address);
 
-// What the client takes in one message: any record that a daemon stores.
+// The client takes messages of this size, which hold any record that a daemon stores.
 inline constexpr uint64_t kMaxMessageBytes = uint64_t{512} << 20;
 
 // One gRPC channel, connected at the first call. Safe from any thread.

@@ -24,7 +24,7 @@ struct CredentialOptions {
 // A unix socket never uses TLS.
 bool UsesTls(const CredentialOptions& options, absl::string_view address);
 
-// What the files hold.
+// The contents of the files.
 struct Credentials {
   bool tls = false;
   std::string authorities;

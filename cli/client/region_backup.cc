@@ -63,7 +63,7 @@ DamagedRange RangeOf(const absl::Status& data_loss) {
     return found == info->metadata().end() ? std::string() : found->second;
   };
   range.file = text("file");
-  // What is missing stays 0: unknown.
+  // A number that is missing stays 0, unknown.
   (void)absl::SimpleAtoi(text("offset"), &range.offset);
   (void)absl::SimpleAtoi(text("length"), &range.length);
   (void)absl::SimpleAtoi(text("first_sequence"), &range.first);
@@ -160,8 +160,8 @@ absl::Status RegionBackup::CopyTables(const backup::Cut& cut) {
 }
 
 absl::Status RegionBackup::CopyTable(const TableState& table) {
-  // What an earlier run added without finishing is read again where damage may have been passed
-  // over: only so it is named.
+  // Records that an unfinished run added are read again where it may have passed over damage: only
+  // then the damage is named.
   const backup::RegionWriter::Copied have = options_.skip_damaged && first_round_
                                                 ? writer_.FinishedOf(table.table)
                                                 : writer_.CopiedOf(table.table);
@@ -179,7 +179,7 @@ absl::Status RegionBackup::CopyTable(const TableState& table) {
   while (from < table.next) {
     absl::Status streamed = Stream(table, from);
     if (streamed.ok()) return CheckSameLog(table);
-    // What was marked deleted meanwhile need not be copied; what is left follows.
+    // Records that were marked deleted meanwhile need not be copied. The others follow.
     if (HasReason(streamed, "RECORDS_GONE")) continue;
     if (!absl::IsDataLoss(streamed) || !options_.skip_damaged) return streamed;
     absl::Status passed_over = PassDamage(table, streamed, from);
@@ -223,7 +223,7 @@ absl::Status RegionBackup::TakeRecords(const TableState& table,
       }
       expected_ = {};
     }
-    // What came after the cut is left to the next one. A number below the table's next may have been
+    // Records after the cut are left to the next one. A number below the table's next may have been
     // given to a batch that was not stored yet.
     if (sequence <= copied || sequence > table.last_live) continue;
     views_.push_back({.table = table.table, .sequence = sequence, .payload = record.payload()});
@@ -243,7 +243,7 @@ absl::Status RegionBackup::CheckSameLog(const TableState& table) {
   return OtherLog(table, absl::StrCat("record ", through, " is not there"));
 }
 
-// What the cut says is live was copied, passed over as damage, or marked deleted meanwhile.
+// Each record that is live in the cut was copied, passed over as damage, or marked deleted meanwhile.
 // Otherwise the region was another one before the last table was copied.
 absl::Status RegionBackup::CheckWhole(const backup::Cut& cut, const backup::Cut& later) const {
   absl::Status continues = FromEngine(writer_.CheckContinues(later));

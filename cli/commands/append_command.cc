@@ -54,7 +54,7 @@ uint64_t AtMost(uint64_t wanted, uint64_t limit) {
   return limit == 0 ? wanted : std::min(wanted, limit);
 }
 
-// What the daemon has confirmed. Any thread.
+// The batches that the daemon has confirmed. Any thread.
 class Confirmed {
  public:
   struct Totals {

@@ -78,7 +78,7 @@ class FlushFile {
   std::unique_ptr<Output> output_;
 };
 
-// What is streamed must be what was announced, in the beginning and at the end.
+// Checks that the streamed entries are those that the beginning and the end of the stream announce.
 class FlushCheck {
  public:
   absl::Status Take(const v1::FlushResponse& message) {

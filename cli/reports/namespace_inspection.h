@@ -1,4 +1,4 @@
-// What an offline look at a namespace's RocksDB directory found, as text and JSON.
+// The findings of an offline look at a namespace's RocksDB directory, as text and JSON.
 #pragma once
 
 #include <cstddef>

@@ -103,7 +103,7 @@ std::string DamageText(const v1::DamagedRange& damage) {
 
 namespace {
 
-// What deletes records by itself and how much of the disk there may be; empty: nothing, all of it.
+// The region's retention and disk quota; empty without either.
 std::string BoundsText(const v1::DescribeRegionResponse& description) {
   std::string text;
   if (description.has_retention()) {

@@ -1,4 +1,4 @@
-// What the daemon tells about regions, as text for people.
+// The daemon's descriptions of regions, as text for people.
 #pragma once
 
 #include <string>

@@ -173,7 +173,7 @@ absl::Status RocksdbLog::NumberSince(rocksdb::DB& db, TableId table, const TimeS
 }
 
 absl::StatusOr<SequenceNumber> RocksdbLog::FirstSince(TableId table, absl::Time time) const {
-  // What is appended from here on has at least this number.
+  // Later appends get at least this number.
   const SequenceNumber next = tables_->Position(table).next;
   const std::optional<PublishedTable> published = tables_->Find(table);
   if (!published || published->first_live == 0) return next;

@@ -54,7 +54,7 @@ struct MetadataEntry {
   static MetadataEntry Noted(const Watermark& watermark);
   static MetadataEntry EntryTable(TableId table);
   static MetadataEntry TableOffset(TableId table, uint64_t offset);
-  // What a producer's batch has in one table, or a number that was passed over.
+  // The numbers of a producer's batch in one table, or a number that the producer passed over.
   static MetadataEntry ProducerPart(uint64_t id, uint64_t sequence, const ProducerRange& numbers);
   static MetadataEntry ProducerIssued(uint64_t id, SequenceNumber next);
   static MetadataEntry ProducersForgotten(uint64_t first, uint64_t last);

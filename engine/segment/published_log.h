@@ -193,7 +193,7 @@ class PublishedLog {
   };
   std::vector<Age> Ages() const;  // in log order
 
-  // What is known without I/O of the records that were appended before a time.
+  // A bound, known without I/O, on the records that were appended before a time.
   struct TimeBound {
     SequenceNumber from = 1;  // records with lower numbers were appended before it
     // The segment whose heads of groups say more, from byte `begin` up to `end`; null: none.

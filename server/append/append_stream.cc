@@ -25,8 +25,8 @@ class BatchStream<Rpc>::Batch final : public AppendJob, public OrderedAnswer {
   absl::Status Abandoned() const override { return stream_->call_.Abandoned(); }
   void OnAnswered() override { stream_->OnBatchAnswered(this); }
 
-  // What came in is not needed once it is answered; a client may let the answer lie for as long as
-  // it likes. A little memory is kept for the next batch.
+  // An answered batch needs no payloads, and a client may let the answer lie for as long as it likes.
+  // A little memory is kept for the next batch.
   void ForgetPayloads() {
     constexpr size_t kKeptTables = 1;
     constexpr size_t kKeptPayloads = 16;
@@ -318,7 +318,7 @@ void BatchStream<Rpc>::Recycle(Message* message) {
   held_bytes_ -= message->held_bytes;
   constexpr size_t kMaxKeptMessages = 16;
   constexpr size_t kMaxKeptBatches = 128;  // of one message
-  // What the message had, not what it kept from earlier ones.
+  // Only the batches of this message count, not those that it kept from earlier ones.
   held_batches_ -= message->held_batches;
   if (unused_.size() >= kMaxKeptMessages) {
     delete message;

@@ -15,7 +15,7 @@ class ReflectionAnswers {
   // Full names of the services that are listed. They outlive this.
   explicit ReflectionAnswers(const std::vector<std::string>& services) : services_(services) {}
 
-  // What is not known is answered with an error response (NOT_FOUND), not with the end of the stream.
+  // An unknown name is answered with an error response (NOT_FOUND), which does not end the stream.
   void Answer(const grpc::reflection::v1::ServerReflectionRequest& request,
               grpc::reflection::v1::ServerReflectionResponse* response);
 

@@ -1,4 +1,4 @@
-// What Read, Recover, Scan and Flush have in common: a stream of chunks of records.
+// A stream of chunks of records: the common part of Read, Recover, Scan and Flush.
 //
 // The next chunk is read and encoded on the readers' executor while the previous one is written,
 // and no further ahead: so a slow client holds at most two chunks and slows nobody else. A stream
@@ -89,7 +89,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Of the region that is read. Set before Open.
   const Namespace& ns() const { return *ns_; }
 
-  // What comes before the session's records, in messages of its own: FillPreface encodes the next.
+  // Whether messages of their own come before the session's records: FillPreface encodes the next.
   virtual bool HasPreface() const { return false; }
   virtual void FillPreface(Chunk&) {}
   // Whether records follow the preface.
@@ -108,7 +108,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Deleted records were passed over (ReadRange::skip_deleted); what is visited next lies behind.
   virtual void OnSkipped(const ReadSession&) {}
 
-  // What the stream ends with when reading failed with `status`.
+  // The status with which the stream ends after reading failed with `status`.
   virtual absl::Status EndOf(const absl::Status& status) const { return status; }
 
   // Everything was read (`session` is null if nothing was): adds the last message, if there is one.
@@ -131,7 +131,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
  private:
   const grpc::CallbackServerContext& grpc_call_;
 
-  // Who makes the next chunk.
+  // The maker of the next chunk.
   enum class Producer {
     kIdle,            // nobody: there is a chunk to be written first
     kWorking,         // a task of the executor, or the registry on its way to one

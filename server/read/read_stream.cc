@@ -72,7 +72,8 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
                   .last = bounds_.last,
                   .skip_deleted = request_.skip_deleted()};
   if (!request_.follow()) {
-    // What is there now: a reader must come to an end, however fast the writer is.
+    // The range ends with the records that are there now: a reader must come to an end, however fast
+    // the writer is.
     range.last = std::min(range.last, position.next - 1);
     if (range.first > range.last) return Opening::kNothing;
   }
@@ -85,7 +86,8 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   return Opening::kSession;
 }
 
-// What is deleted from now on is told. What was before is, if the start names it.
+// Records that are deleted from now on end the stream. Earlier deletions do if the start names a
+// number that they took; otherwise the first message tells of them.
 absl::Status ReadStream::FindBeginning(const RegionActor* actor, const TablePosition& position) {
   const SequenceNumber left = position.deleted_through + 1;
   if (request_.has_start() && bounds_.first != 0) {

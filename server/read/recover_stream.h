@@ -35,7 +35,7 @@ class RecoverStream final : public ChunkStream {
   std::string engine_;
   std::shared_ptr<RegionActor> actor_;
   ReadSession* reading_ = nullptr;
-  // What of the state is still to be sent: first the tables of the cut, then from the cursor on.
+  // The part of the state that is still to be sent: the tables of the cut, then all from the cursor on.
   std::unique_ptr<TableCut> cut_;
   std::optional<DescribeCursor> state_at_;
   bool is_first_state_ = true;
