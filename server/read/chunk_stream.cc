@@ -92,6 +92,10 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
   const absl::StatusOr<Opening> opening =
       actor.ok() ? Open(*actor, session_) : absl::StatusOr<Opening>(actor.status());
   if (opening.ok() && *opening == Opening::kLater) return;
+  if (opening.ok() && *opening == Opening::kAgain) {
+    OpenInTurn(*actor, seen_version);
+    return;
+  }
   if (session_ != nullptr && follow_.has_value()) {
     follower_.emplace(&environment_.followers, key_, *follow_, session_->next());
   }
@@ -110,6 +114,22 @@ void ChunkStream::AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& 
   } else {
     End(finished);
   }
+  AdvanceAndUnlock();
+}
+
+// Calls Open again, unless nobody waits for it any more. Messages that were made are sent meanwhile.
+void ChunkStream::OpenInTurn(std::shared_ptr<RegionActor> actor, uint64_t seen_version) {
+  const absl::Status abandoned = call_.Abandoned();
+  mutex_.Lock();
+  TakeMade();
+  if (Stopped().ok() && abandoned.ok()) {
+    Advance();  // not the end: a task is under way
+    mutex_.Unlock();
+    environment_.readers.Post(
+        [this, seen_version, actor = std::move(actor)] { AfterFind(actor, seen_version); });
+    return;
+  }
+  End(Stopped().ok() ? abandoned : Stopped());
   AdvanceAndUnlock();
 }
 

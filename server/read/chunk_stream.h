@@ -50,6 +50,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     kSession,        // a session was set: its records follow
     kNothing,        // there is nothing to stream; FinishRecords ends it
     kWaitForRegion,  // call again when the region exists
+    kAgain,          // a step was made: call again, after other readers had their turn
     kLater,          // OpenAgain is called, or was already; do not touch the stream before
   };
 
@@ -153,6 +154,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                uint64_t max_message_bytes);
   void FindRegion();
   void AfterFind(const absl::StatusOr<std::shared_ptr<RegionActor>>& actor, uint64_t seen_version);
+  void OpenInTurn(std::shared_ptr<RegionActor> actor, uint64_t seen_version);
   void StartProducing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterBudgetWait(bool granted);
   void Produce();

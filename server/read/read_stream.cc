@@ -7,7 +7,6 @@
 #include "engine/common/table_kind.h"
 #include "server/call/region_to_proto.h"
 #include "server/call/time_to_proto.h"
-#include "server/read/last_records.h"
 #include "server/read/record_encoder.h"
 
 namespace walden {
@@ -53,16 +52,23 @@ absl::Status ReadStream::CheckRequest() {
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
                                                       std::unique_ptr<ReadSession>& session) {
-  const TablePosition position = actor != nullptr
-                                     ? actor->log().Position(request_.table_id())
-                                     : ns().engine->PositionInAbsentRegion(request_.table_id());
+  TablePosition position = actor != nullptr
+                               ? actor->log().Position(request_.table_id())
+                               : ns().engine->PositionInAbsentRegion(request_.table_id());
   absl::Status status = CheckTableKind(request_.table_id(), position.kind, TableKind::kLog);
   if (!status.ok()) return status;
   if (!position_sent_) {
     position_sent_ = true;
     AddPosition(position, /*caught_up=*/false);
-    status = FindBeginning(actor.get(), position);
+    status = FindBeginning(actor, position);
     if (!status.ok()) return status;
+  }
+  if (search_.has_value()) {
+    const absl::StatusOr<bool> is_found = SearchOn(*actor);
+    if (!is_found.ok()) return is_found.status();
+    if (!*is_found) return Opening::kAgain;
+    position = search_->position;
+    search_.reset();
   }
   if (bounds_.empty()) return Opening::kNothing;
   if (actor == nullptr) return request_.follow() ? Opening::kWaitForRegion : Opening::kNothing;
@@ -88,7 +94,8 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
 
 // Records that are deleted from now on end the stream. Earlier deletions do if the start names a
 // number that they took; otherwise the first message tells of them.
-absl::Status ReadStream::FindBeginning(const RegionActor* actor, const TablePosition& position) {
+absl::Status ReadStream::FindBeginning(const std::shared_ptr<RegionActor>& actor,
+                                       const TablePosition& position) {
   const SequenceNumber left = position.deleted_through + 1;
   if (request_.has_start() && bounds_.first != 0) {
     if (request_.skip_deleted()) bounds_.first = std::max(bounds_.first, left);
@@ -96,15 +103,27 @@ absl::Status ReadStream::FindBeginning(const RegionActor* actor, const TablePosi
   }
   bounds_.first = left;
   if (actor == nullptr) return absl::OkStatus();
-  absl::StatusOr<SequenceNumber> first = left;
-  if (request_.has_start_time()) {
-    first = actor->log().FirstSince(request_.table_id(), TimeOf(request_.start_time()));
-  } else if (request_.has_last_records()) {
-    first = FirstOfLastRecords(actor->log(), request_.table_id(), request_.last_records(),
-                               [this] { return call_.Abandoned(); });
+  if (request_.has_last_records()) {
+    const std::shared_ptr<const ReadableLog> log(actor, &actor->log());
+    search_.emplace(
+        Search{{log, request_.table_id(), position, request_.last_records()}, position});
+    return absl::OkStatus();
   }
+  if (!request_.has_start_time()) return absl::OkStatus();
+  const absl::StatusOr<SequenceNumber> first =
+      actor->log().FirstSince(request_.table_id(), TimeOf(request_.start_time()));
   if (first.ok()) bounds_.first = std::max(*first, left);
   return first.status();
+}
+
+// Returns whether the first of the last records is found.
+absl::StatusOr<bool> ReadStream::SearchOn(const RegionActor& actor) {
+  if (actor.closed()) return ReadSession::ClosedError(actor);
+  const absl::StatusOr<std::optional<SequenceNumber>> first = search_->last_records.Step();
+  if (!first.ok()) return first.status();
+  if (!first->has_value()) return false;
+  bounds_.first = std::max(bounds_.first, **first);
+  return true;
 }
 
 void ReadStream::AddPosition(const TablePosition& position, bool caught_up) {

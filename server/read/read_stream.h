@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "server/call/request_checks.h"
 #include "server/read/chunk_stream.h"
+#include "server/read/last_records.h"
 #include "walden/v1/wal.pb.h"
 
 namespace walden {
@@ -25,7 +28,9 @@ class ReadStream final : public ChunkStream {
   absl::Status FinishRecords(const ReadSession* session) override;
 
   absl::Status CheckRequest();
-  absl::Status FindBeginning(const RegionActor* actor, const TablePosition& position);
+  absl::Status FindBeginning(const std::shared_ptr<RegionActor>& actor,
+                             const TablePosition& position);
+  absl::StatusOr<bool> SearchOn(const RegionActor& actor);
   void AddPosition(const TablePosition& position, bool caught_up);
 
   v1::ReadRequest request_;
@@ -33,6 +38,12 @@ class ReadStream final : public ChunkStream {
   SequenceNumber asked_first_ = 0;  // that `start` names, also where the range is empty
   absl::Duration heartbeat_interval_ = absl::Seconds(10);
   bool position_sent_ = false;
+  // The search for the last records, and the table as it was when the search began.
+  struct Search {
+    LastRecordsSearch last_records;
+    TablePosition position;
+  };
+  std::optional<Search> search_;
 };
 
 }  // namespace walden

@@ -29,6 +29,7 @@ class MemoryReader final : public LogReader {
                                     absl::FunctionRef<void(const RecordView&)> visit) override {
     absl::MutexLock lock(&region_->mutex);
     if (range_.table.has_value()) {
+      if (region_->endless.contains(*range_.table)) return ReadProgress::kMore;
       const SequenceNumber mark = region_->tables[*range_.table].deleted_through;
       if (mark >= range_.first && range_.first <= range_.last) {
         if (!range_.skip_deleted) return RecordsGone(range_.table, mark + 1);
@@ -255,6 +256,12 @@ class MemoryLog final : public RegionLog {
   }
 
   absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const override {
+    std::function<void()> in_first_since;
+    {
+      absl::MutexLock lock(&region_->mutex);
+      in_first_since = region_->in_first_since;
+    }
+    if (in_first_since) in_first_since();
     absl::MutexLock lock(&region_->mutex);
     const auto found = region_->tables.find(table);
     if (found == region_->tables.end()) return 1;

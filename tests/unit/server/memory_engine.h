@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,9 +56,13 @@ struct MemoryRegion {
   bool answer_commits_later ABSL_GUARDED_BY(mutex) = false;
   SequenceNumber damaged_at ABSL_GUARDED_BY(mutex) = 0;  // reading it is DATA_LOSS; 0: none
   std::function<void()> late_done ABSL_GUARDED_BY(mutex);
+  // Readers of these tables find nothing, and not the end either.
+  std::set<TableId> endless ABSL_GUARDED_BY(mutex);
 
   // Runs inside each commit, before anything is stored: to hold the writer up.
   std::function<void()> in_commit ABSL_GUARDED_BY(mutex);
+  // Runs before each search by time.
+  std::function<void()> in_first_since ABSL_GUARDED_BY(mutex);
 
   void NoteDurable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     for (auto& [id, table] : tables) table.durable_through = table.next - 1;
