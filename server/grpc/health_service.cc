@@ -1,5 +1,8 @@
 #include "server/grpc/health_service.h"
 
+#include "server/call/call.h"
+#include "server/call/error_to_proto.h"
+
 namespace walden {
 
 using grpc::health::v1::HealthCheckRequest;
@@ -8,9 +11,23 @@ using grpc::health::v1::HealthListRequest;
 using grpc::health::v1::HealthListResponse;
 
 // Deletes itself when gRPC is done with it. While a status is being sent, later ones replace each other.
+// A shutdown does not wait for it.
 class HealthService::WatchStream final : public grpc::ServerWriteReactor<HealthCheckResponse> {
  public:
-  explicit WatchStream(HealthService* service) : service_(*service) {}
+  explicit WatchStream(HealthService* service) : service_(*service) {
+    service_.live_calls_.LimitIn();
+  }
+  ~WatchStream() override { service_.live_calls_.LimitOut(); }
+
+  // Finishes the stream unless that has been done.
+  void End(const grpc::Status& status) ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (finished_) return;
+      finished_ = true;
+    }
+    Finish(status);
+  }
 
   void Send(Status status) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
@@ -22,7 +39,7 @@ class HealthService::WatchStream final : public grpc::ServerWriteReactor<HealthC
   // gRPC's threads.
   void OnWriteDone(bool ok) override {
     if (!ok) {
-      End();
+      End(grpc::Status::CANCELLED);
       return;
     }
     absl::MutexLock lock(&mutex_);
@@ -30,7 +47,7 @@ class HealthService::WatchStream final : public grpc::ServerWriteReactor<HealthC
     SendLatest();
   }
 
-  void OnCancel() override { End(); }
+  void OnCancel() override { End(grpc::Status::CANCELLED); }
 
   void OnDone() override {
     service_.Remove(this);
@@ -45,15 +62,6 @@ class HealthService::WatchStream final : public grpc::ServerWriteReactor<HealthC
     StartWrite(&response_);
   }
 
-  void End() ABSL_LOCKS_EXCLUDED(mutex_) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      finished_ = true;
-    }
-    Finish(grpc::Status::CANCELLED);
-  }
-
   HealthService& service_;
   absl::Mutex mutex_;
   Status latest_ ABSL_GUARDED_BY(mutex_) = HealthCheckResponse::UNKNOWN;
@@ -63,8 +71,8 @@ class HealthService::WatchStream final : public grpc::ServerWriteReactor<HealthC
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-HealthService::HealthService(const std::vector<std::string>& services)
-    : services_(services.begin(), services.end()) {
+HealthService::HealthService(LiveCalls& live_calls, const std::vector<std::string>& services)
+    : live_calls_(live_calls), services_(services.begin(), services.end()) {
   services_.insert("");
 }
 
@@ -118,7 +126,9 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* call
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext*, const HealthCheckRequest* request) {
   auto* const stream = new WatchStream(this);
-  if (services_.count(request->service()) == 0) {
+  if (live_calls_.TooMany()) {
+    stream->End(ToGrpcStatus(TooManyCalls(live_calls_.max_calls())));
+  } else if (services_.count(request->service()) == 0) {
     stream->Send(HealthCheckResponse::SERVICE_UNKNOWN);
   } else {
     Add(stream);

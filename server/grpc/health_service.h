@@ -12,15 +12,18 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/call/live_calls.h"
 
 namespace walden {
 
 // All services have one status: NOT_SERVING, then SERVING, and NOT_SERVING again when the daemon stops.
-// Needs no rights, and counts towards no limit of calls. Any thread.
+// Needs no rights. A Watch, which stays open, counts towards limits.max_calls; Check and List are
+// answered however many calls are open. Any thread.
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
-  // `services`: full names of the services that have a status. The daemon as a whole, "", has one too.
-  explicit HealthService(const std::vector<std::string>& services);
+  // `live_calls` outlives the service. `services`: full names of the services that have a status. The
+  // daemon as a whole, "", has one too.
+  HealthService(LiveCalls& live_calls, const std::vector<std::string>& services);
 
   // Does nothing after Stop.
   void SetServing() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -47,6 +50,7 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   void Add(WatchStream* stream) ABSL_LOCKS_EXCLUDED(mutex_);
   void Remove(WatchStream* stream) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  LiveCalls& live_calls_;
   std::set<std::string> services_;
   absl::Mutex mutex_;
   bool serving_ ABSL_GUARDED_BY(mutex_) = false;

@@ -179,7 +179,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
                .clock = Clock::Real(),
                .executor = &namespace_threads_,
                .policy = options.registry.reopen}),
-      health_service_(WaldenServices()),
+      health_service_(live_calls_, WaldenServices()),
       connections_(options.max_connections, options.on_refused_connections),
       observation_{.version = options.version,
                    .started = Clock::Real()->Now(),

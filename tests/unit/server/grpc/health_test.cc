@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/grpc/walden_server.h"
 #include "tests/unit/server/memory_engine.h"
@@ -23,9 +26,12 @@ HealthCheckRequest HealthOf(const std::string& service) {
 // A server whose namespace is open and that has not been told that it serves.
 class HealthTest : public ::testing::Test {
  protected:
-  HealthTest() {
+  HealthTest() { Start(/*max_calls=*/0); }
+
+  void Start(uint64_t max_calls) {
     ServerOptions options;
     options.listen = {"127.0.0.1:0"};
+    options.max_calls = max_calls;
     auto ns = std::make_unique<Namespace>();
     ns->id = 1;
     ns->engine = std::make_unique<MemoryEngine>();
@@ -37,6 +43,15 @@ class HealthTest : public ::testing::Test {
     ready.WaitForNotification();
     health_ = Health::NewStub(
         grpc::CreateChannel(server_->addresses()[0], grpc::InsecureChannelCredentials()));
+  }
+
+  static google::rpc::ErrorInfo InfoOf(const grpc::Status& status) {
+    google::rpc::Status details;
+    google::rpc::ErrorInfo info;
+    EXPECT_TRUE(details.ParseFromString(status.error_details()));
+    EXPECT_GT(details.details_size(), 0);
+    if (details.details_size() > 0) details.details(0).UnpackTo(&info);
+    return info;
   }
 
   grpc::Status Check(const std::string& service, HealthCheckResponse* response) {
@@ -108,6 +123,60 @@ TEST_F(HealthTest, WatchSendsTheStatusNowAndEachChangeOfIt) {
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_FALSE(stream->Finish().ok());
   server_->SetServing();  // too late: nothing happens
+}
+
+TEST_F(HealthTest, WatchesCountTowardsTheLimitOfCallsAndChecksDoNot) {
+  constexpr size_t kLimit = 3;
+  Start(kLimit);
+  struct Watching {
+    grpc::ClientContext call;
+    std::unique_ptr<grpc::ClientReader<HealthCheckResponse>> stream;
+  };
+  std::vector<std::unique_ptr<Watching>> watches;
+  HealthCheckResponse response;
+  const auto watch = [&](const std::string& service) -> Watching& {
+    watches.push_back(std::make_unique<Watching>());
+    watches.back()->stream = health_->Watch(&watches.back()->call, HealthOf(service));
+    return *watches.back();
+  };
+  // Also one for a service that does not exist, which stays open as the others do.
+  for (const char* const service : {"", "no.such.Service", "walden.v1.WalService"}) {
+    ASSERT_TRUE(watch(service).stream->Read(&response));
+  }
+  for (int i = 0; i < 10; ++i) {
+    Watching& refused = watch("");
+    EXPECT_FALSE(refused.stream->Read(&response));
+    const grpc::Status status = refused.stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    const google::rpc::ErrorInfo info = InfoOf(status);
+    EXPECT_EQ(info.reason(), "TOO_MANY_CALLS");
+    EXPECT_EQ(info.metadata().at("field"), "limits.max_calls");
+    EXPECT_EQ(info.metadata().at("limit"), "3");
+  }
+  EXPECT_EQ(StatusOf(""), HealthCheckResponse::NOT_SERVING) << "a check is answered all the same";
+  grpc::ClientContext list_call;
+  HealthListResponse list;
+  EXPECT_TRUE(health_->List(&list_call, {}, &list).ok());
+  // The place of a watch that ended is free, once the server has noticed.
+  watches[0]->call.TryCancel();
+  watches[0]->stream->Finish();
+  bool is_free = false;
+  for (int i = 0; i < 1000 && !is_free; ++i) {
+    is_free = watch("").stream->Read(&response);
+    if (!is_free) absl::SleepFor(absl::Milliseconds(10));
+  }
+  EXPECT_TRUE(is_free);
+}
+
+// A shutdown waits for calls that take requests, and not for those who watch health.
+TEST_F(HealthTest, AWatchIsNotWaitedForWhenTheServerStops) {
+  grpc::ClientContext call;
+  const auto stream = health_->Watch(&call, HealthOf(""));
+  HealthCheckResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(server_->Stop(absl::InfiniteDuration()).ok());
+  EXPECT_FALSE(stream->Read(&response)) << "it was never told that it serves";
+  EXPECT_FALSE(stream->Finish().ok());
 }
 
 }  // namespace
