@@ -1,0 +1,60 @@
+// MarkDeleted over a real socket.
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/server/grpc/walden_server_fixture.h"
+
+namespace walden {
+namespace {
+
+using ::testing::ElementsAre;
+
+using MarksTest = WaldenServerTest;
+
+TEST_F(MarksTest, MarksOfManyTablesAreClampedAndAnsweredForNothing) {
+  ASSERT_TRUE(Append(1, 1, {"a", "b"}).ok());
+  ASSERT_TRUE(Append(1, 2, {"c"}).ok());
+  v1::MarkDeletedRequest request;
+  request.set_region_id(1);
+  for (const uint64_t table : {1, 2, 3}) {
+    request.add_marks()->set_table_id(table);
+    request.mutable_marks()->rbegin()->set_through_sequence(table == 2 ? 1 : 100);
+  }
+  v1::MarkDeletedResponse response;
+  grpc::ClientContext call;
+  ASSERT_TRUE(wal_->MarkDeleted(&call, request, &response).ok());
+  ASSERT_EQ(response.tables_size(), 3);
+  EXPECT_EQ(response.tables(0).deleted_through(), 2u);
+  EXPECT_EQ(response.tables(1).table_id(), 2u);
+  EXPECT_EQ(response.tables(1).deleted_through(), 1u);
+  EXPECT_EQ(response.tables(2).deleted_through(), 0u);
+  request.set_region_id(99);
+  grpc::ClientContext second_call;
+  v1::MarkDeletedResponse absent;
+  ASSERT_TRUE(wal_->MarkDeleted(&second_call, request, &absent).ok());
+  ASSERT_EQ(absent.tables_size(), 3);
+  EXPECT_EQ(absent.tables(0).deleted_through(), 0u);
+  EXPECT_EQ(engine_->ListRegions()->size(), 1u);
+}
+
+TEST_F(MarksTest, AMarkNeedsAPlaceAndATableOfItsOwn) {
+  v1::MarkDeletedRequest request;
+  request.set_region_id(1);
+  v1::MarkDeletedResponse response;
+  const auto refusal = [&] {
+    grpc::ClientContext call;
+    const grpc::Status status = wal_->MarkDeleted(&call, request, &response);
+    return absl::StrCat(ReasonOf(status), " ", status.error_message());
+  };
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks must hold at least one");
+  request.add_marks()->set_table_id(5);
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks[0] must have through_sequence or before_time");
+  request.mutable_marks(0)->set_through_sequence(1);
+  *request.add_marks() = request.marks(0);
+  EXPECT_EQ(refusal(), "INVALID_FIELD marks[1].table_id is there twice: a table has one mark");
+}
+
+}  // namespace
+}  // namespace walden
