@@ -121,7 +121,7 @@ absl::Status DamagedRegion::Append(RegionLog& log, TableId id, const std::string
 absl::Status DamagedRegion::Mark(RegionLog& log, TableId id, SequenceNumber through) {
   Table& table = tables_[id];
   const SequenceNumber expected = std::max(table.mark, through);
-  const auto answer = log.MarkDeleted(id, through, std::nullopt);
+  const auto answer = MarkTable(log, id, through);
   if (!answer.ok()) return WithContext(answer.status(), "a mark beside a quarantined range");
   if (*answer != expected) {
     return Wrong("table ", id, ": marked through ", through, ", answered ", *answer);

@@ -129,7 +129,7 @@ void GroupHistory::Sync() {
 absl::Status GroupHistory::Mark() {
   const TableId table = random_.Between(1, kGroupTables);
   const SequenceNumber through = random_.Between(1, region_.log().Position(table).next);
-  const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
+  const auto answer = MarkTable(region_.log(), table, through);
   region_.Note(absl::StrCat("table ", table, " marked deleted through ", through, " -> ",
                             ShowStatus(answer.status())));
   if (answer.ok()) answered_.Marked(table, *answer);

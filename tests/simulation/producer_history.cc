@@ -138,7 +138,7 @@ absl::Status ProducerHistory::MarkTables() {
     if (random_.Percent(20)) continue;
     const SequenceNumber last = region_.log().Position(table).next - 1;
     const SequenceNumber through = all ? last : random_.Between(last / 2, last);
-    const auto answer = region_.log().MarkDeleted(table, through, std::nullopt);
+    const auto answer = MarkTable(region_.log(), table, through);
     if (!answer.ok()) RETURN_IF_WRONG(Failed(answer.status()));
   }
   return absl::OkStatus();
@@ -147,8 +147,8 @@ absl::Status ProducerHistory::MarkTables() {
 absl::Status ProducerHistory::ReplaceMetadata() {
   region_.Note(absl::StrCat("raise the region's version ", kVersions, " times"));
   for (uint64_t i = 0; i < kVersions && !call_failed_; ++i) {
-    const auto answer = region_.log().MarkDeleted(0, 0, ++version_);
-    if (!answer.ok()) RETURN_IF_WRONG(Failed(answer.status()));
+    const absl::Status status = Fence(region_.log(), ++version_);
+    if (!status.ok()) RETURN_IF_WRONG(Failed(status));
   }
   return absl::OkStatus();
 }

@@ -114,7 +114,10 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& r
   for (size_t i = 0; i < parts.size(); ++i) {
     Table& table = tables_.try_emplace(parts[i].table, Table{.next = unknown_next_}).first->second;
     RETURN_IF_WRONG(CheckNumbers(parts[i], numbers[i]));
-    stored.parts.push_back({parts[i].table, numbers[i].first, parts[i].payloads});
+    stored.parts.push_back({.table = parts[i].table,
+                            .first = numbers[i].first,
+                            .payloads = parts[i].payloads,
+                            .appended_micros = AppendTime(parts[i].table)});
     table.next = numbers[i].last + 1;
     table.highest_answered = numbers[i].last;
   }
@@ -180,7 +183,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     const bool empty = parts.empty() && !batch.producer;
-    if (producers_.Differs(batch)) {
+    if (producers_.Differs(batch) && !HasReason(status, ErrorReason::kLimitExceeded)) {
       producers_.RefusedAsDifferent(batch);
       return absl::OkStatus();
     }
@@ -206,12 +209,30 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
                       .epoch = epoch_,
                       .unix_micros = unix_micros_,
                       .latest_micros = latest_micros_};
-  for (const BatchPart& part : parts) unknown.parts.push_back({part.table, 0, part.payloads});
+  for (const BatchPart& part : parts) {
+    unknown.parts.push_back(
+        {.table = part.table, .payloads = part.payloads, .appended_micros = unix_micros_});
+  }
   unknown.may_be_refused =
       trouble.disk_full || is_known || !must_be_next || bytes > SegmentRoom(segment_bytes) ||
       (expects && (!alone || Mismatches(batch))) ||
       (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
   unanswered_.push_back(unknown);
+  return absl::OkStatus();
+}
+
+absl::Status RegionModel::CheckFence(uint64_t version, const absl::Status& answer,
+                                     const Trouble& trouble) {
+  possible_version_ = std::max(possible_version_, version);
+  if (HasReason(answer, ErrorReason::kFenced)) {
+    return version < possible_version_ ? absl::OkStatus() : Wrong("fenced without cause");
+  }
+  if (!answer.ok()) {
+    return trouble.failed ? absl::OkStatus() : Wrong("a fence failed: ", ShowStatus(answer));
+  }
+  if (failed_) return Wrong("a failed region raised its version");
+  if (IsFenced(version)) return Wrong("a lower version fenced a region of version ", version_);
+  version_ = version;
   return absl::OkStatus();
 }
 
@@ -369,42 +390,6 @@ absl::Status RegionModel::CompareRange(const RegionLog& log, const ReadRange& ra
     if (record.sequence >= range.first && record.sequence <= range.last) expected.push_back(record);
   }
   return CompareRecords(absl::StrCat("read of ", range.first, "..", range.last), expected, *found);
-}
-
-SequenceNumber RegionModel::FirstLiveOf(const StoredBatch& batch, TableId table) const {
-  for (const StoredPart& part : batch.parts) {
-    if (part.table != table) continue;
-    const SequenceNumber live = std::max(part.first, MarkOf(table) + 1);
-    if (live <= part.last()) return live;
-  }
-  return 0;
-}
-
-absl::Status RegionModel::CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,
-                                     SequenceNumber next) const {
-  RETURN_IF_WRONG(CheckNothingSkipped(table, unix_micros, first));
-  constexpr int64_t kGranularityMicros = 1'000'000;
-  SequenceNumber earliest = next;
-  for (const StoredBatch& batch : batches_) {
-    if (batch.latest_micros < unix_micros - kGranularityMicros) continue;
-    if (const SequenceNumber live = FirstLiveOf(batch, table); live != 0) {
-      earliest = std::min(earliest, live);
-    }
-  }
-  if (first >= earliest) return absl::OkStatus();
-  return Wrong("table ", table, ": ", first, " since ", unix_micros, " is earlier than ", earliest);
-}
-
-absl::Status RegionModel::CheckNothingSkipped(TableId table, int64_t unix_micros,
-                                              SequenceNumber first) const {
-  for (const StoredBatch& batch : batches_) {
-    if (batch.unix_micros < unix_micros) continue;
-    const SequenceNumber live = FirstLiveOf(batch, table);
-    if (live == 0 || live >= first) continue;
-    return Wrong("table ", table, ": ", first, " since ", unix_micros, " skips ", live, " of ",
-                 batch.unix_micros);
-  }
-  return absl::OkStatus();
 }
 
 absl::Status RegionModel::CompareOpen(const RegionLog& log) const {

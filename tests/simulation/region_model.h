@@ -31,13 +31,18 @@ class RegionModel {
  public:
   // `shared_numbers`: tables of one id share their numbers with those of other regions, so that a
   // table's next number rises without an append to it.
-  explicit RegionModel(bool shared_numbers = false) : shared_numbers_(shared_numbers) {}
+  // `time_step_micros`: the engine may know append times only this well.
+  explicit RegionModel(bool shared_numbers = false, int64_t time_step_micros = 0)
+      : shared_numbers_(shared_numbers), time_step_micros_(time_step_micros) {}
 
   // The records of a batch in one table.
   struct StoredPart {
     TableId table = 0;
     SequenceNumber first = 0;  // 0: never answered
     std::vector<std::string> payloads;
+    // The append time is not lower than this: the time of the clock, or that of an earlier record
+    // of the table.
+    int64_t appended_micros = 0;
 
     SequenceNumber last() const { return first + payloads.size() - 1; }
   };
@@ -67,6 +72,7 @@ class RegionModel {
   absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
                          std::optional<uint64_t> version,
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
+  absl::Status CheckFence(uint64_t version, const absl::Status& answer, const Trouble& trouble);
   absl::Status CheckOpenProducer(std::optional<uint64_t> version,
                                  const absl::StatusOr<uint64_t>& answer, const Trouble& trouble);
   // Takes over the table's next number from the log, since other regions may have raised it.
@@ -81,15 +87,21 @@ class RegionModel {
   absl::Status CompareRange(const RegionLog& log, const ReadRange& range,
                             const ReadLimits& limits) const;
 
-  // Checks that FirstSince skips no record from this time on, and returns no record of more than a
-  // second before it. `next`: the table's next number before the call.
+  // Checks that FirstSince skips no record from this time on, and returns no earlier record than
+  // the engine's precision allows. `next`: the table's next number before the call.
   absl::Status CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,
                           SequenceNumber next) const;
-
   // As CheckSince, where damage may make the answer any lower.
-  // The batch's first record in the table that is not marked deleted; 0: none.
-  SequenceNumber FirstLiveOf(const StoredBatch& batch, TableId table) const;
   absl::Status CheckNothingSkipped(TableId table, int64_t unix_micros, SequenceNumber first) const;
+
+  // Checks a plan that deletes the records appended before this time: none is younger.
+  absl::Status CheckPlan(const RetentionPlan& plan, int64_t unix_micros) const;
+
+  // Checks where the last `count` records of the table begin. `log`: the open region.
+  absl::Status CheckLast(const RegionLog& log, TableId table, uint64_t count,
+                         SequenceNumber first) const;
+  // As CheckLast, where records were marked deleted meanwhile.
+  absl::Status CheckCountFrom(TableId table, uint64_t count, SequenceNumber first) const;
 
   // The region was reopened: everything durable is there, the rest is a prefix of whole batches.
   // Afterwards the model holds what was found.
@@ -134,8 +146,12 @@ class RegionModel {
   std::vector<StoredRecord> LiveOf(const StoredPart& part) const;
   absl::Status CheckNumbers(const BatchPart& part, const PartResult& numbers) const;
   bool Mismatches(const Batch& batch) const;
+  // The first record of the part that is not marked deleted; 0: none.
+  SequenceNumber FirstLive(const StoredPart& part) const;
+  int64_t AppendTime(TableId table) const;  // of a record that is appended now
 
   bool shared_numbers_;
+  int64_t time_step_micros_;
   std::vector<StoredBatch> batches_;     // answered, in log order
   std::vector<StoredBatch> unanswered_;  // in the order in which they would follow
   std::map<TableId, Table> tables_;

@@ -25,8 +25,9 @@ class LogWriter final : public RegionWriter {
   }
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> version) override {
-    return log_->MarkDeleted(table, through, version);
+    return MarkTable(*log_, table, through, version);
   }
+  absl::Status Fence(uint64_t version) override { return testing::Fence(*log_, version); }
   absl::Status Sync() override { return log_->Sync(); }
   absl::Status NoteDurable() override { return log_->NoteDurable(); }
   absl::Status Close() override { return log_->Close(); }
@@ -104,6 +105,15 @@ class ActorWriter final : public RegionWriter, private ActorHost {
     if (status.ok()) status = job.result.status();
     if (!status.ok()) return status;
     return job.result->front();
+  }
+
+  absl::Status Fence(uint64_t version) override {
+    CountedJob<FenceJob> job;
+    job.region_version = version;
+    Post(&job);
+    executor_->RunAll();
+    absl::Status status = job.CheckAnswered();
+    return status.ok() ? job.result : status;
   }
 
   absl::Status Sync() override {

@@ -50,6 +50,7 @@ class RegionWriter {
   virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) = 0;
   virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                                      std::optional<uint64_t> version) = 0;
+  virtual absl::Status Fence(uint64_t version) = 0;
   virtual absl::Status Sync() = 0;
   virtual absl::Status NoteDurable() = 0;
   virtual absl::Status Close() = 0;

@@ -58,7 +58,8 @@ absl::Status Simulation::Step() {
   if (region.wide() && choice < 16) return AppendToManyTables(region);
   if (region.wide() && choice < 32) return MarkManyTables(region);
   if (choice < 50) return random_.Percent(5) ? OpenProducer(region) : Append(region);
-  if (choice < 60) return Mark(region);
+  if (choice < 58) return Mark(region);
+  if (choice < 60) return Fence(region);
   if (choice < 64) return random_.Percent(40) ? NoteDurable(region) : Sync(region);
   if (choice < 72) return Read(region);
   if (choice < 74 && kind_ == SimulatedEngine::kSegment) return ReadWithErrors(region);

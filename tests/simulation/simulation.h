@@ -122,24 +122,38 @@ class Simulation {
                           const std::vector<Batch>& group);
   void RaiseGiven(Region& region);
 
-  // --- What is done (simulation_steps.cc) ---
+  // --- Writing and closing (simulation_steps.cc) ---
   absl::Status Append(Region& region);
   absl::Status OpenProducer(Region& region);
   absl::Status Commit(Region& region, const std::vector<Batch>& group);
-  absl::Status Mark(Region& region);
   absl::Status NoteDurable(Region& region);
-  absl::Status MarkThrough(Region& region, TableId table, SequenceNumber through,
-                           std::optional<uint64_t> version);
   absl::Status Sync(Region& region);
-  absl::Status Read(Region& region);
-  absl::Status SeekByTime(Region& region, TableId table);
-  absl::Status ReadWithErrors(Region& region);
-  absl::Status Verify(Region& region);
   absl::Status Reopen(Region& region);
   absl::Status CloseForReopening(Region& region);
   void InjectFault();
   void FillOrEmptyDisk();
   void LiftLimits();  // of the disk's room, and faults to come
+
+  // --- Marks and fences (simulation_marks.cc) ---
+  absl::Status Mark(Region& region);
+  absl::Status MarkThrough(Region& region, TableId table, SequenceNumber through,
+                           std::optional<uint64_t> version);
+  int64_t RandomTime(const Region& region);
+  absl::StatusOr<SequenceNumber> FirstSince(Region& region, TableId table, int64_t micros);
+  absl::Status SeekByTime(Region& region, TableId table);
+  absl::Status MarkBefore(Region& region, TableId table);
+  absl::Status Retain(Region& region);
+  absl::Status Fence(Region& region);
+  absl::Status FenceWith(Region& region, uint64_t version);
+  absl::Status ProbeFence(Region& region);
+
+  // --- Reads (simulation_reads.cc) ---
+  absl::Status Read(Region& region);
+  absl::Status ReadLast(Region& region, TableId table);
+  absl::Status ReadWithErrors(Region& region);
+  absl::Status Verify(Region& region);
+  absl::Status VerifyBesideAppends(Region& region, const std::function<absl::Status()>& verify,
+                                   absl::Status* written);
 
   // --- What is written (simulation_payloads.cc) ---
   Batch RandomBatch(Region& region);

@@ -42,7 +42,9 @@ void Simulation::ChooseRegions() {
 }
 
 void Simulation::Forget(Region& region) {
-  region.model = RegionModel(/*shared_numbers=*/kind_ == SimulatedEngine::kRocksdb);
+  const bool is_rocksdb = kind_ == SimulatedEngine::kRocksdb;
+  region.model = RegionModel(/*shared_numbers=*/is_rocksdb,
+                             /*time_step_micros=*/is_rocksdb ? 1'000'000 : 0);
   region.tagged.clear();
   region.producers.clear();
 }
@@ -154,7 +156,13 @@ absl::Status Simulation::CreateOrOpen(Region& region) {
   if (disk_.crashed()) return absl::OkStatus();
   if (!log.ok()) return log.status();
   if (before == Existence::kMaybe) Forget(region);
-  return Use(region, *std::move(log));
+  if (absl::Status status = Use(region, *std::move(log)); !status.ok() || disk_.crashed()) {
+    return status;
+  }
+  // A fence may be the first thing that a region gets.
+  if (!random_.Percent(25)) return absl::OkStatus();
+  if (random_.Percent(40)) ArmCrash(8);
+  return Fence(region);
 }
 
 absl::Status Simulation::Use(Region& region, std::unique_ptr<RegionLog> log) {
@@ -174,6 +182,8 @@ absl::Status Simulation::Use(Region& region, std::unique_ptr<RegionLog> log) {
                     " bytes"));
   RaiseGiven(region);
   if (status.ok()) status = SeekByTime(region, random_.Between(1, region.tables));
+  if (disk_.crashed()) return absl::OkStatus();
+  if (status.ok() && random_.Percent(30)) status = ProbeFence(region);
   if (disk_.crashed()) return absl::OkStatus();
   if (status.ok() && report.outcome == OpeningReport::Outcome::kQuarantined) {
     return absl::InternalError("quarantined though no byte was damaged");

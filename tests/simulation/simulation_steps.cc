@@ -78,25 +78,6 @@ absl::Status Simulation::Commit(Region& region, const std::vector<Batch>& group)
   return status;
 }
 
-absl::Status Simulation::Mark(Region& region) {
-  const TableId table = random_.Between(1, region.tables);
-  const SequenceNumber next = region.model.Next(table);
-  SequenceNumber through = random_.Below(next + 3);
-  if (random_.Percent(25)) through = kMaxSequenceNumber;
-  if (random_.Percent(25)) through = next - 1;
-  std::optional<uint64_t> version;
-  if (random_.Percent(10)) version = region.model.region_version() + random_.Below(2);
-  return MarkThrough(region, table, through, version);
-}
-
-absl::Status Simulation::MarkThrough(Region& region, TableId table, SequenceNumber through,
-                                     std::optional<uint64_t> version) {
-  const auto answer = region.writer->MarkDeleted(table, through, version);
-  Note(absl::StrCat("region ", region.name(), " table ", table, " mark deleted through ", through,
-                    " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-  return region.model.CheckMark(region.log(), table, through, version, answer, TroubleOf(region));
-}
-
 // As when the region has been idle for a while.
 absl::Status Simulation::NoteDurable(Region& region) {
   const absl::Status status = region.writer->NoteDurable();
@@ -116,76 +97,6 @@ absl::Status Simulation::Sync(Region& region) {
     return absl::OkStatus();
   }
   return TroubleOf(region).failed ? absl::OkStatus() : status;
-}
-
-absl::Status Simulation::Read(Region& region) {
-  if (random_.Percent(30)) {
-    Note(absl::StrCat("region ", region.name(), " compare"));
-    return region.model.CompareOpen(region.log());
-  }
-  ReadRange range;
-  range.table = random_.Between(1, region.tables);
-  if (random_.Percent(40)) return SeekByTime(region, *range.table);
-  const SequenceNumber next = region.model.Next(*range.table);
-  if (random_.Percent(60)) range.first = random_.Between(1, next + 1);
-  if (random_.Percent(40)) range.last = range.first + random_.Below(20);
-  ReadLimits limits;
-  if (random_.Percent(40)) limits.max_records = random_.Between(1, 5);
-  if (random_.Percent(40)) limits.max_payload_bytes = random_.Between(1, 2000);
-  Note(absl::StrCat("region ", region.name(), " table ", *range.table, " read ", range.first, "..",
-                    range.last));
-  return region.model.CompareRange(region.log(), range, limits);
-}
-
-// Seeks a time near that of some batch.
-absl::Status Simulation::SeekByTime(Region& region, TableId table) {
-  const auto& batches = region.model.batches();
-  int64_t micros = wall_clock_.UnixMicros();
-  if (!batches.empty()) micros = batches[random_.Below(batches.size())].unix_micros;
-  if (random_.Percent(50)) micros += static_cast<int64_t>(random_.Between(1, 3)) - 2;
-  if (random_.Percent(30)) micros += static_cast<int64_t>(random_.Below(4'000'000)) - 2'000'000;
-  const absl::Time time = absl::FromUnixMicros(micros);
-  const SequenceNumber next = region.log().Position(table).next;
-  const auto first = region.log().FirstSince(table, time);
-  Note(absl::StrCat("region ", region.name(), " table ", table, " since ", micros, " -> ",
-                    first.ok() ? absl::StrCat(*first) : ShowStatus(first.status())));
-  if (!first.ok()) return region.log().Health().ok() ? first.status() : absl::OkStatus();
-  return region.model.CheckSince(table, micros, *first, next);
-}
-
-absl::Status Simulation::ReadWithErrors(Region& region) {
-  Note(absl::StrCat("region ", region.name(), " read with errors"));
-  const uint64_t before = disk_.faults_hit();
-  disk_.FailNth(random_.Between(1, 4), file_op::kRead | file_op::kMap | file_op::kOpen, EIO);
-  ReadRange range;
-  range.table = random_.Between(1, region.tables);
-  const auto records = ReadAll(region.log(), range);
-  const uint64_t hit = disk_.faults_hit() - before;
-  disk_.ClearFaults();
-  for (Region& each : regions_)
-    each.faults_before += hit;  // an error in reading excuses nothing else
-  if (!records.ok()) {
-    if (hit > 0 && HasReason(records.status(), ErrorReason::kIoError)) return absl::OkStatus();
-    return records.status();
-  }
-  if (*records != region.model.Live(*range.table)) {
-    return absl::InternalError("a read beside I/O errors returned something else");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Simulation::Verify(Region& region) {
-  Note(absl::StrCat("region ", region.name(), " verify"));
-  std::string found;
-  const absl::Status status = region.log().Verify([&](const VerifyProgress& progress) {
-    for (const DamagedRange& range : progress.findings) {
-      found = absl::StrCat(range.file, " at ", range.offset, ": ", range.reason);
-    }
-    return true;
-  });
-  if (TroubleOf(region).failed) return absl::OkStatus();  // a failed write may have left anything
-  if (!found.empty()) return absl::InternalError("verify found damage that nobody made: " + found);
-  return status;
 }
 
 absl::Status Simulation::Reopen(Region& region) {

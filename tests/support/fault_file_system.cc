@@ -147,6 +147,11 @@ absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::CreateFile(const std::str
 
 absl::StatusOr<std::unique_ptr<File>> FaultFileSystem::OpenFile(const std::string& path,
                                                                 OpenMode mode) {
+  if (mode == OpenMode::kReadFromMedium && on_medium_) {
+    const auto observer = std::exchange(on_medium_, nullptr);
+    observer();
+    on_medium_ = observer;
+  }
   absl::MutexLock lock(&mu_);
   if (absl::Status status = Begin(file_op::kOpen, path); !status.ok()) return status;
   NodePtr node = Find(path);

@@ -147,6 +147,10 @@ class FaultFileSystem final : public FileSystem {
       std::function<void(const std::string& path, uint64_t offset, uint64_t bytes)>;
   void SetWriteObserver(WriteObserver observer);
 
+  // Called before each opening of a file to be read from the medium, without a lock: it may use the
+  // file system, and such openings in it call nothing. One thread sets it and opens such files.
+  void SetMediumObserver(std::function<void()> observer) { on_medium_ = std::move(observer); }
+
   // --- FileSystem ---
 
   absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) override;
@@ -253,6 +257,7 @@ class FaultFileSystem final : public FileSystem {
   uint64_t volume_bytes_ ABSL_GUARDED_BY(mu_) = uint64_t{1} << 50;
   std::function<void(const std::string&)> trace_ ABSL_GUARDED_BY(mu_);
   WriteObserver on_write_ ABSL_GUARDED_BY(mu_);
+  std::function<void()> on_medium_;
 };
 
 }  // namespace walden::testing

@@ -93,6 +93,15 @@ std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& g
 
 BatchResult CommitOne(RegionLog& log, const Batch& batch) { return CommitGroup(log, {batch})[0]; }
 
+absl::StatusOr<SequenceNumber> MarkTable(RegionLog& log, TableId table, SequenceNumber through,
+                                         std::optional<uint64_t> region_version) {
+  return log.MarkDeleted(table, through, region_version);
+}
+
+absl::Status Fence(RegionLog& log, uint64_t region_version) {
+  return MarkTable(log, 0, 0, region_version).status();
+}
+
 absl::StatusOr<ReadProgress> NextInto(LogReader& reader, const ReadLimits& limits,
                                       std::vector<StoredRecord>& records) {
   return reader.Next(limits, [&records](const RecordView& record) {

@@ -76,6 +76,13 @@ std::vector<PartResult> NumbersOf(const Batch& batch, const BatchResult& result)
 std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& group);
 BatchResult CommitOne(RegionLog& log, const Batch& batch);
 
+// Marks one table deleted.
+absl::StatusOr<SequenceNumber> MarkTable(RegionLog& log, TableId table, SequenceNumber through,
+                                         std::optional<uint64_t> region_version = std::nullopt);
+
+// Raises the region's version as the daemon's FenceRegion does.
+absl::Status Fence(RegionLog& log, uint64_t region_version);
+
 // Reads until nothing more is visible, `limits` at a time.
 absl::StatusOr<std::vector<StoredRecord>> ReadAll(const RegionLog& log, const ReadRange& range,
                                                   const ReadLimits& limits = {});
