@@ -14,9 +14,10 @@ constexpr uint64_t kFarNumber = 1'000'000;
 
 }  // namespace
 
-Batch AnsweredBatches::Next(Batch batch) {
+Batch AnsweredBatches::Next(Batch batch, uint64_t moment) {
   batch.producer = ProducerTag{id_, next_};
   SentBatch& sent = sent_[next_++];
+  sent.moment = latest_ = moment;
   sent.batch = batch;
   sent.batch.region_version.reset();  // a retry must not be fenced
   return batch;
@@ -36,9 +37,10 @@ void AnsweredBatches::EverythingIsDurable() {
   for (auto& [sequence, sent] : sent_) sent.durable |= sent.answered;
 }
 
-absl::StatusOr<uint64_t> AnsweredBatches::AskExpected(RegionLog& log) const {
+absl::StatusOr<std::optional<uint64_t>> AnsweredBatches::AskExpected(RegionLog& log) const {
   const Batch far{.payloads = {"far"}, .producer = ProducerTag{id_, kFarNumber}};
   const BatchResult answer = CommitOne(log, far);
+  if (HasReason(answer.status, ErrorReason::kProducerForgotten)) return std::nullopt;
   uint64_t expected = 0;
   if (!HasReason(answer.status, ErrorReason::kProducerOutOfOrder) ||
       !absl::SimpleAtoi(ErrorValue(answer.status, "expected_producer_sequence"), &expected)) {
@@ -47,9 +49,30 @@ absl::StatusOr<uint64_t> AnsweredBatches::AskExpected(RegionLog& log) const {
   return expected;
 }
 
-absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, bool call_failed) {
-  const auto expected = AskExpected(log);
-  if (!expected.ok()) return expected.status();
+absl::Status AnsweredBatches::CheckForgotten(RegionLog& log) const {
+  std::vector<Batch> late = {{.payloads = {"late"}, .producer = ProducerTag{id_, next_}},
+                             {.payloads = {"late"}, .producer = ProducerTag{id_, 1}}};
+  if (!sent_.empty()) late.push_back(sent_.rbegin()->second.batch);
+  for (const Batch& batch : late) {
+    const BatchResult answer = CommitOne(log, batch);
+    if (HasReason(answer.status, ErrorReason::kProducerForgotten)) continue;
+    return Wrong("the producer is forgotten, and batch ", batch.producer->sequence,
+                 " is answered with ", ShowStatus(answer.status));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, bool call_failed,
+                                              bool may_be_forgotten) {
+  const auto asked = AskExpected(log);
+  if (!asked.ok()) return asked.status();
+  const std::optional<uint64_t>& expected = *asked;
+  if (is_forgotten_ && expected) return Wrong("a forgotten producer is back");
+  if (!expected) {
+    if (!may_be_forgotten) return Wrong("the producer is forgotten");
+    is_forgotten_ = true;
+    return CheckForgotten(log);
+  }
   for (const auto& [sequence, sent] : sent_) {
     if (sequence >= *expected && sent.durable) {
       return Wrong("batch ", *expected, " is expected, though ", sequence, " is durable");

@@ -1,6 +1,7 @@
 #include "tests/simulation/answered_records.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -23,21 +24,30 @@ absl::Status AnsweredRecords::Answered(const std::vector<Batch>& group,
   const SequenceNumber before = highest_answered_;
   for (size_t i = 0; i < group.size(); ++i) {
     const BatchResult& result = results[i];
-    if (!result.status.ok()) continue;
+    if (!result.status.ok()) {
+      unanswered_.push_back(group[i]);
+      continue;
+    }
     durable |= result.durable;
     if (group[i].durability == Durability::kSync && !result.durable) {
       return Wrong("batch ", i, " asked for SYNC and was answered without it");
     }
-    if (result.first <= highest_answered_) {
-      return Wrong("number ", result.first, " came back: ", highest_answered_, " was answered");
+    const std::vector<BatchPart> parts = PartsOf(group[i]);
+    const std::vector<PartResult> numbers = NumbersOf(group[i], result);
+    for (size_t k = 0; k < parts.size(); ++k) {
+      const auto& [first, last] = numbers[k];
+      if (first <= highest_answered_) {
+        return Wrong("number ", first, " came back: ", highest_answered_, " was answered");
+      }
+      if (last - first + 1 != parts[k].payloads.size()) {
+        return Wrong("batch ", i, " has a wrong count of numbers in table ", parts[k].table);
+      }
+      for (size_t n = 0; n < parts[k].payloads.size(); ++n) {
+        records_[first + n] = {
+            .table = parts[k].table, .payload = parts[k].payloads[n], .batch = result.first};
+      }
+      highest_answered_ = last;
     }
-    if (result.last - result.first + 1 != group[i].payloads.size()) {
-      return Wrong("batch ", i, " has a wrong count of numbers");
-    }
-    for (size_t n = 0; n < group[i].payloads.size(); ++n) {
-      records_[result.first + n] = {.table = group[i].table, .payload = group[i].payloads[n]};
-    }
-    highest_answered_ = result.last;
   }
   if (!durable) return absl::OkStatus();
   for (auto& [number, record] : records_) record.proven |= record.durable && number <= before;
@@ -58,7 +68,9 @@ absl::Status AnsweredRecords::CompareReopened(const RegionLog& log, const Events
   RETURN_IF_WRONG(CheckMarks(log));
   const auto found = ReadTables(log);
   if (!found.ok()) return found.status();
-  RETURN_IF_WRONG(CheckFound(*found, events));
+  if (!events.harmed) RETURN_IF_WRONG(CheckUnanswered(*found));
+  RETURN_IF_WRONG(CheckFound(*found));
+  unanswered_.clear();
   return CheckMissing(*found, log, events);
 }
 
@@ -97,13 +109,44 @@ absl::StatusOr<AnsweredRecords::Found> AnsweredRecords::ReadTables(const RegionL
   return found;
 }
 
-absl::Status AnsweredRecords::CheckFound(const Found& found, const Events& events) {
+bool AnsweredRecords::IsUnanswered(const StoredRecord& record) const {
+  return std::any_of(unanswered_.begin(), unanswered_.end(), [&](const Batch& batch) {
+    const std::vector<BatchPart> parts = PartsOf(batch);
+    return std::any_of(parts.begin(), parts.end(), [&](const BatchPart& part) {
+      return part.table == record.table && std::find(part.payloads.begin(), part.payloads.end(),
+                                                     record.payload) != part.payloads.end();
+    });
+  });
+}
+
+absl::Status AnsweredRecords::CheckUnanswered(const Found& found) const {
+  if (unanswered_.empty()) return absl::OkStatus();
+  std::set<std::pair<TableId, std::string>> there;
+  for (const auto& [number, record] : found) there.emplace(record.table, record.payload);
+  for (const Batch& batch : unanswered_) {
+    size_t records = 0;
+    size_t stored = 0;
+    for (const BatchPart& part : PartsOf(batch)) {
+      for (const std::string& payload : part.payloads) {
+        if (payload.empty()) continue;  // it may be another batch's
+        ++records;
+        stored += there.contains({part.table, payload});
+      }
+    }
+    if (stored == 0 || stored == records) continue;
+    return Wrong(stored, " of ", records, " records of a batch that was answered with an error");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AnsweredRecords::CheckFound(const Found& found) {
   for (const auto& [number, record] : found) {
     if (number <= marks_[record.table]) return Wrong("deleted record ", number, " is back");
     const auto known = records_.find(number);
     if (known == records_.end()) {
-      if (!events.call_failed) return Wrong("nobody wrote record ", number);
-      records_[number] = {.table = record.table, .payload = record.payload, .durable = true};
+      if (!IsUnanswered(record)) return Wrong("nobody wrote record ", number);
+      records_[number] = {
+          .table = record.table, .payload = record.payload, .batch = number, .durable = true};
       highest_answered_ = std::max(highest_answered_, number);
     } else if (known->second.table != record.table || known->second.payload != record.payload) {
       return Wrong("record ", number, " is another one than was written");
@@ -118,11 +161,14 @@ absl::Status AnsweredRecords::CheckMissing(const Found& found, const RegionLog& 
   const bool may_look_torn = events.harmed && events.harm_may_look_torn &&
                              (report.torn_tail_bytes > 0 || events.opening_was_cut);
   SequenceNumber lost = 0;
+  std::set<SequenceNumber> lost_batches;
+  std::set<SequenceNumber> found_batches;
   for (auto it = records_.begin(); it != records_.end();) {
     auto& [number, record] = *it;
     if (found.contains(number)) {
       if (lost != 0 && !ever_harmed_) return Wrong("record ", lost, " is lost, ", number, " not");
       record.durable = true;
+      found_batches.insert(record.batch);
       ++it;
     } else if (number <= marks_[record.table] || record.damaged) {
       ++it;
@@ -136,8 +182,12 @@ absl::Status AnsweredRecords::CheckMissing(const Found& found, const RegionLog& 
     } else {
       RETURN_IF_WRONG(CheckLost(number, record, may_look_torn, events));
       if (lost == 0) lost = number;
+      lost_batches.insert(record.batch);
       it = records_.erase(it);
     }
+  }
+  for (const SequenceNumber batch : lost_batches) {
+    if (found_batches.contains(batch)) return Wrong("the batch from ", batch, " is there in part");
   }
   if (may_look_torn) highest_answered_ = records_.empty() ? 0 : records_.rbegin()->first;
   return absl::OkStatus();

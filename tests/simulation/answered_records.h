@@ -8,6 +8,8 @@
 // - A record that a region has shown is durable from then on.
 // - A number that was answered is never assigned again. A mark never goes back.
 // - No other record is read, except those of calls that were answered with an error.
+// - The records of a batch are there together or lost together, in all its tables. Damage that the
+//   opening report names may take some of them.
 // - A read of all tables shows the same as reads of each table.
 //
 // One thread.
@@ -16,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "engine/log_engine.h"
@@ -42,7 +45,8 @@ class AnsweredRecords {
   // Tables 1 to `tables` are used.
   explicit AnsweredRecords(TableId tables) : tables_(tables) {}
 
-  // A group of batches was answered, all of it written and synced at once.
+  // A group of batches was answered, all of it written and synced at once. Batches may go to several
+  // tables.
   absl::Status Answered(const std::vector<Batch>& group, const std::vector<BatchResult>& results);
   // Notes that Sync or Close was answered.
   void EverythingIsDurable();
@@ -55,6 +59,7 @@ class AnsweredRecords {
   struct AnsweredRecord {
     TableId table = 0;
     std::string payload;
+    SequenceNumber batch = 0;  // the number of its first record
     bool durable = false;
     bool damaged = false;  // named by an opening report
     bool proven = false;   // a group that is durable too was written after it had become durable
@@ -63,13 +68,16 @@ class AnsweredRecords {
 
   absl::StatusOr<Found> ReadTables(const RegionLog& log) const;
   absl::Status CheckMarks(const RegionLog& log);
-  absl::Status CheckFound(const Found& found, const Events& events);
+  absl::Status CheckFound(const Found& found);
+  absl::Status CheckUnanswered(const Found& found) const;
+  bool IsUnanswered(const StoredRecord& record) const;
   absl::Status CheckMissing(const Found& found, const RegionLog& log, const Events& events);
   absl::Status CheckLost(SequenceNumber number, const AnsweredRecord& record, bool may_look_torn,
                          const Events& events) const;
 
   const TableId tables_;
   std::map<SequenceNumber, AnsweredRecord> records_;
+  std::vector<Batch> unanswered_;  // those that were answered with an error
   std::map<TableId, SequenceNumber> marks_;
   SequenceNumber highest_answered_ = 0;
   bool ever_harmed_ = false;

@@ -17,7 +17,7 @@ constexpr uint64_t kLargestPayloadBytes = 300 << 10;
 GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
                            std::function<void(const std::string&)> observe)
     : random_(seed),
-      region_(&random_, every_operation, std::move(observe)),
+      region_(&random_, SimulatedEngine::kSegment, every_operation, std::move(observe)),
       harm_(&region_, &random_),
       answered_(kGroupTables),
       large_(random_.Percent(25)),
@@ -65,6 +65,7 @@ absl::Status GroupHistory::OpenAndCompare() {
 
 absl::Status GroupHistory::Use() {
   harm_.SetCommitting(true);
+  if (random_.Percent(15)) region_.ArmCrash(60);
   for (uint64_t rounds = random_.Below(large_ ? 4 : 20); rounds > 0 && !call_failed_; --rounds) {
     if (random_.Percent(2)) {
       region_.Note("a write or a sync is about to fail");
@@ -98,8 +99,21 @@ std::vector<Batch> GroupHistory::RandomGroup() {
     batch.table = random_.Between(1, kGroupTables);
     batch.durability = may_sync && random_.Percent(70) ? Durability::kSync : Durability::kBuffered;
     for (uint64_t n = random_.Between(1, 3); n > 0; --n) batch.payloads.push_back(RandomPayload());
+    if (random_.Percent(25)) AddTables(batch);
   }
   return group;
+}
+
+// Makes it a batch over several tables.
+void GroupHistory::AddTables(Batch& batch) {
+  const uint64_t first = random_.Below(kGroupTables);
+  const uint64_t tables = random_.Between(2, kGroupTables);
+  for (uint64_t i = 0; i < tables; ++i) {
+    const TableId table = 1 + (first + i) % kGroupTables;
+    if (table == batch.table) continue;
+    batch.more.push_back({.table = table, .payloads = {RandomPayload()}});
+    if (random_.Percent(30)) batch.more.back().payloads.push_back(random_.NonZeroBytes(50));
+  }
 }
 
 absl::Status GroupHistory::Commit() {
@@ -109,7 +123,7 @@ absl::Status GroupHistory::Commit() {
   for (size_t i = 0; i < group.size(); ++i) {
     if (results[i].status.ok()) continue;
     ++failed;
-    if (region_.disk().faults_hit() == 0) {
+    if (!region_.MayFail()) {
       return Wrong("batch ", i, " failed, but nothing else: ", ShowStatus(results[i].status));
     }
   }
@@ -134,7 +148,7 @@ absl::Status GroupHistory::Mark() {
                             ShowStatus(answer.status())));
   if (answer.ok()) answered_.Marked(table, *answer);
   call_failed_ = !answer.ok();
-  if (!answer.ok() && region_.disk().faults_hit() == 0) return answer.status();
+  if (!answer.ok() && !region_.MayFail()) return answer.status();
   return absl::OkStatus();
 }
 

@@ -34,6 +34,7 @@ class GroupHistory {
   absl::Status Use();
   absl::Status Commit();
   std::vector<Batch> RandomGroup();
+  void AddTables(Batch& batch);
   std::string RandomPayload();
   absl::Status Mark();
   void Sync();

@@ -28,10 +28,10 @@ struct Kind {
   HistoryKind history = HistoryKind::kSteps;
 
   std::string options() const {
-    if (engine == SimulatedEngine::kRocksdb) return " --engine rocksdb";
-    if (history == HistoryKind::kGroups) return " --history groups";
-    if (history == HistoryKind::kProducers) return " --history producers";
-    return "";
+    std::string text = engine == SimulatedEngine::kRocksdb ? " --engine rocksdb" : "";
+    if (history == HistoryKind::kGroups) text += " --history groups";
+    if (history == HistoryKind::kProducers) text += " --history producers";
+    return text;
   }
 };
 
@@ -41,7 +41,7 @@ absl::Status RunHistory(uint64_t seed, Kind kind, bool every_operation,
     case HistoryKind::kGroups:
       return GroupHistory(seed, every_operation, std::move(observe)).Run();
     case HistoryKind::kProducers:
-      return ProducerHistory(seed, every_operation, std::move(observe)).Run();
+      return ProducerHistory(seed, kind.engine, every_operation, std::move(observe)).Run();
     case HistoryKind::kSteps:
       break;
   }
@@ -125,8 +125,8 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   if (kind.engine == walden::testing::SimulatedEngine::kRocksdb &&
-      kind.history != walden::testing::HistoryKind::kSteps) {
-    std::cerr << "--engine rocksdb has no history but steps\n";
+      kind.history == walden::testing::HistoryKind::kGroups) {
+    std::cerr << "--engine rocksdb has no history groups\n";
     return 2;
   }
   if (one->count() > 0) return walden::testing::RunOne(seed, kind, verbose);

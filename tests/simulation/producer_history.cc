@@ -1,5 +1,6 @@
 #include "tests/simulation/producer_history.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,16 +10,19 @@ namespace walden::testing {
 namespace {
 
 constexpr TableId kProducerTables = 3;
-constexpr int kProducers = 3;
+constexpr uint64_t kProducers = 3;
 constexpr uint64_t kSegmentBytes = 32 << 10;
 // More than fill the metadata's 64 KiB, at 512 bytes or more each.
 constexpr uint64_t kVersions = 160;
 
 }  // namespace
 
-ProducerHistory::ProducerHistory(uint64_t seed, bool every_operation,
+ProducerHistory::ProducerHistory(uint64_t seed, SimulatedEngine engine, bool every_operation,
                                  std::function<void(const std::string&)> observe)
-    : random_(seed), region_(&random_, every_operation, std::move(observe)) {}
+    : random_(seed),
+      kind_(engine),
+      region_(&random_, engine, every_operation, std::move(observe)),
+      is_crowded_(random_.Percent(4)) {}
 
 RegionOptions ProducerHistory::Options() {
   return {.buffered_sync_every_writes = static_cast<uint32_t>(random_.Between(1, 1000)),
@@ -37,12 +41,34 @@ absl::Status ProducerHistory::Run() {
 }
 
 absl::Status ProducerHistory::OpenProducers() {
-  for (int i = 0; i < kProducers; ++i) {
-    const auto id = region_.log().OpenProducer(std::nullopt);
-    if (!id.ok()) return id.status();
-    producers_.emplace_back(*id);
+  const uint64_t count = is_crowded_ ? kMaxProducersPerRegion - random_.Below(3) : kProducers;
+  for (uint64_t i = 0; i < count; ++i) RETURN_IF_WRONG(OpenProducer());
+  return is_crowded_ ? CommitOfMany() : absl::OkStatus();
+}
+
+absl::Status ProducerHistory::OpenProducer() {
+  const auto id = region_.log().OpenProducer(std::nullopt);
+  if (!id.ok()) {
+    ++perhaps_issued_;
+    return Failed(id.status());
   }
+  if (!producers_.empty() && *id <= producers_.back().id()) {
+    return Wrong("producer id ", *id, " does not rise");
+  }
+  producers_.emplace_back(*id, moment_);
   return absl::OkStatus();
+}
+
+// Some of many producers send a batch each.
+absl::Status ProducerHistory::CommitOfMany() {
+  std::vector<AnsweredBatches*> senders;
+  // The older half may be forgotten once there are more than a region remembers.
+  const bool all = producers_.size() <= kMaxProducersPerRegion;
+  for (size_t i = all ? 0 : producers_.size() / 2; i < producers_.size(); ++i) {
+    if (random_.Percent(20)) senders.push_back(&producers_[i]);
+  }
+  region_.Note(absl::StrCat(senders.size(), " of ", producers_.size(), " producers send"));
+  return Commit(senders, random_.Percent(50) ? 100 : 0);
 }
 
 absl::Status ProducerHistory::OpenAndCompare() {
@@ -53,16 +79,43 @@ absl::Status ProducerHistory::OpenAndCompare() {
   }
   for (AnsweredBatches& producer : producers_) {
     absl::Status status =
-        producer.CompareReopened(region_.log(), region_.lost_power(), call_failed_);
+        producer.CompareReopened(region_.log(), region_.lost_power(), call_failed_, is_crowded_);
     if (!status.ok()) return Wrong("producer ", producer.id(), ": ", status.message());
   }
+  RETURN_IF_WRONG(CheckForgotten());
   region_.Forget();
   call_failed_ = false;
   return absl::OkStatus();
 }
 
+// As many are forgotten as were issued beyond what a region remembers, the least recently active
+// ones.
+absl::Status ProducerHistory::CheckForgotten() const {
+  uint64_t forgotten = 0;
+  uint64_t forgotten_active = 0;
+  uint64_t remembered_active = UINT64_MAX;
+  for (const AnsweredBatches& producer : producers_) {
+    forgotten += producer.is_forgotten();
+    if (producer.is_forgotten()) {
+      forgotten_active = std::max(forgotten_active, producer.last_active());
+    } else {
+      remembered_active = std::min(remembered_active, producer.latest_active());
+    }
+  }
+  const uint64_t room = kMaxProducersPerRegion;
+  const uint64_t least = std::max<uint64_t>(producers_.size(), room) - room;
+  const uint64_t most = std::max<uint64_t>(producers_.size() + perhaps_issued_, room) - room;
+  if (forgotten < least || forgotten > most) {
+    return Wrong(forgotten, " producers are forgotten, not ", least, "..", most);
+  }
+  if (forgotten_active <= remembered_active) return absl::OkStatus();
+  return Wrong("a producer that was active at ", forgotten_active, " is forgotten, one of ",
+               remembered_active, " is not");
+}
+
 absl::Status ProducerHistory::Use() {
-  if (random_.Percent(50)) {
+  if (random_.Percent(20)) region_.ArmCrash(300);
+  if (kind_ == SimulatedEngine::kSegment && random_.Percent(50)) {
     const uint64_t nth = random_.Between(1, 300);
     region_.Note(absl::StrCat("a change fails, the ", nth, ". from now"));
     region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite | file_op::kRename |
@@ -73,6 +126,8 @@ absl::Status ProducerHistory::Use() {
     RETURN_IF_WRONG(Commit());
     if (!call_failed_ && random_.Percent(30)) RETURN_IF_WRONG(MarkTables());
     if (!call_failed_ && random_.Percent(20)) RETURN_IF_WRONG(ReplaceMetadata());
+    if (!call_failed_ && is_crowded_ && random_.Percent(30)) RETURN_IF_WRONG(OpenProducer());
+    if (!call_failed_ && is_crowded_ && random_.Percent(5)) RETURN_IF_WRONG(CommitOfMany());
     if (!call_failed_ && random_.Percent(10)) RETURN_IF_WRONG(Sync());
   }
   return absl::OkStatus();
@@ -80,26 +135,37 @@ absl::Status ProducerHistory::Use() {
 
 // One of them sends most.
 AnsweredBatches& ProducerHistory::RandomProducer() {
-  return producers_[random_.Percent(70) ? 0 : random_.Below(producers_.size())];
+  const uint64_t choice = random_.Percent(70) ? 0 : random_.Below(kProducers);
+  // The newest ones are not forgotten so soon.
+  return is_crowded_ ? producers_[producers_.size() - 1 - choice] : producers_[choice];
 }
 
 absl::Status ProducerHistory::Commit() {
   const uint64_t sync_percent = random_.Percent(30) ? random_.Percent(70) ? 100 : 30 : 0;
-  const bool versions = random_.Percent(10);
-  std::vector<Batch> group;
   std::vector<AnsweredBatches*> senders;
   for (uint64_t n = random_.Between(1, random_.Percent(30) ? 200 : 10); n > 0; --n) {
+    senders.push_back(&RandomProducer());
+  }
+  return Commit(senders, sync_percent);
+}
+
+absl::Status ProducerHistory::Commit(const std::vector<AnsweredBatches*>& senders,
+                                     uint64_t sync_percent) {
+  const bool versions = random_.Percent(10);
+  std::vector<Batch> group;
+  for (AnsweredBatches* const sender : senders) {
     const bool sync = random_.Percent(sync_percent);
     Batch batch{.table = random_.Between(1, kProducerTables),
                 .durability = sync ? Durability::kSync : Durability::kBuffered};
     // Few without records, to pass over the number.
-    if (!random_.Percent(3)) {
+    if (!random_.Percent(4)) {
       batch.payloads = {random_.NonZeroBytes(random_.Below(random_.Percent(10) ? 2000 : 20))};
     }
     if (!batch.payloads.empty() && random_.Percent(25)) AddTables(batch);
     if (versions) batch.region_version = ++version_;
-    senders.push_back(&RandomProducer());
-    group.push_back(senders.back()->Next(std::move(batch)));
+    // Numbers that are passed over are stored at the moment of the batch before.
+    if (!batch.payloads.empty()) ++moment_;
+    group.push_back(sender->Next(std::move(batch), moment_));
   }
   const std::vector<BatchResult> results = CommitGroup(region_.log(), group);
   bool durable = false;
@@ -127,7 +193,7 @@ void ProducerHistory::AddTables(Batch& batch) {
 
 absl::Status ProducerHistory::Failed(const absl::Status& status) {
   call_failed_ = true;
-  if (region_.disk().faults_hit() > 0) return absl::OkStatus();
+  if (region_.MayFail()) return absl::OkStatus();
   return Wrong("a call failed, but nothing below: ", ShowStatus(status));
 }
 
@@ -145,8 +211,9 @@ absl::Status ProducerHistory::MarkTables() {
 }
 
 absl::Status ProducerHistory::ReplaceMetadata() {
-  region_.Note(absl::StrCat("raise the region's version ", kVersions, " times"));
-  for (uint64_t i = 0; i < kVersions && !call_failed_; ++i) {
+  const uint64_t versions = kind_ == SimulatedEngine::kSegment ? kVersions : 3;
+  region_.Note(absl::StrCat("raise the region's version ", versions, " times"));
+  for (uint64_t i = 0; i < versions && !call_failed_; ++i) {
     const absl::Status status = Fence(region_.log(), ++version_);
     if (!status.ok()) RETURN_IF_WRONG(Failed(status));
   }

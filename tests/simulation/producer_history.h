@@ -1,7 +1,8 @@
-// A random history of producers: a few of them send groups of up to 200 batches to one region, more
+// A random history of producers on either engine: a few of them send groups of up to 200 batches to one region, more
 // than the window that it remembers of each, SYNC or BUFFERED; segments are small, and go when
 // their records are marked deleted; the metadata is filled by region versions until it is replaced,
-// also in the middle of a group; calls fail. The region is closed, killed or loses power, is opened
+// also in the middle of a group; calls fail. In a few histories there are more producers than a region
+// remembers, and the least recently active ones are forgotten. The region is closed, killed or loses power, is opened
 // again, and every batch of every window is retried, several times over. The answers are compared
 // with AnsweredBatches. One thread; a seed decides everything.
 #pragma once
@@ -21,7 +22,7 @@ namespace walden::testing {
 class ProducerHistory {
  public:
   // `observe` is called with every step and, if `every_operation`, every file operation.
-  ProducerHistory(uint64_t seed, bool every_operation,
+  ProducerHistory(uint64_t seed, SimulatedEngine engine, bool every_operation,
                   std::function<void(const std::string& line)> observe);
 
   // OK, or what was wrong.
@@ -29,10 +30,14 @@ class ProducerHistory {
 
  private:
   absl::Status OpenProducers();
+  absl::Status OpenProducer();
+  absl::Status CommitOfMany();
   absl::Status Use();
   // Makes it a batch over several tables.
   void AddTables(Batch& batch);
   absl::Status Commit();
+  // One batch of each sender.
+  absl::Status Commit(const std::vector<AnsweredBatches*>& senders, uint64_t sync_percent);
   absl::Status MarkTables();
   absl::Status ReplaceMetadata();
   absl::Status Sync();
@@ -41,12 +46,17 @@ class ProducerHistory {
   AnsweredBatches& RandomProducer();
   void EverythingIsDurable();
   absl::Status OpenAndCompare();
+  absl::Status CheckForgotten() const;
   RegionOptions Options();
 
   Random random_;
+  const SimulatedEngine kind_;
   RegionOnDisk region_;
-  std::vector<AnsweredBatches> producers_;
-  uint64_t version_ = 0;  // of the region
+  const bool is_crowded_;
+  std::vector<AnsweredBatches> producers_;  // by id
+  uint64_t perhaps_issued_ = 0;             // ids whose issue was answered with an error
+  uint64_t moment_ = 0;                     // batches with records that were sent so far
+  uint64_t version_ = 0;                    // of the region
   bool call_failed_ = false;
 };
 

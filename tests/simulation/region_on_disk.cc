@@ -7,6 +7,7 @@
 #include "engine/segment/segment_engine.h"
 #include "tests/simulation/wrong.h"
 #include "tests/support/log_verbs.h"
+#include "tests/support/rocksdb_on_files.h"
 
 namespace walden::testing {
 namespace {
@@ -20,8 +21,9 @@ constexpr int kOpeningAttempts = 8;
 
 }  // namespace
 
-RegionOnDisk::RegionOnDisk(Random* random, bool every_operation, Observer observe)
-    : random_(random), observe_(std::move(observe)), disk_(random->Next()) {
+RegionOnDisk::RegionOnDisk(Random* random, SimulatedEngine engine, bool every_operation,
+                           Observer observe)
+    : random_(random), kind_(engine), observe_(std::move(observe)), disk_(random->Next()) {
   if (every_operation) disk_.SetTrace(observe_);
   constexpr uint64_t kWriteBack[] = {0, 20, 60};
   disk_.SetWriteBack(kWriteBack[random_->Below(3)]);
@@ -44,15 +46,7 @@ absl::Status RegionOnDisk::Open(const RegionOptions& options, bool create) {
   EndProcess();
   const uint32_t alignment = random_->Percent(50) ? 4096 : 512;
   disk_.SetWriteAlignment(alignment);
-  SegmentEngineOptions engine_options;
-  engine_options.file_system = &disk_;
-  engine_options.clock = &clock_;
-  engine_options.wall_clock = &wall_clock_;
-  engine_options.data_directory = kDirectory;
-  engine_options.namespace_name = kNamespace;
-  engine_options.spare_segments = 0;
-  engine_options.random = [this] { return random_->Next(); };
-  auto engine = SegmentEngine::Open(engine_options);
+  auto engine = OpenEngine();
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
   auto log = engine_->OpenRegion(kRegion, options, create);
@@ -61,10 +55,34 @@ absl::Status RegionOnDisk::Open(const RegionOptions& options, bool create) {
   return log.status();
 }
 
+absl::StatusOr<std::unique_ptr<LogEngine>> RegionOnDisk::OpenEngine() {
+  if (kind_ == SimulatedEngine::kRocksdb) {
+    return OpenRocksdbWith(
+        &disk_, absl::StrCat(kDirectory, "/", kNamespace),
+        {.reclaim_bytes = 16 << 10, .clock = &clock_, .wall_clock = &wall_clock_});
+  }
+  SegmentEngineOptions engine_options;
+  engine_options.file_system = &disk_;
+  engine_options.clock = &clock_;
+  engine_options.wall_clock = &wall_clock_;
+  engine_options.data_directory = kDirectory;
+  engine_options.namespace_name = kNamespace;
+  engine_options.spare_segments = 0;
+  engine_options.random = [this] { return random_->Next(); };
+  return SegmentEngine::Open(engine_options);
+}
+
 PowerLoss RegionOnDisk::RandomLoss() {
   constexpr PowerLoss kLosses[] = {PowerLoss::kRandom, PowerLoss::kPrefix, PowerLoss::kNothing,
                                    PowerLoss::kAll};
   return kLosses[random_->Below(4)];
+}
+
+void RegionOnDisk::ArmCrash(uint64_t within) {
+  const Crash crash = random_->Percent(60) ? Crash::kPowerCut : Crash::kKill;
+  const uint64_t nth = random_->Between(1, within);
+  Note(absl::StrCat(crash == Crash::kKill ? "kill" : "power cut", " at change ", nth));
+  disk_.CrashAt(nth, crash, RandomLoss());
 }
 
 bool RegionOnDisk::GoDown(bool may_close) {
@@ -100,12 +118,7 @@ void RegionOnDisk::LoseUnsynced() {
 
 absl::Status RegionOnDisk::OpenAgain(const RegionOptions& options) {
   const bool may_crash = random_->Percent(20);
-  if (may_crash) {
-    const Crash crash = random_->Percent(60) ? Crash::kPowerCut : Crash::kKill;
-    const uint64_t nth = random_->Between(1, 20);
-    Note(absl::StrCat(crash == Crash::kKill ? "kill" : "power cut", " at change ", nth));
-    disk_.CrashAt(nth, crash, RandomLoss());
-  }
+  if (may_crash) ArmCrash(20);
   absl::Status status = Open(options, /*create=*/false);
   disk_.CancelCrash();
   if (disk_.crashed()) {

@@ -1,4 +1,4 @@
-// One region of the segment engine on a machine that fails: the region is opened, the process or
+// One region on a machine that fails: the region is opened, the process or
 // machine goes down, and the region is opened again. One thread.
 //
 // The disk may ask for another alignment of writes each time the region is opened.
@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "engine/log_engine.h"
+#include "tests/simulation/simulated_engine.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random.h"
 
@@ -22,7 +23,7 @@ class RegionOnDisk {
 
   // `random` outlives it. `observe` is called with what happens to the region and, if
   // `every_operation`, with every file operation.
-  RegionOnDisk(Random* random, bool every_operation, Observer observe);
+  RegionOnDisk(Random* random, SimulatedEngine engine, bool every_operation, Observer observe);
   ~RegionOnDisk();
 
   FaultFileSystem& disk() { return disk_; }
@@ -31,6 +32,12 @@ class RegionOnDisk {
 
   // Makes the region.
   absl::Status Create(const RegionOptions& options);
+
+  // Whether a call may have failed because something below failed.
+  bool MayFail() const { return disk_.faults_hit() > 0 || disk_.crashed(); }
+
+  // Lets the process or the machine go down at one of the next changes of the disk.
+  void ArmCrash(uint64_t within);
 
   // The process or the machine goes down; no call fails from then on. `may_close`: the region may
   // be closed before. True if it was, which makes everything durable.
@@ -60,10 +67,12 @@ class RegionOnDisk {
   };
 
   absl::Status Open(const RegionOptions& options, bool create);
+  absl::StatusOr<std::unique_ptr<LogEngine>> OpenEngine();
   PowerLoss RandomLoss();
   void EndProcess();
 
   Random* const random_;
+  const SimulatedEngine kind_;
   const Observer observe_;
   StillClock clock_;
   StillWallClock wall_clock_;

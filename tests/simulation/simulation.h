@@ -25,6 +25,7 @@
 #include "engine/log_engine.h"
 #include "tests/simulation/region_model.h"
 #include "tests/simulation/region_writer.h"
+#include "tests/simulation/simulated_engine.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/random.h"
 #include "tests/support/settable_wall_clock.h"
@@ -38,13 +39,6 @@ class SimulatedClock final : public Clock {
 
  private:
   absl::Duration now_ = absl::ZeroDuration();
-};
-
-enum class SimulatedEngine {
-  kSegment,
-  // RocksDB has threads of its own, so that a seed does not replay every time; and a failed write
-  // concerns all regions. So no calls fail and no disk fills up, and damage is left to tests/sweep.
-  kRocksdb,
 };
 
 class Simulation {
