@@ -115,7 +115,7 @@ absl::Status ProducerHistory::CheckForgotten() const {
 
 absl::Status ProducerHistory::Use() {
   if (random_.Percent(20)) region_.ArmCrash(300);
-  if (kind_ == SimulatedEngine::kSegment && random_.Percent(50)) {
+  if (random_.Percent(50)) {
     const uint64_t nth = random_.Between(1, 300);
     region_.Note(absl::StrCat("a change fails, the ", nth, ". from now"));
     region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite | file_op::kRename |
