@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "server/read/last_records.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -32,7 +33,17 @@ absl::StatusOr<std::vector<StoredRecord>> Recover(const RegionLog& log, TableId 
 
 DamagedRegion::DamagedRegion(const RegionModel& model) {
   for (const TableId id : model.Tables()) {
-    tables_[id] = {model.Live(id), model.MarkOf(id), model.HighestAnswered(id)};
+    Table& table = tables_[id];
+    table.live = model.Live(id);
+    table.mark = model.MarkOf(id);
+    table.highest = model.HighestAnswered(id);
+  }
+  for (const RegionModel::StoredBatch& batch : model.batches()) {
+    for (const RegionModel::StoredPart& part : batch.parts) {
+      for (SequenceNumber number = part.first; number <= part.last(); ++number) {
+        tables_[part.table].appended[number] = part.appended_micros;
+      }
+    }
   }
 }
 
@@ -53,18 +64,18 @@ absl::Status DamagedRegion::MarkSoundTables(RegionLog& log) {
   return absl::OkStatus();
 }
 
-absl::Status DamagedRegion::Compare(const RegionLog& log) const {
-  for (const auto& [id, table] : tables_) {
-    absl::Status status = CompareTable(log, id, table);
+absl::Status DamagedRegion::Compare(const RegionLog& log, bool was_harmed) {
+  for (auto& [id, table] : tables_) {
+    absl::Status status = CompareTable(log, id, table, was_harmed);
     if (!status.ok()) return Wrong("table ", id, " beside damage: ", status.message());
   }
   return absl::OkStatus();
 }
 
-absl::Status DamagedRegion::CompareTable(const RegionLog& log, TableId id,
-                                         const Table& table) const {
+absl::Status DamagedRegion::CompareRecords(const RegionLog& log, TableId id, Table& table,
+                                           bool was_harmed) {
   const OpeningReport report = log.Describe().opening;
-  bool all_there = true;
+  std::set<SequenceNumber> lost;
   for (const StoredRecord& record : table.live) {
     const auto read = ReadAll(log, ReadRange{id, record.sequence, record.sequence});
     if (read.ok() && *read == std::vector<StoredRecord>{record}) continue;
@@ -73,15 +84,25 @@ absl::Status DamagedRegion::CompareTable(const RegionLog& log, TableId id,
     if (!IsReported(report, record.sequence)) {
       return Wrong("DATA_LOSS outside of every reported range: ", record.sequence);
     }
-    all_there = false;
+    if (!was_harmed && !table.lost.contains(record.sequence)) {
+      return Wrong(record.sequence, " was read before, and is lost without more damage");
+    }
+    lost.insert(record.sequence);
   }
+  table.lost = std::move(lost);
+  return absl::OkStatus();
+}
+
+absl::Status DamagedRegion::CompareTable(const RegionLog& log, TableId id, Table& table,
+                                         bool was_harmed) {
+  RETURN_IF_WRONG(CompareRecords(log, id, table, was_harmed));
   for (const auto& whole : {ReadAll(log, ReadRange{id}), Recover(log, id)}) {
     if (whole.ok() && *whole != table.live) return Wrong("a read of all of it is OK and too short");
     if (!whole.ok() && whole.status().code() != absl::StatusCode::kDataLoss) return whole.status();
   }
   // Callers read up to the position that they are shown.
   const TablePosition position = log.Position(id);
-  if (!all_there && position.next <= table.live.back().sequence) {
+  if (!table.lost.empty() && position.next <= table.live.back().sequence) {
     return Wrong("damage at its end is not shown: next is ", position.next, ", but ",
                  table.live.back().sequence, " was answered");
   }
@@ -89,6 +110,49 @@ absl::Status DamagedRegion::CompareTable(const RegionLog& log, TableId id,
     return Wrong("deleted through ", position.deleted_through, ", not ", table.mark);
   }
   return absl::OkStatus();
+}
+
+absl::Status DamagedRegion::Verify(const RegionLog& log) const {
+  bool found = false;
+  const absl::Status status = log.Verify([&](const VerifyProgress& progress) {
+    found |= !progress.findings.empty();
+    return true;
+  });
+  if (!status.ok()) return WithContext(status, "verifying beside damage");
+  for (const auto& [id, table] : tables_) {
+    if (found || table.lost.empty()) continue;
+    return Wrong("verifying finds nothing, but record ", *table.lost.begin(), " of table ", id,
+                 " is lost");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DamagedRegion::FindLast(const RegionLog& log, TableId id, uint64_t count) const {
+  const std::vector<StoredRecord>& live = tables_.at(id).live;
+  const auto first = FirstOfLastRecords(log, id, count, [] { return absl::OkStatus(); });
+  if (absl::IsDataLoss(first.status()) && log.Position(id).damaged) return absl::OkStatus();
+  if (!first.ok()) return first.status();
+  const uint64_t found = std::count_if(live.begin(), live.end(), [&](const StoredRecord& record) {
+    return record.sequence >= *first;
+  });
+  if (found == std::min<uint64_t>(count, live.size())) return absl::OkStatus();
+  return Wrong("table ", id, ": ", found, " of ", live.size(), " records from ", *first,
+               " on, not the last ", count);
+}
+
+absl::Status DamagedRegion::MarkBefore(RegionLog& log, TableId id, int64_t unix_micros) {
+  const auto first = log.FirstSince(id, absl::FromUnixMicros(unix_micros));
+  if (!first.ok()) return first.status();
+  const Table& table = tables_.at(id);
+  for (const StoredRecord& record : table.live) {
+    if (record.sequence >= *first) break;
+    const auto appended = table.appended.find(record.sequence);
+    if (appended == table.appended.end() || appended->second >= unix_micros) {
+      return Wrong("table ", id, ": ", *first, " since ", unix_micros, " skips ", record.sequence,
+                   " beside damage");
+    }
+  }
+  return Mark(log, id, *first - 1);
 }
 
 absl::Status DamagedRegion::Append(RegionLog& log, TableId id, const std::string& payload) {

@@ -45,8 +45,8 @@ absl::Status Simulation::Run() {
     if (excused && absl::StrContains(status.message(), "UNAVAILABLE")) status = absl::OkStatus();
   }
   if (status.ok()) status = RecoverFromCrash();
-  if (status.ok() && kind_ == SimulatedEngine::kSegment) status = DamageCopies();
-  return status;
+  if (!status.ok()) return status;
+  return kind_ == SimulatedEngine::kSegment ? DamageCopies() : AdoptCopies();
 }
 
 absl::Status Simulation::Step() {

@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "engine/log_engine.h"
+#include "tests/simulation/damaged_region.h"
 #include "tests/simulation/region_model.h"
 #include "tests/simulation/region_writer.h"
 #include "tests/simulation/simulated_engine.h"
@@ -160,6 +161,8 @@ class Simulation {
   // --- Damage (simulation_damage.cc) ---
   absl::Status DamageCopies();
   absl::Status AppendLargeRecords(Region& region);
+  absl::StatusOr<std::unique_ptr<LogEngine>> OpenOnCopy(FaultFileSystem& copy,
+                                                        const std::string& name);
   absl::Status DamageOneCopy(Region& region, bool closed);
   // The bytes that were damaged; none if they did not change.
   struct Harm {
@@ -174,9 +177,18 @@ class Simulation {
   absl::Status CompareDamaged(const Region& region, RegionLog& log, const Harm& harm,
                               RecoveryPolicy policy, bool closed);
   absl::Status SeekBesideDamage(const Region& region, const RegionLog& log);
-  // Goes on using a region with a quarantined range.
-  absl::Status LiveWithDamage(const Region& region, LogEngine& engine,
+  // Goes on using a region with a quarantined range. More bytes may be damaged meanwhile.
+  absl::Status LiveWithDamage(const Region& region, FaultFileSystem& disk, LogEngine& engine,
                               std::unique_ptr<RegionLog> log, const RegionOptions& options);
+  absl::Status UseDamaged(DamagedRegion& damaged, RegionLog& log, TableId table, uint64_t choice);
+  // Damages a record of a region that is open, on a copy of the disk: Verify must report it.
+  absl::Status VerifyHarmed(const Region& region);
+
+  // --- Loss that an operator accepts (simulation_adopt.cc) ---
+  absl::Status AdoptCopies();
+  absl::Status AdoptOneCopy(const Namespace& space);
+  absl::Status OpenAdopted(const Namespace& space, FaultFileSystem& disk);
+  absl::Status CompareAdopted(const RegionModel& model, const RegionLog& log);
 
   const SimulatedEngine kind_;
   Random random_;

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/segment/segment_engine.h"
-#include "tests/simulation/damaged_region.h"
 #include "tests/simulation/simulation.h"
 
 namespace walden::testing {
@@ -48,17 +47,17 @@ std::string NewestSegment(const std::string& region, const FaultFileSystem& disk
   return newest;
 }
 
-absl::StatusOr<std::unique_ptr<LogEngine>> OpenOnCopy(FaultFileSystem& copy, Clock& clock,
-                                                      const std::string& name) {
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LogEngine>> Simulation::OpenOnCopy(FaultFileSystem& copy,
+                                                                  const std::string& name) {
   SegmentEngineOptions options;
   options.file_system = &copy;
-  options.clock = &clock;
+  options.clock = &clock_;
   options.data_directory = "/data";
   options.namespace_name = name;
   return SegmentEngine::Open(options);
 }
-
-}  // namespace
 
 absl::Status Simulation::DamageCopies() {
   LiftLimits();
@@ -100,7 +99,7 @@ absl::Status Simulation::DamageCopies() {
   for (int i = 0; i < (large_records_ ? 1 : 4); ++i) {
     if (status = DamageOneCopy(region, closed); !status.ok()) return status;
   }
-  return absl::OkStatus();
+  return large_records_ ? absl::OkStatus() : VerifyHarmed(region);
 }
 
 absl::Status Simulation::AppendLargeRecords(Region& region) {
@@ -176,7 +175,7 @@ absl::Status Simulation::DamageOneCopy(Region& region, bool closed) {
 
 absl::Status Simulation::OpenDamaged(const Region& region, FaultFileSystem& disk, const Harm& harm,
                                      RecoveryPolicy policy, bool closed) {
-  auto engine = OpenOnCopy(disk, clock_, region.home->name);
+  auto engine = OpenOnCopy(disk, region.home->name);
   if (!engine.ok()) return WithContext(engine.status(), "the engine does not open");
   RegionOptions options = region.options;
   options.recovery_policy = policy;
@@ -200,7 +199,7 @@ absl::Status Simulation::OpenDamaged(const Region& region, FaultFileSystem& disk
   const bool quarantined =
       (*log)->Describe().opening.outcome == OpeningReport::Outcome::kQuarantined;
   if (!status.ok() || !quarantined) return status;
-  return LiveWithDamage(region, **engine, *std::move(log), options);
+  return LiveWithDamage(region, disk, **engine, *std::move(log), options);
 }
 
 absl::Status Simulation::CompareDamaged(const Region& region, RegionLog& log, const Harm& harm,
@@ -247,41 +246,6 @@ absl::Status Simulation::SeekBesideDamage(const Region& region, const RegionLog&
     }
   }
   return absl::OkStatus();
-}
-
-absl::Status Simulation::LiveWithDamage(const Region& region, LogEngine& engine,
-                                        std::unique_ptr<RegionLog> log,
-                                        const RegionOptions& options) {
-  DamagedRegion damaged(region.model);
-  absl::Status status = damaged.Compare(*log);
-  const std::vector<TableId> tables = damaged.Tables();
-  const uint64_t steps = tables.empty() ? 0 : random_.Between(1, 12);
-  for (uint64_t i = 0; status.ok() && i < steps; ++i) {
-    const TableId table = tables[random_.Below(tables.size())];
-    const uint64_t choice = random_.Below(10);
-    if (choice < 3) {
-      Note(absl::StrCat("  append to table ", table));
-      status = damaged.Append(*log, table, random_.NonZeroBytes(random_.Between(1, 1500)));
-    } else if (choice < 5) {
-      Note("  mark every table whose records are all there");
-      status = damaged.MarkSoundTables(*log);
-    } else if (choice < 7) {
-      const SequenceNumber through =
-          random_.Percent(60) ? damaged.Highest(table) : random_.Between(1, damaged.Highest(table));
-      Note(absl::StrCat("  mark table ", table, " through ", through));
-      status = damaged.Mark(*log, table, through);
-    } else {
-      Note(choice < 9 ? "  close and open" : "  open as after a kill");
-      if (choice < 9) status = log->Close();
-      log.reset();
-      if (!status.ok()) return status;
-      auto opened = engine.OpenRegion(region.id, options, /*create=*/false);
-      if (!opened.ok()) return WithContext(opened.status(), "a quarantined region reopened");
-      log = *std::move(opened);
-    }
-    if (status.ok()) status = damaged.Compare(*log);
-  }
-  return status;
 }
 
 }  // namespace walden::testing
