@@ -340,6 +340,36 @@ TEST_F(EntryTest, ARetriedPutIsThereOnce) {
   EXPECT_EQ(store_.Get("a"), "(none)") << "a retry must not bring back what was finalized";
 }
 
+TEST_F(EntryTest, ABatchPutsEntriesIntoSeveralTables) {
+  Batch batch;
+  batch.table = EntryStore::kTable;
+  batch.payloads = {EntryStore::Payload({"a", "1"})};
+  batch.more = {{.table = 8, .payloads = {EntryStore::Payload({"b", "2"})}}};
+  const BatchResult result = store_.TryPut(batch);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(store_.Get("a"), "1");
+  EXPECT_EQ(store_.Get("b"), "(none)") << "it is in the other table";
+  const auto other = store_.tables().Find(8);
+  ASSERT_TRUE(other.ok() && *other != nullptr) << other.status();
+  EXPECT_EQ((*other)->ViewAll()->entries, 1u);
+  EXPECT_EQ((*other)->ViewAll()->pages.size(), 1u);
+}
+
+TEST_F(EntryTest, ABatchForWhichOneTableHasNoMemoryIsPutIntoNone) {
+  OpenWith({.total_bytes = 64 << 20, .table_bytes = 1 << 20, .page_bytes = 64 << 10});
+  store_.Put("a", "1");
+  Batch batch;
+  batch.table = EntryStore::kTable;
+  batch.payloads = {EntryStore::Payload({"b", "2"})};
+  batch.more = {{.table = 8, .payloads = {EntryStore::Payload({"c", std::string(1 << 20, 'x')})}}};
+  const uint64_t before = store_.memory().pages().used();
+  const BatchResult refused = store_.TryPut(batch);
+  ExpectError(refused.status, absl::StatusCode::kResourceExhausted, ErrorReason::kEntryMemoryFull);
+  EXPECT_EQ(store_.memory().pages().used(), before) << "memory of the first table is given back";
+  EXPECT_EQ(store_.Get("b"), "(none)");
+  EXPECT_EQ(store_.log().Position(8).last, 0u);
+}
+
 TEST_F(EntryTest, PastATablesMemoryPutsAreRefusedUntilAFinalize) {
   OpenWith({.total_bytes = 64 << 20, .table_bytes = 1 << 20, .page_bytes = 64 << 10});
   BatchResult result;

@@ -265,6 +265,23 @@ TEST_F(RegionActorTest, WakesThoseWhoWaitForTheTableOnce) {
   EXPECT_EQ(other.wakes, 1) << "closing wakes everybody";
 }
 
+TEST_F(RegionActorTest, ABatchOverSeveralTablesWakesThoseWhoWaitForAnyOfThem) {
+  CountingTailWaiter first, second, other;
+  TailWaiters& tail_waiters = actor_->tail_waiters();
+  ASSERT_TRUE(tail_waiters.Wait(1, &first, tail_waiters.version()));
+  ASSERT_TRUE(tail_waiters.Wait(2, &second, tail_waiters.version()));
+  ASSERT_TRUE(tail_waiters.Wait(3, &other, tail_waiters.version()));
+  TestAppend append({"a"});
+  append.batch.tables.push_back({.table = 2, .payloads = {"b"}});
+  ASSERT_TRUE(actor_->Post(&append));
+  executor_.RunAll();
+  EXPECT_TRUE(append.result().status.ok()) << append.result().status;
+  EXPECT_EQ(first.wakes, 1);
+  EXPECT_EQ(second.wakes, 1);
+  EXPECT_EQ(other.wakes, 0);
+  EXPECT_TRUE(tail_waiters.Cancel(3, &other));
+}
+
 TEST_F(RegionActorTest, NothingIsMissedBetweenLookingAndWaiting) {
   TailWaiters& tail_waiters = actor_->tail_waiters();
   const uint64_t seen = tail_waiters.version();
