@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "server/read/last_records.h"
+#include "tests/simulation/find_last_records.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -129,7 +129,7 @@ absl::Status DamagedRegion::Verify(const RegionLog& log) const {
 
 absl::Status DamagedRegion::FindLast(const RegionLog& log, TableId id, uint64_t count) const {
   const std::vector<StoredRecord>& live = tables_.at(id).live;
-  const auto first = FirstOfLastRecords(log, id, count, [] { return absl::OkStatus(); });
+  const auto first = FindLastRecords(log, id, count, [] { return absl::OkStatus(); });
   if (absl::IsDataLoss(first.status()) && log.Position(id).damaged) return absl::OkStatus();
   if (!first.ok()) return first.status();
   const uint64_t found = std::count_if(live.begin(), live.end(), [&](const StoredRecord& record) {

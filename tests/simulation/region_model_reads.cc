@@ -56,7 +56,7 @@ absl::Status RegionModel::CheckNothingSkipped(TableId table, int64_t unix_micros
 absl::Status RegionModel::CheckPlan(const RetentionPlan& plan, int64_t unix_micros) const {
   uint64_t records = 0;
   TableId before = 0;
-  for (const RetentionPlan::Mark& mark : plan.marks) {
+  for (const TableMark& mark : plan.marks) {
     if (mark.table <= before) return Wrong("the marks of a plan are not ordered by table");
     before = mark.table;
     if (mark.through <= MarkOf(mark.table)) {

@@ -80,7 +80,7 @@ absl::Status Simulation::Retain(Region& region) {
                               : ShowStatus(plan.status())));
   if (!plan.ok()) return region.log().Health().ok() ? plan.status() : absl::OkStatus();
   absl::Status status = region.model.CheckPlan(*plan, absl::ToUnixMicros(now - age));
-  for (const RetentionPlan::Mark& mark : plan->marks) {
+  for (const TableMark& mark : plan->marks) {
     if (!status.ok() || disk_.crashed()) return status;
     status = MarkThrough(region, mark.table, mark.through, std::nullopt);
   }

@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
-#include "server/read/last_records.h"
+#include "tests/simulation/find_last_records.h"
 #include "tests/simulation/simulation.h"
 
 namespace walden::testing {
@@ -33,7 +33,7 @@ absl::Status Simulation::ReadLast(Region& region, TableId table) {
   const uint64_t count = random_.Between(1, region.model.Live(table).size() + 2);
   const bool delete_some = random_.Percent(30);
   absl::Status marked;
-  const auto first = FirstOfLastRecords(region.log(), table, count, [&] {
+  const auto first = FindLastRecords(region.log(), table, count, [&] {
     if (delete_some && marked.ok() && !disk_.crashed() && random_.Percent(50)) {
       const std::vector<StoredRecord> live = region.model.Live(table);
       const SequenceNumber through = live.empty() ? 1 : live[random_.Below(live.size())].sequence;
