@@ -23,9 +23,9 @@ class LogWriter final : public RegionWriter {
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
     return log_->OpenProducer(version);
   }
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> version) override {
-    return MarkTable(*log_, table, through, version);
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      const std::vector<TableMark>& marks, std::optional<uint64_t> version) override {
+    return log_->MarkDeleted(marks, version);
   }
   absl::Status Fence(uint64_t version) override { return testing::Fence(*log_, version); }
   absl::Status Sync() override { return log_->Sync(); }
@@ -94,17 +94,15 @@ class ActorWriter final : public RegionWriter, private ActorHost {
     return status.ok() ? job.result : status;
   }
 
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> version) override {
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      const std::vector<TableMark>& marks, std::optional<uint64_t> version) override {
     CountedJob<MarkDeletedJob> job;
-    job.marks = {{table, through}};
+    job.marks = marks;
     job.region_version = version;
     Post(&job);
     executor_->RunAll();
     absl::Status status = job.CheckAnswered();
-    if (status.ok()) status = job.result.status();
-    if (!status.ok()) return status;
-    return job.result->front();
+    return status.ok() ? job.result : status;
   }
 
   absl::Status Fence(uint64_t version) override {

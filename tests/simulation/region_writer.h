@@ -48,8 +48,8 @@ class RegionWriter {
   // INTERNAL if something was never answered.
   virtual absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) = 0;
   virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) = 0;
-  virtual absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                                     std::optional<uint64_t> version) = 0;
+  virtual absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
+      const std::vector<TableMark>& marks, std::optional<uint64_t> version) = 0;
   virtual absl::Status Fence(uint64_t version) = 0;
   virtual absl::Status Sync() = 0;
   virtual absl::Status NoteDurable() = 0;

@@ -131,8 +131,9 @@ class Simulation {
 
   // --- Marks and fences (simulation_marks.cc) ---
   absl::Status Mark(Region& region);
-  absl::Status MarkThrough(Region& region, TableId table, SequenceNumber through,
-                           std::optional<uint64_t> version);
+  absl::Status MarkAll(Region& region, const std::vector<TableMark>& marks,
+                       std::optional<uint64_t> version);
+  SequenceNumber RandomMark(const Region& region, TableId table);
   int64_t RandomTime(const Region& region);
   absl::StatusOr<SequenceNumber> FirstSince(Region& region, TableId table, int64_t micros);
   absl::Status SeekByTime(Region& region, TableId table);
@@ -145,6 +146,7 @@ class Simulation {
   // --- Reads (simulation_reads.cc) ---
   absl::Status Read(Region& region);
   absl::Status ReadLast(Region& region, TableId table);
+  absl::Status TakeCut(Region& region);
   absl::Status ReadWithErrors(Region& region);
   absl::Status Verify(Region& region);
   absl::Status VerifyBesideAppends(Region& region, const std::function<absl::Status()>& verify,

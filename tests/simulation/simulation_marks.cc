@@ -6,24 +6,39 @@
 namespace walden::testing {
 
 absl::Status Simulation::Mark(Region& region) {
-  const TableId table = random_.Between(1, region.tables);
-  if (random_.Percent(20)) return MarkBefore(region, table);
+  if (random_.Percent(20)) return MarkBefore(region, random_.Between(1, region.tables));
   if (random_.Percent(20)) return Retain(region);
-  const SequenceNumber next = region.model.Next(table);
-  SequenceNumber through = random_.Below(next + 3);
-  if (random_.Percent(25)) through = kMaxSequenceNumber;
-  if (random_.Percent(25)) through = next - 1;
+  std::vector<TableMark> marks;
+  for (TableId table = 1; table <= region.tables; ++table) {
+    if (random_.Percent(50)) marks.push_back({table, RandomMark(region, table)});
+  }
+  if (marks.empty()) marks.push_back({1, RandomMark(region, 1)});
   std::optional<uint64_t> version;
   if (random_.Percent(10)) version = region.model.region_version() + random_.Below(2);
-  return MarkThrough(region, table, through, version);
+  return MarkAll(region, marks, version);
 }
 
-absl::Status Simulation::MarkThrough(Region& region, TableId table, SequenceNumber through,
-                                     std::optional<uint64_t> version) {
-  const auto answer = region.writer->MarkDeleted(table, through, version);
-  Note(absl::StrCat("region ", region.name(), " table ", table, " mark deleted through ", through,
-                    " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-  return region.model.CheckMark(region.log(), table, through, version, answer, TroubleOf(region));
+SequenceNumber Simulation::RandomMark(const Region& region, TableId table) {
+  const SequenceNumber next = region.model.Next(table);
+  if (random_.Percent(25)) return kMaxSequenceNumber;
+  return random_.Percent(25) ? next - 1 : random_.Below(next + 3);
+}
+
+absl::Status Simulation::MarkAll(Region& region, const std::vector<TableMark>& marks,
+                                 std::optional<uint64_t> version) {
+  const auto answers = region.writer->MarkDeleted(marks, version);
+  const Trouble trouble = TroubleOf(region);
+  for (size_t i = 0; i < marks.size(); ++i) {
+    const auto [table, through] = marks[i];
+    const absl::StatusOr<SequenceNumber> answer =
+        answers.ok() ? absl::StatusOr<SequenceNumber>((*answers)[i]) : answers.status();
+    Note(absl::StrCat("region ", region.name(), " table ", table, " mark deleted through ", through,
+                      " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
+    const absl::Status status =
+        region.model.CheckMark(region.log(), table, through, version, answer, trouble);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 // A time near that of some batch.
@@ -66,7 +81,7 @@ absl::Status Simulation::MarkBefore(Region& region, TableId table) {
     if (absl::Status status = Append(region); !status.ok() || disk_.crashed()) return status;
   }
   absl::Status status = region.model.CheckNothingSkipped(table, micros, *first);
-  return status.ok() ? MarkThrough(region, table, *first - 1, std::nullopt) : status;
+  return status.ok() ? MarkAll(region, {{table, *first - 1}}, std::nullopt) : status;
 }
 
 // Deletes what is too old, as the daemon's retention does.
@@ -79,12 +94,9 @@ absl::Status Simulation::Retain(Region& region) {
                     plan.ok() ? absl::StrCat(plan->marks.size(), " marks, ", plan->records)
                               : ShowStatus(plan.status())));
   if (!plan.ok()) return region.log().Health().ok() ? plan.status() : absl::OkStatus();
-  absl::Status status = region.model.CheckPlan(*plan, absl::ToUnixMicros(now - age));
-  for (const TableMark& mark : plan->marks) {
-    if (!status.ok() || disk_.crashed()) return status;
-    status = MarkThrough(region, mark.table, mark.through, std::nullopt);
-  }
-  return status;
+  const absl::Status status = region.model.CheckPlan(*plan, absl::ToUnixMicros(now - age));
+  if (!status.ok() || plan->marks.empty()) return status;
+  return MarkAll(region, plan->marks, std::nullopt);
 }
 
 // Raises the version, sometimes not above the highest that the region has seen.

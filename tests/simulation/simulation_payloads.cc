@@ -142,7 +142,7 @@ absl::Status Simulation::MarkManyTables(Region& region) {
     const std::vector<StoredRecord> live = region.model.Live(table);
     if (live.empty()) continue;
     const SequenceNumber through = live[(live.size() - 1) / part].sequence;
-    absl::Status status = MarkThrough(region, table, through, std::nullopt);
+    absl::Status status = MarkAll(region, {{table, through}}, std::nullopt);
     if (!status.ok() || disk_.crashed() || !region.log().Health().ok()) return status;
   }
   return absl::OkStatus();

@@ -1,4 +1,5 @@
 // The reads of a simulation, and its looks at everything that is stored.
+#include <algorithm>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@ absl::Status Simulation::Read(Region& region) {
   range.table = random_.Between(1, region.tables);
   if (random_.Percent(40)) return SeekByTime(region, *range.table);
   if (random_.Percent(30)) return ReadLast(region, *range.table);
+  if (random_.Percent(20)) return TakeCut(region);
   const SequenceNumber next = region.model.Next(*range.table);
   if (random_.Percent(60)) range.first = random_.Between(1, next + 1);
   if (random_.Percent(40)) range.last = range.first + random_.Below(20);
@@ -28,6 +30,26 @@ absl::Status Simulation::Read(Region& region) {
   return region.model.CompareRange(region.log(), range, limits);
 }
 
+// Copies the states of all tables in two parts. The log goes on between them.
+absl::Status Simulation::TakeCut(Region& region) {
+  const std::vector<TableState> before = region.log().Describe().tables;
+  const auto cut = region.log().CutTables();
+  std::vector<TableState> states = cut->Next(random_.Below(before.size() + 1));
+  Note(absl::StrCat("region ", region.name(), " cut of ", before.size(), " tables, ", states.size(),
+                    " first"));
+  absl::Status status = random_.Percent(50) ? Append(region) : Mark(region);
+  if (!status.ok()) return status;
+  for (TableState& state : cut->Next(SIZE_MAX)) states.push_back(std::move(state));
+  const auto is_same = [](const TableState& a, const TableState& b) {
+    return a.table == b.table && a.deleted_through == b.deleted_through &&
+           a.first_live == b.first_live && a.last_live == b.last_live && a.kind == b.kind;
+  };
+  if (std::equal(before.begin(), before.end(), states.begin(), states.end(), is_same)) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("the cut is not of one moment");
+}
+
 // Finds where the last records of a table begin. Records may be deleted while it looks.
 absl::Status Simulation::ReadLast(Region& region, TableId table) {
   const uint64_t count = random_.Between(1, region.model.Live(table).size() + 2);
@@ -37,7 +59,7 @@ absl::Status Simulation::ReadLast(Region& region, TableId table) {
     if (delete_some && marked.ok() && !disk_.crashed() && random_.Percent(50)) {
       const std::vector<StoredRecord> live = region.model.Live(table);
       const SequenceNumber through = live.empty() ? 1 : live[random_.Below(live.size())].sequence;
-      marked = MarkThrough(region, table, through, std::nullopt);
+      marked = MarkAll(region, {{table, through}}, std::nullopt);
     }
     return marked;
   });
