@@ -22,6 +22,15 @@ class MemoryBudget {
     return false;
   }
 
+  // As TryAcquire, but takes bytes past the limit too when nothing else is taken: for what is within
+  // other limits, so that it does not wait for ever.
+  bool TryAcquireOrAlone(uint64_t bytes) {
+    const uint64_t before = used_.fetch_add(bytes, std::memory_order_relaxed);
+    if (before == 0 || before + bytes <= limit_) return true;
+    used_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  }
+
   // Takes the bytes even past the limit, for memory that is in use already.
   void Acquire(uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
 

@@ -6,10 +6,10 @@
 namespace walden {
 namespace {
 
-// Bytes that an append occupies besides its payload, for its request and bookkeeping.
-constexpr uint64_t kAppendOverheadBytes = 512;
-constexpr uint64_t kTableOverheadBytes = 128;
-constexpr uint64_t kPayloadOverheadBytes = 48;
+// Bytes that an append occupies besides its payload: its parsed request, its job and its answer.
+constexpr uint64_t kAppendOverheadBytes = 768;
+constexpr uint64_t kTableOverheadBytes = 320;
+constexpr uint64_t kPayloadOverheadBytes = 96;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ absl::Status AppendAdmission::Admit(MailboxJob* job, const DiskSpace* disk) {
     const absl::Status status = tenant->TryAcquire(bytes, append->payload_bytes);
     if (!status.ok()) return status;
   }
-  if (!mailboxes_.TryAcquire(bytes)) {
+  if (!mailboxes_.TryAcquireOrAlone(bytes)) {
     if (tenant != nullptr) {
       tenant->Release(bytes);
       tenant->Return(append->payload_bytes);

@@ -17,7 +17,8 @@ class AppendAdmission {
   explicit AppendAdmission(uint64_t mailbox_bytes) : mailboxes_(mailbox_bytes) {}
 
   // Takes the job's bytes until the job is answered. Takes none and returns RESOURCE_EXHAUSTED with
-  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL if there is no room. Jobs of a stream (was_slowed)
+  // DISK_RESERVE, TENANT_LIMIT or MAILBOX_FULL if there is no room; an append always has room in
+  // mailboxes that are empty. Jobs of a stream (was_slowed)
   // may exceed the bounds on bytes, because their stream is not read until there is room again.
   // Jobs that are no appends are always admitted: they free memory and disk, or hold none.
   // `disk` is the disk of the job's namespace. Null means that its free space is not checked.

@@ -147,7 +147,7 @@ TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
   ASSERT_TRUE(stream->Write(append));
   gate->AwaitArrival();
   std::thread unary([this] { EXPECT_TRUE(Append(1, 1, {"under way"}).ok()); });
-  while (Statistics().mailbox_bytes() < 1000) std::this_thread::yield();
+  while (server_->observation().statistics.waiting_jobs < 2) std::this_thread::yield();
 
   std::thread stopper([this] { EXPECT_TRUE(server_->Stop(absl::Seconds(60)).ok()); });
   EXPECT_FALSE(follower->Read(&response));

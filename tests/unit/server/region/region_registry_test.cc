@@ -156,7 +156,7 @@ TEST_F(RegionRegistryTest, AFullDiskAtOpeningPassesByItself) {
 }
 
 TEST_F(RegionRegistryTest, AFullMailboxRefusesAppendsAndNothingElse) {
-  options_.mailbox_bytes = 2000;
+  options_.mailbox_bytes = 3000;
   Make();
   TestAppend first({std::string(1000, 'x')}), second({std::string(1000, 'y')}), third({"z"});
   registry_->Submit({1, 5}, &first);
@@ -173,8 +173,24 @@ TEST_F(RegionRegistryTest, AFullMailboxRefusesAppendsAndNothingElse) {
   EXPECT_TRUE(third.result().status.ok()) << "there is room again";
 }
 
+// limits.mailbox_bytes holds the payload of the largest batch, and not always what it takes besides.
+TEST_F(RegionRegistryTest, AnAppendThatPassesTheLimitByItselfIsLetInWhenItIsAlone) {
+  options_.mailbox_bytes = 1000;
+  Make();
+  TestAppend small({"x"}), large({std::string(1000, 'y')}), again({std::string(1000, 'z')});
+  registry_->Submit({1, 5}, &large);
+  registry_->Submit({1, 5}, &small);
+  EXPECT_TRUE(HasReason(small.result().status, ErrorReason::kMailboxFull));
+  executor_.RunAll();
+  EXPECT_TRUE(large.result().status.ok());
+  registry_->Submit({1, 5}, &again);
+  executor_.RunAll();
+  EXPECT_TRUE(again.result().status.ok());
+  EXPECT_EQ(registry_->mailbox_budget().used(), 0u);
+}
+
 TEST_F(RegionRegistryTest, AppendsOfStreamsAreLetIntoAFullMailbox) {
-  options_.mailbox_bytes = 2000;
+  options_.mailbox_bytes = 3000;
   Make();
   TestAppend first({std::string(1000, 'x')}), second({std::string(1000, 'y')});
   TestAppend of_stream({std::string(1000, 'z')});
