@@ -65,6 +65,29 @@ class ReopenTest(FailedWriteTestCase):
         self.assertEqual(records[-1][1], b"after")
         self.assertIn("region will be reopened", self.daemon.log_text())
 
+    def test_a_producer_that_goes_on_trying_stores_each_batch_once(self):
+        producer = self.client.open_producer(FAILED)
+        refusal = self.fail_a_write(producer=(producer, 1))
+        self.check_refusal(refusal, Code.UNAVAILABLE, "WRITE_FAILED")
+        answers = []
+        for number, payloads in ((1, BATCH), (2, [b"the next one"]), (1, BATCH), (2, [b"the next one"])):
+
+            def is_answered():
+                try:
+                    answer = self.client.append(FAILED, 1, payloads, producer=(producer, number))
+                    answers.append(answer)
+                    return True
+                except WaldenError as error:
+                    self.check_refusal(error, Code.FAILED_PRECONDITION, "REGION_FAILED")
+
+            self.eventually(is_answered, "the region is opened again")
+        self.assertTrue(answers[2].duplicate and answers[3].duplicate)
+        ranges = [(a.first_sequence, a.last_sequence) for a in answers]
+        self.assertEqual(ranges[:2], ranges[2:])
+        numbers = [n for first, last in ranges[:2] for n in range(first, last + 1)]
+        expected = self.records + list(zip(numbers, [*BATCH, b"the next one"]))
+        self.assertEqual(self.client.read(FAILED, 1).records, expected)
+
 
 class FailedWriteTest(FailedWriteTestCase):
     def test_the_region_refuses_appends_for_good_though_the_disk_is_well_again(self):
