@@ -271,8 +271,8 @@ std::vector<Field<Config>> MakeRootFields() {
   add_bytes(
       "limits.stream_in_flight_bytes",
       Accessor(&Config::limits, &LimitsConfig::stream_in_flight_bytes), KiB(64), GiB(1),
-      "Payload bytes of one AppendStream that wait for their answer; past it the daemon stops "
-      "reading the stream until answers went out.");
+      "Memory of messages of one AppendStream whose answers were not sent yet, as they are parsed; "
+      "past it the daemon stops reading the stream until answers went out.");
   add_bytes("limits.index_bytes", Accessor(&Config::limits, &LimitsConfig::index_bytes), MiB(1),
             GiB(64),
             "engine segment: memory of the indexes that say where records lie, over all regions. "

@@ -140,6 +140,7 @@ AdminService::Reactor* AdminService::GetServerInfo(Context* from, const v1::GetS
   limits->set_max_stream_message_appends(figures.limits.max_stream_message_batches);
   limits->set_max_marks(figures.limits.max_marks);
   limits->set_max_batch_tables(kMaxTablesPerBatch);
+  limits->set_max_parsed_message_bytes(figures.limits.max_parsed_bytes);
   call->Answer(call->call().refused());
   return call;
 }

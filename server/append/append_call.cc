@@ -1,15 +1,16 @@
 #include "server/append/append_call.h"
 
+#include "server/call/parse_request.h"
 #include "server/call/request_checks.h"
 
 namespace walden {
 
 template <typename Rpc>
 BatchCall<Rpc>::BatchCall(const AppendEnvironment& environment,
-                          const grpc::CallbackServerContext& call,
-                          const typename Rpc::Request& request, typename Rpc::Response* response)
+                          const grpc::CallbackServerContext& call, grpc::ByteBuffer& request,
+                          grpc::ByteBuffer* response)
     : call_(environment.admission, Rpc::kUnary, call), response_(response) {
-  const absl::StatusOr<RegionKey> key = Rpc::Prepare(request, call_, environment.limits, *this);
+  const absl::StatusOr<RegionKey> key = Prepare(environment.limits, request);
   if (!key.ok()) {
     Statistics::Add(environment.admission.statistics.refused_batches, 1);
     Finish(call_.End(key.status()));
@@ -23,8 +24,21 @@ BatchCall<Rpc>::BatchCall(const AppendEnvironment& environment,
 }
 
 template <typename Rpc>
+absl::StatusOr<RegionKey> BatchCall<Rpc>::Prepare(const RequestLimits& limits,
+                                                  grpc::ByteBuffer& bytes) {
+  const absl::Status parsed = ParseRequest(call_, bytes, &request_, limits.max_parsed_bytes);
+  bytes.Clear();
+  if (!parsed.ok()) return parsed;
+  return Rpc::Prepare(request_, call_, limits, *this);
+}
+
+template <typename Rpc>
 void BatchCall<Rpc>::OnAnswered() {
-  if (batch.result.status.ok()) FillBatchResponse(batch, response_);
+  if (batch.result.status.ok()) {
+    typename Rpc::Response response;
+    FillBatchResponse(batch, &response);
+    *response_ = ToBytes(response);
+  }
   Finish(call_.End(batch.result.status));
 }
 

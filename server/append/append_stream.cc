@@ -7,11 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "server/call/error_to_proto.h"
+#include "server/call/parse_request.h"
 #include "server/call/request_checks.h"
 #include "server/region/append_admission.h"
 #include "server/region/shutting_down.h"
 
 namespace walden {
+namespace {
+
+constexpr uint64_t kAnswerBytes = 256;  // of one batch, about
+
+}  // namespace
 
 // One batch on its way through. Reused.
 template <typename Rpc>
@@ -52,7 +58,9 @@ class BatchStream<Rpc>::Batch final : public AppendJob, public OrderedAnswer {
 // A message that was read, until the answers to all its batches are written. Reused.
 template <typename Rpc>
 struct BatchStream<Rpc>::Message {
+  grpc::ByteBuffer bytes;  // until they are parsed
   typename Rpc::StreamRequest proto;
+  uint64_t parsed_bytes = 0;
   std::vector<std::unique_ptr<Batch>> batches;  // at least as many as the message has
   size_t unanswered = 0;
   size_t unwritten = 0;
@@ -118,7 +126,7 @@ void BatchStream<Rpc>::ReadNext() {
     reading_ = unused_.back().release();
     unused_.pop_back();
   }
-  this->StartRead(&reading_->proto);
+  this->StartRead(&reading_->bytes);
 }
 
 template <typename Rpc>
@@ -137,6 +145,12 @@ template <typename Rpc>
 void BatchStream<Rpc>::OnReadDone(bool ok) {
   LeadingTurn lead;
   bool should_finish = false;
+  Message* arrived = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    arrived = reading_;  // which is this thread's until it is exchanged below
+  }
+  const absl::Status parsed = ok ? Parse(arrived) : absl::OkStatus();
   {
     // From before the next read is started until these batches are posted, so that the next ones,
     // which may arrive on another thread at once, are posted behind them.
@@ -147,7 +161,7 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
       absl::MutexLock lock(&mutex_);
       message = std::exchange(reading_, nullptr);
       if (!ok) no_more_reads_ = true;
-      if (no_more_reads_ || !Take(message)) {
+      if (no_more_reads_ || !Take(message, parsed)) {
         delete std::exchange(message, nullptr);
         should_finish = ShouldFinish();
       } else {
@@ -165,14 +179,24 @@ void BatchStream<Rpc>::OnReadDone(bool ok) {
   lead.Run(/*max_groups=*/1);
 }
 
+template <typename Rpc>
+absl::Status BatchStream<Rpc>::Parse(Message* message) const {
+  const absl::StatusOr<uint64_t> parsed =
+      ParseMessage(message->bytes, &message->proto, environment_.limits.max_parsed_bytes);
+  message->bytes.Clear();
+  if (!parsed.ok()) return parsed.status();
+  message->parsed_bytes = *parsed;
+  return CheckMessage(*message);
+}
+
 // Checks the batches of a message that arrived, and gives each its place among the answers. False if
 // the message is refused as a whole: then the stream ends once everything before it is answered.
 template <typename Rpc>
-bool BatchStream<Rpc>::Take(Message* message) {
-  if (absl::Status refused = CheckMessage(*message); !refused.ok()) {
+bool BatchStream<Rpc>::Take(Message* message, absl::Status refused) {
+  if (!refused.ok()) {
     no_more_reads_ = true;
-    end_ = refused;
     call_.CountRefusal(refused);
+    end_ = std::move(refused);
     return false;
   }
   const auto& streamed = Rpc::BatchesOf(message->proto);
@@ -181,7 +205,7 @@ bool BatchStream<Rpc>::Take(Message* message) {
     message->batches.push_back(std::make_unique<Batch>(this, message));
   }
   message->arrived = call_.Now();
-  message->held_bytes = message->proto.ByteSizeLong();
+  message->held_bytes = message->parsed_bytes + count * (sizeof(Batch) + kAnswerBytes);
   message->unanswered = count;
   message->unwritten = count;
   held_bytes_ += message->held_bytes;
@@ -278,12 +302,14 @@ void BatchStream<Rpc>::WriteNext() {
   }
   if (answers_.empty()) return;
   constexpr size_t kMaxBytes = size_t{1} << 20;  // and one answer more
+  typename Rpc::StreamResponse response;
   for (size_t bytes = 0; !answers_.empty() && bytes < kMaxBytes; answers_.pop_front()) {
     Batch* const batch = answers_.front();
     bytes += batch->answer.ByteSizeLong();
-    response_.add_results()->Swap(&batch->answer);
+    response.add_results()->Swap(&batch->answer);
     written_.push_back(batch);
   }
+  response_ = ToBytes(response);
   writing_ = true;
   this->StartWrite(&response_);
 }

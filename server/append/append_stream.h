@@ -31,10 +31,9 @@ namespace walden {
 // Answers of one region leave in the order of its batches, refusals included. Deletes itself when
 // gRPC is done with it. `Rpc` is AppendRpc or PutRpc.
 template <typename Rpc>
-class BatchStream final
-    : public grpc::ServerBidiReactor<typename Rpc::StreamRequest, typename Rpc::StreamResponse>,
-      private LiveCall,
-      private RoomWaiter {
+class BatchStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                          private LiveCall,
+                          private RoomWaiter {
  public:
   BatchStream(const AppendEnvironment& environment, const grpc::CallbackServerContext& call);
   ~BatchStream() override;
@@ -55,7 +54,8 @@ class BatchStream final
   void OnRoom() override;
   void OnBatchAnswered(Batch* batch);
 
-  bool Take(Message* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Parse(Message* message) const;
+  bool Take(Message* message, absl::Status refused) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckMessage(const Message& message) const;
   void Prepare(Batch* batch, const typename Rpc::Streamed& streamed);
   void Submit(Batch* batch, LeadingTurn* lead);
@@ -77,7 +77,7 @@ class BatchStream final
   OrderedAnswers in_flight_ ABSL_GUARDED_BY(mutex_);
   std::deque<Batch*> answers_ ABSL_GUARDED_BY(mutex_);   // to be written
   std::vector<Batch*> written_ ABSL_GUARDED_BY(mutex_);  // of them: in response_
-  typename Rpc::StreamResponse response_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer response_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Message>> unused_ ABSL_GUARDED_BY(mutex_);
   Message* reading_ ABSL_GUARDED_BY(mutex_) = nullptr;    // given to gRPC
   uint64_t held_bytes_ ABSL_GUARDED_BY(mutex_) = 0;       // of messages read and not yet recycled

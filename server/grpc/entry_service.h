@@ -18,10 +18,10 @@
 
 namespace walden {
 
-// Scan, Flush and Recover encode their entries themselves (entry_encoder.h), so they are raw
-// methods of gRPC.
-using EntryServiceMethods = v1::EntryService::WithCallbackMethod_Put<
-    v1::EntryService::WithCallbackMethod_PutStream<v1::EntryService::WithCallbackMethod_Get<
+// Raw methods of gRPC. Put and PutStream count the fields of a message before they parse it
+// (parsed_size.h); Scan, Flush and Recover encode their entries themselves (entry_encoder.h).
+using EntryServiceMethods = v1::EntryService::WithRawCallbackMethod_Put<
+    v1::EntryService::WithRawCallbackMethod_PutStream<v1::EntryService::WithCallbackMethod_Get<
         v1::EntryService::WithRawCallbackMethod_Scan<v1::EntryService::WithRawCallbackMethod_Flush<
             v1::EntryService::WithCallbackMethod_Finalize<
                 v1::EntryService::WithRawCallbackMethod_Recover<v1::EntryService::Service>>>>>>>;
@@ -32,12 +32,13 @@ class EntryService final : public EntryServiceMethods {
       : put_(std::move(put)), read_(std::move(read)) {}
 
  private:
-  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* call, const v1::PutRequest* request,
-                                v1::PutResponse* response) override {
-    return new PutCall(put_, *call, *request, response);
+  // The request is not const where gRPC made it, and is used by nobody else.
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* call, const grpc::ByteBuffer* request,
+                                grpc::ByteBuffer* response) override {
+    return new PutCall(put_, *call, const_cast<grpc::ByteBuffer&>(*request), response);
   }
 
-  grpc::ServerBidiReactor<v1::PutStreamRequest, v1::PutStreamResponse>* PutStream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PutStream(
       grpc::CallbackServerContext* call) override {
     return new walden::PutStream(put_, *call);
   }

@@ -58,7 +58,7 @@ absl::Status ReflectionStream::Answer() {
     return ReflectionRequestTooLarge(request_.Length());
   }
   grpc::reflection::v1::ServerReflectionRequest request;
-  if (absl::Status status = ParseMessage(request_, &request); !status.ok()) return status;
+  if (auto parsed = ParseMessage(request_, &request); !parsed.ok()) return parsed.status();
   grpc::reflection::v1::ServerReflectionResponse response;
   answers_.Answer(request, &response);
   const grpc::Slice slice(response.SerializeAsString());

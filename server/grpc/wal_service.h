@@ -18,13 +18,14 @@
 
 namespace walden {
 
-// Read and Recover encode their answers themselves (record_encoder.h), so they are raw methods of
-// gRPC.
-using WalServiceMethods = v1::WalService::WithCallbackMethod_Append<
-    v1::WalService::WithCallbackMethod_AppendStream<v1::WalService::WithCallbackMethod_OpenProducer<
-        v1::WalService::WithRawCallbackMethod_Read<v1::WalService::WithCallbackMethod_MarkDeleted<
-            v1::WalService::WithCallbackMethod_FenceRegion<
-                v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>>;
+// Raw methods of gRPC. Append and AppendStream count the fields of a message before they parse it
+// (parsed_size.h); Read and Recover encode their answers themselves (record_encoder.h).
+using WalServiceMethods =
+    v1::WalService::WithRawCallbackMethod_Append<v1::WalService::WithRawCallbackMethod_AppendStream<
+        v1::WalService::WithCallbackMethod_OpenProducer<v1::WalService::WithRawCallbackMethod_Read<
+            v1::WalService::WithCallbackMethod_MarkDeleted<
+                v1::WalService::WithCallbackMethod_FenceRegion<
+                    v1::WalService::WithRawCallbackMethod_Recover<v1::WalService::Service>>>>>>>;
 
 class WalService final : public WalServiceMethods {
  public:
@@ -32,13 +33,14 @@ class WalService final : public WalServiceMethods {
       : append_(std::move(append)), read_(std::move(read)) {}
 
  private:
+  // The request is not const where gRPC made it, and is used by nobody else.
   grpc::ServerUnaryReactor* Append(grpc::CallbackServerContext* call,
-                                   const v1::AppendRequest* request,
-                                   v1::AppendResponse* response) override {
-    return new AppendCall(append_, *call, *request, response);
+                                   const grpc::ByteBuffer* request,
+                                   grpc::ByteBuffer* response) override {
+    return new AppendCall(append_, *call, const_cast<grpc::ByteBuffer&>(*request), response);
   }
 
-  grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>* AppendStream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AppendStream(
       grpc::CallbackServerContext* call) override {
     return new walden::AppendStream(append_, *call);
   }

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "base/error.h"
 #include "server/admin/admin_service.h"
+#include "server/call/parsed_size.h"
 #include "server/grpc/entry_service.h"
 #include "server/grpc/reflection_service.h"
 #include "server/grpc/wal_service.h"
@@ -46,13 +47,18 @@ int NamespaceThreads(const NamespaceSet& namespaces) {
 }
 
 // With an upper bound of the encoded size of an append or put, in which each record may be of
-// another table.
+// another table, and with one of its parsed size: the largest record has a key, a value and two times.
 RequestLimits WithMessageBytes(RequestLimits limits) {
   constexpr uint64_t kPerPayload = 40;
   constexpr uint64_t kOtherFields = uint64_t{64} << 10;
   limits.max_message_bytes = std::min<uint64_t>(
       limits.max_batch_bytes + kPerPayload * limits.max_batch_records + kOtherFields,
       std::numeric_limits<int>::max());
+  constexpr uint64_t kParsedRecordBytes = 3 * kParsedMessageBytes + 2 * kParsedStringBytes;
+  constexpr uint64_t kParsedBatchBytes = 1024;
+  limits.max_parsed_bytes = limits.max_message_bytes +
+                            kParsedRecordBytes * limits.max_batch_records +
+                            kParsedBatchBytes * limits.max_stream_message_batches;
   return limits;
 }
 

@@ -22,6 +22,16 @@ from walden_testcase import Code, WaldenTestCase
 MAX_RESIDENT_BYTES = 512 << 20
 
 
+def field(number, content):
+    """A field of bytes, as protobuf encodes it. `number` is at most 15."""
+    length = len(content)
+    encoded = bytes([number << 3 | 2])
+    while length > 127:
+        encoded += bytes([length & 127 | 128])
+        length >>= 7
+    return encoded + bytes([length]) + content
+
+
 class HostileTestCase(WaldenTestCase):
     """A daemon per test, which must come out of it sound."""
 
@@ -116,6 +126,32 @@ class BadRequestsTest(HostileTestCase):
             refusal = error_from_rpc(caught.exception)
             self.check_refusal(refusal, Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED")
             self.note_memory()
+        self.assert_others_proceed()
+        self.assert_sound()
+
+    def test_appends_of_millions_of_empty_parts_take_no_memory_of_their_own(self):
+        parts = 8_000_000
+        table = wal_pb2.TableAppend(table_id=1).SerializeToString() + b"\x12\x00" * parts
+        request = wal_pb2.AppendRequest(region_id=3).SerializeToString() + field(3, table)
+        unknown = b"\x7a\x00" * parts
+        before = self.daemon.resident_bytes()
+        for method, message in (
+            ("WalService/Append", request),
+            ("WalService/Append", unknown),
+            ("EntryService/Put", b"\x22\x00" * parts),
+            ("WalService/AppendStream", field(1, field(2, request))),
+            ("WalService/AppendStream", b"\x0a\x02\x12\x00" * (parts // 2)),
+            ("WalService/AppendStream", unknown),
+            ("EntryService/PutStream", b"\x0a\x02\x12\x00" * (parts // 2)),
+        ):
+            with self.subTest(method, message=message[:20]):
+                call = self.client.channel.stream_stream(f"/walden.v1.{method}")
+                with self.assertRaises(grpc.RpcError) as caught:
+                    list(call(iter([message]), timeout=60))
+                refusal = error_from_rpc(caught.exception)
+                self.check_refusal(refusal, Code.INVALID_ARGUMENT, "LIMIT_EXCEEDED")
+        # One message on its way in, and what is parsed of it at most.
+        self.assertLess(self.daemon.peak_resident_bytes() - before, 128 << 20)
         self.assert_others_proceed()
         self.assert_sound()
 

@@ -1,5 +1,6 @@
 // AppendStream over a real socket.
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
 #include <map>
@@ -281,6 +282,130 @@ TEST_F(AppendTest, AMessageWithTooManyAppendsEndsTheStreamAfterWhatCameBefore) {
   EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
   EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
   ExpectNoBytesHeld();
+}
+
+// What the message takes when it is parsed is counted before that.
+TEST_F(AppendTest, AMessageOfTooManyFieldsForItsLengthEndsTheStreamAfterWhatCameBefore) {
+  v1::GetServerInfoResponse info;
+  grpc::ClientContext info_call;
+  ASSERT_TRUE(admin_->GetServerInfo(&info_call, {}, &info).ok());
+  const uint64_t limit = info.limits().max_parsed_message_bytes();
+  constexpr uint64_t kPayloadBytes = 96;
+  const auto with_payloads = [](uint64_t count) {
+    v1::AppendStreamRequest message = Request(2, 1, "");
+    v1::TableAppend* const table = message.mutable_appends(0)->mutable_append()->mutable_tables(0);
+    for (uint64_t i = 1; i < count; ++i) table->add_payloads("");
+    return message;
+  };
+  {
+    // Below the limit it is parsed, and refused for its number of payloads, in its place.
+    grpc::ClientContext call;
+    const auto stream = wal_->AppendStream(&call);
+    ASSERT_TRUE(stream->Write(with_payloads(limit / kPayloadBytes - 10)));
+    stream->WritesDone();
+    v1::StreamedAppendResult result;
+    ASSERT_TRUE(Next(stream.get(), &result));
+    EXPECT_EQ(result.request_id(), 2u);
+    EXPECT_EQ(result.error().code(), 3);
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  ASSERT_TRUE(stream->Write(Request(1, 1, "before")));
+  const v1::AppendStreamRequest message = with_payloads(limit / kPayloadBytes + 1);
+  ASSERT_LT(message.ByteSizeLong(), limit / 20);
+  ASSERT_TRUE(stream->Write(message));
+  v1::StreamedAppendResult result;
+  ASSERT_TRUE(Next(stream.get(), &result));
+  EXPECT_TRUE(result.has_appended());
+  EXPECT_FALSE(Next(stream.get(), &result));
+  EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
+  EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
+  grpc::ClientContext unary_call;
+  v1::AppendResponse response;
+  const grpc::Status unary = wal_->Append(&unary_call, message.appends(0).append(), &response);
+  EXPECT_EQ(ReasonOf(unary), "LIMIT_EXCEEDED");
+  EXPECT_NE(unary.error_message().find("when it is parsed"), std::string::npos);
+  ExpectNoBytesHeld();
+}
+
+// The largest message that the limits allow, though each payload is one byte.
+TEST_F(AppendTest, AFullBatchOfTheSmallestPayloadsFits) {
+  v1::AppendStreamRequest message = Request(1, 1, "x");
+  v1::AppendRequest* const append = message.mutable_appends(0)->mutable_append();
+  for (uint64_t table = 2; table <= kMaxTablesPerBatch; ++table) {
+    v1::TableAppend* const part = append->add_tables();
+    part->set_table_id(table);
+    for (int i = 0; i < 256; ++i) part->add_payloads("x");
+  }
+  for (int i = 1; i < 256; ++i) append->mutable_tables(0)->add_payloads("x");
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  ASSERT_TRUE(stream->Write(message));
+  v1::StreamedAppendResult result;
+  ASSERT_TRUE(Next(stream.get(), &result));
+  EXPECT_TRUE(result.has_appended()) << result.error().message();
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+// Whole messages are held to what they take when they are parsed, so that a stream of the smallest
+// appends holds no more than one of large ones.
+TEST_F(AppendTest, AStreamIsNotReadPastTheBytesThatItsMessagesTakeWhenTheyAreParsed) {
+  options_.stream_limits.in_flight_bytes = 64 << 10;
+  options_.stream_limits.in_flight_requests = 1'000'000;
+  Start();
+  ASSERT_TRUE(Append(1, 1, {"first"}).ok());
+  auto gate = std::make_shared<Gate>();
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
+  }
+  // Each takes some hundred bytes when it is sent, and more than 64 KiB when it is parsed.
+  v1::AppendStreamRequest message;
+  for (uint64_t id = 0; id < 100; ++id) *message.add_appends() = Request(id, 1, "").appends(0);
+  grpc::ClientContext call;
+  const auto stream = wal_->AppendStream(&call);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(stream->Write(message));
+  gate->AwaitArrival();
+  gate->Open();
+  stream->WritesDone();
+  v1::StreamedAppendResult result;
+  uint64_t answers = 0;
+  while (Next(stream.get(), &result)) ++answers;
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(answers, 1000u);
+  for (const size_t group : engine_->Region(1)->GroupSizes()) EXPECT_LE(group, 100u);
+}
+
+TEST_F(AppendTest, BytesThatAreNoMessageEndTheStreamAfterWhatCameBefore) {
+  grpc::ClientContext call;
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const auto await = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  const auto stream = stub.PrepareCall(&call, "/walden.v1.WalService/AppendStream", &queue);
+  stream->StartCall(nullptr);
+  ASSERT_TRUE(await());
+  for (const std::string& bytes :
+       {Request(1, 1, "before").SerializeAsString(), std::string("\x0a\x7f", 2)}) {
+    const grpc::Slice slice(bytes);
+    stream->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+    ASSERT_TRUE(await());
+  }
+  grpc::ByteBuffer answer;
+  stream->Read(&answer, nullptr);
+  ASSERT_TRUE(await()) << "what came before is answered";
+  stream->Read(&answer, nullptr);
+  EXPECT_FALSE(await());
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  await();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(status), "INVALID_FIELD");
 }
 
 }  // namespace
