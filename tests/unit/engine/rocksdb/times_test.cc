@@ -4,6 +4,7 @@
 #include "absl/time/time.h"
 #include "engine/rocksdb/keys/key_codec.h"
 #include "rocksdb/db.h"
+#include "tests/support/random.h"
 #include "tests/support/settable_wall_clock.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -135,6 +136,43 @@ TEST_F(RocksdbTimesTest, TimesOfATableAreReadOnceAndNotOfItsNeighbour) {
   EXPECT_EQ(FirstSince(between, 7), log_->Position(7).next);
   EXPECT_EQ(FirstSince(between, 8), log_->Position(8).first);
   EXPECT_EQ(FirstSince(absl::InfinitePast(), 8), log_->Position(8).first);
+}
+
+// Blocks that rot while the namespace is open.
+TEST_F(RocksdbTimesTest, ARestoredTableThatBeginsWithDamageIsNotOlderThanItsDamage) {
+  constexpr SequenceNumber kFirst = 101;
+  testing::Random random(1);
+  // The keys of append times, before all records, are in another block than table 7.
+  for (int i = 0; i < 20; ++i) Append(5, random.NonZeroBytes(2000));
+  ASSERT_TRUE(log_->RestoreMark(7, kFirst - 1, TableKind::kLog).ok());
+  std::vector<std::string> payloads;
+  std::vector<absl::Time> times;
+  for (int i = 0; i < 200; ++i) {
+    time_.Advance(absl::Seconds(10));
+    times.push_back(time_.now());
+    payloads.push_back(random.NonZeroBytes(2000));
+    const auto result = testing::CommitOne(
+        *log_, {.table = 7, .payloads = {payloads.back()}, .first_sequence = kFirst + i});
+    ASSERT_TRUE(result.status.ok()) << result.status;
+  }
+  // The first records are in a table file, and their log file is gone.
+  const auto file_with = [&](const std::string& payload) {
+    for (const std::string& file : Files(".sst")) {
+      if (disk_.ReadWhole(file).find(payload) != std::string::npos) return file;
+    }
+    return std::string();
+  };
+  ASSERT_TRUE(Eventually([&] { return !file_with(payloads[2]).empty(); }));
+  ASSERT_TRUE(testing::ReadTable(*log_, 7).ok()) << "which also empties the cache of blocks";
+  for (const int i : {0, 2}) {
+    const std::string file = file_with(payloads[i]);
+    disk_.FlipBit(file, disk_.ReadWhole(file).find(payloads[i]) + 1000, 3);
+  }
+  ASSERT_TRUE(absl::IsDataLoss(testing::ReadTable(*log_, 7).status()));
+  EXPECT_EQ(FirstSince(times[0] - absl::Seconds(5)), kFirst);
+  EXPECT_EQ(FirstSince(times[0]), kFirst);
+  EXPECT_EQ(FirstSince(times[2]), kFirst + 2) << "the damaged record itself";
+  EXPECT_EQ(FirstSince(times[50]), kFirst + 50);
 }
 
 }  // namespace

@@ -31,6 +31,29 @@ class SegmentTimesTest : public testing::SegmentEngineTest {
     return first.value_or(0);
   }
 
+  // Restores a record ten seconds after the one before, and returns its append time.
+  absl::Time Restore(TableId table, SequenceNumber number, char fill) {
+    time_.Advance(absl::Seconds(10));
+    const auto result = testing::CommitOne(
+        *log_, {.table = table, .payloads = {std::string(1000, fill)}, .first_sequence = number});
+    EXPECT_TRUE(result.status.ok()) << result.status;
+    return time_.now();
+  }
+
+  // Damages the record of this fill with its head, and opens the region again without it. Groups begin
+  // at multiples of the alignment.
+  void LoseRecord(char fill) {
+    ASSERT_TRUE(log_->Close().ok());
+    log_.reset();
+    engine_.reset();
+    const std::string path = absl::StrCat("/data/ns/", kRegion, "/seg_0");
+    const size_t record = disk_.ReadWhole(path).find(std::string(1000, fill));
+    ASSERT_NE(record, std::string::npos);
+    for (uint64_t at = record - 100; at < record; at += 9) disk_.FlipBit(path, at, 3);
+    Open(RecoveryPolicy::kQuarantine);
+    ASSERT_EQ(log_->Describe().opening.damaged.size(), 1u);
+  }
+
   testing::SettableWallClock time_;
 };
 
@@ -83,22 +106,50 @@ TEST_F(SegmentTimesTest, DamageIsNotPassedOverUnlessALaterGroupIsOlder) {
     times.push_back(time_.now());
     ASSERT_TRUE(Append(1, 1000, static_cast<char>('a' + i)).status.ok());
   }
-  ASSERT_TRUE(log_->Close().ok());
-  log_.reset();
-  engine_.reset();
-  // Record 3 with its head: groups begin at multiples of the alignment.
-  const std::string path = absl::StrCat("/data/ns/", kRegion, "/seg_0");
-  const size_t record = disk_.ReadWhole(path).find(std::string(1000, 'c'));
-  ASSERT_NE(record, std::string::npos);
-  for (uint64_t at = record - 100; at < record; at += 9) disk_.FlipBit(path, at, 3);
-  Open(RecoveryPolicy::kQuarantine);
-  ASSERT_EQ(log_->Describe().opening.damaged.size(), 1u);
+  LoseRecord('c');
   EXPECT_EQ(FirstSince(1, times[0]), 1u);
   EXPECT_EQ(FirstSince(1, times[1]), 2u);
   EXPECT_EQ(FirstSince(1, times[1] + absl::Microseconds(1)), 3u);
   EXPECT_EQ(FirstSince(1, times[2]), 3u);
   EXPECT_EQ(FirstSince(1, times[3]), 3u) << "the lost record may be as young as the next one";
   EXPECT_EQ(FirstSince(1, times[3] + absl::Microseconds(1)), 5u);
+}
+
+// Numbers of a restored table are lower than those that its records have in the log, and damage from
+// before may have no number among them.
+TEST_F(SegmentTimesTest, DamageFromBeforeATableWasRestoredMakesNoneOfItsRecordsOlder) {
+  Open();
+  const absl::Time start = time_.now();
+  const absl::Time lost = start + absl::Seconds(20);
+  for (const char fill : {'a', 'b', 'c'}) {
+    time_.Advance(absl::Seconds(10));
+    ASSERT_TRUE(Append(1, 1000, fill).status.ok());
+  }
+  ASSERT_TRUE(log_->RestoreMark(2, 0, TableKind::kLog).ok());
+  const absl::Time first = Restore(2, 1, 'd');
+  const absl::Time second = Restore(2, 2, 'e');
+  LoseRecord('b');
+  for (const absl::Time time : {start, lost, first}) EXPECT_EQ(FirstSince(2, time), 1u) << time;
+  EXPECT_EQ(FirstSince(2, second), 2u);
+  // What a mark before such a time would delete.
+  const auto mark = log_->MarkDeleted(2, FirstSince(2, lost) - 1, std::nullopt);
+  ASSERT_TRUE(mark.ok()) << mark.status();
+  EXPECT_EQ(*mark, 0u);
+  EXPECT_EQ(log_->Position(2).next, 3u);
+}
+
+TEST_F(SegmentTimesTest, ARestoredTableThatBeginsWithDamageIsNotOlderThanItsDamage) {
+  Open();
+  const absl::Time start = time_.now();
+  ASSERT_TRUE(Append(1, 1000, 'a').status.ok());
+  ASSERT_TRUE(Append(1, 1000, 'b').status.ok());
+  ASSERT_TRUE(log_->RestoreMark(2, 4, TableKind::kLog).ok());
+  const absl::Time first = Restore(2, 5, 'c');
+  const absl::Time second = Restore(2, 6, 'd');
+  Restore(2, 7, 'e');
+  LoseRecord('c');
+  for (const absl::Time time : {start, first, second}) EXPECT_EQ(FirstSince(2, time), 5u) << time;
+  EXPECT_EQ(FirstSince(2, second + absl::Microseconds(1)), 7u);
 }
 
 TEST_F(SegmentTimesTest, AFileThatIsMissingLeavesABoundFromWhichReadsReportIt) {

@@ -133,6 +133,53 @@ TEST_F(ReflectionTest, StreamsCountTowardsTheLimitOfCalls) {
   EXPECT_EQ(ReasonOf(second_stream->Finish()), "TOO_MANY_CALLS");
 }
 
+TEST_F(ReflectionTest, BothVersionsListTheSameServicesAndDescribeEachOfThem) {
+  ServerReflectionRequest list;
+  list.set_list_services("");
+  std::vector<std::string> names;
+  const ServerReflectionResponse listed = Ask(list);
+  for (const auto& service : listed.list_services_response().service()) {
+    names.push_back(service.name());
+  }
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre(
+                         "walden.v1.WalService", "walden.v1.EntryService", "walden.v1.AdminService",
+                         "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                         "grpc.reflection.v1alpha.ServerReflection"));
+  namespace alpha = grpc::reflection::v1alpha;
+  const auto stub = alpha::ServerReflection::NewStub(channel_);
+  grpc::ClientContext call;
+  const auto stream = stub->ServerReflectionInfo(&call);
+  alpha::ServerReflectionRequest request;
+  alpha::ServerReflectionResponse response;
+  request.set_list_services("");
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&response));
+  std::vector<std::string> alpha_names;
+  for (const auto& service : response.list_services_response().service()) {
+    alpha_names.push_back(service.name());
+  }
+  EXPECT_EQ(alpha_names, names);
+  for (const std::string& name : names) {
+    SCOPED_TRACE(name);
+    request.set_file_containing_symbol(name);
+    ASSERT_TRUE(stream->Write(request));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_GT(response.file_descriptor_response().file_descriptor_proto_size(), 0);
+    EXPECT_EQ(response.original_request().file_containing_symbol(), name);
+    const ServerReflectionResponse described = Ask(FileOf(name));
+    ASSERT_FALSE(NamesOf(described).empty());
+    // A stream does not send an imported file twice, so it may send fewer.
+    EXPECT_EQ(described.file_descriptor_response().file_descriptor_proto(0),
+              response.file_descriptor_response().file_descriptor_proto(0));
+  }
+  request.set_file_by_filename("no/such.proto");
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.error_response().error_code(), grpc::StatusCode::NOT_FOUND);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
 TEST_F(ReflectionTest, NeitherVersionIsServedWhenItIsOff) {
   options_.reflection = false;
   Start();

@@ -63,6 +63,42 @@ TEST_F(AdminPagesTest, TheServerSaysWhatItIsAndWhatItTakes) {
   EXPECT_GT(info.start_time().seconds(), 0);
 }
 
+TEST_F(AdminPagesTest, TheLimitsAreThoseThatTheServerWasGiven) {
+  options_.limits = {.max_batch_bytes = 1001,
+                     .max_batch_records = 1002,
+                     .max_payload_bytes = 1003,
+                     .max_key_bytes = 1004,
+                     .max_stream_message_batches = 1005,
+                     .max_marks = 1006};
+  Start();
+  v1::GetServerInfoResponse info;
+  grpc::ClientContext call;
+  ASSERT_TRUE(admin_->GetServerInfo(&call, {}, &info).ok());
+  const v1::Limits& limits = info.limits();
+  EXPECT_EQ(limits.max_batch_bytes(), 1001u);
+  EXPECT_EQ(limits.max_batch_records(), 1002u);
+  EXPECT_EQ(limits.max_payload_bytes(), 1003u);
+  EXPECT_EQ(limits.max_key_bytes(), 1004u);
+  EXPECT_EQ(limits.max_stream_message_appends(), 1005u);
+  EXPECT_EQ(limits.max_marks(), 1006u);
+  EXPECT_EQ(limits.max_batch_tables(), kMaxTablesPerBatch);
+  // gRPC takes a message of exactly the size that is told, and the next byte is refused by it.
+  const uint64_t most = limits.max_request_message_bytes();
+  for (const uint64_t bytes : {most, most + 1}) {
+    v1::AppendRequest request;
+    request.set_region_id(1);
+    request.add_tables()->add_payloads(std::string(bytes, 'x'));
+    const size_t payload = bytes - (request.ByteSizeLong() - bytes);
+    request.mutable_tables(0)->set_payloads(0, std::string(payload, 'x'));
+    ASSERT_EQ(request.ByteSizeLong(), bytes);
+    grpc::ClientContext append_call;
+    v1::AppendResponse response;
+    EXPECT_EQ(
+        wal_->Append(&append_call, request, &response).error_code(),
+        bytes == most ? grpc::StatusCode::INVALID_ARGUMENT : grpc::StatusCode::RESOURCE_EXHAUSTED);
+  }
+}
+
 TEST_F(AdminPagesTest, AListingHasTheUsageOfOpenRegionsAndOpensNone) {
   ASSERT_TRUE(Append(1, 1, {"four", "x"}).ok());
   ASSERT_TRUE(Append(1, 2, {"y"}).ok());

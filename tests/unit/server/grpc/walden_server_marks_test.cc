@@ -56,5 +56,41 @@ TEST_F(MarksTest, AMarkNeedsAPlaceAndATableOfItsOwn) {
   EXPECT_EQ(refusal(), "INVALID_FIELD marks[1].table_id is there twice: a table has one mark");
 }
 
+// The time is looked for in the region that the call was for, and the records of that one are gone.
+TEST_F(MarksTest, ATimeMarksNothingOfARegionThatWasMadeAgainMeanwhile) {
+  ASSERT_TRUE(Append(1, 1, {"1", "2", "3"}).ok());
+  auto gate = std::make_shared<Gate>();
+  {
+    absl::MutexLock lock(&engine_->Region(1)->mutex);
+    engine_->Region(1)->in_first_since = [gate] { gate->Pass(); };
+  }
+  std::thread marking([this] {
+    v1::MarkDeletedRequest request;
+    request.set_region_id(1);
+    v1::TableMark* const mark = request.add_marks();
+    mark->set_table_id(1);
+    mark->mutable_before_time()->set_seconds(kAppendedUnixMicros / 1'000'000 + 1);
+    v1::MarkDeletedResponse response;
+    grpc::ClientContext call;
+    const grpc::Status status = wal_->MarkDeleted(&call, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+  });
+  gate->AwaitArrival();
+  v1::DropRegionRequest drop;
+  drop.set_region_id(1);
+  drop.set_confirm_region_id(1);
+  v1::DropRegionResponse dropped;
+  grpc::ClientContext drop_call;
+  EXPECT_TRUE(admin_->DropRegion(&drop_call, drop, &dropped).ok());
+  EXPECT_TRUE(dropped.existed());
+  EXPECT_TRUE(Append(1, 1, {"of the new region", "too"}).ok());
+  gate->Open();
+  marking.join();
+  v1::ReadResponse all;
+  ASSERT_TRUE(Read(ReadOf(1, 1), &all).ok());
+  EXPECT_THAT(PayloadsOf(all), ElementsAre("of the new region", "too"));
+  EXPECT_EQ(all.position().deleted_through(), 0u);
+}
+
 }  // namespace
 }  // namespace walden

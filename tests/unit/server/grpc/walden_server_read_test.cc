@@ -70,6 +70,42 @@ TEST_F(ReadTest, BoundsAndLimits) {
   EXPECT_EQ(ReasonOf(Read(request, &all)), "UNKNOWN_NAMESPACE");
 }
 
+TEST_F(ReadTest, AnEmptyRangeSaysWhereToReadOn) {
+  ASSERT_TRUE(Append(1, 1, {"1", "2", "3", "4", "5"}).ok());
+  ASSERT_TRUE(MarkDeleted(1, 1, 2).ok());
+  const auto next_of = [this](const v1::ReadRequest& request) {
+    v1::ReadResponse all;
+    EXPECT_TRUE(Read(request, &all).ok());
+    EXPECT_EQ(all.records_size(), 0);
+    EXPECT_EQ(all.summary().record_count(), 0u);
+    return all.summary().next_sequence();
+  };
+  v1::ReadRequest request = ReadOf(1, 1);
+  request.mutable_start()->set_inclusive(6);
+  EXPECT_EQ(next_of(request), 6u) << "at the end";
+  request.mutable_start()->set_inclusive(9);
+  EXPECT_EQ(next_of(request), 9u) << "behind the end: what comes between is not of the range";
+  request.mutable_start()->set_exclusive(9);
+  EXPECT_EQ(next_of(request), 10u);
+  request.mutable_start()->set_inclusive(4);
+  request.mutable_end()->set_exclusive(4);
+  EXPECT_EQ(next_of(request), 4u) << "between two bounds that hold nothing";
+  request.mutable_start()->set_exclusive(4);
+  request.mutable_end()->set_inclusive(4);
+  EXPECT_EQ(next_of(request), 5u);
+  request.clear_start();
+  request.mutable_end()->set_inclusive(2);
+  EXPECT_EQ(next_of(request), 3u) << "everything of it is deleted";
+  request.mutable_end()->set_exclusive(0);
+  EXPECT_EQ(next_of(request), 3u);
+  request = ReadOf(77, 1);
+  EXPECT_EQ(next_of(request), 1u) << "a region that does not exist";
+  request.mutable_start()->set_inclusive(4);
+  EXPECT_EQ(next_of(request), 4u);
+  ASSERT_TRUE(MarkDeleted(1, 1, 5).ok());
+  EXPECT_EQ(next_of(ReadOf(1, 1)), 6u) << "everything is deleted";
+}
+
 TEST_F(ReadTest, ManyChunksOfAllSizesComeBackByteForByte) {
   options_.read_chunk_bytes = 4096;
   Start();
