@@ -37,6 +37,12 @@ class AppendTimes {
   // Less than about kPlaceStepBytes, or one group, lie between the two. Needs a group.
   uint64_t PlaceBefore(int64_t unix_micros) const;
 
+  // The time of the first group; none without groups.
+  std::optional<int64_t> oldest() const {
+    if (entries_.empty()) return std::nullopt;
+    return entries_.front().begin_micros;
+  }
+
   // The time of the last group; none without groups.
   std::optional<int64_t> newest() const {
     if (entries_.empty()) return std::nullopt;

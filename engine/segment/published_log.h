@@ -187,6 +187,7 @@ class PublishedLog {
   // A segment as retention sees it.
   struct Age {
     uint64_t id = 0;
+    // When its last record was written, at the latest. INT64_MAX: not known, since it is damaged.
     int64_t written_unix_micros = 0;
     uint64_t records = 0;  // deleted ones too
     uint64_t live_bytes = 0;

@@ -1,6 +1,7 @@
 // Plans what retention deletes: the records of whole segments, the oldest first, never the newest
 // one.
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <vector>
@@ -19,6 +20,14 @@ std::vector<PublishedLog::Age> PublishedLog::Ages() const {
                     .written_unix_micros = segment.written_unix_micros,
                     .records = segment.records,
                     .live_bytes = segment.index.LiveBytes()});
+  }
+  // Records that damage took are not younger than the first group of a later segment.
+  int64_t later = INT64_MAX;
+  auto age = ages.rbegin();
+  for (auto it = segments_.rbegin(); it != segments_.rend(); ++it, ++age) {
+    const auto& segment = it->second;
+    if (!segment.damage.empty()) age->written_unix_micros = later;
+    later = segment.append_times.oldest().value_or(later);
   }
   return ages;
 }

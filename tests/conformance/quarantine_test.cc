@@ -1,6 +1,9 @@
 // Quarantined damage that may have held all that a table had, or its end.
+#include <algorithm>
+
 #include "base/error.h"
 #include "tests/conformance/log_fixture.h"
+#include "tests/support/settable_wall_clock.h"
 
 namespace walden::testing {
 namespace {
@@ -232,6 +235,57 @@ TEST_P(QuarantineTest, AMissingSegmentFileIsDamageAndNotAMissingRegion) {
     EXPECT_TRUE(ErrorValue(status, "file").ends_with(file)) << status;
   }
   EXPECT_ERROR(ReadAll(log(), ReadRange{}).status(), kDataLoss, kCorruption);
+}
+
+class QuarantinedAgeTest : public QuarantineTest {
+ protected:
+  QuarantinedAgeTest() { set_wall_clock(&clock_); }
+
+  void PassTime(absl::Duration duration) { clock_.Advance(duration); }
+
+  // The highest number that retention of this age deletes.
+  SequenceNumber Retained(absl::Duration age) {
+    const auto plan = log().PlanRetention({.age = age}, clock_.now());
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    SequenceNumber highest = 0;
+    for (const RetentionPlan::Mark& mark : plan->marks) highest = std::max(highest, mark.through);
+    return highest;
+  }
+
+  SettableWallClock clock_;
+};
+INSTANTIATE_TEST_SUITE_P(Engines, QuarantinedAgeTest,
+                         ::testing::ValuesIn(SettingsWith(FaultFileSettings(),
+                                                          [](const EngineUnderTest& engine) {
+                                                            return engine.serves_around_damage;
+                                                          })),
+                         SettingName);
+
+TEST_P(QuarantinedAgeTest, RetentionByAgeSparesDamageThatMayHaveHeldYoungerRecords) {
+  FillSegment();
+  PassTime(absl::Seconds(1000));
+  Append(3, 1);
+  const StoredRecord young = ledger().Live(3)[0];
+  FillSegment();
+  CloseLog();
+  for (const std::string& path : disk().FilesBelow(directory())) {
+    const std::string content = disk().ReadWhole(path);
+    if (content.find(young.payload) == std::string::npos) continue;
+    disk().ZeroRange(path, 0, content.size());
+  }
+  OpenLog();
+  ASSERT_FALSE(log().Describe().opening.damaged.empty());
+  PassTime(absl::Seconds(500));
+  for (const bool reopened : {false, true}) {
+    SCOPED_TRACE(reopened);
+    if (reopened) ReopenLog();
+    const SequenceNumber old = Retained(absl::Seconds(1000));
+    EXPECT_GT(old, 0u);
+    EXPECT_LT(old, young.sequence);
+  }
+  ExpectToldOf(3, young);
+  PassTime(absl::Seconds(600));
+  EXPECT_GE(Retained(absl::Seconds(1000)), young.sequence);
 }
 
 }  // namespace
