@@ -48,6 +48,8 @@ class CrashTest : public LogTest {
     bool answered_survives = false;  // only kills so far: the kernel has all that was answered
     std::map<uint64_t, uint64_t> producers;  // answered ids, and the number that each comes to
     uint64_t made = 0;
+    uint64_t fenced = 0;          // region versions
+    uint64_t perhaps_fenced = 0;  // not answered
 
     Story(CrashTest* test, uint64_t seed) : test(test), machine(seed) {}
 
@@ -169,8 +171,24 @@ class CrashTest : public LogTest {
       OpenProducer();
     }
 
+    void Fence(uint64_t version) {
+      const bool answered = testing::Fence(*log, version).ok();
+      (answered ? fenced : perhaps_fenced) = version;
+    }
+
+    // A fence that was answered holds; one that was not answered holds or was never made.
+    void ExpectFenced() {
+      const uint64_t version = log->Describe().region_version;
+      EXPECT_GE(version, fenced);
+      EXPECT_LE(version, std::max(fenced, perhaps_fenced));
+      if (version == 0) return;
+      Batch late = OverTables({1}, 1);
+      late.region_version = version - 1;
+      EXPECT_ERROR(CommitOne(*log, late).status, kFailedPrecondition, kFenced);
+    }
+
     void MarkDeleted(TableId table, SequenceNumber through) {
-      const auto mark = log->MarkDeleted(table, through, std::nullopt);
+      const auto mark = MarkTable(*log, table, through);
       if (mark.ok()) {
         ledger.MarkedDeleted(table, *mark);
       } else {
@@ -228,6 +246,7 @@ class CrashTest : public LogTest {
     if (HasFailure()) return;
     ExpectLogHoldsLedger(*story.log, story.ledger);
     story.ExpectProducersAreRemembered();
+    story.ExpectFenced();
     // The region goes on, and keeps what is written now.
     for (int i = 0; i < 3; ++i) story.Append(1 + i % 2, 2);
     EXPECT_TRUE(story.open.empty());

@@ -57,6 +57,24 @@ TEST_P(CrashTest, AProducersBatchKeepsTheNumbersOfAllTablesWhenItsSegmentIsRemov
       });
 }
 
+TEST_P(CrashTest, AFenceOfAnEmptyRegionHoldsOnceItIsAnswered) {
+  Sweep([](Story&) {}, [](Story& s) { s.Fence(5); });
+}
+
+TEST_P(CrashTest, AFenceHoldsOnceItIsAnsweredAmongAppends) {
+  Sweep(
+      [](Story& s) {
+        SomeHistory(s);
+        s.Fence(3);
+      },
+      [](Story& s) {
+        s.Append(1, 2, Durability::kBuffered);
+        s.Fence(4);
+        s.Append(2, 2);
+        s.Fence(9);
+      });
+}
+
 TEST_P(CrashTest, BufferedAppendsLoseOnlyASuffix) {
   Sweep([](Story& s) { SomeHistory(s); },
         [](Story& s) {

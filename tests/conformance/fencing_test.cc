@@ -40,6 +40,33 @@ TEST_P(ProducerTest, AFencedWriterCannotMarkDeleted) {
   ExpectLogHoldsLedger();
 }
 
+TEST_P(ProducerTest, AnEmptyRegionIsFencedAndHasNoTable) {
+  ASSERT_STATUS_OK(Fence(log(), 5));
+  Batch late{.payloads = Payloads(1), .region_version = 4};
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    if (restarted) RestartEngine();
+    const RegionDescription region = log().Describe();
+    EXPECT_EQ(region.region_version, 5u);
+    EXPECT_TRUE(region.tables.empty());
+    EXPECT_ERROR(Try(late).status, kFailedPrecondition, kFenced);
+    EXPECT_ERROR(MarkTable(log(), 1, 1, 4).status(), kFailedPrecondition, kFenced);
+    EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+  }
+  late.region_version = 5;
+  ASSERT_STATUS_OK(Try(late).status);
+  ExpectLogHoldsLedger();
+}
+
+TEST_P(ProducerTest, AFenceIsRefusedBelowTheHighestVersionAndRepeatedAtIt) {
+  Append(1, 2);
+  ASSERT_STATUS_OK(Fence(log(), 7));
+  ASSERT_STATUS_OK(Fence(log(), 7));
+  EXPECT_ERROR(Fence(log(), 6), kFailedPrecondition, kFenced);
+  EXPECT_EQ(log().Describe().region_version, 7u);
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(ProducerTest, AVersionInAGroupFencesTheBatchesBehindIt) {
   std::vector<Batch> group(3);
   for (Batch& batch : group) batch.payloads = Payloads(1);
