@@ -7,7 +7,7 @@ namespace walden::testing {
 
 absl::Status Simulation::Mark(Region& region) {
   if (random_.Percent(20)) return MarkBefore(region, random_.Between(1, region.tables));
-  if (random_.Percent(20)) return Retain(region);
+  if (random_.Percent(25)) return Retain(region);
   std::vector<TableMark> marks;
   for (TableId table = 1; table <= region.tables; ++table) {
     if (random_.Percent(50)) marks.push_back({table, RandomMark(region, table)});

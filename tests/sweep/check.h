@@ -1,6 +1,7 @@
 // Opens a damaged machine and compares every record with what is known of it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Finding {
   std::string region;  // directory
   Loss loss = kNothing;
   std::string what;
+  uint64_t oldest_missing = UINT64_MAX;  // append that is missing with OK
 };
 
 // Finds records that are wrong or missing and that no error, DATA_LOSS or opening report names.

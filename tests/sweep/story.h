@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
 #include "engine/common/directory_owner.h"
 #include "engine/log_engine.h"
 #include "tests/support/fault_file_system.h"
@@ -31,9 +32,17 @@ const char* EndingName(Ending ending);
 struct ExpectedTable {
   std::vector<testing::StoredRecord> live;
   std::vector<uint64_t> appends;  // of each record: which append of its region it came with
+  std::vector<int64_t> times;     // of each record: when it was appended, in Unix microseconds
   SequenceNumber mark = 0;
   uint64_t append_after_mark = 0;
   SequenceNumber highest = 0;  // ever answered
+};
+
+// A batch that a producer sent, and its answer.
+struct SentBatch {
+  testing::Batch batch;
+  testing::BatchResult answer;
+  uint64_t append = 0;  // the region's, or the one before if the batch passes over its number
 };
 
 struct ExpectedRegion {
@@ -41,9 +50,10 @@ struct ExpectedRegion {
   RegionId id = 0;
   uint64_t appends = 0;
   std::map<TableId, ExpectedTable> tables;
+  std::vector<SentBatch> sent;  // in the order of their numbers
 
   std::string directory() const { return "/data/" + space + "/" + std::to_string(id); }
-  void Append(TableId table, SequenceNumber first, const std::vector<std::string>& payloads);
+  void Append(const testing::Batch& batch, const testing::BatchResult& answer, int64_t unix_micros);
 };
 
 // Payload bytes of each region's last append.
@@ -62,7 +72,8 @@ class OpenedSpace {
  public:
   static absl::StatusOr<std::unique_ptr<OpenedSpace>> Open(testing::FaultFileSystem& disk,
                                                            DirectoryOwner engine,
-                                                           const std::string& space);
+                                                           const std::string& space,
+                                                           const WallClock* wall_clock);
   LogEngine& engine() { return *engine_; }
 
  private:
