@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "tests/simulation/find_last_records.h"
@@ -14,6 +15,17 @@ bool IsReported(const OpeningReport& report, SequenceNumber sequence) {
   return std::any_of(report.damaged.begin(), report.damaged.end(), [&](const DamagedRange& range) {
     return range.first <= sequence && sequence <= range.last;
   });
+}
+
+// Whether damage in a file that is still there may have held the number.
+bool IsInASegment(const RegionDescription& region, SequenceNumber number) {
+  return std::any_of(
+      region.opening.damaged.begin(), region.opening.damaged.end(), [&](const auto& range) {
+        if (number < range.first || number > range.last) return false;
+        return std::any_of(
+            region.segments.begin(), region.segments.end(),
+            [&](const auto& segment) { return absl::EndsWith(range.file, "/" + segment.file); });
+      });
 }
 
 // As a recovery reads a table: through what is visible now.
@@ -119,8 +131,10 @@ absl::Status DamagedRegion::Verify(const RegionLog& log) const {
     return true;
   });
   if (!status.ok()) return WithContext(status, "verifying beside damage");
+  const RegionDescription region = log.Describe();
   for (const auto& [id, table] : tables_) {
-    if (found || table.lost.empty()) continue;
+    // Of a segment that was removed nothing is left to be verified.
+    if (found || table.lost.empty() || !IsInASegment(region, *table.lost.begin())) continue;
     return Wrong("verifying finds nothing, but record ", *table.lost.begin(), " of table ", id,
                  " is lost");
   }
@@ -143,16 +157,33 @@ absl::Status DamagedRegion::FindLast(const RegionLog& log, TableId id, uint64_t 
 absl::Status DamagedRegion::MarkBefore(RegionLog& log, TableId id, int64_t unix_micros) {
   const auto first = log.FirstSince(id, absl::FromUnixMicros(unix_micros));
   if (!first.ok()) return first.status();
+  RETURN_IF_WRONG(CheckSpared(id, unix_micros, *first));
+  return Mark(log, id, *first - 1);
+}
+
+absl::Status DamagedRegion::Retain(RegionLog& log, int64_t unix_micros) {
+  constexpr absl::Duration kAge = absl::Hours(1);
+  const auto plan = log.PlanRetention({.age = kAge}, absl::FromUnixMicros(unix_micros) + kAge);
+  if (!plan.ok()) return plan.status();
+  for (const RetentionPlan::Mark& mark : plan->marks) {
+    RETURN_IF_WRONG(CheckSpared(mark.table, unix_micros, mark.through + 1));
+    RETURN_IF_WRONG(Mark(log, mark.table, mark.through));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DamagedRegion::CheckSpared(TableId id, int64_t unix_micros,
+                                        SequenceNumber first) const {
   const Table& table = tables_.at(id);
   for (const StoredRecord& record : table.live) {
-    if (record.sequence >= *first) break;
+    if (record.sequence >= first) break;
     const auto appended = table.appended.find(record.sequence);
     if (appended == table.appended.end() || appended->second >= unix_micros) {
-      return Wrong("table ", id, ": ", *first, " since ", unix_micros, " skips ", record.sequence,
+      return Wrong("table ", id, ": ", first, " since ", unix_micros, " skips ", record.sequence,
                    " beside damage");
     }
   }
-  return Mark(log, id, *first - 1);
+  return absl::OkStatus();
 }
 
 absl::Status DamagedRegion::Append(RegionLog& log, TableId id, const std::string& payload) {

@@ -38,6 +38,9 @@ class DamagedRegion {
   // Marks the table deleted before a time, which must spare every record from that time on.
   absl::Status MarkBefore(RegionLog& log, TableId table, int64_t unix_micros);
 
+  // Deletes what retention of this age plans, which must spare the same records.
+  absl::Status Retain(RegionLog& log, int64_t unix_micros);
+
   // Marks every table deleted of which all can be read.
   absl::Status MarkSoundTables(RegionLog& log);
 
@@ -52,6 +55,8 @@ class DamagedRegion {
     std::set<SequenceNumber> lost;               // those of `live` that are DATA_LOSS
     std::map<SequenceNumber, int64_t> appended;  // at this time or later; none: after the damage
   };
+  // No record from this time on is below `first`.
+  absl::Status CheckSpared(TableId id, int64_t unix_micros, SequenceNumber first) const;
   static absl::Status CompareTable(const RegionLog& log, TableId id, Table& table, bool was_harmed);
   static absl::Status CompareRecords(const RegionLog& log, TableId id, Table& table,
                                      bool was_harmed);

@@ -101,6 +101,10 @@ absl::Status Simulation::UseDamaged(DamagedRegion& damaged, RegionLog& log, Tabl
   }
   if (choice < 7) {
     const int64_t micros = RandomTime(regions_[0]);
+    if (random_.Percent(50)) {
+      Note(absl::StrCat("  retain what is not older than ", micros));
+      return damaged.Retain(log, micros);
+    }
     Note(absl::StrCat("  mark table ", table, " before ", micros));
     return damaged.MarkBefore(log, table, micros);
   }
