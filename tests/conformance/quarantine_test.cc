@@ -248,7 +248,7 @@ class QuarantinedAgeTest : public QuarantineTest {
     const auto plan = log().PlanRetention({.age = age}, clock_.now());
     EXPECT_TRUE(plan.ok()) << plan.status();
     SequenceNumber highest = 0;
-    for (const RetentionPlan::Mark& mark : plan->marks) highest = std::max(highest, mark.through);
+    for (const TableMark& mark : plan->marks) highest = std::max(highest, mark.through);
     return highest;
   }
 

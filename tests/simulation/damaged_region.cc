@@ -165,7 +165,7 @@ absl::Status DamagedRegion::Retain(RegionLog& log, int64_t unix_micros) {
   constexpr absl::Duration kAge = absl::Hours(1);
   const auto plan = log.PlanRetention({.age = kAge}, absl::FromUnixMicros(unix_micros) + kAge);
   if (!plan.ok()) return plan.status();
-  for (const RetentionPlan::Mark& mark : plan->marks) {
+  for (const TableMark& mark : plan->marks) {
     RETURN_IF_WRONG(CheckSpared(mark.table, unix_micros, mark.through + 1));
     RETURN_IF_WRONG(Mark(log, mark.table, mark.through));
   }

@@ -109,7 +109,7 @@ class RegionCheck {
       if (first.ok()) CheckNoneSkipped(id, table, shown, micros, *first, "a seek");
       const auto plan = log_.PlanRetention({.age = absl::Seconds(1)}, time + absl::Seconds(1));
       if (!plan.ok()) continue;
-      for (const RetentionPlan::Mark& mark : plan->marks) {
+      for (const TableMark& mark : plan->marks) {
         if (mark.table == id)
           CheckNoneSkipped(id, table, shown, micros, mark.through + 1, "retention");
       }
