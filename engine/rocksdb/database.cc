@@ -265,6 +265,10 @@ void Database::RestoreReserve() {
   });
 }
 
+void Database::EndShortage() {
+  if (CheckRoom(env_.tuning.reserve_bytes).ok()) RestoreReserve();
+}
+
 absl::Status Database::CheckRoom(uint64_t bytes) const {
   const absl::StatusOr<uint64_t> free = env_.file_system->FreeBytes(env_.directory);
   if (!free.ok()) return free.status();

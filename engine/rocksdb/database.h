@@ -78,9 +78,9 @@ class Database {
   // The report of the last opening. It lacks the number of keys read, which the engine adds.
   OpeningReport opening() const ABSL_LOCKS_EXCLUDED(state_mutex_);
 
-  // The time, in microseconds of Unix time, at which the newest of RocksDB's files was last written
-  // before the last opening changed any; 0 if there was none. What was stored then was appended by
-  // then, on the clock that set this time.
+  // The latest time, in microseconds of Unix time, at which a file of RocksDB's was written, as this
+  // process's openings found them before they changed any; 0 if there was none. Records that were
+  // stored then were appended by then, on the clock that set this time.
   int64_t last_written_unix_micros() const {
     return last_written_unix_micros_.load(std::memory_order_relaxed);
   }
@@ -154,6 +154,8 @@ class Database {
   void SpendReserve() { reserve_.Spend(); }
   // Makes the reserve again if there is room. Once there is, RocksDB compacts by itself again.
   void RestoreReserve() ABSL_LOCKS_EXCLUDED(mutex_);
+  // RestoreReserve, if it leaves room for the writes that are under way.
+  void EndShortage() ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether RocksDB was opened without compactions of its own, since the disk was full.
   bool is_short() const { return is_short_.load(std::memory_order_relaxed); }
 
@@ -174,7 +176,10 @@ class Database {
   absl::Status Repair(const Findings& found, OpeningReport& report);
   absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenRocks(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Makes database and companion file name each other.
+  // Puts a key of append times for each table with records: all were appended by now, or by the last
+  // write to a file if the clock is behind it.
+  absl::Status BoundTimes(rocksdb::WriteBatch& batch) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // Makes database and companion file name each other. Records of another program get a bound.
   absl::Status Pair() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRocks() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CheckedPlace DirectoryPlace() const;

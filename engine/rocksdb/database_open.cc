@@ -11,6 +11,7 @@
 #include "engine/rocksdb/companion/ledger_env.h"
 #include "engine/rocksdb/database.h"
 #include "engine/rocksdb/keys/key_codec.h"
+#include "engine/rocksdb/keys/table_seek.h"
 #include "engine/rocksdb/options/rocksdb_errors.h"
 #include "engine/rocksdb/wal/wal_sequence_numbers.h"
 
@@ -165,6 +166,21 @@ absl::Status Database::OpenRocks(const Findings& found) {
   return absl::OkStatus();
 }
 
+absl::Status Database::BoundTimes(rocksdb::WriteBatch& batch) const {
+  const uint64_t by = static_cast<uint64_t>(
+      std::max({env_.wall_clock->UnixMicros(), last_written_unix_micros(), int64_t{0}}));
+  uint64_t keys_read = 0;
+  return SeekTables(*db_, env_.namespace_id, NamespaceBegin(env_.namespace_id),
+                    NamespaceEnd(env_.namespace_id), env_.shown_directory, &keys_read,
+                    [&](const FoundTable& found) {
+                      const Entry time = AppendTimeEntry({.region = found.region,
+                                                          .table = found.table,
+                                                          .unix_micros = by,
+                                                          .first = found.last + 1});
+                      batch.Put(time.key, time.value);
+                    });
+}
+
 absl::Status Database::Pair() {
   std::string value;
   const Entry entry = CompanionEntry(ledger_->salt());
@@ -177,6 +193,8 @@ absl::Status Database::Pair() {
       // Another program may have appended records after the newest append times.
       batch.DeleteRange(MetaBegin(KeyType::kAppendTime), MetaEnd(KeyType::kAppendTime));
     }
+    const absl::Status bounded = BoundTimes(batch);
+    if (!bounded.ok()) return bounded;
     rocksdb::WriteOptions options;
     options.sync = true;
     status = db_->Write(options, &batch);
@@ -193,7 +211,10 @@ absl::Status Database::OpenLocked(bool was_full) {
   closed_ = found.status();
   if (!closed_.ok()) return closed_;
   if (const auto newest = NewestWrite(); newest.ok()) {
-    last_written_unix_micros_.store(absl::ToUnixMicros(*newest), std::memory_order_relaxed);
+    // An earlier opening in this process may have known files that are gone.
+    last_written_unix_micros_.store(
+        std::max(last_written_unix_micros(), absl::ToUnixMicros(*newest)),
+        std::memory_order_relaxed);
   } else {
     closed_ = newest.status();
     return closed_;

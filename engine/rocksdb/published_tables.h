@@ -87,7 +87,7 @@ class PublishedTables {
   // The first table with this id or a higher one.
   std::optional<Named> AtOrBehind(TableId table) const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The states of all tables at this moment. The cut keeps `tables` alive.
+  // The states of all tables at this moment. The cut keeps `tables` alive, which keeps the numbers.
   class Cut;
   static std::unique_ptr<Cut> NewCut(std::shared_ptr<const PublishedTables> tables);
 

@@ -312,7 +312,7 @@ absl::Status RocksdbEngine::CheckFitsNewRegion(const RegionOptions&,
 }
 
 void RocksdbEngine::KeepHouse() {
-  if (space_->database.is_short()) space_->database.RestoreReserve();
+  if (space_->database.is_short()) space_->database.EndShortage();
   space_->reclaimer.Tick();
 }
 

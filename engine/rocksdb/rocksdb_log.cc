@@ -203,7 +203,13 @@ RegionPage RocksdbLog::DescribePage(const DescribeCursor& from, size_t limit) co
   return PageOf(description, from, limit);
 }
 
-std::unique_ptr<TableCut> RocksdbLog::CutTables() const { return PublishedTables::NewCut(tables_); }
+std::unique_ptr<TableCut> RocksdbLog::CutTables() const {
+  // The tables point to the namespace's numbers.
+  const auto owners = std::make_shared<
+      std::pair<std::shared_ptr<NamespaceState>, std::shared_ptr<PublishedTables>>>(space_,
+                                                                                    tables_);
+  return PublishedTables::NewCut({owners, tables_.get()});
+}
 
 absl::Status RocksdbLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> report) const {
   return VerifyRegion(*space_, region_, tables_.get(), report);

@@ -287,16 +287,20 @@ absl::Status RocksdbLog::ReadyForWrites(uint64_t bytes) {
   const absl::Status room = space_->database.CheckRoom(bytes);
   if (!room.ok()) return room;
   const absl::Status resumed = Resume();
-  if (resumed.ok()) space_->database.RestoreReserve();
+  if (resumed.ok()) space_->database.EndShortage();
   return resumed;
 }
 
 absl::Status RocksdbLog::Resume() {
   absl::Status status = space_->database.Reopen(generation_);
   if (!status.ok()) return status;
-  generation_ = space_->database.generation();
+  const uint64_t before = generation_.exchange(space_->database.generation());
   status = Load();
-  if (!status.ok()) return status;
+  if (!status.ok()) {
+    // Nothing is judged by what was loaded in part: the next write tries again.
+    generation_ = before;
+    return status;
+  }
   // The opening has made all earlier writes durable.
   AllDurable();
   return absl::OkStatus();

@@ -111,15 +111,17 @@ absl::Status RocksdbLog::Adopt(std::map<TableId, PublishedTable>& tables) {
 absl::Status RocksdbLog::LoadKeys(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables,
                                   bool* is_foreign) {
   const std::string& shown = space_->database.shown_directory();
+  uint64_t version = 0;
   absl::Status status =
       ForEachKey(db, MetaBegin(KeyType::kRegion, region_), MetaEnd(KeyType::kRegion, region_),
                  shown, [&](absl::string_view key, absl::string_view value) {
                    const auto region = DecodeRegion(key, value);
-                   if (region) region_version_.store(region->version);
+                   if (region) version = region->version;
                    *is_foreign = false;
                    return region.has_value();
                  });
   if (!status.ok()) return status;
+  region_version_.store(version);
   status = ForEachKey(db, MetaBegin(KeyType::kTable, region_), MetaEnd(KeyType::kTable, region_),
                       shown, [&](absl::string_view key, absl::string_view value) {
                         const auto table = DecodeTable(key, value);

@@ -50,10 +50,13 @@ absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region
   batch_.Put(issued.key, issued.value);
   const std::optional<uint64_t> forgotten = producers_.NextToForget();
   if (forgotten) {
-    batch_.Delete(IssuedEntry(region_, *forgotten, 0).key);
-    for (const ProducerBatch& batch : producers_.BatchesOf(*forgotten)) {
-      batch_.Delete(StoredBatch(region_, batch).key);
-    }
+    // Also batches that are no longer in the producer's window.
+    status = space_->database.With([&](rocksdb::DB& db) {
+      return DeleteKeys(db, MetaBegin(KeyType::kProducerBatch, region_, *forgotten),
+                        MetaEnd(KeyType::kProducerBatch, region_, *forgotten),
+                        space_->database.shown_directory(), batch_);
+    });
+    if (!status.ok()) return status;
   }
   status = WriteStaged(/*sync=*/true);
   if (!status.ok()) return status;
@@ -90,8 +93,11 @@ absl::Status RocksdbLog::LoadProducers(rocksdb::DB& db) {
     const auto stored = DecodeProducerBatch(key, value);
     if (!stored) return false;
     producer_order_ = std::max(producer_order_, stored->order);
-    producers_.Issue(stored->producer, stored->order);
-    if (stored->sequence == 0) return true;
+    if (stored->sequence == 0) {
+      producers_.Issue(stored->producer, stored->order);
+      return true;
+    }
+    // Ignored without the key that says that the id was issued.
     producers_.Add({.id = stored->producer,
                     .sequence = stored->sequence,
                     .order = stored->order,

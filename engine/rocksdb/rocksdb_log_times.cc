@@ -63,8 +63,12 @@ Entry TimeEntry(RegionId region, TableId table, const TimePoint& time) {
 std::optional<TimePoint> RocksdbLog::StageTime(TableId table, SequenceNumber first) {
   // All batches of a group have the same time.
   if (staged_last_.contains(table)) return std::nullopt;
-  const TimePoint time{std::max<int64_t>(group_unix_micros_, 0), first};
+  TimePoint time{std::max<int64_t>(group_unix_micros_, 0), first};
   const std::optional<PublishedTable> published = tables_->Find(table);
+  // The key bounds the records before it too, which another program may have appended.
+  if (published && !published->times && published->first_live > 0) {
+    time.unix_micros = std::max(time.unix_micros, space_->database.last_written_unix_micros());
+  }
   if (published && published->times &&
       time.unix_micros - published->times->newest.unix_micros < kAppendTimeStepMicros) {
     return std::nullopt;

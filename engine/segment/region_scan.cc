@@ -214,8 +214,8 @@ class RegionScanner {
       options.durable_next = state.watermark->next;
       options.reach = state.watermark->reach;
     }
-    auto file = file_system_->OpenFile(absl::StrCat(directory_.path, "/", SegmentFileName(id)),
-                                       directory_.mode);
+    const std::string path = absl::StrCat(directory_.path, "/", SegmentFileName(id));
+    auto file = file_system_->OpenFile(path, directory_.mode);
     if (absl::IsNotFound(file.status())) {
       Missing(options, scanned);
     } else if (!file.ok()) {
@@ -226,7 +226,12 @@ class RegionScanner {
       scanned.scan = *std::move(scan);
       const absl::StatusOr<uint64_t> size = (*file)->Size();
       if (!size.ok()) return size.status();
-      if (scanned.header.version_1()) CheckLengthV1(*size, options, scanned);
+      if (scanned.header.version_1()) {
+        CheckLengthV1(*size, options, scanned);
+        const absl::StatusOr<absl::Time> written = file_system_->LastWritten(path);
+        if (!written.ok()) return written.status();
+        scanned.file_written = *written;
+      }
     }
     for (const Damage& damage : scanned.scan.damage) scanned.damage.push_back(damage);
     OrderAndDropCovered(scanned.damage);

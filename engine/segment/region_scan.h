@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
 #include "engine/segment/metadata_codec.h"
@@ -34,6 +35,9 @@ struct ScannedSegment {
   bool missing = false;
   // The time when the last record was written. Not known for a version 1 segment.
   std::optional<int64_t> written_unix_micros;
+  // The last write to the file of a version 1 segment, or to the copy that it is, before anything
+  // was repaired.
+  absl::Time file_written = absl::UnixEpoch();
   SegmentScan scan;
   std::vector<Damage> damage;  // known before and found now, ordered
 };

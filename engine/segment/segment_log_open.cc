@@ -79,7 +79,12 @@ absl::Status SegmentLog::OpenMetadata(RegionScan& region) {
                                 .end = newest.scan.end,
                                 .next = newest.scan.next,
                                 .reach = newest.scan.end};
-    state.upgraded_millis = env_.wall_clock->UnixMillis();
+    // The clock may be behind the one by which the segments were written.
+    absl::Time by = absl::FromUnixMillis(env_.wall_clock->UnixMillis());
+    for (const ScannedSegment& segment : region.segments) {
+      by = std::max(by, segment.file_written);
+    }
+    state.upgraded_millis = absl::ToUnixMillis(by);
     metadata = MetadataFile::Upgrade(env_.file_system, env_.directory.path,
                                      *env_.directory.identity, state);
   } else {
@@ -196,8 +201,7 @@ absl::Status SegmentLog::Publish(RegionScan& region) {
   floor_ = state.number_floor;
   // Numbers below next_ may have been answered for records that a crash took.
   if (!region.clean_end() && next_ > region.next) floor_ = next_;
-  // The time of a version 1 segment's last write is unknown: the time of the file may be that of a
-  // copy.
+  // The time of a version 1 segment's last write is not known: the file may be a copy.
   int64_t written = 1000 * state.upgraded_millis.value_or(env_.wall_clock->UnixMillis());
   const absl::Duration now = env_.clock->Now();
   for (ScannedSegment& segment : region.segments) {

@@ -145,6 +145,17 @@ v1::TablePosition FakeWalden::Position(TableKey key) const {
   return position;
 }
 
+void FakeWalden::FillState(TableKey key, v1::TableState& state) const {
+  const v1::TablePosition position = Position(key);
+  state.set_table_id(key.second);
+  state.set_next_sequence(position.next_sequence());
+  state.set_deleted_through(position.deleted_through());
+  const auto found = tables_.find(key);
+  if (found == tables_.end() || found->second.records.empty()) return;
+  state.set_first_live_sequence(found->second.records.front().sequence());
+  state.set_last_live_sequence(found->second.records.back().sequence());
+}
+
 uint64_t FakeWalden::FirstSince(TableKey key, absl::Time time) const {
   const auto found = tables_.find(key);
   if (found == tables_.end()) return 1;

@@ -97,6 +97,7 @@ class FakeWalden {
   // The number of the first record that was appended at this time or later.
   uint64_t FirstSince(TableKey key, absl::Time time) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   v1::TablePosition Position(TableKey key) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void FillState(TableKey key, v1::TableState& state) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   bool TakeStreamBreak(int stored_in_stream);
 
   std::string directory_;

@@ -121,7 +121,7 @@ class FakeWalden::Wal : public v1::WalService::Service {
       absl::MutexLock lock(&fake_.mutex_);
       before = fake_.before_recover_;
     }
-    if (before) before(request->table_id());
+    if (before && !request->state_only()) before(request->table_id());
     absl::MutexLock lock(&fake_.mutex_);
     v1::RecoverResponse state;
     state.mutable_state()->set_engine("fake");
@@ -131,7 +131,8 @@ class FakeWalden::Wal : public v1::WalService::Service {
     for (const auto& [key, table] : fake_.tables_) {
       if (key.first != request->region_id()) continue;
       if (request->has_table_id() && key.second != request->table_id()) continue;
-      state.mutable_state()->add_tables()->set_table_id(key.second);
+      fake_.FillState(key, *state.mutable_state()->add_tables());
+      if (request->state_only()) continue;
       v1::RecoverSummary& counts = *summary.mutable_summary();
       if (!table.records.empty()) counts.set_table_count(counts.table_count() + 1);
       for (const v1::Record& record : table.records) {
@@ -148,7 +149,7 @@ class FakeWalden::Wal : public v1::WalService::Service {
       summary.mutable_summary()->set_record_count(summary.summary().record_count() + 1);
     }
     writer->Write(state);
-    writer->Write(records);
+    if (!request->state_only()) writer->Write(records);
     if (fake_.stream_fault_ != StreamFault::kNoSummary) writer->Write(summary);
     return grpc::Status::OK;
   }
@@ -330,16 +331,9 @@ class FakeWalden::Admin : public v1::AdminService::Service {
     response->mutable_state()->mutable_opening()->set_outcome(v1::OpeningReport::OUTCOME_TORN_TAIL);
     response->mutable_state()->mutable_opening()->set_torn_tail_bytes(12);
     response->mutable_state()->mutable_opening()->set_evidence_file("1/torn");
-    for (const auto& [key, stored] : fake_.tables_) {
+    for (const auto& [key, table] : fake_.tables_) {
       if (key.first != request->region_id()) continue;
-      const v1::TablePosition position = fake_.Position(key);
-      v1::TableState& table = *response->mutable_state()->add_tables();
-      table.set_table_id(key.second);
-      table.set_next_sequence(position.next_sequence());
-      table.set_deleted_through(position.deleted_through());
-      if (stored.records.empty()) continue;
-      table.set_first_live_sequence(stored.records.front().sequence());
-      table.set_last_live_sequence(stored.records.back().sequence());
+      fake_.FillState(key, *response->mutable_state()->add_tables());
     }
     v1::SegmentInfo& segment = *response->add_segments();
     segment.set_file("seg_0");

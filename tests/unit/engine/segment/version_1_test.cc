@@ -202,6 +202,25 @@ TEST_F(Version1Test, ItsRecordsWereAppendedByTheUpgrade) {
   EXPECT_EQ(*(*log)->FirstSince(1, upgraded + absl::Seconds(1)), next.first);
 }
 
+// A clock that is set forward later must not make young records old.
+TEST_F(Version1Test, ItsRecordsAreNotOlderThanItsFilesWhereTheClockIsBehind) {
+  testing::SettableWallClock time;
+  const absl::Time written = time.now() + absl::Hours(24 * 400);
+  FaultFileSystem disk;
+  disk.SetTime(written);
+  LoadDisk(disk);
+  disk.SetTime(time.now());
+  auto engine = OpenEngine(disk, &time);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const auto& [region, tables] : regions_) {
+    auto log = OpenRegion(**engine, region);
+    ASSERT_TRUE(log.ok()) << log.status();
+    for (const auto& [table, expected] : tables) {
+      EXPECT_EQ(*(*log)->FirstSince(table, written), (*log)->Position(table).first);
+    }
+  }
+}
+
 TEST_F(Version1Test, NewRecordsGoToAVersion2SegmentAndOldFilesStayAsTheyAre) {
   const std::string old = disk_.ReadWhole("/data/default/4/seg_0");
   for (int round = 0; round < 3; ++round) {
