@@ -174,6 +174,8 @@ class Database {
   absl::StatusOr<absl::Time> NewestWrite() const;
   // Cuts off the remains of writes that a crash cut.
   absl::Status Repair(const Findings& found, OpeningReport& report);
+  // Removes the logs that are not needed any more.
+  absl::Status RemoveLeftovers(const Findings& found);
   absl::Status BeginLedger(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status OpenRocks(const Findings& found) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts a key of append times for each table with records: all were appended by now, or by the last

@@ -83,10 +83,6 @@ absl::StatusOr<absl::Time> Database::NewestWrite() const {
 
 absl::Status Database::Repair(const Findings& found, OpeningReport& report) {
   FileSystem* const files = env_.file_system;
-  for (const std::string& name : found.directory.logs.leftovers) {
-    const absl::Status removed = files->RemoveFile(absl::StrCat(env_.directory, "/", name));
-    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  }
   if (found.directory.manifest_end) {
     const auto cut =
         CutFile(files, env_.directory, found.directory.manifest, *found.directory.manifest_end);
@@ -102,6 +98,15 @@ absl::Status Database::Repair(const Findings& found, OpeningReport& report) {
   report.torn_tail_bytes = cut->bytes;
   if (!cut->evidence_file.empty()) {
     report.evidence_file = absl::StrCat(env_.shown_directory, "/", cut->evidence_file);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Database::RemoveLeftovers(const Findings& found) {
+  for (const std::string& name : found.directory.logs.leftovers) {
+    const absl::Status removed =
+        env_.file_system->RemoveFile(absl::StrCat(env_.directory, "/", name));
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   }
   return absl::OkStatus();
 }
@@ -123,7 +128,7 @@ absl::Status Database::BeginLedger(const Findings& found) {
   for (const std::string& name : *names) {
     const FileName file = ParseFileName(name);
     companion.numbers_through = std::max(companion.numbers_through, file.number);
-    if (file.kind != FileKind::kLog) continue;
+    if (file.kind != FileKind::kLog || found.directory.logs.leftovers.contains(name)) continue;
     CompanionLog log{.number = file.number};
     const auto bytes = ReadWholeFile(env_.file_system, absl::StrCat(env_.directory, "/", name));
     if (!bytes.ok()) return bytes.status();
@@ -226,7 +231,10 @@ absl::Status Database::OpenLocked(bool was_full) {
     if (*rewritten) found = Look();
     absl::Status status = found.status();
     if (status.ok()) status = Repair(*found, report);
-    return status.ok() ? BeginLedger(*found) : status;
+    if (status.ok()) status = BeginLedger(*found);
+    // Not before: the companion file that was read may be in the cache only, and the one on the disk
+    // may name them.
+    return status.ok() ? RemoveLeftovers(*found) : status;
   };
   closed_ = prepare();
   if (HasReason(closed_, ErrorReason::kDiskFull)) {

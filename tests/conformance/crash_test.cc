@@ -75,6 +75,39 @@ TEST_P(CrashTest, AFenceHoldsOnceItIsAnsweredAmongAppends) {
       });
 }
 
+TEST_P(CrashTest, APowerCutInTheOpeningAfterAKillLosesNothingThatWasDurable) {
+  // What the killed process wrote and did not sync is shown to the opening, and gone after it.
+  for (const uint64_t in_opening : {9, 12}) {
+    for (uint64_t nth = 1; nth < 400; ++nth) {
+      SCOPED_TRACE(::testing::Message() << "kill in change " << nth << ", power cut in change "
+                                        << in_opening << " of the opening");
+      Story story(this, nth * 31);
+      ASSERT_STATUS_OK(story.machine.CreateDirectory("/data"));
+      ASSERT_STATUS_OK(story.machine.SyncDirectory("/"));
+      ASSERT_STATUS_OK(story.Open());
+      SomeHistory(story);
+      story.machine.CrashAt(nth, Crash::kKill);
+      for (int i = 0; i < 24; ++i) {
+        story.Append(1 + i % 2, 2, Durability::kSync, 2500);
+        if (i % 6 == 5) story.MarkDeleted(1, kMaxSequenceNumber);
+      }
+      const bool crashed = story.machine.crashed();
+      story.machine.CancelCrash();
+      if (!crashed) story.machine.Kill();
+      story.Stop();
+      story.machine.Restart();
+      story.machine.CrashAt(in_opening, Crash::kPowerCut, PowerLoss::kNothing);
+      (void)story.Open();
+      story.machine.CancelCrash();
+      if (!story.machine.crashed()) story.machine.Kill();
+      story.Stop();
+      story.machine.Restart();
+      ExpectRecovered(story);
+      if (HasFailure() || !crashed) break;
+    }
+  }
+}
+
 TEST_P(CrashTest, BufferedAppendsLoseOnlyASuffix) {
   Sweep([](Story& s) { SomeHistory(s); },
         [](Story& s) {
