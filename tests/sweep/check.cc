@@ -155,14 +155,16 @@ bool IsTouched(const ExpectedRegion& region, DirectoryOwner engine, const Harm& 
   return absl::StartsWith(harm.path, base) || absl::StartsWith(harm.other, base);
 }
 
-// Retries every batch of the region's producer: none is stored twice.
-void CheckRetries(RegionLog& log, const ExpectedRegion& region, Finding* finding) {
+// Retries every batch of the region's producer: none is stored twice. A sound region knows them all.
+void CheckRetries(RegionLog& log, const ExpectedRegion& region, bool is_sound, Finding* finding) {
   for (const SentBatch& sent : region.sent) {
     const testing::BatchResult retry = testing::CommitOne(log, sent.batch);
-    if (!retry.status.ok()) continue;
     const std::string name = absl::StrCat("batch ", sent.batch.producer->sequence);
     std::string wrong;
-    if (!retry.duplicate && sent.append < finding->oldest_missing) {
+    if (!retry.status.ok()) {
+      if (!is_sound) continue;
+      wrong = absl::StrCat("a retry of ", name, " is answered with ", Show(retry.status));
+    } else if (!retry.duplicate && sent.append < finding->oldest_missing) {
       wrong = name + " is stored twice";
     } else if (retry.duplicate && testing::NumbersOf(sent.batch, retry) !=
                                       testing::NumbersOf(sent.batch, sent.answer)) {
@@ -244,7 +246,7 @@ void CheckRegion(ExpectedRegion region, DirectoryOwner kind, RecoveryPolicy poli
   if (!log.ok()) return unmoved(log.status());
   Finding finding = RegionCheck(region, !touched, **log).Run();
   if (finding.loss != kMore) CheckWholeBatches(**log, region, &finding);
-  if (finding.loss != kMore) CheckRetries(**log, region, &finding);
+  if (finding.loss != kMore) CheckRetries(**log, region, !touched, &finding);
   if (finding.loss == kNothing) {
     const bool clean = (*log)->Describe().opening.outcome == OpeningReport::Outcome::kClean;
     if (!clean && policy == RecoveryPolicy::kQuarantine) return;

@@ -113,7 +113,7 @@ void ExpectedRegion::Append(const Batch& batch, const testing::BatchResult& answ
     }
     known.highest = numbers[k].last;
   }
-  if (batch.producer) sent.push_back({batch, answer, appends});
+  if (batch.producer) sent.push_back({batch, answer, parts.empty() ? appends + 1 : appends});
 }
 
 const char* EndingName(Ending ending) {

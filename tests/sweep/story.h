@@ -42,7 +42,7 @@ struct ExpectedTable {
 struct SentBatch {
   testing::Batch batch;
   testing::BatchResult answer;
-  uint64_t append = 0;  // the region's, or the one before if the batch passes over its number
+  uint64_t append = 0;  // the region's, or the next one if the batch passes over its number
 };
 
 struct ExpectedRegion {
