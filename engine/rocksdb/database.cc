@@ -32,7 +32,7 @@ class Database::Listener final : public rocksdb::EventListener {
   // were synced, is taken for damage.
   void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
     const uint64_t generation = database_.generation();
-    const absl::Status synced = SyncWals(database_.env_.file_system, database_.env_.directory);
+    const absl::Status synced = database_.SyncLogsForFlush();
     if (!synced.ok())
       database_.Fail(generation, synced).IgnoreError();  // the next write reports it
   }
@@ -139,6 +139,8 @@ void Database::RemoveObsoleteFiles() {
   });
   if (is_open) obsolete_file_scans_.fetch_sub(1, std::memory_order_relaxed);
 }
+
+absl::Status Database::SyncLogsForFlush() { return ledger_->SyncLogs(); }
 
 absl::Status Database::Health(uint64_t generation) const {
   absl::MutexLock lock(&state_mutex_);

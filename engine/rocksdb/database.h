@@ -168,6 +168,8 @@ class Database {
     WalScan scan;
   };
 
+  // Called by RocksDB's threads, which end before the ledger does.
+  absl::Status SyncLogsForFlush() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   // `was_full`: RocksDB had no room for a table file before.
   absl::Status OpenLocked(bool was_full) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Findings> Look() const;

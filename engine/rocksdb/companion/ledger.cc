@@ -8,6 +8,7 @@
 #include "base/checksum.h"
 #include "base/error.h"
 #include "engine/rocksdb/companion/companion_format.h"
+#include "engine/rocksdb/wal/wal_repair.h"
 
 namespace walden::rocks {
 namespace {
@@ -53,6 +54,12 @@ FilePrefix WatchedFile::durable() const {
 bool WatchedFile::has_unsynced() const {
   absl::MutexLock lock(&mutex_);
   return length_ != durable_.length;
+}
+
+absl::Status WatchedFile::RunSync(absl::FunctionRef<absl::Status()> sync) {
+  absl::MutexLock lock(&sync_mutex_);
+  if (sync_failure_.ok()) sync_failure_ = sync();
+  return sync_failure_;
 }
 
 absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Begin(FileSystem* files, std::string directory,
@@ -225,6 +232,19 @@ absl::Status Ledger::NoteClosed() {
   // Both slots get the closed state, so that damage to one of them loses nothing.
   const absl::Status status = Write(next);
   return status.ok() ? Write(std::move(next)) : status;
+}
+
+absl::Status Ledger::SyncLogs() {
+  return SyncWals(files_, directory_,
+                  [this](const std::string& name, absl::FunctionRef<absl::Status()> sync) {
+                    std::shared_ptr<WatchedFile> watched;
+                    {
+                      absl::MutexLock lock(&mutex_);
+                      const auto found = logs_.find(ParseFileName(name).number);
+                      if (found != logs_.end()) watched = found->second;
+                    }
+                    return watched == nullptr ? sync() : watched->RunSync(sync);
+                  });
 }
 
 bool Ledger::HasUnsyncedLog() const {

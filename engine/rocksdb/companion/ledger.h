@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "engine/io/file_system.h"
@@ -33,7 +34,13 @@ class WatchedFile {
   FilePrefix durable() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool has_unsynced() const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Runs a sync of the file, one at a time. After one failed, all fail: the kernel may have forgotten
+  // that the bytes which the failed one should have written are not on the disk.
+  absl::Status RunSync(absl::FunctionRef<absl::Status()> sync) ABSL_LOCKS_EXCLUDED(sync_mutex_);
+
  private:
+  absl::Mutex sync_mutex_;  // held while a sync runs
+  absl::Status sync_failure_ ABSL_GUARDED_BY(sync_mutex_);
   mutable absl::Mutex mutex_;
   uint64_t length_ ABSL_GUARDED_BY(mutex_) = 0;
   uint32_t running_crc_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -82,6 +89,9 @@ class Ledger {
   // Sets the state kClosed after RocksDB was closed. Does nothing if some log is not durable
   // through its end.
   absl::Status NoteClosed() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Syncs the logs beside RocksDB. After an error RocksDB's own syncs of that log fail too.
+  absl::Status SyncLogs() ABSL_LOCKS_EXCLUDED(mutex_);
 
   bool HasUnsyncedLog() const ABSL_LOCKS_EXCLUDED(mutex_);
 

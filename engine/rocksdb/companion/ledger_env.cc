@@ -71,12 +71,17 @@ class LedgerFile final : public rocksdb::FSWritableFileOwnerWrapper {
   IOStatus Synced(Operation operation) {
     if (failed()) return failure();
     const FilePrefix written = watched_->written();
-    IOStatus status = operation();
-    if (!status.ok()) {
+    const absl::Status synced = watched_->RunSync([&operation] {
+      const IOStatus done = operation();
+      return done.ok() ? absl::OkStatus() : absl::UnavailableError(done.ToString());
+    });
+    if (!synced.ok()) {
       // It is unknown whether the earlier writes are durable, also when the disk was full.
-      return Fail(IOStatus::IOError(absl::StrCat("syncing ", path_), status.ToString()));
+      return Fail(
+          IOStatus::IOError(absl::StrCat("syncing ", path_), std::string(synced.message())));
     }
     watched_->Synced(written);
+    IOStatus status;
     if (name_.kind == FileKind::kManifest) {
       status = FromWalden(ledger_->ManifestSynced(name_.number, written));
     }

@@ -314,7 +314,10 @@ absl::StatusOr<bool> RewriteTails(FileSystem* files, const std::string& director
   return has_tails;
 }
 
-absl::Status SyncWals(FileSystem* files, const std::string& directory) {
+absl::Status SyncWals(
+    FileSystem* files, const std::string& directory,
+    absl::FunctionRef<absl::Status(const std::string& name, absl::FunctionRef<absl::Status()> sync)>
+        run) {
   const auto names = files->ListDirectory(directory);
   if (!names.ok()) return names.status();
   for (const std::string& name : WalNames(*names)) {
@@ -322,7 +325,7 @@ absl::Status SyncWals(FileSystem* files, const std::string& directory) {
         files->OpenFile(absl::StrCat(directory, "/", name), FileSystem::OpenMode::kReadWrite);
     absl::Status status = file.status();
     if (absl::IsNotFound(status)) continue;  // RocksDB removed the file meanwhile
-    if (status.ok()) status = (*file)->SyncData();
+    if (status.ok()) status = run(name, [&file] { return (*file)->SyncData(); });
     if (status.ok()) status = (*file)->Close();
     if (!status.ok()) return status;
   }

@@ -72,8 +72,12 @@ absl::Status TrimZeros(FileSystem* files, const std::string& directory, const Wa
 absl::StatusOr<bool> RewriteTails(FileSystem* files, const std::string& directory,
                                   const KnownLogs& known);
 
-// Syncs the files. RocksDB may have the directory open.
-absl::Status SyncWals(FileSystem* files, const std::string& directory);
+// Syncs the files. RocksDB may have the directory open. `run` is called with each file's name and its
+// sync, and returns the result of the sync that it runs.
+absl::Status SyncWals(
+    FileSystem* files, const std::string& directory,
+    absl::FunctionRef<absl::Status(const std::string& name, absl::FunctionRef<absl::Status()> sync)>
+        run);
 
 // Names of write-ahead log files among `names`, oldest first.
 std::vector<std::string> WalNames(const std::vector<std::string>& names);
