@@ -42,7 +42,9 @@ absl::Status Simulation::Run() {
     status = disk_.crashed() ? RecoverFromCrash() : Step();
     // RocksDB's threads reach a crash too, in the middle of what this one does.
     const bool excused = kind_ == SimulatedEngine::kRocksdb && disk_.crashed();
-    if (excused && absl::StrContains(status.message(), "UNAVAILABLE")) status = absl::OkStatus();
+    const bool is_unavailable =
+        absl::IsUnavailable(status) || absl::StrContains(status.message(), "UNAVAILABLE");
+    if (excused && is_unavailable) status = absl::OkStatus();
   }
   if (status.ok()) status = RecoverFromCrash();
   if (!status.ok()) return status;
