@@ -212,7 +212,7 @@ struct TableMark {
 struct RetentionPlan {
   std::vector<TableMark>
       marks;             // to be given to MarkDeleted, ordered by table; empty: nothing is due
-  uint64_t records = 0;  // that these marks delete; at most, where some were deleted before
+  uint64_t records = 0;  // that these marks delete, about
   uint64_t bytes = 0;    // of these records, 0 where an engine does not know
 };
 
