@@ -145,7 +145,7 @@ TEST_F(HealthTest, WatchesCountTowardsTheLimitOfCallsAndChecksDoNot) {
   }
   for (int i = 0; i < 10; ++i) {
     Watching& refused = watch("");
-    EXPECT_FALSE(refused.stream->Read(&response));
+    ASSERT_FALSE(refused.stream->Read(&response));
     const grpc::Status status = refused.stream->Finish();
     EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
     const google::rpc::ErrorInfo info = InfoOf(status);

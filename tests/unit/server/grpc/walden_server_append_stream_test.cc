@@ -318,7 +318,7 @@ TEST_F(AppendTest, AMessageOfTooManyFieldsForItsLengthEndsTheStreamAfterWhatCame
   v1::StreamedAppendResult result;
   ASSERT_TRUE(Next(stream.get(), &result));
   EXPECT_TRUE(result.has_appended());
-  EXPECT_FALSE(Next(stream.get(), &result));
+  ASSERT_FALSE(Next(stream.get(), &result));
   EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
   EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
   grpc::ClientContext unary_call;
