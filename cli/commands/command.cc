@@ -10,9 +10,39 @@
 #include "cli/console/wording.h"
 
 namespace walden::cli {
+namespace {
 
+// Removes what KeepWhole added from each value, after the checks.
+Option TakesWholeWords(CLI::Option& option) {
+  option.transform(CLI::Validator(
+      [](std::string& word) {
+        word = GivenWord(std::move(word));
+        return std::string();
+      },
+      ""));
+  return Option(option);
+}
+
+}  // namespace
+
+std::string KeepWhole(std::string word) {
+  if (word.size() > 1 && word.front() == '[' && word.back() == ']') word.push_back('\0');
+  return word;
+}
+
+std::string GivenWord(std::string word) {
+  if (!word.empty() && word.back() == '\0') word.pop_back();
+  return word;
+}
+
+// CLI11 calls the check that was added last first.
 Option Option::Check(const ValueCheck& check) const {
-  option_->transform(CLI::Validator(check, ""));
+  option_->transform(CLI::Validator(
+      [check](std::string& word) {
+        word = GivenWord(std::move(word));
+        return check(word);
+      },
+      ""));
   return *this;
 }
 
@@ -42,31 +72,31 @@ Option Option::Needs(Option other) const {
 }
 
 Option Command::Add(const std::string& names, uint64_t& to, const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::Add(const std::string& names, std::optional<uint64_t>& to,
                     const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::Add(const std::string& names, std::string& to, const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::Add(const std::string& names, std::optional<std::string>& to,
                     const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::Add(const std::string& names, std::vector<uint64_t>& to,
                     const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::Add(const std::string& names, std::vector<std::string>& to,
                     const std::string& description) {
-  return Option(*app_->add_option(names, to, description));
+  return TakesWholeWords(*app_->add_option(names, to, description));
 }
 
 Option Command::AddFlag(const std::string& names, bool& to, const std::string& description) {
@@ -75,7 +105,8 @@ Option Command::AddFlag(const std::string& names, bool& to, const std::string& d
 
 Option Command::AddTaken(const std::string& names, std::function<void(const std::string&)> take,
                          const std::string& description) {
-  return Option(*app_->add_option_function<std::string>(names, std::move(take), description));
+  return TakesWholeWords(
+      *app_->add_option_function<std::string>(names, std::move(take), description));
 }
 
 Option Command::AddRegion(uint64_t& region) {

@@ -26,6 +26,12 @@ namespace walden::cli {
 // Help texts fit a terminal of this width.
 inline constexpr size_t kHelpColumns = 80;
 
+// CLI11 takes an argument such as "[a,b]" of an option with several values apart. KeepWhole adds a
+// NUL, which no argument of a process contains, to a word in brackets. GivenWord removes it; the
+// options below do so themselves.
+std::string KeepWhole(std::string word);
+std::string GivenWord(std::string word);
+
 using RunCommand = std::function<absl::Status(Session&)>;
 
 // Filled in while the command line is parsed.

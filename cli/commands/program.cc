@@ -133,7 +133,8 @@ std::vector<std::string> KnownWords(const CLI::App& app) {
 
 // The message of CLI11, but an unknown command or option by its name.
 std::string UsageProblem(const CLI::App& app, const CLI::Error& error) {
-  const std::vector<std::string> rest = app.remaining();
+  std::vector<std::string> rest = app.remaining();
+  for (std::string& word : rest) word = GivenWord(std::move(word));
   // A word that is not known may be the one that is missing.
   const bool may_be_word = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
                            dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
@@ -199,6 +200,13 @@ void DefineProgram(CLI::App& app, Program& program) {
   DefineCommands(commands);
 }
 
+// The arguments as CLI11 parses them: the last one first.
+std::vector<std::string> ReversedWords(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) words.push_back(KeepWhole(argv[i]));
+  return words;
+}
+
 }  // namespace
 
 int RunProgram(int argc, char** argv) {
@@ -211,7 +219,7 @@ int RunProgram(int argc, char** argv) {
   CLI::App app;
   DefineProgram(app, program);
   try {
-    app.parse(argc, argv);
+    app.parse(ReversedWords(argc, argv));
   } catch (const CLI::ParseError& error) {
     return FinishParse(app, error);
   }

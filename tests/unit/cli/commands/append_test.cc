@@ -51,6 +51,12 @@ TEST_F(AppendTest, EachArgumentIsARecordOfOneBatch) {
   EXPECT_EQ(daemon_.BatchSizes(), std::vector<int>{3});
 }
 
+TEST_F(AppendTest, AnArgumentInBracketsIsARecordAsItIs) {
+  const Strings records = {"[a,b]", "[]", "[[1,2],{\"k\":\"v\"}]", "{x}", "a,b", "[", "]"};
+  EXPECT_EQ(Append(records).exit_code, 0);
+  EXPECT_EQ(daemon_.Payloads(1, 2), records);
+}
+
 TEST_F(AppendTest, EveryOptionOfTheRequestArrives) {
   daemon_.OpenProducer();
   EXPECT_EQ(Append({"--producer", "77", "--batch-records", "1", "a", "b", "c", "d"}).exit_code, 0);

@@ -38,6 +38,14 @@ TEST_F(EntriesTest, EntriesExpireAtATimeOrAfterADuration) {
   }
 }
 
+TEST_F(EntriesTest, AKeyOrValueInBracketsIsPutAsItIs) {
+  EXPECT_EQ(Run("put", {"k", "[1,2]", "[a]", "[]"}).exit_code, 0);
+  ASSERT_EQ(daemon_.Entries().size(), 2u);
+  EXPECT_EQ(daemon_.Entries()[0].value(), "[1,2]");
+  EXPECT_EQ(daemon_.Entries()[1].key(), "[a]");
+  EXPECT_EQ(daemon_.Entries()[1].value(), "[]");
+}
+
 TEST_F(EntriesTest, WhatFlushPrintsCanBePutAgain) {
   const std::string line =
       "{\"key\":\"k\",\"value\":\"v\",\"create_time\":\"2026-11-30T15:04:05.5Z\"}\n";

@@ -223,6 +223,8 @@ TEST(CommandLine, WrongUsageIsExitCode2AndOneClearLine) {
       {{"--adress", "unix:/s", "regions"},
        "walden: unknown option --adress, did you mean --address?"},
       {{"stats", "7"}, "walden stats: unexpected argument 7\n"},
+      {{"stats", "[7]"}, "walden stats: unexpected argument [7]\n"},
+      {{"append", "-r", "[1]", "-t", "1"}, "--region: \"[1]\" is not a number"},
       {{"append", "-t", "1"}, "walden append: --region is required"},
       {{"append", "-r", "-1", "-t", "1"}, "--region: \"-1\" is not a number"},
       {{"append", "-r", "1", "-t", "18446744073709551616"}, "--table: "},
