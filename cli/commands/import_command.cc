@@ -232,7 +232,7 @@ void AddImportCommand(CommandSet& commands) {
       .Check(Number())
       .Value("ID");
   command.Runs([options](Session& session) {
-    const absl::Status found = FindNamespace(options->transfer);
+    const absl::Status found = FindNamespace(options->transfer, MustExist::kNo);
     if (!found.ok()) return found;
     if (options->transfer.namespace_id == 0) options->transfer.namespace_id = 1;
     return ImportCommand(session, *options).Run();

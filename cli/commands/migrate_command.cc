@@ -99,7 +99,7 @@ void AddMigrateCommand(CommandSet& commands) {
   command.AddFlag("--skip-damaged", options->skip_damaged,
                   "Leave out damaged ranges and list them");
   command.Runs([options](Session& session) {
-    const absl::Status found = FindNamespace(options->transfer);
+    const absl::Status found = FindNamespace(options->transfer, MustExist::kYes);
     if (!found.ok()) return found;
     if (options->transfer.namespace_id == 0) options->transfer.namespace_id = 1;
     return Run(session, *options);

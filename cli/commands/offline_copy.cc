@@ -30,8 +30,9 @@ void AddTransferOptions(Command command, TransferOptions& options) {
       .Value("SIZE");
 }
 
-absl::Status FindNamespace(TransferOptions& options) {
-  const auto chosen = ChooseNamespace(options.data_directory, options.namespace_name);
+absl::Status FindNamespace(TransferOptions& options, MustExist must_exist) {
+  const auto choose = must_exist == MustExist::kYes ? ChooseStoredNamespace : ChooseNamespace;
+  const auto chosen = choose(options.data_directory, options.namespace_name);
   if (!chosen.ok()) return chosen.status();
   if (chosen->id != 0 && options.namespace_id != 0 && chosen->id != options.namespace_id) {
     return Failure(

@@ -24,9 +24,10 @@ struct TransferOptions {
 // --data-dir, --namespace, --namespace-id, --segment-size.
 void AddTransferOptions(Command command, TransferOptions& options);
 
+enum class MustExist { kNo, kYes };
 // Finds the namespace that --namespace means. INVALID_ARGUMENT if its stored id is another one than
-// --namespace-id.
-absl::Status FindNamespace(TransferOptions& options);
+// --namespace-id. NOT_FOUND if the namespace must exist and does not.
+absl::Status FindNamespace(TransferOptions& options, MustExist must_exist);
 
 // Of a checked option.
 DirectoryOwner EngineNamed(const std::string& name);

@@ -1,10 +1,12 @@
 #include "cli/commands/offline_namespace.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "base/nearest_name.h"
 #include "cli/console/failure.h"
 #include "cli/console/units.h"
 #include "cli/reports/region_inspection.h"
@@ -15,17 +17,50 @@
 namespace walden::cli {
 namespace {
 
+// "default (id 1), archive (id 2)"
+std::string Listed(const std::vector<NamespaceIdentity>& stored) {
+  return absl::StrJoin(stored, ", ", [](std::string* to, const NamespaceIdentity& one) {
+    absl::StrAppend(to, one.name, " (id ", static_cast<int>(one.id), ")");
+  });
+}
+
 absl::Status NoSuchId(const std::string& data_directory, uint64_t id,
                       const std::vector<NamespaceIdentity>& stored) {
-  std::vector<std::string> names;
-  for (const NamespaceIdentity& one : stored) {
-    names.push_back(absl::StrCat(one.name, " (id ", static_cast<int>(one.id), ")"));
-  }
   return Failure(
       absl::StatusCode::kNotFound, kReasonBadInput,
       absl::StrCat(data_directory, " has no namespace with id ", id,
-                   names.empty() ? "; give its name"
-                                 : absl::StrCat("; it has ", absl::StrJoin(names, ", "))));
+                   stored.empty() ? "; give its name" : absl::StrCat("; it has ", Listed(stored))));
+}
+
+// Whether the data directory has a directory of the namespace, also in the middle of a migration. A
+// directory that cannot be looked at counts as there: the engine reports the error.
+bool HasDirectory(const std::string& data_directory, const std::string& name) {
+  const absl::string_view suffixes[] = {"", kMigratingSuffix, kBeforeMigrationSuffix};
+  return std::any_of(std::begin(suffixes), std::end(suffixes), [&](absl::string_view suffix) {
+    const std::string path = absl::StrCat(data_directory, "/", name, suffix);
+    return !absl::IsNotFound(PosixFileSystem()->KindOf(path).status());
+  });
+}
+
+// The names of the directories that an engine made.
+std::vector<std::string> NamesInDirectory(const std::string& data_directory) {
+  std::vector<std::string> names;
+  const auto entries = PosixFileSystem()->ListDirectory(data_directory);
+  for (const std::string& entry : entries.value_or(std::vector<std::string>())) {
+    const auto owner =
+        DetectDirectoryOwner(PosixFileSystem(), absl::StrCat(data_directory, "/", entry));
+    if (owner.ok() && *owner != DirectoryOwner::kNone) names.push_back(entry);
+  }
+  return names;
+}
+
+absl::Status NoSuchName(const std::string& data_directory, const std::string& name) {
+  const auto stored = StoredNamespaces(PosixFileSystem(), data_directory);
+  if (!stored.ok()) return FromEngine(stored.status());
+  std::string advice = DidYouMean(name, NamesInDirectory(data_directory));
+  if (advice.empty() && !stored->empty()) advice = absl::StrCat("; it has ", Listed(*stored));
+  return Failure(absl::StatusCode::kNotFound, kReasonBadInput,
+                 absl::StrCat(data_directory, " has no namespace \"", name, "\"", advice));
 }
 
 absl::Status BadChoice(absl::string_view problem) {
@@ -51,6 +86,13 @@ absl::StatusOr<ChosenNamespace> ChooseNamespace(const std::string& data_director
   }
   if (id.has_value()) return NoSuchId(data_directory, *id, *stored);
   return ChosenNamespace{std::string(id_or_name), 0};
+}
+
+absl::StatusOr<ChosenNamespace> ChooseStoredNamespace(const std::string& data_directory,
+                                                      absl::string_view id_or_name) {
+  auto chosen = ChooseNamespace(data_directory, id_or_name);
+  if (!chosen.ok() || chosen->id != 0 || HasDirectory(data_directory, chosen->name)) return chosen;
+  return NoSuchName(data_directory, chosen->name);
 }
 
 void AddDirectoryChoice(Command command, DirectoryChoice& choice, const std::string& description,
@@ -81,7 +123,7 @@ absl::StatusOr<std::string> ChosenDirectory(const DirectoryChoice& choice, WithR
     while (path.size() > 1 && absl::ConsumeSuffix(&path, "/")) continue;
     return std::string(path);
   }
-  const auto chosen = ChooseNamespace(choice.data_directory, choice.id_or_name);
+  const auto chosen = ChooseStoredNamespace(choice.data_directory, choice.id_or_name);
   if (!chosen.ok()) return chosen.status();
   const std::string directory = absl::StrCat(choice.data_directory, "/", chosen->name);
   if (with_region == WithRegion::kNo) return directory;

@@ -23,6 +23,11 @@ struct ChosenNamespace {
 absl::StatusOr<ChosenNamespace> ChooseNamespace(const std::string& data_directory,
                                                 absl::string_view id_or_name);
 
+// The same for a namespace that must be there: a name without a directory is NOT_FOUND, with the
+// stored name that it may mean.
+absl::StatusOr<ChosenNamespace> ChooseStoredNamespace(const std::string& data_directory,
+                                                      absl::string_view id_or_name);
+
 // A directory of a namespace or of a region, given by its path, or by --data-dir and --namespace,
 // and --region where that is wanted.
 struct DirectoryChoice {

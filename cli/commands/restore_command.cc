@@ -170,7 +170,7 @@ void AddRestoreCommand(CommandSet& commands) {
       .Check(Number())
       .Value("ID");
   command.Runs([options](Session& session) {
-    const absl::Status found = FindNamespace(options->transfer);
+    const absl::Status found = FindNamespace(options->transfer, MustExist::kNo);
     if (!found.ok()) return found;
     return RestoreCommand(session, *options).Run();
   });

@@ -115,6 +115,43 @@ TEST_F(InspectTest, TheRegionIsFoundByItsIdInANamespaceThatIsGivenByIdOrName) {
   EXPECT_NE(which.err.find("is of engine segment: give --region"), std::string::npos) << which.err;
 }
 
+TEST_F(InspectTest, AnUnknownNameOfANamespaceBringsTheNearestOne) {
+  WriteRegion();
+  const std::vector<std::vector<std::string>> commands = {
+      {"inspect", "--region", "5"}, {"adopt"}, {"migrate", "--to", "rocksdb"}};
+  for (std::vector<std::string> command : commands) {
+    command.insert(command.end(), {"--data-dir", directory_, "--namespace"});
+    const auto run = [&command](const std::string& name) {
+      std::vector<std::string> arguments = command;
+      arguments.push_back(name);
+      return RunWalden(arguments);
+    };
+    const Outcome slip = run("defualt");
+    EXPECT_EQ(slip.exit_code, 7) << command[0];
+    EXPECT_NE(slip.err.find("has no namespace \"defualt\", did you mean default?"),
+              std::string::npos)
+        << slip.err;
+    const Outcome other = run("archive");
+    EXPECT_EQ(other.exit_code, 7) << command[0];
+    EXPECT_NE(other.err.find("has no namespace \"archive\"; it has default (id 1)"),
+              std::string::npos)
+        << other.err;
+  }
+}
+
+// Format version 1 and HoraeDB store no identity.
+TEST_F(InspectTest, ANamespaceWithoutAnIdentityIsFoundByTheNameOfItsDirectory) {
+  WriteRegion();
+  fs::create_directories(directory_ + "/older/7");
+  const Outcome slip =
+      RunWalden({"inspect", "--data-dir", directory_, "--namespace", "odler", "--region", "7"});
+  EXPECT_EQ(slip.exit_code, 7);
+  EXPECT_NE(slip.err.find("did you mean older?"), std::string::npos) << slip.err;
+  const Outcome found =
+      RunWalden({"inspect", "--data-dir", directory_, "--namespace", "older", "--region", "7"});
+  EXPECT_EQ(found.err.find("has no namespace"), std::string::npos) << found.err;
+}
+
 TEST_F(InspectTest, JsonHasTheSame) {
   WriteRegion();
   const auto region = nlohmann::json::parse(Inspect({"--json"}).out);
