@@ -117,7 +117,7 @@ check_texts() {
   holds "zsh reads its completion" zsh -n "$build/packaging/_walden"
   holds "fish reads its completion" fish --no-execute "$build/packaging/walden.fish"
   completes "walden app" append
-  completes "walden append --batch" "--batch-records --batch-bytes"
+  completes "walden append --batch" "--batches --batch-records --batch-bytes"
   completes "walden --json read --fr" --from
   completes "walden read --from " ""
   completes "walden append --file LICEN" LICENSE

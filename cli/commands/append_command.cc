@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/client/append_pipeline.h"
+#include "cli/client/confirmed_appends.h"
+#include "cli/commands/append_options.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
 #include "cli/commands/write_options.h"
@@ -20,31 +22,12 @@
 #include "cli/console/progress.h"
 #include "cli/console/units.h"
 #include "cli/console/wording.h"
+#include "cli/records/batch_lines.h"
 #include "cli/records/record_reader.h"
 #include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
-
-struct AppendOptions {
-  uint64_t region = 0;
-  uint64_t table = 0;
-  std::vector<std::string> payloads;
-  std::string file;
-  bool length_delimited = false;
-  uint64_t batch_records = 256;
-  uint64_t batch_bytes = 1u << 20;
-  uint64_t in_flight = 16;
-  WriteOptions write;
-  std::optional<uint64_t> producer;
-  uint64_t producer_start = 1;
-  std::optional<uint64_t> retry_for_millis;
-
-  bool retries() const { return producer.has_value() || retry_for_millis.has_value(); }
-  absl::Duration retry_for() const {
-    return absl::Milliseconds(static_cast<int64_t>(retry_for_millis.value_or(60'000)));
-  }
-};
 
 // The daemon recognises this many batches of a producer.
 constexpr uint64_t kProducerWindowBatches = 128;
@@ -54,39 +37,19 @@ uint64_t AtMost(uint64_t wanted, uint64_t limit) {
   return limit == 0 ? wanted : std::min(wanted, limit);
 }
 
-// The batches that the daemon has confirmed. Any thread.
-class Confirmed {
- public:
-  struct Totals {
-    uint64_t batches = 0;
-    uint64_t records = 0;
-    uint64_t payload_bytes = 0;
-    uint64_t first_sequence = 0;
-    uint64_t last_sequence = 0;
-    uint64_t duplicate_batches = 0;
-    bool all_durable = true;
-  };
+// A byte of a payload is six characters of JSON at most, "\u0000". The rest is for the fields' names.
+constexpr uint64_t kJsonBytesPerByte = 8;
 
-  void Add(const v1::AppendRequest& request, const v1::AppendResponse& response) {
-    absl::MutexLock lock(&mutex_);
-    const v1::TableAppend& sent = request.tables(0);
-    if (totals_.batches++ == 0) totals_.first_sequence = response.tables(0).first_sequence();
-    totals_.last_sequence = response.tables(0).last_sequence();
-    totals_.records += static_cast<uint64_t>(sent.payloads_size());
-    for (const std::string& payload : sent.payloads()) totals_.payload_bytes += payload.size();
-    if (response.duplicate()) ++totals_.duplicate_batches;
-    if (!response.durable()) totals_.all_durable = false;
+// A line per table with the numbers that its records got. They are contiguous if nobody else
+// appends.
+std::string TableLines(const ConfirmedAppends::Totals& totals) {
+  std::string lines;
+  for (const auto& [table, range] : totals.tables) {
+    absl::StrAppend(&lines, "table ", table, ": sequence ",
+                    RangeText(range.first_sequence, range.last_sequence), "\n");
   }
-
-  Totals totals() const {
-    absl::MutexLock lock(&mutex_);
-    return totals_;
-  }
-
- private:
-  mutable absl::Mutex mutex_;
-  Totals totals_ ABSL_GUARDED_BY(mutex_);
-};
+  return lines;
+}
 
 class AppendCommand {
  public:
@@ -104,9 +67,15 @@ class AppendCommand {
                    Stub& stub, const Request& request, Response* response);
   absl::Status AppendArguments();
   absl::Status AppendInput();
-  absl::Status AppendRecords(RecordReader& reader, uint64_t input_bytes);
+  absl::Status AppendRecords(RecordReader& reader, const std::string& name, uint64_t input_bytes);
+  // Takes a record or, with --batches, a batch. `where`: the place of it, for error messages.
+  absl::Status Add(absl::string_view input, absl::string_view where);
   absl::Status AddRecord(absl::string_view payload);
+  absl::Status AddBatch(absl::string_view json, absl::string_view where);
   absl::Status SendBatch();
+  v1::AppendRequest NextRequest() const;
+  absl::Status Send(v1::AppendRequest request);
+  std::string Summary(const ConfirmedAppends::Totals& totals) const;
   absl::Status Report(const absl::Status& status);
   void OnAppended(const v1::AppendRequest& request, const v1::AppendResponse& response);
 
@@ -117,7 +86,7 @@ class AppendCommand {
   uint64_t batch_records_ = 0;
   uint64_t batch_bytes_ = 0;
 
-  Confirmed confirmed_;
+  ConfirmedAppends confirmed_;
   v1::TableAppend batch_;
   uint64_t collected_bytes_ = 0;
   uint64_t sent_batches_ = 0;
@@ -192,14 +161,15 @@ absl::Status AppendCommand::LearnLimits() {
                             v1::GetServerInfoRequest(), &info);
   if (!status.ok()) return status;
   limits_ = info.limits();
-  batch_records_ = AtMost(options_.batch_records, limits_.max_batch_records());
-  batch_bytes_ = AtMost(options_.batch_bytes, limits_.max_batch_bytes());
+  batch_records_ = AtMost(options_.batch_records.value_or(256), limits_.max_batch_records());
+  batch_bytes_ = AtMost(options_.batch_bytes.value_or(1u << 20), limits_.max_batch_bytes());
   return absl::OkStatus();
 }
 
 absl::Status AppendCommand::AppendArguments() {
-  for (const std::string& payload : options_.payloads) {
-    if (absl::Status added = AddRecord(payload); !added.ok()) return added;
+  for (size_t i = 0; i < options_.payloads.size(); ++i) {
+    absl::Status added = Add(options_.payloads[i], absl::StrCat("argument ", i + 1));
+    if (!added.ok()) return added;
   }
   return absl::OkStatus();
 }
@@ -209,7 +179,8 @@ absl::Status AppendCommand::AppendInput() {
   const int fd = from_file ? open(options_.file.c_str(), O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
   if (fd < 0) return FileFailure(errno, absl::StrCat("cannot open ", options_.file));
   if (!from_file && isatty(fd) == 1) {
-    session_.Note("Appending what you type, a record per line; Ctrl-D ends it.");
+    session_.Note(absl::StrCat("Appending what you type, a ", options_.batches ? "batch" : "record",
+                               " per line; Ctrl-D ends it."));
   }
   struct stat info {};
   const bool has_size = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
@@ -217,14 +188,21 @@ absl::Status AppendCommand::AppendInput() {
   reading.framing = options_.length_delimited ? Framing::kLengthDelimited : Framing::kLines;
   reading.name = from_file ? options_.file : "standard input";
   reading.interrupt_fd = session_.interrupt().fd();
-  if (limits_.max_payload_bytes() > 0) reading.max_record_bytes = limits_.max_payload_bytes();
+  if (options_.batches) {
+    reading.max_record_bytes =
+        std::max(reading.max_record_bytes, kJsonBytesPerByte * limits_.max_batch_bytes());
+  } else if (limits_.max_payload_bytes() > 0) {
+    reading.max_record_bytes = limits_.max_payload_bytes();
+  }
   RecordReader reader(fd, reading);
-  absl::Status status = AppendRecords(reader, has_size ? static_cast<uint64_t>(info.st_size) : 0);
+  absl::Status status =
+      AppendRecords(reader, reading.name, has_size ? static_cast<uint64_t>(info.st_size) : 0);
   if (from_file) close(fd);
   return status;
 }
 
-absl::Status AppendCommand::AppendRecords(RecordReader& reader, uint64_t input_bytes) {
+absl::Status AppendCommand::AppendRecords(RecordReader& reader, const std::string& name,
+                                          uint64_t input_bytes) {
   Progress progress(session_.err(), "appending");
   for (uint64_t records = 0;; ++records) {
     // Slow input, such as a pipe that somebody types into: do not sit on a part of a batch.
@@ -236,14 +214,27 @@ absl::Status AppendCommand::AppendRecords(RecordReader& reader, uint64_t input_b
     const auto record = reader.Next();
     if (!record.ok()) return record.status();
     if (!record->has_value()) return absl::OkStatus();
-    if (absl::Status added = AddRecord(**record); !added.ok()) return added;
+    absl::Status added = Add(**record, absl::StrCat(name, ", line ", records + 1));
+    if (!added.ok()) return added;
     if (records % 1024 == 0) {
       if (session_.interrupt().requested()) {
         return Failure(absl::StatusCode::kCancelled, kReasonInterrupted, "interrupted");
       }
-      progress.Update({confirmed_.totals().records, reader.offset(), input_bytes});
+      progress.Update({confirmed_.records(), reader.offset(), input_bytes});
     }
   }
+}
+
+absl::Status AppendCommand::Add(absl::string_view input, absl::string_view where) {
+  return options_.batches ? AddBatch(input, where) : AddRecord(input);
+}
+
+absl::Status AppendCommand::AddBatch(absl::string_view json, absl::string_view where) {
+  absl::StatusOr<std::vector<v1::TableAppend>> tables = BatchFromJson(json);
+  if (!tables.ok()) return WithContext(tables.status(), absl::StrCat(where, ": "));
+  v1::AppendRequest request = NextRequest();
+  for (v1::TableAppend& table : *tables) *request.add_tables() = std::move(table);
+  return Send(std::move(request));
 }
 
 absl::Status AppendCommand::AddRecord(absl::string_view payload) {
@@ -259,22 +250,33 @@ absl::Status AppendCommand::AddRecord(absl::string_view payload) {
 
 absl::Status AppendCommand::SendBatch() {
   if (batch_.payloads_size() == 0) return absl::OkStatus();
-  batch_.set_table_id(options_.table);
+  batch_.set_table_id(*options_.table);
+  if (options_.write.expect_next.has_value()) {
+    // Each batch expects to follow the one before it.
+    if (absl::Status answered = pipeline_->WaitForAnswers(); !answered.ok()) return answered;
+    batch_.set_expected_next_sequence(sent_batches_ == 0
+                                          ? *options_.write.expect_next
+                                          : confirmed_.last_sequence(*options_.table) + 1);
+  }
+  v1::AppendRequest request = NextRequest();
+  *request.add_tables() = std::exchange(batch_, v1::TableAppend());
+  collected_bytes_ = 0;
+  return Send(std::move(request));
+}
+
+// Without its tables.
+v1::AppendRequest AppendCommand::NextRequest() const {
   auto request = RegionRequest<v1::AppendRequest>(session_, options_.region);
   SetWriteOptions(options_.write, request);
   if (producer_.has_value()) {
     request.mutable_producer()->set_id(*producer_);
     request.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
   }
-  if (options_.write.expect_next.has_value()) {
-    // Each batch expects to follow the one before it.
-    if (absl::Status answered = pipeline_->WaitForAnswers(); !answered.ok()) return answered;
-    batch_.set_expected_next_sequence(sent_batches_ == 0 ? *options_.write.expect_next
-                                                         : confirmed_.totals().last_sequence + 1);
-  }
+  return request;
+}
+
+absl::Status AppendCommand::Send(v1::AppendRequest request) {
   ++sent_batches_;
-  collected_bytes_ = 0;
-  *request.add_tables() = std::exchange(batch_, v1::TableAppend());
   absl::Status sent = pipeline_->Send(std::move(request));
   if (!sent.ok()) return sent;
   absl::MutexLock lock(&output_mutex_);
@@ -286,7 +288,7 @@ void AppendCommand::OnAppended(const v1::AppendRequest& request,
   confirmed_.Add(request, response);
   if (!session_.json()) return;
   Json line = ToJson(response);
-  line["record_count"] = request.tables(0).payloads_size();
+  line["record_count"] = RecordCount(request);
   if (request.has_producer()) line["producer_sequence"] = request.producer().sequence();
   absl::Status printed = session_.PrintJson(line);
   if (printed.ok()) printed = session_.out().Flush();
@@ -294,19 +296,32 @@ void AppendCommand::OnAppended(const v1::AppendRequest& request,
   if (output_status_.ok()) output_status_ = printed;
 }
 
-absl::Status AppendCommand::Report(const absl::Status& status) {
-  const Confirmed::Totals totals = confirmed_.totals();
+std::string AppendCommand::Summary(const ConfirmedAppends::Totals& totals) const {
   std::string summary = absl::StrCat("appended ", Counted(totals.records, "record"));
   if (totals.records > 0) {
-    absl::StrAppend(&summary, ", sequence ", RangeText(totals.first_sequence, totals.last_sequence),
-                    totals.all_durable ? ", durable" : ", written but not yet durable");
+    if (options_.batches) {
+      absl::StrAppend(&summary, " to ", Counted(totals.tables.size(), "table"));
+    } else if (!totals.tables.empty()) {
+      const ConfirmedAppends::Range& range = totals.tables.begin()->second;
+      absl::StrAppend(&summary, ", sequence ",
+                      RangeText(range.first_sequence, range.last_sequence));
+    }
+    absl::StrAppend(&summary, totals.all_durable ? ", durable" : ", written but not yet durable");
   }
   if (totals.duplicate_batches > 0) {
     absl::StrAppend(&summary, ", ", totals.duplicate_batches, " of ",
                     Counted(totals.batches, "batch"), " had been stored before");
   }
+  return summary;
+}
+
+absl::Status AppendCommand::Report(const absl::Status& status) {
+  const ConfirmedAppends::Totals totals = confirmed_.totals();
+  const std::string summary = Summary(totals);
   if (status.ok()) {
-    return session_.json() ? absl::OkStatus() : session_.out().Write(absl::StrCat(summary, "\n"));
+    if (session_.json()) return absl::OkStatus();
+    return session_.out().Write(
+        absl::StrCat(summary, "\n", options_.batches ? TableLines(totals) : ""));
   }
   if (totals.records == 0 && pipeline_->uncertain_batches() == 0) return status;
   std::string context = summary;
@@ -324,57 +339,23 @@ void AddAppendCommand(CommandSet& commands) {
   Command command = commands.Add(
       "append",
       "Append records to a table: from arguments, a file or standard input.\n"
-      "Prints the number of records and their sequence numbers; with --json one line per batch.",
+      "Prints the number of records and their sequence numbers; with --json one line per batch,\n"
+      "with the numbers of each table. With --batches each argument or line is a batch over\n"
+      "several tables, which is stored whole or not at all. It is a JSON list of records as\n"
+      "`read --json` prints them: "
+      "[{\"table\":1,\"payload\":\"a\"},{\"table\":2,\"payload\":\"b\"}].\n"
+      "Bytes that are not UTF-8 are \"payload_base64\".",
       {"walden append --region 1 --table 1 hello world",
        "walden append -r 1 -t 1 --file access.log",
        "tail -f app.log | walden append -r 1 -t 1 --buffered",
        "walden append -r 1 -t 1 --file big.bin --length-delimited --retry-for 5m",
-       "walden append -r 1 -t 1 --file log --producer $(walden open-producer -r 1)"});
-  command.AddRegion(options->region).Required();
-  command.AddTable(options->table).Required();
-  const Option payloads = command.Add("payloads", options->payloads, "A record per argument");
-  command.Add("-f,--file", options->file, "Take records from this file (- is standard input)")
-      .Value("FILE")
-      .Excludes(payloads);
-  command
-      .AddFlag("--length-delimited", options->length_delimited,
-               "The input has the length of each record before it (u32, big-endian), not lines")
-      .Excludes(payloads);
-  command.Add("--batch-records", options->batch_records, "Records per batch at most (default 256)")
-      .Check(Number(1))
-      .Value("N");
-  command
-      .Add("--batch-bytes", options->batch_bytes,
-           "Payload bytes per batch at most (default 1MiB); one record may exceed it")
-      .Check(ByteSize(1, uint64_t{2} << 30))
-      .Value("SIZE");
-  command
-      .Add("--in-flight", options->in_flight,
-           "Batches sent before an answer is needed (default 16)")
-      .Check(Number(1, 4096))
-      .Value("N");
-  AddWriteOptions(command, options->write);
-  const Option producer =
-      command
-          .Add("--producer", options->producer,
-               "Producer id (from `walden open-producer`) by which batches are numbered: the same\n"
-               "command on the same file again stores nothing twice")
-          .Check(Number(1))
-          .Value("ID");
-  command
-      .Add("--producer-start", options->producer_start,
-           "Number of the first batch (default 1): 1 above the producer's last stored batch")
-      .Check(Number(1))
-      .Needs(producer)
-      .Value("N");
-  command
-      .Add("--retry-for", options->retry_for_millis,
-           "Send batches again, without storing any twice, after a lost connection or while\n"
-           "the daemon has no room. Give up after this long without progress (default with\n"
-           "--producer: 1m). Without --producer a new producer is opened")
-      .Check(Millis())
-      .Value("DURATION");
-  command.Runs([options](Session& session) { return AppendCommand(session, *options).Run(); });
+       "walden append -r 1 -t 1 --file log --producer $(walden open-producer -r 1)",
+       "walden append -r 1 --batches --file batches.json --retry-for 5m"});
+  AddAppendOptions(command, *options);
+  command.Runs([options](Session& session) {
+    const absl::Status checked = CheckAppendOptions(*options);
+    return checked.ok() ? AppendCommand(session, *options).Run() : checked;
+  });
 }
 
 }  // namespace walden::cli

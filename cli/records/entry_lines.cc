@@ -2,38 +2,20 @@
 
 #include <optional>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "cli/console/failure.h"
 #include "cli/console/json.h"
 #include "cli/console/message_times.h"
 #include "cli/console/units.h"
+#include "cli/records/json_fields.h"
 #include "nlohmann/json.hpp"
 
 namespace walden::cli {
 namespace {
 
-absl::Status BadInput(absl::string_view problem) {
-  return Failure(absl::StatusCode::kInvalidArgument, kReasonBadInput, problem);
-}
-
-absl::Status TakeBytes(const Json& value, const std::string& name, std::string* to) {
-  if (!value.is_string()) return BadInput(absl::StrCat("\"", name, "\" is not a string"));
-  *to = value.get<std::string>();
-  return absl::OkStatus();
-}
-
-absl::Status TakeBase64(const Json& value, const std::string& name, std::string* to) {
-  std::string text;
-  if (absl::Status taken = TakeBytes(value, name, &text); !taken.ok()) return taken;
-  return absl::Base64Unescape(text, to) ? absl::OkStatus()
-                                        : BadInput(absl::StrCat("\"", name, "\" is not base64"));
-}
-
 absl::Status TakeTime(const Json& value, const std::string& name, google::protobuf::Timestamp* to) {
   const auto time = value.is_string() ? ParseTime(value.get<std::string>()) : std::nullopt;
   if (!time.has_value()) {
-    return BadInput(absl::StrCat("\"", name, "\" is not a time such as \"2026-11-30T15:04:05Z\""));
+    return BadJson(absl::StrCat("\"", name, "\" is not a time such as \"2026-11-30T15:04:05Z\""));
   }
   *to = TimestampOf(*time);
   return absl::OkStatus();
@@ -46,13 +28,13 @@ absl::Status TakeField(const std::string& name, const Json& value, v1::Entry* en
   if (name == "value_base64") return TakeBase64(value, name, entry->mutable_value());
   if (name == "sequence") return absl::OkStatus();  // Walden gives a new one
   if (name == "tombstone") {
-    if (!value.is_boolean()) return BadInput("\"tombstone\" is not true or false");
+    if (!value.is_boolean()) return BadJson("\"tombstone\" is not true or false");
     entry->set_tombstone(value.get<bool>());
     return absl::OkStatus();
   }
   if (name == "create_time") return TakeTime(value, name, entry->mutable_create_time());
   if (name == "expire_time") return TakeTime(value, name, entry->mutable_expire_time());
-  return BadInput(absl::StrCat("\"", name, "\" is no field of an entry"));
+  return BadJson(absl::StrCat("\"", name, "\" is no field of an entry"));
 }
 
 }  // namespace
@@ -74,7 +56,7 @@ std::string EntryLine(EntryFormat format, const v1::Entry& entry) {
 
 absl::StatusOr<v1::Entry> EntryFromJson(absl::string_view line) {
   const Json object = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) return BadInput("not a JSON object");
+  if (!object.is_object()) return BadJson("not a JSON object");
   v1::Entry entry;
   for (const auto& [name, value] : object.items()) {
     if (absl::Status taken = TakeField(name, value, &entry); !taken.ok()) return taken;

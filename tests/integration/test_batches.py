@@ -1,9 +1,11 @@
 """Many appends in one message of a stream, and batches over several tables: each whole or not there at all."""
 
 import itertools
+import json
 import unittest
 
 from walden_client import BUFFERED, WaldenError, append_request, append_tables_request
+from walden_daemon import run_walden
 from walden_entry_client import EntryClient, put_request
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
 
@@ -227,6 +229,55 @@ class ManyTablesTest(WaldenTestCase):
         self.assertFalse([a for _, a in stream.answers() if isinstance(a, WaldenError)])
         numbers = [b"%d" % i for i in range(50)]
         self.assertEqual(self.stored(), {1: numbers, 2: [n for n in numbers for _ in range(2)]})
+
+
+class BatchesOnTheCommandLineTest(SharedDaemonTestCase):
+    def setUp(self):
+        self.region = self.fresh_region()
+
+    def append(self, *more, stdin=None, code=0):
+        result = run_walden("append", "--address", self.daemon.address, "-r", self.region, "--batches", *more,
+                            stdin=stdin)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return result
+
+    def payloads(self, table):
+        return [payload for _, payload in self.client.read(self.region, table).records]
+
+    def test_each_line_is_a_batch_over_its_tables(self):
+        batches = [
+            [{"table": 1, "payload": f"{i}"}, {"table": 2, "payload": "b"}, {"table": 1, "payload": "c"}]
+            for i in range(300)
+        ]
+        lines = "".join(json.dumps(batch) + "\n" for batch in batches).encode()
+        out = self.append("--retry-for", "1m", "--json", stdin=lines).stdout
+        answers = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([answer["record_count"] for answer in answers], [3] * 300)
+        self.assertEqual(self.payloads(2), [b"b"] * 300)
+        self.assertEqual(self.payloads(1), [p for i in range(300) for p in (b"%d" % i, b"c")])
+        for table in (1, 2):
+            printed = [
+                sequence
+                for answer in answers
+                for numbers in answer["tables"]
+                if numbers["table_id"] == table
+                for sequence in range(numbers["first_sequence"], numbers["last_sequence"] + 1)
+            ]
+            self.assertEqual(printed, [sequence for sequence, _ in self.client.read(self.region, table).records])
+
+    def test_a_refused_batch_is_in_none_of_its_tables(self):
+        batch = [{"table": 1, "payload": "small"}, {"table": 2, "payload": "x" * (5 << 20)}]
+        self.append(stdin=json.dumps(batch).encode(), code=2)
+        self.append('[{"table":3,"payload":"here"}]')
+        self.assertEqual([self.payloads(table) for table in (1, 2, 3)], [[], [], [b"here"]])
+
+    def test_what_read_prints_is_appended_again(self):
+        self.client.append(self.region, 7, [b"one", b"\xff\xfe", b""])
+        other = self.fresh_region()
+        read = run_walden("read", "--address", self.daemon.address, "-r", self.region, "-t", 7, "--json")
+        self.region = other
+        self.append(stdin=read.stdout)
+        self.assertEqual(self.payloads(7), [b"one", b"\xff\xfe", b""])
 
 
 if __name__ == "__main__":
