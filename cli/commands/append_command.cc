@@ -29,8 +29,9 @@
 namespace walden::cli {
 namespace {
 
-// The daemon recognises this many batches of a producer.
+// The daemon recognises this many batches of a producer, or fewer that together have this many tables.
 constexpr uint64_t kProducerWindowBatches = 128;
+constexpr uint64_t kProducerWindowTables = 2048;
 
 // `limit` 0: there is none.
 uint64_t AtMost(uint64_t wanted, uint64_t limit) {
@@ -60,6 +61,7 @@ class AppendCommand {
 
  private:
   absl::Status LearnLimits();
+  uint64_t RecognisedBatches() const;
   absl::Status OpenProducer();
   // While the daemon cannot be reached, tries again for as long as appends may be retried.
   template <typename Stub, typename Request, typename Response>
@@ -100,11 +102,11 @@ class AppendCommand {
 absl::Status AppendCommand::Run() {
   AppendPipeline::Options pipeline;
   pipeline.max_in_flight = options_.write.expect_next.has_value() ? 1 : options_.in_flight;
+  if (absl::Status known = LearnLimits(); !known.ok()) return known;
   if (options_.retries()) {
     pipeline.retry_for = options_.retry_for();
-    pipeline.max_in_flight = std::min(pipeline.max_in_flight, kProducerWindowBatches);
+    pipeline.max_in_flight = std::min(pipeline.max_in_flight, RecognisedBatches());
   }
-  if (absl::Status known = LearnLimits(); !known.ok()) return known;
   pipeline.max_message_batches =
       AtMost(pipeline.max_message_batches, limits_.max_stream_message_appends());
   pipeline.max_message_bytes =
@@ -122,6 +124,13 @@ absl::Status AppendCommand::Run() {
   }
   if (absl::Status finished = pipeline_->Finish(); !finished.ok()) status = finished;
   return Report(status);
+}
+
+// Every batch that is in flight can be sent again.
+uint64_t AppendCommand::RecognisedBatches() const {
+  if (!options_.batches || limits_.max_batch_tables() == 0) return kProducerWindowBatches;
+  return std::clamp<uint64_t>(kProducerWindowTables / limits_.max_batch_tables(), 1,
+                              kProducerWindowBatches);
 }
 
 template <typename Stub, typename Request, typename Response>

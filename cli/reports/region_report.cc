@@ -170,11 +170,13 @@ std::string ServerInfoText(const v1::GetServerInfoResponse& info) {
       {"started", FormatMoment(absl::FromUnixSeconds(info.start_time().seconds()))},
       {"engines", absl::StrJoin(info.engines(), ", ")},
       {"most per batch", absl::StrCat(count(limits.max_batch_records(), "record"), ", ",
-                                      bytes(limits.max_batch_bytes()))},
+                                      bytes(limits.max_batch_bytes()), ", ",
+                                      count(limits.max_batch_tables(), "table"))},
       {"most per payload", bytes(limits.max_payload_bytes())},
       {"most per key", bytes(limits.max_key_bytes())},
       {"most per message", absl::StrCat(bytes(limits.max_request_message_bytes()), ", ",
-                                        count(limits.max_stream_message_appends(), "append"))},
+                                        count(limits.max_stream_message_appends(), "append"), ", ",
+                                        bytes(limits.max_parsed_message_bytes()), " when parsed")},
       {"most per mark-deleted", count(limits.max_marks(), "table")},
   };
   for (const auto& [name, value] : rows) table.AddRow({name, value});

@@ -273,6 +273,8 @@ void FakeWalden::SetLimits(uint64_t batch_records, uint64_t batch_bytes, uint64_
   limits.set_max_batch_bytes(batch_bytes);
   limits.set_max_payload_bytes(payload_bytes);
   limits.set_max_stream_message_appends(1000);
+  limits.set_max_batch_tables(256);
+  limits.set_max_parsed_message_bytes(64u << 20);
 }
 
 void FakeWalden::SetOldestAppended(absl::Time time) {

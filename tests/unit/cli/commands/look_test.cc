@@ -140,8 +140,9 @@ TEST_F(LookTest, InfoHasVersionEnginesAndLimits) {
   for (const char* part :
        {"waldend                0.0.0-fake\n", "commit                 1a2b3c4\n",
         "started                2023-11-14T22:13:20Z\n", "engines                fake\n",
-        "most per batch         10,000 records, 16.0 MiB\n", "most per payload       1.0 MiB\n",
-        "most per key           no limit\n", "most per message       no limit, 1,000 appends\n"}) {
+        "most per batch         10,000 records, 16.0 MiB, 256 tables\n",
+        "most per payload       1.0 MiB\n", "most per key           no limit\n",
+        "most per message       no limit, 1,000 appends, 64.0 MiB when parsed\n"}) {
     EXPECT_NE(out.find(part), std::string::npos) << out;
   }
   const auto json = nlohmann::json::parse(Run({"info", "--json"}).out);
