@@ -187,6 +187,15 @@ class WrappingFormatter final : public CLI::Formatter {
   static constexpr size_t kNameColumns = 34;
 };
 
+// The arguments as CLI11 parses them: the last one first.
+std::vector<std::string> ReversedWords(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = argc - 1; i > 0; --i) words.push_back(KeepWhole(argv[i]));
+  return words;
+}
+
+}  // namespace
+
 void DefineProgram(CLI::App& app, Program& program) {
   app.name("walden");
   app.description(kDescription);
@@ -199,15 +208,6 @@ void DefineProgram(CLI::App& app, Program& program) {
   CommandSet commands(app, program);
   DefineCommands(commands);
 }
-
-// The arguments as CLI11 parses them: the last one first.
-std::vector<std::string> ReversedWords(int argc, char** argv) {
-  std::vector<std::string> words;
-  for (int i = argc - 1; i > 0; --i) words.push_back(KeepWhole(argv[i]));
-  return words;
-}
-
-}  // namespace
 
 int RunProgram(int argc, char** argv) {
   (void)signal(SIGPIPE, SIG_IGN);             // Output reports it

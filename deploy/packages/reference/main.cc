@@ -5,7 +5,8 @@
 #include <string>
 
 #include "base/version.h"
-#include "cli/session.h"
+#include "cli/commands/command.h"
+#include "cli/commands/program.h"
 #include "deploy/packages/reference/completion.h"
 #include "deploy/packages/reference/man_page.h"
 #include "server/daemon/command_line.h"
