@@ -307,7 +307,7 @@ class RegionLog : public ReadableLog {
   virtual absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
       absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) = 0;
 
-  // The same for one table.
+  // Marks one table.
   absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
                                              std::optional<uint64_t> region_version) {
     const auto made = MarkDeleted({{table, through}}, region_version);

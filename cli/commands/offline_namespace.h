@@ -23,8 +23,8 @@ struct ChosenNamespace {
 absl::StatusOr<ChosenNamespace> ChooseNamespace(const std::string& data_directory,
                                                 absl::string_view id_or_name);
 
-// The same for a namespace that must be there: a name without a directory is NOT_FOUND, with the
-// stored name that it may mean.
+// As ChooseNamespace, for a namespace that must be there: a name without a directory is NOT_FOUND,
+// with the stored name that it may mean.
 absl::StatusOr<ChosenNamespace> ChooseStoredNamespace(const std::string& data_directory,
                                                       absl::string_view id_or_name);
 

@@ -12,7 +12,7 @@
 
 namespace walden {
 
-// What a field takes besides its bytes, at most. AdminService.GetServerInfo documents these numbers.
+// Bytes that a field takes besides its own, at most. AdminService.GetServerInfo documents these numbers.
 inline constexpr uint64_t kParsedStringBytes = 96;    // a payload, key or value
 inline constexpr uint64_t kParsedMessageBytes = 160;  // an append, table, put, entry, time or mark
 inline constexpr uint64_t kParsedUnknownBytes = 128;  // a field that this version does not know

@@ -76,7 +76,7 @@ TEST_P(CrashTest, AFenceHoldsOnceItIsAnsweredAmongAppends) {
 }
 
 TEST_P(CrashTest, APowerCutInTheOpeningAfterAKillLosesNothingThatWasDurable) {
-  // What the killed process wrote and did not sync is shown to the opening, and gone after it.
+  // Bytes that the killed process did not sync are shown to the opening, and gone after it.
   for (const uint64_t in_opening : {9, 12}) {
     for (uint64_t nth = 1; nth < 400; ++nth) {
       SCOPED_TRACE(::testing::Message() << "kill in change " << nth << ", power cut in change "

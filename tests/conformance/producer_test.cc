@@ -1,5 +1,4 @@
-// Producers: ids, retries of batches whose answer was lost, the order of batches, what is
-// forgotten.
+// Producers: ids, retries of batches whose answer was lost, the order of batches.
 #include "base/error.h"
 #include "tests/conformance/producer_fixture.h"
 
@@ -134,75 +133,6 @@ TEST_P(ProducerTest, TheSameNumberMeansAnotherBatchForAnotherProducer) {
     ASSERT_STATUS_OK(result.status);
     EXPECT_FALSE(result.duplicate);
   }
-  ExpectLogHoldsLedger();
-}
-
-TEST_P(ProducerTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
-  const uint64_t producer = OpenProducer();
-  const uint64_t total = kProducerWindowBatches + 20;
-  std::vector<Batch> batches;
-  std::vector<BatchResult> originals;
-  for (uint64_t i = 1; i <= total; ++i) {
-    batches.push_back(Buffered(Tagged(producer, i, 1, /*table=*/1 + i % 50)));
-    originals.push_back(Try(batches.back()));
-    ASSERT_STATUS_OK(originals.back().status);
-  }
-  ASSERT_STATUS_OK(log().Sync());
-  for (const bool after_restart : {false, true}) {
-    if (after_restart) RestartEngine();
-    for (uint64_t i = 0; i < total; ++i) {
-      if (i < total - kProducerWindowBatches) {
-        EXPECT_ERROR(Try(batches[i]).status, kFailedPrecondition, kProducerForgotten);
-      } else {
-        ExpectRetryAnswers(batches[i], originals[i]);
-      }
-      if (HasFailure()) FAIL() << "batch " << i << ", after restart: " << after_restart;
-    }
-  }
-  ExpectLogHoldsLedger();
-}
-
-TEST_P(ProducerTest, TheWindowOfBatchesWithManyTablesIsBoundedByTheirTables) {
-  const uint64_t producer = OpenProducer();
-  constexpr uint64_t kRemembered = kProducerWindowTables / kMaxTablesPerBatch;
-  constexpr uint64_t kSent = kRemembered + 3;
-  std::vector<Batch> batches;
-  std::vector<BatchResult> originals;
-  for (uint64_t i = 1; i <= kSent; ++i) {
-    Batch batch = Tagged(producer, i, 1, /*table=*/1);
-    for (TableId table = 2; table <= kMaxTablesPerBatch; ++table) {
-      batch.more.push_back({.table = table, .payloads = {"x"}});
-    }
-    batches.push_back(batch);
-    originals.push_back(Try(batch));
-    ASSERT_STATUS_OK(originals.back().status);
-  }
-  for (const bool after_restart : {false, true}) {
-    if (after_restart) RestartEngine();
-    for (uint64_t i = 0; i < kSent; ++i) {
-      if (i < kSent - kRemembered) {
-        EXPECT_ERROR(Try(batches[i]).status, kFailedPrecondition, kProducerForgotten);
-      } else {
-        ExpectRetryAnswers(batches[i], originals[i]);
-      }
-      if (HasFailure()) FAIL() << "batch " << i << ", after restart: " << after_restart;
-    }
-  }
-  ExpectLogHoldsLedger();
-}
-
-// Memory was once counted in tables: the first batch was forgotten, and stored a second time.
-TEST_P(ProducerTest, OneProducerOfMoreTablesThanThereMayBeProducersIsNeverStoredTwice) {
-  const uint64_t producer = OpenProducer();
-  const uint64_t tables = kMaxProducersPerRegion + 76;
-  const Batch first = Buffered(Tagged(producer, 1, 1, /*table=*/1));
-  ASSERT_STATUS_OK(Try(first).status);
-  for (uint64_t i = 2; i <= tables; ++i) {
-    ASSERT_STATUS_OK(Try(Buffered(Tagged(producer, i, 1, /*table=*/i))).status);
-  }
-  EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
-  RestartEngine();
-  EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
   ExpectLogHoldsLedger();
 }
 
@@ -383,75 +313,6 @@ TEST_P(ProducerTest, ManyNumbersPassedOverAreRememberedOverMarksAndRestarts) {
                  kFailedPrecondition, kProducerForgotten);
     ExpectOutOfOrder(Try(Tagged(producer, sequence + 2)).status, sequence + 1);
   }
-  ExpectLogHoldsLedger();
-}
-
-// --- What is forgotten ---
-
-TEST_P(ProducerTest, TheLeastRecentlyActiveProducerIsForgottenForGood) {
-  std::vector<uint64_t> ids;
-  for (size_t i = 0; i < kMaxProducersPerRegion; ++i) ids.push_back(OpenProducer());
-  const auto batch = [&](size_t i) { return Buffered(Tagged(ids[i], 1, 1)); };
-  std::vector<Batch> batches(ids.size());
-  std::vector<BatchResult> originals(ids.size());
-  // In another order than they were issued; ids[2] and ids[9] have sent nothing.
-  for (const size_t i : {5, 0, 1, 4, 3, 7, 6, 8}) {
-    batches[i] = batch(i);
-    originals[i] = Try(batches[i]);
-    ASSERT_STATUS_OK(originals[i].status);
-  }
-  RestartEngine();
-  const auto is_forgotten = [&](size_t i) {
-    const BatchResult result = CommitOne(log(), Tagged(ids[i], 3));
-    EXPECT_FALSE(result.status.ok());
-    return HasReason(result.status, ErrorReason::kProducerForgotten);
-  };
-  OpenProducer();
-  EXPECT_TRUE(is_forgotten(2));
-  EXPECT_FALSE(is_forgotten(9));
-  // Those that sent nothing are older than those that did.
-  for (size_t i = 9; i < kMaxProducersPerRegion; ++i) OpenProducer();
-  RestartEngine();
-  for (size_t i = 0; i < 9; ++i) EXPECT_EQ(is_forgotten(i), i == 2) << i;
-  for (size_t i = 9; i < kMaxProducersPerRegion; ++i) EXPECT_TRUE(is_forgotten(i)) << i;
-  OpenProducer();
-  OpenProducer();
-  for (const bool after_restart : {false, true}) {
-    if (after_restart) RestartEngine();
-    for (const size_t i : {5, 0}) {
-      for (const uint64_t sequence : {1, 2}) {
-        EXPECT_ERROR(Try(Tagged(ids[i], sequence, 1)).status, kFailedPrecondition,
-                     kProducerForgotten);
-      }
-    }
-    for (const size_t i : {1, 4, 3, 7, 6, 8}) {
-      const BatchResult retry = Try(batches[i]);
-      ASSERT_STATUS_OK(retry.status);
-      EXPECT_TRUE(retry.duplicate);
-      EXPECT_EQ(retry.first, originals[i].first);
-    }
-  }
-  ExpectLogHoldsLedger();
-}
-
-// The log still holds its batches, and a mark then takes them away.
-TEST_P(ProducerTest, AForgottenIdStaysForgottenWhateverTheLogHolds) {
-  const uint64_t forgotten = OpenProducer();
-  const Batch first = Tagged(forgotten, 1, 1);
-  ASSERT_STATUS_OK(Try(first).status);
-  for (size_t i = 0; i < kMaxProducersPerRegion; ++i) OpenProducer();
-  const auto expect_forgotten = [&] {
-    EXPECT_ERROR(Try(first).status, kFailedPrecondition, kProducerForgotten);
-    EXPECT_ERROR(Try(Tagged(forgotten, 2)).status, kFailedPrecondition, kProducerForgotten);
-  };
-  expect_forgotten();
-  RestartEngine();
-  expect_forgotten();
-  for (int i = 0; i < 60; ++i) Append(1, 4);
-  MarkDeleted(1, kMaxSequenceNumber);
-  expect_forgotten();
-  RestartEngine();
-  expect_forgotten();
   ExpectLogHoldsLedger();
 }
 

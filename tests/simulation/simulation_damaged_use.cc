@@ -1,5 +1,4 @@
-// What a simulation does with a damaged region that is served, and the search for damage in a region
-// that is open.
+// The use of a damaged region that is served, and the search for damage in an open region.
 #include <algorithm>
 
 #include "absl/strings/match.h"

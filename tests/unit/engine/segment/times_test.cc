@@ -131,7 +131,7 @@ TEST_F(SegmentTimesTest, DamageFromBeforeATableWasRestoredMakesNoneOfItsRecordsO
   LoseRecord('b');
   for (const absl::Time time : {start, lost, first}) EXPECT_EQ(FirstSince(2, time), 1u) << time;
   EXPECT_EQ(FirstSince(2, second), 2u);
-  // What a mark before such a time would delete.
+  // A mark before such a time deletes nothing.
   const auto mark = log_->MarkDeleted(2, FirstSince(2, lost) - 1, std::nullopt);
   ASSERT_TRUE(mark.ok()) << mark.status();
   EXPECT_EQ(*mark, 0u);

@@ -106,7 +106,7 @@ TEST_F(AppendTest, ARefusalInAStreamKeepsItsPlaceAndTheStreamLives) {
   ASSERT_TRUE(stream->Write(missing));
   ASSERT_TRUE(stream->Write(Request(14, 2, "elsewhere")));
   v1::StreamedAppendResult result;
-  // What is held up in one region holds up no other.
+  // A batch that is held up in one region holds up no other region.
   ASSERT_TRUE(Next(stream.get(), &result));
   EXPECT_EQ(result.request_id(), 13u);
   EXPECT_EQ(result.error().code(), 3);
@@ -284,7 +284,7 @@ TEST_F(AppendTest, AMessageWithTooManyAppendsEndsTheStreamAfterWhatCameBefore) {
   ExpectNoBytesHeld();
 }
 
-// What the message takes when it is parsed is counted before that.
+// The memory of the parsed message is counted before it is parsed.
 TEST_F(AppendTest, AMessageOfTooManyFieldsForItsLengthEndsTheStreamAfterWhatCameBefore) {
   v1::GetServerInfoResponse info;
   grpc::ClientContext info_call;
