@@ -5,8 +5,9 @@
 //   G1  An append answered as durable is returned by every later read until it is marked deleted.
 //   G2  A batch is all or nothing, at every crash point.
 //   G3  Records come back byte for byte, in sequence order, each once.
-//   G4  Sequence numbers are assigned when the write succeeds. A failed write uses up no number that
-//       a reader could later see filled. Order of assignment is order in the log.
+//   G4  Sequence numbers are assigned in the order in which commits are dispatched, which is their
+//       order in the log, and told only once the commit is done. After a commit that failed none
+//       succeeds until the region is reopened, and what the reopening finds is a prefix of them.
 //   G5  Deleted stays deleted, and numbers that were given out never come back, across restarts and
 //       power cuts.
 //   G6  A torn tail (the last write, cut by a crash and never acknowledged as durable) is cut off,
@@ -16,7 +17,19 @@
 //   G8  Only one process opens a data directory.
 //
 // Nothing here speaks of files: an engine may keep its log on a disk, in RocksDB or in an object
-// store, and may answer a commit from another thread.
+// store.
+//
+// What changes a log is asynchronous: a function that takes `done` begins the operation, and `done`
+// is called once, in any thread, with its outcome. Operations take effect in the order in which they
+// were begun, and commits finish in that order. An engine that waits for a disk has no threads of
+// its own for that: it works in the threads that are lent to it (RegionLog::Work). An engine that
+// waits for a network finishes operations by itself. `done` is called without a lock of the engine,
+// may begin further operations, and must not block. It is never called after the log was destroyed:
+// what was under way then is as after a crash.
+//
+// Where the outcome of a write is not known (a lost answer, a timeout), the engine finds it out: the
+// operation and all behind it wait until it is known or the region has failed. Nothing is reported
+// done by a guess.
 #pragma once
 
 #include <cstdint>
@@ -80,6 +93,9 @@ struct AppendResult {
   absl::Status status;
   bool durable = false;
   bool duplicate = false;  // a retry, answered with its original numbers
+  // With REGION_FAILED: the batch was being written when the region failed, so that it is stored or
+  // not. With any other error it is not stored.
+  bool may_be_stored = false;
 };
 
 // The records of one append, which goes to one table or several tables of the region. The batch is
@@ -272,71 +288,90 @@ class ReadableLog {
   virtual absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const = 0;
 };
 
+// How an engine wants commits of a region to be dispatched.
+struct CommitPolicy {
+  // The most commits that may be under way: begun, and not done. At least 1.
+  size_t max_under_way = 1;
+  // Payload bytes from which on a group is worth its own commit while others are under way. Smaller
+  // groups do better to grow until one of those is done.
+  uint64_t worthwhile_bytes = 0;
+  // How long appends may wait to be joined by others before their commit is begun, for an engine
+  // whose commits cost money or round trips. A full group does not wait.
+  absl::Duration linger;
+};
+
 class RegionLog : public ReadableLog {
  public:
+  using Done = std::function<void(const absl::Status&)>;
+  template <typename T>
+  using DoneWith = std::function<void(absl::StatusOr<T>)>;
+
   ~RegionLog() override = default;  // without Close(): as after a crash
 
-  // --- The writer: one thread at a time, and not before the last commit was done. ---
+  // --- The writer: one thread at a time. ---
+
+  virtual CommitPolicy commit_policy() const { return {}; }
 
   // Appends the batches in order, as one group: one write, and if any accepted batch asks for SYNC
-  // one sync, after which all of them are durable. Sets each batch's result and numbers, makes what was
-  // accepted visible to readers, then calls `done`, in this thread or another. Refusals are per
-  // batch:
+  // one sync, after which all of them are durable. Sets each batch's result and numbers, makes what
+  // was accepted visible to readers, then calls `done`. The batches stay until then. Not while
+  // commit_policy().max_under_way commits are under way. Refusals are per batch:
   //   INVALID_ARGUMENT     a table without payload, or twice in the batch; too many tables, or a
   //                        batch that no segment can hold (LIMIT_EXCEEDED); a retry that differs
   //                        from what was stored
   //   ABORTED              SEQUENCE_MISMATCH, of any of the tables
   //   FAILED_PRECONDITION  FENCED, PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
-  //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES: the batch is
-  //                        not stored, and the region stays healthy
+  //   RESOURCE_EXHAUSTED   DISK_FULL, DISK_RESERVE, QUOTA_EXCEEDED, TOO_MANY_FILES, of engines that
+  //                        have such a limit: the batch is not stored, and the region stays healthy
   //   FAILED_PRECONDITION  REGION_FAILED, to this and every later batch: a write or sync failed,
-  //                        and whether the group is stored is unknown until the region is reopened
+  //                        see AppendResult::may_be_stored. A refusal for what another batch under
+  //                        way would have changed becomes this one too.
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
 
   // Issues a producer id, durably: higher than every one before, also after marks, restarts and
   // power cuts. Forgets the least recently active id if there are kMaxProducersPerRegion. FENCED
   // and RESOURCE_EXHAUSTED as for an append.
-  virtual absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) = 0;
+  virtual void OpenProducer(std::optional<uint64_t> region_version, DoneWith<uint64_t> done) = 0;
 
   // Marks everything of each table through `through` (clamped to its end) deleted, durably, and
-  // frees what that makes free. Each table at most once; one sync for all. Returns the tables' marks
-  // in the order of `marks`; without marks only raises the region version. After an error or a crash each of them may be made or not. Works on a
-  // full disk. Damaged ranges that are marked count as acknowledged for their table and are no
-  // DATA_LOSS to it any more.
-  virtual absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) = 0;
-
-  // Marks one table.
-  absl::StatusOr<SequenceNumber> MarkDeleted(TableId table, SequenceNumber through,
-                                             std::optional<uint64_t> region_version) {
-    const auto made = MarkDeleted({{table, through}}, region_version);
-    if (!made.ok()) return made.status();
-    return made->front();
-  }
+  // frees what that makes free. Each table at most once; one sync for all. The result has the
+  // tables' marks in the order of `marks`. Without marks it only raises the region version. After
+  // an error or a crash each of them may be made or not. Works on a full disk. Damaged ranges that
+  // are marked count as acknowledged for their table and are no DATA_LOSS to it any more.
+  virtual void MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> region_version,
+                           DoneWith<std::vector<SequenceNumber>> done) = 0;
 
   // Restoring a log that was kept elsewhere, one table after the other: the table's numbers through
   // this one were used there and are marked deleted. Then come its records, with first_sequence;
   // then the next table. For a table that has no records here yet (otherwise FAILED_PRECONDITION);
-  // again with the same mark is harmless. Before anybody reads the table. Durable on return.
-  virtual absl::Status RestoreMark(TableId table, SequenceNumber deleted_through,
-                                   TableKind kind) = 0;
+  // again with the same mark is harmless. Before anybody reads the table. Durable when done.
+  virtual void RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind,
+                           Done done) = 0;
 
-  // Restoring, behind the table's records: raises NextNumber. Durable on return.
-  virtual absl::Status RestoreNext(TableId table, SequenceNumber next) = 0;
+  // Restoring, behind the table's records: raises NextNumber. Durable when done.
+  virtual void RestoreNext(TableId table, SequenceNumber next, Done done) = 0;
 
-  // Makes everything written so far durable.
-  virtual absl::Status Sync() = 0;
+  // Makes everything durable that was written by commits that were begun before.
+  virtual void Sync(Done done) = 0;
 
   // Writes down how far the log is durable, if no BUFFERED records wait and it is not written down
   // yet. Bytes that are missing or wrong below that position are damage after a crash, never a torn
   // tail. Meant for a log that was idle for some milliseconds: it costs a sync. An error other than
   // RESOURCE_EXHAUSTED fails the region.
-  virtual absl::Status NoteDurable() = 0;
+  virtual void NoteDurable(Done done) = 0;
 
-  // Syncs and lets go of files. Nothing of the writer's may be called afterwards. A failed region
-  // closes too, without touching its log again.
-  virtual absl::Status Close() = 0;
+  // Syncs and lets go of what it holds. Nothing may be begun afterwards. A failed region closes too,
+  // without touching its log again.
+  virtual void Close(Done done) = 0;
+
+  // --- Any thread. ---
+
+  // Lends this thread to the log: waits for the disk on behalf of operations that were begun, and
+  // calls what they have for `done`. One step: what can be finished together. Returns whether more
+  // is to be done, so that somebody must call it again. False also while another thread is in it,
+  // which does the rest or is told that more is left. The log must outlive the call.
+  virtual bool Work() { return false; }
 
   // --- Any thread, without waiting for the writer's I/O. ---
 
@@ -369,8 +404,15 @@ struct RegionOptions {
   RecoveryPolicy recovery_policy = RecoveryPolicy::kRefuse;
   // BUFFERED appends are made durable after this many writes.
   uint32_t buffered_sync_every_writes = 10;
+  // The most commits that may be under way, for engines that can overlap them.
+  size_t max_commits_under_way = 2;
   // Segment engine: bytes of each new segment file.
   uint64_t segment_size_bytes = uint64_t{64} << 20;
+};
+
+struct OpenRequest {
+  RegionOptions options;
+  bool create = false;  // the region if it does not exist
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -388,15 +430,16 @@ class LogEngine {
   // Any thread. Regions that exist on the medium, sorted.
   virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;
 
-  // Any thread, but never two calls for one region at once, nor while it is open.
+  // Any thread, but never two of these for one region at once, nor while it is open. They take long,
+  // may do their I/O in the calling thread, and call `done` in it or in another one.
+
   // Opens a region; `create` makes one that does not exist, otherwise that is NOT_FOUND.
   // DATA_LOSS (CORRUPTION) when it is damaged and the policy is kRefuse.
-  virtual absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                                const RegionOptions& options,
-                                                                bool create) = 0;
+  virtual void OpenRegion(RegionId region, const OpenRequest& request,
+                          std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) = 0;
 
-  // Removes a closed region for good. False if there was none.
-  virtual absl::StatusOr<bool> DropRegion(RegionId region) = 0;
+  // Removes a closed region for good. The result is false if there was none.
+  virtual void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) = 0;
 
   // Any thread. What a region that does not exist says of a table: what the first append to it is
   // given.

@@ -18,6 +18,7 @@
 #include "engine/horaedb/wal_import.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/open/open_engine.h"
+#include "engine/wait.h"
 #include "nlohmann/json.hpp"
 
 namespace walden::cli {
@@ -141,8 +142,8 @@ absl::Status ImportCommand::OpenTarget() {
 }
 
 absl::Status ImportCommand::ImportRegion(const SourceRegion& source) {
-  auto log = engine_->OpenRegion(
-      source.region, {.segment_size_bytes = options_.transfer.segment_size_bytes}, true);
+  auto log = OpenRegionAndWait(*engine_, source.region,
+                               {.segment_size_bytes = options_.transfer.segment_size_bytes}, true);
   if (!log.ok()) return log.status();
   const ProgressNumbers before = seen_;
   const auto result = horaedb::ImportWal(files_, source.directory, source.shown, **log,
@@ -158,7 +159,7 @@ absl::Status ImportCommand::ImportRegion(const SourceRegion& source) {
                : WithContext(FromEngine(result.status()),
                              absl::StrCat("region ", source.region, ": "));
   }
-  const absl::Status closed = (*log)->Close();
+  const absl::Status closed = CloseAndWait(**log);
   if (!closed.ok()) return closed;
   progress_.Clear();
   return Print(source.region, *result);

@@ -14,6 +14,7 @@
 #include "engine/backup/verify.h"
 #include "engine/transfer/free_space_check.h"
 #include "engine/transfer/region_copy.h"
+#include "engine/wait.h"
 
 namespace walden::backup {
 namespace {
@@ -192,7 +193,7 @@ absl::Status Restore::PrepareRegions() {
   }
   for (const auto& [region, crc] : begun_) {
     if (!exists(region) || sources_.at(region)->manifest().crc == crc) continue;
-    const absl::Status status = engine_->DropRegion(region).status();
+    const absl::Status status = DropRegionAndWait(*engine_, region).status();
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -200,14 +201,14 @@ absl::Status Restore::PrepareRegions() {
 
 absl::Status Restore::CheckRestored(const RegionReader& source) {
   const RegionId region = source.manifest().region;
-  auto target = engine_->OpenRegion(region, Options(), /*create=*/false);
+  auto target = OpenRegionAndWait(*engine_, region, Options(), /*create=*/false);
   if (!target.ok()) return target.status();
   const RestoreProgress before = seen_;
   auto compared = CompareRegion(source, **target, [&](const RegionCopyProgress& read) {
     seen_.bytes = before.bytes + read.bytes;
     return progress_(seen_);
   });
-  const absl::Status closed = (*target)->Close();
+  const absl::Status closed = CloseAndWait(**target);
   if (absl::IsFailedPrecondition(compared.status()) || absl::IsInternal(compared.status())) {
     return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kRestoreOutOfOrder,
                      absl::StrCat("region ", region, " exists in ", directory_,
@@ -248,10 +249,10 @@ absl::Status Restore::CheckRoom() {
   if (!there.ok()) return there.status();
   for (const RegionId region : *there) {
     if (!sources_.contains(region) || done_.contains(region)) continue;
-    auto log = engine_->OpenRegion(region, Options(), /*create=*/false);
+    auto log = OpenRegionAndWait(*engine_, region, Options(), /*create=*/false);
     if (!log.ok()) return log.status();
     size.there_bytes += (*log)->Summary().allocated_bytes;
-    const absl::Status status = (*log)->Close();
+    const absl::Status status = CloseAndWait(**log);
     if (!status.ok()) return status;
   }
   return CheckRoomForCopy(files_, options_.where.data_directory, size);
@@ -281,7 +282,7 @@ absl::Status Restore::CopyOne(const RegionReader& source) {
   if (!differs || !begun_.contains(source.manifest().region)) return copied;
   // The region of an earlier run is dropped and begun anew: a crash between two writes may have
   // used up numbers that its records need.
-  const absl::Status dropped = engine_->DropRegion(source.manifest().region).status();
+  const absl::Status dropped = DropRegionAndWait(*engine_, source.manifest().region).status();
   if (!dropped.ok()) return dropped;
   seen_ = before;
   return TryCopy(source);
@@ -289,7 +290,7 @@ absl::Status Restore::CopyOne(const RegionReader& source) {
 
 absl::Status Restore::TryCopy(const RegionReader& source) {
   const Manifest& manifest = source.manifest();
-  auto target = engine_->OpenRegion(manifest.region, Options(), /*create=*/true);
+  auto target = OpenRegionAndWait(*engine_, manifest.region, Options(), /*create=*/true);
   if (!target.ok()) return target.status();
   const RestoreProgress before = seen_;
   auto copied =
@@ -298,7 +299,7 @@ absl::Status Restore::TryCopy(const RegionReader& source) {
         seen_.bytes = before.bytes + copy.bytes;
         return progress_(seen_);
       });
-  const absl::Status closed = (*target)->Close();
+  const absl::Status closed = CloseAndWait(**target);
   if (!copied.ok()) return copied.status();
   if (!closed.ok()) return closed;
   AddResult(source, *std::move(copied));

@@ -1,5 +1,7 @@
 #include "engine/common/append_checks.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "absl/container/flat_hash_set.h"
@@ -206,6 +208,20 @@ bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Statu
       return true;
   }
   return true;
+}
+
+void FailBatch(AppendBatch& batch, const absl::Status& failed) {
+  AppendResult& result = batch.result;
+  const bool may_be_stored = result.may_be_stored || result.status.ok();
+  const ErrorReason reasons[] = {ErrorReason::kSequenceMismatch, ErrorReason::kProducerOutOfOrder,
+                                 ErrorReason::kProducerForgotten, ErrorReason::kWrongTableKind};
+  const bool judged = std::any_of(std::begin(reasons), std::end(reasons), [&](ErrorReason reason) {
+    return HasReason(result.status, reason);
+  });
+  if (!may_be_stored && !judged) return;
+  batch.ClearResult();
+  result.status = failed;
+  result.may_be_stored = may_be_stored;
 }
 
 }  // namespace walden

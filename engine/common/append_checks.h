@@ -34,4 +34,8 @@ absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
 // or INVALID_ARGUMENT for a retry that differs from what was stored).
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
 
+// Gives a batch of a failed region that error: an accepted one, which may be stored, and one that was
+// refused for what another batch would have changed.
+void FailBatch(AppendBatch& batch, const absl::Status& failed);
+
 }  // namespace walden

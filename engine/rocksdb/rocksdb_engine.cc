@@ -202,9 +202,14 @@ absl::Status RocksdbEngine::ReclaimNow() {
   return space_->reclaimer.Run(rocks::ReclaimEffort::kEverything);
 }
 
-absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegion(RegionId region,
-                                                                     const RegionOptions& options,
-                                                                     bool create) {
+void RocksdbEngine::OpenRegion(
+    RegionId region, const OpenRequest& request,
+    std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) {
+  done(OpenRegionNow(region, request.options, request.create));
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> RocksdbEngine::OpenRegionNow(
+    RegionId region, const RegionOptions& options, bool create) {
   absl::Status status = EnsureOpen();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);
@@ -256,7 +261,11 @@ absl::StatusOr<std::set<TableId>> RocksdbEngine::TablesOf(RegionId region) const
   return tables;
 }
 
-absl::StatusOr<bool> RocksdbEngine::DropRegion(RegionId region) {
+void RocksdbEngine::DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) {
+  done(DropRegionNow(region));
+}
+
+absl::StatusOr<bool> RocksdbEngine::DropRegionNow(RegionId region) {
   absl::Status status = EnsureOpen();
   if (!status.ok()) return status;
   const absl::StatusOr<bool> exists = Exists(region);

@@ -59,11 +59,11 @@ class RocksdbEngine final : public LogEngine {
   absl::string_view name() const override { return "rocksdb"; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                        const RegionOptions& options,
-                                                        bool create) override
+  void OpenRegion(RegionId region, const OpenRequest& request,
+                  std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override
       ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<bool> DropRegion(RegionId region) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status VerifyClosedRegion(
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -81,6 +81,10 @@ class RocksdbEngine final : public LogEngine {
   absl::Status ReclaimNow();
 
  private:
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegionNow(RegionId region,
+                                                           const RegionOptions& options,
+                                                           bool create);
+  absl::StatusOr<bool> DropRegionNow(RegionId region);
   explicit RocksdbEngine(RocksdbEngineOptions options);
 
   // Makes the directory if there is none, and locks it.

@@ -27,7 +27,16 @@ constexpr int kMarkAttempts = 5;
 
 }  // namespace
 
-absl::StatusOr<std::vector<SequenceNumber>> RocksdbLog::MarkDeleted(
+void RocksdbLog::MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> region_version,
+                             DoneWith<std::vector<SequenceNumber>> done) {
+  operations_.Add<absl::StatusOr<std::vector<SequenceNumber>>>(
+      [this, marks = std::move(marks), region_version] {
+        return MarkDeletedNow(marks, region_version);
+      },
+      std::move(done));
+}
+
+absl::StatusOr<std::vector<SequenceNumber>> RocksdbLog::MarkDeletedNow(
     absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) {
   // On a full disk the reserve makes room for the marks, and for reclaiming what they delete.
   bool is_short = refused_for_room_ || absl::IsResourceExhausted(space_->database.CheckRoom(0));
@@ -122,7 +131,11 @@ void RocksdbLog::Reclaim(TableId table, uint64_t bytes, bool is_short) {
   if (is_urgent && !reclaimer.has_background()) (void)reclaimer.Run(ReclaimEffort::kWorthIt);
 }
 
-absl::Status RocksdbLog::Sync() {
+void RocksdbLog::Sync(Done done) {
+  operations_.Add<absl::Status>([this] { return SyncNow(); }, std::move(done));
+}
+
+absl::Status RocksdbLog::SyncNow() {
   absl::Status status = space_->database.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();
   if (!status.ok() || unsynced_appends_ == 0) return status;
@@ -130,13 +143,21 @@ absl::Status RocksdbLog::Sync() {
   return WriteStaged(/*sync=*/true);
 }
 
-absl::Status RocksdbLog::NoteDurable() {
+void RocksdbLog::NoteDurable(Done done) {
+  operations_.Add<absl::Status>([this] { return NoteDurableNow(); }, std::move(done));
+}
+
+absl::Status RocksdbLog::NoteDurableNow() {
   const absl::Status status = space_->database.Health(generation_);
   if (!status.ok() || HasUnsynced()) return status;
   return space_->database.NoteDurable(generation_);
 }
 
-absl::Status RocksdbLog::Close() {
+void RocksdbLog::Close(Done done) {
+  operations_.Add<absl::Status>([this] { return CloseNow(); }, std::move(done));
+}
+
+absl::Status RocksdbLog::CloseNow() {
   FinishNumbers();
   absl::Status status = space_->database.Health(generation_);
   if (absl::IsResourceExhausted(status) && has_unsynced_) status = Resume();

@@ -15,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
+#include "engine/common/operation_queue.h"
 #include "engine/common/producer_table.h"
 #include "engine/log_engine.h"
 #include "engine/rocksdb/namespace_state.h"
@@ -37,18 +38,19 @@ class RocksdbLog final : public RegionLog {
   ~RocksdbLog() override { FinishNumbers(); }
 
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
-  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
-  using RegionLog::MarkDeleted;
-  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override;
-  absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
+  void OpenProducer(std::optional<uint64_t> region_version, DoneWith<uint64_t> done) override;
+  void MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> region_version,
+                   DoneWith<std::vector<SequenceNumber>> done) override;
+  void RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind,
+                   Done done) override;
+  void RestoreNext(TableId table, SequenceNumber next, Done done) override;
+  void Sync(Done done) override;
+  void NoteDurable(Done done) override;
+  void Close(Done done) override;
+  bool Work() override;
   SequenceNumber NextNumber(TableId table) const override;
-  absl::Status RestoreNext(TableId table, SequenceNumber next) override;
-  absl::Status Sync() override;
-  absl::Status Close() override;
 
   absl::Status Health() const override;
-  absl::Status NoteDurable() override;
   bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
   bool HasUnnoted() const override { return !HasUnsynced() && space_->database.HasUnnoted(); }
   TablePosition Position(TableId table) const override { return tables_->Position(table); }
@@ -80,6 +82,11 @@ class RocksdbLog final : public RegionLog {
   absl::Status FindTimes(rocksdb::DB& db, std::map<TableId, PublishedTable>& tables) const;
 
   // --- Committing ---
+  void CommitNow(absl::Span<AppendBatch* const> group);
+  absl::StatusOr<uint64_t> OpenProducerNow(std::optional<uint64_t> region_version);
+  absl::Status SyncNow();
+  absl::Status NoteDurableNow();
+  absl::Status CloseNow();
   // OK if writes may go on; otherwise the error of Health(), or DISK_FULL if there is no room for
   // `bytes`.
   absl::Status ReadyForWrites(uint64_t bytes);
@@ -109,11 +116,15 @@ class RocksdbLog final : public RegionLog {
   absl::Status WriteStaged(bool sync);
 
   // --- Restoring (rocksdb_log_restore.cc) ---
+  absl::Status RestoreMarkNow(TableId table, SequenceNumber deleted_through, TableKind kind);
+  absl::Status RestoreNextNow(TableId table, SequenceNumber next);
   absl::Status AssignRestored(TableAppend& append);
 
   uint64_t StoredBytes(rocksdb::DB& db) const;
 
   // --- Marking ---
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeletedNow(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version);
   // The keys of append times that a mark passes, and the oldest one that is left.
   struct PassedTimes {
     std::vector<std::string> keys;
@@ -145,7 +156,9 @@ class RocksdbLog final : public RegionLog {
   const std::shared_ptr<PublishedTables> tables_ =
       std::make_shared<PublishedTables>(&space_->allocator);
 
-  // --- The writer's own ---
+  OperationQueue operations_;
+
+  // --- The writing state: of the thread that runs an operation. ---
   ProducerTable producers_;
   bool producers_in_doubt_ = false;    // some of their batches were not stored
   uint64_t producer_order_ = 0;        // of the last batch, number passed over or id issued

@@ -35,6 +35,10 @@ uint64_t EncodedBytes(const AppendBatch& batch) {
   return bytes;
 }
 
+bool IsNumbered(const AppendBatch& batch) {
+  return !batch.tables.empty() && batch.tables[0].first != 0;
+}
+
 }  // namespace
 
 void RocksdbLog::BeginGroup() {
@@ -49,13 +53,28 @@ void RocksdbLog::BeginGroup() {
   group_unix_micros_ = space_->database.environment().wall_clock->UnixMicros();
 }
 
+// RocksDB joins the writes of several regions to one sync, which it could not do with writes whose sync
+// comes later. So each group is written and synced in its turn, by one call.
 void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
+  operations_.Add<bool>(
+      [this, group = std::vector<AppendBatch*>(group.begin(), group.end())] {
+        CommitNow(group);
+        return true;
+      },
+      [done = std::move(done)](bool) { done(); });
+}
+
+bool RocksdbLog::Work() {
+  // No operation is begun before its turn.
+  return operations_.Work([](absl::Span<OperationQueue::Operation* const>) -> size_t { return 0; });
+}
+
+void RocksdbLog::CommitNow(absl::Span<AppendBatch* const> group) {
   group_bytes_ = 0;
   for (const AppendBatch* batch : group) group_bytes_ += EncodedBytes(*batch);
   const absl::Status ready = ReadyForWrites(group_bytes_);
   if (absl::IsResourceExhausted(ready)) {
     Refuse(group, ready);
-    done();
     return;
   }
   BeginGroup();
@@ -63,6 +82,9 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
   for (AppendBatch* batch : group) {
     batch->ClearResult();
     batch->result.status = ready.ok() ? Stage(*batch) : ready;
+    // Its records may have been written in a portion before the one that failed.
+    batch->result.may_be_stored =
+        HasReason(batch->result.status, ErrorReason::kRegionFailed) && IsNumbered(*batch);
     if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
   }
   absl::Status status = ready;
@@ -81,12 +103,14 @@ void RocksdbLog::Commit(absl::Span<AppendBatch* const> group, std::function<void
     TakeGroupBack();
   }
   for (AppendBatch* batch : group) {
-    if (!batch->result.status.ok()) continue;
-    if (!status.ok()) batch->ClearResult();
-    batch->result.status = status;
-    batch->result.durable = unsynced_appends_ == 0;
+    if (HasReason(status, ErrorReason::kRegionFailed)) {
+      FailBatch(*batch, status);
+    } else if (batch->result.status.ok()) {
+      if (!status.ok()) batch->ClearResult();
+      batch->result.status = status;
+      batch->result.durable = unsynced_appends_ == 0;
+    }
   }
-  done();
 }
 
 void RocksdbLog::TakeGroupBack() {

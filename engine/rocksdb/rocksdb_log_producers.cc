@@ -1,6 +1,7 @@
 // Producers that the region remembers. Their keys are written together with their batches
 // (FORMAT.md: Producers).
 #include <algorithm>
+#include <utility>
 
 #include "engine/rocksdb/keys/key_codec.h"
 #include "engine/rocksdb/keys/producer_keys.h"
@@ -26,7 +27,12 @@ Entry StoredBatch(RegionId region, const ProducerBatch& batch) {
                              .parts = batch.tables});
 }
 
-absl::StatusOr<uint64_t> RocksdbLog::OpenProducer(std::optional<uint64_t> region_version) {
+void RocksdbLog::OpenProducer(std::optional<uint64_t> region_version, DoneWith<uint64_t> done) {
+  operations_.Add<absl::StatusOr<uint64_t>>(
+      [this, region_version] { return OpenProducerNow(region_version); }, std::move(done));
+}
+
+absl::StatusOr<uint64_t> RocksdbLog::OpenProducerNow(std::optional<uint64_t> region_version) {
   absl::Status status = ReadyForWrites(0);
   if (status.ok()) status = space_->database.CheckQuota();
   if (status.ok()) status = space_->database.CheckRoom(0);

@@ -1,4 +1,6 @@
 // Restores a log that was kept elsewhere, with its numbers.
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/common/append_checks.h"
@@ -27,8 +29,14 @@ absl::Status RocksdbLog::AssignRestored(TableAppend& append) {
   return status;
 }
 
-absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_through,
-                                     TableKind kind) {
+void RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind,
+                             Done done) {
+  operations_.Add<absl::Status>([=, this] { return RestoreMarkNow(table, deleted_through, kind); },
+                                std::move(done));
+}
+
+absl::Status RocksdbLog::RestoreMarkNow(TableId table, SequenceNumber deleted_through,
+                                        TableKind kind) {
   absl::Status status = space_->database.Health(generation_);
   if (!status.ok()) return status;
   const std::optional<PublishedTable> published = tables_->Find(table);
@@ -58,7 +66,11 @@ absl::Status RocksdbLog::RestoreMark(TableId table, SequenceNumber deleted_throu
 
 SequenceNumber RocksdbLog::NextNumber(TableId table) const { return space_->allocator.Next(table); }
 
-absl::Status RocksdbLog::RestoreNext(TableId table, SequenceNumber next) {
+void RocksdbLog::RestoreNext(TableId table, SequenceNumber next, Done done) {
+  operations_.Add<absl::Status>([=, this] { return RestoreNextNow(table, next); }, std::move(done));
+}
+
+absl::Status RocksdbLog::RestoreNextNow(TableId table, SequenceNumber next) {
   absl::Status status = space_->database.Health(generation_);
   if (!status.ok() || next <= NextNumber(table)) return status;
   status = CheckNumbersLeft(next, 1);

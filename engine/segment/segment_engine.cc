@@ -263,9 +263,14 @@ void SegmentEngine::Forget(RegionId region) {
   known_.erase(region);
 }
 
-absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegion(RegionId region,
-                                                                     const RegionOptions& options,
-                                                                     bool create) {
+void SegmentEngine::OpenRegion(
+    RegionId region, const OpenRequest& request,
+    std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) {
+  done(OpenRegionNow(region, request.options, request.create));
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegionNow(
+    RegionId region, const RegionOptions& options, bool create) {
   absl::Status status = CheckOptions(options);
   if (status.ok()) status = EnsureOpen();
   // A region that an earlier call renamed into place is there but may not be durable.
@@ -357,7 +362,11 @@ absl::Status SegmentEngine::Build(RegionId region, const RegionOptions& options,
   return metadata.ok() ? files->SyncDirectory(directory) : metadata.status();
 }
 
-absl::StatusOr<bool> SegmentEngine::DropRegion(RegionId region) {
+void SegmentEngine::DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) {
+  done(DropRegionNow(region));
+}
+
+absl::StatusOr<bool> SegmentEngine::DropRegionNow(RegionId region) {
   absl::Status status = EnsureOpen();
   // The absence of a region must be durable before the call reports it.
   if (status.ok()) status = names_->MakeDurable();

@@ -76,10 +76,9 @@ class SegmentEngine final : public LogEngine {
   absl::string_view name() const override { return "segment"; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
-  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                        const RegionOptions& options,
-                                                        bool create) override;
-  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  void OpenRegion(RegionId region, const OpenRequest& request,
+                  std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override;
+  void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override;
   // Each region has numbers of its own, so a region that does not exist begins at 1.
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
   absl::Status CheckFitsNewRegion(const RegionOptions& options,
@@ -90,6 +89,10 @@ class SegmentEngine final : public LogEngine {
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegionNow(RegionId region,
+                                                           const RegionOptions& options,
+                                                           bool create);
+  absl::StatusOr<bool> DropRegionNow(RegionId region);
   explicit SegmentEngine(SegmentEngineOptions options);
 
   // Opens the namespace unless it is open: its directory exists, is locked and was checked.

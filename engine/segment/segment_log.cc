@@ -46,7 +46,16 @@ absl::Status SegmentLog::AppendMetadata(absl::Span<const MetadataEntry> entries)
   return Fail(status);
 }
 
-absl::StatusOr<std::vector<SequenceNumber>> SegmentLog::MarkDeleted(
+void SegmentLog::MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> region_version,
+                             DoneWith<std::vector<SequenceNumber>> done) {
+  operations_.Add<absl::StatusOr<std::vector<SequenceNumber>>>(
+      [this, marks = std::move(marks), region_version] {
+        return MarkDeletedNow(marks, region_version);
+      },
+      std::move(done));
+}
+
+absl::StatusOr<std::vector<SequenceNumber>> SegmentLog::MarkDeletedNow(
     absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) {
   absl::Status status = Health();
   if (status.ok()) status = Fence(region_version);
@@ -130,19 +139,24 @@ absl::Status SegmentLog::RemoveEmptied() {
   return status;
 }
 
-absl::Status SegmentLog::SyncActive() {
-  if (active_end_ == durable_end_) return absl::OkStatus();
+absl::Status SegmentLog::SyncActive() { return SyncThrough(written()); }
+
+SegmentLog::WrittenEnd SegmentLog::written() const {
+  // Staged batches are not written yet.
+  return {.end = active_end_, .next = written_next_, .appends = appends_written_};
+}
+
+absl::Status SegmentLog::SyncThrough(const WrittenEnd& end) {
+  if (end.end == durable_end_) return absl::OkStatus();
   const absl::Duration began = env_.clock->Now();
   const absl::Status synced = active_->SyncData();
   // After a failed fsync it is unknown what is durable, and a second fsync would not tell.
   if (!synced.ok()) return Fail(synced);
   env_.observer->OnSynced(env_.clock->Now() - began);
-  durable_end_ = active_end_;
-  durable_next_ = written_next_;  // staged batches are not written yet
+  durable_end_ = end.end;
+  durable_next_ = end.next;
   published_->SetDurableNext(durable_next_);
-  unsynced_appends_ = 0;
-  has_unsynced_.store(false, std::memory_order_relaxed);
-  UpdateUnnoted();
+  appends_synced_ = end.appends;
   return absl::OkStatus();
 }
 

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/memory_budget.h"
+#include "engine/common/operation_queue.h"
 #include "engine/common/producer_table.h"
 #include "engine/io/disk_quota.h"
 #include "engine/io/file_system.h"
@@ -51,21 +52,25 @@ class SegmentLog final : public RegionLog {
   // Scans the directory, applies the recovery policy, repairs the end of a log that a crash cut.
   static absl::StatusOr<std::unique_ptr<SegmentLog>> Open(Environment environment);
 
+  CommitPolicy commit_policy() const override;
   void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) override;
-  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override;
-  using RegionLog::MarkDeleted;
-  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override;
-  absl::Status RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind) override;
+  void OpenProducer(std::optional<uint64_t> region_version, DoneWith<uint64_t> done) override;
+  void MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> region_version,
+                   DoneWith<std::vector<SequenceNumber>> done) override;
+  void RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind,
+                   Done done) override;
+  void RestoreNext(TableId table, SequenceNumber next, Done done) override;
+  void Sync(Done done) override;
+  void NoteDurable(Done done) override;
+  void Close(Done done) override;
+  bool Work() override;
   SequenceNumber NextNumber(TableId table) const override;
-  absl::Status RestoreNext(TableId table, SequenceNumber next) override;
-  absl::Status Sync() override;
-  absl::Status NoteDurable() override;
-  absl::Status Close() override;
 
   absl::Status Health() const override ABSL_LOCKS_EXCLUDED(health_mutex_);
-  bool HasUnsynced() const override { return has_unsynced_.load(std::memory_order_relaxed); }
-  bool HasUnnoted() const override { return has_unnoted_.load(std::memory_order_relaxed); }
+  bool HasUnsynced() const override { return active_end_ != durable_end_; }
+  bool HasUnnoted() const override {
+    return active_end_ == durable_end_ && durable_end_ != noted_end_;
+  }
   TablePosition Position(TableId table) const override { return published_->Position(table); }
   absl::StatusOr<std::unique_ptr<LogReader>> NewReader(const ReadRange& range) const override;
   std::unique_ptr<TableCut> CutTables() const override;
@@ -102,7 +107,17 @@ class SegmentLog final : public RegionLog {
   void RestoreProducers(const RegionScan& region);
 
   // --- Committing ---
+  class CommitOperation;
+  // Whether a group can be written without the disk being waited for and without a new segment.
+  bool CanBegin(absl::Span<AppendBatch* const> group) const;
+  void Begin(CommitOperation& commit);
+  // Syncs what these commits need and makes them visible. Returns how many it finished.
+  size_t Finish(absl::Span<OperationQueue::Operation* const> begun);
+  absl::Status FinishTogether(absl::Span<CommitOperation* const> commits);
+  SequenceNumber StagedLast(TableId table) const;
+  void ForgetPublished();
   absl::Status Stage(AppendBatch& batch);
+  absl::Status StageOn(AppendBatch& batch);
   absl::Status PassOver(const AppendBatch& batch);
   // LIMIT_EXCEEDED if a batch of so many encoded bytes does not fit a new segment.
   absl::Status CheckFits(uint64_t bytes) const;
@@ -119,7 +134,17 @@ class SegmentLog final : public RegionLog {
   void EncodeTable(const TableAppend& append, uint8_t flags, bool ends_batch);
   absl::Status WriteStaged();
   absl::Status WriteGroup(SequenceNumber first);
+  // Makes everything durable that was written. Not while another thread may sync: only one would be
+  // told that it failed.
   absl::Status SyncActive();
+  // Where the log ended when a group was written.
+  struct WrittenEnd {
+    uint64_t end = 0;         // in the newest segment
+    SequenceNumber next = 1;  // a scan expects it there
+    uint64_t appends = 0;     // batches through there
+  };
+  WrittenEnd written() const;
+  absl::Status SyncThrough(const WrittenEnd& end);
   absl::Status Roll();
   absl::Status CheckActive();
   absl::Status StartSegment(const SegmentHeader& header, std::unique_ptr<File> file);
@@ -134,17 +159,24 @@ class SegmentLog final : public RegionLog {
   // the watermark's reach.
   absl::Status ExtendReach(uint64_t end);
   absl::Status AppendWatermark(uint64_t reach);
+  absl::Status NoteDurableNow();
   absl::Status NoteCleanEnd();
-  void UpdateUnnoted();
+  absl::Status CloseNow();
 
   // --- Restoring ---
   // Finds the log's own number for a batch with first_sequence; may give the table its offset.
   absl::Status PlaceRestored(const TableAppend& append, PublishedLog::TableFacts& table,
                              SequenceNumber* first);
   absl::Status RaiseOffset(TableId table, SequenceNumber shown);
-  void PublishStaged();
+  absl::Status RestoreMarkNow(TableId table, SequenceNumber deleted_through, TableKind kind);
+  absl::Status RestoreNextNow(TableId table, SequenceNumber next);
+
+  // --- Producers ---
+  absl::StatusOr<uint64_t> OpenProducerNow(std::optional<uint64_t> region_version);
 
   // --- Marking ---
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeletedNow(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version);
   absl::Status RemoveEmptied();
   // The remembered batches of producers whose records these segments hold.
   std::vector<MetadataEntry> ProducersIn(absl::Span<const PublishedLog::Emptied> segments) const;
@@ -172,14 +204,17 @@ class SegmentLog final : public RegionLog {
   const Environment env_;
   const std::shared_ptr<PublishedLog> published_;
 
-  // --- The writer's own ---
+  OperationQueue operations_;
+
+  // --- The writing state: see OperationQueue for who has it. ---
   std::unique_ptr<MetadataFile> metadata_;
   std::unique_ptr<File> active_;  // null: the newest segment cannot take records, a new one is due
   SegmentHeader active_header_;   // of the newest segment
-  uint64_t active_end_ = 0;       // of its last record
-  uint64_t durable_end_ = 0;      // all before it is durable
-  uint64_t noted_end_ = 0;        // the same, as the metadata knows it
-  uint64_t reach_ = 0;            // no byte from here on is written before the next watermark
+  // Ends in the newest segment. Other threads look at them too.
+  std::atomic<uint64_t> active_end_{0};   // of its last record that was written
+  std::atomic<uint64_t> durable_end_{0};  // all before it is durable
+  std::atomic<uint64_t> noted_end_{0};    // the same, as the metadata knows it
+  uint64_t reach_ = 0;  // no byte from here on is written before the next watermark
   uint64_t reach_step_ = kMinReachBytes;
   SequenceNumber next_ = 1;             // to be assigned
   SequenceNumber floor_ = 0;            // numbers below it may have been answered, of any table
@@ -188,18 +223,23 @@ class SegmentLog final : public RegionLog {
   SequenceNumber durable_next_ = 1;     // a scan expects it at durable_end_
   uint64_t group_metadata_append_ = 0;  // as the last group says
   int64_t last_unix_micros_ = 0;        // append time of the last group
-  uint32_t unsynced_appends_ = 0;
+  // Batches since the opening.
+  uint64_t appends_staged_ = 0;
+  uint64_t appends_written_ = 0;
+  std::atomic<uint64_t> appends_synced_{0};
   ProducerTable producers_;  // a batch's order is its last number
 
-  // The group being committed.
+  // The group being written.
   RecordWriter writer_;
   std::vector<PublishedLog::Group> staged_;
-  SequenceNumber group_first_ = 0;  // of the group that writer_ holds
-  absl::flat_hash_map<TableId, SequenceNumber> staged_last_;
+  SequenceNumber group_first_ = 0;               // of the group that writer_ holds
   std::vector<PublishedLog::TableFacts> facts_;  // of the tables of the batch being staged
+  // The last numbers of tables in commits that may not be published yet. What is in `older` is, once
+  // the operations that had been added when it was filled are done.
+  absl::flat_hash_map<TableId, SequenceNumber> staged_last_;
+  absl::flat_hash_map<TableId, SequenceNumber> older_staged_last_;
+  uint64_t older_staged_through_ = 0;
 
-  std::atomic<bool> has_unsynced_{false};
-  std::atomic<bool> has_unnoted_{false};
   mutable absl::Mutex health_mutex_;
   absl::Status health_ ABSL_GUARDED_BY(health_mutex_);
 };

@@ -1,5 +1,5 @@
-// Group commit: checks and encodes every batch, writes them, syncs once, then publishes them to
-// readers.
+// Group commit: checks and encodes every batch and writes them, then syncs once for all groups that
+// are written, and publishes them to readers. The next group is written while the last one syncs.
 #include <algorithm>
 #include <utility>
 
@@ -22,35 +22,132 @@ constexpr SequenceNumber kReserveNumbers = 1 << 20;
 // overlaps with writing another.
 constexpr uint64_t kPortionBytes = 512 << 10;
 
+// Encoding and writing fewer bytes takes much less time than a sync, so overlapping them with one
+// gains nothing.
+constexpr uint64_t kWorthwhileBytes = 64 << 10;
+
 }  // namespace
 
-void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
-  uint64_t bytes = kGroupHeadBytes;
-  for (const AppendBatch* batch : group) {
-    bytes += EncodedBatchBytes(*batch);
+// A group under way: staged and written when it is begun, then synced and published.
+class SegmentLog::CommitOperation final : public OperationQueue::Operation {
+ public:
+  CommitOperation(SegmentLog* log, absl::Span<AppendBatch* const> group, std::function<void()> done)
+      : group(group.begin(), group.end()), log_(log), done_(std::move(done)) {}
+
+  bool is_begun() const override { return begun; }
+  void Run() override {
+    log_->Begin(*this);
+    CommitOperation* const self = this;
+    (void)log_->FinishTogether({&self, 1});
   }
+  void Done() override { done_(); }
+
+  const std::vector<AppendBatch*> group;
+  bool begun = false;
+  // Set when it is begun.
+  bool needs_sync = false;
+  WrittenEnd end;
+  std::vector<PublishedLog::Group> staged;
+  SequenceNumber next = 0;  // to be assigned behind it
+  absl::Status failed;      // why it was not written
+
+ private:
+  SegmentLog* const log_;
+  const std::function<void()> done_;
+};
+
+CommitPolicy SegmentLog::commit_policy() const {
+  return {.max_under_way = std::max<size_t>(env_.options.max_commits_under_way, 1),
+          .worthwhile_bytes = kWorthwhileBytes,
+          .linger = absl::ZeroDuration()};
+}
+
+void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
+  auto commit = std::make_unique<CommitOperation>(this, group, std::move(done));
+  if (operations_.Empty() || (operations_.AllBegun() && CanBegin(group))) {
+    Begin(*commit);
+    commit->begun = true;
+  }
+  operations_.Add(std::move(commit));
+}
+
+bool SegmentLog::CanBegin(absl::Span<AppendBatch* const> group) const {
+  if (active_ == nullptr || metadata_->state().closed) return false;
+  uint64_t end = group_begin() + kGroupHeadBytes;
+  for (const AppendBatch* batch : group) {
+    // A number passed over and a restored record may need syncs in between.
+    if (batch->tables.empty() || batch->tables[0].first_sequence) return false;
+    end += EncodedBatchBytes(*batch);
+    // Larger groups are written in portions, each as a group of its own.
+    end += active_header_.alignment + kGroupHeadBytes;
+  }
+  return end <= usable_bytes() && active_header_.GroupBegin(end) <= reach_;
+}
+
+// Checks, encodes and writes the group.
+void SegmentLog::Begin(CommitOperation& commit) {
+  uint64_t bytes = kGroupHeadBytes;
+  for (const AppendBatch* batch : commit.group) bytes += EncodedBatchBytes(*batch);
   writer_.Reserve(bytes);
   staged_.clear();
-  staged_last_.clear();
-  bool sync = false;
-  for (AppendBatch* batch : group) {
+  ForgetPublished();
+  for (AppendBatch* batch : commit.group) {
     batch->ClearResult();
     batch->result.status = Stage(*batch);
-    if (batch->result.status.ok() && batch->durability == Durability::kSync) sync = true;
+    if (batch->result.status.ok() && batch->durability == Durability::kSync) {
+      commit.needs_sync = true;
+    }
   }
+  commit.failed = Health();
+  if (commit.failed.ok()) commit.failed = WriteStaged();
+  commit.needs_sync |=
+      appends_staged_ - appends_synced_.load() >= env_.options.buffered_sync_every_writes;
+  commit.end = written();
+  commit.staged.swap(staged_);
+  commit.next = next_;
+}
+
+// Commits that need no sync are not kept waiting for one that others need.
+size_t SegmentLog::Finish(absl::Span<OperationQueue::Operation* const> begun) {
+  std::vector<CommitOperation*> commits;
+  const auto needs_sync = [](const OperationQueue::Operation* operation) {
+    return static_cast<const CommitOperation*>(operation)->needs_sync;
+  };
+  const bool syncs = needs_sync(begun[0]);
+  for (OperationQueue::Operation* operation : begun) {
+    if (!syncs && needs_sync(operation)) break;
+    commits.push_back(static_cast<CommitOperation*>(operation));
+  }
+  (void)FinishTogether(commits);
+  return commits.size();
+}
+
+absl::Status SegmentLog::FinishTogether(absl::Span<CommitOperation* const> commits) {
   absl::Status status = Health();
-  if (status.ok()) status = WriteStaged();
-  if (status.ok() && (sync || unsynced_appends_ >= env_.options.buffered_sync_every_writes)) {
-    status = SyncActive();
+  bool sync = false;
+  bool has_records = false;
+  for (const CommitOperation* commit : commits) {
+    if (status.ok()) status = commit->failed;
+    sync |= commit->needs_sync;
+    has_records |= !commit->staged.empty();
   }
-  if (status.ok() && !staged_.empty()) status = CheckActive();
-  if (status.ok()) PublishStaged();
-  for (AppendBatch* batch : group) {
-    if (!batch->result.status.ok()) continue;
-    batch->result.status = status;
-    batch->result.durable = active_end_ == durable_end_;
+  if (status.ok() && sync) status = SyncThrough(commits.back()->end);
+  if (status.ok() && has_records) status = CheckActive();
+  for (CommitOperation* commit : commits) {
+    if (status.ok() && !commit->staged.empty()) {
+      published_->Publish(commit->staged, commit->next, env_.clock->Now());
+    }
+    for (AppendBatch* batch : commit->group) {
+      if (!status.ok()) FailBatch(*batch, status);
+      batch->result.durable = batch->result.status.ok() && commit->end.end <= durable_end_;
+    }
   }
-  done();
+  return status;
+}
+
+bool SegmentLog::Work() {
+  return operations_.Work(
+      [this](absl::Span<OperationQueue::Operation* const> begun) { return Finish(begun); });
 }
 
 absl::Status SegmentLog::CheckFits(uint64_t bytes) const {
@@ -59,12 +156,28 @@ absl::Status SegmentLog::CheckFits(uint64_t bytes) const {
 
 PublishedLog::TableFacts SegmentLog::FactsOf(TableId id) const {
   PublishedLog::TableFacts table = published_->Facts(id);
-  if (const auto staged = staged_last_.find(id); staged != staged_last_.end()) {
-    table.last = staged->second;
+  const SequenceNumber staged = StagedLast(id);
+  if (staged > table.last) {
+    table.last = staged;
     table.next = table.last - std::min(table.last, table.offset) + 1;
     if (!table.kind) table.kind = TableKind::kLog;
   }
   return table;
+}
+
+// The table's last number in commits that are not published; lower, or 0, if there is none.
+SequenceNumber SegmentLog::StagedLast(TableId table) const {
+  const auto staged = staged_last_.find(table);
+  if (staged != staged_last_.end()) return staged->second;
+  const auto older = older_staged_last_.find(table);
+  return older == older_staged_last_.end() ? 0 : older->second;
+}
+
+void SegmentLog::ForgetPublished() {
+  if (operations_.done() < older_staged_through_) return;
+  older_staged_last_.clear();
+  older_staged_last_.swap(staged_last_);
+  older_staged_through_ = operations_.added();
 }
 
 absl::Status SegmentLog::CheckPositions(const AppendBatch& batch) const {
@@ -78,6 +191,12 @@ absl::Status SegmentLog::CheckPositions(const AppendBatch& batch) const {
 }
 
 absl::Status SegmentLog::Stage(AppendBatch& batch) {
+  const absl::Status status = StageOn(batch);
+  if (!HasReason(status, ErrorReason::kRegionFailed)) batch.result.may_be_stored = false;
+  return status;
+}
+
+absl::Status SegmentLog::StageOn(AppendBatch& batch) {
   absl::Status status = Health();
   if (status.ok()) status = CheckTables(batch);
   if (status.ok()) status = Fence(batch.region_version);
@@ -89,7 +208,10 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
     if (status.ok()) ShowNumbers(batch);
     return status;
   }
-  if (batch.tables.empty()) return PassOver(batch);
+  if (batch.tables.empty()) {
+    batch.result.may_be_stored = true;
+    return PassOver(batch);
+  }
   const uint64_t bytes = EncodedBatchBytes(batch);
   const uint64_t records = batch.records();
   status = CheckFits(bytes);
@@ -107,10 +229,11 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
   if (status.ok()) status = DecideKinds(batch);
   if (!status.ok()) return status;
 
+  batch.result.may_be_stored = true;
   Encode(batch, first);
   Remember(batch);
   ShowNumbers(batch);
-  ++unsynced_appends_;
+  ++appends_staged_;
   if (writer_.size() < kPortionBytes) return absl::OkStatus();
   const uint64_t begin = group_begin();
   status = WriteStaged();
@@ -250,14 +373,13 @@ absl::Status SegmentLog::WriteGroup(SequenceNumber first) {
                        .metadata_append = metadata_->last_append(),
                        .unix_micros = last_unix_micros_};
   writer_.FinishGroup(active_header_, begin, head);
-  has_unsynced_.store(true, std::memory_order_relaxed);
   status = active_->Write(begin, writer_.pieces());
   writer_.Clear();
   if (!status.ok()) return Fail(status);
   active_end_ = end;
   written_next_ = walk_next_;
+  appends_written_ = appends_staged_;
   group_metadata_append_ = head.metadata_append;
-  UpdateUnnoted();
   return absl::OkStatus();
 }
 
@@ -315,16 +437,14 @@ absl::Status SegmentLog::StartSegment(const SegmentHeader& header, std::unique_p
                           .written_unix_micros = last_unix_micros_});
   active_ = std::move(file);
   active_header_ = header;
-  active_end_ = durable_end_ = noted_end_ = header.first_end();
+  const uint64_t end = header.first_end();
+  noted_end_ = end;
+  durable_end_ = end;
+  active_end_ = end;
   durable_next_ = written_next_ = walk_next_;
   published_->SetDurableNext(durable_next_);
   reach_ = watermark.reach;
-  UpdateUnnoted();
   return absl::OkStatus();
-}
-
-void SegmentLog::PublishStaged() {
-  if (!staged_.empty()) published_->Publish(staged_, next_, env_.clock->Now());
 }
 
 }  // namespace walden::segment

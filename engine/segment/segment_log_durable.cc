@@ -11,32 +11,28 @@ uint64_t SegmentLog::usable_bytes() const {
   return active_header_.bytes / active_header_.alignment * active_header_.alignment;
 }
 
-void SegmentLog::UpdateUnnoted() {
-  const bool unnoted = durable_end_ == active_end_ && durable_end_ != noted_end_;
-  has_unnoted_.store(unnoted, std::memory_order_relaxed);
-}
-
 absl::Status SegmentLog::AppendWatermark(uint64_t reach) {
   const absl::Status status = AppendMetadata(
       {MetadataEntry::Noted({active_header_.segment, durable_end_, durable_next_, reach})});
   if (!status.ok()) return status;
-  noted_end_ = durable_end_;
+  noted_end_ = durable_end_.load();
   reach_ = reach;
-  UpdateUnnoted();
   return absl::OkStatus();
 }
 
 absl::Status SegmentLog::ExtendReach(uint64_t end) {
   if (end <= reach_) return absl::OkStatus();
-  const uint32_t appends = unsynced_appends_;  // of the group that is about to be written, too
   absl::Status status = SyncActive();
-  unsynced_appends_ = appends;
   if (!status.ok()) return status;
   reach_step_ = std::min(2 * reach_step_, kMaxReachBytes);
   return AppendWatermark(std::max(durable_end_ + reach_step_, end));
 }
 
-absl::Status SegmentLog::NoteDurable() {
+void SegmentLog::NoteDurable(Done done) {
+  operations_.Add<absl::Status>([this] { return NoteDurableNow(); }, std::move(done));
+}
+
+absl::Status SegmentLog::NoteDurableNow() {
   absl::Status status = Health();
   if (!status.ok() || active_ == nullptr || !HasUnnoted()) return status;
   // A log that is seldom written keeps a short reach, so that opening has little to scan.
@@ -49,16 +45,24 @@ absl::Status SegmentLog::NoteWriting() {
   const absl::Status status = AppendMetadata(
       {MetadataEntry::Opened(),
        MetadataEntry::Noted({active_header_.segment, durable_end_, walk_next_, reach_})});
-  if (status.ok()) noted_end_ = durable_end_;
+  if (status.ok()) noted_end_ = durable_end_.load();
   return status;
 }
 
-absl::Status SegmentLog::Sync() {
-  const absl::Status status = Health();
-  return status.ok() ? SyncActive() : status;
+void SegmentLog::Sync(Done done) {
+  operations_.Add<absl::Status>(
+      [this] {
+        const absl::Status status = Health();
+        return status.ok() ? SyncActive() : status;
+      },
+      std::move(done));
 }
 
-absl::Status SegmentLog::Close() {
+void SegmentLog::Close(Done done) {
+  operations_.Add<absl::Status>([this] { return CloseNow(); }, std::move(done));
+}
+
+absl::Status SegmentLog::CloseNow() {
   if (!Health().ok()) {
     active_.reset();
     metadata_.reset();

@@ -129,7 +129,8 @@ absl::Status SegmentLog::Quarantine(RegionScan& region) {
 absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {
   const ScannedSegment& newest = region.segments.back();
   active_header_ = newest.header;
-  active_end_ = durable_end_ = newest.scan.end;
+  active_end_ = newest.scan.end;
+  durable_end_ = newest.scan.end;
   group_metadata_append_ = newest.scan.metadata_append;
   last_unix_micros_ = region.written_unix_micros();
   if (newest.missing) return absl::OkStatus();  // a new segment is due
@@ -161,7 +162,7 @@ absl::Status SegmentLog::NoteOpened(const RegionScan& region) {
   const MetadataState& state = metadata_->state();
   durable_next_ = written_next_ = walk_next_;
   published_->SetDurableNext(durable_next_);
-  noted_end_ = durable_end_;
+  noted_end_ = durable_end_.load();
   reach_ = durable_end_ + kMinReachBytes;
   std::vector<MetadataEntry> entries;
   if (floor_ > state.number_floor) entries.push_back(MetadataEntry::NumberFloor(floor_));

@@ -30,7 +30,12 @@ std::vector<ProducerBatch> BatchesOf(std::vector<MetadataState::ProducerPart>& p
 
 }  // namespace
 
-absl::StatusOr<uint64_t> SegmentLog::OpenProducer(std::optional<uint64_t> region_version) {
+void SegmentLog::OpenProducer(std::optional<uint64_t> region_version, DoneWith<uint64_t> done) {
+  operations_.Add<absl::StatusOr<uint64_t>>(
+      [this, region_version] { return OpenProducerNow(region_version); }, std::move(done));
+}
+
+absl::StatusOr<uint64_t> SegmentLog::OpenProducerNow(std::optional<uint64_t> region_version) {
   absl::Status status = Health();
   if (status.ok()) status = Fence(region_version);
   if (!status.ok()) return status;

@@ -55,8 +55,14 @@ absl::Status SegmentLog::RaiseOffset(TableId table, SequenceNumber shown) {
   return status;
 }
 
-absl::Status SegmentLog::RestoreMark(TableId table, SequenceNumber deleted_through,
-                                     TableKind kind) {
+void SegmentLog::RestoreMark(TableId table, SequenceNumber deleted_through, TableKind kind,
+                             Done done) {
+  operations_.Add<absl::Status>([=, this] { return RestoreMarkNow(table, deleted_through, kind); },
+                                std::move(done));
+}
+
+absl::Status SegmentLog::RestoreMarkNow(TableId table, SequenceNumber deleted_through,
+                                        TableKind kind) {
   absl::Status status = Health();
   if (!status.ok()) return status;
   const TablePosition known = published_->Position(table);
@@ -92,7 +98,11 @@ SequenceNumber SegmentLog::NextNumber(TableId table) const {
   return next_ - published_->Offset(table);
 }
 
-absl::Status SegmentLog::RestoreNext(TableId table, SequenceNumber next) {
+void SegmentLog::RestoreNext(TableId table, SequenceNumber next, Done done) {
+  operations_.Add<absl::Status>([=, this] { return RestoreNextNow(table, next); }, std::move(done));
+}
+
+absl::Status SegmentLog::RestoreNextNow(TableId table, SequenceNumber next) {
   absl::Status status = Health();
   if (!status.ok() || next <= NextNumber(table)) return status;
   const uint64_t offset = published_->Offset(table);

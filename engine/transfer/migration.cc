@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/transfer/free_space_check.h"
 #include "engine/transfer/region_copy.h"
+#include "engine/wait.h"
 
 namespace walden {
 namespace {
@@ -160,13 +161,13 @@ absl::Status Migration::Measure() {
   uint64_t there_bytes = 0;
   for (const RegionId region : regions_) {
     auto log =
-        source_->OpenRegion(region,
-                            {.recovery_policy = options_.skip_damaged ? RecoveryPolicy::kQuarantine
-                                                                      : RecoveryPolicy::kRefuse},
-                            /*create=*/false);
+        OpenRegionAndWait(*source_, region,
+                          {.recovery_policy = options_.skip_damaged ? RecoveryPolicy::kQuarantine
+                                                                    : RecoveryPolicy::kRefuse},
+                          /*create=*/false);
     if (!log.ok()) return log.status();
     live_bytes += (*log)->Summary().live_bytes;
-    const absl::Status status = (*log)->Close();
+    const absl::Status status = CloseAndWait(**log);
     if (!status.ok()) return status;
   }
   absl::Status status = DropStrangers();
@@ -174,11 +175,12 @@ absl::Status Migration::Measure() {
   const auto begun = target_->ListRegions();
   if (!begun.ok()) return begun.status();
   for (const RegionId region : *begun) {
-    auto log = target_->OpenRegion(region, {.segment_size_bytes = options_.segment_size_bytes},
-                                   /*create=*/false);
+    auto log =
+        OpenRegionAndWait(*target_, region, {.segment_size_bytes = options_.segment_size_bytes},
+                          /*create=*/false);
     if (!log.ok()) return log.status();
     there_bytes += (*log)->Summary().allocated_bytes;
-    status = (*log)->Close();
+    status = CloseAndWait(**log);
     if (!status.ok()) return status;
   }
   seen_.total_regions = regions_.size();
@@ -198,7 +200,7 @@ absl::Status Migration::DropStrangers() {
   if (!begun.ok()) return begun.status();
   for (const RegionId region : *begun) {
     if (std::binary_search(regions_.begin(), regions_.end(), region)) continue;
-    const absl::Status status = target_->DropRegion(region).status();
+    const absl::Status status = DropRegionAndWait(*target_, region).status();
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -218,7 +220,7 @@ absl::Status Migration::CopyOne(RegionId region) {
   absl::StatusOr<bool> copied = TryCopy(region);
   if (copied.ok() && !*copied) {
     // The region of an earlier run is no beginning of the source's present region.
-    const absl::Status dropped = target_->DropRegion(region).status();
+    const absl::Status dropped = DropRegionAndWait(*target_, region).status();
     if (!dropped.ok()) return dropped;
     copied = TryCopy(region);
   }
@@ -228,13 +230,14 @@ absl::Status Migration::CopyOne(RegionId region) {
 // Copies a region; false if the target held something else before.
 absl::StatusOr<bool> Migration::TryCopy(RegionId region) {
   auto source =
-      source_->OpenRegion(region,
-                          {.recovery_policy = options_.skip_damaged ? RecoveryPolicy::kQuarantine
-                                                                    : RecoveryPolicy::kRefuse},
-                          /*create=*/false);
+      OpenRegionAndWait(*source_, region,
+                        {.recovery_policy = options_.skip_damaged ? RecoveryPolicy::kQuarantine
+                                                                  : RecoveryPolicy::kRefuse},
+                        /*create=*/false);
   if (!source.ok()) return source.status();
-  auto target = target_->OpenRegion(region, {.segment_size_bytes = options_.segment_size_bytes},
-                                    /*create=*/true);
+  auto target =
+      OpenRegionAndWait(*target_, region, {.segment_size_bytes = options_.segment_size_bytes},
+                        /*create=*/true);
   if (!target.ok()) return target.status();
   const bool begun = !(*target)->DescribePage({}, 1).description.tables.empty();
   const MigrationProgress before = seen_;
@@ -248,8 +251,8 @@ absl::StatusOr<bool> Migration::TryCopy(RegionId region) {
   const bool differs =
       absl::IsFailedPrecondition(status) || absl::IsAborted(status) || absl::IsInternal(status);
   if (status.ok() || differs) {
-    absl::Status closed = (*target)->Close();
-    if (closed.ok()) closed = (*source)->Close();
+    absl::Status closed = CloseAndWait(**target);
+    if (closed.ok()) closed = CloseAndWait(**source);
     if (!closed.ok()) return closed;
   }
   if (differs && begun) {

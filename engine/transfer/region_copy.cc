@@ -9,6 +9,7 @@
 #include "engine/common/table_kind.h"
 #include "engine/transfer/restore_writer.h"
 #include "engine/transfer/table_reader.h"
+#include "engine/wait.h"
 
 namespace walden {
 namespace {
@@ -142,14 +143,14 @@ class RegionCopier {
   absl::Status CopyVersion(uint64_t version) {
     if (version == 0) return absl::OkStatus();
     // This mark deletes nothing, since no record has number 0; it stores the region version.
-    return target_.MarkDeleted({}, version).status();
+    return MarkDeletedAndWait(target_, {}, version).status();
   }
 
   absl::Status CopyTable(const TableState& table) {
     const TablePosition there = target_.Position(table.table);
     const SequenceNumber mark = table.deleted_through;
     if (there.last == 0) {
-      const absl::Status status = target_.RestoreMark(table.table, mark, table.kind);
+      const absl::Status status = RestoreMarkAndWait(target_, table.table, mark, table.kind);
       if (!status.ok()) return status;
     } else if (there.deleted_through != mark) {
       return NotABeginning(table.table, absl::StrCat("is deleted through ", there.deleted_through,
@@ -163,7 +164,8 @@ class RegionCopier {
                                                      ", the source to ", table.next));
     }
     const absl::Status status = CopyRecords(table, std::max(there.last, mark) + 1);
-    return status.ok() ? target_.RestoreNext(table.table, source_.NextNumber(table.table)) : status;
+    return status.ok() ? RestoreNextAndWait(target_, table.table, source_.NextNumber(table.table))
+                       : status;
   }
 
   absl::Status CopyRecords(const TableState& table, SequenceNumber from) {

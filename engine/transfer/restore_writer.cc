@@ -1,10 +1,8 @@
 #include "engine/transfer/restore_writer.h"
 
-#include <memory>
-
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "base/error.h"
+#include "engine/wait.h"
 
 namespace walden {
 namespace {
@@ -54,10 +52,7 @@ absl::Status RestoreWriter::Flush() {
     }
     group.push_back(&batches[i]);
   }
-  // Shared, because Notify may still be running when the wait ends.
-  auto done = std::make_shared<absl::Notification>();
-  log_.Commit(absl::MakeSpan(group), [done] { done->Notify(); });
-  done->WaitForNotification();
+  CommitAndWait(log_, group);
   for (const AppendBatch& batch : batches) {
     if (batch.result.status.ok()) continue;
     const TableAppend& append = batch.tables[0];

@@ -61,18 +61,23 @@ absl::StatusOr<std::vector<RegionId>> LateEngine::ListRegions() const {
   return open->ListRegions();
 }
 
-absl::StatusOr<std::unique_ptr<RegionLog>> LateEngine::OpenRegion(RegionId region,
-                                                                  const RegionOptions& options,
-                                                                  bool create) {
+void LateEngine::OpenRegion(RegionId region, const OpenRequest& request,
+                            std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) {
   LogEngine* const open = engine();
-  if (open == nullptr) return Failure();
-  return open->OpenRegion(region, options, create);
+  if (open == nullptr) {
+    done(Failure());
+  } else {
+    open->OpenRegion(region, request, std::move(done));
+  }
 }
 
-absl::StatusOr<bool> LateEngine::DropRegion(RegionId region) {
+void LateEngine::DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) {
   LogEngine* const open = engine();
-  if (open == nullptr) return Failure();
-  return open->DropRegion(region);
+  if (open == nullptr) {
+    done(Failure());
+  } else {
+    open->DropRegion(region, std::move(done));
+  }
 }
 
 TablePosition LateEngine::PositionInAbsentRegion(TableId table) const {

@@ -40,10 +40,9 @@ class LateEngine final : public LogEngine {
   absl::string_view name() const override { return kind_; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
-  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                        const RegionOptions& options,
-                                                        bool create) override;
-  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  void OpenRegion(RegionId region, const OpenRequest& request,
+                  std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override;
+  void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override;
   TablePosition PositionInAbsentRegion(TableId table) const override;
   absl::Status CheckFitsNewRegion(const RegionOptions& options,
                                   const AppendBatch& batch) const override;

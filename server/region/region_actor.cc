@@ -1,5 +1,6 @@
 #include "server/region/region_actor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,9 +10,9 @@
 namespace walden {
 namespace {
 
-// After this many commits a thread of the executor queues the turn again, so that other regions get
-// the thread.
-constexpr int kGroupsPerTurn = 16;
+// After this many steps a thread of the executor queues the turn again, so that other regions get the
+// thread.
+constexpr int kStepsPerTurn = 16;
 
 // A sync for which no call waits. If it fails, the region has failed, and its host was told.
 class TimedSync final : public SyncJob {
@@ -33,6 +34,7 @@ RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog>
     : options_(options),
       environment_(environment),
       log_(std::move(log)),
+      policy_(log_->commit_policy()),
       entries_(log_, environment.entries) {}
 
 bool RegionActor::Post(MailboxJob* job, LeadingTurn* lead) {
@@ -40,8 +42,11 @@ bool RegionActor::Post(MailboxJob* job, LeadingTurn* lead) {
     absl::MutexLock lock(&mutex_);
     if (closing_) return false;
     mailbox_.PushBack(job);
-    if (running_) return true;
-    running_ = true;
+    if (job->kind() == MailboxJob::Kind::kAppend) {
+      waiting_bytes_ += static_cast<AppendJob*>(job)->payload_bytes;
+    }
+    if (threads_ > 0 && !IsWorthJoining()) return true;
+    ++threads_;
   }
   if (lead != nullptr && environment_.leaders->TryEnter()) {
     lead->actor_ = shared_from_this();
@@ -56,8 +61,8 @@ void RegionActor::Close(std::function<void(const absl::Status&)> closed) {
     absl::MutexLock lock(&mutex_);
     closing_ = true;
     on_closed_ = std::move(closed);
-    if (running_) return;
-    running_ = true;
+    if (threads_ > 0) return;
+    ++threads_;
   }
   PostRun();
 }
@@ -76,107 +81,110 @@ void RegionActor::PostNoteDurable() {
   if (!Post(job)) delete job;  // closing the log notes its end
 }
 
+// ---------------------------------------------------------------------------------------------------
+// Threads
+
 void RegionActor::PostRun() {
-  environment_.executor->Post([self = shared_from_this()] { self->Run(kGroupsPerTurn); });
+  environment_.executor->Post([self = shared_from_this()] { self->Run(kStepsPerTurn); });
 }
 
-void RegionActor::Run(int max_groups) {
-  for (int groups = 0; TakeWaiting(); ++groups) {
-    if (groups == max_groups) {
-      PostRun();
-      return;
+void RegionActor::Run(int max_steps) {
+  const std::shared_ptr<RegionActor> self = shared_from_this();  // until the log let this thread go
+  for (int step = 0; step < max_steps; ++step) {
+    bool begins = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      begins = !is_beginning_ && CanBegin();
+      is_beginning_ |= begins;
     }
-    if (!WorkOnTurn()) return;
+    if (begins) {
+      BeginNext();
+      absl::MutexLock lock(&mutex_);
+      is_beginning_ = false;
+    }
+    const bool more = log_->Work();
+    absl::MutexLock lock(&mutex_);
+    if (more || (!is_beginning_ && CanBegin())) continue;
+    // Whoever begins or ends something from now on sees that this thread is gone.
+    --threads_;
+    return;
   }
+  PostRun();
 }
 
-// Returns false if there is nothing to do. Another thread may then have begun the next turn
-// already.
-bool RegionActor::TakeWaiting() {
-  if (!turn_.empty()) return true;
+bool RegionActor::CanBegin() const {
+  if (mailbox_.empty()) return on_closed_ != nullptr && under_way_ == 0;
+  if (mailbox_.front()->kind() != MailboxJob::Kind::kAppend || commits_under_way_ == 0) return true;
+  return commits_under_way_ < policy_.max_under_way && waiting_bytes_ >= policy_.worthwhile_bytes;
+}
+
+bool RegionActor::IsWorthJoining() const {
+  // One more thread is enough: it begins what there is while the other one waits for the disk.
+  return threads_ == 1 && !is_beginning_ && commits_under_way_ > 0 && CanBegin();
+}
+
+void RegionActor::Finished(size_t commits) {
   {
     absl::MutexLock lock(&mutex_);
-    turn_.Splice(mailbox_);
-    if (!turn_.empty()) return true;
-    if (on_closed_ == nullptr) {
-      // No job is posted after closing, so no other thread can begin a turn.
-      running_ = false;
-      return false;
+    --under_way_;
+    commits_under_way_ -= commits;
+    // A thread that runs the actor looks again before it leaves.
+    if (threads_ > 0 || !CanBegin()) return;
+    ++threads_;
+  }
+  PostRun();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Beginning
+
+void RegionActor::BeginNext() {
+  MailboxJob* job = nullptr;
+  std::unique_ptr<Group> group;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++under_way_;
+    if (!mailbox_.empty() && mailbox_.front()->kind() != MailboxJob::Kind::kAppend) {
+      job = mailbox_.PopFront();
+    } else if (!mailbox_.empty()) {
+      ++commits_under_way_;
+      group = std::make_unique<Group>();
+      uint64_t bytes = 0;
+      while (!mailbox_.empty() && mailbox_.front()->kind() == MailboxJob::Kind::kAppend) {
+        auto* const append = static_cast<AppendJob*>(mailbox_.front());
+        bytes += append->payload_bytes;
+        if (!group->jobs.empty() && bytes > options_.max_group_bytes) break;
+        waiting_bytes_ -= append->payload_bytes;
+        mailbox_.PopFront();
+        group->jobs.push_back(append);
+      }
     }
   }
-  CloseLog();
-  return false;
-}
-
-// Returns false if the turn continues on another thread, after its commit.
-bool RegionActor::WorkOnTurn() {
-  switch (turn_.front()->kind()) {
-    case MailboxJob::Kind::kAppend:
-      return CommitGroup();
-    case MailboxJob::Kind::kOpenProducer:
-      AnswerOpenProducer(static_cast<OpenProducerJob*>(turn_.PopFront()));
-      return true;
-    case MailboxJob::Kind::kMarkDeleted:
-      AnswerMarkDeleted(static_cast<MarkDeletedJob*>(turn_.PopFront()));
-      return true;
-    case MailboxJob::Kind::kFence:
-      AnswerFence(static_cast<FenceJob*>(turn_.PopFront()));
-      return true;
-    case MailboxJob::Kind::kSync:
-      AnswerSync(static_cast<SyncJob*>(turn_.PopFront()));
-      return true;
-    case MailboxJob::Kind::kNoteDurable:
-      NoteDurable(static_cast<NoteDurableJob*>(turn_.PopFront()));
-      return true;
+  if (job != nullptr) {
+    Begin(job);
+  } else if (group != nullptr) {
+    BeginGroup(std::move(group));
+  } else {
+    BeginClosing();
   }
-  return true;
 }
 
-bool RegionActor::CommitGroup() {
-  uint64_t bytes = 0;
-  while (!turn_.empty() && turn_.front()->kind() == MailboxJob::Kind::kAppend) {
-    auto* job = static_cast<AppendJob*>(turn_.front());
-    if (!group_.empty() && bytes + job->payload_bytes > options_.max_group_bytes) break;
-    bytes += job->payload_bytes;
-    turn_.PopFront();
-    group_jobs_.push_back(job);
-    if (Admit(job)) group_.push_back(&job->batch);
+void RegionActor::BeginGroup(std::unique_ptr<Group> group) {
+  for (AppendJob* job : group->jobs) {
+    if (Admit(job)) group->batches.push_back(&job->batch);
   }
-  if (!TakesWrites()) RefuseGroup();
-  if (group_.empty()) {
-    AnswerGroup();
-    return true;
+  if (group->batches.empty()) {
+    AnswerGroup(*group);
+    Finished(/*commits=*/1);
+    return;
   }
-  group_began_ = environment_.clock->Now();
-  commit_phase_.store(CommitPhase::kStarted, std::memory_order_relaxed);
-  log_->Commit(group_, [this] { OnCommitDone(); });
-  if (commit_phase_.load(std::memory_order_acquire) != CommitPhase::kDone) {
-    self_ = shared_from_this();
-    if (commit_phase_.exchange(CommitPhase::kReturned) != CommitPhase::kDone) return false;
-    self_ = nullptr;
-  }
-  AnswerGroup();
-  return true;
-}
-
-bool RegionActor::TakesWrites() const {
-  return !HasReason(log_->Health(), ErrorReason::kRegionFailed);
-}
-
-// Without trying to write: so these batches are not stored, for certain.
-void RegionActor::RefuseGroup() {
-  for (AppendBatch* batch : group_) batch->result.status = log_->Health();
-  group_.clear();
-}
-
-// The error of a write that was tried, and may be stored or not, differs from that of a write that was
-// refused because the region had failed before.
-absl::Status RegionActor::Outcome(bool took_writes, const absl::Status& status) {
-  if (!HasReason(status, ErrorReason::kRegionFailed)) return status;
-  NoteError(status);
-  if (!took_writes) return status;
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kWriteFailed,
-                   absl::StrCat("whether this is stored is not known: ", status.message()));
+  group->began = environment_.clock->Now();
+  std::shared_ptr<Group> shared = std::move(group);
+  const absl::Span<AppendBatch* const> batches = shared->batches;
+  log_->Commit(batches, [self = shared_from_this(), group = std::move(shared)] {
+    self->AnswerGroup(*group);
+    self->Finished(/*commits=*/1);
+  });
 }
 
 // Returns false if the job was answered without the log.
@@ -191,71 +199,42 @@ bool RegionActor::Admit(AppendJob* job) {
   return status.ok();
 }
 
-void RegionActor::OnCommitDone() {
-  if (commit_phase_.exchange(CommitPhase::kDone) == CommitPhase::kStarted) return;
-  environment_.executor->Post([self = std::move(self_)] {
-    self->AnswerGroup();
-    self->Run(kGroupsPerTurn);
-  });
+void RegionActor::Begin(MailboxJob* job) {
+  switch (job->kind()) {
+    case MailboxJob::Kind::kAppend:
+      break;  // is in a group
+    case MailboxJob::Kind::kOpenProducer:
+      BeginOpenProducer(static_cast<OpenProducerJob*>(job));
+      break;
+    case MailboxJob::Kind::kMarkDeleted:
+      BeginMarkDeleted(static_cast<MarkDeletedJob*>(job));
+      break;
+    case MailboxJob::Kind::kFence:
+      BeginFence(static_cast<FenceJob*>(job));
+      break;
+    case MailboxJob::Kind::kSync:
+      BeginSync(static_cast<SyncJob*>(job));
+      break;
+    case MailboxJob::Kind::kNoteDurable:
+      BeginNoteDurable(static_cast<NoteDurableJob*>(job));
+      break;
+  }
 }
 
-void RegionActor::AnswerGroup() {
-  for (const AppendJob* job : group_jobs_) {
-    if (HasEntries(job->batch)) entries_.Applied(job->batch, job->entry_memory);
-  }
-  tail_waiters_.Publish(group_);
-  Statistics& statistics = *environment_.statistics;
-  uint64_t batches = 0;
-  uint64_t records = 0;
-  uint64_t bytes = 0;
-  uint64_t retries = 0;
-  bool synced = false;
-  bool unsynced = false;
-  for (AppendBatch* batch : group_) {
-    batch->result.status = Outcome(/*took_writes=*/true, batch->result.status);
-  }
-  for (const AppendJob* job : group_jobs_) {
-    const AppendResult& result = job->batch.result;
-    if (!result.status.ok()) continue;
-    ++batches;
-    records += job->batch.records();
-    bytes += job->payload_bytes;
-    retries += result.duplicate;
-    synced |= job->batch.durability == Durability::kSync && !result.duplicate;
-    unsynced |= !result.durable;
-  }
-  if (!group_.empty()) CountGroup(bytes);
-  Statistics::Add(statistics.appended_batches, batches);
-  Statistics::Add(statistics.appended_records, records);
-  Statistics::Add(statistics.appended_payload_bytes, bytes);
-  Statistics::Add(statistics.refused_batches, group_jobs_.size() - batches);
-  if (retries > 0) Statistics::Add(statistics.retried_batches, retries);
-  if (synced) Statistics::Add(statistics.syncs, 1);
-  if (unsynced && !sync_scheduled_.exchange(true, std::memory_order_seq_cst)) {
-    environment_.host->OnUnsynced(shared_from_this());
-  }
-  ScheduleNote();
-  for (AppendJob* job : group_jobs_) job->Answer();
-  group_jobs_.clear();
-  group_.clear();
+bool RegionActor::TakesWrites() const {
+  return !HasReason(log_->Health(), ErrorReason::kRegionFailed);
 }
 
-void RegionActor::CountGroup(uint64_t payload_bytes) {
-  Statistics& statistics = *environment_.statistics;
-  Statistics::Add(statistics.commits, 1);
-  statistics.commit_batches.Observe(group_.size());
-  statistics.commit_payload_bytes.Observe(payload_bytes);
-  const absl::Duration took = environment_.clock->Now() - group_began_;
-  statistics.commit_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(took)));
-}
-
-void RegionActor::AnswerOpenProducer(OpenProducerJob* job) {
-  const bool took_writes = TakesWrites();
-  job->result = log_->OpenProducer(job->region_version);
-  if (!job->result.ok()) job->result = Outcome(took_writes, job->result.status());
-  NoteError(job->result.status());
-  ScheduleNote();
-  job->Answer();
+void RegionActor::BeginOpenProducer(OpenProducerJob* job) {
+  log_->OpenProducer(job->region_version,
+                     [self = shared_from_this(), job, may_be_done = TakesWrites()](auto result) {
+                       job->result = std::move(result);
+                       if (!job->result.ok())
+                         job->result = self->Outcome(may_be_done, job->result.status());
+                       self->NoteOutcome(job->result.status());
+                       job->Answer();
+                       self->Finished(0);
+                     });
 }
 
 absl::Status RegionActor::CheckMark(const MarkDeletedJob& job, const TableMark& mark) {
@@ -268,69 +247,165 @@ absl::Status RegionActor::CheckMark(const MarkDeletedJob& job, const TableMark& 
   return allowed;
 }
 
-void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
+// A mark takes effect behind appends that are under way. They were not answered, so it is not meant
+// for them, and a table's kind was checked without them.
+void RegionActor::ClampToEnd(std::vector<TableMark>& marks) const {
+  for (TableMark& mark : marks) {
+    mark.through = std::min(mark.through, log_->Position(mark.table).next - 1);
+  }
+}
+
+void RegionActor::BeginMarkDeleted(MarkDeletedJob* job) {
   absl::Status allowed;
   for (const TableMark& mark : job->marks) {
     if (allowed.ok()) allowed = CheckMark(*job, mark);
   }
-  if (allowed.ok()) {
-    const bool took_writes = TakesWrites();
-    job->result = log_->MarkDeleted(job->marks, job->region_version);
-    if (!job->result.ok()) job->result = Outcome(took_writes, job->result.status());
-  } else {
+  if (!allowed.ok()) {
     job->result = allowed;
+    AnswerMarkDeleted(job);
+    return;
   }
+  std::vector<TableMark> marks = job->marks;
+  ClampToEnd(marks);
+  log_->MarkDeleted(std::move(marks), job->region_version,
+                    [self = shared_from_this(), job, may_be_done = TakesWrites()](auto result) {
+                      job->result = std::move(result);
+                      if (!job->result.ok()) {
+                        job->result = self->Outcome(may_be_done, job->result.status());
+                      }
+                      self->AnswerMarkDeleted(job);
+                    });
+}
+
+void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
   for (size_t i = 0; job->result.ok() && i < job->marks.size(); ++i) {
     const TableId table = job->marks[i].table;
     if (log_->Position(table).kind == TableKind::kEntries) {
       entries_.Finalized(table, (*job->result)[i]);
     }
   }
-  NoteError(job->result.status());
-  ScheduleNote();
+  NoteOutcome(job->result.status());
   job->Answer();
+  Finished(0);
 }
 
 // Without marks only the version counts.
-void RegionActor::AnswerFence(FenceJob* job) {
-  const bool took_writes = TakesWrites();
-  job->result = Outcome(took_writes, log_->MarkDeleted({}, job->region_version).status());
-  NoteError(job->result);
-  ScheduleNote();
-  job->Answer();
+void RegionActor::BeginFence(FenceJob* job) {
+  log_->MarkDeleted({}, job->region_version,
+                    [self = shared_from_this(), job, may_be_done = TakesWrites()](
+                        const absl::StatusOr<std::vector<SequenceNumber>>& result) {
+                      job->result = self->Outcome(may_be_done, result.status());
+                      self->NoteOutcome(job->result);
+                      job->Answer();
+                      self->Finished(0);
+                    });
 }
 
-void RegionActor::AnswerSync(SyncJob* job) {
-  const bool took_writes = TakesWrites();
-  job->result = Outcome(took_writes, log_->Sync());
-  if (job->result.ok()) Statistics::Add(environment_.statistics->syncs, 1);
-  NoteError(job->result);
-  ScheduleNote();
-  job->Answer();
+void RegionActor::BeginSync(SyncJob* job) {
+  log_->Sync(
+      [self = shared_from_this(), job, may_be_done = TakesWrites()](const absl::Status& status) {
+        job->result = self->Outcome(may_be_done, status);
+        if (status.ok()) Statistics::Add(self->environment_.statistics->syncs, 1);
+        self->NoteOutcome(job->result);
+        job->Answer();
+        self->Finished(0);
+      });
 }
 
-void RegionActor::NoteDurable(NoteDurableJob* job) {
-  // If the disk has no room for the note, the log stays as safe as it was.
-  const absl::Status status = log_->NoteDurable();
-  if (!absl::IsResourceExhausted(status)) NoteError(status);
-  job->Answer();
+void RegionActor::BeginNoteDurable(NoteDurableJob* job) {
+  log_->NoteDurable([self = shared_from_this(), job](const absl::Status& status) {
+    // If the disk has no room for the note, the log stays as safe as it was.
+    if (!absl::IsResourceExhausted(status)) self->NoteError(status);
+    job->Answer();
+    self->Finished(0);
+  });
+}
+
+void RegionActor::BeginClosing() {
+  entries_.Abandon();
+  log_->Close(
+      [self = shared_from_this()](const absl::Status& status) { self->FinishClosing(status); });
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Outcomes
+
+// The error of a write that was tried, and may be stored or not, differs from that of a write that was
+// refused because the region had failed before.
+absl::Status RegionActor::Outcome(bool may_be_done, const absl::Status& status) {
+  if (!HasReason(status, ErrorReason::kRegionFailed)) return status;
+  NoteError(status);
+  if (!may_be_done) return status;
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kWriteFailed,
+                   absl::StrCat("whether this is stored is not known: ", status.message()));
+}
+
+void RegionActor::NoteOutcome(const absl::Status& status) {
+  NoteError(status);
+  ScheduleNote();
+}
+
+void RegionActor::AnswerGroup(const Group& group) {
+  for (const AppendJob* job : group.jobs) {
+    if (HasEntries(job->batch)) entries_.Applied(job->batch, job->entry_memory);
+  }
+  tail_waiters_.Publish(group.batches);
+  Statistics& statistics = *environment_.statistics;
+  uint64_t batches = 0;
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t retries = 0;
+  bool synced = false;
+  bool unsynced = false;
+  for (AppendBatch* batch : group.batches) {
+    AppendResult& result = batch->result;
+    result.status = Outcome(result.may_be_stored, result.status);
+  }
+  for (const AppendJob* job : group.jobs) {
+    const AppendResult& result = job->batch.result;
+    if (!result.status.ok()) continue;
+    ++batches;
+    records += job->batch.records();
+    bytes += job->payload_bytes;
+    retries += result.duplicate;
+    synced |= job->batch.durability == Durability::kSync && !result.duplicate;
+    unsynced |= !result.durable;
+  }
+  if (!group.batches.empty()) CountGroup(group, bytes);
+  Statistics::Add(statistics.appended_batches, batches);
+  Statistics::Add(statistics.appended_records, records);
+  Statistics::Add(statistics.appended_payload_bytes, bytes);
+  Statistics::Add(statistics.refused_batches, group.jobs.size() - batches);
+  if (retries > 0) Statistics::Add(statistics.retried_batches, retries);
+  if (synced) Statistics::Add(statistics.syncs, 1);
+  if (unsynced && !sync_scheduled_.exchange(true, std::memory_order_seq_cst)) {
+    environment_.host->OnUnsynced(shared_from_this());
+  }
+  ScheduleNote();
+  for (AppendJob* job : group.jobs) job->Answer();
+}
+
+void RegionActor::CountGroup(const Group& group, uint64_t payload_bytes) {
+  Statistics& statistics = *environment_.statistics;
+  Statistics::Add(statistics.commits, 1);
+  statistics.commit_batches.Observe(group.batches.size());
+  statistics.commit_payload_bytes.Observe(payload_bytes);
+  const absl::Duration took = environment_.clock->Now() - group.began;
+  statistics.commit_nanos.Observe(static_cast<uint64_t>(absl::ToInt64Nanoseconds(took)));
 }
 
 void RegionActor::ScheduleNote() {
-  activity_.store(activity_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  activity_.fetch_add(1, std::memory_order_relaxed);
   if (!log_->HasUnnoted() || note_scheduled_.exchange(true, std::memory_order_seq_cst)) return;
   environment_.host->OnUnnoted(shared_from_this());
 }
 
 void RegionActor::NoteError(const absl::Status& status) {
-  if (status.ok() || failure_told_ || log_->Health().ok()) return;
-  failure_told_ = true;
+  if (status.ok() || log_->Health().ok() || failure_told_.exchange(true)) return;
   environment_.host->OnFailed(options_.key, status);
 }
 
-void RegionActor::CloseLog() {
-  entries_.Abandon();
-  const absl::Status status = log_->Close();
+void RegionActor::FinishClosing(const absl::Status& status) {
   closed_.store(true, std::memory_order_release);
   tail_waiters_.PublishAll();
   std::function<void(const absl::Status&)> on_closed;
@@ -338,6 +413,7 @@ void RegionActor::CloseLog() {
     absl::MutexLock lock(&mutex_);
     on_closed = std::move(on_closed_);
     on_closed_ = nullptr;
+    --under_way_;
   }
   on_closed(status);
 }

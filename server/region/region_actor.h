@@ -1,8 +1,14 @@
-// The only writer of an open region: a mailbox whose jobs one thread at a time processes.
+// The only writer of an open region: takes jobs from a mailbox and begins their operations on the
+// log, one thread at a time.
 //
-// A turn takes all jobs that wait when it begins. Consecutive appends become one RegionLog::Commit,
-// which is one write and one sync. Meanwhile the next jobs gather in the mailbox, so groups grow
-// with the load, without a timer.
+// Consecutive appends that wait become one RegionLog::Commit, which is one write and one sync. While
+// commits are under way the next jobs gather in the mailbox, so groups grow with the load, without a
+// timer. The log says how many commits may be under way (CommitPolicy): then the next group is
+// encoded and written while the last one is being synced.
+//
+// A thread that runs the actor begins operations and lends itself to the log (RegionLog::Work). Most
+// of the time that is one thread. A second one joins while the first waits for the disk, if what
+// waits is worth a commit of its own.
 #pragma once
 
 #include <atomic>
@@ -65,11 +71,10 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog> log,
               const ActorEnvironment& environment);
 
-  // Takes the job, which is answered after all earlier jobs. Returns false and leaves the job
-  // untouched if the actor is closing. Never blocks. If no thread processes the mailbox, `lead` is
-  // granted the turn if it is given and a leader slot is free; otherwise the executor gets the
-  // turn.
-  bool Post(MailboxJob* job, LeadingTurn* lead = nullptr);
+  // Takes the job. Jobs take effect in the order in which they came. Returns false and leaves the job
+  // untouched if the actor is closing. Never blocks. If a thread is needed to run the actor, `lead`
+  // is granted the turn if it is given and a leader slot is free; otherwise the executor gets it.
+  bool Post(MailboxJob* job, LeadingTurn* lead = nullptr) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Answers the waiting jobs, closes the log, wakes every reader, then calls `closed` on any
   // thread. Called at most once.
@@ -93,55 +98,70 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
 
  private:
   friend class LeadingTurn;
-  enum class CommitPhase { kStarted, kReturned, kDone };
+  // A group of appends under way.
+  struct Group {
+    std::vector<AppendJob*> jobs;       // in the order of the mailbox
+    std::vector<AppendBatch*> batches;  // of the jobs that were not refused before
+    absl::Duration began;
+  };
 
+  // --- Threads ---
   void PostRun();
-  void Run(int max_groups);
-  bool TakeWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool WorkOnTurn();
-  bool CommitGroup();
+  void Run(int max_steps) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether something can be begun now.
+  bool CanBegin() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether another thread should begin something while one waits in the log.
+  bool IsWorthJoining() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The end of an operation: its place is free.
+  void Finished(size_t commits) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- The thread that begins operations: is_beginning_ is set. ---
+  void BeginNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  void BeginGroup(std::unique_ptr<Group> group);
   bool Admit(AppendJob* job);
-  void OnCommitDone();
-  void CountGroup(uint64_t payload_bytes);
-  void AnswerGroup();
-  void AnswerOpenProducer(OpenProducerJob* job);
+  void Begin(MailboxJob* job);
+  void BeginOpenProducer(OpenProducerJob* job);
+  void BeginMarkDeleted(MarkDeletedJob* job);
+  void BeginFence(FenceJob* job);
+  void BeginSync(SyncJob* job);
+  void BeginNoteDurable(NoteDurableJob* job);
+  void BeginClosing();
   absl::Status CheckMark(const MarkDeletedJob& job, const TableMark& mark);
-  void AnswerMarkDeleted(MarkDeletedJob* job);
-  void AnswerFence(FenceJob* job);
-  void AnswerSync(SyncJob* job);
-  void NoteDurable(NoteDurableJob* job);
-  void ScheduleNote();
-  void CloseLog();
-  void NoteError(const absl::Status& status);
+  void ClampToEnd(std::vector<TableMark>& marks) const;
   bool TakesWrites() const;
-  void RefuseGroup();
-  absl::Status Outcome(bool took_writes, const absl::Status& status);
+
+  // --- Outcomes, in any thread. Those of commits come one at a time. ---
+  void AnswerGroup(const Group& group);
+  void CountGroup(const Group& group, uint64_t payload_bytes);
+  void AnswerMarkDeleted(MarkDeletedJob* job);
+  // Before the job is answered.
+  void NoteOutcome(const absl::Status& status);
+  absl::Status Outcome(bool may_be_done, const absl::Status& status);
+  void FinishClosing(const absl::Status& status);
+  void ScheduleNote();
+  void NoteError(const absl::Status& status);
 
   const ActorOptions options_;
   const ActorEnvironment environment_;
   const std::shared_ptr<RegionLog> log_;  // shared with tasks that load entries
+  const CommitPolicy policy_;
   entry::RegionEntryTables entries_;
   TailWaiters tail_waiters_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> sync_scheduled_{false};
   std::atomic<bool> note_scheduled_{false};
+  std::atomic<bool> failure_told_{false};
   std::atomic<uint64_t> activity_{0};
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   JobList mailbox_ ABSL_GUARDED_BY(mutex_);
-  bool running_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t waiting_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // payloads of appends in the mailbox
+  int threads_ ABSL_GUARDED_BY(mutex_) = 0;             // that run the actor, or are about to
+  bool is_beginning_ ABSL_GUARDED_BY(mutex_) = false;   // one of them begins operations
+  size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;        // operations
+  size_t commits_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void(const absl::Status&)> on_closed_ ABSL_GUARDED_BY(mutex_);
-
-  // Used by the thread that has the turn.
-  JobList turn_;
-  std::vector<AppendJob*> group_jobs_;
-  std::vector<AppendBatch*> group_;
-  absl::Duration group_began_;
-  bool failure_told_ = false;
-  std::atomic<CommitPhase> commit_phase_{CommitPhase::kDone};
-  // Keeps the actor while a commit is under way that no thread waits for.
-  std::shared_ptr<RegionActor> self_;
 };
 
 }  // namespace walden

@@ -146,12 +146,19 @@ void RegionRegistry::Open(const RegionKey& key) {
     return;
   }
   const RegionPolicy& policy = ns.PolicyOf(key.region);
-  absl::StatusOr<std::unique_ptr<RegionLog>> log =
-      ns.engine->OpenRegion(key.region, policy.engine, create);
+  ns.engine->OpenRegion(key.region, {.options = policy.engine, .create = create},
+                        [this, key, create](absl::StatusOr<std::unique_ptr<RegionLog>> log) {
+                          FinishOpening(key, create, std::move(log));
+                        });
+}
+
+void RegionRegistry::FinishOpening(const RegionKey& key, bool create,
+                                   absl::StatusOr<std::unique_ptr<RegionLog>> log) {
   if (log.ok()) {
     const OpeningReport report = (*log)->Describe().opening;
     CountOpened(report);
     environment_.events->OnOpened(key, report);
+    const RegionPolicy& policy = NamespaceOf(key).PolicyOf(key.region);
     const ActorOptions options{.key = key,
                                .buffered_sync_interval = policy.buffered_sync_interval,
                                .max_group_bytes = options_.max_group_bytes};

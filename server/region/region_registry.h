@@ -281,6 +281,8 @@ class RegionRegistry : private ActorHost {
   Route FindRoute(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
+  void FinishOpening(const RegionKey& key, bool create,
+                     absl::StatusOr<std::unique_ptr<RegionLog>> log);
   bool TakeCreate(const Namespace& ns, const RegionKey& key, Entry& entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WaitsForNamespace(const RegionKey& key, const Namespace& ns);

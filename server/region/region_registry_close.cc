@@ -140,10 +140,13 @@ void RegionRegistry::Drop(const RegionKey& key, CloseCallback dropped) {
 }
 
 void RegionRegistry::DropClosed(const RegionKey& key, const CloseCallback& dropped) {
-  const absl::StatusOr<bool> existed = NamespaceOf(key).engine->DropRegion(key.region);
-  if (existed.ok() && *existed) environment_.events->OnDropped(key);
-  FinishClosing(key);
-  dropped(existed);
+  NamespaceOf(key).engine->DropRegion(key.region,
+                                      [this, key, dropped](const absl::StatusOr<bool>& existed) {
+                                        if (existed.ok() && *existed)
+                                          environment_.events->OnDropped(key);
+                                        FinishClosing(key);
+                                        dropped(existed);
+                                      });
 }
 
 absl::Status RegionRegistry::VerifyBroken(const RegionKey& key,

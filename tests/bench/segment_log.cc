@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "base/clock.h"
 #include "base/thread_pool.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 
 namespace walden::bench {
 
@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<LogEngine>> OpenNamespace(const std::string& dire
 }
 
 absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(LogEngine& engine, RegionId region) {
-  return engine.OpenRegion(region, RegionOptions{}, /*create=*/true);
+  return OpenRegionAndWait(engine, region, RegionOptions{}, /*create=*/true);
 }
 
 RepeatedGroup::RepeatedGroup(const std::vector<std::string>& payloads, size_t records_per_batch,
@@ -48,9 +48,7 @@ RepeatedGroup::RepeatedGroup(const std::vector<std::string>& payloads, size_t re
 }
 
 absl::Status RepeatedGroup::Commit(RegionLog& log) {
-  absl::Notification done;
-  log.Commit(group_, [&] { done.Notify(); });
-  done.WaitForNotification();
+  CommitAndWait(log, group_);
   for (const AppendBatch& batch : batches_) {
     if (!batch.result.status.ok()) return batch.result.status;
   }

@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -122,7 +123,7 @@ TEST_P(AppendTest, OneSyncBatchMakesTheWholeGroupDurable) {
 
 TEST_P(AppendTest, SyncMakesBufferedAppendsDurable) {
   Append(1, 1, Durability::kBuffered);
-  ASSERT_STATUS_OK(log().Sync());
+  ASSERT_STATUS_OK(SyncAndWait(log()));
   EXPECT_FALSE(log().HasUnsynced());
   ExpectLogHoldsLedger();
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -59,7 +60,7 @@ class CrashTest : public LogTest {
         if (!opened.ok()) return opened.status();
         engine = std::move(*opened);
       }
-      auto opened = engine->OpenRegion(kRegion, test->options(), /*create=*/true);
+      auto opened = OpenRegionAndWait(*engine, kRegion, test->options(), /*create=*/true);
       if (opened.ok()) log = std::move(*opened);
       return opened.status();
     }
@@ -134,7 +135,7 @@ class CrashTest : public LogTest {
     }
 
     void OpenProducer() {
-      const auto id = log->OpenProducer(std::nullopt);
+      const auto id = OpenProducerAndWait(*log, std::nullopt);
       if (!id.ok()) return;
       EXPECT_GT(*id, producers.empty() ? 0 : producers.rbegin()->first);
       producers[*id] = 1;

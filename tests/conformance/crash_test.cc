@@ -1,5 +1,6 @@
 // A crash in the middle of appending, marking, closing, opening, creating and dropping, of issuing
 // a producer's id and of passing over one of its numbers.
+#include "engine/wait.h"
 #include "tests/conformance/crash_fixture.h"
 
 namespace walden::testing {
@@ -158,7 +159,7 @@ TEST_P(CrashTest, ACrashWhileClosingLosesNothingThatWasDurable) {
         s.Append(1, 2, Durability::kBuffered);
       },
       [](Story& s) {
-        if (s.log->Close().ok()) s.Settle();
+        if (CloseAndWait(*s.log).ok()) s.Settle();
       });
 }
 
@@ -223,29 +224,29 @@ TEST_P(CrashTest, ACrashWhileCreatingARegionLeavesNoneOrAnEmptyOne) {
   Sweep(
       [](Story& s) {
         SomeHistory(s);
-        ASSERT_STATUS_OK(s.log->Close());
+        ASSERT_STATUS_OK(CloseAndWait(*s.log));
         s.log.reset();
       },
-      [this](Story& s) { (void)s.engine->OpenRegion(99, options(), /*create=*/true); });
+      [this](Story& s) { (void)OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true); });
 }
 
 TEST_P(CrashTest, ACrashWhileDroppingARegionLeavesTheOthersAndTheRegionWholeOrGone) {
   const Step history = [this](Story& s) {
     SomeHistory(s);
-    auto other = s.engine->OpenRegion(99, options(), /*create=*/true);
+    auto other = OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true);
     ASSERT_TRUE(other.ok()) << other.status();
     Batch batch;
     batch.payloads = {Payload(1), Payload(2)};
     ASSERT_STATUS_OK(CommitOne(**other, batch).status);
-    ASSERT_STATUS_OK((*other)->Close());
+    ASSERT_STATUS_OK(CloseAndWait(**other));
   };
   const Step drop = [this](Story& s) {
-    (void)s.engine->DropRegion(99);
+    (void)DropRegionAndWait(*s.engine, 99);
     if (!s.machine.crashed()) return;
     s.Stop();
     s.machine.Restart();
     ASSERT_STATUS_OK(s.Open());
-    auto other = s.engine->OpenRegion(99, options(), /*create=*/true);
+    auto other = OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true);
     ASSERT_TRUE(other.ok()) << other.status();
     const auto records = ReadTable(**other, 1);
     ASSERT_TRUE(records.ok()) << records.status();

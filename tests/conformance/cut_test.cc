@@ -3,6 +3,7 @@
 #include <map>
 #include <thread>
 
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -75,7 +76,7 @@ TEST_P(CutTest, ACutHasTheTablesAsTheyWereWhateverComesBetweenItsParts) {
 TEST_P(CutTest, ACutIsUsableAfterTheLogWasClosedAndWithoutTables) {
   const auto cut = log().CutTables();
   const auto left = log().CutTables();
-  ASSERT_STATUS_OK(log().Close());
+  ASSERT_STATUS_OK(CloseAndWait(log()));
   EXPECT_EQ(Rest(*cut).size(), kTables);
   OpenLog();
 }

@@ -1,5 +1,6 @@
 // Marking deleted, and what is left of numbers afterwards.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -45,7 +46,7 @@ TEST_P(DeleteTest, AMarkPastTheEndIsClampedToTheEnd) {
 
 TEST_P(DeleteTest, AMarkOnAnUnknownTableIsZeroAndCreatesNothing) {
   Append(1, 1);
-  EXPECT_EQ(*log().MarkDeleted(99, 50, std::nullopt), 0u);
+  EXPECT_EQ(*MarkTableAndWait(log(), 99, 50, std::nullopt), 0u);
   EXPECT_EQ(log().Describe().tables.size(), 1u);
   RestartEngine();
   EXPECT_EQ(log().Describe().tables.size(), 1u);
@@ -79,7 +80,7 @@ TEST_P(DeleteTest, AMarkInAGapDeletesWhatIsBelowIt) {
 }
 
 TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
-  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Ledger other_ledger;
   Batch batch;
@@ -92,11 +93,11 @@ TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
   MarkDeleted(1, 100);
   ExpectLogHoldsLedger();
   ExpectLogHoldsLedger(**other, other_ledger);
-  ASSERT_STATUS_OK((*other)->Close());
+  ASSERT_STATUS_OK(CloseAndWait(**other));
   other->reset();
   RestartEngine();
   ExpectLogHoldsLedger();
-  other = engine().OpenRegion(8, options(), /*create=*/false);
+  other = OpenRegionAndWait(engine(), 8, options(), /*create=*/false);
   ASSERT_TRUE(other.ok()) << other.status();
   ExpectLogHoldsLedger(**other, other_ledger);
 }
@@ -116,7 +117,7 @@ TEST_P(DeleteTest, NumbersRiseOverWritesDeletesAndReopensInEveryOrder) {
   for (int code = 0; code < 243; ++code) {
     if (code != 0) {
       CloseLog();
-      ASSERT_TRUE(*engine().DropRegion(kRegion));
+      ASSERT_TRUE(*DropRegionAndWait(engine(), kRegion));
       ledger() = Ledger();
       OpenLog();
     }
@@ -166,7 +167,7 @@ TEST_P(DeleteTest, MarksOfManyTablesAreMadeTogetherAndAnsweredInTheirOrder) {
   marks.push_back({6, 0});                   // nothing
   const bool counts = GetParam().medium == Medium::kFaultFiles;
   const uint64_t changes = counts ? disk().changes() : 0;
-  const auto made = log().MarkDeleted(marks, std::nullopt);
+  const auto made = MarkDeletedAndWait(log(), marks, std::nullopt);
   ASSERT_STATUS_OK(made.status());
   if (counts) {
     EXPECT_LT(disk().changes() - changes, kTables / 2) << "they share a sync";
@@ -181,7 +182,7 @@ TEST_P(DeleteTest, MarksOfManyTablesAreMadeTogetherAndAnsweredInTheirOrder) {
   ExpectLogHoldsLedger();
   RestartEngine();
   ExpectLogHoldsLedger();
-  const auto again = log().MarkDeleted(marks, std::nullopt);
+  const auto again = MarkDeletedAndWait(log(), marks, std::nullopt);
   ASSERT_STATUS_OK(again.status());
   EXPECT_EQ(*again, *made);
 }
@@ -189,10 +190,12 @@ TEST_P(DeleteTest, MarksOfManyTablesAreMadeTogetherAndAnsweredInTheirOrder) {
 TEST_P(DeleteTest, MarksWithAnOldRegionVersionAreAllRefused) {
   Append(1, 2);
   Append(2, 2);
-  ASSERT_STATUS_OK(log().MarkDeleted({}, 7).status());
-  EXPECT_ERROR(log().MarkDeleted({{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition, kFenced);
+  ASSERT_STATUS_OK(MarkDeletedAndWait(log(), {}, 7).status());
+  EXPECT_ERROR(MarkDeletedAndWait(log(), {{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition,
+               kFenced);
   RestartEngine();
-  EXPECT_ERROR(log().MarkDeleted({{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition, kFenced);
+  EXPECT_ERROR(MarkDeletedAndWait(log(), {{1, 1}, {2, 1}}, 6).status(), kFailedPrecondition,
+               kFenced);
   ExpectLogHoldsLedger();
 }
 

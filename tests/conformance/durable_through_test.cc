@@ -3,6 +3,7 @@
 #include <map>
 #include <vector>
 
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -34,7 +35,7 @@ TEST_P(DurableThroughTest, ASyncedAppendIsDurableAndABufferedOneOnceItIsSynced) 
   EXPECT_EQ(Durable(2) >= other.last, other.durable);
   EXPECT_LT(Durable(1), second.durable ? kMaxSequenceNumber : second.last);
   EXPECT_GE(Durable(1), first.durable ? first.last : synced);
-  ASSERT_TRUE(log().Sync().ok());
+  ASSERT_TRUE(SyncAndWait(log()).ok());
   EXPECT_EQ(Durable(1), second.last);
   EXPECT_EQ(Durable(2), other.last);
   EXPECT_EQ(Durable(1), log().Position(1).last);

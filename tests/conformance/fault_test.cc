@@ -1,6 +1,7 @@
 // Disks that are full or fail, while nothing crashes.
 #include "absl/strings/match.h"
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -19,7 +20,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, OwnFilesFaultTest,
 
 TEST_P(LogFaultTest, AFullDiskRefusesAppendsUntilThereIsRoomAgain) {
   CloseLog();
-  ASSERT_TRUE(engine().DropRegion(kRegion).ok());
+  ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).ok());
   set_segment_size(16 << 10);
   OpenLog();
   disk().SetCapacity(disk().UsedBytes() + (96 << 10));
@@ -73,7 +74,7 @@ TEST_P(LogFaultTest, ThousandsOfMarksCanBeMadeOnAFullDisk) {
   Append(2, 1);
   disk().SetCapacity(disk().UsedBytes());
   for (const StoredRecord& record : ledger().Live(1)) {
-    const auto mark = log().MarkDeleted(1, record.sequence, std::nullopt);
+    const auto mark = MarkTableAndWait(log(), 1, record.sequence, std::nullopt);
     ASSERT_STATUS_OK(mark.status());
     ledger().MarkedDeleted(1, *mark);
   }
@@ -98,7 +99,7 @@ TEST_P(LogFaultTest, AFullDiskBurnsNoNumbersThatAReaderCouldSeeFilled) {
   }
   disk().ClearFaults();
   if (is_unknown) {
-    (void)log().Close();
+    (void)CloseAndWait(log());
     OpenLog();
     const auto records = ReadTable(log(), 1);
     ASSERT_TRUE(records.ok()) << records.status();
@@ -151,11 +152,11 @@ TEST_P(LogFaultTest, AFailedSyncPoisonsTheRegionUntilItIsReopenedWhileReadsStill
   EXPECT_ERROR(CommitOne(log(), batch).status, kFailedPrecondition, kRegionFailed);
   batch.durability = Durability::kBuffered;
   EXPECT_ERROR(CommitOne(log(), batch).status, kFailedPrecondition, kRegionFailed);
-  EXPECT_FALSE(log().Sync().ok());
+  EXPECT_FALSE(SyncAndWait(log()).ok());
   const auto records = ReadTable(log(), 1);
   ASSERT_TRUE(records.ok()) << records.status();
   EXPECT_EQ(*records, ledger().Live(1));
-  (void)log().Close();  // may say that it failed
+  (void)CloseAndWait(log());  // may say that it failed
   StopEngine();
   OpenEngine();
   OpenLogAfterFailedSync();
@@ -175,7 +176,7 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     ASSERT_STATUS_OK(machine.SyncDirectory("/"));
     auto engine = GetParam().engine->open(&machine, "/data/default");
     ASSERT_TRUE(engine.ok()) << engine.status();
-    auto log = (*engine)->OpenRegion(kRegion, options(), /*create=*/true);
+    auto log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
     ASSERT_TRUE(log.ok()) << log.status();
     Batch batch;
     for (int i = 0; i < 3; ++i) {
@@ -185,10 +186,10 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     machine.FailNth(1, file_op::kSync, EIO);
     batch.payloads = Payloads(3);
     EXPECT_FALSE(CommitOne(**log, batch).status.ok());
-    (void)(*log)->Close();
+    (void)CloseAndWait(**log);
     log->reset();
     for (int attempt = 0; attempt == 0 || (attempt < 2 && !log.ok()); ++attempt) {
-      log = (*engine)->OpenRegion(kRegion, options(), /*create=*/true);
+      log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
     }
     ASSERT_TRUE(log.ok()) << log.status();
     batch.payloads = Payloads(2);
@@ -202,7 +203,7 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     machine.Restart();
     engine = GetParam().engine->open(&machine, "/data/default");
     ASSERT_TRUE(engine.ok()) << engine.status();
-    log = (*engine)->OpenRegion(kRegion, options(), /*create=*/true);
+    log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
     ASSERT_TRUE(log.ok()) << log.status();
     const auto found = ReadTable(**log, 1);
     ASSERT_TRUE(found.ok()) << found.status();
@@ -232,7 +233,7 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
         if (result.status.ok()) {
           // The batch is buffered and answered. A sync makes it durable, so that the ledger stays
           // simple.
-          if (log().Sync().ok()) {
+          if (SyncAndWait(log()).ok()) {
             unknown.pop_back();
             ledger().Appended(1, result, batch.payloads);
           }
@@ -240,7 +241,7 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
       }
     }
     disk().ClearFaults();
-    (void)log().Close();
+    (void)CloseAndWait(log());
     StopEngine();
     OpenEngine();
     OpenLogAfterFailedSync();
@@ -248,7 +249,7 @@ TEST_P(LogFaultTest, AFailedWriteNeverAcknowledgesNorCorrupts) {
     if (HasFatalFailure()) return;
     // Begins anew: the ledger does not know which unknown batches are stored.
     CloseLog();
-    ASSERT_TRUE(engine().DropRegion(kRegion).ok());
+    ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).ok());
     ledger() = Ledger();
     OpenLog();
   }
@@ -329,7 +330,7 @@ TEST_P(LogFaultTest, AnUnreadableSectorFailsTheReadOfItsRecordsOnly) {
 }
 
 TEST_P(OwnFilesFaultTest, OneBrokenRegionDoesNotStopAnother) {
-  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Fault fault;
   fault.operations = file_op::kWrite | file_op::kSync;

@@ -1,5 +1,6 @@
 // Fencing of old writers by region versions.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/producer_fixture.h"
 
 namespace walden::testing {
@@ -30,12 +31,12 @@ TEST_P(ProducerTest, ALowerRegionVersionIsFencedAndTheHighestIsRemembered) {
 
 TEST_P(ProducerTest, AFencedWriterCannotMarkDeleted) {
   Append(1, 5);
-  ASSERT_TRUE(log().MarkDeleted(1, 1, 9).ok());
+  ASSERT_TRUE(MarkTableAndWait(log(), 1, 1, 9).ok());
   ledger().MarkedDeleted(1, 1);
-  EXPECT_ERROR(log().MarkDeleted(1, 5, 8).status(), kFailedPrecondition, kFenced);
+  EXPECT_ERROR(MarkTableAndWait(log(), 1, 5, 8).status(), kFailedPrecondition, kFenced);
   ExpectLogHoldsLedger();
   RestartEngine();
-  EXPECT_ERROR(log().MarkDeleted(1, 5, 8).status(), kFailedPrecondition, kFenced);
+  EXPECT_ERROR(MarkTableAndWait(log(), 1, 5, 8).status(), kFailedPrecondition, kFenced);
   EXPECT_EQ(log().Describe().region_version, 9u);
   ExpectLogHoldsLedger();
 }
@@ -51,7 +52,7 @@ TEST_P(ProducerTest, AnEmptyRegionIsFencedAndHasNoTable) {
     EXPECT_TRUE(region.tables.empty());
     EXPECT_ERROR(Try(late).status, kFailedPrecondition, kFenced);
     EXPECT_ERROR(MarkTable(log(), 1, 1, 4).status(), kFailedPrecondition, kFenced);
-    EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+    EXPECT_ERROR(OpenProducerAndWait(log(), 4).status(), kFailedPrecondition, kFenced);
   }
   late.region_version = 5;
   ASSERT_STATUS_OK(Try(late).status);

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/io/posix_file_system.h"
+#include "engine/wait.h"
 
 namespace walden::testing {
 
@@ -185,7 +186,7 @@ void LogTest::StopEngine() {
 }
 
 absl::Status LogTest::TryOpenLog() {
-  auto log = engine_->OpenRegion(kRegion, options_, /*create=*/true);
+  auto log = OpenRegionAndWait(*engine_, kRegion, options_, /*create=*/true);
   if (log.ok()) log_ = std::move(*log);
   return log.status();
 }
@@ -197,7 +198,7 @@ void LogTest::OpenLogAfterFailedSync() {
 }
 
 void LogTest::CloseLog() {
-  Require(log_->Close());
+  Require(CloseAndWait(*log_));
   log_.reset();
 }
 
@@ -256,7 +257,7 @@ BatchResult LogTest::Append(TableId table, size_t count, Durability durability) 
 }
 
 SequenceNumber LogTest::MarkDeleted(TableId table, SequenceNumber through) {
-  const auto mark = log_->MarkDeleted(table, through, std::nullopt);
+  const auto mark = MarkTableAndWait(*log_, table, through, std::nullopt);
   EXPECT_TRUE(mark.ok()) << mark.status();
   if (!mark.ok()) return 0;
   ledger_.MarkedDeleted(table, *mark);
@@ -264,7 +265,7 @@ SequenceNumber LogTest::MarkDeleted(TableId table, SequenceNumber through) {
 }
 
 uint64_t LogTest::OpenProducer() {
-  const auto id = log_->OpenProducer(std::nullopt);
+  const auto id = OpenProducerAndWait(*log_, std::nullopt);
   EXPECT_TRUE(id.ok()) << id.status();
   return id.value_or(0);
 }

@@ -1,5 +1,6 @@
 // Producers: ids, retries of batches whose answer was lost, the order of batches.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/producer_fixture.h"
 
 namespace walden::testing {
@@ -31,7 +32,7 @@ TEST_P(ProducerTest, IdsOfADroppedRegionAreNotIssuedAgain) {
   const uint64_t before = OpenProducer();
   ASSERT_STATUS_OK(Try(Tagged(before, 1)).status);
   CloseLog();
-  ASSERT_STATUS_OK(engine().DropRegion(kRegion).status());
+  ASSERT_STATUS_OK(DropRegionAndWait(engine(), kRegion).status());
   OpenLog();
   EXPECT_ERROR(CommitOne(log(), Tagged(before, 1)).status, kFailedPrecondition, kProducerForgotten);
   EXPECT_GT(OpenProducer(), before);
@@ -58,11 +59,11 @@ TEST_P(ProducerTest, AnIdThatSentNothingIsRememberedOverARestart) {
 }
 
 TEST_P(ProducerTest, OpeningAProducerIsFencedAndRemembersTheVersion) {
-  ASSERT_STATUS_OK(log().OpenProducer(5).status());
-  EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+  ASSERT_STATUS_OK(OpenProducerAndWait(log(), 5).status());
+  EXPECT_ERROR(OpenProducerAndWait(log(), 4).status(), kFailedPrecondition, kFenced);
   RestartEngine();
   EXPECT_EQ(log().Describe().region_version, 5u);
-  EXPECT_ERROR(log().OpenProducer(4).status(), kFailedPrecondition, kFenced);
+  EXPECT_ERROR(OpenProducerAndWait(log(), 4).status(), kFailedPrecondition, kFenced);
 }
 
 // --- Retries ---

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/producer_fixture.h"
 
 namespace walden::testing {
@@ -41,7 +42,7 @@ TEST_P(ProducerWindowTest, TheWindowCountsBatchesWhateverTablesTheyGoTo) {
     originals.push_back(Try(batches.back()));
     ASSERT_STATUS_OK(originals.back().status);
   }
-  ASSERT_STATUS_OK(log().Sync());
+  ASSERT_STATUS_OK(SyncAndWait(log()));
   ExpectRemembered(batches, originals, kProducerWindowBatches);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 #include "tests/support/settable_wall_clock.h"
 
@@ -132,7 +133,7 @@ TEST_P(QuarantineTest, MarkingATableThroughTheDamageAcknowledgesItForThatTableAl
   const DamagedRange damage = log().Describe().opening.damaged[0];
   FillSegment();
   MarkDeleted(1, kMaxSequenceNumber);
-  const auto mark = log().MarkDeleted(kLost, kMaxSequenceNumber, std::nullopt);
+  const auto mark = MarkTableAndWait(log(), kLost, kMaxSequenceNumber, std::nullopt);
   ASSERT_STATUS_OK(mark.status());
   EXPECT_EQ(*mark, damage.last);
   constexpr TableId kUnknown = 77;
@@ -159,7 +160,8 @@ TEST_P(QuarantineTest, ADamagedSegmentGoesAndTheRegionIsWholeOnceEveryKnownTable
   EXPECT_EQ(segments().front().file, file);
   EXPECT_ERROR(ReadAll(log(), ReadRange{}).status(), kDataLoss, kCorruption);
   ASSERT_STATUS_OK(
-      log().MarkDeleted(kLost, log().Describe().opening.damaged[0].last, std::nullopt).status());
+      MarkTableAndWait(log(), kLost, log().Describe().opening.damaged[0].last, std::nullopt)
+          .status());
   EXPECT_NE(segments().front().file, file);
   const auto everything = ReadAll(log(), ReadRange{});
   ASSERT_STATUS_OK(everything.status());

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -210,7 +211,7 @@ TEST_P(ReadTest, ReadingAnUnknownTableIsEmptyAndCreatesNothing) {
 
 TEST_P(ReadTest, OpeningAnUnknownRegionWithoutCreateIsNotFoundAndCreatesNothing) {
   const auto files = FilesOnDisk();
-  const auto region = engine().OpenRegion(99, options(), /*create=*/false);
+  const auto region = OpenRegionAndWait(engine(), 99, options(), /*create=*/false);
   EXPECT_ERROR(region.status(), kNotFound, kNotFound);
   EXPECT_EQ(FilesOnDisk(), files);
   const auto regions = engine().ListRegions();

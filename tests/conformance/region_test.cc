@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -130,7 +131,7 @@ TEST_P(RegionTest, ARegionOfAThousandTablesIsRecovered) {
   for (size_t i = 0; i < group.size(); i += 3) {
     ledger().MarkedDeleted(group[i].table, ledger().Live(group[i].table)[i % 2].sequence);
     ASSERT_TRUE(
-        log().MarkDeleted(group[i].table, ledger().Mark(group[i].table), std::nullopt).ok());
+        MarkTableAndWait(log(), group[i].table, ledger().Mark(group[i].table), std::nullopt).ok());
     if (GetParam().medium == Medium::kRealFiles) i += 30;
   }
   ExpectLogHoldsLedger();
@@ -143,7 +144,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
   std::vector<std::unique_ptr<RegionLog>> logs;
   std::vector<Ledger> ledgers(kRegions);
   for (RegionId region = 0; region < kRegions; ++region) {
-    auto opened = engine().OpenRegion(100 + region, options(), /*create=*/true);
+    auto opened = OpenRegionAndWait(engine(), 100 + region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     logs.push_back(std::move(*opened));
   }
@@ -159,19 +160,19 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
         EXPECT_TRUE(result.status.ok()) << result.status;
         if (result.status.ok()) ledgers[i].Appended(batch.table, result, batch.payloads);
       }
-      const auto mark = logs[i]->MarkDeleted(1, 20 + i, std::nullopt);
+      const auto mark = MarkTableAndWait(*logs[i], 1, 20 + i, std::nullopt);
       EXPECT_TRUE(mark.ok()) << mark.status();
       if (mark.ok()) ledgers[i].MarkedDeleted(1, *mark);
     });
   }
   for (std::thread& writer : writers) writer.join();
   for (int i = 0; i < kRegions; ++i) ExpectLogHoldsLedger(*logs[i], ledgers[i]);
-  for (auto& region : logs) ASSERT_STATUS_OK(region->Close());
+  for (auto& region : logs) ASSERT_STATUS_OK(CloseAndWait(*region));
   logs.clear();
   RestartEngine();
   EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{kRegion, 100, 101, 102, 103}));
   for (int i = 0; i < kRegions; ++i) {
-    auto opened = engine().OpenRegion(100 + i, options(), /*create=*/false);
+    auto opened = OpenRegionAndWait(engine(), 100 + i, options(), /*create=*/false);
     ASSERT_TRUE(opened.ok()) << opened.status();
     ExpectLogHoldsLedger(**opened, ledgers[i]);
   }
@@ -179,18 +180,18 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
 
 TEST_P(RegionTest, ExtremeRegionIdsWork) {
   for (const RegionId region : {RegionId{0}, RegionId{UINT64_MAX}}) {
-    auto opened = engine().OpenRegion(region, options(), /*create=*/true);
+    auto opened = OpenRegionAndWait(engine(), region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     Batch batch;
     batch.payloads = {"x"};
     ASSERT_STATUS_OK(CommitOne(**opened, batch).status);
-    ASSERT_STATUS_OK((*opened)->Close());
+    ASSERT_STATUS_OK(CloseAndWait(*(*opened)));
   }
   EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{0, kRegion, UINT64_MAX}));
 }
 
 TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
-  auto other = engine().OpenRegion(8, options(), /*create=*/true);
+  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Batch batch;
   batch.payloads = Payloads(3);
@@ -198,13 +199,13 @@ TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
   other_ledger.Appended(1, CommitOne(**other, batch), batch.payloads);
   for (int i = 0; i < 20; ++i) Append(1, 3);
   CloseLog();
-  const auto dropped = engine().DropRegion(kRegion);
+  const auto dropped = DropRegionAndWait(engine(), kRegion);
   ASSERT_TRUE(dropped.ok()) << dropped.status();
   EXPECT_TRUE(*dropped);
-  EXPECT_FALSE(*engine().DropRegion(kRegion));
+  EXPECT_FALSE(*DropRegionAndWait(engine(), kRegion));
   EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{8});
-  EXPECT_ERROR(engine().OpenRegion(kRegion, options(), /*create=*/false).status(), kNotFound,
-               kNotFound);
+  EXPECT_ERROR(OpenRegionAndWait(engine(), kRegion, options(), /*create=*/false).status(),
+               kNotFound, kNotFound);
   ExpectLogHoldsLedger(**other, other_ledger);
   OpenLog();
   const SequenceNumber highest = ledger().Next(1) - 1;

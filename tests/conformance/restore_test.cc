@@ -1,5 +1,6 @@
 // Taking in a log that was kept elsewhere: its numbers stay.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -12,7 +13,7 @@ class RestoreTest : public LogTest {
   }
 
   void RestoreMark(TableId table, SequenceNumber through) {
-    const absl::Status status = log().RestoreMark(table, through, TableKind::kLog);
+    const absl::Status status = RestoreMarkAndWait(log(), table, through, TableKind::kLog);
     EXPECT_TRUE(status.ok()) << status;
     ledger().MarkedDeleted(table, through);
   }
@@ -104,7 +105,8 @@ TEST_P(RestoreTest, ANumberThatIsTakenIsRefused) {
   Restore(1, 10, 5);
   EXPECT_ERROR(Restore(1, 14, 1).status, kAborted, kSequenceMismatch);
   EXPECT_ERROR(Restore(1, kMaxSequenceNumber, 2).status, kInvalidArgument, kLimitExceeded);
-  EXPECT_ERROR(log().RestoreMark(1, 30, TableKind::kLog), kFailedPrecondition, kRestoreOutOfOrder);
+  EXPECT_ERROR(RestoreMarkAndWait(log(), 1, 30, TableKind::kLog), kFailedPrecondition,
+               kRestoreOutOfOrder);
   ExpectLogHoldsLedger();
 }
 
@@ -121,7 +123,7 @@ TEST_P(RestoreTest, ARestoredMarkMayBeRestoredAgain) {
 TEST_P(RestoreTest, KindsAreRestored) {
   const std::vector<std::pair<TableId, SequenceNumber>> marks = {{1, 0}, {2, 5}};
   for (const auto& [table, mark] : marks) {
-    ASSERT_STATUS_OK(log().RestoreMark(table, mark, TableKind::kEntries));
+    ASSERT_STATUS_OK(RestoreMarkAndWait(log(), table, mark, TableKind::kEntries));
     RestartEngine();
     EXPECT_ERROR(Try({.table = table, .payloads = {"a"}, .first_sequence = 6}).status,
                  kFailedPrecondition, kWrongTableKind);
@@ -159,10 +161,10 @@ TEST_P(RestoreTest, AnEntryTableBelowOthersStaysOne) {
 TEST_P(RestoreTest, NumbersOfLostRecordsAreNotGivenOutAgain) {
   RestoreMark(1, 4);
   Restore(1, 5, 3);
-  ASSERT_STATUS_OK(log().RestoreNext(1, 1000));
+  ASSERT_STATUS_OK(RestoreNextAndWait(log(), 1, 1000));
   Restore(2, 1, 3);
-  ASSERT_STATUS_OK(log().RestoreNext(2, 50));
-  ASSERT_STATUS_OK(log().RestoreNext(2, 20));  // never lowered
+  ASSERT_STATUS_OK(RestoreNextAndWait(log(), 2, 50));
+  ASSERT_STATUS_OK(RestoreNextAndWait(log(), 2, 20));  // never lowered
   ExpectLogHoldsLedger();
   for (int restarts = 0; restarts < 2; ++restarts) {
     EXPECT_GE(log().NextNumber(1), 1000u);

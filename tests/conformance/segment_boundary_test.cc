@@ -1,5 +1,6 @@
 // Batches that fill a segment exactly, cross into the next one, or fit none.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -12,7 +13,7 @@ class SegmentBoundaryTest : public LogTest {
   void SetUp() override {
     LogTest::SetUp();
     CloseLog();
-    ASSERT_TRUE(engine().DropRegion(kRegion).ok());
+    ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).ok());
     set_segment_size(kSegmentBytes);
     OpenLog();
     full_ = FullPayload(kSegmentBytes);

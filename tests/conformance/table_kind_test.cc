@@ -1,5 +1,6 @@
 // A table is a plain log or an entry log: decided by its first append, and remembered.
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 
 namespace walden::testing {
@@ -116,7 +117,7 @@ TEST_P(TableKindFaultTest, AKindSurvivesManyMarks) {
     batch.payloads = {"x"};
     const BatchResult result = CommitOne(log(), batch);
     ASSERT_STATUS_OK(result.status);
-    ASSERT_STATUS_OK(log().MarkDeleted(1, result.last, std::nullopt).status());
+    ASSERT_STATUS_OK(MarkTableAndWait(log(), 1, result.last, std::nullopt).status());
   }
   RestartEngine();
   EXPECT_EQ(KindOf(kTable), TableKind::kEntries);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/conformance/log_fixture.h"
 #include "tests/support/random.h"
 #include "tests/support/settable_wall_clock.h"
@@ -230,7 +231,7 @@ TEST_P(TimesTest, RestoredRecordsWereAppendedWhenTheyWereRestored) {
 TEST_P(TimesTest, ADroppedRegionLeavesNoTimes) {
   for (int64_t i = 0; i < 10; ++i) AppendAt(2 * i, 1, 2);
   CloseLog();
-  ASSERT_TRUE(engine().DropRegion(kRegion).value_or(false));
+  ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).value_or(false));
   OpenLog();
   clock_.Set(At(5));
   const auto again = log().FirstSince(1, absl::InfinitePast());

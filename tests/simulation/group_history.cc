@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -74,7 +75,8 @@ absl::Status GroupHistory::Use() {
                              .error_number = random_.Percent(50) ? EIO : ENOSPC});
     }
     RETURN_IF_WRONG(Commit());
-    if (!call_failed_ && random_.Percent(10)) call_failed_ = !region_.log().NoteDurable().ok();
+    if (!call_failed_ && random_.Percent(10))
+      call_failed_ = !NoteDurableAndWait(region_.log()).ok();
     if (!call_failed_ && random_.Percent(5)) Sync();
     if (!call_failed_ && random_.Percent(8)) RETURN_IF_WRONG(Mark());
   }
@@ -134,7 +136,7 @@ absl::Status GroupHistory::Commit() {
 }
 
 void GroupHistory::Sync() {
-  const absl::Status status = region_.log().Sync();
+  const absl::Status status = SyncAndWait(region_.log());
   region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
   if (status.ok()) answered_.EverythingIsDurable();
   call_failed_ = !status.ok();

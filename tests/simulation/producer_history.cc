@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -47,7 +48,7 @@ absl::Status ProducerHistory::OpenProducers() {
 }
 
 absl::Status ProducerHistory::OpenProducer() {
-  const auto id = region_.log().OpenProducer(std::nullopt);
+  const auto id = OpenProducerAndWait(region_.log(), std::nullopt);
   if (!id.ok()) {
     ++perhaps_issued_;
     return Failed(id.status());
@@ -221,7 +222,7 @@ absl::Status ProducerHistory::ReplaceMetadata() {
 }
 
 absl::Status ProducerHistory::Sync() {
-  const absl::Status status = region_.log().Sync();
+  const absl::Status status = SyncAndWait(region_.log());
   region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
   if (!status.ok()) return Failed(status);
   EverythingIsDurable();

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/simulation/wrong.h"
 #include "tests/support/log_verbs.h"
 #include "tests/support/rocksdb_on_files.h"
@@ -49,7 +50,7 @@ absl::Status RegionOnDisk::Open(const RegionOptions& options, bool create) {
   auto engine = OpenEngine();
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
-  auto log = engine_->OpenRegion(kRegion, options, create);
+  auto log = OpenRegionAndWait(*engine_, kRegion, options, create);
   Note(absl::StrCat("open, writes aligned to ", alignment, " -> ", ShowStatus(log.status())));
   if (log.ok()) log_ = *std::move(log);
   return log.status();
@@ -90,7 +91,7 @@ bool RegionOnDisk::GoDown(bool may_close) {
   disk_.CancelCrash();
   bool closed = false;
   if (may_close && !disk_.crashed() && random_->Percent(25)) {
-    closed = log_->Close().ok();
+    closed = CloseAndWait(*log_).ok();
     Note(closed ? "close" : "close fails");
   }
   if (!disk_.crashed()) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "server/region/mailbox_job.h"
 #include "server/statistics/statistics.h"
 
@@ -21,16 +22,16 @@ class LogWriter final : public RegionWriter {
     return CommitGroup(*log_, batches);
   }
   absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
-    return log_->OpenProducer(version);
+    return OpenProducerAndWait(*log_, version);
   }
   absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
       const std::vector<TableMark>& marks, std::optional<uint64_t> version) override {
-    return log_->MarkDeleted(marks, version);
+    return MarkDeletedAndWait(*log_, marks, version);
   }
   absl::Status Fence(uint64_t version) override { return testing::Fence(*log_, version); }
-  absl::Status Sync() override { return log_->Sync(); }
-  absl::Status NoteDurable() override { return log_->NoteDurable(); }
-  absl::Status Close() override { return log_->Close(); }
+  absl::Status Sync() override { return SyncAndWait(*log_); }
+  absl::Status NoteDurable() override { return NoteDurableAndWait(*log_); }
+  absl::Status Close() override { return CloseAndWait(*log_); }
 
  private:
   const std::unique_ptr<RegionLog> log_;

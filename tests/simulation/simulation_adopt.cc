@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/rocksdb/directory/adopt.h"
+#include "engine/wait.h"
 #include "rocksdb/env.h"
 #include "tests/simulation/simulation.h"
 #include "tests/simulation/wrong.h"
@@ -78,7 +79,7 @@ absl::Status Simulation::OpenAdopted(const Namespace& space, FaultFileSystem& di
   if (!engine.ok()) return engine.status();
   for (const Region& region : regions_) {
     if (region.home != &space || region.exists != Existence::kYes) continue;
-    auto log = (*engine)->OpenRegion(region.id, region.options, /*create=*/false);
+    auto log = OpenRegionAndWait(**engine, region.id, region.options, /*create=*/false);
     // The region itself may be lost.
     if (absl::IsNotFound(log.status())) continue;
     if (!log.ok()) return log.status();
@@ -88,7 +89,7 @@ absl::Status Simulation::OpenAdopted(const Namespace& space, FaultFileSystem& di
     const BatchResult result = CommitOne(**log, {.table = 1, .payloads = {"after the loss"}});
     if (!result.status.ok()) return result.status;
     if (result.first <= last) return Wrong("number ", result.first, " came back");
-    RETURN_IF_WRONG((*log)->Close());
+    RETURN_IF_WRONG(CloseAndWait(**log));
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/simulation/simulation.h"
 
 namespace walden::testing {
@@ -179,7 +180,7 @@ absl::Status Simulation::OpenDamaged(const Region& region, FaultFileSystem& disk
   if (!engine.ok()) return WithContext(engine.status(), "the engine does not open");
   RegionOptions options = region.options;
   options.recovery_policy = policy;
-  auto log = (*engine)->OpenRegion(region.id, options, /*create=*/false);
+  auto log = OpenRegionAndWait(**engine, region.id, options, /*create=*/false);
   if (!log.ok()) {
     Note(absl::StrCat("  -> ", ShowStatus(log.status())));
     if (log.status().code() != absl::StatusCode::kDataLoss) {

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/simulation/simulation.h"
 #include "tests/simulation/wrong.h"
 
@@ -59,7 +60,7 @@ absl::Status Simulation::LiveWithDamage(const Region& region, FaultFileSystem& d
     } else {
       const bool closes = choice < 11;
       Note(closes ? "  close and open" : "  open as after a kill");
-      if (closes) RETURN_IF_WRONG(log->Close());
+      if (closes) RETURN_IF_WRONG(CloseAndWait(*log));
       log.reset();
       std::optional<Harm> harm;
       // Of a closed log everything was durable: no harm may pass for a torn tail.
@@ -67,7 +68,7 @@ absl::Status Simulation::LiveWithDamage(const Region& region, FaultFileSystem& d
         harm = random_.Percent(30) ? MakeAHole(region, disk) : FlipABit(region, disk);
       }
       was_harmed = harm.has_value();
-      auto opened = engine.OpenRegion(region.id, options, /*create=*/false);
+      auto opened = OpenRegionAndWait(engine, region.id, options, /*create=*/false);
       if (harm && absl::IsDataLoss(opened.status()) && NameOf(harm->path) == "metadata") {
         return absl::OkStatus();
       }
@@ -124,11 +125,11 @@ absl::Status Simulation::VerifyHarmed(const Region& region) {
   const StoredRecord& record = records[random_.Below(records.size())];
   auto engine = OpenOnCopy(*copy, region.home->name);
   if (!engine.ok()) return engine.status();
-  auto log = (*engine)->OpenRegion(region.id, region.options, /*create=*/false);
+  auto log = OpenRegionAndWait(**engine, region.id, region.options, /*create=*/false);
   if (!log.ok()) return log.status();
   const bool is_closed = random_.Percent(50);
   if (is_closed) {
-    RETURN_IF_WRONG((*log)->Close());
+    RETURN_IF_WRONG(CloseAndWait(**log));
     log->reset();
   }
   const auto place = FindOnce(*copy, absl::StrCat("/data/", region.name()), record.payload);

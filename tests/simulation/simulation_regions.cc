@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/simulation/simulation.h"
 #include "tests/support/rocksdb_on_files.h"
 
@@ -105,7 +106,7 @@ absl::Status Simulation::OpenNamespace(Namespace& space) {
 absl::StatusOr<std::unique_ptr<RegionLog>> Simulation::OpenLog(Region& region, bool create) {
   for (int attempt = 0;; ++attempt) {
     const uint64_t faults_before = disk_.faults_hit();
-    auto log = region.home->engine->OpenRegion(region.id, region.options, create);
+    auto log = OpenRegionAndWait(*region.home->engine, region.id, region.options, create);
     if (log.ok() || disk_.crashed() || absl::IsNotFound(log.status())) return log;
     // After a failed sync the cache may lose bytes while the region is being opened.
     const bool excused =
@@ -196,7 +197,7 @@ absl::Status Simulation::Drop(Region& region) {
   if (absl::Status status = CloseForReopening(region); !status.ok()) return status;
   if (disk_.crashed()) return absl::OkStatus();
   if (random_.Percent(15)) ArmCrash(10);
-  const auto dropped = region.home->engine->DropRegion(region.id);
+  const auto dropped = DropRegionAndWait(*region.home->engine, region.id);
   Note(absl::StrCat("region ", region.name(), " drop -> ",
                     dropped.ok() ? "dropped" : ShowStatus(dropped.status())));
   if (!dropped.ok()) {

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "base/error.h"
+#include "engine/wait.h"
 
 namespace walden::testing {
 
@@ -82,10 +82,7 @@ std::vector<BatchResult> CommitGroup(RegionLog& log, const std::vector<Batch>& g
     batches[i] = EngineBatch(group[i]);
     pointers.push_back(&batches[i]);
   }
-  // Shared, because `done` may still be running when this function returns.
-  auto done = std::make_shared<absl::Notification>();
-  log.Commit(absl::MakeSpan(pointers), [done] { done->Notify(); });
-  done->WaitForNotification();
+  CommitAndWait(log, pointers);
   std::vector<BatchResult> results;
   for (const AppendBatch& batch : batches) results.push_back(ResultOf(batch));
   return results;
@@ -95,7 +92,7 @@ BatchResult CommitOne(RegionLog& log, const Batch& batch) { return CommitGroup(l
 
 absl::StatusOr<SequenceNumber> MarkTable(RegionLog& log, TableId table, SequenceNumber through,
                                          std::optional<uint64_t> region_version) {
-  return log.MarkDeleted(table, through, region_version);
+  return MarkTableAndWait(log, table, through, region_version);
 }
 
 absl::Status Fence(RegionLog& log, uint64_t region_version) {

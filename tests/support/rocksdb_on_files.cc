@@ -47,12 +47,13 @@ class RocksdbOnFiles final : public LogEngine {
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override {
     return engine_->ListRegions();
   }
-  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                        const RegionOptions& options,
-                                                        bool create) override {
-    return engine_->OpenRegion(region, options, create);
+  void OpenRegion(RegionId region, const OpenRequest& request,
+                  std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override {
+    engine_->OpenRegion(region, request, std::move(done));
   }
-  absl::StatusOr<bool> DropRegion(RegionId region) override { return engine_->DropRegion(region); }
+  void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override {
+    engine_->DropRegion(region, std::move(done));
+  }
   TablePosition PositionInAbsentRegion(TableId table) const override {
     return engine_->PositionInAbsentRegion(table);
   }

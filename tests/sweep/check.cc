@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/support/random.h"
 
 namespace walden::sweep {
@@ -216,10 +217,10 @@ absl::Status GoOn(LogEngine& engine, ExpectedRegion& region, std::unique_ptr<Reg
     }
     region.Append(batch, result, unix_micros);
   }
-  absl::Status status = log->Close();
+  absl::Status status = CloseAndWait(*log);
   log.reset();
   if (!status.ok()) return status;
-  auto opened = engine.OpenRegion(region.id, options, /*create=*/false);
+  auto opened = OpenRegionAndWait(engine, region.id, options, /*create=*/false);
   if (!opened.ok()) return opened.status();
   *finding = RegionCheck(region, /*is_sound=*/false, **opened).Run();
   if (finding->loss == kNothing) return absl::OkStatus();
@@ -238,7 +239,7 @@ void CheckRegion(ExpectedRegion region, DirectoryOwner kind, RecoveryPolicy poli
                           .loss = kMore,
                           .what = "not touched, but " + Show(status)});
   };
-  auto log = engine.OpenRegion(region.id, options, /*create=*/false);
+  auto log = OpenRegionAndWait(engine, region.id, options, /*create=*/false);
   if (absl::IsNotFound(log.status())) {
     findings.push_back(
         {.region = region.directory(), .loss = kMore, .what = "is as if it had never been"});

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/support/random.h"
 #include "tests/support/rocksdb_on_files.h"
 #include "tests/support/settable_wall_clock.h"
@@ -55,7 +56,8 @@ Batch RandomBatch(TableId table, size_t count, size_t bytes, Random& random) {
 }
 
 void SendOfProducer(Writing& region, Batch batch) {
-  if (region.producer == 0) region.producer = Must(region.log->OpenProducer({}), "producer");
+  if (region.producer == 0)
+    region.producer = Must(OpenProducerAndWait(*region.log, {}), "producer");
   batch.producer = ProducerTag{region.producer, ++region.batches};
   Send(region, batch);
 }
@@ -174,8 +176,8 @@ Story Tell(DirectoryOwner engine, Ending ending) {
     for (ExpectedRegion& region : story.regions) {
       if (region.space != space) continue;
       writing.push_back({&region,
-                         Must(spaces.back()->engine().OpenRegion(
-                                  region.id, OptionsWith(RecoveryPolicy::kRefuse), true),
+                         Must(OpenRegionAndWait(spaces.back()->engine(), region.id,
+                                                OptionsWith(RecoveryPolicy::kRefuse), true),
                               "region"),
                          &clock});
     }
@@ -186,8 +188,8 @@ Story Tell(DirectoryOwner engine, Ending ending) {
   Write(writing, random);
   for (Writing& region : writing) {
     SendOverTables(region, 2, kLastAppendBytes / 2, random);
-    if (ending == Ending::kClosed) MustBe(region.log->Close(), "close");
-    if (ending == Ending::kIdle) MustBe(region.log->NoteDurable(), "idle");
+    if (ending == Ending::kClosed) MustBe(CloseAndWait(*region.log), "close");
+    if (ending == Ending::kIdle) MustBe(NoteDurableAndWait(*region.log), "idle");
   }
   if (ending != Ending::kClosed) disk.Kill();
   writing.clear();

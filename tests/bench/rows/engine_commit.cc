@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/wait.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/file_ceiling.h"
 #include "tests/bench/payload.h"
@@ -39,7 +40,7 @@ absl::StatusOr<Measurement> CommitGroups(RegionLog& log, RepeatedGroup& group, U
       const SequenceNumber next = log.Position(kTable).next;
       const SequenceNumber kept = kGroupsBetweenTrims * kGroupRecords;
       if (next <= kept + 1) continue;
-      auto marked = log.MarkDeleted(kTable, next - kept - 1, std::nullopt);
+      auto marked = MarkTableAndWait(log, kTable, next - kept - 1, std::nullopt);
       if (!marked.ok()) return marked.status();
       now = NowNanos();
     }
@@ -59,7 +60,7 @@ absl::StatusOr<std::vector<RoundPair>> MeasureUsage(const Options& options, Regi
       [&]() -> absl::StatusOr<Measurement> {
         auto measured = CommitGroups(log, group, usage, options.seconds_per_round);
         if (!measured.ok()) return measured;
-        auto marked = log.MarkDeleted(kTable, kMaxSequenceNumber, std::nullopt);
+        auto marked = MarkTableAndWait(log, kTable, kMaxSequenceNumber, std::nullopt);
         if (!marked.ok()) return marked.status();
         return measured;
       },
@@ -83,7 +84,7 @@ RowResult RunEngineCommit(const Options& options) {
   if (!growing.ok()) return growing.status();
   auto trimmed = MeasureUsage(options, **log, Usage::kTrimmed);
   if (!trimmed.ok()) return trimmed.status();
-  if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+  if (absl::Status status = CloseAndWait(**log); !status.ok()) return status;
 
   FigureText text = {.title = "engine, groups of 256 x 1 KiB, growing log",
                      .unit = "MB/s",

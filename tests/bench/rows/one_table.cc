@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/payload.h"
 #include "tests/bench/rows/rows.h"
@@ -31,7 +32,7 @@ absl::Status WriteInTurn(RegionLog& log, TableId tables, uint64_t records, size_
     }
     if (absl::Status status = group.Commit(log); !status.ok()) return status;
   }
-  return log.Sync();
+  return SyncAndWait(log);
 }
 
 absl::Status ReadWhole(const RegionLog& log, const ReadRange& range, uint64_t records) {
@@ -91,7 +92,7 @@ absl::StatusOr<Figure> MeasureInterleaving(const Options& options, LogEngine& en
         });
       });
   if (!rounds.ok()) return rounds.status();
-  if (absl::Status status = (*many)->Close(); !status.ok()) return status;
+  if (absl::Status status = CloseAndWait(**many); !status.ok()) return status;
   return MakeFigure({.title = absl::StrCat("one table of 1,000, ", run, " x 1 KiB in turn"),
                      .unit = "MB/s",
                      .ceiling = "the same bytes of a region with one table",
@@ -117,7 +118,7 @@ RowResult RunOneTableOfMany(const Options& options) {
     if (!figure.ok()) return figure.status();
     figures.push_back(*figure);
   }
-  if (absl::Status status = (*single)->Close(); !status.ok()) return status;
+  if (absl::Status status = CloseAndWait(**single); !status.ok()) return status;
   return figures;
 }
 

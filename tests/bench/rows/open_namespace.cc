@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "engine/wait.h"
 #include "tests/bench/child_process.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/file_ceiling.h"
@@ -46,7 +47,7 @@ absl::Status WriteNamespace(const std::string& directory, uint64_t bytes) {
     for (uint64_t i = 0; i < groups; ++i) {
       if (absl::Status status = group.Commit(**log); !status.ok()) return status;
     }
-    if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+    if (absl::Status status = CloseAndWait(**log); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

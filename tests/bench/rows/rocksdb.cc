@@ -10,6 +10,7 @@
 #include "engine/rocksdb/keys/key_codec.h"
 #include "engine/rocksdb/options/options.h"
 #include "engine/rocksdb/rocksdb_engine.h"
+#include "engine/wait.h"
 #include "rocksdb/db.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/payload.h"
@@ -106,7 +107,7 @@ absl::Status WriteTables(RegionLog& log, TableId tables) {
     for (size_t i = 0; i < group.batches(); ++i) group.SetTable(i, table++);
     if (absl::Status status = group.Commit(log); !status.ok()) return status;
   }
-  return log.Sync();
+  return SyncAndWait(log);
 }
 
 }  // namespace
@@ -125,7 +126,7 @@ RowResult RunRocksdbCommit(const Options& options) {
       options,
       [&]() -> absl::StatusOr<Measurement> {
         auto measured = CommitFor(options.seconds_per_round, [&] { return group.Commit(**log); });
-        auto marked = (*log)->MarkDeleted(kTable, kMaxSequenceNumber, std::nullopt);
+        auto marked = MarkTableAndWait(**log, kTable, kMaxSequenceNumber, std::nullopt);
         if (!marked.ok()) return marked.status();
         return measured;
       },
@@ -136,7 +137,7 @@ RowResult RunRocksdbCommit(const Options& options) {
         return measured;
       });
   if (!rounds.ok()) return rounds.status();
-  if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+  if (absl::Status status = CloseAndWait(**log); !status.ok()) return status;
   return std::vector{
       MakeFigure({.title = "RocksDB engine, groups of 256 x 1 KiB",
                   .unit = "MB/s",
@@ -156,7 +157,7 @@ RowResult RunRocksdbOpen(const Options& options) {
     for (int i = 0; i < 100; ++i) {  // records of each table
       if (absl::Status status = WriteTables(**log, tables); !status.ok()) return status;
     }
-    if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+    if (absl::Status status = CloseAndWait(**log); !status.ok()) return status;
   }
   // Walden refuses a directory that was opened by anything else.
   const std::string copy = options.directory + "/plain";
@@ -175,7 +176,7 @@ RowResult RunRocksdbOpen(const Options& options) {
         if (!log.ok()) return log.status();
         const double seconds = SecondsBetween(start, NowNanos());
         keys_read = (*engine)->keys_read_at_opening();
-        if (absl::Status status = (*log)->Close(); !status.ok()) return status;
+        if (absl::Status status = CloseAndWait(**log); !status.ok()) return status;
         return Measurement{.value = seconds * 1e3};
       },
       [&]() -> absl::StatusOr<Measurement> {

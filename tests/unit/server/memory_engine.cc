@@ -101,7 +101,8 @@ class MemoryLog final : public RegionLog {
     {
       absl::MutexLock lock(&region_->mutex);
       region_->group_sizes.push_back(group.size());
-      if (std::exchange(region_->fail_next_commit, false)) region_->failed = RegionFailed();
+      region_->failing = std::exchange(region_->fail_next_commit, false);
+      if (region_->failing) region_->failed = RegionFailed();
       const bool sync = std::any_of(group.begin(), group.end(), [](const AppendBatch* batch) {
         return batch->durability == Durability::kSync;
       });
@@ -116,7 +117,18 @@ class MemoryLog final : public RegionLog {
     done();
   }
 
-  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> region_version) override {
+  void OpenProducer(std::optional<uint64_t> version, DoneWith<uint64_t> done) override {
+    done(OpenProducerNow(version));
+  }
+  void MarkDeleted(std::vector<TableMark> marks, std::optional<uint64_t> version,
+                   DoneWith<std::vector<SequenceNumber>> done) override {
+    done(MarkDeletedNow(marks, version));
+  }
+  void Sync(Done done) override { done(SyncNow()); }
+  void NoteDurable(Done done) override { done(NoteDurableNow()); }
+  void Close(Done done) override { done(CloseNow()); }
+
+  absl::StatusOr<uint64_t> OpenProducerNow(std::optional<uint64_t> region_version) {
     absl::MutexLock lock(&region_->mutex);
     if (!region_->failed.ok()) return region_->failed;
     if (region_version.value_or(region_->region_version) < region_->region_version) {
@@ -131,8 +143,8 @@ class MemoryLog final : public RegionLog {
     return id;
   }
 
-  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) override {
+  absl::StatusOr<std::vector<SequenceNumber>> MarkDeletedNow(
+      absl::Span<const TableMark> marks, std::optional<uint64_t> region_version) {
     absl::MutexLock lock(&region_->mutex);
     if (region_version.value_or(region_->region_version) < region_->region_version) {
       return Fenced();
@@ -152,17 +164,17 @@ class MemoryLog final : public RegionLog {
     return made;
   }
 
-  absl::Status RestoreMark(TableId, SequenceNumber, TableKind) override {
-    return absl::UnimplementedError("the memory engine restores nothing");
+  void RestoreMark(TableId, SequenceNumber, TableKind, Done done) override {
+    done(absl::UnimplementedError("the memory engine restores nothing"));
   }
 
   SequenceNumber NextNumber(TableId table) const override { return Position(table).next; }
 
-  absl::Status RestoreNext(TableId, SequenceNumber) override {
-    return absl::UnimplementedError("the memory engine restores nothing");
+  void RestoreNext(TableId, SequenceNumber, Done done) override {
+    done(absl::UnimplementedError("the memory engine restores nothing"));
   }
 
-  absl::Status Sync() override {
+  absl::Status SyncNow() {
     absl::MutexLock lock(&region_->mutex);
     if (!region_->failed.ok()) return region_->failed;
     region_->unsynced = false;
@@ -171,7 +183,7 @@ class MemoryLog final : public RegionLog {
     return absl::OkStatus();
   }
 
-  absl::Status NoteDurable() override {
+  absl::Status NoteDurableNow() {
     absl::MutexLock lock(&region_->mutex);
     region_->noted_records = region_->records.size();
     ++region_->notes;
@@ -200,7 +212,7 @@ class MemoryLog final : public RegionLog {
     return usage;
   }
 
-  absl::Status Close() override {
+  absl::Status CloseNow() {
     absl::MutexLock lock(&region_->mutex);
     ++region_->closes;
     region_->unsynced = false;
@@ -296,6 +308,7 @@ class MemoryLog final : public RegionLog {
     batch.ClearResult();
     absl::Status& status = batch.result.status;
     status = region_->failed;
+    batch.result.may_be_stored = !status.ok() && region_->failing;
     if (status.ok()) status = CheckTables(batch);
     if (!status.ok()) return;
     if (batch.region_version.value_or(region_->region_version) < region_->region_version) {
@@ -395,9 +408,15 @@ absl::StatusOr<std::vector<RegionId>> MemoryEngine::ListRegions() const {
   return ids;
 }
 
-absl::StatusOr<std::unique_ptr<RegionLog>> MemoryEngine::OpenRegion(RegionId region,
-                                                                    const RegionOptions&,
-                                                                    bool create) {
+void MemoryEngine::OpenRegion(
+    RegionId region, const OpenRequest& request,
+    std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) {
+  done(OpenRegionNow(region, request.options, request.create));
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> MemoryEngine::OpenRegionNow(RegionId region,
+                                                                       const RegionOptions&,
+                                                                       bool create) {
   std::function<void(RegionId)> in_opening;
   {
     absl::MutexLock lock(&mutex_);
@@ -419,7 +438,11 @@ absl::StatusOr<std::unique_ptr<RegionLog>> MemoryEngine::OpenRegion(RegionId reg
   return std::make_unique<MemoryLog>(found);
 }
 
-absl::StatusOr<bool> MemoryEngine::DropRegion(RegionId region) {
+void MemoryEngine::DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) {
+  done(DropRegionNow(region));
+}
+
+absl::StatusOr<bool> MemoryEngine::DropRegionNow(RegionId region) {
   absl::MutexLock lock(&mutex_);
   failing_.erase(region);
   return regions_.erase(region) > 0;

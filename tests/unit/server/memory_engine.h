@@ -53,6 +53,7 @@ struct MemoryRegion {
 
   // Faults to come. All are used up by the call that they hit, except those of reading.
   bool fail_next_commit ABSL_GUARDED_BY(mutex) = false;
+  bool failing ABSL_GUARDED_BY(mutex) = false;  // the commit under way is the one that fails
   bool answer_commits_later ABSL_GUARDED_BY(mutex) = false;
   SequenceNumber damaged_at ABSL_GUARDED_BY(mutex) = 0;  // reading it is DATA_LOSS; 0: none
   std::function<void()> late_done ABSL_GUARDED_BY(mutex);
@@ -88,10 +89,9 @@ class MemoryEngine final : public LogEngine {
 
   absl::string_view name() const override { return "memory"; }
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
-  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
-                                                        const RegionOptions& options,
-                                                        bool create) override;
-  absl::StatusOr<bool> DropRegion(RegionId region) override;
+  void OpenRegion(RegionId region, const OpenRequest& request,
+                  std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override;
+  void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override;
   EngineUsage Usage() const override { return {}; }
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
   absl::Status CheckFitsNewRegion(const RegionOptions&, const AppendBatch&) const override {
@@ -103,6 +103,10 @@ class MemoryEngine final : public LogEngine {
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 
  private:
+  absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegionNow(RegionId region,
+                                                           const RegionOptions& options,
+                                                           bool create);
+  absl::StatusOr<bool> DropRegionNow(RegionId region);
   mutable absl::Mutex mutex_;
   std::map<RegionId, std::shared_ptr<MemoryRegion>> regions_ ABSL_GUARDED_BY(mutex_);
   std::map<RegionId, absl::Status> failing_ ABSL_GUARDED_BY(mutex_);

@@ -12,6 +12,7 @@
 #include "cli/reports/region_inspection.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/unit/cli/commands/run_walden.h"
@@ -46,18 +47,17 @@ class InspectTest : public testing::Test {
     ASSERT_TRUE(engine.ok()) << engine.status();
     RegionOptions region;
     region.segment_size_bytes = 1u << 20;
-    auto log = (*engine)->OpenRegion(5, region, true);
+    auto log = OpenRegionAndWait(**engine, 5, region, true);
     ASSERT_TRUE(log.ok()) << log.status();
     for (const TableId table : {1, 2, 1}) {
       AppendBatch batch;
       batch.tables = {{.table = table, .payloads = {"first payload", "second payload"}}};
-      bool done = false;
       AppendBatch* group[] = {&batch};
-      (*log)->Commit(group, [&done] { done = true; });
-      ASSERT_TRUE(done && batch.result.status.ok()) << batch.result.status;
+      CommitAndWait(**log, group);
+      ASSERT_TRUE(batch.result.status.ok()) << batch.result.status;
     }
-    ASSERT_TRUE((*log)->MarkDeleted(1, 1, std::nullopt).ok());
-    ASSERT_TRUE((*log)->Close().ok());
+    ASSERT_TRUE(MarkTableAndWait(**log, 1, 1, std::nullopt).ok());
+    ASSERT_TRUE(CloseAndWait(**log).ok());
   }
   std::string RegionPath() const { return directory_ + "/default/5"; }
   void FlipByte(const std::string& file, std::streamoff offset) {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/common/directory_owner.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/rocksdb_env_on_file_system.h"
@@ -51,12 +52,12 @@ class RestoreTest : public ::testing::TestWithParam<DirectoryOwner> {
     const auto env = testing::MakeRocksdbEnv(&disk);
     auto engine = OpenOffline({&disk, env.get(), "/data", 1}, "default", GetParam(), false);
     if (!engine.ok()) return engine.status().ToString();
-    auto log =
-        (*engine)->OpenRegion(region, {.segment_size_bytes = kSegmentBytes}, /*create=*/false);
+    auto log = OpenRegionAndWait(**engine, region, {.segment_size_bytes = kSegmentBytes},
+                                 /*create=*/false);
     if (!log.ok()) return log.status().ToString();
     const std::string text = ShowLog(**log);
     EXPECT_EQ((*log)->Describe().region_version, 5u);
-    EXPECT_TRUE((*log)->Close().ok());
+    EXPECT_TRUE(CloseAndWait(**log).ok());
     return text;
   }
 
@@ -83,7 +84,7 @@ TEST_P(RestoreTest, AppendsGoOnBehindAndUseNoNumberAgain) {
   const auto env = testing::MakeRocksdbEnv(&disk_);
   auto engine = OpenOffline({&disk_, env.get(), "/data", 1}, "default", GetParam(), false);
   ASSERT_TRUE(engine.ok()) << engine.status();
-  auto log = (*engine)->OpenRegion(7, {.segment_size_bytes = kSegmentBytes}, false);
+  auto log = OpenRegionAndWait(**engine, 7, {.segment_size_bytes = kSegmentBytes}, false);
   ASSERT_TRUE(log.ok()) << log.status();
   for (const TableState& table : log_.TakeCut().tables) {
     const testing::BatchResult result =

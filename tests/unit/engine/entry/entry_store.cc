@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "gtest/gtest.h"
 
 namespace walden::testing {
@@ -52,7 +53,8 @@ absl::Status EntryStore::Open() {
                                      .namespace_name = "default"});
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
-  auto log = engine_->OpenRegion(kRegion, {.segment_size_bytes = 64 << 10}, /*create=*/true);
+  auto log =
+      OpenRegionAndWait(*engine_, kRegion, {.segment_size_bytes = 64 << 10}, /*create=*/true);
   if (!log.ok()) return log.status();
   log_ = *std::move(log);
   memory_ = std::make_unique<entry::EntryMemory>(limits_);
@@ -75,7 +77,7 @@ void EntryStore::Drop() {
 }
 
 void EntryStore::Restart() {
-  absl::Status status = log_->Close();
+  absl::Status status = CloseAndWait(*log_);
   Drop();
   if (status.ok()) status = Open();
   if (!status.ok()) throw std::runtime_error(status.ToString());
@@ -99,7 +101,7 @@ BatchResult EntryStore::Commit(AppendBatch& batch) {
   entry::ReservedBytes reserved;
   batch.result.status = tables_->Admit(batch, reserved);
   AppendBatch* const group[] = {&batch};
-  if (batch.result.status.ok()) log_->Commit(group, [] {});
+  if (batch.result.status.ok()) CommitAndWait(*log_, group);
   tables_->Applied(batch, reserved);
   return ResultOf(batch);
 }
@@ -230,7 +232,7 @@ absl::Status EntryStore::TryFinalize(SequenceNumber flush) {
   if (!table.ok()) return table.status();
   const absl::Status allowed = tables_->CheckFinalize(kTable, flush);
   if (!allowed.ok()) return allowed;
-  const auto mark = log_->MarkDeleted(kTable, flush, std::nullopt);
+  const auto mark = MarkTableAndWait(*log_, kTable, flush, std::nullopt);
   if (!mark.ok()) return mark.status();
   tables_->Finalized(kTable, *mark);
   return absl::OkStatus();

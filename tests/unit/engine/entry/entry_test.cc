@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/engine/entry/entry_store.h"
@@ -305,7 +306,7 @@ TEST_F(EntryTest, AFinalizeDuringLoadingBringsNothingBack) {
   store_.Put("b", "2");
   store_.Restart();
   store_.Put("c", "3");  // begins loading
-  ASSERT_TRUE(store_.log().MarkDeleted(EntryStore::kTable, flush.id, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(store_.log(), EntryStore::kTable, flush.id, std::nullopt).ok());
   store_.tables().Finalized(EntryStore::kTable, flush.id);
   EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("b=2@3", "c=3@4"));
 }
@@ -318,7 +319,7 @@ TEST_F(EntryTest, AnEntryThatLoadingFoundBeforeItWasAppliedIsThereOnce) {
   batch.tables = {{.table = EntryStore::kTable, .payloads = {payload}}};
   batch.kind = TableKind::kEntries;
   AppendBatch* const group[] = {&batch};
-  store_.log().Commit(group, [] {});
+  CommitAndWait(store_.log(), group);
   ASSERT_TRUE(batch.result.status.ok()) << batch.result.status;
   ASSERT_TRUE(store_.Ready().ok());
   store_.tables().Applied(batch, {});
@@ -329,7 +330,7 @@ TEST_F(EntryTest, ARetriedPutIsThereOnce) {
   Batch batch;
   batch.table = EntryStore::kTable;
   batch.payloads = {EntryStore::Payload({"a", "1"})};
-  batch.producer = ProducerTag{store_.log().OpenProducer(std::nullopt).value(), 1};
+  batch.producer = ProducerTag{OpenProducerAndWait(store_.log(), std::nullopt).value(), 1};
   const BatchResult first = store_.TryPut(batch);
   const BatchResult retry = store_.TryPut(batch);
   EXPECT_TRUE(retry.duplicate);

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "engine/open/open_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -59,7 +60,7 @@ class ImportTest : public ::testing::TestWithParam<DirectoryOwner> {
     auto engine = OpenOffline({&disk_, env_.get(), "/data", 1}, "default", GetParam(), false);
     if (!engine.ok()) return engine.status();
     engine_ = *std::move(engine);
-    auto log = engine_->OpenRegion(3, {.segment_size_bytes = 64 << 10}, true);
+    auto log = OpenRegionAndWait(*engine_, 3, {.segment_size_bytes = 64 << 10}, true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }

@@ -10,6 +10,7 @@
 #include "engine/io/disk_quota.h"
 #include "engine/io/disk_space.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
 
@@ -48,7 +49,7 @@ class DiskBoundsTest : public ::testing::Test {
   }
 
   absl::StatusOr<std::unique_ptr<RegionLog>> TryOpenRegion(RegionId region) {
-    return engine_->OpenRegion(region, {.segment_size_bytes = kMiB}, /*create=*/true);
+    return OpenRegionAndWait(*engine_, region, {.segment_size_bytes = kMiB}, /*create=*/true);
   }
 
   std::unique_ptr<RegionLog> OpenRegion(RegionId region) {
@@ -62,7 +63,7 @@ class DiskBoundsTest : public ::testing::Test {
     AppendBatch batch;
     batch.tables = {{.table = 1, .payloads = {payload}}};
     AppendBatch* const group[] = {&batch};
-    log.Commit(group, [] {});
+    CommitAndWait(log, group);
     return batch.result;
   }
 
@@ -149,7 +150,7 @@ TEST_F(DiskBoundsTest, ARegionStopsAtItsQuotaAndGoesOnWhenSegmentsWereFreed) {
   auto other = OpenRegion(2);
   EXPECT_TRUE(AppendTo(*other).status.ok()) << "another region has no quota";
 
-  ASSERT_TRUE(log->MarkDeleted(1, 5, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log, 1, 5, std::nullopt).ok());
   EXPECT_TRUE(AppendTo(*log).status.ok());
 }
 
@@ -164,7 +165,7 @@ TEST_F(DiskBoundsTest, ANamespaceStopsAtItsQuotaOverAllItsRegions) {
   EXPECT_EQ(GetErrorInfo(refused)->metadata["quota"], "namespace data");
   EXPECT_TRUE(HasReason(TryOpenRegion(3).status(), ErrorReason::kQuotaExceeded));
   first = nullptr;
-  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
   EXPECT_EQ(quotas_.whole().used(), kMiB);
   EXPECT_TRUE(AppendTo(*second).status.ok());
 }
@@ -174,7 +175,7 @@ TEST_F(DiskBoundsTest, WhatIsOnTheDiskCountsAgainstTheQuotaAfterARestart) {
   Open();
   auto log = OpenRegion(1);
   ASSERT_FALSE(Fill(*log).ok());
-  ASSERT_TRUE(log->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log).ok());
   log = nullptr;
   quotas_.OfRegion(1).SetUsed(0);
   Open();

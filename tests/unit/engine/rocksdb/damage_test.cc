@@ -1,6 +1,7 @@
 // Bytes that rot in RocksDB's files.
 #include "absl/time/clock.h"
 #include "engine/rocksdb/directory/inspect.h"
+#include "engine/wait.h"
 #include "tests/support/random.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -29,7 +30,7 @@ class RocksdbDamageTest : public RocksdbTest {
       ASSERT_LT(absl::Now(), deadline) << "no table file was written";
       absl::SleepFor(absl::Milliseconds(1));
     }
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     Stop();
   }
 
@@ -124,7 +125,7 @@ TEST_F(RocksdbDamageTest, AMissingTableFileRefusesTheNamespaceAndEveryCallSaysSo
   ASSERT_TRUE(disk_.RemoveFile(file).ok());
   OpenEngine();
   for (const absl::Status& status :
-       {Open(), engine_->ListRegions().status(), engine_->DropRegion(1).status()}) {
+       {Open(), engine_->ListRegions().status(), DropRegionAndWait(*engine_, 1).status()}) {
     EXPECT_TRUE(HasReason(status, ErrorReason::kCorruption)) << status;
   }
 }

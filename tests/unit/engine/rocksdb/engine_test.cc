@@ -1,5 +1,6 @@
 // What only the RocksDB engine promises: the cost of opening, space that comes back, numbers that
 // regions share.
+#include "engine/wait.h"
 #include "tests/support/random.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -21,7 +22,7 @@ TEST_F(RocksdbTest, OpeningLooksAtTwoKeysOfEachTableHoweverManyItHolds) {
       ASSERT_TRUE(result.status.ok()) << result.status;
     }
   }
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   OpenEngine();
   EXPECT_EQ(engine_->keys_read_at_opening(), 2 * kTables) << "of 10,000 records";
   ASSERT_TRUE(Open().ok());
@@ -39,7 +40,7 @@ TEST_F(RocksdbTest, SpaceOfWhatWasMarkedDeletedComesBackWithoutARestart) {
   }
   const uint64_t before = BytesOf(".sst") + BytesOf(".log");
   ASSERT_GT(before, 1'500'000u);
-  ASSERT_TRUE(log_->MarkDeleted(1, last - 10, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, last - 10, std::nullopt).ok());
   ASSERT_TRUE(engine_->ReclaimNow().ok());
   EXPECT_TRUE(Eventually([&] { return BytesOf(".sst") + BytesOf(".log") < 150'000; }));
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 10u);
@@ -60,10 +61,10 @@ TEST_F(RocksdbTest, ATableIdInTwoRegionsNeverUsesANumberTwice) {
   const testing::Batch too_low{.table = 7, .payloads = {"x"}, .expected_next_sequence = 3};
   EXPECT_TRUE(
       HasReason(testing::CommitOne(**other, too_low).status, ErrorReason::kSequenceMismatch));
-  ASSERT_TRUE((*other)->MarkDeleted(7, 100, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(**other, 7, 100, std::nullopt).ok());
   EXPECT_EQ(ReadTable(*log_, 7)->size(), 2u) << "deleted in one region, not in the other";
-  ASSERT_TRUE((*other)->Close().ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(**other).ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   other->reset();
   OpenEngine();
   ASSERT_TRUE(Open(2).ok());
@@ -77,13 +78,13 @@ TEST_F(RocksdbTest, ATableTakesTheKindOfItsFirstAppendForGood) {
     batch.tables = {{.table = table, .payloads = {"x"}}};
     batch.kind = kind;
     AppendBatch* group[] = {&batch};
-    log_->Commit(group, [] {});
+    CommitAndWait(*log_, group);
     return batch.result.status;
   };
   EXPECT_FALSE(log_->Position(1).kind);
   for (const bool restarted : {false, true}) {
     if (restarted) {
-      ASSERT_TRUE(log_->Close().ok());
+      ASSERT_TRUE(CloseAndWait(*log_).ok());
       OpenEngine();
       ASSERT_TRUE(Open().ok());
     }
@@ -93,7 +94,7 @@ TEST_F(RocksdbTest, ATableTakesTheKindOfItsFirstAppendForGood) {
     EXPECT_TRUE(HasReason(append(2, TableKind::kEntries), ErrorReason::kWrongTableKind));
     EXPECT_EQ(log_->Position(1).kind, TableKind::kEntries);
     EXPECT_EQ(log_->Describe().tables[0].kind, TableKind::kEntries);
-    ASSERT_TRUE(log_->MarkDeleted(1, kMaxSequenceNumber, std::nullopt).ok());
+    ASSERT_TRUE(MarkTableAndWait(*log_, 1, kMaxSequenceNumber, std::nullopt).ok());
   }
 }
 
@@ -107,13 +108,13 @@ TEST_F(RocksdbTest, AFailedSyncFailsEveryRegionAndEachComesBackWhenItIsReopened)
   const auto failed = testing::CommitOne(*log_, {.payloads = {"lost"}});
   EXPECT_TRUE(HasReason(failed.status, ErrorReason::kRegionFailed)) << failed.status;
   EXPECT_TRUE(HasReason((*other)->Health(), ErrorReason::kRegionFailed));
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   ASSERT_TRUE(Open().ok());
   Append(1, "again");
   EXPECT_TRUE(HasReason((*other)->Health(), ErrorReason::kRegionFailed))
       << "what it wrote last is unknown until it is reopened";
   EXPECT_EQ(ReadTable(**other, 1)->size(), 1u) << "reads work";
-  ASSERT_TRUE((*other)->Close().ok());
+  ASSERT_TRUE(CloseAndWait(**other).ok());
   other = OpenRegion(2);
   ASSERT_TRUE(other.ok()) << other.status();
   Append(1, "again", other->get());
@@ -126,7 +127,7 @@ TEST_F(RocksdbTest, ADirectoryThatIsGoneIsNoRegionThatNeverWas) {
   disk_.FailNth(1, testing::file_op::kSync, EIO);
   EXPECT_FALSE(testing::CommitOne(*log_, {.table = 1, .payloads = {"unknown"}}).status.ok());
   disk_.ClearFaults();
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
   ASSERT_TRUE(disk_.Rename("/data/default", "/data/elsewhere").ok());
   absl::Status refused = OpenRegion(1, /*create=*/false).status();
@@ -147,7 +148,7 @@ TEST_F(RocksdbTest, ABatchThatRocksdbCannotHoldInOneWriteIsRefused) {
   batch.tables.resize(1);
   batch.tables[0].payloads.assign(17, payload);  // the same bytes, 17 times
   AppendBatch* group[] = {&batch};
-  log_->Commit(group, [] {});
+  CommitAndWait(*log_, group);
   EXPECT_TRUE(HasReason(batch.result.status, ErrorReason::kLimitExceeded)) << batch.result.status;
   Append(1, "small");
 }

@@ -2,6 +2,7 @@
 // two steps.
 #include <map>
 
+#include "engine/wait.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -44,7 +45,7 @@ TEST_F(RocksdbFailingFilesTest, ALockThatCannotBeTakenNowIsTakenLater) {
 TEST_F(RocksdbFailingFilesTest, ACurrentThatCannotBeOpenedNowIsNoDamage) {
   ASSERT_TRUE(Open().ok());
   Append(1, "acknowledged");
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   uint64_t failed = 0;
   for (uint64_t nth = 1; nth == failed + 1; ++nth) {
     SCOPED_TRACE(nth);
@@ -67,7 +68,7 @@ TEST_F(RocksdbFailingFilesTest, ACurrentThatCannotBeOpenedNowIsNoDamage) {
 TEST_F(RocksdbFailingFilesTest, AFileThatCannotBeReadNowIsReadLater) {
   ASSERT_TRUE(Open().ok());
   Append(1, "a");
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   Stop();
   for (const char* part : {"MANIFEST", "CURRENT", "walden_files", ".log"}) {
     disk_.Inject(
@@ -124,7 +125,7 @@ class CutLife {
                                                   .reserve_bytes = 64 << 10}});
     if (!engine.ok()) return engine.status();
     engine_ = *std::move(engine);
-    auto log = engine_->OpenRegion(1, RegionOptions(), /*create=*/true);
+    auto log = OpenRegionAndWait(*engine_, 1, RegionOptions(), /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -137,9 +138,9 @@ class CutLife {
         const std::string payload(4000, static_cast<char>('a' + i % 26));
         if (!testing::CommitOne(*log_, {.table = 1, .payloads = {payload}}).status.ok()) return;
         ++acknowledged_;
-        if (i % 16 == 0 && !log_->NoteDurable().ok()) return;
+        if (i % 16 == 0 && !NoteDurableAndWait(*log_).ok()) return;
       }
-      if (!log_->Close().ok()) return;
+      if (!CloseAndWait(*log_).ok()) return;
       Stop();
     }
   }

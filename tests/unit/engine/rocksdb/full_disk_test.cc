@@ -1,5 +1,6 @@
 // A process that finds the disk full when it starts.
 #include "engine/rocksdb/wal/wal_parser.h"
+#include "engine/wait.h"
 #include "tests/unit/engine/rocksdb/holding_env.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -47,7 +48,7 @@ TEST_F(RocksdbFullDiskTest, ItOpensByTheReserveThatTheProcessBeforeItMade) {
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 5u);
   const auto refused = testing::CommitOne(*log_, {.payloads = {std::string(1000, 'x')}});
   EXPECT_TRUE(HasReason(refused.status, ErrorReason::kDiskFull)) << refused.status;
-  const auto marked = log_->MarkDeleted(1, 3, std::nullopt);
+  const auto marked = MarkTableAndWait(*log_, 1, 3, std::nullopt);
   ASSERT_TRUE(marked.ok()) << marked.status();
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 2u);
   disk_.SetCapacity(UINT64_MAX);
@@ -164,7 +165,7 @@ TEST_F(RocksdbRunningFullTest, AWriteThatMetAFullDiskFailsTheNamespaceUntilItIsR
   ASSERT_TRUE(other.ok()) << other.status();
   Append(1, "before");
   Append(1, "other's", other->get());
-  const uint64_t producer = log_->OpenProducer(std::nullopt).value();
+  const uint64_t producer = OpenProducerAndWait(*log_, std::nullopt).value();
   disk_.FailNth(1, testing::file_op::kWrite, ENOSPC);
   const testing::Batch batch{.payloads = {"unknown"}, .producer = ProducerTag{producer, 1}};
   const absl::Status failed = testing::CommitOne(*log_, batch).status;
@@ -227,7 +228,7 @@ TEST_F(RocksdbRunningFullTest, AppendsAndMarksGoOnByThemselvesAfterNoTableFileCo
     ASSERT_TRUE(Open().ok());
     appended = ReadTable(*log_, 1)->size();
   }
-  ASSERT_TRUE(log_->MarkDeleted(1, 3, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 3, std::nullopt).ok());
   Append(1, "goes on");
   EXPECT_EQ(ReadTable(*log_, 1)->size(), appended - 3 + 1);
 }
@@ -235,11 +236,11 @@ TEST_F(RocksdbRunningFullTest, AppendsAndMarksGoOnByThemselvesAfterNoTableFileCo
 TEST_F(RocksdbRunningFullTest, AMarkThatCannotReadWhatFollowsItChangesNothing) {
   ASSERT_TRUE(Open().ok());
   for (int i = 0; i < 200; ++i) Append(1, std::string(1000, 'x'));
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   OpenEngine();
   ASSERT_TRUE(Open().ok());
   disk_.FailAll(testing::file_op::kRead | testing::file_op::kMap, EIO);
-  const auto failed = log_->MarkDeleted(1, 60, 9);
+  const auto failed = MarkTableAndWait(*log_, 1, 60, 9);
   EXPECT_TRUE(absl::IsUnavailable(failed.status())) << failed.status();
   disk_.ClearFaults();
   for (const bool again : {false, true}) {
@@ -252,7 +253,7 @@ TEST_F(RocksdbRunningFullTest, AMarkThatCannotReadWhatFollowsItChangesNothing) {
     EXPECT_EQ(log_->Describe().region_version, 0u);
     EXPECT_EQ(ReadTable(*log_, 1)->size(), 200u);
   }
-  EXPECT_EQ(*log_->MarkDeleted(1, 60, 9), 60u);
+  EXPECT_EQ(*MarkTableAndWait(*log_, 1, 60, 9), 60u);
 }
 
 // A synced write to a new log names the old one in the manifest, after it is stored itself.
@@ -321,7 +322,7 @@ TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
   quotas_ = &quotas;
   OpenEngine();
   ASSERT_TRUE(Open().ok());
-  const uint64_t producer = *log_->OpenProducer(std::nullopt);
+  const uint64_t producer = *OpenProducerAndWait(*log_, std::nullopt);
   testing::Batch batch{.payloads = {"x"}, .producer = ProducerTag{producer, 1}};
   ASSERT_TRUE(testing::CommitOne(*log_, batch).status.ok());
   quotas.SetLimits({.whole = 1});
@@ -333,13 +334,14 @@ TEST_F(RocksdbRunningFullTest, ARetryOverTheQuotaIsAnsweredWithItsNumbers) {
   batch.producer->sequence = 2;
   const absl::Status refused = testing::CommitOne(*log_, batch).status;
   EXPECT_TRUE(HasReason(refused, ErrorReason::kQuotaExceeded)) << refused;
-  EXPECT_TRUE(HasReason(log_->OpenProducer(std::nullopt).status(), ErrorReason::kQuotaExceeded));
+  EXPECT_TRUE(
+      HasReason(OpenProducerAndWait(*log_, std::nullopt).status(), ErrorReason::kQuotaExceeded));
   Stop();
 }
 
 TEST_F(RocksdbRunningFullTest, ARetryWhileThereIsNoRoomIsAnsweredWithItsNumbers) {
   ASSERT_TRUE(Open().ok());
-  const uint64_t producer = *log_->OpenProducer(std::nullopt);
+  const uint64_t producer = *OpenProducerAndWait(*log_, std::nullopt);
   const testing::Batch stored{.payloads = {"x"}, .producer = ProducerTag{producer, 1}};
   ASSERT_TRUE(testing::CommitOne(*log_, stored).status.ok());
   FillDiskAtAFlush();
@@ -362,7 +364,7 @@ TEST_F(RocksdbRunningFullTest, TheNextNumberIsWhatTheNextAppendGetsAfterOneThatW
   ASSERT_TRUE(Open().ok());
   FillDiskAtAFlush();
   MakeRoom();
-  ASSERT_TRUE(log_->MarkDeleted(1, 1, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 1, std::nullopt).ok());
   const SequenceNumber next = log_->Position(1).next;
   EXPECT_EQ(testing::CommitOne(*log_, {.payloads = {"x"}}).first, next);
 }
@@ -378,7 +380,7 @@ TEST_F(RocksdbRunningFullTest, WhatWaitsIsSyncedAfterNoTableFileCouldBeWritten) 
                 .path_part = ".sst"});
   EXPECT_FALSE(engine_->ReclaimNow().ok());
   disk_.ClearFaults();
-  const absl::Status synced = log_->Sync();
+  const absl::Status synced = SyncAndWait(*log_);
   EXPECT_TRUE(synced.ok()) << synced;
   EXPECT_FALSE(log_->HasUnsynced());
   disk_.PowerCut(testing::PowerLoss::kNothing);

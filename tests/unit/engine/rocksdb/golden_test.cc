@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/rocksdb/companion/companion_format.h"
+#include "engine/wait.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -56,7 +57,7 @@ class RocksdbGoldenTest : public RocksdbTest, public ::testing::WithParamInterfa
                                                   .block_cache_bytes = 64 << 10,
                                                   .reserve_bytes = 64 << 10}});
     if (!engine.ok()) return engine.status();
-    auto log = (*engine)->OpenRegion(1, RegionOptions(), /*create=*/false);
+    auto log = OpenRegionAndWait(**engine, 1, RegionOptions(), /*create=*/false);
     if (!log.ok()) return log.status();
     const auto records = ReadTable(**log, 7);
     return records.ok() ? absl::StatusOr<size_t>(records->size()) : records.status();
@@ -87,7 +88,7 @@ TEST_P(RocksdbGoldenTest, ItOpensAndGetsACompanionFile) {
     const absl::Status opened = Open();
     ASSERT_TRUE(opened.ok()) << opened;
     ExpectItsRecords();
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     Stop();
     EXPECT_TRUE(disk_.Exists(absl::StrCat("/data/default/", rocks::kCompanionFile)));
   }

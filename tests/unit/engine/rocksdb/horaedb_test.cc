@@ -1,5 +1,6 @@
 // A directory as HoraeDB 2.1 leaves it: log keys and MaxSeq keys, written here from the format's
 // text alone, and nothing of Walden's.
+#include "engine/wait.h"
 #include "rocksdb/db.h"
 #include "rocksdb/write_batch.h"
 #include "tests/support/settable_wall_clock.h"
@@ -61,7 +62,7 @@ TEST_F(HoraedbTest, ItOpensInPlaceWithItsRecordsNumbersAndMarks) {
     if (!again) {
       EXPECT_EQ(Append(7, "Walden's").first, 16u);
     }
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
   }
 }
 
@@ -80,7 +81,7 @@ TEST_F(HoraedbTest, ItsRecordsAreOlderThanTheFirstOpening) {
     EXPECT_EQ(first(opened), 11u);
     EXPECT_EQ(first(opened + absl::Seconds(1)), 16u);
     EXPECT_EQ(log_->Usage().oldest->appended_unix_micros, absl::ToUnixMicros(opened));
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     time.Advance(absl::Hours(1));
   }
   OpenEngine();
@@ -120,8 +121,8 @@ TEST_F(HoraedbTest, WhatWaldenWritesThereIsWhatHoraedbReads) {
   OpenEngine();
   ASSERT_TRUE(Open(3).ok());
   Append(7, "Walden's");
-  ASSERT_TRUE(log_->MarkDeleted(7, 12, std::nullopt).ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 7, 12, std::nullopt).ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   Stop();
   rocksdb::Options options;
   options.env = env_.get();
@@ -150,11 +151,11 @@ TEST_F(HoraedbTest, MarkedRecordsAreThereForHoraedbUntilTheirSpaceIsReclaimed) {
   for (const bool reclaim : {false, true}) {
     OpenEngine();
     ASSERT_TRUE(Open(3).ok());
-    ASSERT_TRUE(log_->MarkDeleted(7, 12, std::nullopt).ok());
+    ASSERT_TRUE(MarkTableAndWait(*log_, 7, 12, std::nullopt).ok());
     if (reclaim) {
       ASSERT_TRUE(engine_->ReclaimNow().ok());
     }
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     Stop();
     EXPECT_EQ(find(12), !reclaim);
     EXPECT_TRUE(find(13));
@@ -179,7 +180,7 @@ TEST_F(HoraedbTest, ALogThatIsBroughtAlongIsNotHiddenByAMarkOfHoraedbs) {
     EXPECT_EQ(log_->Position(8).next, 91u);
     if (again) break;
     ASSERT_TRUE(engine_->ReclaimNow().ok());
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     OpenEngine();
     ASSERT_TRUE(Open(4).ok());
   }
@@ -195,7 +196,7 @@ TEST_F(HoraedbTest, WhatIsSaidOfATableWhoseRecordsAreAllGoneIsWhatTheNextAppendG
   EXPECT_EQ(log_->Position(8).first, 91u);
   EXPECT_EQ(log_->Position(8).deleted_through, 90u);
   EXPECT_EQ(log_->NextNumber(8), 91u);
-  EXPECT_EQ(*log_->MarkDeleted(8, 50, std::nullopt), 90u);
+  EXPECT_EQ(*MarkTableAndWait(*log_, 8, 50, std::nullopt), 90u);
   const testing::Batch batch{.table = 8, .payloads = {"again"}, .expected_next_sequence = 91};
   const testing::BatchResult result = testing::CommitOne(*log_, batch);
   ASSERT_TRUE(result.status.ok()) << result.status;

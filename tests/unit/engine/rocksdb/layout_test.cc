@@ -6,6 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "engine/io/posix_file_system.h"
 #include "engine/rocksdb/wal/wal_repair.h"
+#include "engine/wait.h"
 #include "tests/support/real_directory.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -42,7 +43,7 @@ TEST_F(RocksdbLockTest, TheProcessThatHasANamespaceOpenHoldsTheLockAndIsNamedInI
   ASSERT_THAT(RocksdbFormatPage(), HasSubstr("`process <pid> on host <name>` and a newline"));
   auto engine = OpenEngine();
   ASSERT_TRUE(engine.ok()) << engine.status();
-  auto log = (*engine)->OpenRegion(7, RegionOptions(), /*create=*/true);
+  auto log = OpenRegionAndWait(**engine, 7, RegionOptions(), /*create=*/true);
   ASSERT_TRUE(log.ok()) << log.status();
   EXPECT_TRUE(IsLocked(LockPath()));
   EXPECT_EQ(Contents(LockPath()), ThisProcess() + "\n");

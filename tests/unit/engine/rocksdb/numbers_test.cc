@@ -1,6 +1,7 @@
 // Which number a table says is next, and which one an append gets.
 #include "engine/rocksdb/published_tables.h"
 #include "engine/rocksdb/sequence_allocator.h"
+#include "engine/wait.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -68,7 +69,7 @@ TEST_F(RocksdbNumbersTest, OfATableThatOnlyAnotherRegionHas) {
   ASSERT_TRUE(other.ok()) << other.status();
   ASSERT_TRUE(Open().ok());
   for (int i = 0; i < 3; ++i) Append(7, "x", other->get());
-  ASSERT_TRUE((*other)->MarkDeleted(7, 2, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(**other, 7, 2, std::nullopt).ok());
   EXPECT_EQ(engine_->PositionInAbsentRegion(7).next, 4u);
   EXPECT_EQ(log_->Position(7).deleted_through, 0u) << "nothing of this region's";
   ExpectNextIsWhatItSays(7, 4);
@@ -77,10 +78,10 @@ TEST_F(RocksdbNumbersTest, OfATableThatOnlyAnotherRegionHas) {
 TEST_F(RocksdbNumbersTest, OfADroppedRegionsTables) {
   ASSERT_TRUE(Open().ok());
   for (int i = 0; i < 3; ++i) Append(7, "x");
-  ASSERT_TRUE(log_->MarkDeleted(7, 1, std::nullopt).ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 7, 1, std::nullopt).ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
   EXPECT_EQ(engine_->PositionInAbsentRegion(7).next, 4u);
   for (const bool restarted : {false, true}) {
     if (restarted) OpenEngine();
@@ -99,12 +100,12 @@ TEST_F(RocksdbNumbersTest, AMarkNeverLowersAMaxSeqThatADropWrote) {
   Append(7, "1");
   Append(7, "2", other->get());
   EXPECT_EQ(Append(7, "3").first, 3u);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(*engine_->DropRegion(1));
-  ASSERT_TRUE((*other)->MarkDeleted(7, 100, std::nullopt).ok());
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
+  ASSERT_TRUE(MarkTableAndWait(**other, 7, 100, std::nullopt).ok());
   EXPECT_EQ((*other)->NextNumber(7), 4u);
-  ASSERT_TRUE((*other)->Close().ok());
+  ASSERT_TRUE(CloseAndWait(**other).ok());
   other->reset();
   OpenEngine();
   ASSERT_TRUE(Open(2).ok());

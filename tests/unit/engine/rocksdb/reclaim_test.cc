@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/wait.h"
 #include "tests/support/random.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
@@ -67,7 +68,7 @@ class RocksdbReclaimTest : public RocksdbTest {
   }
 
   void Mark(RegionLog& log, RegionId region, TableId table, SequenceNumber through) {
-    const auto marked = log.MarkDeleted(table, through, std::nullopt);
+    const auto marked = MarkTableAndWait(log, table, through, std::nullopt);
     ASSERT_TRUE(marked.ok()) << marked.status();
     std::erase_if(model_[{region, table}],
                   [&](const StoredRecord& record) { return record.sequence <= *marked; });
@@ -178,7 +179,7 @@ TEST_F(RocksdbReclaimTest, VerifyFindsNothingInARegionWhoseRecordsAreMarkedAndRe
                     records = progress.records_checked;
                     if (std::exchange(marked, true)) return true;
                     std::thread([&] {
-                      EXPECT_TRUE(log_->MarkDeleted(1, 200, std::nullopt).ok());
+                      EXPECT_TRUE(MarkTableAndWait(*log_, 1, 200, std::nullopt).ok());
                       EXPECT_TRUE(engine_->ReclaimNow().ok());
                     }).join();
                     return true;
@@ -201,9 +202,9 @@ TEST_F(RocksdbReclaimTest, ARegionThatIsMadeAgainKeepsItsRecordsAndTheOldOnesGo)
   Fill(**big, 2, 10, 240, 500);
   Fill(*log_, 1, 4, 20, 500);
   const std::string old = model_[{1, 1}][0].payload;
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
   for (TableId table = 1; table <= 4; ++table) model_[{1, table}].clear();
   ASSERT_TRUE(Open().ok());
   ExpectModel(*log_, 1);
@@ -229,9 +230,9 @@ TEST_F(RocksdbReclaimTest, ARegionThatIsMadeAgainKeepsItsRecordsAndTheOldOnesGo)
 TEST_F(RocksdbReclaimTest, ARegionThatAnEarlierProcessDroppedGoesFromTheDisk) {
   Fill(*log_, 1, 4, 100, 1000);
   const uint64_t before = BytesOnDisk();
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
   Stop();  // before the background came to it
   background_work_.RunAll();
   OpenEngine();
@@ -242,13 +243,13 @@ TEST_F(RocksdbReclaimTest, ARegionThatAnEarlierProcessDroppedGoesFromTheDisk) {
 TEST_F(RocksdbReclaimTest, RecordsBelowTheMarkOfADroppedRegionStay) {
   Fill(*log_, 1, 3, 100, 300);
   for (TableId table = 1; table <= 3; ++table) Mark(*log_, 1, table, 90);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(*engine_->DropRegion(1));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, 1));
   model_.clear();
   ASSERT_TRUE(Open().ok());
   for (TableId table = 1; table <= 3; ++table) {
-    ASSERT_TRUE(log_->RestoreMark(table, 9, TableKind::kLog).ok());
+    ASSERT_TRUE(RestoreMarkAndWait(*log_, table, 9, TableKind::kLog).ok());
     for (SequenceNumber sequence = 10; sequence <= 60; ++sequence) {
       testing::Batch batch{.table = table, .payloads = {random_.NonZeroBytes(300)}};
       batch.first_sequence = sequence;
@@ -271,7 +272,7 @@ TEST_F(RocksdbReclaimTest, RecordsBelowTheMarkOfADroppedRegionStay) {
 TEST_F(RocksdbReclaimTest, AMarkWhoseSyncFailedTakesNothingOut) {
   Fill(*log_, 1, 2, 50, 300);
   disk_.FailNth(1, testing::file_op::kSync, EIO);
-  EXPECT_FALSE(log_->MarkDeleted(1, 40, std::nullopt).ok());
+  EXPECT_FALSE(MarkTableAndWait(*log_, 1, 40, std::nullopt).ok());
   disk_.ClearFaults();
   log_.reset();
   disk_.PowerCut(testing::PowerLoss::kAll);
@@ -295,9 +296,9 @@ class DropThenFailureTest : public RocksdbReclaimTest {
     ASSERT_TRUE(other.ok()) << other.status();
     Fill(**other, 2, 2, 20, 500);
     Fill(*log_, 1, 2, 5, 100);
-    ASSERT_TRUE((*other)->Close().ok());
+    ASSERT_TRUE(CloseAndWait(**other).ok());
     other->reset();
-    ASSERT_TRUE(*engine_->DropRegion(2));
+    ASSERT_TRUE(*DropRegionAndWait(*engine_, 2));
   }
   void ExpectItGoesOn() {
     disk_.ClearFaults();

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/executor.h"
 #include "engine/rocksdb/rocksdb_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -63,7 +64,7 @@ class RocksdbTest : public ::testing::Test {
   virtual std::unique_ptr<rocksdb::Env> MakeEnv() { return testing::MakeRocksdbEnv(&disk_); }
 
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region, bool create = true) {
-    return engine_->OpenRegion(region, RegionOptions(), create);
+    return OpenRegionAndWait(*engine_, region, RegionOptions(), create);
   }
 
   absl::Status Open(RegionId region = 1) {
@@ -77,7 +78,7 @@ class RocksdbTest : public ::testing::Test {
     log_.reset();
     RegionOptions options;
     options.buffered_sync_every_writes = 1'000'000;
-    auto log = engine_->OpenRegion(1, options, /*create=*/false);
+    auto log = OpenRegionAndWait(*engine_, 1, options, /*create=*/false);
     ASSERT_TRUE(log.ok()) << log.status();
     log_ = *std::move(log);
   }

@@ -3,6 +3,7 @@
 
 #include "absl/time/time.h"
 #include "engine/rocksdb/keys/key_codec.h"
+#include "engine/wait.h"
 #include "rocksdb/db.h"
 #include "tests/support/random.h"
 #include "tests/support/settable_wall_clock.h"
@@ -30,13 +31,13 @@ class RocksdbTimesTest : public RocksdbTest {
   }
 
   void Mark(TableId table, SequenceNumber through) {
-    const auto mark = log_->MarkDeleted(table, through, std::nullopt);
+    const auto mark = MarkTableAndWait(*log_, table, through, std::nullopt);
     ASSERT_TRUE(mark.ok()) << mark.status();
   }
 
   // Closes the namespace and reads the keys of region 1.
   std::vector<AppendTime> StoredTimes() {
-    EXPECT_TRUE(log_->Close().ok());
+    EXPECT_TRUE(CloseAndWait(*log_).ok());
     Stop();
     rocksdb::Options options;
     options.env = env_.get();
@@ -121,9 +122,9 @@ TEST_F(RocksdbTimesTest, ATableThatIsEmptiedAgainAndAgainKeepsOneKey) {
 TEST_F(RocksdbTimesTest, ADroppedRegionLeavesNoKey) {
   AppendEvery(absl::Seconds(2), 5);
   AppendEvery(absl::Seconds(2), 5, 8);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
-  ASSERT_TRUE(engine_->DropRegion(1).value_or(false));
+  ASSERT_TRUE(DropRegionAndWait(*engine_, 1).value_or(false));
   ASSERT_TRUE(Open(1).ok());
   EXPECT_TRUE(StoredTimes().empty());
 }
@@ -144,7 +145,7 @@ TEST_F(RocksdbTimesTest, ARestoredTableThatBeginsWithDamageIsNotOlderThanItsDama
   testing::Random random(1);
   // The keys of append times, before all records, are in another block than table 7.
   for (int i = 0; i < 20; ++i) Append(5, random.NonZeroBytes(2000));
-  ASSERT_TRUE(log_->RestoreMark(7, kFirst - 1, TableKind::kLog).ok());
+  ASSERT_TRUE(RestoreMarkAndWait(*log_, 7, kFirst - 1, TableKind::kLog).ok());
   std::vector<std::string> payloads;
   std::vector<absl::Time> times;
   for (int i = 0; i < 200; ++i) {

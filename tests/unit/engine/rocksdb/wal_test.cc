@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/strings/str_split.h"
+#include "engine/wait.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
 
 namespace walden {
@@ -185,7 +186,7 @@ TEST_F(RocksdbWalTest, ABrokenLastRecordWhoseEverySectorWasWrittenIsDamage) {
 }
 
 TEST_F(RocksdbWalTest, AfterACleanCloseTheLastRecordCannotPassForATornTail) {
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   Stop();
   uint64_t offset = 0;
   uint64_t before = 0;

@@ -1,5 +1,6 @@
 // Directories of the segment engine: names that are durable or not, leftovers, what one may not
 // write.
+#include "engine/wait.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
 namespace walden::testing {
@@ -30,7 +31,7 @@ TEST_F(DirectoryNamesTest, ARegionOfADirectoryThatIsGoneIsNoRegionThatNeverWas) 
   OpenEngine();
   OpenRegion();
   Append(1, 100);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_ = nullptr;
   const std::string directory = "/data/ns";
   ASSERT_TRUE(disk_.Rename(directory, "/data/elsewhere").ok());
@@ -42,7 +43,7 @@ TEST_F(DirectoryNamesTest, ARegionOfADirectoryThatIsGoneIsNoRegionThatNeverWas) 
       const absl::Status refused = TryOpenRegion(kRegion, create);
       EXPECT_TRUE(absl::IsDataLoss(refused)) << is_empty << create << refused;
     }
-    EXPECT_TRUE(absl::IsDataLoss(engine_->DropRegion(kRegion).status())) << is_empty;
+    EXPECT_TRUE(absl::IsDataLoss(DropRegionAndWait(*engine_, kRegion).status())) << is_empty;
   }
   ASSERT_TRUE(disk_.RemoveDirectory(directory).ok());
   ASSERT_TRUE(disk_.Rename("/data/elsewhere", directory).ok());
@@ -70,8 +71,8 @@ TEST_F(DirectoryNamesTest, ARegionWhoseDirectoryWasTakenAwayIsDamageUntilItIsBac
   }
   log_ = nullptr;
   ASSERT_TRUE(disk_.Rename(absl::StrCat("/data/ns/", kRegion), "/data/elsewhere").ok());
-  EXPECT_TRUE(*engine_->DropRegion(kRegion));
-  EXPECT_FALSE(*engine_->DropRegion(kRegion));
+  EXPECT_TRUE(*DropRegionAndWait(*engine_, kRegion));
+  EXPECT_FALSE(*DropRegionAndWait(*engine_, kRegion));
   EXPECT_THAT(*engine_->ListRegions(), IsEmpty());
 }
 
@@ -102,9 +103,9 @@ TEST_F(DirectoryNamesTest, ARegionThatIsSaidToBeGoneStaysGoneWhateverSyncFailedB
     OpenRegion();
     log_ = nullptr;
     FailDirectorySync(nth);
-    absl::StatusOr<bool> dropped = engine_->DropRegion(kRegion);
+    absl::StatusOr<bool> dropped = DropRegionAndWait(*engine_, kRegion);
     for (int attempt = 0; !dropped.ok() && attempt < 3; ++attempt) {
-      dropped = engine_->DropRegion(kRegion);
+      dropped = DropRegionAndWait(*engine_, kRegion);
     }
     ASSERT_TRUE(dropped.ok()) << dropped.status();
     CutPower();
@@ -145,7 +146,7 @@ TEST_F(LeftoversTest, ADroppedRegionWhoseFilesCannotBeRemovedIsReportedAndStopsN
   ASSERT_TRUE(Append(1, 100).status.ok());
   log_ = nullptr;
   Pin("ping_7/seg_0");
-  ASSERT_TRUE(*engine_->DropRegion(kRegion));
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, kRegion));
   EXPECT_THAT(problems_.texts, ElementsAre(HasSubstr("Operation not permitted")));
   EXPECT_THAT(*engine_->ListRegions(), IsEmpty());
 
@@ -153,7 +154,7 @@ TEST_F(LeftoversTest, ADroppedRegionWhoseFilesCannotBeRemovedIsReportedAndStopsN
   EXPECT_THAT(*ReadTable(*log_, 1), IsEmpty());
   ASSERT_TRUE(Append(1, 100).status.ok());
   log_ = nullptr;
-  ASSERT_TRUE(*engine_->DropRegion(kRegion)) << "under another name than the first time";
+  ASSERT_TRUE(*DropRegionAndWait(*engine_, kRegion)) << "under another name than the first time";
 
   problems_.texts.clear();
   OpenEngine();
@@ -183,7 +184,7 @@ TEST_F(LeftoversTest, ADeletedSegmentThatCannotBeRemovedDoesNotKeepItsRegionFrom
   OpenRegion();
   for (int i = 0; i < 12; ++i) ASSERT_TRUE(Append(1, 60'000).status.ok());
   Pin("/7/seg_0");
-  EXPECT_EQ(*log_->MarkDeleted(1, 8, std::nullopt), 8u) << "the mark holds";
+  EXPECT_EQ(*MarkTableAndWait(*log_, 1, 8, std::nullopt), 8u) << "the mark holds";
   Restart();
   EXPECT_THAT(problems_.texts, Contains(HasSubstr("/7/seg_0")));
   EXPECT_EQ(ReadTable(*log_, 1)->size(), 4u);
@@ -219,7 +220,7 @@ TEST_F(NamespaceErrorTest, AnErrorOfTheDirectoryIsWhatCallsAnswerUntilItIsGone) 
     EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
     EXPECT_THAT(std::string(refused.message()), HasSubstr("Permission denied"));
     EXPECT_FALSE(engine_->ListRegions().ok());
-    EXPECT_FALSE(engine_->DropRegion(kRegion).ok());
+    EXPECT_FALSE(DropRegionAndWait(*engine_, kRegion).ok());
     disk_.ClearFaults();
     OpenRegion();
     EXPECT_TRUE(Append(1, 100).status.ok());

@@ -11,6 +11,7 @@
 #include "engine/io/disk_space.h"
 #include "engine/observer.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -80,7 +81,7 @@ class SegmentEngineTest : public ::testing::Test {
 
   absl::Status TryOpenRegion(RegionId region = kRegion, bool create = true) {
     log_ = nullptr;
-    auto log = engine_->OpenRegion(region, {.segment_size_bytes = segment_bytes_}, create);
+    auto log = OpenRegionAndWait(*engine_, region, {.segment_size_bytes = segment_bytes_}, create);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }

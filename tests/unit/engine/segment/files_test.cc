@@ -1,4 +1,5 @@
 // Segment files under a running engine: on other file systems, cut, replaced, rotten.
+#include "engine/wait.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
 namespace walden::testing {
@@ -60,7 +61,7 @@ TEST_F(SegmentFilesTest, NoMarkIsAcknowledgedInMetadataThatWasTakenAway) {
     } else {
       ASSERT_TRUE(disk_.RemoveFile(metadata).ok());
     }
-    EXPECT_FALSE(log_->MarkDeleted(1, 1, std::nullopt).ok());
+    EXPECT_FALSE(MarkTableAndWait(*log_, 1, 1, std::nullopt).ok());
     EXPECT_FALSE(log_->Health().ok());
     EXPECT_FALSE(Append(1, 100).status.ok());
   }
@@ -121,14 +122,14 @@ TEST_F(SegmentFilesTest, VerifyReadsTheDiskAndNotTheCache) {
   disk_.FlipBitUnderCache(path, PlaceOf(path, "yyyyyy") + 5, 3);
   EXPECT_TRUE(ReadTable(*log_, 1).ok()) << "the cache is right";
   EXPECT_EQ(VerifyOpen().size(), 1u);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_ = nullptr;
   EXPECT_EQ(VerifyClosed().size(), 1u);
 }
 
 TEST_F(SegmentFilesTest, VerifyChecksTheMetadataOfAnOpenRegion) {
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(Append(1, 1000).status.ok());
-  ASSERT_TRUE(log_->MarkDeleted(1, 2, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 2, std::nullopt).ok());
   EXPECT_THAT(VerifyOpen(), IsEmpty());
   const std::string path = "/data/ns/7/metadata";
   disk_.FlipBitUnderCache(path, 40, 3);

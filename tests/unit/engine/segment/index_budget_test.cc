@@ -1,4 +1,5 @@
 // The memory of indexes, when it is short.
+#include "engine/wait.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
 namespace walden::testing {
@@ -69,7 +70,7 @@ TEST_F(IndexBudgetTest, PastItMarksDeleteExactlyWhatTheyName) {
   const uint64_t before = log_->Usage().segments;
   for (TableId table = 1; table <= kTables; ++table) {
     const SequenceNumber through = (*ReadAll(*log_, {.table = table}))[199].sequence;
-    ASSERT_TRUE(log_->MarkDeleted(table, through, std::nullopt).ok());
+    ASSERT_TRUE(MarkTableAndWait(*log_, table, through, std::nullopt).ok());
   }
   ExpectEveryTableHasRoundsFrom(200);
   EXPECT_LT(log_->Usage().segments, before);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "engine/io/posix_file_system.h"
+#include "engine/wait.h"
 #include "tests/support/real_directory.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
@@ -34,7 +35,7 @@ TEST_F(SegmentLockTest, TheProcessThatHasANamespaceOpenHoldsTheLockAndIsNamedInI
   ASSERT_THAT(SegmentFormatPage(), HasSubstr("`process <pid> on host <name>` and a newline"));
   auto engine = OpenEngine();
   ASSERT_TRUE(engine.ok()) << engine.status();
-  auto log = (*engine)->OpenRegion(7, {.segment_size_bytes = 1 << 20}, /*create=*/true);
+  auto log = OpenRegionAndWait(**engine, 7, {.segment_size_bytes = 1 << 20}, /*create=*/true);
   ASSERT_TRUE(log.ok()) << log.status();
   EXPECT_TRUE(IsLocked(LockPath()));
   EXPECT_EQ(Contents(LockPath()), ThisProcess() + "\n");

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/segment/format.h"
 #include "engine/segment/metadata_file.h"
+#include "engine/wait.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
 namespace walden::testing {
@@ -19,11 +20,11 @@ class SegmentOrderTest : public SegmentEngineTest {
 
   absl::Status TryOpen(RegionId region = kRegion) {
     log_ = nullptr;
-    auto log = engine_->OpenRegion(region,
-                                   {.recovery_policy = policy_,
-                                    .buffered_sync_every_writes = 1'000'000,
-                                    .segment_size_bytes = segment_bytes_},
-                                   /*create=*/true);
+    auto log = OpenRegionAndWait(*engine_, region,
+                                 {.recovery_policy = policy_,
+                                  .buffered_sync_every_writes = 1'000'000,
+                                  .segment_size_bytes = segment_bytes_},
+                                 /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -46,7 +47,7 @@ class SegmentOrderTest : public SegmentEngineTest {
   }
 
   uint64_t OpenProducer() {
-    const absl::StatusOr<uint64_t> id = log_->OpenProducer(std::nullopt);
+    const absl::StatusOr<uint64_t> id = OpenProducerAndWait(*log_, std::nullopt);
     EXPECT_TRUE(id.ok()) << id.status();
     return id.value_or(0);
   }
@@ -57,12 +58,12 @@ class SegmentOrderTest : public SegmentEngineTest {
             .producer = ProducerTag{producer, sequence}};
   }
   void Mark(TableId table, SequenceNumber through) {
-    const auto marked = log_->MarkDeleted(table, through, std::nullopt);
+    const auto marked = MarkTableAndWait(*log_, table, through, std::nullopt);
     ASSERT_TRUE(marked.ok()) << marked.status();
   }
   // Raises the region version, by an entry of 24 bytes in the metadata.
   void RaiseVersion() {
-    const auto raised = log_->MarkDeleted(0, 0, ++version_);
+    const auto raised = MarkTableAndWait(*log_, 0, 0, ++version_);
     ASSERT_TRUE(raised.ok()) << raised.status();
   }
   size_t MetadataRoom() {
@@ -125,7 +126,7 @@ TEST_F(SegmentOrderTest, WhatWasFoundInFrontOfDamageIsDurableOnceTheRegionIsOpen
   policy_ = RecoveryPolicy::kQuarantine;
   Open();
   ASSERT_EQ(ReadAll(*log_, {.table = 1, .pass_known_damage = true})->size(), 1u);
-  ASSERT_TRUE(log_->Sync().ok());
+  ASSERT_TRUE(SyncAndWait(*log_).ok());
   EXPECT_FALSE(disk_.HasUnsynced("/data/ns/7/seg_0"));
   ASSERT_TRUE(Append(3, 100).durable);
   CutPower();
@@ -166,7 +167,7 @@ TEST_F(SegmentOrderTest, AMarkIsNotAcknowledgedInAMetadataFileWhoseNameIsNotDura
       CommitOne(*log_, {.table = 1, .payloads = std::vector<std::string>(5000, "x")}).status.ok());
   disk_.Inject({.operations = file_op::kSyncDirectory, .path_part = "/data/ns/7"});
   SequenceNumber through = 1;
-  while (log_->MarkDeleted(1, through, std::nullopt).ok()) ++through;
+  while (MarkTableAndWait(*log_, 1, through, std::nullopt).ok()) ++through;
   ASSERT_LT(through, 4000u) << "the metadata was never replaced";
   disk_.Inject(
       {.operations = file_op::kSyncDirectory, .error_number = EMFILE, .path_part = "/data/ns/7"});
@@ -206,7 +207,7 @@ TEST_F(SegmentOrderTest, ABatchFromBeforeItsIdWasIssuedIsAnotherProducers) {
   Open();
   for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(CommitOne(*log_, {.table = 1, .payloads = {"x"}}).status.ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_ = nullptr;
   {
     using segment::MetadataEntry;
@@ -236,7 +237,7 @@ TEST_F(SegmentOrderTest, ABatchWhoseProducerIsDamagedIsNotStoredAgain) {
   for (const BatchResult& result : CommitGroup(*log_, {Of(producer, 1), Of(other, 1)})) {
     ASSERT_TRUE(result.status.ok()) << result.status;
   }
-  ASSERT_TRUE(log_->NoteDurable().ok());
+  ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
   StartAgain();
   disk_.FlipBit("/data/ns/7/seg_0", 512 + segment::kGroupHeadBytes + segment::kControlFieldsOffset,
                 3);
@@ -259,7 +260,7 @@ TEST_F(SegmentOrderTest, ADropThatAPowerCutUndidTookNothing) {
     ASSERT_TRUE(Append(1, 100).status.ok());
     log_ = nullptr;
     disk_.CrashAt(2, Crash::kKill);  // renamed, not synced
-    ASSERT_FALSE(engine_->DropRegion(region).ok());
+    ASSERT_FALSE(DropRegionAndWait(*engine_, region).ok());
     engine_ = nullptr;
     disk_.Restart();
     disk_.CrashAt(1 + region % 10, Crash::kPowerCut);
@@ -271,7 +272,7 @@ TEST_F(SegmentOrderTest, ADropThatAPowerCutUndidTookNothing) {
     ASSERT_NO_FATAL_FAILURE(Open(region));
     EXPECT_EQ(ReadTable(*log_, 1)->size(), 1u);
     log_ = nullptr;
-    ASSERT_TRUE(engine_->DropRegion(region).ok());
+    ASSERT_TRUE(DropRegionAndWait(*engine_, region).ok());
   }
 }
 
@@ -280,7 +281,7 @@ TEST_F(SegmentOrderTest, ABatchThatFitsNoSegmentOfALargerAlignmentIsRefused) {
   segment_bytes_ = 64 << 10;
   Open();
   ASSERT_TRUE(Append(1, 100).status.ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   disk_.SetWriteAlignment(4096);
   Open();
   const size_t bytes = segment_bytes_ - 512 - segment::kGroupHeadBytes - segment::kMinRecordBytes;
@@ -365,7 +366,7 @@ TEST_F(SegmentOrderTest, ANextNumberThatCouldNotBeNotedAtOnceIsNotedWhenTheRegio
   const SequenceNumber told = log_->Position(1).next;
   EXPECT_GT(told, 2u);
   disk_.ClearFaults();
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   ASSERT_NO_FATAL_FAILURE(Open());
   EXPECT_EQ(log_->Position(1).next, told);
   EXPECT_EQ(Append(1, 10).first, told);
@@ -392,9 +393,9 @@ TEST_F(SegmentOrderTest, AReaderOfADroppedRegionIsShownNothingOfTheNextOne) {
   ASSERT_TRUE(Append(1, 100, 'o').status.ok());
   const auto reader = log_->NewReader({.table = 1});
   ASSERT_TRUE(reader.ok()) << reader.status();
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_ = nullptr;
-  ASSERT_TRUE(engine_->DropRegion(kRegion).ok());
+  ASSERT_TRUE(DropRegionAndWait(*engine_, kRegion).ok());
   Open();
   ASSERT_TRUE(Append(1, 100, 'n').status.ok());
   std::vector<StoredRecord> read;

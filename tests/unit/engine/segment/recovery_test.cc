@@ -8,6 +8,7 @@
 #include "engine/segment/format.h"
 #include "engine/segment/inspect.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -42,9 +43,9 @@ class SegmentRecoveryTest : public ::testing::Test {
   }
 
   absl::Status Open() {
-    auto log =
-        engine_->OpenRegion(1, {.recovery_policy = policy_, .segment_size_bytes = kSegmentBytes},
-                            /*create=*/true);
+    auto log = OpenRegionAndWait(*engine_, 1,
+                                 {.recovery_policy = policy_, .segment_size_bytes = kSegmentBytes},
+                                 /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -79,7 +80,7 @@ class SegmentRecoveryTest : public ::testing::Test {
 
   void EndLog(bool closed) {
     if (closed) {
-      ASSERT_TRUE(log_->Close().ok());
+      ASSERT_TRUE(CloseAndWait(*log_).ok());
     }
     log_.reset();
     OpenEngine();
@@ -112,7 +113,7 @@ class SegmentRecoveryTest : public ::testing::Test {
 TEST_F(SegmentRecoveryTest, AMissingSegmentIsDamageWithItsRange) {
   ASSERT_TRUE(Open().ok());
   Append(1, 9);  // three in a segment
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
   ASSERT_TRUE(disk_.RemoveFile("/data/default/1/seg_1").ok());
   const absl::Status refused = Open();
@@ -225,9 +226,9 @@ TEST_F(SegmentRecoveryTest, DamageInASegmentWhoseSuccessorIsGoneIsFound) {
   Append(1, 3);  // seg_0
   Append(2, 3);  // seg_1
   Append(1, 4);  // seg_2 and 3
-  ASSERT_TRUE(log_->MarkDeleted(2, 6, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 2, 6, std::nullopt).ok());
   ASSERT_FALSE(disk_.Exists("/data/default/1/seg_1"));
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   // The last record of seg_0 turns to zeros, which would be a fine end for a newest segment.
   for (uint64_t at = 512 + 2 * kGroupBytes; at < 512 + 3 * kGroupBytes; ++at)
     disk_.SetByte("/data/default/1/seg_0", at, 0);
@@ -237,7 +238,7 @@ TEST_F(SegmentRecoveryTest, DamageInASegmentWhoseSuccessorIsGoneIsFound) {
 TEST_F(SegmentRecoveryTest, MissingMetadataRefusesTheRegion) {
   ASSERT_TRUE(Open().ok());
   Append(1, 1);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   ASSERT_TRUE(disk_.RemoveFile("/data/default/1/metadata").ok());
   policy_ = RecoveryPolicy::kQuarantine;
   const absl::Status status = Open();
@@ -249,7 +250,7 @@ TEST_F(SegmentRecoveryTest, ASegmentFileCutShortLosesWhatWasCutAndNoMore) {
   policy_ = RecoveryPolicy::kQuarantine;
   ASSERT_TRUE(Open().ok());
   Append(1, 5);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   log_.reset();
   disk_.ShrinkSize("/data/default/1/seg_0", 2000);
   ASSERT_TRUE(Open().ok());
@@ -262,8 +263,8 @@ TEST_F(SegmentRecoveryTest, InspectShowsADamagedRegionWithoutOpeningIt) {
   ASSERT_TRUE(Open().ok());
   Append(1, 3);
   Append(2, 2);
-  ASSERT_TRUE(log_->MarkDeleted(1, 2, std::nullopt).ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 2, std::nullopt).ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   disk_.FlipBit("/data/default/1/seg_0", 512 + kGroupBytes + 100, 0);
   const auto region = segment::InspectRegion(&disk_, "/data/default/1");
   ASSERT_TRUE(region.ok()) << region.status();
@@ -281,7 +282,7 @@ TEST_F(SegmentRecoveryTest, InspectShowsADamagedRegionWithoutOpeningIt) {
 TEST_F(SegmentRecoveryTest, InspectWorksWithoutMetadata) {
   ASSERT_TRUE(Open().ok());
   Append(1, 5);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   ASSERT_TRUE(disk_.RemoveFile("/data/default/1/metadata").ok());
   const auto region = segment::InspectRegion(&disk_, "/data/default/1");
   ASSERT_TRUE(region.ok()) << region.status();
@@ -295,7 +296,7 @@ TEST_F(SegmentRecoveryTest, InspectWorksWithoutMetadata) {
 TEST_F(SegmentRecoveryTest, WhatACrashLeftOfACreationOrADropIsRemoved) {
   ASSERT_TRUE(Open().ok());
   Append(1, 1);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   for (const char* name : {"creating_7", "dropping_8"}) {
     const std::string directory = std::string("/data/default/") + name;
     ASSERT_TRUE(disk_.CreateDirectory(directory).ok());

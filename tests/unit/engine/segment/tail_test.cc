@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -57,9 +58,9 @@ class SegmentTailTest : public ::testing::Test {
 
   absl::Status Open(RegionId region = 1) {
     log_.reset();
-    auto log = engine_->OpenRegion(
-        region, {.recovery_policy = policy_, .segment_size_bytes = segment_bytes_},
-        /*create=*/true);
+    auto log = OpenRegionAndWait(*engine_, region,
+                                 {.recovery_policy = policy_, .segment_size_bytes = segment_bytes_},
+                                 /*create=*/true);
     if (log.ok()) log_ = *std::move(log);
     return log.status();
   }
@@ -132,10 +133,10 @@ TEST_F(SegmentTailTest, WhatAnIdleLogNotedIsNeverTakenForATornTail) {
   MustOpen();
   Append({.payloads = {std::string(2000, '\0') + "<behind zeros>"}});
   EXPECT_TRUE(log_->HasUnnoted());
-  ASSERT_TRUE(log_->NoteDurable().ok());
+  ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
   EXPECT_FALSE(log_->HasUnnoted());
   const uint64_t changes = disk_.changes();
-  ASSERT_TRUE(log_->NoteDurable().ok());
+  ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
   EXPECT_EQ(disk_.changes(), changes) << "there was nothing to note";
   Kill();
   disk_.FlipBit(kSegment0, disk_.ReadWhole(kSegment0).find("<behind"), 1);
@@ -146,7 +147,7 @@ TEST_F(SegmentTailTest, BufferedRecordsAreNotNotedBeforeTheyAreDurable) {
   MustOpen();
   Append({.payloads = {"a"}, .durability = Durability::kBuffered});
   EXPECT_FALSE(log_->HasUnnoted());
-  ASSERT_TRUE(log_->NoteDurable().ok());
+  ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
   PowerCut(testing::PowerLoss::kNothing);
   MustOpen();
   EXPECT_EQ(testing::ReadTable(*log_, 1)->size(), 0u);
@@ -169,7 +170,7 @@ TEST_F(SegmentTailTest, WhatIsSaidAboutTheNextNumberIsWhatTheNextAppendGets) {
       EXPECT_TRUE(HasReason(CommitOne(*log_, batch).status, ErrorReason::kSequenceMismatch));
     }
     if (again) break;
-    ASSERT_TRUE(log_->Close().ok());  // and it stays so
+    ASSERT_TRUE(CloseAndWait(*log_).ok());  // and it stays so
   }
   for (const TableId table : {1, 2}) {
     const SequenceNumber next = log_->Position(table).next;
@@ -182,7 +183,7 @@ TEST_F(SegmentTailTest, WhatIsSaidAboutTheNextNumberIsWhatTheNextAppendGets) {
 
 TEST_F(SegmentTailTest, ARegionWithoutRecordsStaysFenced) {
   MustOpen();
-  ASSERT_TRUE(log_->MarkDeleted(1, 10, 7).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 10, 7).ok());
   Kill();
   MustOpen();
   const testing::BatchResult zombie = CommitOne(*log_, {.payloads = {"a"}, .region_version = 6});
@@ -192,7 +193,7 @@ TEST_F(SegmentTailTest, ARegionWithoutRecordsStaysFenced) {
 TEST_F(SegmentTailTest, ANamespaceWithAnotherIdIsRefusedAndLeftAlone) {
   MustOpen();
   AppendMany(3);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   const uint64_t changes = disk_.changes();
   const absl::Status status = TryOpenEngine(/*id=*/2);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
@@ -228,7 +229,7 @@ TEST_F(SegmentTailTest, ANewestSegmentThatIsCutIsDamage) {
 TEST_F(SegmentTailTest, AnotherRegionsSegmentIsDamage) {
   MustOpen(2);
   AppendMany(3);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   MustOpen(1);
   AppendMany(5);
   Kill();
@@ -240,10 +241,10 @@ TEST_F(SegmentTailTest, AnotherRegionsSegmentIsDamage) {
 
 TEST_F(SegmentTailTest, AnotherRegionsMetadataIsDamage) {
   MustOpen(2);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   MustOpen(1);
   AppendMany(5);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   Put(kMetadata, disk_.ReadWhole("/data/default/2/metadata"));
   const absl::Status refused = Open();
   EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
@@ -254,7 +255,7 @@ TEST_F(SegmentTailTest, MetadataThatLostItsLastEntriesIsFoundByTheNextGroup) {
   MustOpen();
   AppendMany(5);
   const size_t before = Used(kMetadata);
-  ASSERT_TRUE(log_->MarkDeleted(1, 3, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 3, std::nullopt).ok());
   const size_t after = Used(kMetadata);
   ASSERT_GT(after, before);
   AppendMany(1);
@@ -269,12 +270,12 @@ TEST_F(SegmentTailTest, MetadataThatLostItsLastEntriesIsFoundByTheNextGroup) {
 TEST_F(SegmentTailTest, AnOlderCopyOfOneFileOfAClosedLogIsFound) {
   MustOpen();
   AppendMany(5);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   const std::string metadata = disk_.ReadWhole(kMetadata);
   const std::string segment = disk_.ReadWhole(kSegment0);
   MustOpen();
-  ASSERT_TRUE(log_->MarkDeleted(1, 3, std::nullopt).ok());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 1, 3, std::nullopt).ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   const std::string newer_metadata = disk_.ReadWhole(kMetadata);
   const std::string newer_segment = disk_.ReadWhole(kSegment0);
   Put(kMetadata, metadata);
@@ -290,12 +291,12 @@ TEST_F(SegmentTailTest, AnOlderCopyOfOneFileOfAClosedLogIsFound) {
 TEST_F(SegmentTailTest, OpeningAndClosingWithoutAChangeWritesNothingToTheLog) {
   MustOpen();
   AppendMany(5);
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   const std::string segment = disk_.ReadWhole(kSegment0);
   const size_t metadata = Used(kMetadata);
   for (int i = 0; i < 3; ++i) {
     MustOpen();
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
   }
   EXPECT_EQ(disk_.ReadWhole(kSegment0), segment);
   EXPECT_EQ(Used(kMetadata), metadata);
@@ -321,7 +322,7 @@ TEST_F(SegmentTailTest, RetentionByAgeGoesByWhenRecordsWereWritten) {
   AppendMany(20);
   const RetentionLimits day{.age = absl::Hours(24)};
   EXPECT_TRUE(log_->PlanRetention(day, wall_.now + absl::Hours(23))->marks.empty());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   MustOpen();
   EXPECT_TRUE(log_->PlanRetention(day, wall_.now + absl::Hours(23))->marks.empty());
   EXPECT_EQ(log_->PlanRetention(day, wall_.now + absl::Hours(25))->marks.size(), 1u);
@@ -336,7 +337,7 @@ TEST_F(SegmentTailTest, AppendTimesDoNotGoBackWithTheClock) {
   AppendMany(20);
   const RetentionLimits day{.age = absl::Hours(24)};
   EXPECT_TRUE(log_->PlanRetention(day, right + absl::Hours(23))->marks.empty());
-  ASSERT_TRUE(log_->Close().ok());
+  ASSERT_TRUE(CloseAndWait(*log_).ok());
   MustOpen();
   EXPECT_TRUE(log_->PlanRetention(day, right + absl::Hours(23))->marks.empty());
 }

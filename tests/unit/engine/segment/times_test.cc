@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/wait.h"
 #include "tests/support/settable_wall_clock.h"
 #include "tests/unit/engine/segment/engine_fixture.h"
 
@@ -19,8 +20,8 @@ class SegmentTimesTest : public testing::SegmentEngineTest {
 
   void Open(RecoveryPolicy policy = RecoveryPolicy::kRefuse) {
     OpenEngine();
-    auto log = engine_->OpenRegion(
-        kRegion, {.recovery_policy = policy, .segment_size_bytes = segment_bytes_}, true);
+    auto log = OpenRegionAndWait(
+        *engine_, kRegion, {.recovery_policy = policy, .segment_size_bytes = segment_bytes_}, true);
     ASSERT_TRUE(log.ok()) << log.status();
     log_ = *std::move(log);
   }
@@ -43,7 +44,7 @@ class SegmentTimesTest : public testing::SegmentEngineTest {
   // Damages the record of this fill with its head, and opens the region again without it. Groups begin
   // at multiples of the alignment.
   void LoseRecord(char fill) {
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     log_.reset();
     engine_.reset();
     const std::string path = absl::StrCat("/data/ns/", kRegion, "/seg_0");
@@ -82,7 +83,7 @@ TEST_F(SegmentTimesTest, EachOfThousandGroupsIsFoundByItsMicrosecond) {
 TEST_F(SegmentTimesTest, AGroupWithoutRecordsHidesNone) {
   Open();
   ASSERT_TRUE(Append(1, 100).status.ok());
-  const uint64_t producer = log_->OpenProducer(std::nullopt).value_or(0);
+  const uint64_t producer = OpenProducerAndWait(*log_, std::nullopt).value_or(0);
   time_.Advance(absl::Seconds(10));
   const absl::Time passed_over = time_.now();
   ASSERT_TRUE(testing::CommitOne(*log_, {.producer = ProducerTag{producer, 1}}).status.ok());
@@ -125,14 +126,14 @@ TEST_F(SegmentTimesTest, DamageFromBeforeATableWasRestoredMakesNoneOfItsRecordsO
     time_.Advance(absl::Seconds(10));
     ASSERT_TRUE(Append(1, 1000, fill).status.ok());
   }
-  ASSERT_TRUE(log_->RestoreMark(2, 0, TableKind::kLog).ok());
+  ASSERT_TRUE(RestoreMarkAndWait(*log_, 2, 0, TableKind::kLog).ok());
   const absl::Time first = Restore(2, 1, 'd');
   const absl::Time second = Restore(2, 2, 'e');
   LoseRecord('b');
   for (const absl::Time time : {start, lost, first}) EXPECT_EQ(FirstSince(2, time), 1u) << time;
   EXPECT_EQ(FirstSince(2, second), 2u);
   // A mark before such a time deletes nothing.
-  const auto mark = log_->MarkDeleted(2, FirstSince(2, lost) - 1, std::nullopt);
+  const auto mark = MarkTableAndWait(*log_, 2, FirstSince(2, lost) - 1, std::nullopt);
   ASSERT_TRUE(mark.ok()) << mark.status();
   EXPECT_EQ(*mark, 0u);
   EXPECT_EQ(log_->Position(2).next, 3u);
@@ -143,7 +144,7 @@ TEST_F(SegmentTimesTest, ARestoredTableThatBeginsWithDamageIsNotOlderThanItsDama
   const absl::Time start = time_.now();
   ASSERT_TRUE(Append(1, 1000, 'a').status.ok());
   ASSERT_TRUE(Append(1, 1000, 'b').status.ok());
-  ASSERT_TRUE(log_->RestoreMark(2, 4, TableKind::kLog).ok());
+  ASSERT_TRUE(RestoreMarkAndWait(*log_, 2, 4, TableKind::kLog).ok());
   const absl::Time first = Restore(2, 5, 'c');
   const absl::Time second = Restore(2, 6, 'd');
   Restore(2, 7, 'e');

@@ -13,6 +13,7 @@
 #include "engine/segment/format.h"
 #include "engine/segment/metadata_format.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
@@ -110,7 +111,8 @@ class Version1Test : public ::testing::Test {
   }
   static absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(
       SegmentEngine& engine, RegionId region, RecoveryPolicy policy = RecoveryPolicy::kRefuse) {
-    return engine.OpenRegion(region, {.recovery_policy = policy, .segment_size_bytes = 8192},
+    return OpenRegionAndWait(engine, region,
+                             {.recovery_policy = policy, .segment_size_bytes = 8192},
                              /*create=*/false);
   }
 
@@ -167,7 +169,7 @@ TEST_F(Version1Test, EveryRegionHoldsWhatItHeld) {
       EXPECT_EQ(report.outcome,
                 torn ? OpeningReport::Outcome::kTornTail : OpeningReport::Outcome::kClean);
       EXPECT_EQ(!report.evidence_file.empty(), torn);
-      ASSERT_TRUE((*log)->Close().ok());
+      ASSERT_TRUE(CloseAndWait(**log).ok());
     }
   }
 }
@@ -190,7 +192,7 @@ TEST_F(Version1Test, ItsRecordsWereAppendedByTheUpgrade) {
         EXPECT_EQ(*(*log)->FirstSince(table, upgraded), position.first);
         EXPECT_EQ(*(*log)->FirstSince(table, upgraded + absl::Milliseconds(1)), position.next);
       }
-      ASSERT_TRUE((*log)->Close().ok());
+      ASSERT_TRUE(CloseAndWait(**log).ok());
     }
     time.Advance(absl::Hours(1));
   }
@@ -239,7 +241,7 @@ TEST_F(Version1Test, NewRecordsGoToAVersion2SegmentAndOldFilesStayAsTheyAre) {
         EXPECT_GT(result.first, expected.position.next - 1);
       }
       if (round == 1) continue;  // once as after a crash
-      ASSERT_TRUE((*log)->Close().ok());
+      ASSERT_TRUE(CloseAndWait(**log).ok());
     }
     for (const auto& [region, tables] : regions_) {
       auto log = OpenRegion(**engine, region);
@@ -249,7 +251,7 @@ TEST_F(Version1Test, NewRecordsGoToAVersion2SegmentAndOldFilesStayAsTheyAre) {
         ASSERT_TRUE(records.ok()) << records.status();
         ASSERT_EQ(records->size(), expected.records.size() + round + 1);
       }
-      ASSERT_TRUE((*log)->Close().ok());
+      ASSERT_TRUE(CloseAndWait(**log).ok());
     }
   }
   EXPECT_EQ(disk_.ReadWhole("/data/default/4/seg_0"), old);

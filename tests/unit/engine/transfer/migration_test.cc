@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
@@ -71,7 +72,7 @@ class MigrationTest : public ::testing::Test {
     auto opened = Open(engine);
     ASSERT_TRUE(opened.ok()) << opened.status();
     for (const RegionId region : {1, 2, 90}) {
-      auto log = (*opened)->OpenRegion(region, Options(), true);
+      auto log = OpenRegionAndWait(**opened, region, Options(), true);
       ASSERT_TRUE(log.ok()) << log.status();
       const auto append = [&](const Batch& batch) {
         const testing::BatchResult result = CommitOne(**log, batch);
@@ -84,12 +85,12 @@ class MigrationTest : public ::testing::Test {
         append({.table = 9, .payloads = {"key"}, .kind = TableKind::kEntries});
         append({.table = 11, .payloads = {"gone"}});
       }
-      ASSERT_TRUE((*log)->MarkDeleted(1, 5, std::nullopt).ok());
-      ASSERT_TRUE((*log)->MarkDeleted(11, kMaxSequenceNumber, std::nullopt).ok());
-      ASSERT_TRUE((*log)->Close().ok());
+      ASSERT_TRUE(MarkTableAndWait(**log, 1, 5, std::nullopt).ok());
+      ASSERT_TRUE(MarkTableAndWait(**log, 11, kMaxSequenceNumber, std::nullopt).ok());
+      ASSERT_TRUE(CloseAndWait(**log).ok());
     }
-    auto empty = (*opened)->OpenRegion(4, Options(), true);
-    ASSERT_TRUE(empty.ok() && (*empty)->Close().ok());
+    auto empty = OpenRegionAndWait(**opened, 4, Options(), true);
+    ASSERT_TRUE(empty.ok() && CloseAndWait(**empty).ok());
   }
 
   static Contents Read(DirectoryOwner engine, FaultFileSystem& disk) {
@@ -101,7 +102,7 @@ class MigrationTest : public ::testing::Test {
     const auto regions = (*opened)->ListRegions();
     EXPECT_TRUE(regions.ok()) << regions.status();
     for (const RegionId region : *regions) {
-      auto log = (*opened)->OpenRegion(region, Options(), false);
+      auto log = OpenRegionAndWait(**opened, region, Options(), false);
       EXPECT_TRUE(log.ok()) << log.status();
       StoredRegion& stored = contents[region];
       const RegionDescription description = (*log)->Describe();
@@ -111,7 +112,7 @@ class MigrationTest : public ::testing::Test {
         EXPECT_TRUE(records.ok()) << records.status();
         stored.tables[table.table] = {(*log)->Position(table.table), *records};
       }
-      EXPECT_TRUE((*log)->Close().ok());
+      EXPECT_TRUE(CloseAndWait(**log).ok());
     }
     return contents;
   }
@@ -157,7 +158,7 @@ TEST_F(MigrationTest, AppendsGoOnBehindWhatWasMigrated) {
   ASSERT_TRUE(Migrate(DirectoryOwner::kSegment).ok());
   auto engine = Open(DirectoryOwner::kSegment);
   ASSERT_TRUE(engine.ok()) << engine.status();
-  auto log = (*engine)->OpenRegion(2, Options(), false);
+  auto log = OpenRegionAndWait(**engine, 2, Options(), false);
   ASSERT_TRUE(log.ok()) << log.status();
   for (const auto& [table, stored] : before.at(2).tables) {
     const testing::BatchResult result =
@@ -239,12 +240,12 @@ TEST_F(MigrationTest, WhatWasWrittenAfterAStoppedMigrationIsMigratedToo) {
   {
     auto engine = Open(DirectoryOwner::kSegment);
     ASSERT_TRUE(engine.ok()) << engine.status();
-    auto log = (*engine)->OpenRegion(1, Options(), false);
+    auto log = OpenRegionAndWait(**engine, 1, Options(), false);
     ASSERT_TRUE(log.ok()) << log.status();
-    ASSERT_TRUE((*log)->MarkDeleted(7, kMaxSequenceNumber, std::nullopt).ok());
+    ASSERT_TRUE(MarkTableAndWait(**log, 7, kMaxSequenceNumber, std::nullopt).ok());
     ASSERT_TRUE(CommitOne(**log, {.table = 1, .payloads = {"later"}}).status.ok());
-    ASSERT_TRUE((*log)->Close().ok());
-    ASSERT_TRUE(*(*engine)->DropRegion(2));
+    ASSERT_TRUE(CloseAndWait(**log).ok());
+    ASSERT_TRUE(*DropRegionAndWait(**engine, 2));
   }
   const std::string before = Show(Read(DirectoryOwner::kSegment, disk_));
   const auto result = Migrate(DirectoryOwner::kRocksdb);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "gtest/gtest.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
@@ -54,8 +55,8 @@ TEST(RegionCopyTest, EveryTableIsDescribedOnceHoweverManyThereAre) {
   ASSERT_TRUE(disk.CreateDirectory("/data").ok());
   const auto from_engine = OpenEngine(disk, "from");
   const auto to_engine = OpenEngine(disk, "to");
-  const auto from = *from_engine->OpenRegion(1, {.segment_size_bytes = 1 << 20}, true);
-  const auto to = *to_engine->OpenRegion(1, {.segment_size_bytes = 1 << 20}, true);
+  const auto from = *OpenRegionAndWait(*from_engine, 1, {.segment_size_bytes = 1 << 20}, true);
+  const auto to = *OpenRegionAndWait(*to_engine, 1, {.segment_size_bytes = 1 << 20}, true);
   std::vector<Batch> group;
   for (TableId table = 1; table <= kTables; ++table) {
     group.push_back({.table = table, .payloads = {"abc"}});

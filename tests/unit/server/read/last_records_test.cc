@@ -1,5 +1,6 @@
 // The search for where the last records of a table begin, against a list of them.
 #include "server/read/last_records.h"
+#include "engine/wait.h"
 
 #include <algorithm>
 #include <string>
@@ -17,7 +18,7 @@ constexpr TableId kTable = 5;
 class LastRecordsTest : public ::testing::Test {
  protected:
   LastRecordsTest()
-      : log_(*engine_.OpenRegion(1, {}, /*create=*/true)), region_(engine_.Region(1)) {}
+      : log_(*OpenRegionAndWait(engine_, 1, {}, /*create=*/true)), region_(engine_.Region(1)) {}
 
   // Adds a record with this number, which is higher than the last one's.
   void Add(SequenceNumber number) {
@@ -28,7 +29,7 @@ class LastRecordsTest : public ::testing::Test {
   }
 
   void Mark(SequenceNumber through) {
-    ASSERT_TRUE(log_->MarkDeleted(kTable, through, std::nullopt).ok());
+    ASSERT_TRUE(MarkTableAndWait(*log_, kTable, through, std::nullopt).ok());
     std::erase_if(numbers_, [through](SequenceNumber number) { return number <= through; });
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/unit/server/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
@@ -27,7 +28,7 @@ class ReadSessionTest : public ::testing::Test {
  protected:
   ReadSessionTest() {
     actor_ = std::make_shared<RegionActor>(
-        ActorOptions{.key = {1, 1}}, *engine_.OpenRegion(1, RegionOptions{}, true),
+        ActorOptions{.key = {1, 1}}, *OpenRegionAndWait(engine_, 1, RegionOptions{}, true),
         ActorEnvironment{&executor_, &host_, &statistics_, &leaders_});
     TestAppend a({a_, b_, c_, d_});
     EXPECT_TRUE(actor_->Post(&a));

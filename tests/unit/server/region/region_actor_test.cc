@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "engine/wait.h"
 #include "tests/unit/server/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
@@ -34,7 +35,7 @@ class RegionActorTest : public ::testing::Test {
 
   void Open() {
     actor_ = std::make_shared<RegionActor>(
-        options_, *engine_.OpenRegion(1, RegionOptions{}, true),
+        options_, *OpenRegionAndWait(engine_, 1, RegionOptions{}, true),
         ActorEnvironment{&executor_, &host_, &statistics_, &leaders_});
   }
 

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "engine/segment/segment_engine.h"
+#include "engine/wait.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
 #include "tests/support/rocksdb_on_files.h"
@@ -34,7 +35,7 @@ class RetentionPlanTest : public ::testing::Test {
 
   // In segments of 64 KiB.
   std::unique_ptr<RegionLog> OpenSegments() {
-    auto log = Segments().OpenRegion(9, {.segment_size_bytes = 64 << 10}, /*create=*/true);
+    auto log = OpenRegionAndWait(Segments(), 9, {.segment_size_bytes = 64 << 10}, /*create=*/true);
     EXPECT_TRUE(log.ok()) << log.status();
     return *std::move(log);
   }
@@ -44,7 +45,7 @@ class RetentionPlanTest : public ::testing::Test {
     auto plan = log.PlanRetention(limits, now_);
     EXPECT_TRUE(plan.ok()) << plan.status();
     for (const TableMark& mark : plan->marks) {
-      const auto marked = log.MarkDeleted(mark.table, mark.through, std::nullopt);
+      const auto marked = MarkTableAndWait(log, mark.table, mark.through, std::nullopt);
       EXPECT_TRUE(marked.ok()) << marked.status();
     }
     return *plan;
@@ -52,7 +53,7 @@ class RetentionPlanTest : public ::testing::Test {
 
   // Table 1 holds entries, table 2 does not.
   RetentionPlan PlanBesideEntries(LogEngine& engine) {
-    auto log = engine.OpenRegion(9, {.segment_size_bytes = 1 << 20}, /*create=*/true);
+    auto log = OpenRegionAndWait(engine, 9, {.segment_size_bytes = 1 << 20}, /*create=*/true);
     EXPECT_TRUE(log.ok()) << log.status();
     for (int i = 0; i < 12; ++i) {
       for (const TableId table : {1, 2}) {

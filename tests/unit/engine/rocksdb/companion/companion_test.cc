@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/companion/companion_format.h"
+#include "engine/wait.h"
 #include "tests/support/log_verbs.h"
 #include "tests/support/random.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
@@ -27,7 +28,7 @@ class RocksdbCompanionTest : public RocksdbTest {
     testing::Random random(1);
     for (int i = 0; i < kRecords; ++i) Append(1 + i % 3, random.NonZeroBytes(700));
     ASSERT_TRUE(Eventually([&] { return !Files(".sst").empty(); }));
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     Stop();
   }
 
@@ -225,7 +226,7 @@ TEST_F(RocksdbCompanionTest, WhatARegionWroteBeforeItWasIdleIsNoTornTailAfterAKi
   OpenEngine();
   ASSERT_TRUE(Open().ok());
   Append(1, "acknowledged");
-  ASSERT_TRUE(log_->NoteDurable().ok());
+  ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
   disk_.Kill();
   Stop();
   disk_.Restart();

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "engine/rocksdb/keys/key_codec.h"
+#include "engine/wait.h"
 #include "rocksdb/db.h"
 #include "tests/support/settable_wall_clock.h"
 #include "tests/unit/engine/rocksdb/rocksdb_fixture.h"
@@ -21,7 +22,7 @@ class RocksdbAdoptTest : public RocksdbTest {
     RocksdbTest::SetUp();
     ASSERT_TRUE(Open().ok());
     Append(7, "by Walden");
-    ASSERT_TRUE(log_->Close().ok());
+    ASSERT_TRUE(CloseAndWait(*log_).ok());
     Stop();
   }
 
@@ -49,8 +50,8 @@ class RocksdbAdoptTest : public RocksdbTest {
     OpenEngine();
     ASSERT_TRUE(Open().ok());
     for (int i = 0; i < 5; ++i) Append(7, absl::StrCat("record ", i, std::string(200, 'x')));
-    ASSERT_TRUE(log_->MarkDeleted(7, 3, std::nullopt).ok());
-    ASSERT_TRUE(log_->NoteDurable().ok());
+    ASSERT_TRUE(MarkTableAndWait(*log_, 7, 3, std::nullopt).ok());
+    ASSERT_TRUE(NoteDurableAndWait(*log_).ok());
     Stop();
   }
 
@@ -219,7 +220,7 @@ TEST_F(RocksdbAdoptTest, AnotherNamespaceInTheDirectoryIsNotTakenForTheOneThatWa
   OpenEngine();
   ASSERT_TRUE(Open().ok());
   Append(7, "marked");
-  ASSERT_TRUE(log_->MarkDeleted(7, 2, std::nullopt).ok());
+  ASSERT_TRUE(MarkTableAndWait(*log_, 7, 2, std::nullopt).ok());
   Stop();
   {
     const std::unique_ptr<rocksdb::Env> env = testing::MakeRocksdbEnv(&disk_);
