@@ -40,6 +40,8 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "SEQUENCE_MISMATCH";
     case ErrorReason::kFenced:
       return "FENCED";
+    case ErrorReason::kOwnedElsewhere:
+      return "OWNED_ELSEWHERE";
     case ErrorReason::kProducerOutOfOrder:
       return "PRODUCER_OUT_OF_ORDER";
     case ErrorReason::kProducerForgotten:

@@ -27,6 +27,7 @@ enum class ErrorReason {
   kPermissionDenied,
   kSequenceMismatch,
   kFenced,
+  kOwnedElsewhere,
   kProducerOutOfOrder,
   kProducerForgotten,
   kRecordsGone,

@@ -288,6 +288,22 @@ class ReadableLog {
   virtual absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const = 0;
 };
 
+// Who may change a log. An engine on a disk owns what it has opened, since it locked it. An engine
+// whose logs others can open as well owns a log from Acquire until Release, or until another one
+// takes it over. Opening is not owning: until then it answers readers with what it finds, which may be
+// old.
+struct Ownership {
+  bool is_owner = true;
+  // Where another one that owns it can be reached; empty: nobody owns it, or it is not known.
+  std::string owner;
+};
+
+struct AcquireRequest {
+  std::optional<uint64_t> region_version;
+  // By an operator: from whoever owns it, whatever its version. The version stays.
+  bool take_over = false;
+};
+
 // How an engine wants commits of a region to be dispatched.
 struct CommitPolicy {
   // The most commits that may be under way: begun, and not done. At least 1.
@@ -327,6 +343,8 @@ class RegionLog : public ReadableLog {
   //   FAILED_PRECONDITION  REGION_FAILED, to this and every later batch: a write or sync failed,
   //                        see AppendResult::may_be_stored. A refusal for what another batch under
   //                        way would have changed becomes this one too.
+  //   FAILED_PRECONDITION  OWNED_ELSEWHERE ("owner"), if the log is not owned, or was lost: not
+  //                        stored, unless AppendResult::may_be_stored
   virtual void Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) = 0;
 
   // Issues a producer id, durably: higher than every one before, also after marks, restarts and
@@ -361,6 +379,16 @@ class RegionLog : public ReadableLog {
   // RESOURCE_EXHAUSTED fails the region.
   virtual void NoteDurable(Done done) = 0;
 
+  // Takes the log over so that it can be changed; OK at once if it is owned. A log that nobody owns,
+  // or that this engine owned before it was restarted, is taken; one that another owns only with a
+  // higher region version than it was taken with, or by `take_over`. FENCED if the version is lower
+  // than the highest that the region has seen; OWNED_ELSEWHERE ("owner").
+  virtual void Acquire(const AcquireRequest& /*request*/, Done done) { done(absl::OkStatus()); }
+
+  // Finishes what was begun before, durably, and lets go of the log, so that any other can take it.
+  // Readers go on. UNIMPLEMENTED (UNSUPPORTED) by engines that own what they have opened.
+  virtual void Release(Done done);
+
   // Syncs and lets go of what it holds. Nothing may be begun afterwards. A failed region closes too,
   // without touching its log again.
   virtual void Close(Done done) = 0;
@@ -375,8 +403,10 @@ class RegionLog : public ReadableLog {
 
   // --- Any thread, without waiting for the writer's I/O. ---
 
-  // OK, or why the region no longer takes appends.
+  // OK, or why the region no longer takes appends until it is reopened.
   virtual absl::Status Health() const = 0;
+
+  virtual Ownership ownership() const { return {}; }
 
   // Whether BUFFERED records wait to be made durable.
   virtual bool HasUnsynced() const = 0;
@@ -412,7 +442,12 @@ struct RegionOptions {
 
 struct OpenRequest {
   RegionOptions options;
-  bool create = false;  // the region if it does not exist
+  // The region if it does not exist. An engine that owns nothing by opening makes it when it is
+  // acquired.
+  bool create = false;
+  // Called when the log was lost to another owner, and when readers may see more that no commit of
+  // this log wrote. In any thread, without a lock; must not block. Never after the log was destroyed.
+  std::function<void()> on_change;
 };
 
 // ---------------------------------------------------------------------------------------------------
@@ -429,6 +464,13 @@ class LogEngine {
 
   // Any thread. Regions that exist on the medium, sorted.
   virtual absl::StatusOr<std::vector<RegionId>> ListRegions() const = 0;
+
+  // Whether opening a region is owning it.
+  virtual bool opening_owns() const { return true; }
+
+  // Any thread. Those of ListRegions that this engine owned when it was stopped, and so has to go on
+  // with; the others are opened when somebody asks for them.
+  virtual absl::StatusOr<std::vector<RegionId>> ListOwned() const { return ListRegions(); }
 
   // Any thread, but never two of these for one region at once, nor while it is open. They take long,
   // may do their I/O in the calling thread, and call `done` in it or in another one.

@@ -27,6 +27,15 @@ absl::Status MissingFile(const absl::Status& status) {
                    {{"file", file == info->metadata.end() ? "" : file->second}});
 }
 
+absl::Status OwnedElsewhere(const std::string& owner) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kOwnedElsewhere,
+                   owner.empty() ? "the log is not owned here: it has to be acquired first"
+                                 : absl::StrCat("the log is owned by ", owner,
+                                                ": send the request there, or take the log over "
+                                                "with a higher region version"),
+                   {{"owner", owner}});
+}
+
 std::string LostRecords(SequenceNumber first, SequenceNumber last) {
   if (last == 0) return "no record";
   if (first == last) return absl::StrCat("record ", first);

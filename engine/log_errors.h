@@ -17,6 +17,10 @@ absl::Status RecordsGone(std::optional<TableId> table, SequenceNumber first_left
 // "file"); returns any other status as it is. Only a region may be NOT_FOUND to callers.
 absl::Status MissingFile(const absl::Status& status);
 
+// FAILED_PRECONDITION (OWNED_ELSEWHERE, "owner"): another one owns the log, or nobody does (`owner`
+// empty), so that it cannot be changed here.
+absl::Status OwnedElsewhere(const std::string& owner);
+
 // The records that damage may have cost, for messages: "record 5", "records 5 to 9" or, with `last`
 // 0, "no record".
 std::string LostRecords(SequenceNumber first, SequenceNumber last);
