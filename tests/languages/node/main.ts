@@ -1,4 +1,5 @@
-// Uses each kind of call of WalService once. The stubs are generated into stubs/.
+// Appends, reads, follows, recovers, and retries with a producer, over WalService. The stubs are generated
+// into stubs/.
 import * as assert from "node:assert";
 import * as grpc from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
@@ -8,37 +9,62 @@ import { Status } from "./stubs/google/rpc/status";
 import {
   AppendRequest,
   AppendResponse,
+  AppendStreamRequest,
+  AppendStreamResponse,
+  OpenProducerRequest,
+  OpenProducerResponse,
   ReadRequest,
   ReadResponse,
   RecoverRequest,
   RecoverResponse,
+  StreamedAppendResult,
+  TableAppend,
+  TableRange,
   WalServiceClient,
 } from "./stubs/walden/v1/wal";
 
 const REGION = 1n;
 const TABLE = 9n;
+const OTHER_TABLE = 10n;
 
-function append(wal: WalServiceClient, payloads: string[], expected?: bigint): Promise<AppendResponse> {
-  const request = AppendRequest.fromPartial({
-    regionId: REGION,
-    tables: [
-      { tableId: TABLE, payloads: payloads.map((text) => Buffer.from(text)), expectedNextSequence: expected },
-    ],
-  });
+// Turns the callback of a unary call into a promise.
+function answer<Response>(call: (done: grpc.requestCallback<Response>) => void): Promise<Response> {
   return new Promise((resolve, reject) =>
-    wal.append(request, (error, response) => (error ? reject(error) : resolve(response))),
+    call((error, response) => (error ? reject(error) : resolve(response!))),
   );
 }
 
+function payloadsFor(tableId: bigint, payloads: string[], expectedNextSequence?: bigint): TableAppend {
+  return { tableId, payloads: payloads.map((text) => Buffer.from(text)), expectedNextSequence };
+}
+
+// Appends one batch, which is stored in all of its tables or in none.
+async function append(wal: WalServiceClient, ...tables: TableAppend[]) {
+  const request = AppendRequest.fromPartial({ regionId: REGION, tables });
+  const appended = await answer<AppendResponse>((done) => wal.append(request, done));
+  assert.ok(appended.durable);
+  return appended;
+}
+
+const numbers = (written: TableRange) => `${written.firstSequence} to ${written.lastSequence}`;
 const text = (payload: Uint8Array) => Buffer.from(payload).toString();
 
-async function read(wal: WalServiceClient) {
+async function appendTwo(wal: WalServiceClient) {
+  const appended = await append(wal, payloadsFor(TABLE, ["one", "two"]));
+  console.log(`appended: ${numbers(appended.tables[0])}, durable`);
+}
+
+async function readTable(wal: WalServiceClient, tableId: bigint) {
   const records: string[] = [];
-  const stream = wal.read(ReadRequest.fromPartial({ regionId: REGION, tableId: TABLE }));
+  const stream = wal.read(ReadRequest.fromPartial({ regionId: REGION, tableId }));
   for await (const response of stream as AsyncIterable<ReadResponse>) {
     records.push(...response.records.map((record) => `${record.sequence} ${text(record.payload)}`));
   }
-  console.log("read:", records.join(", "));
+  return records.join(", ");
+}
+
+async function read(wal: WalServiceClient) {
+  console.log("read:", await readTable(wal, TABLE));
 }
 
 // Appends one record once the stream has caught up, and ends when it arrives.
@@ -56,7 +82,7 @@ async function follow(wal: WalServiceClient) {
     }
     if (response.caughtUp && !appended) {
       appended = true;
-      await append(wal, ["three"]);
+      await append(wal, payloadsFor(TABLE, ["three"]));
     }
   }
   stream.cancel();
@@ -76,28 +102,83 @@ async function recover(wal: WalServiceClient) {
   );
 }
 
+// Decodes the reason of a refusal, and one value of its metadata.
+function reason(status: Status, key: string) {
+  const detail = status.details.find(
+    (any) => any.typeUrl === "type.googleapis.com/google.rpc.ErrorInfo",
+  );
+  assert.ok(detail, "the error has no reason");
+  const info = ErrorInfo.decode(detail.value);
+  const value = new Map(Object.entries(info.metadata)).get(key);
+  return `${grpc.status[status.code]}, ${info.reason}, ${key} ${value}`;
+}
+
 async function refused(wal: WalServiceClient) {
-  const error: grpc.ServiceError = await append(wal, ["four"], 1n).then(
+  const error: grpc.ServiceError = await append(wal, payloadsFor(TABLE, ["never stored"], 1n)).then(
     () => assert.fail("must be refused"),
     (error) => error,
   );
   const [bytes] = error.metadata.get("grpc-status-details-bin");
-  const detail = Status.decode(bytes as Buffer).details.find(
-    (any) => any.typeUrl === "type.googleapis.com/google.rpc.ErrorInfo",
+  console.log("refused:", reason(Status.decode(bytes as Buffer), "actual_next_sequence"));
+}
+
+// Sends batches in one message of a stream, and returns the answers in the order of the batches.
+async function appendStream(wal: WalServiceClient, ...batches: AppendRequest[]) {
+  const stream = wal.appendStream();
+  const appends = batches.map((append, index) => ({ requestId: BigInt(index), append }));
+  stream.write(AppendStreamRequest.fromPartial({ appends }));
+  stream.end();
+  const results = new Map<bigint, StreamedAppendResult>();
+  for await (const response of stream as AsyncIterable<AppendStreamResponse>) {
+    response.results.forEach((result) => results.set(result.requestId, result));
+  }
+  return appends.map(({ requestId }) => results.get(requestId)!);
+}
+
+function describe({ appended, error }: StreamedAppendResult) {
+  return appended !== undefined
+    ? `${numbers(appended.tables[0])}, ${appended.duplicate ? "duplicate" : "stored"}`
+    : reason(error!, "expected_producer_sequence");
+}
+
+// Numbers its batches, so that the daemon recognises one that is sent again.
+async function produce(wal: WalServiceClient) {
+  const { producerId } = await answer<OpenProducerResponse>((done) =>
+    wal.openProducer(OpenProducerRequest.fromPartial({ regionId: REGION }), done),
   );
-  const info = ErrorInfo.decode(detail!.value);
-  const actual = new Map(Object.entries(info.metadata)).get("actual_next_sequence");
-  console.log(`refused: ${grpc.status[error.code]}, ${info.reason}, actual_next_sequence ${actual}`);
+  const batch = (sequence: bigint, ...payloads: string[]) =>
+    AppendRequest.fromPartial({
+      regionId: REGION,
+      tables: [payloadsFor(TABLE, payloads)],
+      producer: { id: producerId, sequence },
+    });
+  const first = batch(1n, "four", "five");
+  const [stored] = await appendStream(wal, first);
+  // Sends the first batch again, as after a stream that broke before the answer. The second is left out,
+  // so the third is refused.
+  const [again, refusal] = await appendStream(wal, first, batch(3n, "never stored"));
+  console.log("produced:", describe(stored));
+  console.log("produced again:", describe(again));
+  console.log("refused:", describe(refusal));
+}
+
+async function appendToTwoTables(wal: WalServiceClient) {
+  const { tables } = await append(
+    wal,
+    payloadsFor(TABLE, ["six"]),
+    payloadsFor(OTHER_TABLE, ["seven", "eight"]),
+  );
+  const written = tables.map((table) => `${table.tableId} has ${numbers(table)}`);
+  console.log("appended to two tables:", written.join(", "));
+  for (const { tableId } of tables) {
+    console.log(`read table ${tableId}: ${await readTable(wal, tableId)}`);
+  }
 }
 
 async function checkHealth(address: string) {
   const Health = grpc.makeGenericClientConstructor(healthService, "Health");
   const client = new Health(address, grpc.credentials.createInsecure());
-  const { status } = await new Promise<{ status: string }>((resolve, reject) =>
-    client.check({ service: "" }, (error: grpc.ServiceError | null, answer: { status: string }) =>
-      error ? reject(error) : resolve(answer),
-    ),
-  );
+  const { status } = await answer<{ status: string }>((done) => client.check({ service: "" }, done));
   console.log("health:", status);
   client.close();
 }
@@ -105,14 +186,13 @@ async function checkHealth(address: string) {
 async function main(address: string) {
   await checkHealth(address);
   const wal = new WalServiceClient(address, grpc.credentials.createInsecure());
-  const appended = await append(wal, ["one", "two"]);
-  assert.ok(appended.durable);
-  const [numbers] = appended.tables;
-  console.log(`appended: ${numbers.firstSequence} to ${numbers.lastSequence}, durable`);
+  await appendTwo(wal);
   await read(wal);
   await follow(wal);
   await recover(wal);
   await refused(wal);
+  await produce(wal);
+  await appendToTwoTables(wal);
   wal.close();
 }
 

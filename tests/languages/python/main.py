@@ -1,32 +1,51 @@
-"""Uses each kind of call of WalService once. The stubs of walden/v1 are on the path; those of google/rpc
-and grpc/health are the official packages'."""
+"""Appends, reads, follows, recovers, and retries with a producer, over WalService. The stubs of walden/v1
+are on the path; those of google/rpc and grpc/health are the official packages'."""
 
 import sys
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from walden.v1 import common_pb2, wal_pb2, wal_pb2_grpc
 
 REGION = 1
 TABLE = 9
+OTHER_TABLE = 10
 TIMEOUT = 30
 
 
-def append(wal, *payloads, expected=None):
-    batch = wal_pb2.TableAppend(table_id=TABLE, payloads=payloads, expected_next_sequence=expected)
-    return wal.Append(wal_pb2.AppendRequest(region_id=REGION, tables=[batch]), timeout=TIMEOUT)
+def payloads_for(table, *payloads, expected=None):
+    return wal_pb2.TableAppend(table_id=table, payloads=payloads, expected_next_sequence=expected)
 
 
-def read(wal):
-    request = wal_pb2.ReadRequest(region_id=REGION, table_id=TABLE)
-    records = [
+def append(wal, *tables):
+    """Appends one batch, which is stored in all of its tables or in none."""
+    appended = wal.Append(wal_pb2.AppendRequest(region_id=REGION, tables=tables), timeout=TIMEOUT)
+    assert appended.durable
+    return appended
+
+
+def numbers(written):
+    return f"{written.first_sequence} to {written.last_sequence}"
+
+
+def append_two(wal):
+    appended = append(wal, payloads_for(TABLE, b"one", b"two"))
+    print(f"appended: {numbers(appended.tables[0])}, durable")
+
+
+def read_table(wal, table):
+    request = wal_pb2.ReadRequest(region_id=REGION, table_id=table)
+    return ", ".join(
         f"{record.sequence} {record.payload.decode()}"
         for response in wal.Read(request, timeout=TIMEOUT)
         for record in response.records
-    ]
-    print("read:", ", ".join(records))
+    )
+
+
+def read(wal):
+    print("read:", read_table(wal, TABLE))
 
 
 def follow(wal):
@@ -43,7 +62,7 @@ def follow(wal):
             break
         if response.caught_up and not appended:
             appended = True
-            append(wal, b"three")
+            append(wal, payloads_for(TABLE, b"three"))
     stream.cancel()
 
 
@@ -60,16 +79,70 @@ def recover(wal):
     )
 
 
+def reason(status, key):
+    """Decodes the reason of a refusal, and one value of its metadata."""
+    info = error_details_pb2.ErrorInfo()
+    assert any(detail.Unpack(info) for detail in status.details), "the error has no reason"
+    return f"{code_pb2.Code.Name(status.code)}, {info.reason}, {key} {info.metadata[key]}"
+
+
 def refused(wal):
     try:
-        append(wal, b"four", expected=1)
+        append(wal, payloads_for(TABLE, b"never stored", expected=1))
     except grpc.RpcError as error:
         trailers = dict(error.trailing_metadata())
-        details = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
-        info = error_details_pb2.ErrorInfo()
-        assert any(detail.Unpack(info) for detail in details)
-        actual = info.metadata["actual_next_sequence"]
-        print(f"refused: {error.code().name}, {info.reason}, actual_next_sequence {actual}")
+        status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+        print("refused:", reason(status, "actual_next_sequence"))
+
+
+def append_stream(wal, *batches):
+    """Sends batches in one message of a stream, and returns the answers in the order of the batches."""
+    appends = [
+        wal_pb2.StreamedAppend(request_id=number, append=batch) for number, batch in enumerate(batches)
+    ]
+    messages = iter([wal_pb2.AppendStreamRequest(appends=appends)])
+    results = {
+        result.request_id: result
+        for response in wal.AppendStream(messages, timeout=TIMEOUT)
+        for result in response.results
+    }
+    return [results[append.request_id] for append in appends]
+
+
+def describe(result):
+    if result.WhichOneof("result") == "error":
+        return reason(result.error, "expected_producer_sequence")
+    appended = result.appended
+    return f"{numbers(appended.tables[0])}, {'duplicate' if appended.duplicate else 'stored'}"
+
+
+def produce(wal):
+    """Numbers its batches, so that the daemon recognises one that is sent again."""
+    opened = wal.OpenProducer(wal_pb2.OpenProducerRequest(region_id=REGION), timeout=TIMEOUT)
+
+    def batch(sequence, *payloads):
+        return wal_pb2.AppendRequest(
+            region_id=REGION,
+            tables=[payloads_for(TABLE, *payloads)],
+            producer=wal_pb2.Producer(id=opened.producer_id, sequence=sequence),
+        )
+
+    first = batch(1, b"four", b"five")
+    (stored,) = append_stream(wal, first)
+    # Sends the first batch again, as after a stream that broke before the answer. The second is left out,
+    # so the third is refused.
+    again, refusal = append_stream(wal, first, batch(3, b"never stored"))
+    print("produced:", describe(stored))
+    print("produced again:", describe(again))
+    print("refused:", describe(refusal))
+
+
+def append_to_two_tables(wal):
+    appended = append(wal, payloads_for(TABLE, b"six"), payloads_for(OTHER_TABLE, b"seven", b"eight"))
+    written = [f"{table.table_id} has {numbers(table)}" for table in appended.tables]
+    print("appended to two tables:", ", ".join(written))
+    for table in appended.tables:
+        print(f"read table {table.table_id}: {read_table(wal, table.table_id)}")
 
 
 def main(address):
@@ -79,14 +152,13 @@ def main(address):
         )
         print("health:", health_pb2.HealthCheckResponse.ServingStatus.Name(health.status))
         wal = wal_pb2_grpc.WalServiceStub(channel)
-        appended = append(wal, b"one", b"two")
-        assert appended.durable
-        (numbers,) = appended.tables
-        print(f"appended: {numbers.first_sequence} to {numbers.last_sequence}, durable")
+        append_two(wal)
         read(wal)
         follow(wal)
         recover(wal)
         refused(wal)
+        produce(wal)
+        append_to_two_tables(wal)
 
 
 if __name__ == "__main__":
