@@ -493,11 +493,11 @@ class LogEngine {
                                           const AppendBatch& batch) const = 0;
 
   // Any thread, about once a second. Begins housekeeping in the background that is due by now.
-  virtual void KeepHouse() = 0;
+  virtual void KeepHouse() {}
 
   // Any thread, one at a time, now and then. Counts the bytes on disk again, for engines that do
   // not count as they go.
-  virtual absl::Status CountDiskUsage() = 0;
+  virtual absl::Status CountDiskUsage() { return absl::OkStatus(); }
 
   // Verifies a region that is not open (a broken one too), as RegionLog::Verify does.
   virtual absl::Status VerifyClosedRegion(

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "engine/common/table_kind.h"
+#include "engine/log_errors.h"
 
 namespace walden::entry {
 
@@ -18,6 +19,8 @@ absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Get(TableId table
 }
 
 absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Find(TableId table) {
+  const Ownership ownership = log_->ownership();
+  if (!ownership.is_owner) return OwnedElsewhere(ownership.owner);
   return Get(table, /*create=*/false);
 }
 
@@ -53,6 +56,12 @@ absl::Status RegionEntryTables::CheckFinalize(TableId table, SequenceNumber flus
 void RegionEntryTables::Finalized(TableId table, SequenceNumber through) {
   const auto found = Find(table);
   if (found.ok() && *found != nullptr) (*found)->Finalized(through);
+}
+
+void RegionEntryTables::Forget() {
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [id, table] : tables_) table->Abandon();
+  tables_.clear();
 }
 
 void RegionEntryTables::Abandon() {

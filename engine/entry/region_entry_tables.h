@@ -39,10 +39,13 @@ class RegionEntryTables {
   absl::Status CheckFinalize(TableId table, SequenceNumber flush);
   void Finalized(TableId table, SequenceNumber through);
 
+  // Drops the pages, which are made again from the log: another may have written to it.
+  void Forget() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // --- Any thread. ---
 
-  // The table; null if it was never written. FAILED_PRECONDITION (WRONG_TABLE_KIND) for a plain
-  // log.
+  // The table; null if it was never written. FAILED_PRECONDITION: WRONG_TABLE_KIND for a plain
+  // log; OWNED_ELSEWHERE if the log is not owned, since pages follow only what is appended here.
   absl::StatusOr<std::shared_ptr<EntryTable>> Find(TableId table);
 
   // Whether there are pages in memory that closing the region would drop.

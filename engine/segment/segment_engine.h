@@ -83,8 +83,6 @@ class SegmentEngine final : public LogEngine {
   TablePosition PositionInAbsentRegion(TableId) const override { return {}; }
   absl::Status CheckFitsNewRegion(const RegionOptions& options,
                                   const AppendBatch& batch) const override;
-  void KeepHouse() override {}
-  absl::Status CountDiskUsage() override { return absl::OkStatus(); }  // counted as it changes
   absl::Status VerifyClosedRegion(
       RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const override;
 

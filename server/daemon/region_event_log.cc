@@ -77,6 +77,16 @@ void RegionEventLog::OnReopenGivenUp(const RegionKey& key, uint32_t attempts) {
       {{"namespace", key.namespace_id}, {"region", key.region}, {"attempts", attempts}});
 }
 
+void RegionEventLog::OnAcquired(const RegionKey& key) {
+  Log(LogSeverity::kInfo, "region acquired",
+      {{"namespace", key.namespace_id}, {"region", key.region}});
+}
+
+void RegionEventLog::OnLost(const RegionKey& key, const std::string& owner) {
+  Log(LogSeverity::kWarning, "region lost to another owner",
+      {{"namespace", key.namespace_id}, {"region", key.region}, {"owner", owner}});
+}
+
 void RegionEventLog::OnClosed(const RegionKey& key, const absl::Status& status) {
   if (!status.ok()) {
     LogError("closing a region failed", key, status);

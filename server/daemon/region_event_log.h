@@ -13,6 +13,8 @@ class RegionEventLog final : public RegionEvents {
   void OnReopenPlanned(const RegionKey& key, uint32_t attempt, uint32_t attempts,
                        absl::Duration wait) override;
   void OnReopenGivenUp(const RegionKey& key, uint32_t attempts) override;
+  void OnAcquired(const RegionKey& key) override;
+  void OnLost(const RegionKey& key, const std::string& owner) override;
   void OnClosed(const RegionKey& key, const absl::Status& status) override;
   void OnDropped(const RegionKey& key) override;
   void OnRetained(const RegionKey& key, const RetentionPlan& plan,

@@ -61,6 +61,17 @@ absl::StatusOr<std::vector<RegionId>> LateEngine::ListRegions() const {
   return open->ListRegions();
 }
 
+absl::StatusOr<std::vector<RegionId>> LateEngine::ListOwned() const {
+  const LogEngine* const open = engine();
+  if (open == nullptr) return Failure();
+  return open->ListOwned();
+}
+
+bool LateEngine::opening_owns() const {
+  const LogEngine* const open = engine();
+  return open == nullptr || open->opening_owns();
+}
+
 void LateEngine::OpenRegion(RegionId region, const OpenRequest& request,
                             std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) {
   LogEngine* const open = engine();

@@ -40,6 +40,8 @@ class LateEngine final : public LogEngine {
   absl::string_view name() const override { return kind_; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
+  absl::StatusOr<std::vector<RegionId>> ListOwned() const override;
+  bool opening_owns() const override;
   void OpenRegion(RegionId region, const OpenRequest& request,
                   std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override;
   void DropRegion(RegionId region, std::function<void(absl::StatusOr<bool>)> done) override;

@@ -43,4 +43,40 @@ void FenceJob::SetAbsent() { result = NotCreated(); }
 
 void OpenProducerJob::SetAbsent() { result = NotCreated(); }
 
+std::optional<uint64_t> RegionVersionOf(const MailboxJob& job) {
+  switch (job.kind()) {
+    case MailboxJob::Kind::kAppend:
+      return static_cast<const AppendJob&>(job).batch.region_version;
+    case MailboxJob::Kind::kOpenProducer:
+      return static_cast<const OpenProducerJob&>(job).region_version;
+    case MailboxJob::Kind::kMarkDeleted:
+      return static_cast<const MarkDeletedJob&>(job).region_version;
+    case MailboxJob::Kind::kFence:
+      return static_cast<const FenceJob&>(job).region_version;
+    case MailboxJob::Kind::kAcquire:
+      return static_cast<const AcquireJob&>(job).request.region_version;
+    case MailboxJob::Kind::kSync:
+    case MailboxJob::Kind::kNoteDurable:
+    case MailboxJob::Kind::kRelease:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool NeedsOwner(const MailboxJob& job) {
+  switch (job.kind()) {
+    case MailboxJob::Kind::kAppend:
+    case MailboxJob::Kind::kOpenProducer:
+    case MailboxJob::Kind::kMarkDeleted:
+    case MailboxJob::Kind::kFence:
+      return true;
+    case MailboxJob::Kind::kSync:
+    case MailboxJob::Kind::kNoteDurable:
+    case MailboxJob::Kind::kAcquire:
+    case MailboxJob::Kind::kRelease:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace walden

@@ -22,7 +22,16 @@ namespace walden {
 // alive until OnAnswered, which may delete it.
 class MailboxJob {
  public:
-  enum class Kind { kAppend, kOpenProducer, kMarkDeleted, kFence, kSync, kNoteDurable };
+  enum class Kind {
+    kAppend,
+    kOpenProducer,
+    kMarkDeleted,
+    kFence,
+    kSync,
+    kNoteDurable,
+    kAcquire,
+    kRelease
+  };
 
   MailboxJob(const MailboxJob&) = delete;
   MailboxJob& operator=(const MailboxJob&) = delete;
@@ -146,6 +155,37 @@ class NoteDurableJob : public MailboxJob {
   void SetRefused(const absl::Status&) override {}
   void SetAbsent() override {}
 };
+
+// Calls RegionLog::Acquire. A region that does not exist is nobody's.
+class AcquireJob : public MailboxJob {
+ public:
+  AcquireJob() : MailboxJob(Kind::kAcquire) {}
+
+  AcquireRequest request;
+  absl::Status result;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override { result = absl::OkStatus(); }
+};
+
+// Calls RegionLog::Release.
+class ReleaseJob : public MailboxJob {
+ public:
+  ReleaseJob() : MailboxJob(Kind::kRelease) {}
+
+  absl::Status result;
+
+ private:
+  void SetRefused(const absl::Status& status) override { result = status; }
+  void SetAbsent() override { result = absl::OkStatus(); }
+};
+
+// The region version that the job asks with; none for jobs that change nothing.
+std::optional<uint64_t> RegionVersionOf(const MailboxJob& job);
+
+// Whether only the owner of a log can do the job.
+bool NeedsOwner(const MailboxJob& job);
 
 // Jobs in the order they came. Not synchronised.
 class JobList {

@@ -35,19 +35,28 @@ RegionActor::RegionActor(const ActorOptions& options, std::unique_ptr<RegionLog>
       environment_(environment),
       log_(std::move(log)),
       policy_(log_->commit_policy()),
-      entries_(log_, environment.entries) {}
+      entries_(log_, environment.entries),
+      is_owner_(log_->ownership().is_owner) {}
 
 bool RegionActor::Post(MailboxJob* job, LeadingTurn* lead) {
+  bool lingers = false;
+  bool runs = false;
   {
     absl::MutexLock lock(&mutex_);
     if (closing_) return false;
     mailbox_.PushBack(job);
     if (job->kind() == MailboxJob::Kind::kAppend) {
       waiting_bytes_ += static_cast<AppendJob*>(job)->payload_bytes;
+    } else {
+      ++waiting_others_;
     }
-    if (threads_ > 0 && !IsWorthJoining()) return true;
-    ++threads_;
+    lingers = !linger_begun_ && Lingers();
+    linger_begun_ |= lingers;
+    runs = threads_ == 0 ? CanBegin() : IsWorthJoining();
+    if (runs) ++threads_;
   }
+  if (lingers) environment_.host->OnLingering(shared_from_this(), policy_.linger);
+  if (!runs) return true;
   if (lead != nullptr && environment_.leaders->TryEnter()) {
     lead->actor_ = shared_from_this();
   } else {
@@ -112,7 +121,25 @@ void RegionActor::Run(int max_steps) {
   PostRun();
 }
 
+void RegionActor::EndLinger() {
+  {
+    absl::MutexLock lock(&mutex_);
+    linger_begun_ = false;
+    linger_over_ = !mailbox_.empty();
+    if (threads_ > 0 || !CanBegin()) return;
+    ++threads_;
+  }
+  PostRun();
+}
+
+// Whether appends wait for others to join them.
+bool RegionActor::Lingers() const {
+  return policy_.linger > absl::ZeroDuration() && !linger_over_ && !closing_ && !mailbox_.empty() &&
+         waiting_others_ == 0 && waiting_bytes_ < options_.max_group_bytes;
+}
+
 bool RegionActor::CanBegin() const {
+  if (acquiring_ || Lingers()) return false;
   if (mailbox_.empty()) return on_closed_ != nullptr && under_way_ == 0;
   if (mailbox_.front()->kind() != MailboxJob::Kind::kAppend || commits_under_way_ == 0) return true;
   return commits_under_way_ < policy_.max_under_way && waiting_bytes_ >= policy_.worthwhile_bytes;
@@ -138,14 +165,33 @@ void RegionActor::Finished(size_t commits) {
 // ---------------------------------------------------------------------------------------------------
 // Beginning
 
+void RegionActor::TakeOffMailbox(MailboxJob* job) {
+  mailbox_.PopFront();
+  if (job->kind() == MailboxJob::Kind::kAppend) {
+    waiting_bytes_ -= static_cast<AppendJob*>(job)->payload_bytes;
+  } else {
+    --waiting_others_;
+  }
+}
+
+bool RegionActor::AcquiresFor(const MailboxJob& job) const {
+  return NeedsOwner(job) && !log_->ownership().is_owner;
+}
+
 void RegionActor::BeginNext() {
   MailboxJob* job = nullptr;
   std::unique_ptr<Group> group;
+  bool acquires = false;
+  std::optional<uint64_t> version;
   {
     absl::MutexLock lock(&mutex_);
     ++under_way_;
-    if (!mailbox_.empty() && mailbox_.front()->kind() != MailboxJob::Kind::kAppend) {
-      job = mailbox_.PopFront();
+    if (!mailbox_.empty() && AcquiresFor(*mailbox_.front())) {
+      acquires = acquiring_ = true;
+      version = RegionVersionOf(*mailbox_.front());
+    } else if (!mailbox_.empty() && mailbox_.front()->kind() != MailboxJob::Kind::kAppend) {
+      job = mailbox_.front();
+      TakeOffMailbox(job);
     } else if (!mailbox_.empty()) {
       ++commits_under_way_;
       group = std::make_unique<Group>();
@@ -154,19 +200,72 @@ void RegionActor::BeginNext() {
         auto* const append = static_cast<AppendJob*>(mailbox_.front());
         bytes += append->payload_bytes;
         if (!group->jobs.empty() && bytes > options_.max_group_bytes) break;
-        waiting_bytes_ -= append->payload_bytes;
-        mailbox_.PopFront();
+        TakeOffMailbox(append);
         group->jobs.push_back(append);
       }
+      // What did not fit the group has waited long enough.
+      linger_over_ = !mailbox_.empty();
     }
   }
-  if (job != nullptr) {
+  if (acquires) {
+    BeginAcquiring(version);
+  } else if (job != nullptr) {
     Begin(job);
   } else if (group != nullptr) {
     BeginGroup(std::move(group));
   } else {
     BeginClosing();
   }
+}
+
+// Takes the log over for the jobs that come next.
+void RegionActor::BeginAcquiring(std::optional<uint64_t> region_version) {
+  log_->Acquire({.region_version = region_version},
+                [self = shared_from_this(), region_version](const absl::Status& status) {
+                  if (status.ok()) {
+                    self->NoteAcquired();
+                  } else {
+                    self->RefuseUnowned(region_version, status);
+                  }
+                  {
+                    absl::MutexLock lock(&self->mutex_);
+                    self->acquiring_ = false;
+                  }
+                  self->Finished(0);
+                });
+}
+
+void RegionActor::RefuseUnowned(std::optional<uint64_t> region_version,
+                                const absl::Status& status) {
+  std::vector<MailboxJob*> refused;
+  {
+    absl::MutexLock lock(&mutex_);
+    while (!mailbox_.empty() && NeedsOwner(*mailbox_.front()) &&
+           RegionVersionOf(*mailbox_.front()) == region_version) {
+      refused.push_back(mailbox_.front());
+      TakeOffMailbox(refused.back());
+    }
+  }
+  uint64_t appends = 0;
+  for (MailboxJob* job : refused) {
+    if (job->kind() == MailboxJob::Kind::kAppend) ++appends;
+    job->AnswerRefused(status);
+  }
+  Statistics::Add(environment_.statistics->refused_batches, appends);
+}
+
+void RegionActor::NoteAcquired() {
+  if (is_owner_.exchange(true)) return;
+  entries_.Forget();
+  environment_.host->OnAcquired(options_.key);
+}
+
+void RegionActor::OnLogChanged() {
+  const Ownership ownership = log_->ownership();
+  if (!ownership.is_owner && is_owner_.exchange(false)) {
+    environment_.host->OnLost(options_.key, ownership.owner);
+  }
+  tail_waiters_.PublishAll();
 }
 
 void RegionActor::BeginGroup(std::unique_ptr<Group> group) {
@@ -217,6 +316,12 @@ void RegionActor::Begin(MailboxJob* job) {
       break;
     case MailboxJob::Kind::kNoteDurable:
       BeginNoteDurable(static_cast<NoteDurableJob*>(job));
+      break;
+    case MailboxJob::Kind::kAcquire:
+      BeginAcquire(static_cast<AcquireJob*>(job));
+      break;
+    case MailboxJob::Kind::kRelease:
+      BeginRelease(static_cast<ReleaseJob*>(job));
       break;
   }
 }
@@ -316,6 +421,24 @@ void RegionActor::BeginNoteDurable(NoteDurableJob* job) {
   log_->NoteDurable([self = shared_from_this(), job](const absl::Status& status) {
     // If the disk has no room for the note, the log stays as safe as it was.
     if (!absl::IsResourceExhausted(status)) self->NoteError(status);
+    job->Answer();
+    self->Finished(0);
+  });
+}
+
+void RegionActor::BeginAcquire(AcquireJob* job) {
+  log_->Acquire(job->request, [self = shared_from_this(), job](const absl::Status& status) {
+    if (status.ok()) self->NoteAcquired();
+    job->result = status;
+    job->Answer();
+    self->Finished(0);
+  });
+}
+
+void RegionActor::BeginRelease(ReleaseJob* job) {
+  log_->Release([self = shared_from_this(), job](const absl::Status& status) {
+    if (status.ok()) self->is_owner_.store(false);
+    job->result = status;
     job->Answer();
     self->Finished(0);
   });

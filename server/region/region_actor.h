@@ -9,12 +9,17 @@
 // A thread that runs the actor begins operations and lends itself to the log (RegionLog::Work). Most
 // of the time that is one thread. A second one joins while the first waits for the disk, if what
 // waits is worth a commit of its own.
+//
+// A log that is not owned is acquired when the first job comes that changes it. If that fails, the
+// jobs that asked with the same region version get the error, and the next one tries again.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -46,6 +51,11 @@ class ActorHost {
   virtual void OnUnnoted(std::shared_ptr<RegionActor> /*actor*/) {}
   // The region takes no appends any more. Called once.
   virtual void OnFailed(const RegionKey& key, const absl::Status& why) = 0;
+  // RegionActor::EndLinger should be called after this time. Not called again before that.
+  virtual void OnLingering(std::shared_ptr<RegionActor> /*actor*/, absl::Duration /*time*/) {}
+  // The log was acquired, or was lost to `owner`.
+  virtual void OnAcquired(const RegionKey& /*key*/) {}
+  virtual void OnLost(const RegionKey& /*key*/, const std::string& /*owner*/) {}
 };
 
 struct ActorOptions {
@@ -86,6 +96,12 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Posts RegionLog::NoteDurable if there is something to note.
   void PostNoteDurable();
 
+  // The time that the log wants appends to wait for others is over.
+  void EndLinger() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The log said so (OpenRequest::on_change).
+  void OnLogChanged();
+
   // Increases with every job and group that the actor processes.
   uint64_t activity() const { return activity_.load(std::memory_order_relaxed); }
 
@@ -112,11 +128,17 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool CanBegin() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether another thread should begin something while one waits in the log.
   bool IsWorthJoining() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Lingers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeOffMailbox(MailboxJob* job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The end of an operation: its place is free.
   void Finished(size_t commits) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // --- The thread that begins operations: is_beginning_ is set. ---
   void BeginNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool AcquiresFor(const MailboxJob& job) const;
+  void BeginAcquiring(std::optional<uint64_t> region_version);
+  void RefuseUnowned(std::optional<uint64_t> region_version, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   void BeginGroup(std::unique_ptr<Group> group);
   bool Admit(AppendJob* job);
   void Begin(MailboxJob* job);
@@ -125,6 +147,8 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void BeginFence(FenceJob* job);
   void BeginSync(SyncJob* job);
   void BeginNoteDurable(NoteDurableJob* job);
+  void BeginAcquire(AcquireJob* job);
+  void BeginRelease(ReleaseJob* job);
   void BeginClosing();
   absl::Status CheckMark(const MarkDeletedJob& job, const TableMark& mark);
   void ClampToEnd(std::vector<TableMark>& marks) const;
@@ -137,6 +161,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   // Before the job is answered.
   void NoteOutcome(const absl::Status& status);
   absl::Status Outcome(bool may_be_done, const absl::Status& status);
+  void NoteAcquired();
   void FinishClosing(const absl::Status& status);
   void ScheduleNote();
   void NoteError(const absl::Status& status);
@@ -151,6 +176,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   std::atomic<bool> sync_scheduled_{false};
   std::atomic<bool> note_scheduled_{false};
   std::atomic<bool> failure_told_{false};
+  std::atomic<bool> is_owner_;  // as it was told
   std::atomic<uint64_t> activity_{0};
 
   mutable absl::Mutex mutex_;
@@ -160,6 +186,10 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool is_beginning_ ABSL_GUARDED_BY(mutex_) = false;   // one of them begins operations
   size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;        // operations
   size_t commits_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t waiting_others_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs in the mailbox that are no appends
+  bool linger_begun_ ABSL_GUARDED_BY(mutex_) = false;  // its end will be told
+  bool linger_over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool acquiring_ ABSL_GUARDED_BY(mutex_) = false;  // for the first job
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void(const absl::Status&)> on_closed_ ABSL_GUARDED_BY(mutex_);
 };

@@ -22,6 +22,8 @@ bool CreatesRegion(const MailboxJob& job) {
       return static_cast<const MarkDeletedJob&>(job).region_version.has_value();
     case MailboxJob::Kind::kSync:
     case MailboxJob::Kind::kNoteDurable:
+    case MailboxJob::Kind::kAcquire:
+    case MailboxJob::Kind::kRelease:
       return false;
   }
   return false;
@@ -146,10 +148,12 @@ void RegionRegistry::Open(const RegionKey& key) {
     return;
   }
   const RegionPolicy& policy = ns.PolicyOf(key.region);
-  ns.engine->OpenRegion(key.region, {.options = policy.engine, .create = create},
-                        [this, key, create](absl::StatusOr<std::unique_ptr<RegionLog>> log) {
-                          FinishOpening(key, create, std::move(log));
-                        });
+  ns.engine->OpenRegion(
+      key.region,
+      {.options = policy.engine, .create = create, .on_change = [this, key] { OnLogChanged(key); }},
+      [this, key, create](absl::StatusOr<std::unique_ptr<RegionLog>> log) {
+        FinishOpening(key, create, std::move(log));
+      });
 }
 
 void RegionRegistry::FinishOpening(const RegionKey& key, bool create,
@@ -171,6 +175,16 @@ void RegionRegistry::FinishOpening(const RegionKey& key, bool create,
     // A full disk and a lack of file descriptors are temporary: the next call tries again.
     FinishOpenFailed(key, log.status(), !absl::IsResourceExhausted(log.status()));
   }
+}
+
+void RegionRegistry::OnLogChanged(const RegionKey& key) {
+  std::shared_ptr<RegionActor> actor;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = entries_.find(key);
+    if (found != entries_.end()) actor = found->second->actor;
+  }
+  if (actor != nullptr) actor->OnLogChanged();
 }
 
 // Whether a waiting job creates the region. An append that the region could not hold does not: it

@@ -6,7 +6,8 @@
 //
 //   closed   (no entry)     the next call opens it
 //   opening                 calls wait
-//   open                    jobs go to its actor
+//   open                    jobs go to its actor, which acquires the log before it changes it, if
+//                           opening is not owning (engine/log_engine.h: Ownership)
 //   closing                 being closed or dropped; calls wait, and open it again afterwards
 //   broken                  could not be opened: calls get that error until Close
 //
@@ -61,6 +62,10 @@ class RegionEvents {
                                absl::Duration /*wait*/) {}
   // Every attempt was used: a failed or broken region stays so until a client closes it.
   virtual void OnReopenGivenUp(const RegionKey&, uint32_t /*attempts*/) {}
+  // The log can be changed here from now on, or no longer: `owner` is where another owns it, if that
+  // is known. Only of engines whose logs others can open as well. A lost region is not reopened.
+  virtual void OnAcquired(const RegionKey&) {}
+  virtual void OnLost(const RegionKey&, const std::string& /*owner*/) {}
   virtual void OnClosed(const RegionKey&, const absl::Status&) {}
   virtual void OnDropped(const RegionKey&) {}
   // Retention deleted what the plan says, or a part of it if that failed.
@@ -276,11 +281,17 @@ class RegionRegistry : private ActorHost {
   void OnUnsynced(std::shared_ptr<RegionActor> actor) override;
   void OnUnnoted(std::shared_ptr<RegionActor> actor) override;
   void OnFailed(const RegionKey& key, const absl::Status& why) override;
+  void OnLingering(std::shared_ptr<RegionActor> actor, absl::Duration time) override;
+  void OnAcquired(const RegionKey& key) override { environment_.events->OnAcquired(key); }
+  void OnLost(const RegionKey& key, const std::string& owner) override {
+    environment_.events->OnLost(key, owner);
+  }
 
   // Starts to open the region if it is closed.
   Route FindRoute(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PostOpen(const RegionKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Open(const RegionKey& key);
+  void OnLogChanged(const RegionKey& key);
   void FinishOpening(const RegionKey& key, bool create,
                      absl::StatusOr<std::unique_ptr<RegionLog>> log);
   bool TakeCreate(const Namespace& ns, const RegionKey& key, Entry& entry)
@@ -330,6 +341,7 @@ class RegionRegistry : private ActorHost {
   void FinishScan(const RegionKey& key) ABSL_LOCKS_EXCLUDED(mutex_);
   void RelistDue() ABSL_LOCKS_EXCLUDED(mutex_);
   void ReportStarted() ABSL_LOCKS_EXCLUDED(mutex_);
+  void EndLingers() ABSL_LOCKS_EXCLUDED(due_mutex_);
   void SyncDue() ABSL_LOCKS_EXCLUDED(due_mutex_);
 
   const RegistryOptions options_;
@@ -362,6 +374,7 @@ class RegionRegistry : private ActorHost {
 
   absl::Mutex due_mutex_;
   std::vector<DueSync> due_ ABSL_GUARDED_BY(due_mutex_);
+  std::vector<DueSync> lingers_ ABSL_GUARDED_BY(due_mutex_);  // due: when to begin all the same
   std::vector<DueNote> notes_ ABSL_GUARDED_BY(due_mutex_);
 };
 

@@ -39,7 +39,7 @@ void RegionRegistry::NamespaceFailed(const Namespace& failed, const absl::Status
 }
 
 void RegionRegistry::ListRegionsOf(const Namespace& of) {
-  const absl::StatusOr<std::vector<RegionId>> regions = of.engine->ListRegions();
+  const absl::StatusOr<std::vector<RegionId>> regions = of.engine->ListOwned();
   // Only listing failed. Calls that name a region may still be served.
   if (!regions.ok()) environment_.events->OnNamespaceBroken(of, regions.status());
   {
@@ -212,6 +212,7 @@ void RegionRegistry::CloseAll(std::function<void(const absl::Status&)> done) {
 
 void RegionRegistry::Tick() {
   SyncDue();
+  EndLingers();
   RefuseWhatFoundNoRoom();
   ReopenDue();
   RelistDue();
@@ -236,6 +237,28 @@ void RegionRegistry::SyncDue() {
   }
   for (const DueSync& sync : now_due) {
     if (const auto actor = sync.actor.lock(); actor != nullptr) actor->PostTimedSync();
+  }
+}
+
+void RegionRegistry::OnLingering(std::shared_ptr<RegionActor> actor, absl::Duration time) {
+  const absl::Duration due = environment_.clock->Now() + time;
+  absl::MutexLock lock(&due_mutex_);
+  lingers_.push_back({actor, due});
+}
+
+void RegionRegistry::EndLingers() {
+  std::vector<std::weak_ptr<RegionActor>> over;
+  {
+    absl::MutexLock lock(&due_mutex_);
+    if (lingers_.empty()) return;
+    const absl::Duration now = environment_.clock->Now();
+    std::erase_if(lingers_, [&](const DueSync& linger) {
+      if (linger.due <= now) over.push_back(linger.actor);
+      return linger.due <= now;
+    });
+  }
+  for (const std::weak_ptr<RegionActor>& one : over) {
+    if (const auto actor = one.lock(); actor != nullptr) actor->EndLinger();
   }
 }
 

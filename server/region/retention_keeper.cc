@@ -90,6 +90,7 @@ void RetentionKeeper::LookAt(const std::shared_ptr<RegionActor>& actor) {
   const RegionKey& key = actor->options().key;
   const RetentionLimits limits = policies_.Of(key);
   if (limits.none() || !actor->log().Health().ok()) return;
+  if (!actor->log().ownership().is_owner) return;  // whoever owns it does that
   {
     absl::MutexLock lock(&mutex_);
     if (!busy_.insert(key).second) return;
