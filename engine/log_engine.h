@@ -176,7 +176,8 @@ enum class ReadProgress {
   kAtEnd,     // nothing more is visible now; later calls return what becomes visible until then
   kFinished,  // the range's last number was passed; nothing will ever follow
   kTooLarge,  // the next record's payload exceeds max_record_bytes: call again with more
-  kSkipped    // skip_deleted: nothing was visited, deleted numbers were passed over; call again
+  kSkipped,   // skip_deleted: nothing was visited, deleted numbers were passed over; call again
+  kFetching   // what comes next is on its way: call again once LogReader::WhenFetched says so
 };
 
 // Walks the visible records of a range. A record is visible once its append has been answered,
@@ -195,6 +196,11 @@ class LogReader {
   // error.
   virtual absl::StatusOr<ReadProgress> Next(const ReadLimits& limits,
                                             absl::FunctionRef<void(const RecordView&)> visit) = 0;
+
+  // After kFetching: calls `ready` once, in this thread or another, when it is worth calling Next
+  // again; at the latest when that would say why nothing comes. Not after the reader was destroyed.
+  // Readers of a disk never say kFetching: they read in the calling thread.
+  virtual void WhenFetched(std::function<void()> ready) { ready(); }
 
   // After kTooLarge: payload bytes and number of the record that comes next.
   virtual size_t too_large_bytes() const = 0;

@@ -83,6 +83,17 @@ absl::Status CloseAndWait(RegionLog& log) {
   return AwaitStatus(log, [&](const auto& done) { log.Close(done); });
 }
 
+absl::StatusOr<ReadProgress> NextAndWait(LogReader& reader, const ReadLimits& limits,
+                                         absl::FunctionRef<void(const RecordView&)> visit) {
+  while (true) {
+    absl::StatusOr<ReadProgress> progress = reader.Next(limits, visit);
+    if (!progress.ok() || *progress != ReadProgress::kFetching) return progress;
+    (void)Await<bool>(nullptr, [&](const std::function<void(bool)>& done) {
+      reader.WhenFetched([done] { done(true); });
+    });
+  }
+}
+
 absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegionAndWait(LogEngine& engine, RegionId region,
                                                              const RegionOptions& options,
                                                              bool create) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -31,6 +32,10 @@ absl::Status RestoreNextAndWait(RegionLog& log, TableId table, SequenceNumber ne
 absl::Status SyncAndWait(RegionLog& log);
 absl::Status NoteDurableAndWait(RegionLog& log);
 absl::Status CloseAndWait(RegionLog& log);
+
+// LogReader::Next, but never kFetching.
+absl::StatusOr<ReadProgress> NextAndWait(LogReader& reader, const ReadLimits& limits,
+                                         absl::FunctionRef<void(const RecordView&)> visit);
 
 absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegionAndWait(LogEngine& engine, RegionId region,
                                                              const RegionOptions& options,

@@ -1,5 +1,7 @@
 #include "engine/entry/table_page.h"
 
+#include "engine/wait.h"
+
 #include <utility>
 
 namespace walden::entry {
@@ -87,7 +89,7 @@ absl::Status VisitEntries(
   };
   while (status.ok()) {
     if (stop()) return absl::AbortedError("stopped");
-    const auto progress = (*reader)->Next({.max_payload_bytes = kStepBytes}, on_record);
+    const auto progress = NextAndWait(**reader, {.max_payload_bytes = kStepBytes}, on_record);
     if (!progress.ok()) return progress.status();
     if (*progress != ReadProgress::kMore) break;
   }

@@ -11,6 +11,7 @@
 #include "base/big_endian.h"
 #include "base/checksum.h"
 #include "base/error.h"
+#include "engine/wait.h"
 
 namespace walden {
 namespace {
@@ -47,7 +48,7 @@ absl::StatusOr<bool> TableReader::Next(absl::FunctionRef<void(const RecordView&)
       if (!reader.ok()) return reader.status();
       reader_ = *std::move(reader);
     }
-    const auto progress = reader_->Next(kStep, [&](const RecordView& record) {
+    const auto progress = NextAndWait(*reader_, kStep, [&](const RecordView& record) {
       next_ = record.sequence + 1;
       visit(record);
     });

@@ -233,6 +233,10 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
   const bool more =
       progress.ok() && (*progress == ReadProgress::kMore || *progress == ReadProgress::kTooLarge ||
                         *progress == ReadProgress::kSkipped);
+  if (progress.ok() && *progress == ReadProgress::kFetching) {
+    WaitForFetching();
+    return;
+  }
   const bool stay = progress.ok() && *progress == ReadProgress::kAtEnd && follow_.has_value();
   absl::Status end = EndOf(progress.status());
   if (progress.ok() && !more && !stay) end = FinishRecords(session_.get());
@@ -250,6 +254,25 @@ void ChunkStream::AfterChunk(const absl::StatusOr<ReadProgress>& progress, uint6
     WaitForRecords(session_->actor()->tail_waiters(), *follow_, seen_version);
   } else {
     End(end);
+  }
+  AdvanceAndUnlock();
+}
+
+// No bytes of the budget are held meanwhile.
+void ChunkStream::WaitForFetching() {
+  mutex_.Lock();
+  TakeMade();
+  Advance();  // not the end: the reader has a task under way
+  mutex_.Unlock();
+  session_->WhenFetched([this] { environment_.readers.Post([this] { AfterFetching(); }); });
+}
+
+void ChunkStream::AfterFetching() {
+  mutex_.Lock();
+  if (Stopped().ok()) {
+    producer_ = Producer::kIdle;
+  } else {
+    End(Stopped());
   }
   AdvanceAndUnlock();
 }

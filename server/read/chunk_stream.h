@@ -135,7 +135,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // The maker of the next chunk.
   enum class Producer {
     kIdle,            // nobody: there is a chunk to be written first
-    kWorking,         // a task of the executor, or the registry on its way to one
+    kWorking,         // a task of the executor, or the registry or a reader on its way to one
     kWaitingBudget,   // for bytes
     kWaitingRecords,  // for an append, or for the region to be created
     kEnded,
@@ -178,6 +178,9 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Ends every change of the state, under the lock of that change: as soon as the lock is free,
   // another thread may finish the stream, which destroys it. So nothing here is used afterwards.
   void AdvanceAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
+  // What comes next is on its way; and it came.
+  void WaitForFetching() ABSL_LOCKS_EXCLUDED(mutex_);
+  void AfterFetching() ABSL_LOCKS_EXCLUDED(mutex_);
 
   RegionKey key_;
   const Namespace* ns_ = nullptr;

@@ -1,5 +1,7 @@
 #include "server/read/last_records.h"
 
+#include "engine/wait.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -43,8 +45,8 @@ absl::StatusOr<std::optional<SequenceNumber>> LastRecordsSearch::Step() {
     reader_ = *std::move(reader);
   }
   const auto progress =
-      reader_->Next({.max_records = kStepRecords, .max_payload_bytes = kStepBytes},
-                    [this](const RecordView& record) { Visit(record.sequence); });
+      NextAndWait(*reader_, {.max_records = kStepRecords, .max_payload_bytes = kStepBytes},
+                  [this](const RecordView& record) { Visit(record.sequence); });
   if (!progress.ok()) return progress.status();
   if (*progress != ReadProgress::kAtEnd && *progress != ReadProgress::kFinished) {
     return std::nullopt;

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -47,6 +49,9 @@ class ReadSession {
   absl::StatusOr<ReadProgress> Fill(size_t max_record_bytes,
                                     absl::FunctionRef<void(const RecordView&)> visit,
                                     uint64_t max_records = UINT64_MAX);
+
+  // After kFetching: LogReader::WhenFetched.
+  void WhenFetched(std::function<void()> ready) { reader_->WhenFetched(std::move(ready)); }
 
   // From now on the range ends with what is visible now.
   void EndHere() { reader_->EndHere(); }
