@@ -145,9 +145,10 @@ bool RegionActor::CanBegin() const {
   return commits_under_way_ < policy_.max_under_way && waiting_bytes_ >= policy_.worthwhile_bytes;
 }
 
+// One more thread is enough: it begins a commit while the other one waits for the disk.
 bool RegionActor::IsWorthJoining() const {
-  // One more thread is enough: it begins what there is while the other one waits for the disk.
-  return threads_ == 1 && !is_beginning_ && commits_under_way_ > 0 && CanBegin();
+  return threads_ == 1 && !is_beginning_ && commits_under_way_ > 0 &&
+         mailbox_.front()->kind() == MailboxJob::Kind::kAppend && CanBegin();
 }
 
 void RegionActor::Finished(size_t commits) {
