@@ -1,10 +1,11 @@
 // The operations that a log was asked for and has not finished, for engines that do their I/O in
 // threads that are lent to them (engine/log_engine.h: RegionLog::Work).
 //
-// The thread that begins operations may do a part of them at once, as long as only such parts are
-// under way: then it has the log's writing state for itself, and the lent thread only waits for the
-// disk. Everything else runs as a whole in a lent thread, alone and in its turn. So no two threads
-// ever use the writing state at once, and no lock is held across I/O.
+// An operation that waits for the disk in the end may have a first part, which does not: the thread that
+// begins it does that part at once, as long as only such operations are under way. Then it has the log's
+// writing state for itself, and the lent thread only waits for the disk. Otherwise the lent thread has
+// the writing state until nothing waits for it any more. So no two threads ever use it at once, and no
+// lock is held across I/O.
 #pragma once
 
 #include <cstdint>
@@ -26,33 +27,31 @@ class OperationQueue {
   class Operation {
    public:
     virtual ~Operation() = default;
-    // Whether its first part was done when it was added.
+    // Whether its first part is done.
     virtual bool is_begun() const { return false; }
-    // Does all of it. Not called if is_begun().
-    virtual void Run() = 0;
+    // Does the first part if that is possible now. `is_alone`: nothing else is under way.
+    virtual bool Begin(bool /*is_alone*/) { return false; }
+    // Does all of an operation that cannot be begun, alone.
+    virtual void Run() {}
     // Tells its caller. Called without a lock, in order.
     virtual void Done() = 0;
   };
 
   // --- The thread that begins operations. ---
 
-  // Whether everything under way is begun, so that the caller has the writing state until the next
-  // Add of an operation that is not.
-  bool AllBegun() const {
-    absl::MutexLock lock(&mutex_);
-    return waiting_ == 0;
-  }
-  bool Empty() const {
-    absl::MutexLock lock(&mutex_);
-    return operations_.empty();
-  }
-  void Add(std::unique_ptr<Operation> operation);
+  // Adds it, and begins it if the caller has the writing state.
+  void Add(std::unique_ptr<Operation> operation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Adds an operation that `run` does, and whose result `done` gets.
   template <typename Result>
   void Add(std::function<Result()> run, std::function<void(Result)> done);
 
   // --- Any thread. ---
+
+  bool Empty() const {
+    absl::MutexLock lock(&mutex_);
+    return operations_.empty();
+  }
 
   // One step of RegionLog::Work. `finish` finishes begun operations from the first one on, at least
   // that one, and returns how many.
@@ -69,6 +68,9 @@ class OperationQueue {
   }
 
  private:
+  // Begins what waits at the front, and returns the begun operations there.
+  std::vector<Operation*> BeginWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
+
   mutable absl::Mutex mutex_;
   std::deque<std::unique_ptr<Operation>> operations_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;  // of them, not begun

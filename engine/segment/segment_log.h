@@ -113,7 +113,7 @@ class SegmentLog final : public RegionLog {
   void Begin(CommitOperation& commit);
   // Syncs what these commits need and makes them visible. Returns how many it finished.
   size_t Finish(absl::Span<OperationQueue::Operation* const> begun);
-  absl::Status FinishTogether(absl::Span<CommitOperation* const> commits);
+  void FinishTogether(absl::Span<CommitOperation* const> commits);
   SequenceNumber StagedLast(TableId table) const;
   void ForgetPublished();
   absl::Status Stage(AppendBatch& batch);

@@ -34,16 +34,16 @@ class SegmentLog::CommitOperation final : public OperationQueue::Operation {
   CommitOperation(SegmentLog* log, absl::Span<AppendBatch* const> group, std::function<void()> done)
       : group(group.begin(), group.end()), log_(log), done_(std::move(done)) {}
 
-  bool is_begun() const override { return begun; }
-  void Run() override {
+  bool is_begun() const override { return is_begun_; }
+  bool Begin(bool is_alone) override {
+    if (!is_alone && !log_->CanBegin(group)) return false;
     log_->Begin(*this);
-    CommitOperation* const self = this;
-    (void)log_->FinishTogether({&self, 1});
+    is_begun_ = true;
+    return true;
   }
   void Done() override { done_(); }
 
   const std::vector<AppendBatch*> group;
-  bool begun = false;
   // Set when it is begun.
   bool needs_sync = false;
   WrittenEnd end;
@@ -54,6 +54,7 @@ class SegmentLog::CommitOperation final : public OperationQueue::Operation {
  private:
   SegmentLog* const log_;
   const std::function<void()> done_;
+  bool is_begun_ = false;
 };
 
 CommitPolicy SegmentLog::commit_policy() const {
@@ -63,24 +64,21 @@ CommitPolicy SegmentLog::commit_policy() const {
 }
 
 void SegmentLog::Commit(absl::Span<AppendBatch* const> group, std::function<void()> done) {
-  auto commit = std::make_unique<CommitOperation>(this, group, std::move(done));
-  if (operations_.Empty() || (operations_.AllBegun() && CanBegin(group))) {
-    Begin(*commit);
-    commit->begun = true;
-  }
-  operations_.Add(std::move(commit));
+  operations_.Add(std::make_unique<CommitOperation>(this, group, std::move(done)));
 }
 
 bool SegmentLog::CanBegin(absl::Span<AppendBatch* const> group) const {
   if (active_ == nullptr || metadata_->state().closed) return false;
-  uint64_t end = group_begin() + kGroupHeadBytes;
+  uint64_t bytes = 0;
   for (const AppendBatch* batch : group) {
     // A number passed over and a restored record may need syncs in between.
     if (batch->tables.empty() || batch->tables[0].first_sequence) return false;
-    end += EncodedBatchBytes(*batch);
-    // Larger groups are written in portions, each as a group of its own.
-    end += active_header_.alignment + kGroupHeadBytes;
+    bytes += EncodedBatchBytes(*batch);
   }
+  // Each portion of a large group is a group of its own, which begins at an aligned position.
+  const uint64_t portions = bytes / kPortionBytes + 1;
+  const uint64_t end =
+      group_begin() + bytes + portions * (active_header_.alignment + kGroupHeadBytes);
   return end <= usable_bytes() && active_header_.GroupBegin(end) <= reach_;
 }
 
@@ -118,11 +116,11 @@ size_t SegmentLog::Finish(absl::Span<OperationQueue::Operation* const> begun) {
     if (!syncs && needs_sync(operation)) break;
     commits.push_back(static_cast<CommitOperation*>(operation));
   }
-  (void)FinishTogether(commits);
+  FinishTogether(commits);
   return commits.size();
 }
 
-absl::Status SegmentLog::FinishTogether(absl::Span<CommitOperation* const> commits) {
+void SegmentLog::FinishTogether(absl::Span<CommitOperation* const> commits) {
   absl::Status status = Health();
   bool sync = false;
   bool has_records = false;
@@ -142,7 +140,6 @@ absl::Status SegmentLog::FinishTogether(absl::Span<CommitOperation* const> commi
       batch->result.durable = batch->result.status.ok() && commit->end.end <= durable_end_;
     }
   }
-  return status;
 }
 
 bool SegmentLog::Work() {

@@ -1,4 +1,5 @@
 // The engine alone: group commits, against what the disk gives for the same bytes.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,40 +26,42 @@ enum class Usage {
 };
 
 // One round: groups of 256 appends of 1 KiB for some seconds.
-absl::StatusOr<Measurement> CommitGroups(RegionLog& log, RepeatedGroup& group, Usage usage,
-                                         double seconds) {
+absl::StatusOr<Measurement> CommitGroups(RegionLog& log, const std::vector<RepeatedGroup*>& groups,
+                                         Usage usage, double seconds) {
   constexpr uint64_t kGroupsBetweenTrims = kSegmentBytes / kGroupBytes;
-  Measurement measurement;
+  CommitPipeline pipeline(log, groups);
   const uint64_t start = NowNanos();
-  uint64_t now = start;
-  for (const uint64_t end = start + Nanos(seconds); now < end;) {
-    const uint64_t before = now;
-    if (absl::Status status = group.Commit(log); !status.ok()) return status;
-    now = NowNanos();
-    measurement.latency.Record(absl::Nanoseconds(now - before));
-    if (usage == Usage::kTrimmed && measurement.latency.count() % kGroupsBetweenTrims == 0) {
-      const SequenceNumber next = log.Position(kTable).next;
-      const SequenceNumber kept = kGroupsBetweenTrims * kGroupRecords;
-      if (next <= kept + 1) continue;
-      auto marked = MarkTableAndWait(log, kTable, next - kept - 1, std::nullopt);
-      if (!marked.ok()) return marked.status();
-      now = NowNanos();
-    }
+  uint64_t commits = 0;
+  for (const uint64_t end = start + Nanos(seconds); NowNanos() < end;) {
+    if (absl::Status status = pipeline.Begin(); !status.ok()) return status;
+    ++commits;
+    if (usage != Usage::kTrimmed || commits % kGroupsBetweenTrims != 0) continue;
+    const SequenceNumber next = log.Position(kTable).next;
+    const SequenceNumber kept = kGroupsBetweenTrims * kGroupRecords;
+    if (next <= kept + 1) continue;
+    auto marked = MarkTableAndWait(log, kTable, next - kept - 1, std::nullopt);
+    if (!marked.ok()) return marked.status();
   }
-  const double bytes = static_cast<double>(measurement.latency.count() * kGroupBytes);
-  measurement.value = bytes / 1e6 / SecondsBetween(start, now);
-  return measurement;
+  if (absl::Status status = pipeline.Finish(); !status.ok()) return status;
+  const double bytes = static_cast<double>(commits * kGroupBytes);
+  return Measurement{.value = bytes / 1e6 / SecondsBetween(start, NowNanos()),
+                     .latency = pipeline.latency()};
 }
 
 absl::StatusOr<std::vector<RoundPair>> MeasureUsage(const Options& options, RegionLog& log,
                                                     Usage usage) {
   const std::vector<std::string> payloads = MakePayloads(kGroupRecords, kPayloadBytes);
-  RepeatedGroup group(payloads, 1, Durability::kSync);
-  for (size_t i = 0; i < group.batches(); ++i) group.SetTable(i, kTable);
+  std::vector<std::unique_ptr<RepeatedGroup>> groups;
+  std::vector<RepeatedGroup*> in_turn;
+  for (size_t i = 0; i < log.commit_policy().max_under_way; ++i) {
+    groups.push_back(std::make_unique<RepeatedGroup>(payloads, 1, Durability::kSync));
+    for (size_t j = 0; j < groups.back()->batches(); ++j) groups.back()->SetTable(j, kTable);
+    in_turn.push_back(groups.back().get());
+  }
   return MeasureRounds(
       options,
       [&]() -> absl::StatusOr<Measurement> {
-        auto measured = CommitGroups(log, group, usage, options.seconds_per_round);
+        auto measured = CommitGroups(log, in_turn, usage, options.seconds_per_round);
         if (!measured.ok()) return measured;
         auto marked = MarkTableAndWait(log, kTable, kMaxSequenceNumber, std::nullopt);
         if (!marked.ok()) return marked.status();

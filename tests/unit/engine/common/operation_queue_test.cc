@@ -6,9 +6,8 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
-
-#include "absl/synchronization/notification.h"
 
 namespace walden {
 namespace {
@@ -17,11 +16,19 @@ using ::testing::ElementsAre;
 
 class OperationQueueTest : public ::testing::Test {
  protected:
+  // Can be begun if `beginnable`, or once it is alone if `alone`.
   class Noted final : public OperationQueue::Operation {
    public:
-    Noted(OperationQueueTest* test, std::string name, bool begun)
-        : name(std::move(name)), test_(test), begun_(begun) {}
+    enum class When { kAnyTime, kAlone, kNever };
+
+    Noted(OperationQueueTest* test, std::string name, When when)
+        : name(std::move(name)), test_(test), when_(when) {}
     bool is_begun() const override { return begun_; }
+    bool Begin(bool is_alone) override {
+      begun_ = when_ == When::kAnyTime || (when_ == When::kAlone && is_alone);
+      if (begun_) test_->events.push_back("begin " + name);
+      return begun_;
+    }
     void Run() override { test_->events.push_back("run " + name); }
     void Done() override { test_->events.push_back("done " + name); }
 
@@ -29,15 +36,15 @@ class OperationQueueTest : public ::testing::Test {
 
    private:
     OperationQueueTest* const test_;
-    const bool begun_;
+    const When when_;
+    bool begun_ = false;
   };
+  using When = Noted::When;
 
-  void AddBegun(const std::string& name) {
-    queue.Add(std::make_unique<Noted>(this, name, /*begun=*/true));
+  void Add(const std::string& name, When when) {
+    queue.Add(std::make_unique<Noted>(this, name, when));
   }
-  void AddWhole(const std::string& name) {
-    queue.Add(std::make_unique<Noted>(this, name, /*begun=*/false));
-  }
+  std::vector<std::string> Events() { return std::exchange(events, {}); }
   // Finishes at most `most` of the begun operations.
   bool Work(size_t most = SIZE_MAX) {
     return queue.Work([&](absl::Span<OperationQueue::Operation* const> begun) {
@@ -54,57 +61,74 @@ class OperationQueueTest : public ::testing::Test {
 };
 
 TEST_F(OperationQueueTest, FinishesBegunOperationsTogetherAndWholeOnesAloneInTheirTurn) {
-  for (const char* begun : {"a", "b"}) AddBegun(begun);
-  EXPECT_TRUE(queue.AllBegun());
-  AddWhole("c");
-  EXPECT_FALSE(queue.AllBegun());
-  AddWhole("d");
+  Add("a", When::kAnyTime);
+  Add("b", When::kAnyTime);
+  EXPECT_THAT(Events(), ElementsAre("begin a", "begin b")) << "by the thread that adds them";
+  Add("c", When::kNever);
+  Add("d", When::kAnyTime);
+  EXPECT_THAT(Events(), ElementsAre()) << "c has the writing state in its turn";
   EXPECT_TRUE(Work());
-  EXPECT_THAT(events, ElementsAre("finish a", "finish b", "done a", "done b"));
-  events.clear();
+  EXPECT_THAT(Events(), ElementsAre("finish a", "finish b", "done a", "done b"));
   EXPECT_TRUE(Work());
-  EXPECT_THAT(events, ElementsAre("run c", "done c"));
-  EXPECT_FALSE(queue.AllBegun()) << "d has the writing state in its turn";
+  EXPECT_THAT(Events(), ElementsAre("run c", "done c"));
   EXPECT_FALSE(Work());
+  EXPECT_THAT(Events(), ElementsAre("begin d", "finish d", "done d"));
   EXPECT_TRUE(queue.Empty());
   EXPECT_EQ(queue.added(), 4u);
   EXPECT_EQ(queue.done(), 4u);
 }
 
+TEST_F(OperationQueueTest, GoesOnToBeginAtOnceAfterOneThatHadToBeAlone) {
+  Add("a", When::kAnyTime);
+  Add("b", When::kAlone);
+  Add("c", When::kAnyTime);
+  EXPECT_THAT(Events(), ElementsAre("begin a"));
+  EXPECT_TRUE(Work());
+  EXPECT_THAT(Events(), ElementsAre("finish a", "done a"));
+  EXPECT_FALSE(Work(/*most=*/2));
+  EXPECT_THAT(Events(),
+              ElementsAre("begin b", "begin c", "finish b", "finish c", "done b", "done c"));
+  Add("d", When::kAlone);
+  Add("e", When::kAnyTime);
+  EXPECT_THAT(Events(), ElementsAre("begin d", "begin e"));
+  while (Work()) {
+  }
+}
+
 TEST_F(OperationQueueTest, SaysThatMoreIsLeftWhenNotAllWasFinished) {
-  for (const char* begun : {"a", "b"}) AddBegun(begun);
+  for (const char* name : {"a", "b"}) Add(name, When::kAnyTime);
   EXPECT_TRUE(Work(/*most=*/1));
-  EXPECT_THAT(events, ElementsAre("finish a", "done a"));
+  EXPECT_THAT(Events(), ElementsAre("begin a", "begin b", "finish a", "done a"));
   EXPECT_FALSE(Work());
 }
 
 TEST_F(OperationQueueTest, IsWorkedOnByOneThreadAndKeepsWhatItWorksOn) {
-  AddWhole("first");
+  Add("first", When::kNever);
   bool was_empty = true;
-  bool was_begun = true;
   bool second = true;
   queue.Add<bool>(
       [&] {
         was_empty = queue.Empty();
-        was_begun = queue.AllBegun();
-        std::thread([&] { second = Work(); }).join();
+        std::thread([&] {
+          Add("last", When::kAnyTime);
+          second = Work();
+        }).join();
         return true;
       },
       [&](bool) { events.push_back("done held"); });
-  AddWhole("last");
   while (Work()) {
   }
   EXPECT_FALSE(was_empty);
-  EXPECT_FALSE(was_begun);
   EXPECT_FALSE(second) << "the thread that is in it goes on with the rest";
-  EXPECT_THAT(events, ElementsAre("run first", "done first", "done held", "run last", "done last"));
+  EXPECT_THAT(Events(), ElementsAre("run first", "done first", "done held", "begin last",
+                                    "finish last", "done last"));
 }
 
-TEST_F(OperationQueueTest, AnOperationMayBeginOthersWhenItIsDone) {
-  queue.Add<bool>([] { return true; }, [&](bool) { AddBegun("next"); });
-  EXPECT_TRUE(Work()) << "somebody must go on with what was begun meanwhile";
+TEST_F(OperationQueueTest, AnOperationMayAddOthersWhenItIsDone) {
+  queue.Add<bool>([] { return true; }, [&](bool) { Add("next", When::kAnyTime); });
+  EXPECT_TRUE(Work()) << "somebody must go on with what was added meanwhile";
   EXPECT_FALSE(Work());
-  EXPECT_THAT(events, ElementsAre("finish next", "done next"));
+  EXPECT_THAT(Events(), ElementsAre("begin next", "finish next", "done next"));
 }
 
 }  // namespace
