@@ -87,6 +87,7 @@ class MemoryEngine final : public LogEngine {
   int openings() const;
 
   absl::string_view name() const override { return "memory"; }
+  RecordOrder record_order() const override { return RecordOrder::kAppend; }
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
   absl::StatusOr<std::unique_ptr<RegionLog>> OpenRegion(RegionId region,
                                                         const RegionOptions& options,

@@ -13,7 +13,7 @@ import io.walden.v1.AppendResponse;
 import io.walden.v1.Bound;
 import io.walden.v1.ReadRequest;
 import io.walden.v1.ReadResponse;
-import io.walden.v1.Record;
+import io.walden.v1.LogRecord;
 import io.walden.v1.RecoverRequest;
 import io.walden.v1.RecoverResponse;
 import io.walden.v1.RecoverSummary;
@@ -63,7 +63,7 @@ public final class Main {
     List<String> records = new ArrayList<>();
     ReadRequest request = ReadRequest.newBuilder().setRegionId(REGION).setTableId(TABLE).build();
     wal().read(request).forEachRemaining(response -> {
-      for (Record record : response.getRecordsList()) {
+      for (LogRecord record : response.getRecordsList()) {
         records.add(record.getSequence() + " " + record.getPayload().toStringUtf8());
       }
     });
@@ -81,7 +81,7 @@ public final class Main {
       while (stream.hasNext()) {
         ReadResponse response = stream.next();
         if (response.getRecordsCount() > 0) {
-          Record record = response.getRecords(0);
+          LogRecord record = response.getRecords(0);
           System.out.printf("followed: caught up, then %d %s%n", record.getSequence(),
               record.getPayload().toStringUtf8());
           return;
