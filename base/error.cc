@@ -20,6 +20,11 @@ std::string WithoutNul(absl::string_view text) {
   return clean;
 }
 
+void AppendPair(absl::string_view key, absl::string_view value, std::string& payload) {
+  absl::StrAppend(&payload, key, absl::string_view("\0", 1), WithoutNul(value),
+                  absl::string_view("\0", 1));
+}
+
 }  // namespace
 
 absl::string_view ErrorReasonName(ErrorReason reason) {
@@ -46,10 +51,14 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "PRODUCER_OUT_OF_ORDER";
     case ErrorReason::kProducerForgotten:
       return "PRODUCER_FORGOTTEN";
+    case ErrorReason::kProducerBatchDiffers:
+      return "PRODUCER_BATCH_DIFFERS";
     case ErrorReason::kRecordsGone:
       return "RECORDS_GONE";
     case ErrorReason::kRecordTooLarge:
       return "RECORD_TOO_LARGE";
+    case ErrorReason::kAnswerTooLarge:
+      return "ANSWER_TOO_LARGE";
     case ErrorReason::kWrongTableKind:
       return "WRONG_TABLE_KIND";
     case ErrorReason::kRestoreOutOfOrder:
@@ -86,10 +95,14 @@ absl::string_view ErrorReasonName(ErrorReason reason) {
       return "REGION_FAILED";
     case ErrorReason::kWriteFailed:
       return "WRITE_FAILED";
+    case ErrorReason::kRegionClosed:
+      return "REGION_CLOSED";
     case ErrorReason::kShuttingDown:
       return "SHUTTING_DOWN";
     case ErrorReason::kCorruption:
       return "CORRUPTION";
+    case ErrorReason::kRegionNotFound:
+      return "REGION_NOT_FOUND";
     case ErrorReason::kNotFound:
       return "NOT_FOUND";
     case ErrorReason::kUnsupported:
@@ -120,10 +133,7 @@ absl::Status MakeError(absl::StatusCode code, ErrorReason reason, absl::string_v
                        ErrorMetadata metadata) {
   absl::Status status(code, message);
   std::string payload = absl::StrCat(ErrorReasonName(reason), absl::string_view("\0", 1));
-  for (const auto& [key, value] : metadata) {
-    absl::StrAppend(&payload, key, absl::string_view("\0", 1), WithoutNul(value),
-                    absl::string_view("\0", 1));
-  }
+  for (const auto& [key, value] : metadata) AppendPair(key, value, payload);
   status.SetPayload(kPayloadUrl, absl::Cord(payload));
   return status;
 }
@@ -165,6 +175,17 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context) 
   status.ForEachPayload([&longer](absl::string_view url, const absl::Cord& payload) {
     longer.SetPayload(url, payload);
   });
+  return longer;
+}
+
+absl::Status WithMetadata(const absl::Status& status, absl::string_view key,
+                          absl::string_view value) {
+  const std::optional<ErrorInfo> info = GetErrorInfo(status);
+  if (!info.has_value() || info->metadata.contains(std::string(key))) return status;
+  absl::Status longer = status;
+  std::string payload(*status.GetPayload(kPayloadUrl));
+  AppendPair(key, value, payload);
+  longer.SetPayload(kPayloadUrl, absl::Cord(payload));
   return longer;
 }
 

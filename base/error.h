@@ -27,11 +27,13 @@ enum class ErrorReason {
   kPermissionDenied,
   kSequenceMismatch,
   kFenced,
-  kOwnedElsewhere,
+  kOwnedElsewhere,  // another daemon owns the log; metadata "owner": its address
   kProducerOutOfOrder,
   kProducerForgotten,
+  kProducerBatchDiffers,
   kRecordsGone,
   kRecordTooLarge,
+  kAnswerTooLarge,
   kWrongTableKind,
   kRestoreOutOfOrder,
   kEntryMemoryFull,
@@ -50,9 +52,11 @@ enum class ErrorReason {
   kIoError,
   kRegionFailed,
   kWriteFailed,
+  kRegionClosed,
   kShuttingDown,
   kCorruption,
-  kNotFound,
+  kRegionNotFound,
+  kNotFound,  // a file, a backup: never sent to clients
   kUnsupported,
   kLocked,
   kUnsupportedFormat,
@@ -93,5 +97,10 @@ std::optional<ErrorReason> ErrorReasonOf(const absl::Status& status);
 
 // The same error with "context: " before its message; code, reason and metadata stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);
+
+// The same error with one more pair of metadata, unless it has one with this key. A status without
+// a reason stays as it is.
+absl::Status WithMetadata(const absl::Status& status, absl::string_view key,
+                          absl::string_view value);
 
 }  // namespace walden

@@ -19,6 +19,7 @@ struct DamagedRange {
   SequenceNumber first = 0;  // numbers that the bytes may have held, inclusive
   SequenceNumber last = 0;
   std::string reason;
+  std::optional<TableId> table = std::nullopt;  // whose numbers they are; none: the region's
 };
 
 struct OpeningReport {
@@ -39,6 +40,7 @@ struct TableState {
   SequenceNumber first_live = 0;  // both 0 when none is live
   SequenceNumber last_live = 0;
   TableKind kind = TableKind::kLog;
+  SequenceNumber durable_through = 0;  // TablePosition::durable_through
 };
 
 struct SegmentTableRange {
@@ -49,7 +51,7 @@ struct SegmentTableRange {
 
 struct SegmentDescription {
   uint64_t id = 0;
-  std::string file;  // name inside the region's directory
+  std::string file;  // relative to the data directory; its name alone in an inspection
   uint64_t allocated_bytes = 0;
   uint64_t used_bytes = 0;
   // About how many of the used bytes are the file's head and live records. The other used bytes are

@@ -55,7 +55,7 @@ namespace walden {
 // ---------------------------------------------------------------------------------------------------
 // Appending
 
-// Identifies a batch across retries (proto/walden/v1/wal.proto: Producer).
+// Identifies a batch across retries (proto/walden/v1/wal.proto: ProducerBatch).
 struct ProducerTag {
   uint64_t id = 0;        // from RegionLog::OpenProducer
   uint64_t sequence = 0;  // from 1 without gaps, over all tables of the region together
@@ -340,7 +340,7 @@ class RegionLog : public ReadableLog {
   // commit_policy().max_under_way commits are under way. Refusals are per batch:
   //   INVALID_ARGUMENT     a table without payload, or twice in the batch; too many tables, or a
   //                        batch that no segment can hold (LIMIT_EXCEEDED); a retry that differs
-  //                        from what was stored
+  //                        from what was stored (PRODUCER_BATCH_DIFFERS)
   //   ABORTED              SEQUENCE_MISMATCH, of any of the tables
   //   FAILED_PRECONDITION  FENCED, PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN, WRONG_TABLE_KIND,
   //                        RESTORE_OUT_OF_ORDER
@@ -464,6 +464,9 @@ class LogEngine {
   virtual ~LogEngine() = default;  // every RegionLog must be gone
 
   virtual absl::string_view name() const = 0;  // "segment", "rocksdb"
+
+  // Any thread. The order in which a reader of all tables visits records.
+  virtual RecordOrder record_order() const = 0;
 
   // Any thread.
   virtual EngineUsage Usage() const = 0;

@@ -27,6 +27,12 @@ enum class TableKind {
   kEntries,  // row entries of the entry log
 };
 
+// The order of the records of a region, for readers of all tables.
+enum class RecordOrder {
+  kAppend,  // as they were appended, over all tables
+  kTable,   // by table, then sequence
+};
+
 // How an engine opens a region in which stored bytes are damaged.
 enum class RecoveryPolicy {
   // The region does not open. Every call to it is answered DATA_LOSS until an operator decides. For

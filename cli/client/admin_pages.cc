@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cli/console/failure.h"
+
 namespace walden::cli {
 namespace {
 
@@ -46,6 +48,17 @@ absl::StatusOr<v1::ListNamespacesResponse> ListNamespaces(Connection& connection
     all.mutable_namespaces()->MergeFrom(page.namespaces());
   } while (!request.page_token().empty());
   return all;
+}
+
+absl::StatusOr<uint32_t> NamedNamespace(Connection& connection, uint32_t namespace_id) {
+  if (namespace_id != 0) return namespace_id;
+  const auto answer = ListNamespaces(connection);
+  if (!answer.ok()) return answer.status();
+  for (const v1::NamespaceInfo& info : answer->namespaces()) {
+    if (info.is_default()) return info.namespace_id();
+  }
+  return Failure(absl::StatusCode::kInvalidArgument, kReasonBadInput,
+                 "the daemon does not tell its default namespace; give --namespace");
 }
 
 absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(Connection& connection) {

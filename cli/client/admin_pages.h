@@ -13,6 +13,9 @@ namespace walden::cli {
 
 absl::StatusOr<v1::ListNamespacesResponse> ListNamespaces(Connection& connection);
 
+// The id of the namespace that requests mean: `namespace_id`, or that of the default one if it is 0.
+absl::StatusOr<uint32_t> NamedNamespace(Connection& connection, uint32_t namespace_id);
+
 absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo(Connection& connection);
 
 // Every region of a namespace.

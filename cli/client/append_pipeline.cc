@@ -163,9 +163,9 @@ AppendPipeline::Batch AppendPipeline::FindUnanswered(uint64_t request_id) const 
 bool AppendPipeline::TakeAnswer(const v1::StreamedAppendResult& answer) {
   const Batch batch = FindUnanswered(answer.request_id());
   const bool known =
-      batch != nullptr && answer.result_case() != v1::StreamedAppendResult::RESULT_NOT_SET;
+      batch != nullptr && answer.outcome_case() != v1::StreamedAppendResult::OUTCOME_NOT_SET;
   // Told before it counts as answered, so that whoever waits for answers has been told of them all.
-  if (known && answer.has_appended()) on_appended_(batch->append(), answer.appended());
+  if (known && answer.has_response()) on_appended_(batch->append(), answer.response());
 
   absl::MutexLock lock(&mutex_);
   if (!known) {

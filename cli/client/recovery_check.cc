@@ -28,7 +28,7 @@ absl::Status RecoveryCheck::Take(const v1::RecoverResponse& message) {
 
 absl::Status RecoveryCheck::TakeRecords(const v1::RecoverResponse& message) {
   if (!message.records().empty()) has_records_ = true;
-  for (const v1::TableRecord& record : message.records()) {
+  for (const v1::TableLogRecord& record : message.records()) {
     uint64_t& last = last_sequences_[record.table_id()];
     if (record.sequence() <= last) {
       return Incomplete(absl::StrCat("table ", record.table_id(), " is out of order: sequence ",

@@ -45,7 +45,7 @@ absl::Status AllIsDamaged(const v1::DamagedRange& range) {
   return Failure(
       absl::StatusCode::kDataLoss, "CORRUPTION",
       absl::StrCat("nothing is left of the region: ", range.file(), " at byte ", range.offset(),
-                   ", ", range.length(), " bytes (", range.reason(), ")"),
+                   ", ", range.length(), " bytes (", range.description(), ")"),
       {{"file", range.file()},
        {"offset", absl::StrCat(range.offset())},
        {"length", absl::StrCat(range.length())},
@@ -116,9 +116,9 @@ absl::StatusOr<backup::Cut> RegionBackup::TakeCut() {
   for (const v1::TableState& table : state->tables()) {
     cut.tables.push_back(
         {.table = table.table_id(),
-         .next = table.next_sequence(),
-         .deleted_through = table.deleted_through(),
-         .first_live = table.first_live_sequence(),
+         .next = table.position().next_sequence(),
+         .deleted_through = table.position().deleted_through(),
+         .first_live = table.last_live_sequence() == 0 ? 0 : table.position().first_live_sequence(),
          .last_live = table.last_live_sequence(),
          .kind = table.kind() == v1::TABLE_KIND_ENTRIES ? TableKind::kEntries : TableKind::kLog});
   }
@@ -193,7 +193,7 @@ absl::Status RegionBackup::Stream(const TableState& table, SequenceNumber from) 
   request.set_namespace_id(options_.namespace_id);
   request.set_region_id(options_.region);
   request.set_table_id(table.table);
-  request.set_first_sequence(from);
+  request.set_start_sequence(from);
   request.set_max_message_bytes(kMaxMessageBytes);
   RecoveryCheck check;
   absl::Status streamed = RunStream<v1::RecoverResponse>(
@@ -211,7 +211,7 @@ absl::Status RegionBackup::TakeRecords(const TableState& table,
                                        const v1::RecoverResponse& message) {
   const SequenceNumber copied = writer_.CopiedOf(table.table).through;
   views_.clear();
-  for (const v1::TableRecord& record : message.records()) {
+  for (const v1::TableLogRecord& record : message.records()) {
     const SequenceNumber sequence = record.sequence();
     if (record.table_id() != table.table) {
       return Failure(absl::StatusCode::kInternal, kReasonProtocol,

@@ -8,7 +8,7 @@ namespace {
 
 absl::Status Check(StreamCheck& check, const v1::ReadResponse& message) {
   if (absl::Status begun = check.BeginMessage(); !begun.ok()) return begun;
-  for (const v1::Record& record : message.records()) check.Count(record.payload().size());
+  for (const v1::LogRecord& record : message.records()) check.Count(record.payload().size());
   if (!message.has_summary()) return absl::OkStatus();
   return check.TakeSummary(message.summary().record_count(), message.summary().payload_bytes());
 }

@@ -278,8 +278,8 @@ v1::AppendRequest AppendCommand::NextRequest() const {
   auto request = RegionRequest<v1::AppendRequest>(session_, options_.region);
   SetWriteOptions(options_.write, request);
   if (producer_.has_value()) {
-    request.mutable_producer()->set_id(*producer_);
-    request.mutable_producer()->set_sequence(options_.producer_start + sent_batches_);
+    request.mutable_producer()->set_producer_id(*producer_);
+    request.mutable_producer()->set_producer_sequence(options_.producer_start + sent_batches_);
   }
   return request;
 }
@@ -298,7 +298,7 @@ void AppendCommand::OnAppended(const v1::AppendRequest& request,
   if (!session_.json()) return;
   Json line = ToJson(response);
   line["record_count"] = RecordCount(request);
-  if (request.has_producer()) line["producer_sequence"] = request.producer().sequence();
+  if (request.has_producer()) line["producer_sequence"] = request.producer().producer_sequence();
   absl::Status printed = session_.PrintJson(line);
   if (printed.ok()) printed = session_.out().Flush();
   absl::MutexLock lock(&output_mutex_);

@@ -89,8 +89,8 @@ absl::Status BackupCommand::FindNamespace() {
   if (!answer.ok()) return answer.status();
   const uint32_t wanted = session_.common().namespace_id;
   for (const v1::NamespaceInfo& info : answer->namespaces()) {
-    if (wanted == 0 ? !info.is_default() : info.id() != wanted) continue;
-    identity_ = {.namespace_id = static_cast<NamespaceId>(info.id()),
+    if (wanted == 0 ? !info.is_default() : info.namespace_id() != wanted) continue;
+    identity_ = {.namespace_id = static_cast<NamespaceId>(info.namespace_id()),
                  .namespace_name = info.name(),
                  .address = session_.common().address};
     return absl::OkStatus();

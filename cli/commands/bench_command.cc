@@ -54,9 +54,13 @@ class BenchCommand {
 
   Session& session_;
   const BenchOptions& options_;
+  uint32_t namespace_id_ = 0;  // not 0 once it runs: a drop has no default namespace
 };
 
 absl::Status BenchCommand::Run() {
+  const auto named = NamedNamespace(session_.connection(), session_.common().namespace_id);
+  if (!named.ok()) return named.status();
+  namespace_id_ = *named;
   const auto region = ChooseRegion();
   if (!region.ok()) return region.status();
   const auto info = GetServerInfo(session_.connection());
@@ -82,7 +86,7 @@ absl::Status BenchCommand::Run() {
 // One that nobody has: a random id beyond those that people choose.
 absl::StatusOr<uint64_t> BenchCommand::ChooseRegion() {
   if (options_.region.has_value()) return *options_.region;
-  const auto answer = ListRegions(session_.connection(), session_.common().namespace_id);
+  const auto answer = ListRegions(session_.connection(), namespace_id_);
   if (!answer.ok()) return answer.status();
   std::random_device entropy;
   for (;;) {
@@ -98,7 +102,7 @@ absl::StatusOr<uint64_t> BenchCommand::ChooseRegion() {
 LoadOptions BenchCommand::Load(uint64_t region) const {
   LoadOptions load;
   load.stream = options_.stream;
-  load.namespace_id = session_.common().namespace_id;
+  load.namespace_id = namespace_id_;
   load.region = region;
   load.tables = options_.tables;
   load.durability = options_.buffered ? v1::DURABILITY_BUFFERED : v1::DURABILITY_SYNC;
@@ -116,7 +120,7 @@ LoadOptions BenchCommand::Load(uint64_t region) const {
 absl::Status BenchCommand::Drop(uint64_t region) {
   Connection& connection = session_.connection();
   v1::DropRegionRequest request;
-  request.set_namespace_id(session_.common().namespace_id);
+  request.set_namespace_id(namespace_id_);
   request.set_region_id(region);
   request.set_confirm_region_id(region);
   v1::DropRegionResponse answer;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "cli/client/admin_pages.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/requests.h"
 #include "cli/console/failure.h"
@@ -44,7 +45,12 @@ absl::Status Confirm(Session& session, const DropOptions& options) {
 absl::Status Run(Session& session, const DropOptions& options) {
   if (absl::Status confirmed = Confirm(session, options); !confirmed.ok()) return confirmed;
   Connection& connection = session.connection();
+  // A drop has no default namespace.
+  const absl::StatusOr<uint32_t> namespace_id =
+      NamedNamespace(connection, session.common().namespace_id);
+  if (!namespace_id.ok()) return namespace_id.status();
   auto request = RegionRequest<v1::DropRegionRequest>(session, options.region);
+  request.set_namespace_id(*namespace_id);
   request.set_confirm_region_id(options.region);
   v1::DropRegionResponse answer;
   absl::Status asked =

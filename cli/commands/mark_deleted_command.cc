@@ -72,9 +72,9 @@ absl::Status MarkDeleted(Session& session, const MarkOptions& options) {
   if (!asked.ok()) return asked;
   if (session.json()) return session.PrintMessage(answer);
   std::string text;
-  for (const v1::TableMarkResult& table : answer.tables()) {
-    if (answer.tables_size() > 1) absl::StrAppend(&text, "table ", table.table_id(), ": ");
-    absl::StrAppend(&text, "deleted through ", table.deleted_through(), "\n");
+  for (const v1::TableMarkResult& table : answer.results()) {
+    if (answer.results_size() > 1) absl::StrAppend(&text, "table ", table.table_id(), ": ");
+    absl::StrAppend(&text, "deleted through ", table.position().deleted_through(), "\n");
   }
   return session.out().Write(text);
 }

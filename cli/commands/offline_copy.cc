@@ -57,7 +57,7 @@ Json DamageJson(const std::vector<DamagedRange>& damaged) {
                       {"length", damage.length},
                       {"first_sequence", damage.first},
                       {"last_sequence", damage.last},
-                      {"reason", damage.reason}});
+                      {"description", damage.reason}});
   }
   return ranges;
 }

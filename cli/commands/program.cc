@@ -88,7 +88,7 @@ absl::Status ResolveNamespace(Session& session, CommonOptions& common) {
   if (!answer.ok()) return answer.status();
   std::vector<std::string> names;
   for (const v1::NamespaceInfo& info : answer->namespaces()) {
-    if (info.name() == common.namespace_name) common.namespace_id = info.id();
+    if (info.name() == common.namespace_name) common.namespace_id = info.namespace_id();
     names.push_back(info.name());
   }
   if (common.namespace_id != 0) return absl::OkStatus();

@@ -51,9 +51,9 @@ v1::ReadRequest RequestFor(const Session& session, const ReadOptions& options) {
 // that should come next, 0 for any; becomes the one that does, so that heartbeats repeat no note.
 void NoteDeleted(Session& session, const v1::TablePosition& position, uint64_t& wanted) {
   if (wanted == 0 || wanted > position.deleted_through()) return;
-  wanted = position.first_sequence();
+  wanted = position.first_live_sequence();
   session.Note(absl::StrCat("note: records through ", position.deleted_through(),
-                            " are deleted; the log goes on at ", position.first_sequence()));
+                            " are deleted; the log goes on at ", position.first_live_sequence()));
 }
 
 absl::Status Run(Session& session, const ReadOptions& options) {
@@ -76,7 +76,7 @@ absl::Status Run(Session& session, const ReadOptions& options) {
         if (message.has_position() && options.skip_deleted) {
           NoteDeleted(session, message.position(), wanted);
         }
-        for (const v1::Record& record : message.records()) {
+        for (const v1::LogRecord& record : message.records()) {
           absl::Status written = writer.Write(options.table, record.sequence(), record.payload());
           if (!written.ok()) return written;
           wanted = record.sequence() + 1;

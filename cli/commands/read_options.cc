@@ -22,7 +22,7 @@ void AddSkipDeleted(Command command, bool& skip_deleted) {
 }
 
 bool IsEmpty(const v1::TablePosition& position) {
-  return position.first_sequence() >= position.next_sequence();
+  return position.first_live_sequence() >= position.next_sequence();
 }
 
 absl::Status CheckRegion(Session& session, uint64_t region, bool waits) {

@@ -126,7 +126,7 @@ absl::Status RecoverCommand::TellState() {
 }
 
 absl::Status RecoverCommand::TakeRecords(const v1::RecoverResponse& message) {
-  for (const v1::TableRecord& record : message.records()) {
+  for (const v1::TableLogRecord& record : message.records()) {
     absl::Status written =
         to_files_ ? files_.Write(record.table_id(), record.sequence(), record.payload())
                   : writer_.Write(record.table_id(), record.sequence(), record.payload());

@@ -34,11 +34,12 @@ absl::Status Namespaces(Session& session) {
     if (session.json()) {
       if (absl::Status printed = session.PrintMessage(info); !printed.ok()) return printed;
     }
-    const bool is_broken = !info.error().empty();
-    table.AddRow({absl::StrCat(info.id()), info.name(), info.engine(),
-                  is_broken ? "?" : absl::StrCat(info.region_count()),
-                  absl::StrCat(info.is_default() ? "default" : "",
-                               is_broken ? absl::StrCat(" BROKEN: ", info.error()) : "")});
+    const bool is_broken = info.has_error();
+    table.AddRow(
+        {absl::StrCat(info.namespace_id()), info.name(), info.engine(),
+         is_broken ? "?" : absl::StrCat(info.region_count()),
+         absl::StrCat(info.is_default() ? "default" : "",
+                      is_broken ? absl::StrCat(" BROKEN: ", StatusText(info.error())) : "")});
   }
   return session.json() ? absl::OkStatus() : session.out().Write(table.ToString());
 }
@@ -56,15 +57,15 @@ absl::Status Regions(Session& session) {
 
 absl::Status DescribeTable(Session& session, const RegionOptions& options) {
   Connection& connection = session.connection();
-  auto request = TableRequest<v1::GetNextSequenceRequest>(session, options.region, *options.table);
-  v1::GetNextSequenceResponse answer;
+  auto request = TableRequest<v1::GetTablePositionRequest>(session, options.region, *options.table);
+  v1::GetTablePositionResponse answer;
   absl::Status asked =
-      connection.Unary(&Admin::GetNextSequence, connection.admin(), request, &answer);
+      connection.Unary(&Admin::GetTablePosition, connection.admin(), request, &answer);
   if (!asked.ok()) return asked;
   const v1::TablePosition& position = answer.position();
   return PrintAnswer(
       session, position,
-      absl::StrCat("first ", position.first_sequence(), ", next ", position.next_sequence(),
+      absl::StrCat("first ", position.first_live_sequence(), ", next ", position.next_sequence(),
                    ", deleted through ", position.deleted_through(), "\n"));
 }
 

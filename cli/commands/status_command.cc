@@ -119,9 +119,9 @@ absl::Status StatusCommand::Measure() {
     problems_.push_back(
         absl::StrCat(name, " hold ", FormatBytes(used), " of at most ", FormatBytes(limit)));
   };
-  is_nearly_full("mailboxes", now_.mailbox_bytes(), now_.mailbox_bytes_limit());
-  is_nearly_full("readers", now_.reader_bytes(), now_.reader_bytes_limit());
-  is_nearly_full("entry logs", now_.entry_memory_bytes(), now_.entry_memory_bytes_limit());
+  is_nearly_full("mailboxes", now_.mailbox_bytes(), now_.mailbox_limit_bytes());
+  is_nearly_full("readers", now_.reader_bytes(), now_.reader_limit_bytes());
+  is_nearly_full("entry logs", now_.entry_memory_bytes(), now_.entry_memory_limit_bytes());
   return absl::OkStatus();
 }
 
@@ -131,9 +131,9 @@ absl::Status StatusCommand::AskNamespaces() {
   for (v1::NamespaceInfo& info : *answer->mutable_namespaces()) {
     NamespaceStatus space;
     space.info = std::move(info);
-    if (!space.info.error().empty()) {
-      problems_.push_back(
-          absl::StrCat("namespace ", space.info.name(), " cannot be opened: ", space.info.error()));
+    if (space.info.has_error()) {
+      problems_.push_back(absl::StrCat("namespace ", space.info.name(),
+                                       " cannot be opened: ", StatusText(space.info.error())));
     } else if (absl::Status regions = AskRegions(space); !regions.ok()) {
       return regions;
     }
@@ -143,7 +143,7 @@ absl::Status StatusCommand::AskNamespaces() {
 }
 
 absl::Status StatusCommand::AskRegions(NamespaceStatus& space) {
-  const auto regions = ListRegions(session_.connection(), space.info.id());
+  const auto regions = ListRegions(session_.connection(), space.info.namespace_id());
   if (!regions.ok()) return regions.status();
   for (const v1::RegionInfo& region : regions->regions()) {
     if (region.state() == v1::RegionInfo::STATE_OPEN) ++space.open;
@@ -159,9 +159,9 @@ absl::Status StatusCommand::AskRegions(NamespaceStatus& space) {
 void StatusCommand::AddProblems(const v1::NamespaceInfo& space, const v1::RegionInfo& region) {
   const std::string name =
       absl::StrCat("region ", region.region_id(), " of namespace ", space.name());
-  if (!region.error().empty()) {
+  if (region.has_error()) {
     problems_.push_back(
-        absl::StrCat(name, " is ", StateText(region.state()), ": ", region.error()));
+        absl::StrCat(name, " is ", StateText(region.state()), ": ", StatusText(region.error())));
   }
   if (const uint64_t damaged = region.usage().damaged_range_count(); damaged > 0) {
     problems_.push_back(absl::StrCat(name, " has ", Counted(damaged, "damaged range")));
@@ -174,7 +174,7 @@ absl::Status StatusCommand::AskQuota(NamespaceStatus& space, const Regions& regi
   for (const v1::RegionInfo& region : regions) {
     if (region.state() != v1::RegionInfo::STATE_OPEN) continue;
     v1::DescribeRegionRequest request;
-    request.set_namespace_id(space.info.id());
+    request.set_namespace_id(space.info.namespace_id());
     request.set_region_id(region.region_id());
     request.set_page_size(1);
     v1::DescribeRegionResponse description;

@@ -68,10 +68,10 @@ absl::StatusOr<v1::ReadRequest> TailCommand::Request() {
 
 absl::StatusOr<uint64_t> TailCommand::NextSequence() {
   auto request =
-      TableRequest<v1::GetNextSequenceRequest>(session_, options_.region, options_.table);
-  v1::GetNextSequenceResponse response;
+      TableRequest<v1::GetTablePositionRequest>(session_, options_.region, options_.table);
+  v1::GetTablePositionResponse response;
   Connection& connection = session_.connection();
-  absl::Status asked = connection.Unary(&v1::AdminService::Stub::GetNextSequence,
+  absl::Status asked = connection.Unary(&v1::AdminService::Stub::GetTablePosition,
                                         connection.admin(), request, &response);
   if (!asked.ok()) return asked;
   return response.position().next_sequence();
@@ -84,7 +84,7 @@ absl::Status TailCommand::Take(const v1::ReadResponse& message) {
   }
   is_first_message_ = false;
   if (!exists_.ok()) return exists_;
-  for (const v1::Record& record : message.records()) {
+  for (const v1::LogRecord& record : message.records()) {
     absl::Status printed = writer_.Write(options_.table, record.sequence(), record.payload());
     if (!printed.ok()) return printed;
   }

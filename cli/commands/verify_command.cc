@@ -73,14 +73,16 @@ absl::StatusOr<std::vector<uint64_t>> VerifyCommand::Regions() {
 
 absl::Status VerifyCommand::VerifyRegion(uint64_t region) {
   Connection& connection = session_.connection();
-  const auto request = RegionRequest<v1::VerifyRequest>(session_, region);
+  const auto request = RegionRequest<v1::VerifyRegionRequest>(session_, region);
   Progress progress(session_.err(), absl::StrCat("verifying region ", region));
   std::optional<v1::VerifySummary> summary;
   uint64_t findings = 0;
-  const absl::Status streamed = RunStream<v1::VerifyResponse>(
+  const absl::Status streamed = RunStream<v1::VerifyRegionResponse>(
       connection,
-      [&](grpc::ClientContext* context) { return connection.admin().Verify(context, request); },
-      [&](const v1::VerifyResponse& message) {
+      [&](grpc::ClientContext* context) {
+        return connection.admin().VerifyRegion(context, request);
+      },
+      [&](const v1::VerifyRegionResponse& message) {
         absl::Status printed;
         for (const v1::DamagedRange& finding : message.findings()) {
           ++findings;

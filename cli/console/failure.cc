@@ -109,6 +109,16 @@ std::string HintForReason(const google::rpc::ErrorInfo& info) {
     return absl::StrCat("go on with --from ", MetadataOr(info, "first_sequence", "FIRST"),
                         ", or give --skip-deleted to go on after the gap");
   }
+  if (reason == "PRODUCER_BATCH_DIFFERS") {
+    return "another batch is stored under this number; give the same input again, or get a new id "
+           "from `walden open-producer`";
+  }
+  if (reason == "OWNED_ELSEWHERE") {
+    return absl::StrCat("the log belongs to another daemon; give --address ",
+                        MetadataOr(info, "owner", "OWNER"));
+  }
+  if (reason == "ANSWER_TOO_LARGE") return "ask for fewer keys at once";
+  if (reason == "REGION_CLOSED") return "the region was closed or dropped; try again";
   if (reason == "SHUTTING_DOWN") return "the daemon is stopping; try again when it is back";
   if (reason == "CORRUPTION") {
     return "`walden verify` lists every damaged range, `walden inspect` shows the files offline";
@@ -281,13 +291,27 @@ std::string HintFor(const absl::Status& status, const Endpoint& daemon) {
   return "";
 }
 
-std::string FailureText(const absl::Status& status, const Endpoint& daemon) {
-  std::string text = absl::StrCat("walden: ", absl::StatusCodeToString(status.code()));
+namespace {
+
+std::string CodeReasonAndMessage(const absl::Status& status) {
+  std::string text = absl::StatusCodeToString(status.code());
   const auto info = ErrorInfoOf(status);
   if (info.has_value() && info->reason() != absl::StatusCodeToString(status.code())) {
     absl::StrAppend(&text, " (", OneLine(info->reason()), ")");
   }
   absl::StrAppend(&text, ": ", OneLine(status.message()));
+  return text;
+}
+
+}  // namespace
+
+std::string StatusText(const google::rpc::Status& status) {
+  return CodeReasonAndMessage(FromRpcStatus(status));
+}
+
+std::string FailureText(const absl::Status& status, const Endpoint& daemon) {
+  std::string text = absl::StrCat("walden: ", CodeReasonAndMessage(status));
+  const auto info = ErrorInfoOf(status);
   std::vector<std::string> pairs;
   for (const auto& [key, value] : info.has_value() ? SortedMetadata(*info) : Metadata()) {
     if (HasWord(status.message(), value)) continue;
@@ -300,7 +324,7 @@ std::string FailureText(const absl::Status& status, const Endpoint& daemon) {
   return text;
 }
 
-std::string FailureJson(const absl::Status& status, const Endpoint& daemon) {
+Json ErrorJson(const absl::Status& status) {
   Json error;
   error["code"] = absl::StatusCodeToString(status.code());
   if (const auto info = ErrorInfoOf(status); info.has_value()) {
@@ -309,6 +333,11 @@ std::string FailureJson(const absl::Status& status, const Endpoint& daemon) {
     for (const auto& [key, value] : SortedMetadata(*info)) error["metadata"][key] = value;
   }
   error["message"] = std::string(status.message());
+  return error;
+}
+
+std::string FailureJson(const absl::Status& status, const Endpoint& daemon) {
+  Json error = ErrorJson(status);
   if (const std::string hint = HintFor(status, daemon); !hint.empty()) error["hint"] = hint;
   Json line;
   line["error"] = error;

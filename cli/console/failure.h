@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "cli/console/json.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/support/status.h"
@@ -52,6 +53,13 @@ absl::Status WithContext(const absl::Status& status, absl::string_view context);
 // not know, or the error is of the client's own gRPC library. Other errors say that it is not
 // stored.
 bool MayBeStored(const absl::Status& error);
+
+// "CODE (REASON): message", of an error that stands in an answer.
+std::string StatusText(const google::rpc::Status& status);
+
+// {"code": ..., "reason": ..., "metadata": {...}, "message": ...}. Without an ErrorInfo there is
+// neither reason nor metadata.
+Json ErrorJson(const absl::Status& status);
 
 // How long the daemon asks to wait before the same request; zero if it does not say.
 absl::Duration RetryDelayOf(const absl::Status& status);

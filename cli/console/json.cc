@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "base/utf8.h"
+#include "cli/console/failure.h"
 #include "cli/console/message_times.h"
 #include "cli/console/units.h"
 #include "google/protobuf/descriptor.h"
@@ -31,13 +32,16 @@ std::string DurationText(const google::protobuf::Duration& duration) {
   return text + "s";
 }
 
-// Times and durations are text, other messages objects.
+// Times and durations are text, other messages objects. Errors are those of ErrorJson.
 Json MessageValue(const Message& message) {
   if (const auto* time = dynamic_cast<const google::protobuf::Timestamp*>(&message)) {
     return FormatMoment(TimeOf(*time));
   }
   if (const auto* duration = dynamic_cast<const google::protobuf::Duration*>(&message)) {
     return DurationText(*duration);
+  }
+  if (const auto* error = dynamic_cast<const google::rpc::Status*>(&message)) {
+    return ErrorJson(FromRpcStatus(*error));
   }
   return ToJson(message);
 }

@@ -21,7 +21,7 @@ void SetBytes(Json& object, const std::string& name, absl::string_view bytes);
 
 // Every field by its name in the .proto file, those with default values too; absent messages and
 // absent optional fields are left out. Enums are their names, bytes as SetBytes puts them. A
-// Timestamp is "2026-11-30T15:04:05.5Z", a Duration "1.5s".
+// Timestamp is "2026-11-30T15:04:05.5Z", a Duration "1.5s", a google.rpc.Status as ErrorJson makes it.
 Json ToJson(const google::protobuf::Message& message);
 
 // The object and a newline. Text that is not UTF-8 gets replacement characters.

@@ -65,7 +65,7 @@ Json FileJson(const CheckedFile& file) {
     json["damaged_ranges"].push_back({{"file", damage.file},
                                       {"offset", damage.offset},
                                       {"length", damage.length},
-                                      {"reason", damage.reason}});
+                                      {"description", damage.reason}});
   }
   if (file.torn_end > file.torn_begin) {
     json["torn_tail"] = {{"offset", file.torn_begin}, {"length", file.torn_end - file.torn_begin}};

@@ -89,7 +89,7 @@ Json SegmentJson(const InspectedSegment& inspected) {
                                       {"length", damage.length},
                                       {"first_sequence", damage.first},
                                       {"last_sequence", damage.last},
-                                      {"reason", damage.reason}});
+                                      {"description", damage.reason}});
   }
   if (inspected.torn_end > inspected.torn_begin) {
     json["torn_tail"] = {{"offset", inspected.torn_begin},

@@ -23,13 +23,18 @@ std::string OldestText(const v1::RegionUsage& usage, absl::Time now) {
   return FormatAge(now - TimeOf(usage.oldest_append_time()));
 }
 
+std::string LiveText(const v1::TableState& table) {
+  if (table.last_live_sequence() == 0) return "-";
+  return RangeText(table.position().first_live_sequence(), table.last_live_sequence());
+}
+
 std::string TablesText(const v1::RegionState& state) {
   TextTable tables({">table", "kind", ">live", ">next", ">deleted through"});
   for (const v1::TableState& table : state.tables()) {
     tables.AddRow({absl::StrCat(table.table_id()),
-                   table.kind() == v1::TABLE_KIND_ENTRIES ? "entries" : "log",
-                   RangeOrDash(table.first_live_sequence(), table.last_live_sequence()),
-                   absl::StrCat(table.next_sequence()), absl::StrCat(table.deleted_through())});
+                   table.kind() == v1::TABLE_KIND_ENTRIES ? "entries" : "log", LiveText(table),
+                   absl::StrCat(table.position().next_sequence()),
+                   absl::StrCat(table.position().deleted_through())});
   }
   return tables.ToString();
 }
@@ -72,7 +77,7 @@ std::string StateText(v1::RegionInfo::State state) {
 std::string RegionsText(const google::protobuf::RepeatedPtrField<v1::RegionInfo>& regions,
                         absl::Time now) {
   const bool has_error = std::any_of(regions.begin(), regions.end(),
-                                     [](const auto& info) { return !info.error().empty(); });
+                                     [](const auto& info) { return info.has_error(); });
   std::vector<std::string> titles = {">region", "state", ">tables", ">records",
                                      ">live",   ">disk", ">oldest"};
   if (has_error) titles.push_back("error");
@@ -88,7 +93,7 @@ std::string RegionsText(const google::protobuf::RepeatedPtrField<v1::RegionInfo>
     } else {
       cells.resize(cells.size() + 5, "-");
     }
-    cells.push_back(info.error());
+    cells.push_back(info.has_error() ? StatusText(info.error()) : "");
     table.AddRow(std::move(cells));
   }
   return table.ToString();
@@ -98,7 +103,7 @@ std::string DamageText(const v1::DamagedRange& damage) {
   return absl::StrCat(damage.file(), ": bytes [", damage.offset(), ", ",
                       damage.offset() + damage.length(), "), sequence ",
                       RangeText(damage.first_sequence(), damage.last_sequence()), ": ",
-                      damage.reason());
+                      damage.description());
 }
 
 namespace {
@@ -137,17 +142,18 @@ std::string DescriptionText(const v1::DescribeRegionResponse& description, absl:
   const v1::RegionInfo& info = description.info();
   const v1::RegionState& state = description.state();
   std::string text = absl::StrCat("region ", info.region_id(), ": ", StateText(info.state()));
-  if (!info.error().empty()) absl::StrAppend(&text, " (", info.error(), ")");
+  if (info.has_error()) absl::StrAppend(&text, " (", StatusText(info.error()), ")");
   const std::string oldest =
       info.usage().has_oldest_append_time()
           ? absl::StrCat(", oldest live record ", OldestText(info.usage(), now), " old")
           : "";
-  absl::StrAppend(
-      &text, ", engine ", state.engine(), ", region version ", state.region_version(), "\n",
-      FormatBytes(description.allocated_bytes()), " on disk, ",
-      FormatBytes(description.live_bytes()), " live", oldest, "\nopened ",
-      OpeningText(state.opening()), ", ", Counted(state.opening().scanned_record_count(), "record"),
-      " in ", FormatTime(DurationOf(state.opening().duration())), "\n", BoundsText(description));
+  absl::StrAppend(&text, ", engine ", state.engine(), ", region version ", state.region_version(),
+                  "\n", FormatBytes(info.usage().allocated_bytes()), " on disk, ",
+                  FormatBytes(info.usage().live_bytes()), " live", oldest, "\nopened ",
+                  OpeningText(state.opening()), ", ",
+                  Counted(state.opening().scanned_record_count(), "record"), " in ",
+                  FormatTime(DurationOf(state.opening().scan_duration())), "\n",
+                  BoundsText(description));
   for (const v1::DamagedRange& damage : state.opening().damaged_ranges()) {
     absl::StrAppend(&text, "damaged: ", DamageText(damage), "\n");
   }
@@ -203,10 +209,10 @@ std::string StatisticsText(const v1::GetStatisticsResponse& s) {
       {"syncs", FormatCount(s.sync_count())},
       {"read records", FormatCount(s.read_record_count())},
       {"read payload", FormatBytes(s.read_payload_bytes())},
-      {"mailboxes", of(s.mailbox_bytes(), s.mailbox_bytes_limit())},
-      {"readers", absl::StrCat(of(s.reader_bytes(), s.reader_bytes_limit()), ", ",
+      {"mailboxes", of(s.mailbox_bytes(), s.mailbox_limit_bytes())},
+      {"readers", absl::StrCat(of(s.reader_bytes(), s.reader_limit_bytes()), ", ",
                                s.open_reader_count(), " open")},
-      {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_bytes_limit())},
+      {"entry logs", of(s.entry_memory_bytes(), s.entry_memory_limit_bytes())},
   };
   for (const auto& [name, value] : rows) table.AddRow({name, value});
   return table.ToString();

@@ -49,7 +49,7 @@ def main(address):
         # This node's own files have them now.
         mark = wal_pb2.TableMark(table_id=9, through_sequence=appended.last_sequence)
         deleted = wal.MarkDeleted(wal_pb2.MarkDeletedRequest(region_id=1, marks=[mark]))
-        print(f"deleted through {deleted.tables[0].deleted_through}")
+        print(f"deleted through {deleted.results[0].position.deleted_through}")
 
 
 if __name__ == "__main__":

@@ -108,10 +108,13 @@ absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest) {
 
 namespace {
 
-absl::Status Differs(absl::string_view problem, absl::string_view field, const std::string& value,
-                     const std::string& stored) {
-  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, problem,
-                   {{"field", std::string(field)}, {"value", value}, {"stored", stored}});
+absl::Status Differs(const ProducerTag& tag, absl::string_view problem, absl::string_view field,
+                     const std::string& value, const std::string& stored) {
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kProducerBatchDiffers, problem,
+                   {{"producer_sequence", absl::StrCat(tag.sequence)},
+                    {"field", std::string(field)},
+                    {"value", value},
+                    {"stored", stored}});
 }
 
 absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
@@ -119,14 +122,16 @@ absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
   const std::string count = absl::StrCat(batch.records());
   const std::string stored_count = absl::StrCat(original.records());
   if (original.tables.empty()) {
-    return Differs(absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
+    return Differs(tag,
+                   absl::StrCat("producer ", tag.id, " passed over its number ", tag.sequence,
                                 ", so no batch can be stored under it"),
                    "payloads", count, stored_count);
   }
   const std::string which = absl::StrCat("batch ", tag.sequence, " of producer ", tag.id);
   constexpr absl::string_view kMustBeSame = ": a retry must be the same batch";
   if (count != stored_count) {
-    return Differs(absl::StrCat(which, " is stored with payload count ", stored_count,
+    return Differs(tag,
+                   absl::StrCat(which, " is stored with payload count ", stored_count,
                                 ", and the retry has ", count, kMustBeSame),
                    "payloads", count, stored_count);
   }
@@ -134,6 +139,7 @@ absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
     const ProducerRange* const range = original.Find(append.table);
     if (range == nullptr || range->records() == append.payloads.size()) continue;
     return Differs(
+        tag,
         absl::StrCat(which, " is stored with payload count ", range->records(), " in table ",
                      append.table, ", and the retry has ", append.payloads.size(), kMustBeSame),
         "payloads", absl::StrCat(append.payloads.size()), absl::StrCat(range->records()));
@@ -144,7 +150,8 @@ absl::Status Differs(const AppendBatch& batch, const ProducerBatch& original) {
   };
   const std::string tables = tables_of(batch.tables);
   const std::string stored_tables = tables_of(original.tables);
-  return Differs(absl::StrCat(which, " is stored in table ", stored_tables, ", and the retry has ",
+  return Differs(tag,
+                 absl::StrCat(which, " is stored in table ", stored_tables, ", and the retry has ",
                               tables, kMustBeSame),
                  "table_id", tables, stored_tables);
 }
@@ -155,7 +162,7 @@ absl::Status OutOfOrder(const ProducerTag& tag, uint64_t expected) {
                                 " before batch ", tag.sequence,
                                 ": send the batches again from there on. A batch without payloads "
                                 "passes over a number"),
-                   {{"field", "producer.sequence"},
+                   {{"field", "producer.producer_sequence"},
                     {"value", absl::StrCat(tag.sequence)},
                     {"expected_producer_sequence", absl::StrCat(expected)}});
 }
@@ -167,7 +174,7 @@ absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
         absl::StrCat("producer ", tag.id, " is not among the ", kMaxProducersPerRegion,
                      " that the region remembers, or was never issued there; whether its batch ",
                      tag.sequence, " was stored is unknown. Open a new producer"),
-        {{"field", "producer.id"}, {"value", absl::StrCat(tag.id)}});
+        {{"field", "producer.producer_id"}, {"value", absl::StrCat(tag.id)}});
   }
   return MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kProducerForgotten,
                    absl::StrCat("batch ", tag.sequence, " of producer ", tag.id,
@@ -175,7 +182,7 @@ absl::Status Forgotten(const ProducerTag& tag, uint64_t expected) {
                                 "remembers a producer's last ",
                                 kProducerWindowBatches, " batches, or fewer that together have ",
                                 kProducerWindowTables, " tables"),
-                   {{"field", "producer.sequence"},
+                   {{"field", "producer.producer_sequence"},
                     {"value", absl::StrCat(tag.sequence)},
                     {"expected_producer_sequence", absl::StrCat(expected)}});
 }

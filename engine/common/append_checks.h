@@ -31,7 +31,7 @@ absl::Status CheckFence(std::optional<uint64_t> version, uint64_t highest);
 
 // Returns true if the batch is done: it was stored before and it has the original numbers,
 // or `refused` says why its producer may not append it (PRODUCER_OUT_OF_ORDER, PRODUCER_FORGOTTEN;
-// or INVALID_ARGUMENT for a retry that differs from what was stored).
+// or PRODUCER_BATCH_DIFFERS for a retry that differs from what was stored).
 bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Status* refused);
 
 // Gives a batch of a failed region that error: an accepted one, which may be stored, and one that was

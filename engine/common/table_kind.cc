@@ -25,6 +25,7 @@ absl::Status CheckTableKind(TableId table, std::optional<TableKind> decided, Tab
                    ": use ", entries ? "EntryService" : "WalService", " for it, or another table"),
       {{"field", "table_id"},
        {"value", absl::StrCat(table)},
+       {"table_id", absl::StrCat(table)},
        {"kind", entries ? "entries" : "log"}});
 }
 

@@ -69,7 +69,7 @@ void EntryTable::Load() {
       LoadPages(*log_, range, memory(), {.loading = loading_bytes_, .beside = live_bytes_},
                 [this] { return abandoned(); });
   if (absl::IsAborted(loaded.status())) {
-    loaded = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+    loaded = MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionClosed,
                        absl::StrCat("the region of table ", table_,
                                     " was closed while its entries were read; try again"));
   }

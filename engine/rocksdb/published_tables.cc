@@ -184,12 +184,16 @@ std::optional<OldestRecord> PublishedTables::Oldest(int64_t now_unix_micros) con
 }
 
 TableState PublishedTables::StateOf(TableId table, const PublishedTable& published) const {
+  const auto waiting = not_durable_.find(table);
+  const SequenceNumber waits_from =
+      waiting == not_durable_.end() ? published.last + 1 : waiting->second;
   return {.table = table,
           .next = NextOf(table, published),
           .deleted_through = published.deleted_through,
           .first_live = published.first_live,
           .last_live = published.first_live == 0 ? 0 : published.last,
-          .kind = published.kind};
+          .kind = published.kind,
+          .durable_through = std::min(published.last, waits_from - 1)};
 }
 
 std::vector<TableState> PublishedTables::States(TableId from, size_t limit) const {

@@ -39,7 +39,7 @@ rocks::Database::Environment EnvironmentOf(const RocksdbEngineOptions& options) 
 }
 
 absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
-  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
                    absl::StrCat("there is no region ", region, " in namespace ", namespace_name),
                    {{"field", "region_id"}, {"value", absl::StrCat(region)}});
 }

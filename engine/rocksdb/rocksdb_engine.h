@@ -57,6 +57,7 @@ class RocksdbEngine final : public LogEngine {
   ~RocksdbEngine() override;
 
   absl::string_view name() const override { return "rocksdb"; }
+  RecordOrder record_order() const override { return RecordOrder::kTable; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override ABSL_LOCKS_EXCLUDED(mutex_);
   void OpenRegion(RegionId region, const OpenRequest& request,

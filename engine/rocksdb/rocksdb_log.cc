@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<SequenceNumber>> RocksdbLog::MarkDeletedNow(
   std::vector<SequenceNumber> made;
   for (const TableMark& mark : marks) {
     const absl::StatusOr<std::optional<RaisedMark>> raise = PlanMark(mark);
-    if (!raise.ok()) return raise.status();
+    if (!raise.ok()) return WithMetadata(raise.status(), "table_id", absl::StrCat(mark.table));
     if (*raise) raises.push_back(**raise);
     made.push_back(*raise ? (*raise)->through : tables_->Position(mark.table).deleted_through);
   }

@@ -111,7 +111,7 @@ class Verifier {
       const absl::Status status = CheckTableFile(env.env, env.directory, shown_, file);
       if (!status.ok()) return status;
       if (!file.damage.empty() && IsRemovedSince(db, live)) continue;
-      for (DamagedRange& damage : file.damage) NoteTable(live, std::move(damage));
+      for (DamagedRange& damage : file.damage) NoteTable(db, live, std::move(damage));
     }
     return absl::OkStatus();
   }
@@ -125,15 +125,27 @@ class Verifier {
     });
   }
 
-  void NoteTable(const rocksdb::LiveFileMetaData& live, DamagedRange damage) {
+  // The table that alone has records of the region in the file; none if that is not known.
+  std::optional<TableId> OnlyTableIn(const rocksdb::LiveFileMetaData& live) const {
     const auto oldest = DecodeLogKey(live.smallestkey);
     const auto newest = DecodeLogKey(live.largestkey);
+    if (oldest && newest && oldest->region == newest->region && oldest->table == newest->table) {
+      return oldest->table;
+    }
+    if (tables_ == nullptr) return std::nullopt;
+    std::vector<TableId> within;
+    tables_->ForEach([&](TableId table, const PublishedTable&) {
+      if (live.largestkey < TableBegin(space_.id, region_, table)) return;
+      if (live.smallestkey < TableEnd(space_.id, region_, table)) within.push_back(table);
+    });
+    return within.size() == 1 ? std::optional<TableId>(within.front()) : std::nullopt;
+  }
+
+  void NoteTable(rocksdb::DB& db, const rocksdb::LiveFileMetaData& live, DamagedRange damage) {
     damage.first = 1;
     damage.last = kMaxSequenceNumber;
-    if (oldest && newest && oldest->region == newest->region && oldest->table == newest->table) {
-      damage.first = oldest->sequence;
-      damage.last = newest->sequence;
-    }
+    damage.table = OnlyTableIn(live);
+    if (damage.table) AddLostRecords(db, space_.id, region_, *damage.table, damage);
     found_in_.insert(damage.file);
     progress_.findings.push_back(std::move(damage));
     damaged_ = true;
@@ -208,7 +220,8 @@ class Verifier {
           {.file = shown_,
            .first = std::max(last + 1, state.first_live),
            .last = state.last_live,
-           .reason = absl::StrCat("the newest records of table ", state.table, " are not there")});
+           .reason = absl::StrCat("the newest records of table ", state.table, " are not there"),
+           .table = state.table});
     }
     return absl::OkStatus();
   }

@@ -81,12 +81,14 @@ std::optional<DescribeCursor> PublishedLog::DescribeTables(TableId from, size_t&
 
 std::optional<TableState> PublishedLog::StateOf(TableId id, const Table& table) const {
   if (table.last == 0 && damaged_through_ == 0) return std::nullopt;
+  const SequenceNumber durable_next = durable_next_.load(std::memory_order_acquire);
   return TableState{.table = id,
                     .next = NextOf(table),
                     .deleted_through = table.Shown(table.deleted_through),
                     .first_live = table.Shown(table.first_live),
                     .last_live = table.Shown(table.last_live),
-                    .kind = table.kind};
+                    .kind = table.kind,
+                    .durable_through = table.Shown(std::min(table.last, durable_next - 1))};
 }
 
 class PublishedLog::Cut final : public TableCut {
@@ -139,7 +141,7 @@ std::optional<DescribeCursor> PublishedLog::DescribeSegments(const DescribeCurso
     const TableId first_table = id == from.from ? from.table : 0;
     if (left == 0) return DescribeCursor{Part::kSegments, id, first_table};
     SegmentDescription shown{.id = id,
-                             .file = SegmentFileName(id),
+                             .file = segment.file->shown_path(),
                              .allocated_bytes = segment.file->size(),
                              .used_bytes = segment.end,
                              .first = segment.first,

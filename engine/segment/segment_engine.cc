@@ -280,7 +280,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegionNow(
   if (!exists.ok()) return exists.status();
   if (!*exists && !create) {
     return MakeError(
-        absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+        absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
         absl::StrCat("there is no region ", region, " in namespace ", options_.namespace_name),
         {{"field", "region_id"}, {"value", absl::StrCat(region)}});
   }

@@ -74,6 +74,7 @@ class SegmentEngine final : public LogEngine {
   ~SegmentEngine() override;
 
   absl::string_view name() const override { return "segment"; }
+  RecordOrder record_order() const override { return RecordOrder::kAppend; }
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
   void OpenRegion(RegionId region, const OpenRequest& request,

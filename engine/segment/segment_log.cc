@@ -79,7 +79,9 @@ absl::StatusOr<std::vector<SequenceNumber>> SegmentLog::MarkDeletedNow(
       continue;
     }
     const absl::StatusOr<SequenceNumber> first_live = FirstLiveAbove(asked.table, through);
-    if (!first_live.ok()) return first_live.status();
+    if (!first_live.ok()) {
+      return WithMetadata(first_live.status(), "table_id", absl::StrCat(asked.table));
+    }
     raises.push_back({{asked.table, through}, *first_live});
     entries.push_back(MetadataEntry::TableMark(asked.table, through));
     made.push_back(through - offset);

@@ -11,6 +11,7 @@
 #include "server/call/error_to_proto.h"
 #include "server/call/page_token.h"
 #include "server/call/region_to_proto.h"
+#include "server/call/request_checks.h"
 #include "server/call/time_to_proto.h"
 
 namespace walden {
@@ -83,7 +84,7 @@ void FillRegions(const std::vector<RegionListing>& listings, const Call& call, N
 }
 
 void FillNamespace(const Namespace& ns, const Call& call, v1::NamespaceInfo* info) {
-  info->set_id(ns.id);
+  info->set_namespace_id(ns.id);
   info->set_name(ns.name);
   info->set_engine(std::string(ns.engine->name()));
   const auto regions = ns.engine->ListRegions();
@@ -92,7 +93,7 @@ void FillNamespace(const Namespace& ns, const Call& call, v1::NamespaceInfo* inf
       return call.KnowsRegion({ns.id, region});
     }));
   } else {
-    info->set_error(ShownError(regions.status()));
+    ToProtoStatus(regions.status(), info->mutable_error());
   }
 }
 
@@ -103,7 +104,7 @@ void FillNamespaces(const NamespaceSet& namespaces, const Call& call,
   for (const Namespace* ns : namespaces.All()) {
     if ((behind && ns->id <= *behind) || !call.KnowsNamespace(ns->id)) continue;
     if (static_cast<size_t>(response->namespaces_size()) == items) {
-      const uint32_t last = response->namespaces(response->namespaces_size() - 1).id();
+      const uint32_t last = response->namespaces(response->namespaces_size() - 1).namespace_id();
       response->set_next_page_token(NamespacesToken(static_cast<NamespaceId>(last)));
       return;
     }
@@ -113,8 +114,28 @@ void FillNamespaces(const NamespaceSet& namespaces, const Call& call,
   }
 }
 
+// A field that was forgotten must not choose what is dropped.
+absl::Status CheckDropIsMeant(const v1::DropRegionRequest& request) {
+  if (request.namespace_id() == 0) {
+    return InvalidField("namespace_id", "0",
+                        "must name the namespace: a drop cannot be undone, so there is no default");
+  }
+  if (request.has_confirm_region_id() && request.confirm_region_id() == request.region_id()) {
+    return absl::OkStatus();
+  }
+  const std::string value =
+      request.has_confirm_region_id() ? absl::StrCat(request.confirm_region_id()) : "";
+  return MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
+                   absl::StrCat("confirm_region_id (", value.empty() ? "absent" : value,
+                                ") must repeat region_id (", request.region_id(),
+                                "), because a drop cannot be undone"),
+                   {{"field", "confirm_region_id"},
+                    {"value", value},
+                    {"limit", absl::StrCat(request.region_id())}});
+}
+
 absl::Status NeverWritten(const RegionKey& key) {
-  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
                    absl::StrCat("region ", key.region, " was never written"),
                    {{"field", "region_id"}, {"value", absl::StrCat(key.region)}});
 }
@@ -232,16 +253,16 @@ void AdminService::Describe(const EnteredRegion& entered, const RegionLog& log,
   const bool damaged = log.Summary().opening.outcome == OpeningReport::Outcome::kQuarantined;
   if (damaged) items = std::min(items, kMaxDamagedItems);
   const RegionPage page = log.DescribePage(from, items);
-  FillRegionState(page.description, entered.ns->engine->name(), response->mutable_state());
+  FillRegionState(page.description, *entered.ns->engine, response->mutable_state());
   FillSegments(page.description, response);
   FillBounds(*entered.ns, entered.key.region, environment_.retention.Of(entered.key), response);
   if (page.next) response->set_next_page_token(DescribeToken(entered.key, *page.next));
 }
 
-AdminService::Reactor* AdminService::GetNextSequence(Context* from,
-                                                     const v1::GetNextSequenceRequest* request,
-                                                     v1::GetNextSequenceResponse* response) {
-  auto* const call = new AdminCall(environment_.admission, Method::kGetNextSequence, *from);
+AdminService::Reactor* AdminService::GetTablePosition(Context* from,
+                                                      const v1::GetTablePositionRequest* request,
+                                                      v1::GetTablePositionResponse* response) {
+  auto* const call = new AdminCall(environment_.admission, Method::kGetTablePosition, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
   const TableId table = request->table_id();
@@ -285,14 +306,8 @@ AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropReg
   auto* const call = new AdminCall(environment_.admission, Method::kDropRegion, *from);
   const std::optional<EnteredRegion> entered = call->Enter(*request);
   if (!entered.has_value()) return call;
-  if (request->confirm_region_id() != entered->key.region) {
-    call->Answer(MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField,
-                           absl::StrCat("confirm_region_id (", request->confirm_region_id(),
-                                        ") must repeat region_id (", entered->key.region,
-                                        "), because a drop cannot be undone"),
-                           {{"field", "confirm_region_id"},
-                            {"value", absl::StrCat(request->confirm_region_id())},
-                            {"limit", absl::StrCat(entered->key.region)}}));
+  if (const absl::Status meant = CheckDropIsMeant(*request); !meant.ok()) {
+    call->Answer(meant);
     return call;
   }
   environment_.registry.Drop(entered->key, [call, response](const absl::StatusOr<bool>& existed) {
@@ -302,8 +317,8 @@ AdminService::Reactor* AdminService::DropRegion(Context* from, const v1::DropReg
   return call;
 }
 
-grpc::ServerWriteReactor<v1::VerifyResponse>* AdminService::Verify(
-    Context* from, const v1::VerifyRequest* request) {
+grpc::ServerWriteReactor<v1::VerifyRegionResponse>* AdminService::VerifyRegion(
+    Context* from, const v1::VerifyRegionRequest* request) {
   return new VerifyCall(environment_.admission, environment_.registry, environment_.maintenance,
                         *from, *request);
 }
@@ -330,11 +345,11 @@ AdminService::Reactor* AdminService::GetStatistics(Context* from, const v1::GetS
   response->set_read_payload_bytes(statistics.read_payload_bytes);
   response->set_open_reader_count(statistics.open_readers);
   response->set_mailbox_bytes(environment_.registry.mailbox_budget().used());
-  response->set_mailbox_bytes_limit(environment_.registry.mailbox_budget().limit());
+  response->set_mailbox_limit_bytes(environment_.registry.mailbox_budget().limit());
   response->set_reader_bytes(figures.reader_budget.used());
-  response->set_reader_bytes_limit(figures.reader_budget.limit());
+  response->set_reader_limit_bytes(figures.reader_budget.limit());
   response->set_entry_memory_bytes(figures.entry_memory.pages().used());
-  response->set_entry_memory_bytes_limit(figures.entry_memory.pages().limit());
+  response->set_entry_memory_limit_bytes(figures.entry_memory.pages().limit());
   call->Answer(absl::OkStatus());
   return call;
 }

@@ -27,16 +27,16 @@ class AdminService final : public v1::AdminService::CallbackService {
                        v1::ListRegionsResponse* response) override;
   Reactor* DescribeRegion(Context*, const v1::DescribeRegionRequest* request,
                           v1::DescribeRegionResponse* response) override;
-  Reactor* GetNextSequence(Context*, const v1::GetNextSequenceRequest* request,
-                           v1::GetNextSequenceResponse* response) override;
+  Reactor* GetTablePosition(Context*, const v1::GetTablePositionRequest* request,
+                            v1::GetTablePositionResponse* response) override;
   Reactor* SyncRegion(Context*, const v1::SyncRegionRequest* request,
                       v1::SyncRegionResponse* response) override;
   Reactor* CloseRegion(Context*, const v1::CloseRegionRequest* request,
                        v1::CloseRegionResponse* response) override;
   Reactor* DropRegion(Context*, const v1::DropRegionRequest* request,
                       v1::DropRegionResponse* response) override;
-  grpc::ServerWriteReactor<v1::VerifyResponse>* Verify(Context*,
-                                                       const v1::VerifyRequest* request) override;
+  grpc::ServerWriteReactor<v1::VerifyRegionResponse>* VerifyRegion(
+      Context*, const v1::VerifyRegionRequest* request) override;
   Reactor* GetStatistics(Context*, const v1::GetStatisticsRequest* request,
                          v1::GetStatisticsResponse* response) override;
 

@@ -9,8 +9,8 @@ namespace walden {
 
 VerifyCall::VerifyCall(const CallAdmission& admission, RegionRegistry& registry,
                        Executor& maintenance, const grpc::CallbackServerContext& call,
-                       const v1::VerifyRequest& request)
-    : registry_(registry), call_(admission, Method::kVerify, call) {
+                       const v1::VerifyRegionRequest& request)
+    : registry_(registry), call_(admission, Method::kVerifyRegion, call) {
   const absl::StatusOr<EnteredRegion> entered =
       call_.EnterRegion(request.namespace_id(), request.region_id());
   if (!entered.ok()) {

@@ -1,4 +1,4 @@
-// AdminService.Verify: streams progress and findings while it reads one region again.
+// AdminService.VerifyRegion: streams progress and findings while it reads one region again.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -21,10 +21,10 @@ namespace walden {
 
 // Verifying never waits for a slow client: findings since the last message are collected for the
 // next one. Deletes itself when gRPC is done with it.
-class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
+class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyRegionResponse> {
  public:
   VerifyCall(const CallAdmission& admission, RegionRegistry& registry, Executor& maintenance,
-             const grpc::CallbackServerContext& call, const v1::VerifyRequest& request);
+             const grpc::CallbackServerContext& call, const v1::VerifyRegionRequest& request);
 
  private:
   void OnWriteDone(bool ok) override;
@@ -47,12 +47,12 @@ class VerifyCall final : public grpc::ServerWriteReactor<v1::VerifyResponse> {
   RegionKey key_;
 
   absl::Mutex mutex_;
-  v1::VerifyResponse gathered_ ABSL_GUARDED_BY(mutex_);  // the progress
+  v1::VerifyRegionResponse gathered_ ABSL_GUARDED_BY(mutex_);  // the progress
   std::deque<v1::DamagedRange> findings_ ABSL_GUARDED_BY(mutex_);
   uint64_t finding_count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool summary_due_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_gathered_ ABSL_GUARDED_BY(mutex_) = false;
-  v1::VerifyResponse written_ ABSL_GUARDED_BY(mutex_);
+  v1::VerifyRegionResponse written_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;

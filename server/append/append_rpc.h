@@ -32,7 +32,7 @@ struct AppendRpc {
   static const auto& BatchesOf(const StreamRequest& message) { return message.appends(); }
   static bool HasBatch(const Streamed& streamed) { return streamed.has_append(); }
   static const Request& BatchOf(const Streamed& streamed) { return streamed.append(); }
-  static Response* Accepted(StreamedResult& result) { return result.mutable_appended(); }
+  static Response* Accepted(StreamedResult& result) { return result.mutable_response(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
                                            const RequestLimits& limits, AppendJob& job) {
@@ -55,7 +55,7 @@ struct PutRpc {
   static const auto& BatchesOf(const StreamRequest& message) { return message.puts(); }
   static bool HasBatch(const Streamed& streamed) { return streamed.has_put(); }
   static const Request& BatchOf(const Streamed& streamed) { return streamed.put(); }
-  static Response* Accepted(StreamedResult& result) { return result.mutable_put(); }
+  static Response* Accepted(StreamedResult& result) { return result.mutable_response(); }
 
   static absl::StatusOr<RegionKey> Prepare(const Request& request, const Call& call,
                                            const RequestLimits& limits, AppendJob& job) {

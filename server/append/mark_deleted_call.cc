@@ -5,6 +5,8 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "server/call/region_to_proto.h"
 #include "server/call/request_checks.h"
 #include "server/call/time_to_proto.h"
 #include "server/region/read_session.h"
@@ -24,12 +26,13 @@ MarkDeletedCall::MarkDeletedCall(const AppendEnvironment& environment,
       call_.EnterRegion(request.namespace_id(), request.region_id());
   absl::Status status = entered.status();
   if (status.ok()) status = CheckRequest();
+  if (status.ok()) status = TakeRegionVersion(request, region_version);
   if (!status.ok()) {
     Finish(call_.End(status));
     return;
   }
   key_ = entered->key;
-  if (request.has_region_version()) region_version = request.region_version();
+  engine_ = entered->ns->engine.get();
   MarkNext();
 }
 
@@ -99,7 +102,9 @@ absl::Status MarkDeletedCall::FindNumbers(const ReadableLog& log) {
     if (!asked.has_before_time()) continue;
     const absl::StatusOr<SequenceNumber> first =
         log.FirstSince(marks[i].table, TimeOf(asked.before_time()));
-    if (!first.ok()) return first.status();
+    if (!first.ok()) {
+      return WithMetadata(first.status(), "table_id", absl::StrCat(marks[i].table));
+    }
     marks[i].through = std::max<SequenceNumber>(*first, 1) - 1;
   }
   return absl::OkStatus();
@@ -108,9 +113,10 @@ absl::Status MarkDeletedCall::FindNumbers(const ReadableLog& log) {
 void MarkDeletedCall::OnAnswered() {
   absl::Status status = result.status();
   for (size_t i = 0; status.ok() && i < marks.size(); ++i) {
-    v1::TableMarkResult* const marked = response_->add_tables();
+    v1::TableMarkResult* const marked = response_->add_results();
     marked->set_table_id(marks[i].table);
-    marked->set_deleted_through((*result)[i]);
+    FillPosition(positions.empty() ? engine_->PositionInAbsentRegion(marks[i].table) : positions[i],
+                 marked->mutable_position());
   }
   if (status.ok() && end_ < request_.marks_size()) {
     status = call_.Abandoned();

@@ -36,6 +36,7 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
   const v1::MarkDeletedRequest& request_;
   v1::MarkDeletedResponse* const response_;
   RegionKey key_;
+  const LogEngine* engine_ = nullptr;
   int end_ = 0;  // of the marks that the job under way has, in the request
 };
 

@@ -5,6 +5,7 @@
 
 #include "server/call/call.h"
 #include "server/call/call_admission.h"
+#include "server/call/request_checks.h"
 #include "server/region/mailbox_job.h"
 #include "server/region/region_registry.h"
 #include "walden/v1/wal.pb.h"
@@ -20,11 +21,12 @@ class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProd
       : call_(admission, Method::kOpenProducer, call), response_(response) {
     const absl::StatusOr<EnteredRegion> entered =
         call_.EnterRegion(request.namespace_id(), request.region_id());
-    if (!entered.ok()) {
-      Finish(call_.End(entered.status()));
+    absl::Status status = entered.status();
+    if (status.ok()) status = TakeRegionVersion(request, region_version);
+    if (!status.ok()) {
+      Finish(call_.End(status));
       return;
     }
-    if (request.has_region_version()) region_version = request.region_version();
     registry.Submit(entered->key, this);
   }
 

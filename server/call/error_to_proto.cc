@@ -26,20 +26,29 @@ std::string Cut(absl::string_view text, size_t limit) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+// Whether the same request may succeed later, without harm. Not WRITE_FAILED: its batch may be
+// stored, and a caller without a producer would store it twice.
+bool PassesByItself(const absl::Status& status, const ErrorInfo& info) {
+  if (absl::IsResourceExhausted(status)) return true;
+  for (const ErrorReason passing : {ErrorReason::kIoError, ErrorReason::kRegionFailed,
+                                    ErrorReason::kRegionClosed, ErrorReason::kShuttingDown}) {
+    if (info.reason == ErrorReasonName(passing)) return true;
+  }
+  return false;
+}
+
 // How long a caller should wait before it repeats the request. Causes that need an operator wait
 // longer.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status, const ErrorInfo& info) {
-  const bool is_exhausted = absl::IsResourceExhausted(status);
-  if (!is_exhausted && info.reason != ErrorReasonName(ErrorReason::kShuttingDown)) {
-    return std::nullopt;
-  }
+  if (!PassesByItself(status, info)) return std::nullopt;
   int64_t millis = 0;
   const auto known = info.metadata.find(std::string(kRetryAfterMillisKey));
   if (known != info.metadata.end() && absl::SimpleAtoi(known->second, &millis)) {
     return absl::Milliseconds(millis);
   }
-  for (const ErrorReason soon : {ErrorReason::kMailboxFull, ErrorReason::kReaderBudgetFull,
-                                 ErrorReason::kTenantLimit, ErrorReason::kTooManyCalls}) {
+  for (const ErrorReason soon :
+       {ErrorReason::kMailboxFull, ErrorReason::kReaderBudgetFull, ErrorReason::kTenantLimit,
+        ErrorReason::kTooManyCalls, ErrorReason::kRegionClosed}) {
     if (info.reason == ErrorReasonName(soon)) return absl::Milliseconds(100);
   }
   return absl::Seconds(1);

@@ -44,10 +44,20 @@ v1::TableKind KindOf(TableKind kind) {
   return v1::TABLE_KIND_UNSPECIFIED;
 }
 
+v1::RecordOrder OrderOf(RecordOrder order) {
+  switch (order) {
+    case RecordOrder::kAppend:
+      return v1::RECORD_ORDER_APPEND;
+    case RecordOrder::kTable:
+      return v1::RECORD_ORDER_TABLE;
+  }
+  return v1::RECORD_ORDER_UNSPECIFIED;
+}
+
 }  // namespace
 
 void FillPosition(const TablePosition& position, v1::TablePosition* proto) {
-  proto->set_first_sequence(position.first);
+  proto->set_first_live_sequence(position.first);
   proto->set_next_sequence(position.next);
   proto->set_deleted_through(position.deleted_through);
   proto->set_durable_through(position.durable_through);
@@ -59,12 +69,14 @@ void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto) {
   proto->set_length(range.length);
   proto->set_first_sequence(range.first);
   proto->set_last_sequence(range.last);
-  proto->set_reason(range.reason);
+  proto->set_description(range.reason);
+  if (range.table.has_value()) proto->set_table_id(*range.table);
 }
 
-void FillRegionState(const RegionDescription& description, absl::string_view engine,
+void FillRegionState(const RegionDescription& description, const LogEngine& engine,
                      v1::RegionState* proto) {
-  proto->set_engine(std::string(engine));
+  proto->set_engine(std::string(engine.name()));
+  proto->set_record_order(OrderOf(engine.record_order()));
   proto->set_region_version(description.region_version);
   const OpeningReport& opening = description.opening;
   v1::OpeningReport* const report = proto->mutable_opening();
@@ -73,7 +85,7 @@ void FillRegionState(const RegionDescription& description, absl::string_view eng
   report->set_evidence_file(opening.evidence_file);
   report->set_scanned_record_count(opening.records_scanned);
   report->set_scanned_bytes(opening.bytes_scanned);
-  *report->mutable_duration() =
+  *report->mutable_scan_duration() =
       ToProtoDuration(absl::Microseconds(static_cast<int64_t>(opening.duration_micros)));
   FillRegionLists(description, proto);
 }
@@ -82,11 +94,13 @@ void FillRegionLists(const RegionDescription& description, v1::RegionState* prot
   for (const TableState& table : description.tables) {
     v1::TableState* const state = proto->add_tables();
     state->set_table_id(table.table);
-    state->set_next_sequence(table.next);
-    state->set_deleted_through(table.deleted_through);
-    state->set_first_live_sequence(table.first_live);
-    state->set_last_live_sequence(table.last_live);
     state->set_kind(KindOf(table.kind));
+    v1::TablePosition* const position = state->mutable_position();
+    position->set_first_live_sequence(table.first_live == 0 ? table.next : table.first_live);
+    position->set_next_sequence(table.next);
+    position->set_deleted_through(table.deleted_through);
+    position->set_durable_through(table.durable_through);
+    state->set_last_live_sequence(table.last_live);
   }
   for (const DamagedRange& range : description.opening.damaged) {
     FillDamagedRange(range, proto->mutable_opening()->add_damaged_ranges());
@@ -110,8 +124,6 @@ void FillSegments(const RegionDescription& description, v1::DescribeRegionRespon
       table->set_last_sequence(range.last);
     }
   }
-  proto->set_allocated_bytes(description.allocated_bytes);
-  proto->set_live_bytes(description.live_bytes);
 }
 
 void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& retention,
@@ -132,7 +144,7 @@ void FillBounds(const Namespace& ns, RegionId region, const RetentionLimits& ret
 void FillRegionInfo(const RegionListing& listing, v1::RegionInfo* proto) {
   proto->set_region_id(listing.region);
   proto->set_state(StateOf(listing.state));
-  if (!listing.error.ok()) proto->set_error(ShownError(listing.error));
+  if (!listing.error.ok()) ToProtoStatus(listing.error, proto->mutable_error());
 }
 
 void FillRegionUsage(const RegionUsage& usage, v1::RegionUsage* proto) {

@@ -11,7 +11,7 @@ namespace walden {
 
 void FillPosition(const TablePosition& position, v1::TablePosition* proto);
 void FillDamagedRange(const DamagedRange& range, v1::DamagedRange* proto);
-void FillRegionState(const RegionDescription& description, absl::string_view engine,
+void FillRegionState(const RegionDescription& description, const LogEngine& engine,
                      v1::RegionState* proto);
 // As FillRegionState, but fills the tables and damaged ranges alone.
 void FillRegionLists(const RegionDescription& description, v1::RegionState* proto);

@@ -81,12 +81,12 @@ struct BoundValue {
 };
 
 BoundValue ValueOf(const v1::Bound& bound) {
-  switch (bound.bound_case()) {
+  switch (bound.limit_case()) {
     case v1::Bound::kInclusive:
       return {true, false, bound.inclusive()};
     case v1::Bound::kExclusive:
       return {true, true, bound.exclusive()};
-    case v1::Bound::BOUND_NOT_SET:
+    case v1::Bound::LIMIT_NOT_SET:
       break;
   }
   return {};
@@ -120,11 +120,13 @@ absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const 
   return key;
 }
 
-absl::Status CannotAcquire() {
+absl::Status CannotAcquire(const v1::Acquire& acquire) {
+  std::optional<uint64_t> version;
+  if (absl::Status status = TakeRegionVersion(acquire, version); !status.ok()) return status;
   return MakeError(absl::StatusCode::kUnimplemented, ErrorReason::kUnsupported,
                    "acquire takes a log over from another daemon, and the logs of this namespace's "
                    "engine always belong to this one: ask without it",
-                   {{"field", "acquire"}, {"value", "true"}});
+                   {{"field", "acquire"}, {"value", ""}});
 }
 
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured) {
@@ -141,12 +143,12 @@ absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability
   }
 }
 
-absl::Status CheckProducer(const v1::Producer& producer) {
-  if (producer.id() == 0) {
-    return InvalidField("producer.id", "0", "must not be 0; OpenProducer issues ids");
+absl::Status CheckProducer(const v1::ProducerBatch& producer) {
+  if (producer.producer_id() == 0) {
+    return InvalidField("producer.producer_id", "0", "must not be 0; OpenProducer issues ids");
   }
-  if (producer.sequence() == 0) {
-    return InvalidField("producer.sequence", "0", "must not be 0; it counts from 1");
+  if (producer.producer_sequence() == 0) {
+    return InvalidField("producer.producer_sequence", "0", "must not be 0; it counts from 1");
   }
   return absl::OkStatus();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,10 +24,20 @@ absl::Status InvalidField(absl::string_view field, const std::string& value,
 absl::Status OverLimit(const std::string& field, absl::string_view limit_name, uint64_t value,
                        uint64_t limit);
 
-absl::Status CannotAcquire();
-
 absl::StatusOr<Durability> CheckDurability(v1::Durability durability, Durability configured);
-absl::Status CheckProducer(const v1::Producer& producer);
+absl::Status CheckProducer(const v1::ProducerBatch& producer);
+
+// Copies a request's region_version to `version`; none if it has none. INVALID_FIELD if it is 0.
+template <typename Request>
+absl::Status TakeRegionVersion(const Request& request, std::optional<uint64_t>& version) {
+  version.reset();
+  if (!request.has_region_version()) return absl::OkStatus();
+  if (request.region_version() == 0) {
+    return InvalidField("region_version", "0", "must be at least 1");
+  }
+  version = request.region_version();
+  return absl::OkStatus();
+}
 
 // Checks the fields that an append and a put have in common, and copies them to `batch`. What goes
 // to which table is not among them.
@@ -43,10 +54,11 @@ absl::StatusOr<RegionKey> PrepareBatch(const Request& request, const Call& call,
   batch.producer.reset();
   if (request.has_producer()) {
     if (absl::Status status = CheckProducer(request.producer()); !status.ok()) return status;
-    batch.producer = ProducerTag{request.producer().id(), request.producer().sequence()};
+    batch.producer =
+        ProducerTag{request.producer().producer_id(), request.producer().producer_sequence()};
   }
-  batch.region_version.reset();
-  if (request.has_region_version()) batch.region_version = request.region_version();
+  absl::Status status = TakeRegionVersion(request, batch.region_version);
+  if (!status.ok()) return status;
   batch.result = AppendResult{};
   return entered->key;
 }
@@ -68,14 +80,13 @@ void FillTable(const Part& part, TableAppend& table) {
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RequestLimits& limits, AppendJob& job);
 
+absl::Status CannotAcquire(const v1::Acquire& acquire);
+
 // UNIMPLEMENTED (UNSUPPORTED) for a request to take a log over: this daemon's engines always own
-// theirs. INVALID_FIELD for a region version without one.
+// theirs.
 template <typename Request>
 absl::Status CheckAcquire(const Request& request) {
-  if (request.acquire()) return CannotAcquire();
-  if (!request.has_region_version()) return absl::OkStatus();
-  return InvalidField("region_version", absl::StrCat(request.region_version()),
-                      "is only for `acquire`: reading needs none");
+  return request.has_acquire() ? CannotAcquire(request.acquire()) : absl::OkStatus();
 }
 
 // The largest message that gRPC clients take by default.

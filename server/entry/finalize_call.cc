@@ -18,13 +18,13 @@ FinalizeCall::FinalizeCall(const CallAdmission& admission, RegionRegistry& regis
         "flush_id", "0",
         "must be the id that Flush answered; 0 means that there is nothing to finalize");
   }
+  if (status.ok()) status = TakeRegionVersion(request, region_version);
   if (!status.ok()) {
     Finish(call_.End(status));
     return;
   }
   marks = {{request.table_id(), request.flush_id()}};
   table_kind = TableKind::kEntries;
-  if (request.has_region_version()) region_version = request.region_version();
   registry.Find(entered->key,
                 [this](const absl::StatusOr<std::shared_ptr<RegionActor>>& actor) { Find(actor); });
 }

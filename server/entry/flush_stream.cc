@@ -11,7 +11,8 @@ namespace walden {
 FlushStream::FlushStream(const ReadEnvironment& environment,
                          const grpc::CallbackServerContext& call, const grpc::ByteBuffer& request)
     : EntryStream(environment, Method::kFlush, call, v1::FlushResponse::kEntriesFieldNumber) {
-  Begin(request, request_);
+  Begin(request, request_,
+        [this] { return TakeRegionVersion(request_, marker_.batch.region_version); });
 }
 
 ChunkStream::Opening FlushStream::OpenNothing() {
@@ -55,7 +56,6 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> FlushStream::AppendMarker() 
   batch.tables.front().payloads = {entry::FlushMarker()};
   batch.durability = Durability::kSync;
   batch.kind = TableKind::kEntries;
-  if (request_.has_region_version()) batch.region_version = request_.region_version();
   marker_.payload_bytes = entry::FlushMarker().size();
   if (!actor_->Post(&marker_)) return ReadSession::ClosedError(*actor_);
   return Opening::kLater;

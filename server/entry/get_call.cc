@@ -118,10 +118,11 @@ void GetCall::End(const absl::Status& status) {
   if (end.ok()) end = too_large_;
   if (end.ok() && bytes_ > message_bytes_) {
     end = MakeError(
-        absl::StatusCode::kInvalidArgument, ErrorReason::kLimitExceeded,
+        absl::StatusCode::kOutOfRange, ErrorReason::kAnswerTooLarge,
         absl::StrCat("the entries of these keys take ", bytes_, " bytes, and max_message_bytes is ",
                      message_bytes_, ": ask for fewer keys at once"),
-        {{"field", "keys"},
+        {{"needed_bytes", absl::StrCat(bytes_)},
+         {"field", "keys"},
          {"value", absl::StrCat(bytes_)},
          {"limit", absl::StrCat(message_bytes_)}});
   }

@@ -24,7 +24,7 @@ absl::StatusOr<std::optional<ChunkStream::Opening>> ScanStream::OpenTable(
   std::optional<entry::PageView> view = table->ViewAll();
   if (!view.has_value()) return std::nullopt;
   range_.newest_at_unix_ms = wall_clock_.UnixMillis();
-  range_.with_hidden = request_.with_hidden();
+  range_.with_hidden = request_.include_hidden();
   const uint64_t max_entries = request_.max_entries() == 0 ? UINT64_MAX : request_.max_entries();
   session = Walk(actor, table, *std::move(view), range_, max_entries);
   return Opening::kSession;

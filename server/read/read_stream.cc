@@ -149,11 +149,11 @@ void ReadStream::OnSkipped(const ReadSession& session) {
 absl::Status ReadStream::FinishRecords(const ReadSession* session) {
   v1::ReadResponse response;
   v1::ReadSummary* const summary = response.mutable_summary();
-  summary->set_next_sequence(std::max(bounds_.first, asked_first_));
+  summary->set_resume_sequence(std::max(bounds_.first, asked_first_));
   if (session != nullptr) {
     summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());
-    summary->set_next_sequence(session->next());
+    summary->set_resume_sequence(session->next());
   }
   AddMessage(response);
   return absl::OkStatus();

@@ -47,31 +47,32 @@ inline uint8_t* PutBytesField(uint8_t tag, absl::string_view bytes, uint8_t* out
 
 // Adds one record to a ReadResponse.
 inline void EncodeReadRecord(const RecordView& record, Chunk& chunk) {
+  using v1::LogRecord;
   using v1::ReadResponse;
-  using v1::Record;
   const size_t size = wire::VarintFieldSize(record.sequence) + wire::BytesFieldSize(record.payload);
   auto* out =
       reinterpret_cast<uint8_t*>(chunk.Reserve(record.payload.size() + wire::kMaxRecordOverhead));
   *out++ = wire::Length(ReadResponse::kRecordsFieldNumber);
   out = wire::CodedOutputStream::WriteVarint64ToArray(size, out);
-  out = wire::PutVarintField(wire::Varint(Record::kSequenceFieldNumber), record.sequence, out);
-  out = wire::PutBytesField(wire::Length(Record::kPayloadFieldNumber), record.payload, out);
+  out = wire::PutVarintField(wire::Varint(LogRecord::kSequenceFieldNumber), record.sequence, out);
+  out = wire::PutBytesField(wire::Length(LogRecord::kPayloadFieldNumber), record.payload, out);
   chunk.Commit(reinterpret_cast<char*>(out));
 }
 
 // Adds one record to a RecoverResponse.
 inline void EncodeRecoverRecord(const RecordView& record, Chunk& chunk) {
   using v1::RecoverResponse;
-  using v1::TableRecord;
+  using v1::TableLogRecord;
   const size_t size = wire::VarintFieldSize(record.table) + wire::VarintFieldSize(record.sequence) +
                       wire::BytesFieldSize(record.payload);
   auto* out =
       reinterpret_cast<uint8_t*>(chunk.Reserve(record.payload.size() + wire::kMaxRecordOverhead));
   *out++ = wire::Length(RecoverResponse::kRecordsFieldNumber);
   out = wire::CodedOutputStream::WriteVarint64ToArray(size, out);
-  out = wire::PutVarintField(wire::Varint(TableRecord::kTableIdFieldNumber), record.table, out);
-  out = wire::PutVarintField(wire::Varint(TableRecord::kSequenceFieldNumber), record.sequence, out);
-  out = wire::PutBytesField(wire::Length(TableRecord::kPayloadFieldNumber), record.payload, out);
+  out = wire::PutVarintField(wire::Varint(TableLogRecord::kTableIdFieldNumber), record.table, out);
+  out = wire::PutVarintField(wire::Varint(TableLogRecord::kSequenceFieldNumber), record.sequence,
+                             out);
+  out = wire::PutBytesField(wire::Length(TableLogRecord::kPayloadFieldNumber), record.payload, out);
   chunk.Commit(reinterpret_cast<char*>(out));
 }
 

@@ -16,8 +16,8 @@ RecoverStream::RecoverStream(const ReadEnvironment& environment,
     : ChunkStream(environment, Method::kRecover, call) {
   Begin(request, request_, [this]() -> absl::Status {
     if (absl::Status status = CheckAcquire(request_); !status.ok()) return status;
-    if (request_.first_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
-    return InvalidField("first_sequence", absl::StrCat(request_.first_sequence()),
+    if (request_.start_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
+    return InvalidField("start_sequence", absl::StrCat(request_.start_sequence()),
                         "it needs table_id: each table has numbers of its own");
   });
 }
@@ -26,10 +26,9 @@ RecoverStream::RecoverStream(const ReadEnvironment& environment,
 // stream. So no record is missing that the state, which follows, says is there.
 absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionActor> actor,
                                                          std::unique_ptr<ReadSession>& session) {
-  engine_ = std::string(ns().engine->name());
   if (actor == nullptr) {
     v1::RecoverResponse response;
-    FillRegionState({}, engine_, response.mutable_state());
+    FillRegionState({}, *ns().engine, response.mutable_state());
     AddMessage(response);
     return Opening::kNothing;
   }
@@ -37,8 +36,8 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   if (request_.has_table_id()) {
     range.table = request_.table_id();
     const TablePosition position = actor->log().Position(request_.table_id());
-    const bool is_left = request_.first_sequence() > position.deleted_through;
-    range.first = is_left ? request_.first_sequence() : 0;
+    const bool is_left = request_.start_sequence() > position.deleted_through;
+    range.first = is_left ? request_.start_sequence() : 0;
   }
   auto opened =
       ReadSession::Open(actor, range, {.chunk_payload_bytes = chunk_payload_bytes()}, statistics());
@@ -81,7 +80,7 @@ void RecoverStream::FillPreface(Chunk& chunk) {
   page.description.tables = std::move(tables);
   v1::RecoverResponse response;
   if (std::exchange(is_first_state_, false)) {
-    FillRegionState(page.description, engine_, response.mutable_state());
+    FillRegionState(page.description, *ns().engine, response.mutable_state());
   } else {
     FillRegionLists(page.description, response.mutable_state());
   }

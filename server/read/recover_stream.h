@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -32,7 +31,6 @@ class RecoverStream final : public ChunkStream {
   std::vector<TableState> TakeTables(size_t limit);
 
   v1::RecoverRequest request_;
-  std::string engine_;
   std::shared_ptr<RegionActor> actor_;
   ReadSession* reading_ = nullptr;
   // The part of the state that is still to be sent: the tables of the cut, then all from the cursor on.

@@ -50,6 +50,12 @@ absl::Status LateEngine::Failure() const {
                    "the namespace is still being opened; try again");
 }
 
+// No region is open before the engine is, so there are no records then.
+RecordOrder LateEngine::record_order() const {
+  const LogEngine* const open = engine();
+  return open == nullptr ? RecordOrder::kAppend : open->record_order();
+}
+
 EngineUsage LateEngine::Usage() const {
   const LogEngine* const open = engine();
   return open == nullptr ? EngineUsage{} : open->Usage();

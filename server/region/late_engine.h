@@ -38,6 +38,7 @@ class LateEngine final : public LogEngine {
   absl::Status Failure() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::string_view name() const override { return kind_; }
+  RecordOrder record_order() const override;
   EngineUsage Usage() const override;
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
   absl::StatusOr<std::vector<RegionId>> ListOwned() const override;

@@ -6,7 +6,7 @@ namespace walden {
 namespace {
 
 absl::Status NotCreated() {
-  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound,
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
                    "the region does not exist and could not be created");
 }
 

@@ -116,10 +116,16 @@ class MarkDeletedJob : public MailboxJob {
   TableKind table_kind = TableKind::kLog;
   // The marks of the tables, in their order. After an error each of them may be made or not.
   absl::StatusOr<std::vector<SequenceNumber>> result = std::vector<SequenceNumber>();
+  // The positions of the tables after the marks, in their order. None for a region that does not
+  // exist, nor after an error.
+  std::vector<TablePosition> positions;
 
  private:
   void SetRefused(const absl::Status& status) override { result = status; }
-  void SetAbsent() override { result = std::vector<SequenceNumber>(marks.size(), 0); }
+  void SetAbsent() override {
+    result = std::vector<SequenceNumber>(marks.size(), 0);
+    positions.clear();
+  }
 };
 
 // Raises the region version.

@@ -47,7 +47,7 @@ ReadSession::ReadSession(std::shared_ptr<RegionActor> actor, std::unique_ptr<Log
 ReadSession::~ReadSession() { Statistics::Subtract(statistics_->open_readers, 1); }
 
 absl::Status ReadSession::ClosedError(const RegionActor& actor) {
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kShuttingDown,
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kRegionClosed,
                    absl::StrCat("region ", actor.options().key.region,
                                 " was closed while it was read; read again from where you are"));
 }

@@ -39,7 +39,7 @@ class ReadSession {
                                            const SessionLimits& limits, Statistics* statistics);
   ~ReadSession();
 
-  // UNAVAILABLE: the error of readers whose region was closed.
+  // UNAVAILABLE (REGION_CLOSED): the error of readers whose region was closed or dropped.
   static absl::Status ClosedError(const RegionActor& actor);
 
   // Visits about one chunk's worth of records, and stops in front of one with a larger payload than

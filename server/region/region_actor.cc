@@ -362,6 +362,7 @@ void RegionActor::ClampToEnd(std::vector<TableMark>& marks) const {
 }
 
 void RegionActor::BeginMarkDeleted(MarkDeletedJob* job) {
+  job->positions.clear();
   absl::Status allowed;
   for (const TableMark& mark : job->marks) {
     if (allowed.ok()) allowed = CheckMark(*job, mark);
@@ -386,7 +387,8 @@ void RegionActor::BeginMarkDeleted(MarkDeletedJob* job) {
 void RegionActor::AnswerMarkDeleted(MarkDeletedJob* job) {
   for (size_t i = 0; job->result.ok() && i < job->marks.size(); ++i) {
     const TableId table = job->marks[i].table;
-    if (log_->Position(table).kind == TableKind::kEntries) {
+    job->positions.push_back(log_->Position(table));
+    if (job->positions.back().kind == TableKind::kEntries) {
       entries_.Finalized(table, (*job->result)[i]);
     }
   }

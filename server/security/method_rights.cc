@@ -18,7 +18,7 @@ Rights RightsOf(Method method) {
     case Method::kScan:
     case Method::kRecoverEntries:
     case Method::kDescribeRegion:
-    case Method::kGetNextSequence:
+    case Method::kGetTablePosition:
       return Right::kRead;
     case Method::kFlush:
       return Rights(Right::kAppend) | Right::kRead;
@@ -27,7 +27,7 @@ Rights RightsOf(Method method) {
       return Right::kDelete;
     case Method::kCloseRegion:
     case Method::kDropRegion:
-    case Method::kVerify:
+    case Method::kVerifyRegion:
       return Right::kAdmin;
     case Method::kGetServerInfo:
     case Method::kListNamespaces:

@@ -28,11 +28,11 @@ const MethodInfo& InfoOf(Method method) {
       {kAdmin, "ListNamespaces"},
       {kAdmin, "ListRegions"},
       {kAdmin, "DescribeRegion"},
-      {kAdmin, "GetNextSequence"},
+      {kAdmin, "GetTablePosition"},
       {kAdmin, "SyncRegion"},
       {kAdmin, "CloseRegion"},
       {kAdmin, "DropRegion"},
-      {kAdmin, "Verify"},
+      {kAdmin, "VerifyRegion"},
       {kAdmin, "GetStatistics"},
   }};
   return methods[static_cast<size_t>(method)];

@@ -29,11 +29,11 @@ enum class Method {
   kListNamespaces,
   kListRegions,
   kDescribeRegion,
-  kGetNextSequence,
+  kGetTablePosition,
   kSyncRegion,
   kCloseRegion,
   kDropRegion,
-  kVerify,
+  kVerifyRegion,
   kGetStatistics,
 };
 inline constexpr size_t kMethods = static_cast<size_t>(Method::kGetStatistics) + 1;

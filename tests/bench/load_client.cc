@@ -223,7 +223,7 @@ void AppendStreamLoad::HandleAnswer(const v1::StreamedAppendResult& answer) {
   } else if (answer.has_error()) {
     Fail(absl::Status(static_cast<absl::StatusCode>(answer.error().code()),
                       answer.error().message()));
-  } else if (absl::Status status = CheckAnswer(answer.appended()); !status.ok()) {
+  } else if (absl::Status status = CheckAnswer(answer.response()); !status.ok()) {
     Fail(status);
   } else {
     stopwatch_->Answered(sent_at_[answered_ % sent_at_.size()], NowNanos());
@@ -361,7 +361,7 @@ absl::StatusOr<ReadResult> RunRead(const ChannelPtr& channel, const v1::ReadRequ
   const auto reader = stub->Read(&context, request);
   for (v1::ReadResponse response; reader->Read(&response);) {
     uint64_t bytes = 0;
-    for (const v1::Record& record : response.records()) bytes += record.payload().size();
+    for (const v1::LogRecord& record : response.records()) bytes += record.payload().size();
     Count(response.records_size(), bytes, &last, &result);
     if (response.has_summary()) summarized = response.summary().record_count();
   }

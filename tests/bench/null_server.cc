@@ -70,7 +70,7 @@ class NullAppendStream
       for (const uint64_t request_id : unanswered_) {
         v1::StreamedAppendResult* result = response_.add_results();
         result->set_request_id(request_id);
-        AnswerWithConstants(result->mutable_appended());
+        AnswerWithConstants(result->mutable_response());
       }
       unanswered_.clear();
       writing_ = true;
@@ -92,11 +92,11 @@ class NullAppendStream
 class NullRead : public grpc::ServerWriteReactor<v1::ReadResponse> {
  public:
   NullRead(const v1::ReadResponse* full, uint64_t records) : full_(full), left_(records) {
-    first_.mutable_position()->set_first_sequence(1);
+    first_.mutable_position()->set_first_live_sequence(1);
     first_.mutable_position()->set_next_sequence(records + 1);
     last_.mutable_summary()->set_record_count(records);
     last_.mutable_summary()->set_payload_bytes(records * PayloadBytes());
-    last_.mutable_summary()->set_next_sequence(records + 1);
+    last_.mutable_summary()->set_resume_sequence(records + 1);
     StartWrite(&first_);
   }
 
@@ -149,7 +149,7 @@ class NullService : public v1::WalService::CallbackService {
   NullService(const NullServerOptions& options, std::optional<WrittenFile> sync_file)
       : sync_file_(std::move(sync_file)) {
     for (uint64_t i = 0; i < options.read_records_per_message; ++i) {
-      v1::Record* record = full_read_.add_records();
+      v1::LogRecord* record = full_read_.add_records();
       record->set_sequence((uint64_t{1} << 20) + i);
       record->set_payload(MakePayload(options.read_payload_bytes, i));
     }

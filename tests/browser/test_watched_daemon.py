@@ -13,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "integration"))
 
 from chromium import Browser
+from walden_client import error_from_status
 from watched_daemon import BROKEN, BUSY, HALF_DELETED, KEEPS, TORN, WatchedDaemon, describe
 
 SCREENSHOTS = os.environ.get("WALDEN_TEST_SCREENSHOTS")
@@ -81,8 +82,8 @@ class WatchedDaemonTest(unittest.TestCase):
         tables = {cells[0]: cells for cells in self.browser.evaluate(
             "[...document.querySelectorAll('#tables tbody tr')].map(r => [...r.cells].map(c => c.textContent))")}
         for table in described.state.tables:
-            self.assertEqual(tables[str(table.table_id)][5], str(table.next_sequence))
-            self.assertEqual(tables[str(table.table_id)][4], str(table.deleted_through))
+            self.assertEqual(tables[str(table.table_id)][5], str(table.position.next_sequence))
+            self.assertEqual(tables[str(table.table_id)][4], str(table.position.deleted_through))
         self.assertIn(f"table {KEEPS}", self.row(HALF_DELETED)["pin"])
         self.assertEqual(self.row(HALF_DELETED)["segments"], str(len(described.segments)))
         self.check_quiet()
@@ -100,8 +101,9 @@ class WatchedDaemonTest(unittest.TestCase):
         row = self.row(BROKEN)
         self.assertEqual(row["state"], "broken")
         (info,) = [r for r in self.client.list_regions() if r.region_id == BROKEN]
-        self.assertIn("DATA_LOSS (CORRUPTION): ", info.error)
-        shown = info.error.replace(" (CORRUPTION)", "", 1)  # the page has no room for the reason
+        error = error_from_status(info.error)
+        self.assertEqual((error.code.name, error.reason), ("DATA_LOSS", "CORRUPTION"))
+        shown = f"DATA_LOSS: {error.message}"  # the page has no room for the reason
         self.assertTrue(shown.startswith(row["pin"][:60]), (shown, row["pin"]))
         self.browser.wait_for("document.querySelectorAll('#events tbody tr').length >= 2")
         events = self.browser.evaluate(
@@ -128,7 +130,7 @@ class WatchedDaemonTest(unittest.TestCase):
         self.assertEqual(told["version"], version)
         self.assertEqual(self.browser.text("#version"), version)
         self.assertEqual(self.browser.text("#ready"), "ready")
-        self.assertEqual(told["levels"]["mailbox"]["limit"], after.mailbox_bytes_limit)
+        self.assertEqual(told["levels"]["mailbox"]["limit"], after.mailbox_limit_bytes)
         self.check_quiet()
 
     def test_looking_opens_no_region_and_bad_questions_are_refused(self):

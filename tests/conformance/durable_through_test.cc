@@ -16,7 +16,19 @@ class DurableThroughTest : public LogTest {
     LogTest::SetUp();
   }
 
-  SequenceNumber Durable(TableId table) { return log().Position(table).durable_through; }
+  // The position and the state of a table say the same.
+  SequenceNumber Durable(TableId table) {
+    const SequenceNumber durable = log().Position(table).durable_through;
+    for (const std::vector<TableState>& states :
+         {log().Describe().tables, log().CutTables()->Next(SIZE_MAX)}) {
+      for (const TableState& state : states) {
+        if (state.table == table) {
+          EXPECT_EQ(state.durable_through, durable);
+        }
+      }
+    }
+    return durable;
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Engines, DurableThroughTest, ::testing::ValuesIn(AllSettings()),
                          SettingName);

@@ -155,16 +155,17 @@ TEST_P(ProducerTest, ARetryThatDiffersFromWhatIsStoredIsRefused) {
     Batch other = batch;
     other.table = 2;
     absl::Status refused = Try(other).status;
-    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_ERROR(refused, kInvalidArgument, kProducerBatchDiffers);
+    EXPECT_EQ(ErrorValue(refused, "producer_sequence"), "1");
     EXPECT_EQ(ErrorValue(refused, "field"), "table_id");
     other = batch;
     other.payloads.pop_back();
     refused = Try(other).status;
-    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_ERROR(refused, kInvalidArgument, kProducerBatchDiffers);
     EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
     EXPECT_EQ(ErrorValue(refused, "stored"), "2");
     refused = Try(PassingOver(producer, 1)).status;
-    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_ERROR(refused, kInvalidArgument, kProducerBatchDiffers);
     EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
     ExpectRetryAnswers(batch, original);
   }
@@ -260,7 +261,7 @@ TEST_P(ProducerTest, ANumberIsPassedOverByABatchWithoutPayloads) {
     if (after_restart) RestartEngine();
     ExpectRetryAnswers(PassingOver(producer, 2), passed);
     const absl::Status refused = Try(Tagged(producer, 2)).status;
-    EXPECT_ERROR(refused, kInvalidArgument, kInvalidField);
+    EXPECT_ERROR(refused, kInvalidArgument, kProducerBatchDiffers);
     EXPECT_EQ(ErrorValue(refused, "field"), "payloads");
     ExpectOutOfOrder(Try(Tagged(producer, 4)).status, 3);
   }

@@ -205,7 +205,7 @@ TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
   EXPECT_FALSE(*DropRegionAndWait(engine(), kRegion));
   EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{8});
   EXPECT_ERROR(OpenRegionAndWait(engine(), kRegion, options(), /*create=*/false).status(),
-               kNotFound, kNotFound);
+               kNotFound, kRegionNotFound);
   ExpectLogHoldsLedger(**other, other_ledger);
   OpenLog();
   const SequenceNumber highest = ledger().Next(1) - 1;
@@ -270,7 +270,7 @@ TEST_P(RegionTest, VerifyCanBeStopped) {
 
 TEST_P(RegionTest, VerifyingARegionThatDoesNotExistIsNotFound) {
   EXPECT_ERROR(engine().VerifyClosedRegion(99, [](const VerifyProgress&) { return true; }),
-               kNotFound, kNotFound);
+               kNotFound, kRegionNotFound);
 }
 
 TEST_P(RegionTest, ASecondEngineOnTheSameDirectoryIsRefused) {

@@ -208,7 +208,7 @@ TEST_P(SeveralTablesTest, ARetryWithOtherTablesOrCountsIsRefused) {
     if (restarted) RestartEngine();
     for (size_t i = 0; i < others.size(); ++i) {
       SCOPED_TRACE(i);
-      EXPECT_ERROR(Try(others[i]).status, kInvalidArgument, kInvalidField);
+      EXPECT_ERROR(Try(others[i]).status, kInvalidArgument, kProducerBatchDiffers);
     }
   }
   EXPECT_EQ(ErrorValue(Try(others[1]).status, "field"), "table_id");

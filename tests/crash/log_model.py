@@ -252,7 +252,7 @@ class TableModel:
             self._to_send.clear()
 
     def _check_mark(self, state):
-        deleted = state.deleted_through if state else 0
+        deleted = state.position.deleted_through if state else 0
         if deleted != self.deleted and deleted not in self._asked_marks:
             raise Violation(
                 f"G5: {self} is deleted through {deleted}; confirmed was {self.deleted}, asked for "
@@ -301,7 +301,7 @@ class TableModel:
             raise Violation(f"G3: {self}: {len(rest)} records that nobody sent, from {rest[0][0]}")
 
     def _check_next(self, state):
-        next_sequence = state.next_sequence if state else 1
+        next_sequence = state.position.next_sequence if state else 1
         if next_sequence <= self.highest:
             raise Violation(
                 f"G5: {self}: next sequence is {next_sequence}, but {self.highest} was given out"

@@ -5,7 +5,8 @@ import unittest
 
 from log_model import RegionModel, Violation
 
-State = collections.namedtuple("State", "next_sequence deleted_through")
+State = collections.namedtuple("State", "position")
+Position = collections.namedtuple("Position", "next_sequence deleted_through")
 
 
 class LogModelTest(unittest.TestCase):
@@ -35,7 +36,7 @@ class LogModelTest(unittest.TestCase):
     def check(self, recovered, deleted=0, next_sequence=None):
         if next_sequence is None:
             next_sequence = recovered[-1][1] + 1 if recovered else 6
-        self.region.check(recovered, {7: State(next_sequence, deleted)})
+        self.region.check(recovered, {7: State(Position(next_sequence, deleted))})
 
     def assert_violation(self, guarantee, recovered, **state):
         with self.assertRaises(Violation) as caught:

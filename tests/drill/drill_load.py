@@ -49,7 +49,7 @@ class Tenant:
             )
         except grpc.RpcError as error:
             raise error_from_rpc(error) from None
-        return answer.tables[0].deleted_through
+        return answer.results[0].position.deleted_through
 
     def read(self, region, table, first=1):
         request = wal_pb2.ReadRequest(
@@ -191,7 +191,7 @@ class Flood(Worker):
         for response in self.tenant.wal.AppendStream(self.requests()):
             for result in response.results:
                 self._slots.release()
-                if result.HasField("appended"):
+                if result.HasField("response"):
                     self.acknowledged += 1
                 else:
                     reason = "stream: refused"

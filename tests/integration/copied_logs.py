@@ -44,9 +44,9 @@ class CopiedLogsTestCase(WaldenTestCase):
                     seen[region, state.table_id] = (
                         # Not what comes next: a copy may leave out numbers that were given out
                         # elsewhere.
-                        max(state.last_live_sequence, state.deleted_through) + 1,
-                        state.deleted_through,
-                        state.first_live_sequence,
+                        max(state.last_live_sequence, state.position.deleted_through) + 1,
+                        state.position.deleted_through,
+                        state.position.first_live_sequence if state.last_live_sequence else 0,
                         state.last_live_sequence,
                         state.kind,
                         recovered.of_table(state.table_id),

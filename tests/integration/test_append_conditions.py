@@ -165,7 +165,9 @@ class OverRestartsTest(WaldenTestCase):
         for restart in self.both_restarts():
             with self.subTest(restart):
                 self.assertTrue(self.client.pass_over(1, (producer, 1)).duplicate)
-                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD"):
+                with self.assert_refused(
+                    Code.INVALID_ARGUMENT, "PRODUCER_BATCH_DIFFERS", producer_sequence=1
+                ):
                     self.client.append(1, 1, [b"late"], producer=(producer, 1))
         self.client.append(1, 1, [b"x"], producer=(producer, 2))
         self.assertEqual([p for _, p in self.client.read(1, 1).records], [b"x"])

@@ -46,11 +46,11 @@ RIGHTS = {
     "AdminService.ListNamespaces": set(),
     "AdminService.ListRegions": set(),
     "AdminService.DescribeRegion": {"read"},
-    "AdminService.GetNextSequence": {"read"},
+    "AdminService.GetTablePosition": {"read"},
     "AdminService.SyncRegion": {"append"},
     "AdminService.CloseRegion": {"admin"},
     "AdminService.DropRegion": {"admin"},
-    "AdminService.Verify": {"admin"},
+    "AdminService.VerifyRegion": {"admin"},
     "AdminService.GetStatistics": set(),
 }
 
@@ -107,7 +107,7 @@ def call(client, rpc, request, timeout=10):
     # Before protobuf 4 descriptors do not tell: the names do.
     streams_in = name.endswith("Stream")
     streams_out = streams_in or name in (
-        "Read", "Recover", "Scan", "Flush", "Verify")
+        "Read", "Recover", "Scan", "Flush", "VerifyRegion")
     stub = kinds[streams_in, streams_out](
         f"/{described.full_name}/{name}",
         request_serializer=method.input_type._concrete_class.SerializeToString,
@@ -119,7 +119,7 @@ def call(client, rpc, request, timeout=10):
     except grpc.RpcError as error:
         raise error_from_rpc(error) from None
     for result in (r for one in answers if streams_in for r in one.results):
-        if result.WhichOneof("result") == "error":
+        if result.WhichOneof("outcome") == "error":
             raise error_from_status(result.error)
     return answers
 
@@ -191,12 +191,12 @@ class EveryRpcTest(AuthorizationTestCase):
         client = self.client_with(self.daemon, self.other)
         client.append(10, 1, [b"mine"])
         (namespace,) = client.list_namespaces()
-        self.assertEqual((namespace.id, namespace.region_count), (1, 1))
+        self.assertEqual((namespace.namespace_id, namespace.region_count), (1, 1))
         self.assertEqual([r.region_id for r in client.list_regions()], [10])
         for unknown in (7, 8):
             with self.assert_refused(Code.PERMISSION_DENIED, "PERMISSION_DENIED"):
                 client.list_regions(namespace=unknown)
-        self.assertEqual([n.id for n in self.owner_client.list_namespaces()], [1, 7])
+        self.assertEqual([n.namespace_id for n in self.owner_client.list_namespaces()], [1, 7])
         # One who has every namespace is told about unknown ones.
         with self.assert_refused(Code.INVALID_ARGUMENT, "UNKNOWN_NAMESPACE"):
             self.owner_client.append(1, 1, [b"x"], namespace=99)
@@ -259,7 +259,7 @@ class AuditTest(AuthorizationTestCase):
     def test_who_was_denied_and_who_administers_stands_in_the_log(self):
         other = self.client_with(self.daemon, self.other)
         with self.assert_refused(Code.PERMISSION_DENIED, "PERMISSION_DENIED"):
-            other.drop_region(VICTIM_REGION)
+            other.drop_region(VICTIM_REGION, namespace=0)
         with self.assert_refused(Code.UNAUTHENTICATED, "UNAUTHENTICATED"):
             self.client_with(self.daemon).verify(VICTIM_REGION)
         self.owner_client.drop_region(VICTIM_REGION, namespace=7)
@@ -267,7 +267,7 @@ class AuditTest(AuthorizationTestCase):
         self.assertIn('identity=other peer="unix:" method=AdminService.DropRegion namespace=0 '
                       f"region={VICTIM_REGION} code=PERMISSION_DENIED".replace('"', ""),
                       denied[0].replace('"', ""))
-        self.assertIn("method=AdminService.Verify", denied[1])
+        self.assertIn("method=AdminService.VerifyRegion", denied[1])
         (dropped,) = self.lines("admin call")
         self.assertIn(f"method=AdminService.DropRegion namespace=7 region={VICTIM_REGION} code=OK",
                       dropped)

@@ -177,7 +177,8 @@ class ReadTest(CliTestCase):
         self.assertIn(b"4", output)
         self.assertEqual(self.lines(), [b"r%d" % i for i in range(5, 11)])
         (answer,) = self.walden_json("mark-deleted", *self.table(), "--through", 2**64 - 1)
-        self.assertEqual(answer["tables"], [{"table_id": 1, "deleted_through": 10}])
+        (result,) = answer["results"]
+        self.assertEqual((result["table_id"], result["position"]["deleted_through"]), (1, 10))
 
     def test_records_are_marked_by_their_age_for_several_tables(self):
         self.client.append(self.region, 2, [b"x"])
@@ -185,7 +186,7 @@ class ReadTest(CliTestCase):
         self.walden("mark-deleted", *tables, "--older-than", "1h")
         self.assertEqual(len(self.lines()), 10)
         (answer,) = self.walden_json("mark-deleted", *tables, "--before", "2100-01-01T00:00:00Z")
-        self.assertEqual([table["deleted_through"] for table in answer["tables"]], [10, 11])
+        self.assertEqual([table["position"]["deleted_through"] for table in answer["results"]], [10, 11])
 
     def test_the_last_records_and_those_since_a_time(self):
         self.assertEqual(self.lines("--last", 2), [b"r9", b"r10"])
@@ -243,7 +244,7 @@ class RecoverTest(CliTestCase):
 
     def test_json_has_state_records_and_summary(self):
         lines = self.walden_json("recover", "--region", self.region)
-        self.assertEqual(lines[0]["state"]["tables"][0]["deleted_through"], 3)
+        self.assertEqual(lines[0]["state"]["tables"][0]["position"]["deleted_through"], 3)
         self.assertEqual(len(lines), 10)
         self.assertEqual(lines[-1]["summary"]["record_count"], 8)
 
@@ -285,7 +286,7 @@ class AdminTest(CliTestCase):
 
     def test_describe(self):
         (described,) = self.walden_json("describe", "--region", self.region)
-        self.assertEqual(described["state"]["tables"][0]["next_sequence"], 6)
+        self.assertEqual(described["state"]["tables"][0]["position"]["next_sequence"], 6)
         self.assertIn(b"seg_", self.walden("describe", "--region", self.region))
         (position,) = self.walden_json("describe", *self.table())
         self.assertEqual(position["next_sequence"], 6)

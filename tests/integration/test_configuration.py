@@ -227,7 +227,7 @@ class InForceTest(WaldenTestCase):
         daemon.start()
         client = self.new_client(daemon)
         self.assertEqual(
-            [(n.id, n.name, n.is_default) for n in client.list_namespaces()],
+            [(n.namespace_id, n.name, n.is_default) for n in client.list_namespaces()],
             [(5, "first", False), (9, "second", True)],
         )
         # Whether an append is answered before it is durable shows the default in force: a buffered

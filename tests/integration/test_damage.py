@@ -87,7 +87,7 @@ class RefusePolicyTest(DamageTestCase):
                 self.check_data_loss(caught.exception, path, offset, 10)
         info = self.region_state(DAMAGED)
         self.assertEqual(info.state, State.STATE_BROKEN)
-        self.assertIn(path.name, info.error)
+        self.assertIn(path.name, info.error.message)
         self.assert_other_regions_serve()
 
     def test_nothing_on_disk_changes_by_refusing(self):
@@ -112,7 +112,7 @@ class RefusePolicyTest(DamageTestCase):
         self.assertLessEqual(findings[0].offset, offset)
         self.assertGreater(findings[0].offset + findings[0].length, offset)
         self.assertEqual(findings[0].first_sequence, self.records[10][0])
-        self.assertTrue(findings[0].reason)
+        self.assertTrue(findings[0].description)
 
     def test_a_repaired_region_opens_after_it_was_closed(self):
         path, offset = self.restart_after(lambda: self.flip_byte_of_record(10))
@@ -239,7 +239,7 @@ class TornTailTest(WaldenTestCase):
         self.records = self.append_numbered(self.client, 1, 1, 50)
         described = self.client.describe_region(1)
         (segment,) = [s for s in described.segments if s.last_sequence]
-        self.file = self.daemon.region_folder(1) / segment.file
+        self.file = self.daemon.data / segment.file
         self.end = segment.used_bytes
 
     def write_tail(self, tail):

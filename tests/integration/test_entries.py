@@ -4,7 +4,7 @@
 import time
 import unittest
 
-from walden_client import BUFFERED, timestamp
+from walden_client import BUFFERED, WaldenError, timestamp
 from walden_entry_client import EntryClient, entry, put_request
 from walden_stubs import common_pb2, entry_pb2, health_pb2
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
@@ -72,7 +72,7 @@ class EntryTest(SharedDaemonTestCase):
         results = self.entries.stub.Get(request).results
         self.assertEqual([r.hidden for r in results], [True, True, False, False])
         self.assertEqual([r.HasField("entry") for r in results], [False, False, True, False])
-        found = self.entries.scan(self.region, 1, with_hidden=True)
+        found = self.entries.scan(self.region, 1, include_hidden=True)
         self.assertEqual(shown(found), [(b"a", None, 2), (b"b", b"new", 3), (b"c", b"stays", 4)])
 
     def test_a_scan_is_of_a_range_in_order(self):
@@ -155,7 +155,7 @@ class EntryTest(SharedDaemonTestCase):
             self.put(entry_pb2.Entry(key=b"k", sequence=3))
         with refused("durability"):
             self.put((b"k", b"v"), durability=9)
-        with refused("producer.id"):
+        with refused("producer.producer_id"):
             self.put((b"k", b"v"), producer=(0, 1))
         with refused("keys"):
             self.entries.get_many(self.region, 1, [])
@@ -164,6 +164,20 @@ class EntryTest(SharedDaemonTestCase):
         with refused("start_key", "BOUNDS_REVERSED"):
             self.entries.scan(self.region, 1, b"b", b"a")
         self.assertEqual(self.client.position(self.region, 1).next_sequence, 1, "nothing was stored")
+
+    def test_a_get_whose_entries_do_not_fit_one_answer(self):
+        keys = [b"%d" % i for i in range(5)]
+        self.put(*[(key, bytes(1500)) for key in keys])
+        with self.assertRaises(WaldenError) as caught:
+            self.entries.get_many(self.region, 1, keys, max_message_bytes=4096)
+        self.check_refusal(
+            caught.exception, Code.OUT_OF_RANGE, "ANSWER_TOO_LARGE", field="keys", limit=4096
+        )
+        needed = int(caught.exception.metadata["needed_bytes"])
+        self.assertGreater(needed, 5 * 1500)
+        for enough in (needed, 0):
+            found = self.entries.get_many(self.region, 1, keys, max_message_bytes=enough)
+            self.assertEqual([e.key for e in found], keys)
 
     def test_conditions_hold_as_for_appends(self):
         self.put((b"a", b"1"), expected_next=1)
@@ -244,7 +258,7 @@ class EntryTest(SharedDaemonTestCase):
         self.put((b"a", b"x" * 100_000))
         statistics = self.client.statistics()
         self.assertGreater(statistics.entry_memory_bytes, 100_000)
-        self.assertGreater(statistics.entry_memory_bytes_limit, statistics.entry_memory_bytes)
+        self.assertGreater(statistics.entry_memory_limit_bytes, statistics.entry_memory_bytes)
         serving = health_pb2.HealthCheckResponse.SERVING
         self.assertEqual(self.client.health_status("walden.v1.EntryService"), serving)
 
@@ -252,8 +266,10 @@ class EntryTest(SharedDaemonTestCase):
         self.put_a_lot()
         flush = self.entries.begin_flush(self.region, 1)
         self.client.close_region(self.region)
-        with self.assert_refused(Code.UNAVAILABLE, "SHUTTING_DOWN"):
+        with self.assertRaises(WaldenError) as caught:
             list(flush)
+        self.check_refusal(caught.exception, Code.UNAVAILABLE, "REGION_CLOSED")
+        self.assertGreater(caught.exception.retry_seconds, 0)
         self.assertEqual(self.get(b"00042"), b"x" * 100_000)
         self.assertEqual(len(self.flush()[1]), 400)
 

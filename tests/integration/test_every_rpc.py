@@ -154,7 +154,7 @@ class WalServiceTest(SharedDaemonTestCase):
         region = self.fresh_region()
         result = self.client.read(region, 1)
         self.assertEqual(result.records, [])
-        self.assertEqual(result.position.first_sequence, 1)
+        self.assertEqual(result.position.first_live_sequence, 1)
         self.assertEqual(result.position.next_sequence, 1)
         self.assertEqual(result.position.deleted_through, 0)
         recovery = self.client.recover(region)
@@ -170,7 +170,7 @@ class WalServiceTest(SharedDaemonTestCase):
         mark = records[3][0]
         self.client.mark_deleted(region, 1, mark)
         position = self.client.read(region, 1, start=1, skip_deleted=True).position
-        self.assertEqual(position.first_sequence, records[4][0])
+        self.assertEqual(position.first_live_sequence, records[4][0])
         self.assertEqual(position.next_sequence, records[-1][0] + 1)
         self.assertEqual(position.deleted_through, mark)
 
@@ -208,13 +208,14 @@ class WalServiceTest(SharedDaemonTestCase):
         recovery = self.client.recover(region)
         self.assertEqual(recovery.records, expected)
         self.assertEqual(recovery.state.engine, "segment")
+        self.assertEqual(recovery.state.record_order, wal_pb2.RECORD_ORDER_APPEND)
         self.assertEqual([t.table_id for t in recovery.state.tables], [0, 1, 2])
         for table in recovery.state.tables:
             own = [sequence for t, sequence, _ in expected if t == table.table_id]
-            self.assertEqual(table.first_live_sequence, own[0])
+            self.assertEqual(table.position.first_live_sequence, own[0])
             self.assertEqual(table.last_live_sequence, own[-1])
-            self.assertEqual(table.next_sequence, own[-1] + 1)
-        self.assertEqual(recovery.table_state(1).deleted_through, gone)
+            self.assertEqual(table.position.next_sequence, own[-1] + 1)
+        self.assertEqual(recovery.table_state(1).position.deleted_through, gone)
 
     def test_recover_of_one_table_returns_only_it(self):
         region = self.fresh_region()
@@ -230,20 +231,22 @@ class WalServiceTest(SharedDaemonTestCase):
         self.append_numbered(self.client, region, 1, 5)
         records = self.append_numbered(self.client, region, 2, 5)
         for first, left in ((records[2][0], 3), (records[4][0] + 1, 0), (2**63, 0), (0, 5)):
-            recovery = self.client.recover(region, table=2, first_sequence=first)
+            recovery = self.client.recover(region, table=2, start_sequence=first)
             self.assertEqual(recovery.of_table(2), records[5 - left :])
-            self.assertEqual(recovery.table_state(2).next_sequence, records[-1][0] + 1)
-        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="first_sequence"):
-            self.client.recover(region, first_sequence=3)
+            self.assertEqual(recovery.table_state(2).position.next_sequence, records[-1][0] + 1)
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="start_sequence"):
+            self.client.recover(region, start_sequence=3)
 
     def test_recover_tells_of_a_table_that_has_only_its_mark(self):
         region = self.fresh_region()
         records = self.append_numbered(self.client, region, 1, 5)
         self.client.mark_deleted(region, 1, 2**63)
         state = self.client.recover(region).table_state(1)
-        self.assertEqual(state.next_sequence, records[-1][0] + 1)
-        self.assertEqual(state.deleted_through, records[-1][0])
-        self.assertEqual((state.first_live_sequence, state.last_live_sequence), (0, 0))
+        self.assertEqual(state.position.next_sequence, records[-1][0] + 1)
+        self.assertEqual(state.position.deleted_through, records[-1][0])
+        position = state.position
+        self.assertEqual(position.first_live_sequence, position.next_sequence)
+        self.assertEqual((position.durable_through, state.last_live_sequence), (records[-1][0], 0))
 
 
 class AdminServiceTest(SharedDaemonTestCase):
@@ -251,7 +254,7 @@ class AdminServiceTest(SharedDaemonTestCase):
 
     def test_list_namespaces_tells_engine_and_default(self):
         (namespace,) = self.client.list_namespaces()
-        self.assertEqual(namespace.id, 1)
+        self.assertEqual(namespace.namespace_id, 1)
         self.assertEqual(namespace.name, "default")
         self.assertEqual(namespace.engine, "segment")
         self.assertTrue(namespace.is_default)
@@ -288,15 +291,16 @@ class AdminServiceTest(SharedDaemonTestCase):
         for before, after in zip(segments, segments[1:]):
             self.assertEqual(after.first_sequence, before.last_sequence + 1)
         for segment in described.segments:
-            file = self.daemon.region_folder(region) / segment.file
+            file = self.daemon.data / segment.file
             self.assertTrue(file.exists(), file)
             self.assertEqual(file.stat().st_size, segment.allocated_bytes)
             self.assertGreaterEqual(file.stat().st_blocks * 512, segment.allocated_bytes)
             self.assertLessEqual(segment.used_bytes, segment.allocated_bytes)
         for segment in segments:
             self.assertEqual([t.table_id for t in segment.tables], [1, 2])
-        self.assertGreaterEqual(described.live_bytes, 30 * len(payload))
-        self.assertGreaterEqual(described.allocated_bytes, described.live_bytes)
+        usage = described.info.usage
+        self.assertGreaterEqual(usage.live_bytes, 30 * len(payload))
+        self.assertGreaterEqual(usage.allocated_bytes, usage.live_bytes)
 
     def test_segments_that_emptied_are_gone_from_disk(self):
         region = self.fresh_region()
@@ -309,9 +313,12 @@ class AdminServiceTest(SharedDaemonTestCase):
         self.client.mark_deleted(region, 1, mark)
         after = self.client.describe_region(region)
         self.assertFalse(emptied & {s.file for s in after.segments})
-        on_disk = {path.name for path in self.daemon.segment_files(region)}
+        on_disk = {
+            str(path.relative_to(self.daemon.data)) for path in self.daemon.segment_files(region)
+        }
+        self.assertEqual({s.file for s in after.segments}, on_disk)
         self.assertFalse(emptied & on_disk)
-        self.assertLess(after.live_bytes, before.live_bytes)
+        self.assertLess(after.info.usage.live_bytes, before.info.usage.live_bytes)
 
     def test_next_sequence_of_a_table_is_what_compare_and_append_expects(self):
         region = self.fresh_region()
@@ -369,8 +376,8 @@ class AdminServiceTest(SharedDaemonTestCase):
         self.assertGreater(after.sync_count, before.sync_count)
         self.assertEqual(after.read_record_count - before.read_record_count, 4)
         self.assertEqual(after.read_payload_bytes - before.read_payload_bytes, 20)
-        self.assertGreater(after.mailbox_bytes_limit, 0)
-        self.assertGreater(after.reader_bytes_limit, 0)
+        self.assertGreater(after.mailbox_limit_bytes, 0)
+        self.assertGreater(after.reader_limit_bytes, 0)
 
 
 class StandardServicesTest(SharedDaemonTestCase):

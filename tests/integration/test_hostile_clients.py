@@ -329,7 +329,7 @@ class SlowClientsTest(HostileTestCase):
         time.sleep(0.5)
         self.assert_others_proceed()
         statistics = self.client.statistics()
-        self.assertLessEqual(statistics.reader_bytes, statistics.reader_bytes_limit)
+        self.assertLessEqual(statistics.reader_bytes, statistics.reader_limit_bytes)
         for call in calls:
             call.cancel()
         self.assert_sound()

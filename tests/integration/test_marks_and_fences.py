@@ -5,6 +5,7 @@ import unittest
 
 from walden_client import append_request, timestamp
 from walden_daemon import small_segments
+from walden_entry_client import EntryClient
 from walden_stubs import wal_pb2
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
 
@@ -44,6 +45,34 @@ class ManyMarksTest(SharedDaemonTestCase):
         with refused("marks", "LIMIT_EXCEEDED"):
             self.client.mark_tables_deleted(region, [(t, last) for t in range(MOST_MARKS + 1)])
         self.assertEqual(len(self.client.read(region, 1).records), 5)
+
+    def test_the_refusal_of_one_table_names_it(self):
+        region = self.fresh_region()
+        last = self.append_numbered(self.client, region, 1, 5)[-1][0]
+        EntryClient(self.client).put(region, 7, [(b"k", b"v")])
+        with self.assert_refused(Code.FAILED_PRECONDITION, "WRONG_TABLE_KIND", table_id=7):
+            self.client.mark_tables_deleted(region, [(1, last), (7, last + 1)])
+        self.assertEqual(len(self.client.read(region, 1).records), 5)
+
+    def test_the_answer_has_each_table_s_position_in_the_order_of_the_marks(self):
+        region = self.fresh_region()
+        records = self.append_numbered(self.client, region, 1, 5)
+        request = wal_pb2.MarkDeletedRequest(
+            region_id=region,
+            marks=[
+                wal_pb2.TableMark(table_id=9, through_sequence=3),
+                wal_pb2.TableMark(table_id=1, through_sequence=records[1][0]),
+            ],
+        )
+        results = self.client.call(self.client.wal.MarkDeleted, request).results
+        self.assertEqual([result.table_id for result in results], [9, 1])
+        for result in results:
+            self.assertEqual(result.position, self.client.position(region, result.table_id))
+        self.assertEqual(results[1].position.first_live_sequence, records[2][0])
+        # A region that was never written has positions too.
+        request.region_id = self.fresh_region()
+        results = self.client.call(self.client.wal.MarkDeleted, request).results
+        self.assertEqual([result.position.next_sequence for result in results], [1, 1])
 
     def test_as_many_marks_as_the_server_names_are_made_by_one_call(self):
         region = self.fresh_region()

@@ -235,9 +235,9 @@ class NumbersTest(SharedDaemonTestCase):
             "walden_syncs_total": statistics.sync_count,
             "walden_read_records_total": statistics.read_record_count,
             "walden_read_payload_bytes_total": statistics.read_payload_bytes,
-            "walden_mailbox_limit_bytes": statistics.mailbox_bytes_limit,
-            "walden_reader_limit_bytes": statistics.reader_bytes_limit,
-            "walden_entry_memory_limit_bytes": statistics.entry_memory_bytes_limit,
+            "walden_mailbox_limit_bytes": statistics.mailbox_limit_bytes,
+            "walden_reader_limit_bytes": statistics.reader_limit_bytes,
+            "walden_entry_memory_limit_bytes": statistics.entry_memory_limit_bytes,
         }.items():
             self.assertEqual(metrics[metric], field, metric)
         labels = f'{{namespace="default",region="{region}"}}'

@@ -133,7 +133,7 @@ class DeletedReadTest(WaldenTestCase):
         numbers = [number for number, _ in slow[1]]
         self.assertEqual(numbers[-1], 40)
         self.assertLess(len(numbers), 40)
-        self.assertEqual([p.first_sequence for p in slow[1].skips], [mark + 1])
+        self.assertEqual([p.first_live_sequence for p in slow[1].skips], [mark + 1])
         with self.assert_refused(Code.OUT_OF_RANGE, "RECORDS_GONE"):
             self.client.read(REGION, 1, start=5)
         self.assertEqual([n for n, _ in self.client.read(REGION, 1).records], [40])

@@ -1,10 +1,13 @@
 """Where a read begins and ends, and what it says of itself: summaries, caught-up marks, heartbeats."""
 
+import functools
 import threading
 import time
 import unittest
 
 from walden_client import BUFFERED, WaldenError
+from walden_entry_client import EntryClient
+from walden_stubs import wal_pb2
 from walden_testcase import Code, SharedDaemonTestCase
 
 NEVER_SYNCED = {"buffered_sync_interval": "1h", "buffered_sync_every_writes": 1_000_000}
@@ -81,7 +84,7 @@ class BeginningTest(SharedDaemonTestCase):
         later = now() + 3_600_000
         result = self.client.read(region, 1, start_time=later)
         self.assertEqual(result.records, [])
-        self.assertEqual(result.summary.next_sequence, records[-1][0] + 1)
+        self.assertEqual(result.summary.resume_sequence, records[-1][0] + 1)
         self.assertEqual(self.client.read(self.fresh_region(), 1, start_time=later).records, [])
 
     def test_an_end_below_the_beginning_by_time_or_count_is_empty(self):
@@ -109,7 +112,7 @@ class SummaryTest(SharedDaemonTestCase):
                     part = self.client.read(region, 1, start=start, **limits)
                     self.assertTrue(part.records)
                     collected += part.records
-                    start = part.summary.next_sequence
+                    start = part.summary.resume_sequence
                 self.assertEqual(collected, records)
 
     def test_a_summary_goes_on_behind_the_end_of_the_range(self):
@@ -118,7 +121,7 @@ class SummaryTest(SharedDaemonTestCase):
         first, last = records[0][0], records[-1][0]
 
         def next_sequence(**options):
-            return self.client.read(region, 1, **options).summary.next_sequence
+            return self.client.read(region, 1, **options).summary.resume_sequence
 
         self.assertEqual(next_sequence(), last + 1)
         self.assertEqual(next_sequence(end=first + 3), first + 4)
@@ -129,14 +132,14 @@ class SummaryTest(SharedDaemonTestCase):
 
     def test_an_empty_table_has_a_summary_of_nothing(self):
         result = self.client.read(self.fresh_region(), 1)
-        self.assertEqual((result.summary.record_count, result.summary.next_sequence), (0, 1))
+        self.assertEqual((result.summary.record_count, result.summary.resume_sequence), (0, 1))
 
     def test_a_follower_that_reaches_its_end_has_a_summary(self):
         region = self.fresh_region()
         stream = self.client.open_read(region, 1, max_records=3, follow=True)
         records = self.append_numbered(self.client, region, 1, 5)
         self.assertEqual(list(stream), records[:3])
-        self.assertEqual(stream.summary.next_sequence, records[2][0] + 1)
+        self.assertEqual(stream.summary.resume_sequence, records[2][0] + 1)
 
 
 class FollowerTest(SharedDaemonTestCase):
@@ -223,19 +226,26 @@ class AcquireTest(SharedDaemonTestCase):
     def test_there_is_nothing_to_take_over_from_an_engine_that_always_owns(self):
         region = self.fresh_region()
         self.client.append(region, 1, [b"x"], region_version=3)
-        for version in (None, 4):
-            with self.assert_refused(Code.UNIMPLEMENTED, "UNSUPPORTED"):
-                self.client.read(region, 1, acquire=True, region_version=version)
-            with self.assert_refused(Code.UNIMPLEMENTED, "UNSUPPORTED"):
-                self.client.recover(region, acquire=True, region_version=version)
+        for call in self.calls(region):
+            for version in (None, 4):
+                with self.assert_refused(Code.UNIMPLEMENTED, "UNSUPPORTED", field="acquire"):
+                    call(acquire=wal_pb2.Acquire(region_version=version))
         self.assertEqual(self.client.recover(region).state.region_version, 3)
 
-    def test_a_version_belongs_to_acquire(self):
-        for call in (self.client.read, self.client.recover):
+    def test_a_version_of_0_is_none(self):
+        for call in self.calls(self.fresh_region()):
             with self.assert_refused(
                 Code.INVALID_ARGUMENT, "INVALID_FIELD", field="region_version"
             ):
-                call(1, 1, region_version=4)
+                call(acquire=wal_pb2.Acquire(region_version=0))
+
+    def calls(self, region):
+        entries = EntryClient(self.client)
+        return (
+            functools.partial(self.client.read, region, 1),
+            functools.partial(self.client.recover, region),
+            functools.partial(entries.recover, region, 1),
+        )
 
 
 if __name__ == "__main__":

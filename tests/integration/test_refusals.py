@@ -5,7 +5,8 @@ import unittest
 import grpc
 
 from walden_client import BUFFERED, WaldenError, append_request, error_from_rpc
-from walden_stubs import wal_pb2
+from walden_entry_client import EntryClient
+from walden_stubs import admin_pb2, wal_pb2
 from walden_testcase import Code, SharedDaemonTestCase, WaldenTestCase
 
 MAX_BATCH_BYTES = 256 * 1024
@@ -136,6 +137,45 @@ class InvalidArgumentTest(SharedDaemonTestCase):
             self.client.drop_region(region, confirm=region + 1)
         self.assertEqual(len(self.client.read(region, 1).records), 1)
 
+    def test_a_drop_with_a_field_forgotten(self):
+        self.client.append(0, 1, [b"x"])
+        complete = {"namespace_id": 1, "region_id": 0, "confirm_region_id": 0}
+        for field in ("namespace_id", "confirm_region_id"):
+            fields = {name: value for name, value in complete.items() if name != field}
+            with self.subTest(field):
+                with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field=field):
+                    self.drop(**fields)
+                self.assertEqual(len(self.client.read(0, 1).records), 1)
+        self.assertTrue(self.drop(**complete))
+
+    def drop(self, **fields):
+        request = admin_pb2.DropRegionRequest(**fields)
+        return self.client.call(self.client.admin.DropRegion, request).existed
+
+    def test_a_region_version_of_0(self):
+        region = self.fresh_region()
+        entries = EntryClient(self.client)
+        producer = self.client.open_producer(region)
+        calls = {
+            "Append": lambda: self.client.append(region, 1, [b"x"], region_version=0),
+            "pass over": lambda: self.client.append_tables(
+                region, [], region_version=0, producer=(producer, 1)
+            ),
+            "OpenProducer": lambda: self.client.open_producer(region, region_version=0),
+            "MarkDeleted": lambda: self.client.mark_deleted(region, 1, 1, region_version=0),
+            "FenceRegion": lambda: self.client.fence_region(region, 0),
+            "Put": lambda: entries.put(region, 2, [(b"k", b"v")], region_version=0),
+            "Flush": lambda: entries.flush(region, 2, region_version=0),
+            "Finalize": lambda: entries.finalize(region, 2, 1, region_version=0),
+        }
+        for name, call in calls.items():
+            with self.subTest(name):
+                with self.assert_refused(
+                    Code.INVALID_ARGUMENT, "INVALID_FIELD", field="region_version", value=0
+                ):
+                    call()
+        self.assertEqual(self.client.recover(region).records, [])
+
     def test_a_refusal_in_a_stream_is_the_unary_one_and_the_stream_lives_on(self):
         region = self.fresh_region()
         refused = [
@@ -177,7 +217,7 @@ class NotFoundTest(SharedDaemonTestCase):
     def test_describing_a_region_that_was_never_written(self):
         with self.assertRaises(WaldenError) as caught:
             self.client.describe_region(self.fresh_region())
-        self.assertEqual(caught.exception.code, Code.NOT_FOUND)
+        self.check_refusal(caught.exception, Code.NOT_FOUND, "REGION_NOT_FOUND", field="region_id")
 
     def test_a_method_that_does_not_exist_is_unimplemented(self):
         method = self.client.channel.unary_unary("/walden.v1.WalService/Truncate")
@@ -220,6 +260,19 @@ class ConditionTest(SharedDaemonTestCase):
             self.client.mark_deleted(region, 1, 1, region_version=6)
         self.assertEqual([p for _, p in self.client.read(region, 1).records], [b"a", b"b"])
         self.assertEqual(self.client.recover(region).state.region_version, 7)
+
+    def test_a_retry_that_is_another_batch(self):
+        region = self.fresh_region()
+        producer = self.client.open_producer(region)
+        self.client.append(region, 1, [b"a", b"b"], producer=(producer, 1))
+        others = ([(1, [b"a"])], [(2, [b"a", b"b"])], [(1, [b"a"]), (2, [b"b"])], [])
+        for tables in others:
+            with self.subTest(tables):
+                with self.assert_refused(
+                    Code.INVALID_ARGUMENT, "PRODUCER_BATCH_DIFFERS", producer_sequence=1
+                ):
+                    self.client.append_tables(region, tables, producer=(producer, 1))
+        self.assertEqual(len(self.client.recover(region).records), 2)
 
     def test_a_retry_that_is_too_old_is_never_appended_twice(self):
         region = self.fresh_region()
@@ -407,7 +460,7 @@ class ReaderBudgetTest(WaldenTestCase):
                 client.read(1, 1)
         self.assertEqual(client.append(1, 2, [b"appends go on"]).durable, True)
         self.assertLessEqual(
-            client.statistics().reader_bytes, client.statistics().reader_bytes_limit
+            client.statistics().reader_bytes, client.statistics().reader_limit_bytes
         )
         for call in calls:
             call.cancel()

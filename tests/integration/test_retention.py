@@ -24,7 +24,7 @@ class RetentionTest(WaldenTestCase):
         return [self.client.append(region, table, [PAYLOAD]).last_sequence for _ in range(count)]
 
     def first(self, region=1, table=1):
-        return self.client.position(region, table).first_sequence
+        return self.client.position(region, table).first_live_sequence
 
     def test_it_is_off_unless_it_was_asked_for(self):
         self.start(small_segments())
@@ -56,9 +56,9 @@ class RetentionTest(WaldenTestCase):
         self.append(20)
         self.eventually(lambda: self.first() > 10, "most of it is gone")
         result = self.client.read(1, 1, start=1, skip_deleted=True)
-        self.assertGreater(result.position.first_sequence, 1)
-        self.assertEqual(result.position.deleted_through, result.position.first_sequence - 1)
-        self.assertEqual(result.records[0][0], result.position.first_sequence)
+        self.assertGreater(result.position.first_live_sequence, 1)
+        self.assertEqual(result.position.deleted_through, result.position.first_live_sequence - 1)
+        self.assertEqual(result.records[0][0], result.position.first_live_sequence)
 
     def test_on_rocksdb_each_table_keeps_its_newest_records(self):
         self.start(small_rocksdb(retention_records=3))

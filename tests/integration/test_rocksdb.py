@@ -5,8 +5,9 @@ import os
 import subprocess
 import unittest
 
-from walden_client import BUFFERED
+from walden_client import BUFFERED, error_from_status
 from walden_daemon import BIN_DIR, flip_byte, small_rocksdb, small_segments, stopped
+from walden_stubs import wal_pb2
 from walden_testcase import Code, WaldenTestCase
 
 
@@ -15,6 +16,19 @@ class RocksdbTest(WaldenTestCase):
         self.daemon = self.new_daemon(small_rocksdb())
         self.daemon.start()
         self.client = self.new_client(self.daemon)
+
+    def test_recover_streams_table_by_table_and_says_so(self):
+        for table in (2, 1, 2, 1):
+            self.client.append(1, table, [b"x"])
+        recovery = self.client.recover(1)
+        self.assertEqual(recovery.state.record_order, wal_pb2.RECORD_ORDER_TABLE)
+        self.assertEqual([table for table, _, _ in recovery.records], [1, 1, 2, 2])
+        # Also without a record, and without the region.
+        self.client.append(2, 1, [b"x"])
+        self.client.mark_deleted(2, 1, 1)
+        for region in (2, 3):
+            order = self.client.recover(region).state.record_order
+            self.assertEqual(order, wal_pb2.RECORD_ORDER_TABLE)
 
     def restart(self, change=lambda: None):
         with stopped(self.daemon):
@@ -118,8 +132,10 @@ class RocksdbTest(WaldenTestCase):
         self.assertEqual(self.client.read(1, 1, namespace=2).records, kept)
         self.append_numbered(self.client, 1, 1, 5, namespace=2)
         broken, healthy = self.client.list_namespaces()
-        self.assertIn("DATA_LOSS", broken.error)
-        self.assertEqual(healthy.error, "")
+        self.check_refusal(error_from_status(broken.error), Code.DATA_LOSS, "CORRUPTION")
+        self.assertFalse(broken.HasField("region_count"))
+        self.assertFalse(healthy.HasField("error"))
+        self.assertEqual(healthy.region_count, 1)
         self.assertIn("namespace cannot be opened", self.daemon.log.read_text())
         shown = self.cli("inspect", str(self.daemon.data / "default"))
         self.assertEqual(shown.returncode, 4, shown.stderr)

@@ -68,7 +68,7 @@ class PagesTest(SharedDaemonTestCase):
                     self.client.admin.ListNamespaces, admin_pb2.ListNamespacesRequest, page_size=size
                 )
                 self.assertEqual([len(page.namespaces) for page in pages], counts)
-                found = [(n.id, n.name) for page in pages for n in page.namespaces]
+                found = [(n.namespace_id, n.name) for page in pages for n in page.namespaces]
                 self.assertEqual(found, [(2, "two"), (9, "one"), (40, "three")])
 
     def test_regions_come_in_pages_ordered_by_id(self):
@@ -116,6 +116,26 @@ class PagesTest(SharedDaemonTestCase):
                     Code.INVALID_ARGUMENT, "INVALID_FIELD", field="page_token"
                 ):
                     self.pages(method, kind, page_token="no token of the daemon", **fields)
+
+    def test_a_page_token_of_another_namespace_or_region_is_refused(self):
+        admin = self.client.admin
+        for region in (1001, 1002):
+            for table in range(3):
+                self.client.append(region, table, [b"x"], namespace=40)
+        token = self.client.call(
+            admin.ListRegions, admin_pb2.ListRegionsRequest(namespace_id=40, page_size=1)
+        ).next_page_token
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="page_token"):
+            self.client.call(
+                admin.ListRegions,
+                admin_pb2.ListRegionsRequest(namespace_id=41, page_size=1, page_token=token))
+        described = {"namespace_id": 40, "region_id": 1001, "page_size": 1}
+        token = self.client.call(
+            admin.DescribeRegion, admin_pb2.DescribeRegionRequest(**described)
+        ).next_page_token
+        described.update(region_id=1002, page_token=token)
+        with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD", field="page_token"):
+            self.client.call(admin.DescribeRegion, admin_pb2.DescribeRegionRequest(**described))
 
 
 if __name__ == "__main__":

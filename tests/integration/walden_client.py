@@ -152,7 +152,7 @@ class ReadStream:
         stated = [self.summary.record_count, self.summary.payload_bytes]
         if stated != self._counted:
             raise AssertionError(f"Read streamed {self._counted}, its summary says {stated}")
-        if self.summary.next_sequence <= self._last_sequence:
+        if self.summary.resume_sequence <= self._last_sequence:
             raise AssertionError(f"Read goes on at {self.summary} after {self._last_sequence}")
 
     def __iter__(self):
@@ -336,10 +336,10 @@ class Client:
         request = wal_pb2.MarkDeletedRequest(
             namespace_id=namespace, region_id=region, marks=made, region_version=region_version
         )
-        results = self.call(self.wal.MarkDeleted, request).tables
+        results = self.call(self.wal.MarkDeleted, request).results
         if [r.table_id for r in results] != [m.table_id for m in made]:
             raise AssertionError(f"MarkDeleted of {made} was answered with {results}")
-        return [result.deleted_through for result in results]
+        return [result.position.deleted_through for result in results]
 
     def fence_region(self, region, version, namespace=0):
         request = wal_pb2.FenceRegionRequest(
@@ -382,10 +382,10 @@ class Client:
         return self.call(self.admin.DescribeRegion, request)
 
     def position(self, region, table, namespace=0):
-        request = admin_pb2.GetNextSequenceRequest(
+        request = admin_pb2.GetTablePositionRequest(
             namespace_id=namespace, region_id=region, table_id=table
         )
-        return self.call(self.admin.GetNextSequence, request).position
+        return self.call(self.admin.GetTablePosition, request).position
 
     def next_sequence(self, region, table, namespace=0):
         return self.position(region, table, namespace).next_sequence
@@ -398,7 +398,8 @@ class Client:
         request = admin_pb2.CloseRegionRequest(namespace_id=namespace, region_id=region)
         return self.call(self.admin.CloseRegion, request).was_open
 
-    def drop_region(self, region, confirm=None, namespace=0):
+    def drop_region(self, region, confirm=None, namespace=1):
+        """A drop has no default namespace."""
         request = admin_pb2.DropRegionRequest(
             namespace_id=namespace,
             region_id=region,
@@ -408,22 +409,22 @@ class Client:
 
     def verify(self, region, namespace=0):
         """Returns (summary, all findings)."""
-        request = admin_pb2.VerifyRequest(namespace_id=namespace, region_id=region)
+        request = admin_pb2.VerifyRegionRequest(namespace_id=namespace, region_id=region)
         findings, progress, summary = [], None, None
-        for response in messages_of(self.admin.Verify(request, timeout=self.timeout)):
+        for response in messages_of(self.admin.VerifyRegion(request, timeout=self.timeout)):
             if summary is not None:
-                raise AssertionError("Verify streamed something after its summary")
+                raise AssertionError("VerifyRegion streamed something after its summary")
             findings.extend(response.findings)
             if response.HasField("progress"):
                 progress = response.progress
             if response.HasField("summary"):
                 summary = response.summary
         if summary is None:
-            raise AssertionError("Verify ended without a summary")
+            raise AssertionError("VerifyRegion ended without a summary")
         if summary.finding_count != len(findings):
-            raise AssertionError(f"Verify streamed {len(findings)} findings, and said {summary}")
+            raise AssertionError(f"VerifyRegion streamed {len(findings)} findings, and said {summary}")
         if progress is not None and progress.checked_bytes > summary.checked_bytes:
-            raise AssertionError(f"Verify checked {progress}, and said {summary}")
+            raise AssertionError(f"VerifyRegion checked {progress}, and said {summary}")
         return summary, findings
 
     def server_info(self):

@@ -32,7 +32,7 @@ def put_request(
         region_version=region_version,
     )
     if producer is not None:
-        request.producer.id, request.producer.sequence = producer
+        request.producer.producer_id, request.producer.producer_sequence = producer
     return request
 
 
@@ -93,9 +93,9 @@ class EntryClient:
             self.stub.PutStream, entry_pb2.PutStreamRequest, "puts", "put", lambda _, answer: answer
         )
 
-    def get_many(self, region, table, keys):
+    def get_many(self, region, table, keys, **fields):
         """The entries, or None for keys that are not there."""
-        request = entry_pb2.GetRequest(region_id=region, table_id=table, keys=keys)
+        request = entry_pb2.GetRequest(region_id=region, table_id=table, keys=keys, **fields)
         results = self.client.call(self.stub.Get, request).results
         if len(results) != len(keys):
             raise AssertionError(f"Get of {len(keys)} keys answered {len(results)} results")
@@ -106,14 +106,14 @@ class EntryClient:
         found = self.get_many(region, table, [key])[0]
         return None if found is None else found.value
 
-    def scan(self, region, table, start=b"", end=None, max_entries=0, with_hidden=False):
+    def scan(self, region, table, start=b"", end=None, max_entries=0, include_hidden=False):
         request = entry_pb2.ScanRequest(
             region_id=region,
             table_id=table,
             start_key=start,
             end_key=end,
             max_entries=max_entries,
-            with_hidden=with_hidden,
+            include_hidden=include_hidden,
         )
         entries, summary = [], None
         for response in messages_of(self.stub.Scan(request, timeout=self.client.timeout)):
@@ -144,9 +144,9 @@ class EntryClient:
         )
         return self.client.call(self.stub.Finalize, request).finalized_through
 
-    def recover(self, region, table):
+    def recover(self, region, table, **fields):
         """(state, entries), checked against the summary."""
-        request = entry_pb2.EntryServiceRecoverRequest(region_id=region, table_id=table)
+        request = entry_pb2.EntryServiceRecoverRequest(region_id=region, table_id=table, **fields)
         state, entries, summary = None, [], None
         for response in messages_of(self.stub.Recover(request, timeout=self.client.timeout)):
             if summary is not None:

@@ -53,7 +53,7 @@ def append_tables_request(
             table_id=table, payloads=payloads, expected_next_sequence=expected[0] if expected else None
         )
     if producer is not None:
-        request.producer.id, request.producer.sequence = producer
+        request.producer.producer_id, request.producer.producer_sequence = producer
     return request
 
 
@@ -135,7 +135,7 @@ class PipelinedStream:
                 raise AssertionError("a message of answers has none")
             for result in response.results:
                 request = self._requests.pop(result.request_id, None)
-                kind = result.WhichOneof("result")
+                kind = result.WhichOneof("outcome")
                 if kind == "error":
                     yield result.request_id, error_from_status(result.error)
                 else:

@@ -183,7 +183,7 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     const bool empty = parts.empty() && !batch.producer;
-    if (producers_.Differs(batch) && !HasReason(status, ErrorReason::kLimitExceeded)) {
+    if (producers_.Differs(batch) && HasReason(status, ErrorReason::kProducerBatchDiffers)) {
       producers_.RefusedAsDifferent(batch);
       return absl::OkStatus();
     }

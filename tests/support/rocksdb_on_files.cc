@@ -43,6 +43,7 @@ class RocksdbOnFiles final : public LogEngine {
   }
 
   absl::string_view name() const override { return engine_->name(); }
+  RecordOrder record_order() const override { return engine_->record_order(); }
   EngineUsage Usage() const override { return engine_->Usage(); }
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override {
     return engine_->ListRegions();

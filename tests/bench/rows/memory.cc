@@ -107,7 +107,7 @@ RowResult RunMemory(const Options& options) {
   if (!statistics.ok()) return statistics.status();
   if (absl::Status status = server->Stop(); !status.ok()) return status;
   const double budgets_mib =
-      static_cast<double>(statistics->mailbox_bytes_limit() + statistics->reader_bytes_limit()) /
+      static_cast<double>(statistics->mailbox_limit_bytes() + statistics->reader_limit_bytes()) /
       kMiB;
   const RoundPair round = {.walden = {.value = memory->peak_mib},
                            .ceiling = {.value = kAllowedBesidesBudgetsMib + budgets_mib}};

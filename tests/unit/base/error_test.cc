@@ -63,6 +63,17 @@ TEST(ErrorTest, AStatusMadeOtherwiseHasNoReason) {
   EXPECT_FALSE(HasReason(absl::AbortedError("x"), ErrorReason::kSequenceMismatch));
 }
 
+TEST(ErrorTest, MetadataIsAddedAndNeverReplaced) {
+  const absl::Status status = WithMetadata(Sample(), "table_id", "7");
+  EXPECT_EQ(status.message(), Sample().message());
+  auto expected = GetErrorInfo(Sample())->metadata;
+  expected["table_id"] = "7";
+  EXPECT_EQ(GetErrorInfo(status)->metadata, expected);
+  EXPECT_EQ(GetErrorInfo(WithMetadata(status, "table_id", "8"))->metadata, expected);
+  EXPECT_EQ(WithMetadata(absl::InternalError("x"), "table_id", "7"), absl::InternalError("x"));
+  EXPECT_TRUE(WithMetadata(absl::OkStatus(), "table_id", "7").ok());
+}
+
 TEST(ErrorTest, ContextGoesBeforeTheMessageAndTheRestStays) {
   const absl::Status status = WithContext(WithContext(Sample(), "table 3"), "region 1");
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);

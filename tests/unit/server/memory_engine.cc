@@ -261,7 +261,8 @@ class MemoryLog final : public RegionLog {
                                     .deleted_through = table.deleted_through,
                                     .first_live = live ? table.deleted_through + 1 : 0,
                                     .last_live = live ? table.next - 1 : 0,
-                                    .kind = table.kind});
+                                    .kind = table.kind,
+                                    .durable_through = table.durable_through});
     }
     description.opening.records_scanned = region_->records.size();
     return PageOf(description, from, limit);
@@ -432,7 +433,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> MemoryEngine::OpenRegionNow(RegionId 
   std::shared_ptr<MemoryRegion>& found = regions_[region];
   if (found == nullptr && !create) {
     regions_.erase(region);
-    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound, "no such region");
+    return MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound, "no such region");
   }
   if (found == nullptr) found = std::make_shared<MemoryRegion>();
   return std::make_unique<MemoryLog>(found);

@@ -88,6 +88,7 @@ class MemoryEngine final : public LogEngine {
   int openings() const;
 
   absl::string_view name() const override { return "memory"; }
+  RecordOrder record_order() const override { return RecordOrder::kAppend; }
   absl::StatusOr<std::vector<RegionId>> ListRegions() const override;
   void OpenRegion(RegionId region, const OpenRequest& request,
                   std::function<void(absl::StatusOr<std::unique_ptr<RegionLog>>)> done) override;

@@ -15,7 +15,7 @@ v1::RecoverResponse State() {
 v1::RecoverResponse Records(uint64_t table, std::initializer_list<uint64_t> sequences) {
   v1::RecoverResponse message;
   for (const uint64_t sequence : sequences) {
-    v1::TableRecord& record = *message.add_records();
+    v1::TableLogRecord& record = *message.add_records();
     record.set_table_id(table);
     record.set_sequence(sequence);
     record.set_payload("abc");

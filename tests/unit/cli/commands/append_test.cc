@@ -69,8 +69,8 @@ TEST_F(AppendTest, EveryOptionOfTheRequestArrives) {
   EXPECT_EQ(request.durability(), v1::DURABILITY_BUFFERED);
   EXPECT_EQ(request.tables(0).expected_next_sequence(), 5u);
   EXPECT_EQ(request.region_version(), 9u);
-  EXPECT_EQ(request.producer().id(), 77u);
-  EXPECT_EQ(request.producer().sequence(), 5u);
+  EXPECT_EQ(request.producer().producer_id(), 77u);
+  EXPECT_EQ(request.producer().producer_sequence(), 5u);
 }
 
 TEST_F(AppendTest, StandardInputComesInBatchesAndInOrder) {

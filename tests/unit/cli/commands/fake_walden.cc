@@ -61,18 +61,18 @@ grpc::Status FakeWalden::Append(const v1::AppendRequest& request, v1::AppendResp
   absl::MutexLock lock(&mutex_);
   last_request_ = request;
   if (request.has_producer()) {
-    const auto producer = producers_.find(request.producer().id());
+    const auto producer = producers_.find(request.producer().producer_id());
     if (producer == producers_.end()) {
       return RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "PRODUCER_FORGOTTEN");
     }
-    const auto known = producer->second.find(request.producer().sequence());
+    const auto known = producer->second.find(request.producer().producer_sequence());
     if (known != producer->second.end()) {
       *response = known->second;
       response->set_duplicate(true);
       return grpc::Status::OK;
     }
     const uint64_t expected = producer->second.size() + 1;
-    if (request.producer().sequence() != expected) {
+    if (request.producer().producer_sequence() != expected) {
       return RefusalOf(grpc::StatusCode::FAILED_PRECONDITION, "PRODUCER_OUT_OF_ORDER",
                        {{"expected_producer_sequence", std::to_string(expected)}});
     }
@@ -117,7 +117,7 @@ grpc::Status FakeWalden::Store(const v1::AppendRequest& request, absl::Time time
     range.set_table_id(append.table_id());
     range.set_first_sequence(next);
     for (const std::string& payload : append.payloads()) {
-      v1::Record& record = table.records.emplace_back();
+      v1::LogRecord& record = table.records.emplace_back();
       table.append_times[next] = time;
       record.set_sequence(next++);
       record.set_payload(payload);
@@ -128,7 +128,8 @@ grpc::Status FakeWalden::Store(const v1::AppendRequest& request, absl::Time time
   response->set_durable(request.durability() != v1::DURABILITY_BUFFERED);
   batch_sizes_.push_back(records);
   if (request.has_producer()) {
-    producers_[request.producer().id()][request.producer().sequence()] = *response;
+    producers_[request.producer().producer_id()][request.producer().producer_sequence()] =
+        *response;
   }
   return grpc::Status::OK;
 }
@@ -139,8 +140,8 @@ v1::TablePosition FakeWalden::Position(TableKey key) const {
   const bool live = found != tables_.end() && !found->second.records.empty();
   const uint64_t deleted = found == tables_.end() ? 0 : found->second.deleted_through;
   position.set_next_sequence(live ? found->second.records.back().sequence() + 1 : deleted + 1);
-  position.set_first_sequence(live ? found->second.records.front().sequence()
-                                   : position.next_sequence());
+  position.set_first_live_sequence(live ? found->second.records.front().sequence()
+                                        : position.next_sequence());
   position.set_deleted_through(deleted);
   return position;
 }
@@ -148,11 +149,9 @@ v1::TablePosition FakeWalden::Position(TableKey key) const {
 void FakeWalden::FillState(TableKey key, v1::TableState& state) const {
   const v1::TablePosition position = Position(key);
   state.set_table_id(key.second);
-  state.set_next_sequence(position.next_sequence());
-  state.set_deleted_through(position.deleted_through());
+  *state.mutable_position() = position;
   const auto found = tables_.find(key);
   if (found == tables_.end() || found->second.records.empty()) return;
-  state.set_first_live_sequence(found->second.records.front().sequence());
   state.set_last_live_sequence(found->second.records.back().sequence());
 }
 
@@ -177,7 +176,7 @@ std::vector<std::string> FakeWalden::Payloads(uint64_t region, uint64_t table) c
   std::vector<std::string> payloads;
   const auto found = tables_.find({region, table});
   if (found == tables_.end()) return payloads;
-  for (const v1::Record& record : found->second.records) payloads.push_back(record.payload());
+  for (const v1::LogRecord& record : found->second.records) payloads.push_back(record.payload());
   return payloads;
 }
 
@@ -235,7 +234,7 @@ uint64_t FakeWalden::MarkDeleted(uint64_t region, uint64_t table, uint64_t throu
   const uint64_t end = Position({region, table}).next_sequence() - 1;
   Table& held = tables_[{region, table}];
   held.deleted_through = std::max(held.deleted_through, std::min(through, end));
-  std::erase_if(held.records, [&held](const v1::Record& record) {
+  std::erase_if(held.records, [&held](const v1::LogRecord& record) {
     return record.sequence() <= held.deleted_through;
   });
   return held.deleted_through;

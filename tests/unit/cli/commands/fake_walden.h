@@ -83,7 +83,7 @@ class FakeWalden {
   class Health;
   using TableKey = std::pair<uint64_t, uint64_t>;  // region, table
   struct Table {
-    std::vector<v1::Record> records;
+    std::vector<v1::LogRecord> records;
     std::map<uint64_t, absl::Time> append_times;  // by sequence
     uint64_t deleted_through = 0;
   };

@@ -29,7 +29,7 @@ class FakeWalden::Wal : public v1::WalService::Service {
       for (const v1::StreamedAppend& batch : request.appends()) {
         v1::StreamedAppendResult result;
         result.set_request_id(batch.request_id());
-        const grpc::Status status = fake_.Append(batch.append(), result.mutable_appended());
+        const grpc::Status status = fake_.Append(batch.append(), result.mutable_response());
         if (!status.ok()) result.mutable_error()->ParseFromString(status.error_details());
         if (status.ok() && fake_.TakeStreamBreak(++stored)) {
           stream->Write(answers);
@@ -56,7 +56,7 @@ class FakeWalden::Wal : public v1::WalService::Service {
       {
         absl::MutexLock lock(&fake_.mutex_);
         const TableKey key{request->region_id(), request->table_id()};
-        for (const v1::Record& record : fake_.tables_[key].records) {
+        for (const v1::LogRecord& record : fake_.tables_[key].records) {
           if (record.sequence() < next || record.sequence() > last) continue;
           if (request->max_records() != 0 && summary.record_count() == request->max_records()) {
             break;
@@ -100,9 +100,11 @@ class FakeWalden::Wal : public v1::WalService::Service {
             fake_.FirstSince({request->region_id(), mark.table_id()}, TimeOf(mark.before_time())) -
             1;
       }
-      v1::TableMarkResult& result = *response->add_tables();
+      v1::TableMarkResult& result = *response->add_results();
       result.set_table_id(mark.table_id());
-      result.set_deleted_through(fake_.MarkDeleted(request->region_id(), mark.table_id(), through));
+      fake_.MarkDeleted(request->region_id(), mark.table_id(), through);
+      absl::MutexLock lock(&fake_.mutex_);
+      *result.mutable_position() = fake_.Position({request->region_id(), mark.table_id()});
     }
     return grpc::Status::OK;
   }
@@ -135,8 +137,8 @@ class FakeWalden::Wal : public v1::WalService::Service {
       if (request->state_only()) continue;
       v1::RecoverSummary& counts = *summary.mutable_summary();
       if (!table.records.empty()) counts.set_table_count(counts.table_count() + 1);
-      for (const v1::Record& record : table.records) {
-        v1::TableRecord& recovered = *records.add_records();
+      for (const v1::LogRecord& record : table.records) {
+        v1::TableLogRecord& recovered = *records.add_records();
         recovered.set_table_id(key.second);
         recovered.set_sequence(record.sequence());
         recovered.set_payload(record.payload());
@@ -177,7 +179,7 @@ class FakeWalden::Wal : public v1::WalService::Service {
     const TableKey key{request.region_id(), request.table_id()};
     if (request.has_start_time()) return fake_.FirstSince(key, TimeOf(request.start_time()));
     if (!request.has_last_records()) return 1;
-    const std::vector<v1::Record>& records = fake_.tables_[key].records;
+    const std::vector<v1::LogRecord>& records = fake_.tables_[key].records;
     if (records.size() <= request.last_records()) return 1;
     return records[records.size() - request.last_records()].sequence();
   }
@@ -285,7 +287,7 @@ class FakeWalden::Admin : public v1::AdminService::Service {
     absl::MutexLock lock(&fake_.mutex_);
     const uint64_t index = request->page_token().empty() ? 0 : std::stoull(request->page_token());
     v1::NamespaceInfo& info = *response->add_namespaces();
-    info.set_id(static_cast<uint32_t>(index + 1));
+    info.set_namespace_id(static_cast<uint32_t>(index + 1));
     info.set_name(fake_.namespaces_[index]);
     info.set_engine("fake");
     info.set_is_default(index == 0);
@@ -314,7 +316,12 @@ class FakeWalden::Admin : public v1::AdminService::Service {
       v1::RegionInfo& info = *response->add_regions();
       info.set_region_id(UINT64_MAX);
       info.set_state(v1::RegionInfo::STATE_BROKEN);
-      info.set_error("a hole");
+      info.mutable_error()->set_code(static_cast<int>(grpc::StatusCode::DATA_LOSS));
+      info.mutable_error()->set_message("a hole");
+      google::rpc::ErrorInfo reason;
+      reason.set_reason("CORRUPTION");
+      (*reason.mutable_metadata())["file"] = "1/seg_0";
+      info.mutable_error()->add_details()->PackFrom(reason);
     }
     return grpc::Status::OK;
   }
@@ -323,7 +330,7 @@ class FakeWalden::Admin : public v1::AdminService::Service {
                               v1::DescribeRegionResponse* response) override {
     absl::MutexLock lock(&fake_.mutex_);
     if (!fake_.next_sequences_.contains(request->region_id())) {
-      return RefusalOf(grpc::StatusCode::NOT_FOUND, "NOT_FOUND");
+      return RefusalOf(grpc::StatusCode::NOT_FOUND, "REGION_NOT_FOUND");
     }
     response->mutable_info()->set_region_id(request->region_id());
     response->mutable_info()->set_state(v1::RegionInfo::STATE_OPEN);
@@ -344,8 +351,8 @@ class FakeWalden::Admin : public v1::AdminService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status GetNextSequence(grpc::ServerContext*, const v1::GetNextSequenceRequest* request,
-                               v1::GetNextSequenceResponse* response) override {
+  grpc::Status GetTablePosition(grpc::ServerContext*, const v1::GetTablePositionRequest* request,
+                                v1::GetTablePositionResponse* response) override {
     absl::MutexLock lock(&fake_.mutex_);
     *response->mutable_position() = fake_.Position({request->region_id(), request->table_id()});
     return grpc::Status::OK;
@@ -364,19 +371,20 @@ class FakeWalden::Admin : public v1::AdminService::Service {
 
   grpc::Status DropRegion(grpc::ServerContext*, const v1::DropRegionRequest* request,
                           v1::DropRegionResponse* response) override {
-    if (request->confirm_region_id() != request->region_id()) {
+    if (request->namespace_id() == 0 || !request->has_confirm_region_id() ||
+        request->confirm_region_id() != request->region_id()) {
       return RefusalOf(grpc::StatusCode::INVALID_ARGUMENT, "INVALID_FIELD");
     }
     response->set_existed(fake_.DropRegion(request->region_id()));
     return grpc::Status::OK;
   }
 
-  grpc::Status Verify(grpc::ServerContext*, const v1::VerifyRequest* request,
-                      grpc::ServerWriter<v1::VerifyResponse>* writer) override {
-    v1::VerifyResponse response;
+  grpc::Status VerifyRegion(grpc::ServerContext*, const v1::VerifyRegionRequest* request,
+                            grpc::ServerWriter<v1::VerifyRegionResponse>* writer) override {
+    v1::VerifyRegionResponse response;
     response.mutable_progress()->set_total_bytes(100);
     response.mutable_progress()->set_checked_bytes(50);
-    v1::VerifyResponse end;
+    v1::VerifyRegionResponse end;
     end.mutable_summary()->set_checked_bytes(100);
     end.mutable_summary()->set_checked_record_count(4);
     {
@@ -388,7 +396,7 @@ class FakeWalden::Admin : public v1::AdminService::Service {
         finding.set_length(20);
         finding.set_first_sequence(3);
         finding.set_last_sequence(5);
-        finding.set_reason("checksum differs");
+        finding.set_description("checksum differs");
       }
     }
     writer->Write(response);

@@ -46,7 +46,8 @@ TEST_F(LookTest, ARegionThatIsNotOpenIsListedWithoutItsUsage) {
   EXPECT_EQ(Run({"regions"}).out,
             "              region  state   tables  records     live      disk  oldest  error\n"
             "                   5  open         1    6,170  1.0 KiB  64.0 MiB   3d 4h\n"
-            "18446744073709551615  broken       -        -        -         -       -  a hole\n");
+            "18446744073709551615  broken       -        -        -         -       -  DATA_LOSS "
+            "(CORRUPTION): a hole\n");
 }
 
 TEST_F(LookTest, RegionsAreJsonWithTheirUsageIfTheyAreOpen) {
@@ -54,11 +55,12 @@ TEST_F(LookTest, RegionsAreJsonWithTheirUsageIfTheyAreOpen) {
   daemon_.SetOldestAppended(absl::FromUnixMillis(1'700'000'000'123));
   daemon_.AddBrokenRegion();
   EXPECT_EQ(Run({"regions", "--json"}).out,
-            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"error\":\"\",\"usage\":{\"table_count\":1,"
+            "{\"region_id\":5,\"state\":\"STATE_OPEN\",\"usage\":{\"table_count\":1,"
             "\"live_record_count\":6170,\"live_bytes\":1024,\"allocated_bytes\":67108864,"
             "\"oldest_append_time\":\"2023-11-14T22:13:20.123Z\",\"damaged_range_count\":0}}\n"
             "{\"region_id\":\"18446744073709551615\",\"state\":\"STATE_BROKEN\","
-            "\"error\":\"a hole\"}\n");
+            "\"error\":{\"code\":\"DATA_LOSS\",\"reason\":\"CORRUPTION\","
+            "\"metadata\":{\"file\":\"1/seg_0\"},\"message\":\"a hole\"}}\n");
 }
 
 TEST_F(LookTest, ARegionIsDescribed) {
@@ -80,9 +82,9 @@ TEST_F(LookTest, ARegionIsDescribed) {
 TEST_F(LookTest, ATablesPositionIsTold) {
   daemon_.AddRecords(5, 7, {"x", "y"});
   EXPECT_EQ(Run({"describe", "-r", "5", "-t", "7"}).out, "first 1, next 3, deleted through 0\n");
-  EXPECT_EQ(
-      Run({"describe", "-r", "5", "-t", "8", "--json"}).out,
-      "{\"first_sequence\":1,\"next_sequence\":1,\"deleted_through\":0,\"durable_through\":0}\n");
+  EXPECT_EQ(Run({"describe", "-r", "5", "-t", "8", "--json"}).out,
+            "{\"first_live_sequence\":1,\"next_sequence\":1,\"deleted_through\":0,\"durable_"
+            "through\":0}\n");
 }
 
 TEST_F(LookTest, ARegionThatDoesNotExistIsExitCode7) {

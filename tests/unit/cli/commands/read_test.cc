@@ -125,9 +125,12 @@ TEST_F(ReadTest, SeveralTablesAreMarkedInOneCall) {
   };
   EXPECT_EQ(mark({"2:1", "3:3"}).out, "table 2: deleted through 1\ntable 3: deleted through 3\n");
   EXPECT_EQ(daemon_.last_marks().marks_size(), 2);
-  EXPECT_EQ(mark({"-t", "2", "-t", "3", "--through", "4", "--json"}).out,
-            "{\"tables\":[{\"table_id\":2,\"deleted_through\":2},"
-            "{\"table_id\":3,\"deleted_through\":4}]}\n");
+  EXPECT_EQ(
+      mark({"-t", "2", "-t", "3", "--through", "4", "--json"}).out,
+      "{\"results\":[{\"table_id\":2,\"position\":{\"first_live_sequence\":3,\"next_sequence\":3,"
+      "\"deleted_through\":2,\"durable_through\":0}},"
+      "{\"table_id\":3,\"position\":{\"first_live_sequence\":5,\"next_sequence\":5,"
+      "\"deleted_through\":4,\"durable_through\":0}}]}\n");
   for (const Strings& wrong :
        {Strings{}, Strings{"2"}, Strings{"2:"}, Strings{"2:x"}, Strings{"-t", "2"},
         Strings{"-t", "2", "--through", "1", "--older-than", "1d"},

@@ -1,5 +1,7 @@
 #include "cli/console/json.h"
 
+#include "google/rpc/error_details.pb.h"
+#include "grpcpp/support/status.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "walden/v1/admin.pb.h"
@@ -10,12 +12,26 @@ namespace {
 
 TEST(Json, MessagesKeepTheirFieldNamesNumbersAndDefaults) {
   v1::NamespaceInfo info;
-  info.set_id(1);
+  info.set_namespace_id(1);
   info.set_name("data");
   info.set_region_count(UINT64_MAX);
   EXPECT_EQ(JsonLine(ToJson(info)),
-            "{\"id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
-            "\"region_count\":\"18446744073709551615\",\"error\":\"\"}\n");
+            "{\"namespace_id\":1,\"name\":\"data\",\"engine\":\"\",\"is_default\":false,"
+            "\"region_count\":\"18446744073709551615\"}\n");
+}
+
+TEST(Json, AnErrorInAnAnswerIsAsThoseOfFailures) {
+  v1::NamespaceInfo info;
+  info.mutable_error()->set_code(static_cast<int>(grpc::StatusCode::DATA_LOSS));
+  info.mutable_error()->set_message("damaged");
+  EXPECT_EQ(ToJson(info)["error"].dump(), "{\"code\":\"DATA_LOSS\",\"message\":\"damaged\"}");
+  google::rpc::ErrorInfo reason;
+  reason.set_reason("CORRUPTION");
+  (*reason.mutable_metadata())["file"] = "1/seg_0";
+  info.mutable_error()->add_details()->PackFrom(reason);
+  EXPECT_EQ(ToJson(info)["error"].dump(),
+            "{\"code\":\"DATA_LOSS\",\"reason\":\"CORRUPTION\",\"metadata\":{\"file\":\"1/seg_0\"},"
+            "\"message\":\"damaged\"}");
 }
 
 TEST(Json, IntegersThatADoubleCannotHoldAreStrings) {
@@ -52,7 +68,7 @@ TEST(Json, EnumsAreNamesAndRepeatedMessagesArrays) {
   v1::ListRegionsResponse regions;
   regions.add_regions()->set_state(v1::RegionInfo::STATE_OPEN);
   EXPECT_EQ(JsonLine(ToJson(regions)),
-            "{\"regions\":[{\"region_id\":0,\"state\":\"STATE_OPEN\",\"error\":\"\"}],"
+            "{\"regions\":[{\"region_id\":0,\"state\":\"STATE_OPEN\"}],"
             "\"next_page_token\":\"\"}\n");
 }
 

@@ -14,7 +14,7 @@ class RocksdbDamageTest : public RocksdbTest {
  protected:
   static constexpr int kRecords = 800;
 
-  // Two tables whose older records are in table files.
+  // Tables 1 and 2, or 1 alone, whose older records are in table files.
   void SetUp() override {
     write_buffer_bytes_ = 1 << 20;
     RocksdbTest::SetUp();
@@ -22,7 +22,7 @@ class RocksdbDamageTest : public RocksdbTest {
     testing::Random random(1);
     for (int i = 0; i < kRecords; ++i) {
       Append(1, random.NonZeroBytes(2000));
-      Append(2, "small");
+      if (has_second_table_) Append(2, "small");
     }
     // The log file that they were in goes when their table file is whole.
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
@@ -45,6 +45,24 @@ class RocksdbDamageTest : public RocksdbTest {
     OpenEngine();
     return Open();
   }
+
+  std::vector<DamagedRange> Verified() {
+    std::vector<DamagedRange> findings;
+    EXPECT_TRUE(log_->Verify([&](const VerifyProgress& progress) {
+                      findings.insert(findings.end(), progress.findings.begin(),
+                                      progress.findings.end());
+                      return true;
+                    })
+                    .ok());
+    return findings;
+  }
+
+  bool has_second_table_ = true;
+};
+
+class RocksdbOneTableDamageTest : public RocksdbDamageTest {
+ protected:
+  RocksdbOneTableDamageTest() { has_second_table_ = false; }
 };
 
 TEST_F(RocksdbDamageTest, ABlockOfATableFileThatRotsIsDataLossWithItsFile) {
@@ -68,13 +86,7 @@ TEST_F(RocksdbDamageTest, VerifyFindsATableFileThatWasRemovedWhileItsNamespaceIs
   // RocksDB has it open and goes on reading it.
   const std::string file = Files(".sst").front();
   ASSERT_TRUE(disk_.RemoveFile(file).ok());
-  std::vector<DamagedRange> findings;
-  ASSERT_TRUE(log_->Verify([&](const VerifyProgress& progress) {
-                    findings.insert(findings.end(), progress.findings.begin(),
-                                    progress.findings.end());
-                    return true;
-                  })
-                  .ok());
+  const std::vector<DamagedRange> findings = Verified();
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].file, file.substr(6));
 }
@@ -117,7 +129,17 @@ TEST_F(RocksdbDamageTest, VerifyNamesADamagedTableFileAndGoesOnBehindIt) {
                   .ok());
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].file, file.substr(6));
+  EXPECT_EQ(findings[0].table, std::nullopt) << "both tables are in the file";
   EXPECT_GT(records, 0u);
+}
+
+TEST_F(RocksdbOneTableDamageTest, VerifyNamesTheOnlyTableOfADamagedFile) {
+  const std::string file = DamageATableFile();
+  ASSERT_TRUE(OpenAgain().ok());
+  const std::vector<DamagedRange> findings = Verified();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].file, file.substr(6));
+  EXPECT_EQ(findings[0].table, TableId{1});
 }
 
 TEST_F(RocksdbDamageTest, AMissingTableFileRefusesTheNamespaceAndEveryCallSaysSo) {

@@ -64,9 +64,9 @@ TEST_F(AdminServiceTest, StatisticsAreThoseOfThePartsThatItWasGiven) {
   ASSERT_TRUE(stub->GetStatistics(&call, {}, &response).ok());
   EXPECT_EQ(response.uptime().seconds(), 3);
   EXPECT_EQ(response.appended_record_count(), 5u);
-  EXPECT_EQ(response.reader_bytes_limit(), 100u);
-  EXPECT_EQ(response.entry_memory_bytes_limit(), 700u);
-  EXPECT_EQ(response.mailbox_bytes_limit(), 300u);
+  EXPECT_EQ(response.reader_limit_bytes(), 100u);
+  EXPECT_EQ(response.entry_memory_limit_bytes(), 700u);
+  EXPECT_EQ(response.mailbox_limit_bytes(), 300u);
   grpc::ClientContext info_call;
   v1::GetServerInfoResponse info;
   ASSERT_TRUE(stub->GetServerInfo(&info_call, {}, &info).ok());

@@ -72,7 +72,7 @@ TEST(ErrorMappingTest, AFileThatIsNotFoundIsLostDataAndNamesTheFile) {
   EXPECT_EQ(ReasonOf(status), "CORRUPTION");
   EXPECT_NE(status.error_message().find("/data/7/seg_1"), std::string::npos);
   const grpc::Status region = ToGrpcStatus(
-      MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound, "there is no region 7"));
+      MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound, "there is no region 7"));
   EXPECT_EQ(region.error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
@@ -110,8 +110,16 @@ TEST(ErrorMappingTest, WhatPassesByItselfSaysWhenAndWhatDoesNotSaysNothing) {
   const auto unavailable = [](ErrorReason reason) {
     return RetryDelayOf(MakeError(absl::StatusCode::kUnavailable, reason, "gone"));
   };
-  EXPECT_GT(unavailable(ErrorReason::kShuttingDown), absl::ZeroDuration());
-  EXPECT_EQ(unavailable(ErrorReason::kRegionFailed), absl::ZeroDuration());
+  for (const ErrorReason passing : {ErrorReason::kShuttingDown, ErrorReason::kIoError,
+                                    ErrorReason::kRegionFailed, ErrorReason::kRegionClosed}) {
+    EXPECT_GT(unavailable(passing), absl::ZeroDuration()) << ErrorReasonName(passing);
+  }
+  EXPECT_GT(RetryDelayOf(absl::UnavailableError("no reason")), absl::ZeroDuration());
+  // Its batch may be stored.
+  EXPECT_EQ(unavailable(ErrorReason::kWriteFailed), absl::ZeroDuration());
+  EXPECT_EQ(RetryDelayOf(MakeError(absl::StatusCode::kFailedPrecondition,
+                                   ErrorReason::kOwnedElsewhere, "elsewhere")),
+            absl::ZeroDuration());
   EXPECT_EQ(RetryDelayOf(
                 MakeError(absl::StatusCode::kInvalidArgument, ErrorReason::kInvalidField, "wrong")),
             absl::ZeroDuration());

@@ -56,7 +56,7 @@ TEST(ParsedSizeTest, RequestsAreCountedForWhatTheyTake) {
     v1::AppendStreamRequest message;
     for (int i = 0; i < 500; ++i) {
       v1::StreamedAppend* const streamed = message.add_appends();
-      streamed->mutable_append()->mutable_producer()->set_id(1);
+      streamed->mutable_append()->mutable_producer()->set_producer_id(1);
       v1::TableAppend* const table = streamed->mutable_append()->add_tables();
       for (int k = 0; k <= i % 4; ++k) table->add_payloads(std::string(payload, 'x'));
     }

@@ -69,8 +69,8 @@ TEST_F(RequestChecksTest, FillsTheBatchWithoutCopyingPayloads) {
   request_.set_durability(v1::DURABILITY_BUFFERED);
   Table().set_expected_next_sequence(5);
   request_.set_region_version(6);
-  request_.mutable_producer()->set_id(7);
-  request_.mutable_producer()->set_sequence(8);
+  request_.mutable_producer()->set_producer_id(7);
+  request_.mutable_producer()->set_producer_sequence(8);
   const absl::StatusOr<RegionKey> key = Prepare();
   ASSERT_TRUE(key.ok()) << key.status();
   EXPECT_EQ(*key, (RegionKey{3, 8}));
@@ -87,8 +87,8 @@ TEST_F(RequestChecksTest, FillsTheBatchWithoutCopyingPayloads) {
 TEST_F(RequestChecksTest, NothingOfAnEarlierRequestStaysInTheJob) {
   Table().set_expected_next_sequence(5);
   request_.set_region_version(6);
-  request_.mutable_producer()->set_id(7);
-  request_.mutable_producer()->set_sequence(8);
+  request_.mutable_producer()->set_producer_id(7);
+  request_.mutable_producer()->set_producer_sequence(8);
   ASSERT_TRUE(Prepare().ok());
   request_.Clear();
   request_.add_tables()->add_payloads("b");
@@ -157,11 +157,16 @@ TEST_F(RequestChecksTest, WrongFieldsAreNamed) {
   request_.set_durability(static_cast<v1::Durability>(17));
   EXPECT_EQ(Refusal(), "INVALID_FIELD durability 17 -");
   request_.clear_durability();
-  request_.mutable_producer()->set_sequence(1);
-  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.id 0 -");
-  request_.mutable_producer()->set_id(1);
-  request_.mutable_producer()->set_sequence(0);
-  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.sequence 0 -");
+  request_.mutable_producer()->set_producer_sequence(1);
+  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.producer_id 0 -");
+  request_.mutable_producer()->set_producer_id(1);
+  request_.mutable_producer()->set_producer_sequence(0);
+  EXPECT_EQ(Refusal(), "INVALID_FIELD producer.producer_sequence 0 -");
+  request_.clear_producer();
+  request_.set_region_version(0);
+  EXPECT_EQ(Refusal(), "INVALID_FIELD region_version 0 -");
+  request_.set_region_version(1);
+  EXPECT_TRUE(Prepare().ok());
 }
 
 TEST_F(RequestChecksTest, AnEnteredRegionHasTheIdOfItsNamespaceAlsoWhenTheDefaultWasAskedFor) {

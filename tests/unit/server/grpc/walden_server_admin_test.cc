@@ -1,5 +1,6 @@
 // Pages of AdminService, over a real socket.
 #include <gmock/gmock.h>
+#include <google/rpc/error_details.pb.h>
 
 #include "tests/unit/server/grpc/walden_server_fixture.h"
 
@@ -16,6 +17,10 @@ class AdminPagesTest : public WaldenServerTest {
                         v1::DescribeRegionResponse* page) {
     grpc::ClientContext call;
     return admin_->DescribeRegion(&call, request, page);
+  }
+  grpc::Status ListNamespaces(v1::ListNamespacesResponse* page) {
+    grpc::ClientContext call;
+    return admin_->ListNamespaces(&call, {}, page);
   }
 };
 
@@ -139,7 +144,7 @@ TEST_F(AdminPagesTest, ARegionIsDescribedInPagesThatMakeUpTheWhole) {
     EXPECT_LE(page.state().tables_size(), 3);
     for (const v1::TableState& table : page.state().tables()) {
       EXPECT_EQ(table.table_id(), expected++);
-      EXPECT_EQ(table.next_sequence(), 3u);
+      EXPECT_EQ(table.position().next_sequence(), 3u);
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
@@ -175,7 +180,7 @@ TEST_F(AdminPagesTest, ATokenOfSomethingElseIsRefused) {
   EXPECT_EQ(ReasonOf(List(list, &regions)), "INVALID_FIELD");
 }
 
-TEST_F(AdminPagesTest, TheErrorOfABrokenRegionIsTextWithItsReason) {
+TEST_F(AdminPagesTest, TheErrorOfABrokenRegionIsThatOfItsCalls) {
   ASSERT_TRUE(Append(1, 1, {"x"}).ok());
   v1::CloseRegionRequest close;
   close.set_region_id(1);
@@ -185,11 +190,29 @@ TEST_F(AdminPagesTest, TheErrorOfABrokenRegionIsTextWithItsReason) {
   engine_->FailOpening(1, MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
                                     "bytes are damaged", {{"file", "7/seg_1"}}));
   v1::ReadResponse all;
-  EXPECT_EQ(ReasonOf(Read(ReadOf(1, 1), &all)), "CORRUPTION");
+  const grpc::Status refused = Read(ReadOf(1, 1), &all);
+  EXPECT_EQ(ReasonOf(refused), "CORRUPTION");
   v1::ListRegionsResponse page;
   ASSERT_TRUE(List({}, &page).ok());
   ASSERT_EQ(page.regions_size(), 1);
-  EXPECT_EQ(page.regions(0).error(), "DATA_LOSS (CORRUPTION): region 1: bytes are damaged");
+  EXPECT_EQ(page.regions(0).error().code(), static_cast<int>(grpc::StatusCode::DATA_LOSS));
+  EXPECT_EQ(page.regions(0).error().message(), "region 1: bytes are damaged");
+  EXPECT_EQ(page.regions(0).error().SerializeAsString(), refused.error_details());
+}
+
+TEST_F(AdminPagesTest, ANamespaceThatCannotBeListedHasAnErrorAndNoCount) {
+  v1::ListNamespacesResponse page;
+  ASSERT_TRUE(ListNamespaces(&page).ok());
+  EXPECT_TRUE(page.namespaces(0).has_region_count());
+  EXPECT_FALSE(page.namespaces(0).has_error());
+  engine_->FailListing(MakeError(absl::StatusCode::kFailedPrecondition, ErrorReason::kLocked,
+                                 "another process holds it"));
+  ASSERT_TRUE(ListNamespaces(&page).ok());
+  ASSERT_EQ(page.namespaces_size(), 1);
+  EXPECT_FALSE(page.namespaces(0).has_region_count());
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(page.namespaces(0).error().details(0).UnpackTo(&info));
+  EXPECT_EQ(info.reason(), "LOCKED");
 }
 
 }  // namespace

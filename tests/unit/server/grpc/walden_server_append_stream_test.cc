@@ -41,7 +41,7 @@ TEST_F(AppendTest, ALongStreamIsRecognisedOnceForEachChangeOfRights) {
   const auto append = [&](uint64_t id) {
     ASSERT_TRUE(stream->Write(Request(id, 1, "x")));
     ASSERT_TRUE(Next(stream.get(), &result));
-    EXPECT_TRUE(result.has_appended());
+    EXPECT_TRUE(result.has_response());
   };
   append(0);
   const int at_first = access.recognitions;
@@ -70,7 +70,7 @@ TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {
   uint64_t answers = 0;
   while (Next(stream.get(), &result)) {
     EXPECT_EQ(result.request_id(), answers);
-    EXPECT_EQ(result.appended().tables(0).first_sequence(), answers + 1);
+    EXPECT_EQ(result.response().tables(0).first_sequence(), answers + 1);
     ++answers;
   }
   writer.join();
@@ -177,7 +177,7 @@ TEST_F(AppendTest, StreamsAreSlowedAtAFullMailboxAndNothingOfThemIsRefused) {
     uint64_t answers = 0;
     for (; Next(client->stream.get(), &result); ++answers) {
       EXPECT_EQ(result.request_id(), answers);
-      EXPECT_TRUE(result.has_appended()) << result.error().message();
+      EXPECT_TRUE(result.has_response()) << result.error().message();
     }
     EXPECT_EQ(answers, kBatches);
     EXPECT_TRUE(client->stream->Finish().ok());
@@ -195,9 +195,10 @@ TEST_F(AppendTest, AProducersRefusedBatchHoldsUpItsSuccessorsUntilItIsSentAgain)
   }
   const auto batch = [&](uint64_t sequence) {
     v1::AppendStreamRequest request = Request(sequence, 1, absl::StrCat("batch ", sequence));
-    v1::Producer* const producer = request.mutable_appends(0)->mutable_append()->mutable_producer();
-    producer->set_id(opened.producer_id());
-    producer->set_sequence(sequence);
+    v1::ProducerBatch* const producer =
+        request.mutable_appends(0)->mutable_append()->mutable_producer();
+    producer->set_producer_id(opened.producer_id());
+    producer->set_producer_sequence(sequence);
     return request;
   };
   grpc::ClientContext call;
@@ -277,7 +278,7 @@ TEST_F(AppendTest, AMessageWithTooManyAppendsEndsTheStreamAfterWhatCameBefore) {
   ASSERT_TRUE(stream->Write(message));
   v1::StreamedAppendResult result;
   ASSERT_TRUE(Next(stream.get(), &result));
-  EXPECT_TRUE(result.has_appended());
+  EXPECT_TRUE(result.has_response());
   EXPECT_FALSE(Next(stream.get(), &result));
   EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
   EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
@@ -317,7 +318,7 @@ TEST_F(AppendTest, AMessageOfTooManyFieldsForItsLengthEndsTheStreamAfterWhatCame
   ASSERT_TRUE(stream->Write(message));
   v1::StreamedAppendResult result;
   ASSERT_TRUE(Next(stream.get(), &result));
-  EXPECT_TRUE(result.has_appended());
+  EXPECT_TRUE(result.has_response());
   ASSERT_FALSE(Next(stream.get(), &result));
   EXPECT_EQ(ReasonOf(stream->Finish()), "LIMIT_EXCEEDED");
   EXPECT_THAT(engine_->Region(1)->Payloads(1), ElementsAre("before"));
@@ -344,7 +345,7 @@ TEST_F(AppendTest, AFullBatchOfTheSmallestPayloadsFits) {
   ASSERT_TRUE(stream->Write(message));
   v1::StreamedAppendResult result;
   ASSERT_TRUE(Next(stream.get(), &result));
-  EXPECT_TRUE(result.has_appended()) << result.error().message();
+  EXPECT_TRUE(result.has_response()) << result.error().message();
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 }

@@ -53,7 +53,7 @@ TEST_F(DeletedReadTest, ASkippingReadBeginsWithWhatIsLeftAndIsToldWhere) {
   request.set_skip_deleted(true);
   v1::ReadResponse all;
   ASSERT_TRUE(Read(request, &all).ok());
-  EXPECT_EQ(all.position().first_sequence(), 3u);
+  EXPECT_EQ(all.position().first_live_sequence(), 3u);
   EXPECT_THAT(PayloadsOf(all), ElementsAre("3"));
 }
 
@@ -92,7 +92,7 @@ TEST_F(DeletedReadTest, AFollowerThatIsOutrunIsToldAndGoesOnOnlyIfItSkips) {
     }
     ASSERT_TRUE(stream->Read(&response));
     ASSERT_TRUE(response.has_position());
-    EXPECT_EQ(response.position().first_sequence(), 3u);
+    EXPECT_EQ(response.position().first_live_sequence(), 3u);
     EXPECT_EQ(response.records_size(), 0);
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_THAT(PayloadsOf(response), ElementsAre("3"));

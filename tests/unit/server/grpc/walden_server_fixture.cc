@@ -134,7 +134,7 @@ std::string WaldenServerTest::ReasonOf(const grpc::Status& status) {
 
 std::vector<std::string> WaldenServerTest::PayloadsOf(const v1::ReadResponse& response) {
   std::vector<std::string> payloads;
-  for (const v1::Record& record : response.records()) payloads.push_back(record.payload());
+  for (const v1::LogRecord& record : response.records()) payloads.push_back(record.payload());
   return payloads;
 }
 

@@ -38,11 +38,11 @@ TEST_F(FollowTest, TheEndIsMarkedOnceAfterAllRecordsAndSaysWhereItIs) {
     for (; stream->Read(&response) && !response.caught_up(); ++messages) {
       EXPECT_FALSE(response.has_position());
       EXPECT_GT(response.records_size(), 0);
-      for (const v1::Record& record : response.records()) EXPECT_EQ(record.sequence(), ++last);
+      for (const v1::LogRecord& record : response.records()) EXPECT_EQ(record.sequence(), ++last);
     }
     EXPECT_TRUE(response.has_position());
     EXPECT_EQ(response.records_size(), 0);
-    EXPECT_EQ(response.position().first_sequence(), 4u);
+    EXPECT_EQ(response.position().first_live_sequence(), 4u);
     EXPECT_EQ(response.position().next_sequence(), last + 1);
     EXPECT_EQ(response.position().deleted_through(), 3u);
     EXPECT_EQ(response.position().durable_through(), last);

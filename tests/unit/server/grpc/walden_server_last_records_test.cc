@@ -67,7 +67,7 @@ TEST_F(LastRecordsReadTest, OtherReadersHaveTheirTurnMeanwhile) {
   while (stream->Read(&response)) all.MergeFrom(response);
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_THAT(PayloadsOf(all), ElementsAre("b", "c"));
-  EXPECT_EQ(all.summary().next_sequence(), 4u);
+  EXPECT_EQ(all.summary().resume_sequence(), 4u);
   ExpectNoBytesHeld();
 }
 

@@ -25,17 +25,19 @@ TEST_F(MarksTest, MarksOfManyTablesAreClampedAndAnsweredForNothing) {
   v1::MarkDeletedResponse response;
   grpc::ClientContext call;
   ASSERT_TRUE(wal_->MarkDeleted(&call, request, &response).ok());
-  ASSERT_EQ(response.tables_size(), 3);
-  EXPECT_EQ(response.tables(0).deleted_through(), 2u);
-  EXPECT_EQ(response.tables(1).table_id(), 2u);
-  EXPECT_EQ(response.tables(1).deleted_through(), 1u);
-  EXPECT_EQ(response.tables(2).deleted_through(), 0u);
+  ASSERT_EQ(response.results_size(), 3);
+  EXPECT_EQ(response.results(0).position().deleted_through(), 2u);
+  EXPECT_EQ(response.results(0).position().next_sequence(), 3u);
+  EXPECT_EQ(response.results(1).table_id(), 2u);
+  EXPECT_EQ(response.results(1).position().deleted_through(), 1u);
+  EXPECT_EQ(response.results(2).position().deleted_through(), 0u);
   request.set_region_id(99);
   grpc::ClientContext second_call;
   v1::MarkDeletedResponse absent;
   ASSERT_TRUE(wal_->MarkDeleted(&second_call, request, &absent).ok());
-  ASSERT_EQ(absent.tables_size(), 3);
-  EXPECT_EQ(absent.tables(0).deleted_through(), 0u);
+  ASSERT_EQ(absent.results_size(), 3);
+  EXPECT_EQ(absent.results(0).position().deleted_through(), 0u);
+  EXPECT_EQ(absent.results(0).position().next_sequence(), 1u);
   EXPECT_EQ(engine_->ListRegions()->size(), 1u);
 }
 
@@ -77,6 +79,7 @@ TEST_F(MarksTest, ATimeMarksNothingOfARegionThatWasMadeAgainMeanwhile) {
   });
   gate->AwaitArrival();
   v1::DropRegionRequest drop;
+  drop.set_namespace_id(1);
   drop.set_region_id(1);
   drop.set_confirm_region_id(1);
   v1::DropRegionResponse dropped;

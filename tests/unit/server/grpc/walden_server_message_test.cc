@@ -94,7 +94,7 @@ TEST_F(MessageTest, AMessageIsNeverLargerThanTheRequestSays) {
     std::vector<std::string> read;
     while (stream->Read(&response)) {
       EXPECT_LE(response.ByteSizeLong(), limit);
-      for (const v1::Record& record : response.records()) read.push_back(record.payload());
+      for (const v1::LogRecord& record : response.records()) read.push_back(record.payload());
     }
     EXPECT_TRUE(stream->Finish().ok());
     EXPECT_TRUE(read == written);

@@ -24,7 +24,7 @@ TEST_F(ReadTest, StreamsPositionThenRecords) {
   const auto stream = wal_->Read(&call, ReadOf(1, 1));
   v1::ReadResponse response;
   ASSERT_TRUE(stream->Read(&response));
-  EXPECT_EQ(response.position().first_sequence(), 1u);
+  EXPECT_EQ(response.position().first_live_sequence(), 1u);
   EXPECT_EQ(response.position().next_sequence(), 4u);
   EXPECT_EQ(response.records_size(), 0);
   ASSERT_TRUE(stream->Read(&response));
@@ -34,7 +34,7 @@ TEST_F(ReadTest, StreamsPositionThenRecords) {
   ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.summary().record_count(), 3u);
   EXPECT_EQ(response.summary().payload_bytes(), 2u);
-  EXPECT_EQ(response.summary().next_sequence(), 4u);
+  EXPECT_EQ(response.summary().resume_sequence(), 4u);
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
 }
@@ -78,7 +78,7 @@ TEST_F(ReadTest, AnEmptyRangeSaysWhereToReadOn) {
     EXPECT_TRUE(Read(request, &all).ok());
     EXPECT_EQ(all.records_size(), 0);
     EXPECT_EQ(all.summary().record_count(), 0u);
-    return all.summary().next_sequence();
+    return all.summary().resume_sequence();
   };
   v1::ReadRequest request = ReadOf(1, 1);
   request.mutable_start()->set_inclusive(6);
@@ -357,9 +357,9 @@ TEST_F(ReadTest, HeartbeatsSayWhereTheEndIsWhileNothingComes) {
 TEST_F(ReadTest, ALogCannotBeTakenOver) {
   v1::ReadRequest request = ReadOf(1, 1);
   v1::ReadResponse all;
-  request.set_region_version(3);
+  request.mutable_acquire()->set_region_version(0);
   EXPECT_EQ(ReasonOf(Read(request, &all)), "INVALID_FIELD");
-  request.set_acquire(true);
+  request.mutable_acquire()->clear_region_version();
   const grpc::Status refused = Read(request, &all);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(ReasonOf(refused), "UNSUPPORTED");
@@ -379,11 +379,12 @@ TEST_F(RecoverTest, StateThenRecordsThenASummaryThatCountsThem) {
   ASSERT_TRUE(stream->Finish().ok());
   ASSERT_EQ(parts.size(), 3u);
   EXPECT_EQ(parts[0].state().engine(), "memory");
+  EXPECT_EQ(parts[0].state().record_order(), v1::RECORD_ORDER_APPEND);
   ASSERT_EQ(parts[0].state().tables_size(), 2);
-  EXPECT_EQ(parts[0].state().tables(0).next_sequence(), 4u);
+  EXPECT_EQ(parts[0].state().tables(0).position().next_sequence(), 4u);
   EXPECT_EQ(parts[0].state().tables(0).last_live_sequence(), 3u);
   std::vector<std::string> records;
-  for (const v1::TableRecord& record : parts[1].records()) {
+  for (const v1::TableLogRecord& record : parts[1].records()) {
     records.push_back(
         absl::StrCat(record.table_id(), "/", record.sequence(), ":", record.payload()));
   }

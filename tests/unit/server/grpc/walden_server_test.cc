@@ -35,7 +35,8 @@ TEST_F(AdminTest, ListsNamespacesAndRegions) {
   EXPECT_EQ(regions.regions(0).state(), v1::RegionInfo::STATE_OPEN);
   EXPECT_FALSE(regions.regions(1).has_usage());
   EXPECT_EQ(regions.regions(1).state(), v1::RegionInfo::STATE_BROKEN);
-  EXPECT_NE(regions.regions(1).error().find("hole"), std::string::npos);
+  EXPECT_NE(regions.regions(1).error().message().find("hole"), std::string::npos);
+  EXPECT_FALSE(regions.regions(0).has_error());
 }
 
 TEST_F(AdminTest, DescribesARegionAndItsTables) {
@@ -47,16 +48,16 @@ TEST_F(AdminTest, DescribesARegionAndItsTables) {
   ASSERT_TRUE(admin_->DescribeRegion(&call, request, &response).ok());
   EXPECT_EQ(response.info().state(), v1::RegionInfo::STATE_OPEN);
   ASSERT_EQ(response.state().tables_size(), 1);
-  EXPECT_EQ(response.state().tables(0).next_sequence(), 3u);
+  EXPECT_EQ(response.state().tables(0).position().next_sequence(), 3u);
   request.set_region_id(4);
   grpc::ClientContext second_call;
   EXPECT_EQ(admin_->DescribeRegion(&second_call, request, &response).error_code(),
             grpc::StatusCode::NOT_FOUND);
-  v1::GetNextSequenceRequest next;
+  v1::GetTablePositionRequest next;
   next.set_region_id(4);
-  v1::GetNextSequenceResponse position;
+  v1::GetTablePositionResponse position;
   grpc::ClientContext third_call;
-  ASSERT_TRUE(admin_->GetNextSequence(&third_call, next, &position).ok());
+  ASSERT_TRUE(admin_->GetTablePosition(&third_call, next, &position).ok());
   EXPECT_EQ(position.position().next_sequence(), 1u);
 }
 
@@ -87,6 +88,10 @@ TEST_F(AdminTest, SyncsClosesAndDrops) {
   EXPECT_EQ(admin_->DropRegion(&slip_call, drop, &dropped).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
   drop.set_confirm_region_id(3);
+  grpc::ClientContext nameless_call;
+  EXPECT_EQ(ReasonOf(admin_->DropRegion(&nameless_call, drop, &dropped)), "INVALID_FIELD");
+  EXPECT_FALSE(engine_->ListRegions()->empty());
+  drop.set_namespace_id(1);
   grpc::ClientContext drop_call;
   ASSERT_TRUE(admin_->DropRegion(&drop_call, drop, &dropped).ok());
   EXPECT_TRUE(dropped.existed());
@@ -98,13 +103,13 @@ TEST_F(AdminTest, VerifiesOpenAndBrokenRegions) {
   engine_->Region(9);
   engine_->FailOpening(9, MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption, "hole"));
   for (const uint64_t region : {3, 9, 100}) {
-    v1::VerifyRequest request;
+    v1::VerifyRegionRequest request;
     request.set_region_id(region);
     grpc::ClientContext call;
-    const auto stream = admin_->Verify(&call, request);
-    v1::VerifyResponse response;
+    const auto stream = admin_->VerifyRegion(&call, request);
+    v1::VerifyRegionResponse response;
     int findings = 0;
-    v1::VerifyResponse last;
+    v1::VerifyRegionResponse last;
     while (stream->Read(&response)) {
       EXPECT_FALSE(last.has_summary());
       findings += response.findings_size();
@@ -119,8 +124,8 @@ TEST_F(AdminTest, VerifiesOpenAndBrokenRegions) {
 
 TEST_F(AdminTest, TellsItsLimitsOfMemory) {
   const v1::GetStatisticsResponse statistics = Statistics();
-  EXPECT_EQ(statistics.mailbox_bytes_limit(), options_.registry.mailbox_bytes);
-  EXPECT_EQ(statistics.reader_bytes_limit(), options_.reader_bytes);
+  EXPECT_EQ(statistics.mailbox_limit_bytes(), options_.registry.mailbox_bytes);
+  EXPECT_EQ(statistics.reader_limit_bytes(), options_.reader_bytes);
 }
 
 TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
@@ -155,7 +160,7 @@ TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
   gate->Open();
   v1::AppendStreamResponse answer;
   ASSERT_TRUE(stream->Read(&answer)) << "what was accepted is answered";
-  EXPECT_EQ(answer.results(0).appended().tables(0).first_sequence(), 1u);
+  EXPECT_EQ(answer.results(0).response().tables(0).first_sequence(), 1u);
   EXPECT_FALSE(stream->Read(&answer));
   const grpc::Status ended = stream->Finish();
   EXPECT_EQ(ReasonOf(ended), "SHUTTING_DOWN")

@@ -44,7 +44,7 @@ TEST_F(RecordEncoderTest, ReadRecordsAreTheBytesThatProtobufWrites) {
   v1::ReadResponse expected;
   for (const Example& example : Examples()) {
     EncodeReadRecord({example.table, example.sequence, example.payload}, chunk_);
-    v1::Record* const record = expected.add_records();
+    v1::LogRecord* const record = expected.add_records();
     record->set_sequence(example.sequence);
     record->set_payload(example.payload);
   }
@@ -55,7 +55,7 @@ TEST_F(RecordEncoderTest, RecoveredRecordsAreTheBytesThatProtobufWrites) {
   v1::RecoverResponse expected;
   for (const Example& example : Examples()) {
     EncodeRecoverRecord({example.table, example.sequence, example.payload}, chunk_);
-    v1::TableRecord* const record = expected.add_records();
+    v1::TableLogRecord* const record = expected.add_records();
     record->set_table_id(example.table);
     record->set_sequence(example.sequence);
     record->set_payload(example.payload);

@@ -36,9 +36,9 @@ TEST_F(StatusJsonTest, SaysWhatTheStatisticsSay) {
   EXPECT_EQ(json["ready"], true);
   EXPECT_EQ(json["counters"]["append_records"], statistics.appended_record_count());
   EXPECT_EQ(json["counters"]["append_bytes"], 8);
-  EXPECT_EQ(json["levels"]["mailbox"]["limit"], statistics.mailbox_bytes_limit());
-  EXPECT_EQ(json["levels"]["readers"]["limit"], statistics.reader_bytes_limit());
-  EXPECT_EQ(json["levels"]["entries"]["limit"], statistics.entry_memory_bytes_limit());
+  EXPECT_EQ(json["levels"]["mailbox"]["limit"], statistics.mailbox_limit_bytes());
+  EXPECT_EQ(json["levels"]["readers"]["limit"], statistics.reader_limit_bytes());
+  EXPECT_EQ(json["levels"]["entries"]["limit"], statistics.entry_memory_limit_bytes());
   EXPECT_EQ(json["levels"]["regions"]["used"], 1);
   EXPECT_EQ(json["levels"]["regions"]["limit"], options_.registry.max_open_regions);
   const Json& latency = json["append_latency"];

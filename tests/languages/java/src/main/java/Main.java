@@ -21,7 +21,7 @@ import io.walden.v1.OpenProducerRequest;
 import io.walden.v1.Producer;
 import io.walden.v1.ReadRequest;
 import io.walden.v1.ReadResponse;
-import io.walden.v1.Record;
+import io.walden.v1.LogRecord;
 import io.walden.v1.RecoverRequest;
 import io.walden.v1.RecoverResponse;
 import io.walden.v1.RecoverSummary;
@@ -91,7 +91,7 @@ public final class Main {
     List<String> records = new ArrayList<>();
     ReadRequest request = ReadRequest.newBuilder().setRegionId(REGION).setTableId(table).build();
     wal().read(request).forEachRemaining(response -> {
-      for (Record record : response.getRecordsList()) {
+      for (LogRecord record : response.getRecordsList()) {
         records.add(record.getSequence() + " " + record.getPayload().toStringUtf8());
       }
     });
@@ -113,7 +113,7 @@ public final class Main {
       while (stream.hasNext()) {
         ReadResponse response = stream.next();
         if (response.getRecordsCount() > 0) {
-          Record record = response.getRecords(0);
+          LogRecord record = response.getRecords(0);
           System.out.printf("followed: caught up, then %d %s%n", record.getSequence(),
               record.getPayload().toStringUtf8());
           return;
