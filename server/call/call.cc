@@ -119,12 +119,13 @@ absl::StatusOr<const Namespace*> Call::EnterNamespace(uint32_t namespace_id) con
   return found;
 }
 
-absl::StatusOr<EnteredRegion> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id) const {
+absl::StatusOr<EnteredRegion> Call::EnterRegion(uint32_t namespace_id, uint64_t region_id,
+                                                Rights more) const {
   const absl::StatusOr<std::shared_ptr<const Identity>> caller = Caller();
   if (!caller.ok()) return caller.status();
   const NamespaceSet& namespaces = admission_.namespaces;
   const Namespace* const found = namespaces.Find(namespace_id);
-  const Rights needed = RightsOf(method_);
+  const Rights needed = RightsOf(method_) | more;
   if (*caller != nullptr && !(*caller)->Allows(KnownId(found), region_id, needed)) {
     return Denied(**caller, namespace_id, region_id);
   }

@@ -49,7 +49,9 @@ class Call {
 
   // Finds the region that a request names. The caller must have the method's rights. Errors as
   // above.
-  absl::StatusOr<EnteredRegion> EnterRegion(uint32_t namespace_id, uint64_t region_id) const;
+  // `more`: rights that this request needs beside those of its method.
+  absl::StatusOr<EnteredRegion> EnterRegion(uint32_t namespace_id, uint64_t region_id,
+                                            Rights more = {}) const;
 
   // Checks a long call again: OK while its caller is recognised and has the method's rights on the
   // region. StillRecognised checks the first alone. Both are cheap while rights do not change.

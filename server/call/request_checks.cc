@@ -120,9 +120,12 @@ absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const 
   return key;
 }
 
-absl::Status CannotAcquire(const v1::Acquire& acquire) {
-  std::optional<uint64_t> version;
-  if (absl::Status status = TakeRegionVersion(acquire, version); !status.ok()) return status;
+absl::Status TakeAcquire(const v1::Acquire& acquire, const LogEngine& engine,
+                         AcquireRequest& taken) {
+  if (absl::Status status = TakeRegionVersion(acquire, taken.region_version); !status.ok()) {
+    return status;
+  }
+  if (!engine.opening_owns()) return absl::OkStatus();
   return MakeError(absl::StatusCode::kUnimplemented, ErrorReason::kUnsupported,
                    "acquire takes a log over from another daemon, and the logs of this namespace's "
                    "engine always belong to this one: ask without it",

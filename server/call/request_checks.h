@@ -80,14 +80,10 @@ void FillTable(const Part& part, TableAppend& table) {
 absl::StatusOr<RegionKey> PrepareAppend(const v1::AppendRequest& request, const Call& call,
                                         const RequestLimits& limits, AppendJob& job);
 
-absl::Status CannotAcquire(const v1::Acquire& acquire);
-
-// UNIMPLEMENTED (UNSUPPORTED) for a request to take a log over: this daemon's engines always own
-// theirs.
-template <typename Request>
-absl::Status CheckAcquire(const Request& request) {
-  return request.has_acquire() ? CannotAcquire(request.acquire()) : absl::OkStatus();
-}
+// Copies a request to take a log over. UNIMPLEMENTED (UNSUPPORTED) where the engine owns what it has
+// opened: there is nothing to take over.
+absl::Status TakeAcquire(const v1::Acquire& acquire, const LogEngine& engine,
+                         AcquireRequest& taken);
 
 // The largest message that gRPC clients take by default.
 inline constexpr size_t kDefaultMessageBytes = size_t{4} << 20;

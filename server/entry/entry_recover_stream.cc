@@ -14,7 +14,7 @@ EntryRecoverStream::EntryRecoverStream(const ReadEnvironment& environment,
                                        const grpc::ByteBuffer& request)
     : EntryStream(environment, Method::kRecoverEntries, call,
                   v1::EntryServiceRecoverResponse::kEntriesFieldNumber) {
-  Begin(request, request_, [this] { return CheckAcquire(request_); });
+  Begin(request, request_);
 }
 
 ChunkStream::Opening EntryRecoverStream::OpenNothing() {

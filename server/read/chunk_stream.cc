@@ -48,12 +48,26 @@ void ChunkStream::BeginIn(const absl::StatusOr<EnteredRegion>& entered,
     refused = call_.JoinLiveCalls(this);
   }
   if (refused.ok()) refused = call_.MayGoOn(key_);
+  if (refused.ok() && acquiring_ != nullptr) {
+    environment_.registry.Submit(key_, acquiring_.get());
+    return;
+  }
   if (refused.ok()) {
     FindRegion();
     return;
   }
   mutex_.Lock();
   End(refused);
+  AdvanceAndUnlock();
+}
+
+void ChunkStream::AfterAcquiring(const absl::Status& status) {
+  if (status.ok()) {
+    FindRegion();
+    return;
+  }
+  mutex_.Lock();
+  End(status);
   AdvanceAndUnlock();
 }
 

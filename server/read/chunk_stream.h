@@ -26,10 +26,12 @@
 #include "server/call/call.h"
 #include "server/call/live_calls.h"
 #include "server/call/parse_request.h"
+#include "server/call/request_checks.h"
 #include "server/limits/chunk.h"
 #include "server/read/heartbeat_timer.h"
 #include "server/read/read_environment.h"
 #include "server/region/followers.h"
+#include "server/region/mailbox_job.h"
 #include "server/region/read_session.h"
 #include "server/region/region_actor.h"
 
@@ -72,9 +74,17 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     if (status.ok()) status = check();
     absl::StatusOr<EnteredRegion> entered = EnteredRegion{};
     if (status.ok()) {
-      entered = call_.EnterRegion(request.namespace_id(), request.region_id());
+      entered = call_.EnterRegion(request.namespace_id(), request.region_id(),
+                                  Acquires(request) ? Rights(Right::kAppend) : Rights());
     } else {
       entered = status;
+    }
+    if constexpr (requires { request.acquire(); }) {
+      if (entered.ok() && request.has_acquire()) {
+        acquiring_ = std::make_unique<Acquiring>(this);
+        status = TakeAcquire(request.acquire(), *entered->ns->engine, acquiring_->request);
+        if (!status.ok()) entered = status;
+      }
     }
     BeginIn(entered, follow(), request.max_message_bytes());
   }
@@ -150,6 +160,22 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   std::function<void()> OnStall() override;
   void OnVisible() override;
 
+  // Takes the log over before anything of it is read.
+  class Acquiring final : public AcquireJob {
+   public:
+    explicit Acquiring(ChunkStream* stream) : stream_(stream) {}
+    void OnAnswered() override { stream_->AfterAcquiring(result); }
+
+   private:
+    ChunkStream* const stream_;
+  };
+  template <typename Request>
+  static bool Acquires(const Request& request) {
+    if constexpr (requires { request.acquire(); }) return request.has_acquire();
+    return false;
+  }
+  void AfterAcquiring(const absl::Status& status);
+
   void BeginIn(const absl::StatusOr<EnteredRegion>& entered, std::optional<TableId> follow,
                uint64_t max_message_bytes);
   void FindRegion();
@@ -184,6 +210,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
 
   RegionKey key_;
   const Namespace* ns_ = nullptr;
+  std::unique_ptr<Acquiring> acquiring_;  // null: reads whatever the daemon has of the log
   std::optional<TableId> follow_;
   std::optional<Followers::Follower> follower_;  // of a stream that follows
 

@@ -28,9 +28,8 @@ ReadStream::ReadStream(const ReadEnvironment& environment, const grpc::CallbackS
 }
 
 absl::Status ReadStream::CheckRequest() {
-  absl::Status status = CheckAcquire(request_);
   const absl::StatusOr<SequenceBounds> bounds = CheckBounds(request_.start(), request_.end());
-  if (status.ok()) status = bounds.status();
+  absl::Status status = bounds.status();
   if (!status.ok()) return status;
   bounds_ = *bounds;
   asked_first_ = FirstAsked(request_.start());
@@ -59,7 +58,7 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   if (!status.ok()) return status;
   if (!position_sent_) {
     position_sent_ = true;
-    AddPosition(position, /*caught_up=*/false);
+    AddPosition(actor == nullptr ? nullptr : &actor->log(), position, /*caught_up=*/false);
     status = FindBeginning(actor, position);
     if (!status.ok()) return status;
   }
@@ -126,8 +125,11 @@ absl::StatusOr<bool> ReadStream::SearchOn(const RegionActor& actor) {
   return true;
 }
 
-void ReadStream::AddPosition(const TablePosition& position, bool caught_up) {
+// `log`: null for a region that does not exist.
+void ReadStream::AddPosition(const RegionLog* log, const TablePosition& position, bool caught_up) {
   v1::ReadResponse response;
+  response.set_may_be_stale(log == nullptr ? !ns().engine->opening_owns()
+                                           : !log->ownership().is_owner);
   FillPosition(position, response.mutable_position());
   response.set_caught_up(caught_up);
   AddMessage(response);
@@ -138,18 +140,21 @@ bool ReadStream::AddMark(const RegionLog* log, SequenceNumber next) {
                                      ? log->Position(request_.table_id())
                                      : ns().engine->PositionInAbsentRegion(request_.table_id());
   if (log != nullptr && position.last >= next) return false;
-  AddPosition(position, /*caught_up=*/true);
+  AddPosition(log, position, /*caught_up=*/true);
   return true;
 }
 
 void ReadStream::OnSkipped(const ReadSession& session) {
-  AddPosition(session.actor()->log().Position(request_.table_id()), /*caught_up=*/false);
+  const RegionLog& log = session.actor()->log();
+  AddPosition(&log, log.Position(request_.table_id()), /*caught_up=*/false);
 }
 
 absl::Status ReadStream::FinishRecords(const ReadSession* session) {
   v1::ReadResponse response;
   v1::ReadSummary* const summary = response.mutable_summary();
   summary->set_resume_sequence(std::max(bounds_.first, asked_first_));
+  response.set_may_be_stale(session == nullptr ? !ns().engine->opening_owns()
+                                               : !session->actor()->log().ownership().is_owner);
   if (session != nullptr) {
     summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());

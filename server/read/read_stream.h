@@ -31,7 +31,7 @@ class ReadStream final : public ChunkStream {
   absl::Status FindBeginning(const std::shared_ptr<RegionActor>& actor,
                              const TablePosition& position);
   absl::StatusOr<bool> SearchOn(const RegionActor& actor);
-  void AddPosition(const TablePosition& position, bool caught_up);
+  void AddPosition(const RegionLog* log, const TablePosition& position, bool caught_up);
 
   v1::ReadRequest request_;
   SequenceBounds bounds_;

@@ -15,7 +15,6 @@ RecoverStream::RecoverStream(const ReadEnvironment& environment,
                              const grpc::ByteBuffer& request)
     : ChunkStream(environment, Method::kRecover, call) {
   Begin(request, request_, [this]() -> absl::Status {
-    if (absl::Status status = CheckAcquire(request_); !status.ok()) return status;
     if (request_.start_sequence() == 0 || request_.has_table_id()) return absl::OkStatus();
     return InvalidField("start_sequence", absl::StrCat(request_.start_sequence()),
                         "it needs table_id: each table has numbers of its own");
@@ -29,6 +28,7 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   if (actor == nullptr) {
     v1::RecoverResponse response;
     FillRegionState({}, *ns().engine, response.mutable_state());
+    response.set_may_be_stale(!ns().engine->opening_owns());
     AddMessage(response);
     return Opening::kNothing;
   }
@@ -81,6 +81,7 @@ void RecoverStream::FillPreface(Chunk& chunk) {
   v1::RecoverResponse response;
   if (std::exchange(is_first_state_, false)) {
     FillRegionState(page.description, *ns().engine, response.mutable_state());
+    response.set_may_be_stale(!log.ownership().is_owner);
   } else {
     FillRegionLists(page.description, response.mutable_state());
   }
@@ -107,6 +108,8 @@ absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
     summary->set_payload_bytes(session->payload_bytes());
   }
   summary->set_table_count(tables_.size());
+  response.set_may_be_stale(session == nullptr ? !ns().engine->opening_owns()
+                                               : !session->actor()->log().ownership().is_owner);
   AddMessage(response);
   return absl::OkStatus();
 }
