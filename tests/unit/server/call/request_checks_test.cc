@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 
 namespace walden {
 namespace {

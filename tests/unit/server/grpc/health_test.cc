@@ -7,7 +7,7 @@
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/grpc/walden_server.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 
 namespace walden {
 namespace {

@@ -89,10 +89,7 @@ TEST_F(AppendTest, AStreamAnswersInOrderAndEndsWhenAllIsAnswered) {
 TEST_F(AppendTest, ARefusalInAStreamKeepsItsPlaceAndTheStreamLives) {
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   grpc::ClientContext call;
   const auto stream = wal_->AppendStream(&call);
   ASSERT_TRUE(stream->Write(Request(10, 1, "held")));
@@ -128,10 +125,7 @@ TEST_F(AppendTest, AStreamIsNotReadPastItsLimit) {
   Start();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   grpc::ClientContext call;
   const auto stream = wal_->AppendStream(&call);
   for (uint64_t id = 0; id < 40; ++id) ASSERT_TRUE(stream->Write(Request(id, 1, "x")));
@@ -152,10 +146,7 @@ TEST_F(AppendTest, StreamsAreSlowedAtAFullMailboxAndNothingOfThemIsRefused) {
   Start();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   struct Client {
     grpc::ClientContext call;
     std::unique_ptr<Stream> stream;
@@ -358,10 +349,7 @@ TEST_F(AppendTest, AStreamIsNotReadPastTheBytesThatItsMessagesTakeWhenTheyArePar
   Start();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   // Each takes some hundred bytes when it is sent, and more than 64 KiB when it is parsed.
   v1::AppendStreamRequest message;
   for (uint64_t id = 0; id < 100; ++id) *message.add_appends() = Request(id, 1, "").appends(0);

@@ -65,10 +65,7 @@ TEST_F(AppendTest, AFullMailboxRefusesAndRecovers) {
   Start();
   auto gate = std::make_shared<Gate>();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   std::thread held([this] { EXPECT_TRUE(Append(1, 1, {std::string(2000, 'x')}).ok()); });
   gate->AwaitArrival();
   EXPECT_EQ(ReasonOf(Append(1, 1, {std::string(2000, 'y')})), "MAILBOX_FULL");
@@ -88,18 +85,12 @@ TEST_F(AppendTest, StoppingIsBoundedAndSyncsThoughACallHangs) {
   grpc::ClientContext call;
   ASSERT_TRUE(wal_->Append(&call, buffered, &response).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   std::thread held([this] { (void)Append(1, 1, {"held"}); });
   gate->AwaitArrival();
   EXPECT_TRUE(absl::IsDeadlineExceeded(server_->Stop(absl::Milliseconds(1))));
-  {
-    absl::MutexLock lock(&engine_->Region(2)->mutex);
-    EXPECT_FALSE(engine_->Region(2)->unsynced);
-    EXPECT_EQ(engine_->Region(2)->closes, 1);
-  }
+  EXPECT_FALSE(engine_->Region(2)->unsynced());
+  EXPECT_EQ(engine_->Region(2)->closes(), 1);
   gate->Open();
   held.join();
   server_ = nullptr;
@@ -108,10 +99,7 @@ TEST_F(AppendTest, StoppingIsBoundedAndSyncsThoughACallHangs) {
 TEST_F(AppendTest, WhatIsOverdueWhenItsTurnComesIsNotStored) {
   auto gate = std::make_shared<Gate>();
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   std::thread held([this] { EXPECT_TRUE(Append(1, 1, {"held"}).ok()); });
   gate->AwaitArrival();
   constexpr absl::Duration kPatience = absl::Milliseconds(300);
@@ -185,10 +173,7 @@ TEST_F(AppendTest, ABatchOverSeveralTablesIsStoredWholeOrNotAtAll) {
 
 TEST_F(AppendTest, AFailedWriteIsUnknownAndWhatComesLaterIsNotStored) {
   ASSERT_TRUE(Append(1, 1, {"first"}).ok());
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->fail_next_commit = true;
-  }
+  engine_->Region(1)->SetFate(MemoryRegion::Fate::kFail);
   const grpc::Status failed = Append(1, 1, {"in doubt"});
   EXPECT_EQ(failed.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(failed), "WRITE_FAILED");

@@ -75,13 +75,8 @@ TEST_F(DeletedReadTest, AFollowerThatIsOutrunIsToldAndGoesOnOnlyIfItSkips) {
     ASSERT_TRUE(stream->Read(&response));
     EXPECT_TRUE(response.caught_up());
     // Behind its back, so that it is not woken between the two.
-    {
-      const auto region = engine_->Region(1);
-      absl::MutexLock lock(&region->mutex);
-      region->records.push_back({.table = 1, .sequence = 2, .payload = "2"});
-      region->tables[1].next = 3;
-      region->tables[1].deleted_through = 2;
-    }
+    engine_->Region(1)->AddRecord(1, 2, "2");
+    engine_->Region(1)->AddMarks({{1, 2}});
     ASSERT_TRUE(Append(1, 1, {"3"}).ok());
     if (!skips) {
       EXPECT_FALSE(stream->Read(&response));
@@ -110,13 +105,8 @@ TEST_F(DeletedReadTest, AFollowerOfARegionThatComesLaterMissesNothingUntold) {
   do {
     ASSERT_TRUE(stream->Read(&response));
   } while (!response.caught_up());
-  {
-    const auto region = engine_->Region(8);
-    absl::MutexLock lock(&region->mutex);
-    region->records.push_back({.table = 1, .sequence = 1, .payload = "1"});
-    region->tables[1].next = 2;
-    region->tables[1].deleted_through = 1;
-  }
+  engine_->Region(8)->AddRecord(1, 1, "1");
+  engine_->Region(8)->AddMarks({{1, 1}});
   ASSERT_TRUE(Append(8, 1, {"2"}).ok());
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_EQ(ReasonOf(stream->Finish()), "RECORDS_GONE");

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "server/grpc/walden_server.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "walden/v1/admin.grpc.pb.h"
 #include "walden/v1/wal.grpc.pb.h"
 

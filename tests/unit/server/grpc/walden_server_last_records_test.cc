@@ -20,15 +20,7 @@ class LastRecordsReadTest : public WaldenServerTest {
     SetEndless(true);
   }
 
-  void SetEndless(bool endless) {
-    const auto region = engine_->Region(1);
-    absl::MutexLock lock(&region->mutex);
-    if (endless) {
-      region->endless.insert(1);
-    } else {
-      region->endless.erase(1);
-    }
-  }
+  void SetEndless(bool endless) { engine_->Region(1)->SetEndless(1, endless); }
 
   // Begins to read the last two of three records. A server that does not answer fails the test.
   std::unique_ptr<grpc::ClientReader<v1::ReadResponse>> Search(absl::Duration patience) {

@@ -62,10 +62,7 @@ TEST_F(MarksTest, AMarkNeedsAPlaceAndATableOfItsOwn) {
 TEST_F(MarksTest, ATimeMarksNothingOfARegionThatWasMadeAgainMeanwhile) {
   ASSERT_TRUE(Append(1, 1, {"1", "2", "3"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_first_since = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInFirstSince([gate] { gate->Pass(); });
   std::thread marking([this] {
     v1::MarkDeletedRequest request;
     request.set_region_id(1);

@@ -122,14 +122,9 @@ TEST_F(MessageTest, AfterALargeRecordTheChunksAreAsBefore) {
 }
 
 TEST_F(MessageTest, TheStateOfManyTablesComesInParts) {
-  {
-    const auto region = engine_->Region(1);
-    absl::MutexLock lock(&region->mutex);
-    for (TableId table = 1; table <= 150'000; ++table) {
-      region->tables[table].next = 1'000'000'000'000;
-      region->tables[table].deleted_through = 999'999'999'999;
-    }
-  }
+  std::vector<TableMark> marks;
+  for (TableId table = 1; table <= 150'000; ++table) marks.push_back({table, 999'999'999'999});
+  engine_->Region(1)->AddMarks(std::move(marks));
   grpc::ClientContext call;
   const auto stream = wal_->Recover(&call, RecoverOf(1));
   v1::RecoverResponse part;

@@ -204,10 +204,7 @@ TEST_F(ReadTest, ReadersOfAClosedRegionEndUnavailable) {
 
 TEST_F(ReadTest, DamageEndsTheStreamAfterWhatIsInFrontOfIt) {
   ASSERT_TRUE(Append(1, 1, {"a", "b", "c"}).ok());
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->damaged_at = 3;
-  }
+  engine_->Region(1)->SetDamagedAt(3);
   v1::ReadResponse all;
   const grpc::Status status = Read(ReadOf(1, 1), &all);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
@@ -294,11 +291,8 @@ TEST_F(ReadTest, LargeRecordsStayWithinTheBudget) {
 TEST_F(ReadTest, TheLastRecordsOfATableThatSharesItsNumbers) {
   for (int i = 1; i <= 20; ++i) {
     ASSERT_TRUE(Append(1, 1, {absl::StrCat("record ", i)}).ok());
-    if (i % 3 == 0) {
-      const auto region = engine_->Region(1);
-      absl::MutexLock lock(&region->mutex);
-      region->tables[1].next += 50;  // numbers that this table's records do not have
-    }
+    // Numbers that this table's records do not have.
+    if (i % 3 == 0) engine_->Region(1)->AddNumbers(1, i + 1 + i / 3 * 50);
   }
   ASSERT_TRUE(MarkDeleted(1, 1, 1).ok());
   v1::ReadRequest request = ReadOf(1, 1);
@@ -417,10 +411,7 @@ TEST_F(RecoverTest, OneTableAndWhatWasNeverWritten) {
 
 TEST_F(RecoverTest, ACutStreamHasNoSummary) {
   ASSERT_TRUE(Append(1, 1, {"a", "b", "c"}).ok());
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->damaged_at = 2;
-  }
+  engine_->Region(1)->SetDamagedAt(2);
   v1::RecoverRequest request;
   request.set_region_id(1);
   grpc::ClientContext call;

@@ -131,10 +131,7 @@ TEST_F(AdminTest, TellsItsLimitsOfMemory) {
 TEST_F(StopTest, AnswersWhatIsUnderWayAndEndsFollowers) {
   ASSERT_TRUE(Append(1, 1, {"a"}).ok());
   auto gate = std::make_shared<Gate>();
-  {
-    absl::MutexLock lock(&engine_->Region(1)->mutex);
-    engine_->Region(1)->in_commit = [gate] { gate->Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([gate] { gate->Pass(); });
   v1::ReadRequest request = ReadOf(1, 1);
   request.set_follow(true);
   grpc::ClientContext follow_call;
@@ -188,10 +185,7 @@ TEST_F(StopTest, ClosesEveryRegion) {
   std::vector<std::shared_ptr<MemoryRegion>> regions;
   for (uint64_t region : {1, 2, 3}) regions.push_back(engine_->Region(region));
   EXPECT_TRUE(server_->Stop(absl::Seconds(10)).ok());
-  for (const auto& region : regions) {
-    absl::MutexLock lock(&region->mutex);
-    EXPECT_EQ(region->closes, 1);
-  }
+  for (const auto& region : regions) EXPECT_EQ(region->closes(), 1);
 }
 
 NamespaceSet OneNamespace() {

@@ -87,11 +87,7 @@ TEST_F(CollectorTest, NothingThatWasAnsweredCountsAsWaiting) {
 
 TEST_F(CollectorTest, AnAppendThatIsHeldUpCountsAsWaiting) {
   Gate gate;
-  {
-    const auto region = engine_->Region(1);
-    absl::MutexLock lock(&region->mutex);
-    region->in_commit = [&gate] { gate.Pass(); };
-  }
+  engine_->Region(1)->SetInCommit([&gate] { gate.Pass(); });
   std::thread appender([this] { EXPECT_TRUE(Append(1, 1, {"a"}).ok()); });
   gate.AwaitArrival();
   const auto samples = Collect();
@@ -148,11 +144,7 @@ TEST_F(CollectorTest, BeyondTheirNumberTheLargestRegionsAreNamedAndTheOthersSumm
 
 TEST_F(CollectorTest, AFailedRegionIsNamed) {
   ASSERT_TRUE(Append(7, 1, {"a"}).ok());
-  {
-    const auto region = engine_->Region(7);
-    absl::MutexLock lock(&region->mutex);
-    region->fail_next_commit = true;
-  }
+  engine_->Region(7)->SetFate(MemoryRegion::Fate::kFail);
   EXPECT_FALSE(Append(7, 1, {"b"}).ok());
   const auto samples = Collect();
   EXPECT_EQ(samples.at("walden_region_fault{namespace=\"data\",region=\"7\",state=\"failed\"}"), 1);

@@ -3,12 +3,13 @@
 #include "engine/wait.h"
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "tests/support/random.h"
-#include "tests/unit/server/memory_engine.h"
 
 namespace walden {
 namespace {
@@ -17,15 +18,25 @@ constexpr TableId kTable = 5;
 
 class LastRecordsTest : public ::testing::Test {
  protected:
-  LastRecordsTest()
-      : log_(*OpenRegionAndWait(engine_, 1, {}, /*create=*/true)), region_(engine_.Region(1)) {}
+  LastRecordsTest() { Begin(); }
 
-  // Adds a record with this number, which is higher than the last one's.
-  void Add(SequenceNumber number) {
-    absl::MutexLock lock(&region_->mutex);
-    region_->records.push_back({.table = kTable, .sequence = number});
-    region_->tables[kTable].next = number + 1;
-    numbers_.push_back(number);
+  // With an empty region.
+  void Begin() {
+    numbers_.clear();
+    log_ = *OpenRegionAndWait(engine_, ++region_id_, {}, /*create=*/true);
+    region_ = engine_.Region(region_id_);
+  }
+
+  // Adds records with these numbers, which rise from the last one's.
+  void Add(const std::vector<SequenceNumber>& numbers) {
+    region_->AddRecords(kTable, numbers);
+    numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
+  }
+
+  void AddRange(SequenceNumber first, SequenceNumber last) {
+    std::vector<SequenceNumber> numbers(last - first + 1);
+    std::iota(numbers.begin(), numbers.end(), first);
+    Add(numbers);
   }
 
   void Mark(SequenceNumber through) {
@@ -53,15 +64,15 @@ class LastRecordsTest : public ::testing::Test {
   }
 
   MemoryEngine engine_;
-  const std::shared_ptr<RegionLog> log_;
-  const std::shared_ptr<MemoryRegion> region_;
+  RegionId region_id_ = 0;
+  std::shared_ptr<RegionLog> log_;
+  std::shared_ptr<MemoryRegion> region_;
   std::vector<SequenceNumber> numbers_;  // of live records
 };
 
 TEST_F(LastRecordsTest, ATableWithoutRecordsHasItsLastOneAtItsEnd) {
   EXPECT_EQ(Finish(Search(3)), 1u);
-  Add(1);
-  Add(2);
+  Add({1, 2});
   Mark(2);
   EXPECT_EQ(Finish(Search(3)), 3u);
 }
@@ -69,12 +80,13 @@ TEST_F(LastRecordsTest, ATableWithoutRecordsHasItsLastOneAtItsEnd) {
 // Far more records than a search remembers numbers.
 TEST_F(LastRecordsTest, ManyRecordsWithAndWithoutGapsAreCountedExactly) {
   testing::Random random(7);
+  std::vector<SequenceNumber> numbers;
   SequenceNumber number = 0;
   for (int i = 0; i < 60'000; ++i) {
     const bool is_sparse = i / 10'000 % 2 == 1;
-    number += is_sparse ? 1 + random.Below(40) : 1;
-    Add(number);
+    numbers.push_back(number += is_sparse ? 1 + random.Below(40) : 1);
   }
+  Add(numbers);
   for (const uint64_t count :
        {1u, 2u, 4095u, 4096u, 4097u, 8191u, 12'345u, 33'333u, 59'999u, 60'000u}) {
     SCOPED_TRACE(count);
@@ -88,14 +100,11 @@ TEST_F(LastRecordsTest, RecordsThatAreDeletedMeanwhileHideNoneOfTheOthers) {
   for (uint64_t seed = 1; seed <= 100; ++seed) {
     SCOPED_TRACE(seed);
     testing::Random random(seed);
-    {
-      absl::MutexLock lock(&region_->mutex);
-      region_->records.clear();
-      region_->tables.clear();
-      numbers_.clear();
-    }
+    Begin();
+    std::vector<SequenceNumber> numbers;
     SequenceNumber number = 0;
-    for (int i = 0; i < 30'000; ++i) Add(number += 1 + random.Below(3));
+    for (int i = 0; i < 30'000; ++i) numbers.push_back(number += 1 + random.Below(3));
+    Add(numbers);
     const uint64_t count = 1 + random.Below(25'000);
     SequenceNumber mark = 0;
     LastRecordsSearch search = Search(count);
@@ -111,19 +120,16 @@ TEST_F(LastRecordsTest, RecordsThatAreDeletedMeanwhileHideNoneOfTheOthers) {
 }
 
 TEST_F(LastRecordsTest, WhatIsAppendedMeanwhileIsNotCounted) {
-  for (SequenceNumber number = 1; number <= 10'000; ++number) Add(number);
+  AddRange(1, 10'000);
   LastRecordsSearch search = Search(6'000);
   ASSERT_TRUE(search.Step().ok());
-  for (SequenceNumber number = 10'001; number <= 20'000; ++number) Add(number);
+  AddRange(10'001, 20'000);
   EXPECT_EQ(Finish(std::move(search)), 4'001u);
 }
 
 TEST_F(LastRecordsTest, DamageThatHidesHowManyThereAreIsAnError) {
-  for (SequenceNumber number = 1; number <= 100; ++number) Add(number);
-  {
-    absl::MutexLock lock(&region_->mutex);
-    region_->damaged_at = 90;
-  }
+  AddRange(1, 100);
+  region_->SetDamagedAt(90);
   EXPECT_EQ(Finish(Search(5)), 96u);
   EXPECT_TRUE(absl::IsDataLoss(Search(20).Step().status()));
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
 

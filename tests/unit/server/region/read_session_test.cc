@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "engine/wait.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
 
@@ -86,10 +86,7 @@ TEST_F(ReadSessionTest, TheRecordThatReachesTheLimitOfBytesIsThere) {
 }
 
 TEST_F(ReadSessionTest, RecordsInFrontOfDamageComeFirst) {
-  {
-    absl::MutexLock lock(&engine_.Region(1)->mutex);
-    engine_.Region(1)->damaged_at = 3;
-  }
+  engine_.Region(1)->SetDamagedAt(3);
   const auto session = Open({});
   EXPECT_EQ(*Fill(*session), ReadProgress::kMore);
   EXPECT_THAT(seen_, ElementsAre(a_, b_));

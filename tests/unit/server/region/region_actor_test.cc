@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "engine/wait.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
 
@@ -35,7 +35,7 @@ class RegionActorTest : public ::testing::Test {
 
   void Open() {
     actor_ = std::make_shared<RegionActor>(
-        options_, *OpenRegionAndWait(engine_, 1, RegionOptions{}, true),
+        options_, *OpenRegionAndWait(engine_, 1, region_options_, true),
         ActorEnvironment{&executor_, &host_, &statistics_, &leaders_});
   }
 
@@ -46,6 +46,7 @@ class RegionActorTest : public ::testing::Test {
   Statistics statistics_;
   LeaderSlots leaders_{1};
   ActorOptions options_;
+  RegionOptions region_options_;
   std::shared_ptr<RegionActor> actor_;
 };
 
@@ -172,10 +173,9 @@ TEST_F(RegionActorTest, AGrantedTurnThatIsNotRunGoesToTheExecutor) {
 }
 
 TEST_F(RegionActorTest, GoesOnWhenACommitIsAnsweredLater) {
-  {
-    absl::MutexLock lock(&region_->mutex);
-    region_->answer_commits_later = true;
-  }
+  region_options_.max_commits_under_way = 1;
+  Open();
+  region_->SetFate(MemoryRegion::Fate::kAnswerLater);
   TestAppend first({"a"}), second({"b"});
   ASSERT_TRUE(actor_->Post(&first));
   executor_.RunAll();
@@ -185,7 +185,7 @@ TEST_F(RegionActorTest, GoesOnWhenACommitIsAnsweredLater) {
   std::weak_ptr<RegionActor> weak = actor_;
   actor_ = nullptr;
   EXPECT_FALSE(weak.expired()) << "the commit keeps the actor";
-  std::thread(&MemoryRegion::FinishLateCommit, region_.get()).join();
+  std::thread(&MemoryRegion::Continue, region_.get()).join();
   executor_.RunAll();
   EXPECT_EQ(first.answers, 1);
   EXPECT_EQ(second.answers, 1);
@@ -193,10 +193,7 @@ TEST_F(RegionActorTest, GoesOnWhenACommitIsAnsweredLater) {
 }
 
 TEST_F(RegionActorTest, AFailedCommitIsToldOnceAndReadsGoOn) {
-  {
-    absl::MutexLock lock(&region_->mutex);
-    region_->fail_next_commit = true;
-  }
+  region_->SetFate(MemoryRegion::Fate::kFail);
   TestAppend a({"a"}), b({"b"});
   ASSERT_TRUE(actor_->Post(&a));
   executor_.RunAll();

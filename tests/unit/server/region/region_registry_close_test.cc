@@ -116,10 +116,7 @@ TEST_F(RegionRegistryTest, ClosingBringsAFailedRegionBack) {
   TestAppend first({"a"}), failing({"b"}), refused({"c"}), accepted({"d"});
   registry_->Submit({1, 5}, &first);
   executor_.RunAll();
-  {
-    absl::MutexLock lock(&engine_->Region(5)->mutex);
-    engine_->Region(5)->fail_next_commit = true;
-  }
+  engine_->Region(5)->SetFate(MemoryRegion::Fate::kFail);
   registry_->Submit({1, 5}, &failing);
   executor_.RunAll();
   registry_->Submit({1, 5}, &refused);

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "server/region/region_registry.h"
-#include "tests/unit/server/memory_engine.h"
+#include "tests/support/memory_engine/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
 #include "tests/unit/server/region/manual_executor.h"
 
@@ -87,10 +87,7 @@ class RegionRegistryTest : public ::testing::Test {
 };
 
 inline void RegionRegistryTest::FailRegion(RegionId region) {
-  {
-    absl::MutexLock lock(&engine_->Region(region)->mutex);
-    engine_->Region(region)->fail_next_commit = true;
-  }
+  engine_->Region(region)->SetFate(MemoryRegion::Fate::kFail);
   TestAppend failing({"x"});
   registry_->Submit({1, region}, &failing);
   executor_.RunAll();

@@ -54,10 +54,6 @@ TEST_F(RegionRegistryTest, AnIdleRegionNotesWhatIsDurableOnce) {
   TestAppend a({"a"});
   registry_->Submit({1, 5}, &a);
   executor_.RunAll();
-  const auto notes = [&] {
-    absl::MutexLock lock(&region->mutex);
-    return region->notes;
-  };
   // Busy: each look finds that something happened.
   for (int i = 0; i < 5; ++i) {
     TestAppend b({"b"});
@@ -66,18 +62,18 @@ TEST_F(RegionRegistryTest, AnIdleRegionNotesWhatIsDurableOnce) {
     clock_.Advance(RegionRegistry::kIdleBeforeNote);
     registry_->NoteIdle();
     executor_.RunAll();
-    EXPECT_EQ(notes(), 0);
+    EXPECT_EQ(region->notes(), 0);
   }
   clock_.Advance(RegionRegistry::kIdleBeforeNote);
   registry_->NoteIdle();
   executor_.RunAll();
-  EXPECT_EQ(notes(), 1);
+  EXPECT_EQ(region->notes(), 1);
   for (int i = 0; i < 5; ++i) {
     clock_.Advance(RegionRegistry::kIdleBeforeNote);
     registry_->NoteIdle();
     executor_.RunAll();
   }
-  EXPECT_EQ(notes(), 1) << "an idle region is not woken again";
+  EXPECT_EQ(region->notes(), 1) << "an idle region is not woken again";
 }
 
 TEST_F(RegionRegistryTest, AnAppendThatComesWhileAReaderLooksStillCreates) {
