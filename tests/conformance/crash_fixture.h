@@ -36,7 +36,7 @@ class CrashTest : public LogTest {
   // The state of one run, on a new machine for each crash.
   struct Story {
     CrashTest* test;
-    FaultFileSystem machine;
+    Machine machine;
     std::unique_ptr<LogEngine> engine;
     std::unique_ptr<RegionLog> log;
     Ledger ledger;  // what was answered as durable
@@ -56,7 +56,7 @@ class CrashTest : public LogTest {
 
     absl::Status Open() {
       if (engine == nullptr) {
-        auto opened = GetParam().engine->open(&machine, "/data/default");
+        auto opened = GetParam().engine->open({&machine.files(), machine.store()}, "/data/default");
         if (!opened.ok()) return opened.status();
         engine = std::move(*opened);
       }
@@ -207,8 +207,8 @@ class CrashTest : public LogTest {
         SCOPED_TRACE(std::string(kind.name) + " in change " + std::to_string(nth));
         Story story(this, nth * 977);
         story.answered_survives = kind.crash == Crash::kKill;
-        ASSERT_STATUS_OK(story.machine.CreateDirectory("/data"));
-        ASSERT_STATUS_OK(story.machine.SyncDirectory("/"));
+        ASSERT_STATUS_OK(story.machine.files().CreateDirectory("/data"));
+        ASSERT_STATUS_OK(story.machine.files().SyncDirectory("/"));
         ASSERT_STATUS_OK(story.Open());
         history(story);
         ASSERT_FALSE(HasFailure());
@@ -234,8 +234,8 @@ class CrashTest : public LogTest {
     if (report.outcome == OpeningReport::Outcome::kTornTail) {
       EXPECT_GT(report.torn_tail_bytes, 0u);
       EXPECT_NE(report.evidence_file, "");
-      EXPECT_TRUE(story.machine.Exists("/data/default/" + report.evidence_file) ||
-                  story.machine.Exists("/data/" + report.evidence_file))
+      EXPECT_TRUE(story.machine.files().Exists("/data/default/" + report.evidence_file) ||
+                  story.machine.files().Exists("/data/" + report.evidence_file))
           << report.evidence_file;
     }
     for (const auto& [table, mark] : story.unanswered_marks) {

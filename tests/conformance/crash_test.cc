@@ -6,7 +6,7 @@
 namespace walden::testing {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(Engines, CrashTest, ::testing::ValuesIn(FaultFileSettings()), SettingName);
+INSTANTIATE_TEST_SUITE_P(Engines, CrashTest, ::testing::ValuesIn(CrashSettings()), SettingName);
 
 TEST_P(CrashTest, ASyncAppendCutByACrashIsStoredWholeOrNotAtAll) {
   Sweep([](Story& s) { SomeHistory(s); }, [](Story& s) { s.Append(1, 5); });
@@ -83,8 +83,8 @@ TEST_P(CrashTest, APowerCutInTheOpeningAfterAKillLosesNothingThatWasDurable) {
       SCOPED_TRACE(::testing::Message() << "kill in change " << nth << ", power cut in change "
                                         << in_opening << " of the opening");
       Story story(this, nth * 31);
-      ASSERT_STATUS_OK(story.machine.CreateDirectory("/data"));
-      ASSERT_STATUS_OK(story.machine.SyncDirectory("/"));
+      ASSERT_STATUS_OK(story.machine.files().CreateDirectory("/data"));
+      ASSERT_STATUS_OK(story.machine.files().SyncDirectory("/"));
       ASSERT_STATUS_OK(story.Open());
       SomeHistory(story);
       story.machine.CrashAt(nth, Crash::kKill);

@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Engines, DeletedReadTest, ::testing::ValuesIn(AllSettin
 
 // Fault files are for one thread at a time.
 class DeletedReadThreadsTest : public DeletedReadTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, DeletedReadThreadsTest, ::testing::ValuesIn(RealFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, DeletedReadThreadsTest, ::testing::ValuesIn(ThreadSettings()),
                          SettingName);
 
 TEST_P(DeletedReadTest, AReadFromADeletedNumberNamesTheFirstOneThatIsLeft) {

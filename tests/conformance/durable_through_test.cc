@@ -74,7 +74,7 @@ class DurableThroughCrashTest : public LogFaultTest {
     LogFaultTest::SetUp();
   }
 };
-INSTANTIATE_TEST_SUITE_P(Engines, DurableThroughCrashTest, ::testing::ValuesIn(FaultFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, DurableThroughCrashTest, ::testing::ValuesIn(CrashSettings()),
                          SettingName);
 
 // The promise: a power cut takes nothing at or below the number.
@@ -95,7 +95,7 @@ TEST_P(DurableThroughCrashTest, APowerCutTakesNothingThatItCovers) {
         if (record.sequence <= through) expected[table].push_back(record);
       }
     }
-    disk().PowerCut();
+    machine().PowerCut();
     CrashAndReopen();
     for (const auto& [table, records] : expected) {
       const auto found = ReadTable(log(), table);

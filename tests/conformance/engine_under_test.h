@@ -7,28 +7,45 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "engine/io/file_system.h"
 #include "engine/log_engine.h"
+#include "tests/support/memory_engine/memory_store.h"
 
 namespace walden::testing {
+
+// What an engine is opened on. It uses one of the two.
+struct EngineGround {
+  // NOLINTNEXTLINE(google-explicit-constructor): most are only files
+  EngineGround(FileSystem* on_files) : files(on_files) {}
+  EngineGround(FileSystem* on_files, std::shared_ptr<MemoryStore> on_store)
+      : files(on_files), store(std::move(on_store)) {}
+
+  FileSystem* files;
+  std::shared_ptr<MemoryStore> store;
+};
 
 struct EngineUnderTest {
   std::string name;
 
   std::function<absl::StatusOr<std::unique_ptr<LogEngine>>(
-      FileSystem* files, const std::string& directory, const WallClock* wall_clock)>
+      const EngineGround& ground, const std::string& directory, const WallClock* wall_clock)>
       open_with_clock;
 
   // Opens the engine of one namespace in `directory`, whose parent exists.
   absl::StatusOr<std::unique_ptr<LogEngine>> open(
-      FileSystem* files, const std::string& directory,
+      const EngineGround& ground, const std::string& directory,
       const WallClock* wall_clock = WallClock::Real()) const {
-    return open_with_clock(files, directory, wall_clock);
+    return open_with_clock(ground, directory, wall_clock);
   }
+
+  // Whether it keeps its logs in files. Otherwise it has a store of its own, which can crash and
+  // does neither fill up, nor fail, nor rot.
+  bool keeps_files = true;
 
   // Whether opening a region of an open engine finds damage on the disk. Otherwise opening the
   // engine finds it, and the damage is that of all its regions.

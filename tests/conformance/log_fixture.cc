@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -26,8 +27,8 @@ void Require(const absl::Status& status) {
 // Settings
 
 std::ostream& operator<<(std::ostream& out, const Setting& setting) {
-  return out << setting.engine->name
-             << (setting.medium == Medium::kFaultFiles ? "_FaultFiles" : "_RealFiles")
+  constexpr const char* kMedia[] = {"_FaultFiles", "_RealFiles", "_Store"};
+  return out << setting.engine->name << kMedia[static_cast<int>(setting.medium)]
              << (setting.load == Load::kSmall ? "_Small" : "_Large");
 }
 
@@ -40,7 +41,8 @@ std::string SettingName(const ::testing::TestParamInfo<Setting>& info) {
 std::vector<Setting> AllSettings() {
   std::vector<Setting> settings;
   for (const EngineUnderTest& engine : EnginesUnderTest()) {
-    for (const Medium medium : {Medium::kFaultFiles, Medium::kRealFiles}) {
+    for (const Medium medium : {Medium::kFaultFiles, Medium::kRealFiles, Medium::kStore}) {
+      if (engine.keeps_files == (medium == Medium::kStore)) continue;
       for (const Load load : {Load::kSmall, Load::kLarge}) {
         settings.push_back({&engine, medium, load});
       }
@@ -51,17 +53,21 @@ std::vector<Setting> AllSettings() {
 
 namespace {
 
-std::vector<Setting> OnMedium(Medium medium) {
+std::vector<Setting> NotOnMedia(const std::set<Medium>& media) {
   std::vector<Setting> settings = AllSettings();
-  std::erase_if(settings, [&](const Setting& setting) { return setting.medium != medium; });
+  std::erase_if(settings, [&](const Setting& setting) { return media.contains(setting.medium); });
   return settings;
 }
 
 }  // namespace
 
-std::vector<Setting> FaultFileSettings() { return OnMedium(Medium::kFaultFiles); }
+std::vector<Setting> CrashSettings() { return NotOnMedia({Medium::kRealFiles}); }
 
-std::vector<Setting> RealFileSettings() { return OnMedium(Medium::kRealFiles); }
+std::vector<Setting> FaultFileSettings() {
+  return NotOnMedia({Medium::kRealFiles, Medium::kStore});
+}
+
+std::vector<Setting> ThreadSettings() { return NotOnMedia({Medium::kFaultFiles}); }
 
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted) {
@@ -137,9 +143,9 @@ LogTest::~LogTest() = default;
 
 void LogTest::SetUp() {
   options_.segment_size_bytes = GetParam().load == Load::kSmall ? 1 << 20 : 16 << 10;
-  if (GetParam().medium == Medium::kFaultFiles) {
-    fault_files_ = std::make_unique<FaultFileSystem>(1);
-    files_ = fault_files_.get();
+  if (GetParam().medium != Medium::kRealFiles) {
+    machine_ = std::make_unique<Machine>(1);
+    files_ = &machine_->files();
     root_ = "/data";
     ASSERT_TRUE(files_->CreateDirectory(root_).ok());
     ASSERT_TRUE(files_->SyncDirectory("/").ok());
@@ -161,7 +167,7 @@ void LogTest::TearDown() {
 }
 
 std::vector<std::string> LogTest::FilesOnDisk() {
-  if (fault_files_ != nullptr) return fault_files_->FilesBelow(root_);
+  if (machine_ != nullptr) return disk().FilesBelow(root_);
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root_)) {
     paths.push_back(entry.path().string());
@@ -171,7 +177,8 @@ std::vector<std::string> LogTest::FilesOnDisk() {
 }
 
 absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine() {
-  return GetParam().engine->open(files_, directory_, wall_clock_);
+  const auto store = machine_ == nullptr ? nullptr : machine_->store();
+  return GetParam().engine->open({files_, store}, directory_, wall_clock_);
 }
 
 void LogTest::OpenEngine() {
@@ -216,7 +223,7 @@ void LogTest::RestartEngine() {
 
 void LogTest::CrashAndReopen() {
   StopEngine();
-  disk().Restart();
+  machine().Restart();
   OpenEngine();
   OpenLog();
 }

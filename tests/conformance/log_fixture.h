@@ -12,12 +12,17 @@
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/engine_under_test.h"
+#include "tests/conformance/machine.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/log_verbs.h"
 
 namespace walden::testing {
 
-enum class Medium { kFaultFiles, kRealFiles };
+enum class Medium {
+  kFaultFiles,
+  kRealFiles,
+  kStore,  // of an engine that keeps no files
+};
 
 // The size of payloads, and so how often a batch begins a new segment.
 enum class Load { kSmall, kLarge };
@@ -31,8 +36,9 @@ struct Setting {
 std::ostream& operator<<(std::ostream& out, const Setting& setting);
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info);
 std::vector<Setting> AllSettings();        // every engine, medium and load
-std::vector<Setting> FaultFileSettings();  // those that can crash
-std::vector<Setting> RealFileSettings();   // those that several threads may use
+std::vector<Setting> CrashSettings();      // those that can crash
+std::vector<Setting> FaultFileSettings();  // those whose disk can also fail, fill up and rot
+std::vector<Setting> ThreadSettings();     // those that several threads may use
 // The settings of engines with a property that a test needs.
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted);
@@ -70,7 +76,8 @@ class LogTest : public ::testing::TestWithParam<Setting> {
 
   // --- The machine ---
 
-  FaultFileSystem& disk() { return *fault_files_; }  // only on kFaultFiles
+  Machine& machine() { return *machine_; }               // not on kRealFiles
+  FaultFileSystem& disk() { return machine_->files(); }  // only on kFaultFiles
   FileSystem& files() { return *files_; }
   const std::string& directory() const { return directory_; }  // the engine's
   std::vector<std::string> FilesOnDisk();
@@ -120,7 +127,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   void ExpectLogHoldsLedger(RegionLog& log, const Ledger& ledger);
 
  private:
-  std::unique_ptr<FaultFileSystem> fault_files_;
+  std::unique_ptr<Machine> machine_;
   FileSystem* files_ = nullptr;
   std::string root_;
   std::string directory_;

@@ -6,7 +6,11 @@ namespace walden::testing {
 namespace {
 
 class ProducerFaultTest : public ProducerTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, ProducerFaultTest, ::testing::ValuesIn(FaultFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, ProducerFaultTest, ::testing::ValuesIn(CrashSettings()),
+                         SettingName);
+
+class ProducerWriteFaultTest : public ProducerTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, ProducerWriteFaultTest, ::testing::ValuesIn(FaultFileSettings()),
                          SettingName);
 
 TEST_P(ProducerFaultTest, WhatWasIssuedPassedOverAndForgottenSurvivesAPowerCut) {
@@ -16,7 +20,7 @@ TEST_P(ProducerFaultTest, WhatWasIssuedPassedOverAndForgottenSurvivesAPowerCut) 
   for (size_t i = 2; i < kMaxProducersPerRegion; ++i) OpenProducer();
   ASSERT_STATUS_OK(Try(PassingOver(kept, 1)).status);
   const uint64_t last = OpenProducer();
-  disk().PowerCut(PowerLoss::kNothing);
+  machine().PowerCut(PowerLoss::kNothing);
   CrashAndReopen();
   EXPECT_ERROR(Try(Tagged(forgotten, 2)).status, kFailedPrecondition, kProducerForgotten);
   ExpectOutOfOrder(Try(Tagged(kept, 3)).status, 2);
@@ -39,7 +43,7 @@ TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
     results.push_back(CommitOne(log(), batch));
     ASSERT_STATUS_OK(results.back().status);
   }
-  disk().PowerCut(PowerLoss::kNothing);
+  machine().PowerCut(PowerLoss::kNothing);
   CrashAndReopen();
   uint64_t stored = 0;
   for (uint64_t i = 0; i < batches.size(); ++i) {
@@ -57,7 +61,7 @@ TEST_P(ProducerFaultTest, AProducerGoesOnWhereAPowerCutLeftIt) {
 }
 
 // Once a write failed its batch is stored or not, and its retry is answered accordingly.
-TEST_P(ProducerFaultTest, AFailedWriteLeavesTheProducerWhereTheLogIs) {
+TEST_P(ProducerWriteFaultTest, AFailedWriteLeavesTheProducerWhereTheLogIs) {
   const uint64_t producer = OpenProducer();
   ASSERT_STATUS_OK(Try(Tagged(producer, 1)).status);
   disk().FailNth(1, file_op::kWrite | file_op::kSync, EIO);

@@ -177,20 +177,20 @@ TEST_P(RestoreTest, NumbersOfLostRecordsAreNotGivenOutAgain) {
 }
 
 class RestoreCrashTest : public RestoreTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, RestoreCrashTest, ::testing::ValuesIn(FaultFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, RestoreCrashTest, ::testing::ValuesIn(CrashSettings()),
                          SettingName);
 
 TEST_P(RestoreCrashTest, WhatWasRestoredSurvivesAPowerCutAndGoesOnWhereItStopped) {
   RestoreMark(1, 100);
   Restore(1, 120, 3);
   Restore(2, 1, 3);
-  disk().PowerCut();
+  machine().PowerCut();
   CrashAndReopen();
   ExpectLogHoldsLedger();
   Restore(2, 4, 3);
   RestoreMark(3, 2);
   Restore(3, 3, 3);
-  disk().PowerCut();
+  machine().PowerCut();
   CrashAndReopen();
   ExpectLogHoldsLedger();
 }

@@ -78,12 +78,12 @@ TEST_P(TableKindTest, AKindSurvivesThatEverythingIsDeleted) {
 }
 
 class TableKindFaultTest : public TableKindTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, TableKindFaultTest, ::testing::ValuesIn(FaultFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, TableKindFaultTest, ::testing::ValuesIn(CrashSettings()),
                          SettingName);
 
 TEST_P(TableKindFaultTest, AKindThatWasAnsweredSurvivesAPowerCut) {
   ASSERT_STATUS_OK(TryAs(TableKind::kEntries).status);
-  disk().PowerCut();
+  machine().PowerCut();
   CrashAndReopen();
   EXPECT_EQ(KindOf(kTable), TableKind::kEntries);
   ExpectRefusedAs(TableKind::kLog);
@@ -93,13 +93,13 @@ TEST_P(TableKindFaultTest, WhereverAPowerCutHitsTheFirstAppendARecordComesWithIt
   for (uint64_t at = 1;; ++at) {
     SCOPED_TRACE(at);
     const TableId table = 100 + at;
-    disk().CrashAt(at, Crash::kPowerCut);
+    machine().CrashAt(at, Crash::kPowerCut);
     Batch batch;
     batch.table = table;
     batch.payloads = {"entry"};
     batch.kind = TableKind::kEntries;
     (void)CommitOne(log(), batch);
-    if (!disk().crashed()) break;
+    if (!machine().crashed()) break;
     CrashAndReopen();
     const auto records = ReadTable(log(), table);
     ASSERT_STATUS_OK(records.status());
@@ -107,7 +107,7 @@ TEST_P(TableKindFaultTest, WhereverAPowerCutHitsTheFirstAppendARecordComesWithIt
       EXPECT_EQ(KindOf(table), TableKind::kEntries);
     }
   }
-  disk().CancelCrash();
+  machine().CancelCrash();
 }
 
 TEST_P(TableKindFaultTest, AKindSurvivesManyMarks) {

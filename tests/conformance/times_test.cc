@@ -274,13 +274,13 @@ TEST_P(TimesTest, RetentionByAgeKeepsWhatIsYounger) {
 }
 
 class TimesFaultTest : public TimesTest {};
-INSTANTIATE_TEST_SUITE_P(Engines, TimesFaultTest, ::testing::ValuesIn(FaultFileSettings()),
+INSTANTIATE_TEST_SUITE_P(Engines, TimesFaultTest, ::testing::ValuesIn(CrashSettings()),
                          SettingName);
 
 TEST_P(TimesFaultTest, TimesOfDurableRecordsSurviveACrash) {
   for (int64_t i = 0; i < 20; ++i) AppendAt(2 * i, 1 + i % 2, 2);
   ExpectTimes();
-  disk().PowerCut(PowerLoss::kNothing);
+  machine().PowerCut(PowerLoss::kNothing);
   CrashAndReopen();
   ExpectTimes();
   // Also where the clock went back meanwhile.
@@ -296,7 +296,7 @@ TEST_P(TimesFaultTest, RecordsThatACrashTookLeaveNoTimes) {
   clock_.Set(At(50));
   const Batch lost{.table = 1, .payloads = Payloads(2), .durability = Durability::kBuffered};
   ASSERT_TRUE(CommitOne(log(), lost).status.ok());
-  disk().PowerCut(PowerLoss::kNothing);
+  machine().PowerCut(PowerLoss::kNothing);
   CrashAndReopen();
   EXPECT_EQ(FirstSince(1, At(20)), log().Position(1).next);
   const BatchResult next = AppendAt(30, 1, 2);

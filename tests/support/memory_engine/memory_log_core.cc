@@ -140,13 +140,16 @@ std::optional<MemoryOperation::Outcome> MemoryLogCore::Make(MemoryOperation& ope
 }
 
 // Whether a fault keeps the operation where it is, before or behind its way into the store.
-bool MemoryLogCore::IsHeld(const MemoryOperation& operation) {
+bool MemoryLogCore::IsHeld(MemoryOperation& operation) {
   if (operation.fault == nullptr) return false;
   const MemoryRegion::Fault fault = region().Look(operation.fault);
   bool is_held = false;
   if (fault.fate == Fate::kHold) is_held = !fault.goes_on && !operation.is_put;
   if (fault.fate == Fate::kAnswerLater) is_held = !fault.goes_on && operation.is_put;
-  if (fault.fate == Fate::kLoseAnswer) is_held = !fault.is_stored.has_value();
+  if (fault.fate == Fate::kLoseAnswer) {
+    is_held = !fault.is_stored.has_value();
+    operation.may_be_put = true;
+  }
   region().SetHeld(*operation.fault, is_held);
   return is_held;
 }
@@ -207,6 +210,7 @@ absl::Status MemoryLogCore::Acquire(const AcquireRequest& request) {
     absl::MutexLock lock(&mutex_);
     if (!failed_.ok()) return failed_;
     if (is_owner_ && region().IsOwned(epoch_)) return absl::OkStatus();
+    is_acquiring_ = true;
   }
   const absl::StatusOr<uint64_t> epoch =
       region().Acquire({.identity = environment_.identity,
@@ -214,10 +218,11 @@ absl::Status MemoryLogCore::Acquire(const AcquireRequest& request) {
                         .request = request,
                         .creates = environment_.creates,
                         .by_opening = environment_.owns_by_opening});
-  if (!epoch.ok()) return epoch.status();
-  view_->CatchUp();
+  if (epoch.ok()) view_->CatchUp();
   {
     absl::MutexLock lock(&mutex_);
+    is_acquiring_ = false;
+    if (!epoch.ok()) return epoch.status();
     is_owner_ = true;
     epoch_ = *epoch;
     writing_.state = view_->State();
@@ -273,7 +278,7 @@ void MemoryLogCore::OnStoreChanged() {
     was_changed_ = true;
     was_lost = is_owner_ && !region().IsOwned(epoch_);
     if (was_lost) is_owner_ = false;
-    is_owner = is_owner_;
+    is_owner = is_owner_ || is_acquiring_;
     ++telling_;
   }
   const bool has_more = !is_owner && view_->CatchUp();

@@ -54,7 +54,7 @@ class MemoryLogCore final : public MemoryRegionUser,
   std::optional<MemoryOperation::Outcome> Make(MemoryOperation& operation)
       ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Store(MemoryOperation& operation) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool IsHeld(const MemoryOperation& operation);
+  bool IsHeld(MemoryOperation& operation);
   absl::Status StateFor(const MemoryOperation& operation) const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Failed(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status NotOwned() const;
@@ -66,6 +66,7 @@ class MemoryLogCore final : public MemoryRegionUser,
   mutable absl::Mutex mutex_;
   absl::Status failed_ ABSL_GUARDED_BY(mutex_);
   bool is_owner_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_acquiring_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   MemoryWriting writing_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::unique_ptr<MemoryOperation>> operations_ ABSL_GUARDED_BY(mutex_);
