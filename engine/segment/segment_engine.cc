@@ -57,6 +57,12 @@ absl::Status CheckOptions(const RegionOptions& options) {
                    {{"field", "segment_size"}, {"value", absl::StrCat(bytes)}});
 }
 
+absl::Status NoSuchRegion(RegionId region, const std::string& namespace_name) {
+  return MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
+                   absl::StrCat("there is no region ", region, " in namespace ", namespace_name),
+                   {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+}
+
 }  // namespace
 
 SegmentEngine::SegmentEngine(SegmentEngineOptions options)
@@ -279,10 +285,7 @@ absl::StatusOr<std::unique_ptr<RegionLog>> SegmentEngine::OpenRegionNow(
   const absl::StatusOr<bool> exists = Exists(region);
   if (!exists.ok()) return exists.status();
   if (!*exists && !create) {
-    return MakeError(
-        absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound,
-        absl::StrCat("there is no region ", region, " in namespace ", options_.namespace_name),
-        {{"field", "region_id"}, {"value", absl::StrCat(region)}});
+    return NoSuchRegion(region, options_.namespace_name);
   }
   DiskQuota* const quota =
       options_.quotas == nullptr ? nullptr : &options_.quotas->OfRegion(region);
@@ -399,6 +402,9 @@ absl::Status SegmentEngine::VerifyClosedRegion(
     RegionId region, absl::FunctionRef<bool(const VerifyProgress&)> report) const {
   const absl::Status status = EnsureOpen();
   if (!status.ok()) return status;
+  const absl::StatusOr<bool> exists = Exists(region);
+  if (!exists.ok()) return exists.status();
+  if (!*exists) return NoSuchRegion(region, options_.namespace_name);
   segment::RegionDirectory directory = Directory(region);
   directory.mode = FileSystem::OpenMode::kReadFromMedium;
   VerifyProgress progress;

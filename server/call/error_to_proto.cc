@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/error.h"
 #include "engine/log_errors.h"
@@ -91,24 +90,19 @@ bool IsOfAFile(const ErrorInfo& info) { return info.metadata.contains("errno"); 
 absl::Status Outward(const absl::Status& status) {
   if (status.ok()) return status;
   const std::optional<ErrorReason> reason = ErrorReasonOf(status);
-  if (!reason) {
+  const bool is_of_a_file = reason && IsOfAFile(*GetErrorInfo(status));
+  // NOT_FOUND is no reason of the API.
+  if (!reason || (*reason == ErrorReason::kNotFound && !is_of_a_file)) {
     const CodeAndReason shown = Unexplained(status.code());
     return MakeError(shown.code, shown.reason, status.message());
   }
-  if (IsOfAFile(*GetErrorInfo(status))) {
+  if (is_of_a_file) {
     if (absl::IsNotFound(status)) return MissingFile(status);
     if (absl::IsAlreadyExists(status)) {
       return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kIoError, status.message());
     }
   }
   return status;
-}
-
-std::string ShownError(const absl::Status& status) {
-  const absl::Status shown = Outward(status);
-  const auto info = GetErrorInfo(shown);
-  return absl::StrCat(absl::StatusCodeToString(shown.code()), " (",
-                      info.has_value() ? info->reason : "", "): ", shown.message());
 }
 
 void ToProtoStatus(const absl::Status& inner, google::rpc::Status* proto) {

@@ -3,8 +3,6 @@
 
 #include <grpcpp/support/status.h>
 
-#include <string>
-
 #include "absl/status/status.h"
 #include "google/rpc/status.pb.h"
 
@@ -14,10 +12,8 @@ namespace walden {
 // proto/walden/v1/common.proto. A missing file becomes DATA_LOSS, not NOT_FOUND.
 absl::Status Outward(const absl::Status& status);
 
-// "CODE (REASON): message", for people.
-std::string ShownError(const absl::Status& status);
-
-// The status has code, message, and one google.rpc.ErrorInfo of the domain "walden".
+// The status has code, message, one google.rpc.ErrorInfo of the domain "walden" and, if the same
+// request may succeed later without harm, a google.rpc.RetryInfo.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 // As ToGrpcStatus, for one answer inside a stream.

@@ -201,7 +201,7 @@ class ManyTablesTest(WaldenTestCase):
                 turned = self.client.append_tables(1, tables[::-1], producer=(producer, 1))
                 self.assertEqual((turned.tables, turned.duplicate), (first.tables[::-1], True))
                 for other in (tables[:2], [*tables[:2], (8, [b"d"] * 10)], [*tables[:2], (7, [b"d"])]):
-                    with self.assert_refused(Code.INVALID_ARGUMENT, "INVALID_FIELD"):
+                    with self.assert_refused(Code.INVALID_ARGUMENT, "PRODUCER_BATCH_DIFFERS"):
                         self.client.append_tables(1, other, producer=(producer, 1))
         self.assertEqual([len(p) for p in self.stored().values()], [1, 2, 10])
 

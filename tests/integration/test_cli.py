@@ -256,7 +256,7 @@ class AdminTest(CliTestCase):
 
     def test_namespaces_and_regions(self):
         (namespace,) = self.walden_json("namespaces")
-        self.assertEqual((namespace["id"], namespace["name"]), (1, "default"))
+        self.assertEqual((namespace["namespace_id"], namespace["name"]), (1, "default"))
         self.assertIn(b"default", self.walden("namespaces"))
         regions = {r["region_id"]: r["state"] for r in self.walden_json("regions")}
         self.assertEqual(regions[self.region], "STATE_OPEN")

@@ -9,6 +9,7 @@ import grpc
 
 from walden_errors import (
     ERROR_TABLE,
+    WAITING_REASONS,
     TableRow,
     error_from_status,
     parse_error_table,
@@ -18,13 +19,17 @@ from walden_stubs import error_details_pb2, status_pb2
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 Code = grpc.StatusCode
 
-# Reasons of offline commands: no client is answered with them.
-NEVER_ANSWERED = {"RESTORE_OUT_OF_ORDER", "WRONG_BACKUP"}
+# Reasons of offline commands, and of files: no client is answered with them.
+NEVER_ANSWERED = {"NOT_FOUND", "RESTORE_OUT_OF_ORDER", "WRONG_BACKUP"}
 
 
-def status(code, reason, domain="walden"):
+def status(code, reason, domain="walden", retry_seconds=None):
     made = status_pb2.Status(code=code.value[0], message="refused")
     made.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain=domain))
+    if retry_seconds is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = retry_seconds
+        made.details.add().Pack(retry)
     return made
 
 
@@ -73,12 +78,26 @@ class ErrorTableTest(unittest.TestCase):
         table = {reason: f"{row.code.name}, {row.batch}" for reason, row in ERROR_TABLE.items()}
         self.assertEqual(rows, table)
 
+    def test_the_reasons_that_ask_for_a_wait_are_those_of_both_pages(self):
+        self.assertEqual(
+            WAITING_REASONS, {"IO_ERROR", "REGION_FAILED", "REGION_CLOSED", "SHUTTING_DOWN"}
+        )
+        page = " ".join((ROOT / "docs/clients/errors.md").read_text().split())
+        (named,) = re.findall(r"RetryInfo` stands beside each RESOURCE_EXHAUSTED, ([A-Z_, and]+), ", page)
+        self.assertEqual(set(re.findall(r"[A-Z_]{3,}", named)), WAITING_REASONS)
+        for reason in WAITING_REASONS:
+            made = error_from_status(status(ERROR_TABLE[reason].code, reason, retry_seconds=2))
+            self.assertEqual(made.retry_seconds, 2)
+
     def test_a_refusal_that_differs_from_the_table_fails_the_test_that_provoked_it(self):
         self.assertEqual(error_from_status(status(Code.ABORTED, "SEQUENCE_MISMATCH")).code, Code.ABORTED)
         for wrong in (
             status(Code.INTERNAL, "SEQUENCE_MISMATCH"),
             status(Code.ABORTED, "NO_SUCH_REASON"),
             status(Code.ABORTED, "SEQUENCE_MISMATCH", domain="elsewhere"),
+            status(Code.ABORTED, "SEQUENCE_MISMATCH", retry_seconds=1),
+            status(Code.UNAVAILABLE, "IO_ERROR"),
+            status(Code.RESOURCE_EXHAUSTED, "DISK_FULL"),
         ):
             with self.assertRaises(AssertionError):
                 error_from_status(wrong)

@@ -37,7 +37,16 @@ def parse_error_table(text):
     return rows
 
 
-ERROR_TABLE = parse_error_table((PROTO_DIR / "walden/v1/common.proto").read_text())
+def parse_waiting_reasons(text):
+    """The reasons that common.proto names as those with a RetryInfo, besides every RESOURCE_EXHAUSTED."""
+    words = " ".join(text.replace("//", " ").split())
+    (named,) = re.findall(r"These are every RESOURCE_EXHAUSTED, ([A-Z_, ]+ and [A-Z_]+)\.", words)
+    return set(re.findall(r"[A-Z_]+", named))
+
+
+_COMMON = (PROTO_DIR / "walden/v1/common.proto").read_text()
+ERROR_TABLE = parse_error_table(_COMMON)
+WAITING_REASONS = parse_waiting_reasons(_COMMON)
 
 
 class WaldenError(Exception):
@@ -56,7 +65,8 @@ class WaldenError(Exception):
 
 
 def check_against_table(error):
-    """A refusal by Walden has a reason of the table, and the code that stands beside it."""
+    """A refusal by Walden has a reason of the table, the code that stands beside it, and a RetryInfo exactly
+    where common.proto says so."""
     if error.domain is None:
         return error  # gRPC made it
     row = ERROR_TABLE.get(error.reason)
@@ -64,6 +74,9 @@ def check_against_table(error):
         raise AssertionError(f"the table of errors has no such reason: {error.domain} {error}")
     if error.code != row.code:
         raise AssertionError(f"the table of errors says {row.code.name} for this reason: {error}")
+    waits = error.code == grpc.StatusCode.RESOURCE_EXHAUSTED or error.reason in WAITING_REASONS
+    if waits != bool(error.retry_seconds):
+        raise AssertionError(f"RetryInfo of {error.retry_seconds} seconds with {error}")
     return error
 
 

@@ -74,12 +74,12 @@ TEST(ErrorMappingTest, AFileThatIsNotFoundIsLostDataAndNamesTheFile) {
   const grpc::Status region = ToGrpcStatus(
       MakeError(absl::StatusCode::kNotFound, ErrorReason::kRegionNotFound, "there is no region 7"));
   EXPECT_EQ(region.error_code(), grpc::StatusCode::NOT_FOUND);
-}
-
-TEST(ErrorMappingTest, AnErrorIsShownWithoutWhatProgramsRead) {
-  const absl::Status status = MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
-                                        "bytes are damaged", {{"file", "7/seg_1"}});
-  EXPECT_EQ(ShownError(status), "DATA_LOSS (CORRUPTION): bytes are damaged");
+  EXPECT_EQ(ReasonOf(region), "REGION_NOT_FOUND");
+  // Of a backup, for example, which no client asks about.
+  const grpc::Status other = ToGrpcStatus(
+      MakeError(absl::StatusCode::kNotFound, ErrorReason::kNotFound, "there is no backup"));
+  EXPECT_EQ(other.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(ReasonOf(other), "INTERNAL");
 }
 
 absl::Duration RetryDelayOf(const absl::Status& status) {
