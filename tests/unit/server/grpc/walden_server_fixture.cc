@@ -37,7 +37,7 @@ void WaldenServerTest::Start() {
   auto ns = std::make_unique<Namespace>();
   ns->id = 1;
   ns->name = "data";
-  auto engine = std::make_unique<MemoryEngine>();
+  auto engine = std::make_unique<MemoryEngine>(engine_options_);
   engine_ = engine.get();
   ns->engine = std::move(engine);
   NamespaceSet namespaces;

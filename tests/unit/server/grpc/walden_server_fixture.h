@@ -20,7 +20,7 @@ class WaldenServerTest : public ::testing::Test {
   WaldenServerTest();
   ~WaldenServerTest() override;
 
-  // (Re)starts with `options_`, over an empty engine.
+  // (Re)starts with `options_`, over an engine with `engine_options_`, which is empty by default.
   void Start();
 
   grpc::Status Append(uint64_t region, uint64_t table, const std::vector<std::string>& payloads,
@@ -42,6 +42,7 @@ class WaldenServerTest : public ::testing::Test {
 
   const std::string directory_;
   ServerOptions options_;
+  MemoryEngineOptions engine_options_;
   MemoryEngine* engine_ = nullptr;
   std::unique_ptr<WaldenServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
