@@ -91,6 +91,7 @@ class SegmentLog final : public RegionLog {
   absl::Status ApplyPolicy(const RegionScan& region, OpeningReport& report) const;
   absl::Status OpenMetadata(RegionScan& region);
   absl::Status Quarantine(RegionScan& region);
+  void NoteProvenDurable(const RegionScan& region, std::vector<MetadataEntry>& entries) const;
   absl::Status OpenNewest(RegionScan& region, OpeningReport& report);
   absl::Status WriteTailAgain(const ScannedSegment& newest, File& file);
   absl::Status CutTornTail(const ScannedSegment& newest, File& file, OpeningReport& report);

@@ -122,8 +122,23 @@ absl::Status SegmentLog::Quarantine(RegionScan& region) {
   // does not examine known damage again.
   std::vector<MetadataEntry> entries;
   ForgetProducersBefore(lost_through, entries);
+  NoteProvenDurable(region, entries);
   entries.insert(entries.end(), quarantined.begin(), quarantined.end());
   return AppendMetadata(entries);
+}
+
+// Damage inside of a group is found because the group was durable. Only groups after it may say so,
+// and these may be gone at the next opening: they need not be durable themselves.
+void SegmentLog::NoteProvenDurable(const RegionScan& region,
+                                   std::vector<MetadataEntry>& entries) const {
+  const ScannedSegment& newest = region.segments.back();
+  const std::optional<Watermark>& noted = metadata_->state().watermark;
+  if (region.clean_end() || newest.scan.damage.empty() || !noted) return;
+  if (noted->segment != newest.header.segment || noted->end >= newest.scan.durable_end) return;
+  entries.push_back(MetadataEntry::Noted({.segment = newest.header.segment,
+                                          .end = newest.scan.durable_end,
+                                          .next = newest.scan.durable_next,
+                                          .reach = noted->reach}));
 }
 
 absl::Status SegmentLog::OpenNewest(RegionScan& region, OpeningReport& report) {

@@ -39,6 +39,7 @@ class Scanner {
     CheckLength();
     scan_.end = end_;
     scan_.durable_end = durable_end_;
+    scan_.durable_next = durable_next_;
     scan_.next = expected_;
     return std::move(scan_);
   }

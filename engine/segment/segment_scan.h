@@ -55,7 +55,8 @@ struct SegmentScan {
   std::vector<ScannedProducer> producers;  // of version 2
   uint64_t end = 0;                        // of the last record
   uint64_t durable_end = 0;  // everything before it was durable, by the file and the metadata
-  SequenceNumber first = 0;  // of all records; both 0 when there is none
+  SequenceNumber durable_next = 0;  // expected there or higher, if anything before it is damaged
+  SequenceNumber first = 0;         // of all records; both 0 when there is none
   SequenceNumber last = 0;
   SequenceNumber next = 0;  // expected behind the last record
   std::vector<Damage> damage;
