@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "cli/console/failure.h"
 #include "cli/console/message_times.h"
 #include "cli/console/text_table.h"
 #include "cli/console/units.h"

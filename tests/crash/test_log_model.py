@@ -175,7 +175,7 @@ class LogModelTest(unittest.TestCase):
                 writer = region.add_writer((1, 2))
                 parts = writer.take(lambda table, number: [b"%d" % table.table_id])
                 recovered = [(table, sequence, b"%d" % table) for sequence, table in enumerate(stored, 1)]
-                states = {table: State(10, 0) for table in stored}
+                states = {table: State(Position(10, 0)) for table in stored}
                 if len(stored) == 1:
                     with self.assertRaisesRegex(Violation, "G2"):
                         region.check(recovered, states)

@@ -72,7 +72,8 @@ class ManyMarksTest(SharedDaemonTestCase):
         # A region that was never written has positions too.
         request.region_id = self.fresh_region()
         results = self.client.call(self.client.wal.MarkDeleted, request).results
-        self.assertEqual([result.position.next_sequence for result in results], [1, 1])
+        for result in results:
+            self.assertEqual(result.position, self.client.position(request.region_id, result.table_id))
 
     def test_as_many_marks_as_the_server_names_are_made_by_one_call(self):
         region = self.fresh_region()

@@ -422,7 +422,10 @@ class Job:
             }
             kept = {s.file for s in segments} - emptied
             described = {s.file for s in client.describe_region(region.region_id).segments}
-            on_disk = {p.name for p in self.daemon.segment_files(region.region_id)}
+            on_disk = {
+                str(p.relative_to(self.daemon.data))
+                for p in self.daemon.segment_files(region.region_id)
+            }
             expect(not emptied & described, f"described though emptied: {emptied & described}")
             expect(not emptied & on_disk, f"on disk though emptied: {emptied & on_disk}")
             expect(kept <= described, f"not described though live: {kept - described}")

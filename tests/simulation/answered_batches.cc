@@ -24,10 +24,13 @@ Batch AnsweredBatches::Next(Batch batch, uint64_t moment) {
 }
 
 absl::Status AnsweredBatches::Answered(const Batch& batch, const BatchResult& result) {
-  if (!result.status.ok()) return absl::OkStatus();
   const uint64_t sequence = batch.producer->sequence;
-  if (result.duplicate) return Wrong("batch ", sequence, " was taken for a retry");
   SentBatch& sent = sent_.at(sequence);
+  if (!result.status.ok()) {
+    sent.may_be_stored = result.may_be_stored;
+    return absl::OkStatus();
+  }
+  if (result.duplicate) return Wrong("batch ", sequence, " was taken for a retry");
   sent.numbers = NumbersOf(batch, result);
   sent.answered = true;
   return absl::OkStatus();
@@ -62,14 +65,13 @@ absl::Status AnsweredBatches::CheckForgotten(RegionLog& log) const {
   return absl::OkStatus();
 }
 
-absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, bool call_failed,
-                                              bool may_be_forgotten) {
+absl::Status AnsweredBatches::CompareReopened(RegionLog& log, const Events& events) {
   const auto asked = AskExpected(log);
   if (!asked.ok()) return asked.status();
   const std::optional<uint64_t>& expected = *asked;
   if (is_forgotten_ && expected) return Wrong("a forgotten producer is back");
   if (!expected) {
-    if (!may_be_forgotten) return Wrong("the producer is forgotten");
+    if (!events.may_be_forgotten) return Wrong("the producer is forgotten");
     is_forgotten_ = true;
     return CheckForgotten(log);
   }
@@ -77,10 +79,10 @@ absl::Status AnsweredBatches::CompareReopened(RegionLog& log, bool lost_power, b
     if (sequence >= *expected && sent.durable) {
       return Wrong("batch ", *expected, " is expected, though ", sequence, " is durable");
     }
-    if (sequence >= *expected && sent.answered && !lost_power && !call_failed) {
+    if (sequence >= *expected && sent.answered && !events.lost_power && !events.call_failed) {
       return Wrong("batch ", *expected, " is expected, though ", sequence, " was answered");
     }
-    if (sequence < *expected && !sent.answered && !call_failed) {
+    if (sequence < *expected && !sent.answered && !sent.may_be_stored) {
       return Wrong("batch ", sequence, " is remembered, and was not stored");
     }
   }

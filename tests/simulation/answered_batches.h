@@ -2,7 +2,7 @@
 // agree with them:
 //
 // - The number that it expects is after every batch that was answered as durable, and not after one
-//   that was never sent.
+//   that was never sent, or whose answer says that it is not stored.
 // - A retry of each of the last kProducerWindowBatches batches before that number is answered as a
 //   duplicate, with the same numbers of its records as before.
 // - A number that a region has expected is durable from then on.
@@ -42,19 +42,23 @@ class AnsweredBatches {
   // Notes that Sync or Close, or a durable batch, was answered.
   void EverythingIsDurable();
 
-  // Retries the whole window; afterwards it holds what was found. `call_failed`: batches whose
-  // answer was an error may be stored. `may_be_forgotten`: ids were issued beyond what a region
-  // remembers.
-  absl::Status CompareReopened(RegionLog& log, bool lost_power, bool call_failed,
-                               bool may_be_forgotten);
+  // What happened since the region was opened.
+  struct Events {
+    bool lost_power = false;
+    bool call_failed = false;       // a sync too
+    bool may_be_forgotten = false;  // ids were issued beyond what a region remembers
+  };
+  // Retries the whole window; afterwards it holds what was found.
+  absl::Status CompareReopened(RegionLog& log, const Events& events);
 
  private:
   struct SentBatch {
     Batch batch;
     uint64_t moment = 0;
     std::vector<PartResult> numbers;  // once it is answered
-    bool answered = false;
+    bool answered = false;            // with OK
     bool durable = false;
+    bool may_be_stored = true;  // if it is not answered with OK
   };
 
   // nullopt: the producer is forgotten.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "base/error.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -19,15 +20,17 @@ bool IsNamed(const OpeningReport& report, SequenceNumber number) {
 }  // namespace
 
 absl::Status AnsweredRecords::Answered(const std::vector<Batch>& group,
-                                       const std::vector<BatchResult>& results) {
+                                       const std::vector<BatchResult>& results,
+                                       SequenceNumber durable_before) {
   bool durable = false;
-  const SequenceNumber before = highest_answered_;
   for (size_t i = 0; i < group.size(); ++i) {
     const BatchResult& result = results[i];
     if (!result.status.ok()) {
-      unanswered_.push_back(group[i]);
+      has_failed_ |= HasReason(result.status, ErrorReason::kRegionFailed);
+      if (result.may_be_stored) unanswered_.push_back({group[i], /*is_accepted=*/true});
       continue;
     }
+    if (has_failed_) return Wrong("batch ", i, " was accepted after another one had failed");
     durable |= result.durable;
     if (group[i].durability == Durability::kSync && !result.durable) {
       return Wrong("batch ", i, " asked for SYNC and was answered without it");
@@ -50,13 +53,21 @@ absl::Status AnsweredRecords::Answered(const std::vector<Batch>& group,
     }
   }
   if (!durable) return absl::OkStatus();
-  for (auto& [number, record] : records_) record.proven |= record.durable && number <= before;
+  for (auto& [number, record] : records_) {
+    record.proven |= record.durable && number <= durable_before;
+  }
   EverythingIsDurable();
   return absl::OkStatus();
 }
 
+void AnsweredRecords::NeverAnswered(const std::vector<Batch>& group) {
+  // A full disk may have refused it.
+  for (const Batch& batch : group) unanswered_.push_back({batch, /*is_accepted=*/false});
+}
+
 void AnsweredRecords::EverythingIsDurable() {
   for (auto& [number, record] : records_) record.durable = true;
+  durable_through_ = highest_answered_;
 }
 
 void AnsweredRecords::Marked(TableId table, SequenceNumber through) {
@@ -71,6 +82,7 @@ absl::Status AnsweredRecords::CompareReopened(const RegionLog& log, const Events
   if (!events.harmed) RETURN_IF_WRONG(CheckUnanswered(*found));
   RETURN_IF_WRONG(CheckFound(*found));
   unanswered_.clear();
+  has_failed_ = false;
   return CheckMissing(*found, log, events);
 }
 
@@ -110,8 +122,8 @@ absl::StatusOr<AnsweredRecords::Found> AnsweredRecords::ReadTables(const RegionL
 }
 
 bool AnsweredRecords::IsUnanswered(const StoredRecord& record) const {
-  return std::any_of(unanswered_.begin(), unanswered_.end(), [&](const Batch& batch) {
-    const std::vector<BatchPart> parts = PartsOf(batch);
+  return std::any_of(unanswered_.begin(), unanswered_.end(), [&](const Unanswered& unanswered) {
+    const std::vector<BatchPart> parts = PartsOf(unanswered.batch);
     return std::any_of(parts.begin(), parts.end(), [&](const BatchPart& part) {
       return part.table == record.table && std::find(part.payloads.begin(), part.payloads.end(),
                                                      record.payload) != part.payloads.end();
@@ -123,7 +135,8 @@ absl::Status AnsweredRecords::CheckUnanswered(const Found& found) const {
   if (unanswered_.empty()) return absl::OkStatus();
   std::set<std::pair<TableId, std::string>> there;
   for (const auto& [number, record] : found) there.emplace(record.table, record.payload);
-  for (const Batch& batch : unanswered_) {
+  bool is_cut = false;
+  for (const auto& [batch, is_accepted] : unanswered_) {
     size_t records = 0;
     size_t stored = 0;
     for (const BatchPart& part : PartsOf(batch)) {
@@ -133,8 +146,11 @@ absl::Status AnsweredRecords::CheckUnanswered(const Found& found) const {
         stored += there.contains({part.table, payload});
       }
     }
-    if (stored == 0 || stored == records) continue;
-    return Wrong(stored, " of ", records, " records of a batch that was answered with an error");
+    if (stored != 0 && stored != records) {
+      return Wrong(stored, " of ", records, " records of a batch that was not answered with OK");
+    }
+    if (stored != 0 && is_cut) return Wrong("a batch is there, and not one begun before it");
+    is_cut |= is_accepted && records != 0 && stored == 0;
   }
   return absl::OkStatus();
 }
@@ -189,7 +205,10 @@ absl::Status AnsweredRecords::CheckMissing(const Found& found, const RegionLog& 
   for (const SequenceNumber batch : lost_batches) {
     if (found_batches.contains(batch)) return Wrong("the batch from ", batch, " is there in part");
   }
-  if (may_look_torn) highest_answered_ = records_.empty() ? 0 : records_.rbegin()->first;
+  if (may_look_torn) {
+    highest_answered_ = records_.empty() ? 0 : records_.rbegin()->first;
+    durable_through_ = std::min(durable_through_, highest_answered_);
+  }
   return absl::OkStatus();
 }
 

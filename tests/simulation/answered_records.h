@@ -7,7 +7,8 @@
 //   Then all records after it that were not durable are gone too, unless bytes were ever damaged.
 // - A record that a region has shown is durable from then on.
 // - A number that was answered is never assigned again. A mark never goes back.
-// - No other record is read, except those of calls that were answered with an error.
+// - No other record is read, except those of batches that were not answered, or whose error says that
+//   they may be stored. Of these the first ones are there, up to some batch.
 // - The records of a batch are there together or lost together, in all its tables. Damage that the
 //   opening report names may take some of them.
 // - A read of all tables shows the same as reads of each table.
@@ -46,8 +47,13 @@ class AnsweredRecords {
   explicit AnsweredRecords(TableId tables) : tables_(tables) {}
 
   // A group of batches was answered, all of it written and synced at once. Batches may go to several
-  // tables.
-  absl::Status Answered(const std::vector<Batch>& group, const std::vector<BatchResult>& results);
+  // tables. `durable_before`: durable_through() when it was begun.
+  absl::Status Answered(const std::vector<Batch>& group, const std::vector<BatchResult>& results,
+                        SequenceNumber durable_before);
+  // It was begun after everything else, and will never be answered.
+  void NeverAnswered(const std::vector<Batch>& group);
+  // The highest number that was said to be durable.
+  SequenceNumber durable_through() const { return durable_through_; }
   // Notes that Sync or Close was answered.
   void EverythingIsDurable();
   void Marked(TableId table, SequenceNumber through);
@@ -77,10 +83,16 @@ class AnsweredRecords {
 
   const TableId tables_;
   std::map<SequenceNumber, AnsweredRecord> records_;
-  std::vector<Batch> unanswered_;  // those that were answered with an error
+  struct Unanswered {
+    Batch batch;
+    bool is_accepted = false;  // if it is missing, so is what was begun after it
+  };
+  std::vector<Unanswered> unanswered_;  // may be stored; in the order in which they were begun
   std::map<TableId, SequenceNumber> marks_;
   SequenceNumber highest_answered_ = 0;
+  SequenceNumber durable_through_ = 0;
   bool ever_harmed_ = false;
+  bool has_failed_ = false;  // since the region was opened
 };
 
 }  // namespace walden::testing

@@ -1,10 +1,10 @@
 #include "tests/simulation/group_history.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/wait.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -23,12 +23,14 @@ GroupHistory::GroupHistory(uint64_t seed, bool every_operation,
       answered_(kGroupTables),
       large_(random_.Percent(25)),
       segment_bytes_(large_ ? uint64_t{8} << 20 : (uint64_t{64} << 10) << random_.Below(6)),
-      zeros_(random_.Percent(25)) {}
+      zeros_(random_.Percent(25)),
+      max_commits_(size_t{1} << random_.Below(4)) {}
 
 RegionOptions GroupHistory::Options() {
   return {.recovery_policy = RecoveryPolicy::kQuarantine,
           .buffered_sync_every_writes =
               static_cast<uint32_t>(random_.Between(1, random_.Percent(50) ? 20 : 200)),
+          .max_commits_under_way = max_commits_,
           .segment_size_bytes = segment_bytes_};
 }
 
@@ -36,7 +38,7 @@ absl::Status GroupHistory::Run() {
   RETURN_IF_WRONG(region_.Create(Options()));
   for (uint64_t cycles = random_.Between(2, 6); cycles > 0; --cycles) {
     RETURN_IF_WRONG(Use());
-    if (region_.GoDown(/*may_close=*/!call_failed_)) answered_.EverythingIsDurable();
+    if (region_.GoDown(/*may_close=*/!call_failed_ && !is_cut_)) answered_.EverythingIsDurable();
     const uint64_t harms = random_.Percent(60) ? random_.Between(1, 2) : 0;
     for (uint64_t i = 0; i < harms; ++i) harm_.HarmSomething();
     RETURN_IF_WRONG(OpenAndCompare());
@@ -67,21 +69,39 @@ absl::Status GroupHistory::OpenAndCompare() {
 absl::Status GroupHistory::Use() {
   harm_.SetCommitting(true);
   if (random_.Percent(15)) region_.ArmCrash(60);
-  for (uint64_t rounds = random_.Below(large_ ? 4 : 20); rounds > 0 && !call_failed_; --rounds) {
+  left_ = random_.Below(large_ ? 4 : 20);
+  CheckedPipeline pipeline(&region_, &random_, max_commits_, [this] { BeginNext(); });
+  pipeline_ = &pipeline;
+  while (left_ > 0 && !call_failed_ && pipeline.wrong().ok()) {
     if (random_.Percent(2)) {
       region_.Note("a write or a sync is about to fail");
       region_.disk().Inject({.operations = file_op::kSync | file_op::kWrite,
                              .nth = random_.Between(1, 4),
                              .error_number = random_.Percent(50) ? EIO : ENOSPC});
     }
-    RETURN_IF_WRONG(Commit());
-    if (!call_failed_ && random_.Percent(10))
-      call_failed_ = !NoteDurableAndWait(region_.log()).ok();
-    if (!call_failed_ && random_.Percent(5)) Sync();
-    if (!call_failed_ && random_.Percent(8)) RETURN_IF_WRONG(Mark());
+    BeginNext();
+    while (random_.Percent(60) && pipeline.Step()) {
+    }
+  }
+  left_ = 0;
+  while (!random_.Percent(10) && pipeline.Step()) {
   }
   harm_.SetCommitting(false);
-  return absl::OkStatus();
+  pipeline_ = nullptr;
+  is_cut_ = !pipeline.empty();
+  if (is_cut_) region_.Note("some operations are not answered");
+  return is_cut_ ? pipeline.Abandon() : pipeline.Drain();
+}
+
+void GroupHistory::BeginNext() {
+  if (left_ == 0 || call_failed_ || !pipeline_->CanBegin()) return;
+  const uint64_t choice = random_.Below(100);
+  if (choice < 8) return BeginNoteDurable();
+  if (choice < 12) return BeginSync();
+  if (choice < 18) return BeginMark();
+  if (!pipeline_->CanBeginCommit()) return;
+  --left_;
+  BeginCommit();
 }
 
 std::string GroupHistory::RandomPayload() {
@@ -118,40 +138,67 @@ void GroupHistory::AddTables(Batch& batch) {
   }
 }
 
-absl::Status GroupHistory::Commit() {
-  const std::vector<Batch> group = RandomGroup();
-  const std::vector<BatchResult> results = CommitGroup(region_.log(), group);
+void GroupHistory::BeginCommit() {
+  auto commit = std::make_shared<Operation>(Operation{.group = RandomGroup()});
+  region_.Note(absl::StrCat("a group of ", commit->group.size(), " batches is begun"));
+  pipeline_->Begin(commit, [this, before = answered_.durable_through()](const Operation& done) {
+    return CheckCommit(done, before);
+  });
+}
+
+absl::Status GroupHistory::CheckCommit(const Operation& commit, SequenceNumber durable_before) {
+  if (!commit.answered) {
+    answered_.NeverAnswered(commit.group);
+    return absl::OkStatus();
+  }
+  const std::vector<BatchResult>& results = commit.results;
   size_t failed = 0;
-  for (size_t i = 0; i < group.size(); ++i) {
+  for (size_t i = 0; i < results.size(); ++i) {
     if (results[i].status.ok()) continue;
     ++failed;
     if (!region_.MayFail()) {
       return Wrong("batch ", i, " failed, but nothing else: ", ShowStatus(results[i].status));
     }
   }
-  region_.Note(absl::StrCat("group of ", group.size(), " batches -> ", results[0].first, "..",
+  region_.Note(absl::StrCat("group of ", results.size(), " batches -> ", results[0].first, "..",
                             results.back().last, failed > 0 ? ", some failed" : ""));
-  call_failed_ = failed > 0;
-  return answered_.Answered(group, results);
+  call_failed_ |= failed > 0;
+  return answered_.Answered(commit.group, results, durable_before);
 }
 
-void GroupHistory::Sync() {
-  const absl::Status status = SyncAndWait(region_.log());
-  region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
-  if (status.ok()) answered_.EverythingIsDurable();
-  call_failed_ = !status.ok();
+void GroupHistory::BeginNoteDurable() {
+  pipeline_->Begin(std::make_shared<Operation>(Operation{.kind = Operation::Kind::kNoteDurable}),
+                   [this](const Operation& done) {
+                     call_failed_ |= done.answered && !done.status.ok();
+                     return absl::OkStatus();
+                   });
 }
 
-absl::Status GroupHistory::Mark() {
+void GroupHistory::BeginSync() {
+  pipeline_->Begin(std::make_shared<Operation>(Operation{.kind = Operation::Kind::kSync}),
+                   [this](const Operation& done) {
+                     if (!done.answered) return absl::OkStatus();
+                     region_.Note(absl::StrCat("sync -> ", ShowStatus(done.status)));
+                     if (done.status.ok()) answered_.EverythingIsDurable();
+                     call_failed_ |= !done.status.ok();
+                     return absl::OkStatus();
+                   });
+}
+
+void GroupHistory::BeginMark() {
   const TableId table = random_.Between(1, kGroupTables);
   const SequenceNumber through = random_.Between(1, region_.log().Position(table).next);
-  const auto answer = MarkTable(region_.log(), table, through);
-  region_.Note(absl::StrCat("table ", table, " marked deleted through ", through, " -> ",
-                            ShowStatus(answer.status())));
-  if (answer.ok()) answered_.Marked(table, *answer);
-  call_failed_ = !answer.ok();
-  if (!answer.ok() && !region_.MayFail()) return answer.status();
-  return absl::OkStatus();
+  pipeline_->Begin(std::make_shared<Operation>(
+                       Operation{.kind = Operation::Kind::kMark, .marks = {{table, through}}}),
+                   [this, table, through](const Operation& done) {
+                     if (!done.answered) return absl::OkStatus();
+                     const absl::Status status = done.made.status();
+                     region_.Note(absl::StrCat("table ", table, " marked deleted through ", through,
+                                               " -> ", ShowStatus(status)));
+                     if (status.ok()) answered_.Marked(table, done.made->front());
+                     call_failed_ |= !status.ok();
+                     return status.ok() || region_.MayFail() ? absl::OkStatus() : status;
+                   });
 }
 
 }  // namespace walden::testing

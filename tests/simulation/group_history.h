@@ -1,5 +1,6 @@
 // A random history of groups: one region takes groups of many batches with mixed durabilities and
-// large records, more at once than a watermark's reach, while calls fail; it is closed, killed or
+// large records, more at once than a watermark's reach, several of them under way at once, while calls
+// fail; it is closed, killed or
 // loses power, bytes of its segments are harmed, and it is opened again with the policy quarantine,
 // several times over. The records of each reopened region are compared with AnsweredRecords. One
 // thread; a seed decides everything.
@@ -15,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "tests/simulation/answered_records.h"
+#include "tests/simulation/checked_pipeline.h"
 #include "tests/simulation/harmed_writes.h"
 #include "tests/simulation/region_on_disk.h"
 #include "tests/support/random.h"
@@ -32,12 +34,16 @@ class GroupHistory {
 
  private:
   absl::Status Use();
-  absl::Status Commit();
+  // Begins an operation if there are some left to begin.
+  void BeginNext();
+  void BeginCommit();
+  absl::Status CheckCommit(const Operation& commit, SequenceNumber durable_before);
   std::vector<Batch> RandomGroup();
   void AddTables(Batch& batch);
   std::string RandomPayload();
-  absl::Status Mark();
-  void Sync();
+  void BeginMark();
+  void BeginSync();
+  void BeginNoteDurable();
   absl::Status OpenAndCompare();
   RegionOptions Options();
 
@@ -48,7 +54,11 @@ class GroupHistory {
   const bool large_;  // groups are longer than a watermark's reach
   const uint64_t segment_bytes_;
   const bool zeros_;
+  const size_t max_commits_;
+  CheckedPipeline* pipeline_ = nullptr;
+  uint64_t left_ = 0;  // operations to begin
   bool call_failed_ = false;
+  bool is_cut_ = false;  // operations were never answered
 };
 
 }  // namespace walden::testing

@@ -1,10 +1,10 @@
 #include "tests/simulation/producer_history.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/wait.h"
 #include "tests/simulation/wrong.h"
 
 namespace walden::testing {
@@ -23,10 +23,12 @@ ProducerHistory::ProducerHistory(uint64_t seed, SimulatedEngine engine, bool eve
     : random_(seed),
       kind_(engine),
       region_(&random_, engine, every_operation, std::move(observe)),
-      is_crowded_(random_.Percent(4)) {}
+      is_crowded_(random_.Percent(4)),
+      max_commits_(size_t{1} << random_.Below(4)) {}
 
 RegionOptions ProducerHistory::Options() {
   return {.buffered_sync_every_writes = static_cast<uint32_t>(random_.Between(1, 1000)),
+          .max_commits_under_way = max_commits_,
           .segment_size_bytes = kSegmentBytes};
 }
 
@@ -35,7 +37,7 @@ absl::Status ProducerHistory::Run() {
   RETURN_IF_WRONG(OpenProducers());
   for (uint64_t cycles = random_.Between(2, 4); cycles > 0; --cycles) {
     RETURN_IF_WRONG(Use());
-    if (region_.GoDown(/*may_close=*/!call_failed_)) EverythingIsDurable();
+    if (region_.GoDown(/*may_close=*/!call_failed_ && !is_cut_)) EverythingIsDurable();
     RETURN_IF_WRONG(OpenAndCompare());
   }
   return absl::OkStatus();
@@ -43,25 +45,34 @@ absl::Status ProducerHistory::Run() {
 
 absl::Status ProducerHistory::OpenProducers() {
   const uint64_t count = is_crowded_ ? kMaxProducersPerRegion - random_.Below(3) : kProducers;
-  for (uint64_t i = 0; i < count; ++i) RETURN_IF_WRONG(OpenProducer());
-  return is_crowded_ ? CommitOfMany() : absl::OkStatus();
+  CheckedPipeline pipeline(&region_, &random_, max_commits_, [] {});
+  pipeline_ = &pipeline;
+  for (uint64_t i = 0; i < count; ++i) BeginOpenProducer();
+  RETURN_IF_WRONG(pipeline.Drain());
+  if (is_crowded_) BeginCommitOfMany();
+  return pipeline.Drain();
 }
 
-absl::Status ProducerHistory::OpenProducer() {
-  const auto id = OpenProducerAndWait(region_.log(), std::nullopt);
-  if (!id.ok()) {
-    ++perhaps_issued_;
-    return Failed(id.status());
-  }
-  if (!producers_.empty() && *id <= producers_.back().id()) {
-    return Wrong("producer id ", *id, " does not rise");
-  }
-  producers_.emplace_back(*id, moment_);
-  return absl::OkStatus();
+void ProducerHistory::Begin(Operation operation, CheckedPipeline::Check check) {
+  pipeline_->Begin(std::make_shared<Operation>(std::move(operation)), std::move(check));
+}
+
+void ProducerHistory::BeginOpenProducer() {
+  Begin({.kind = Operation::Kind::kOpenProducer}, [this, moment = moment_](const Operation& done) {
+    if (!done.answered || !done.id.ok()) {
+      ++perhaps_issued_;
+      return done.answered ? Failed(done.id.status()) : absl::OkStatus();
+    }
+    if (!producers_.empty() && *done.id <= producers_.back().id()) {
+      return Wrong("producer id ", *done.id, " does not rise");
+    }
+    producers_.emplace_back(*done.id, moment);
+    return absl::OkStatus();
+  });
 }
 
 // Some of many producers send a batch each.
-absl::Status ProducerHistory::CommitOfMany() {
+void ProducerHistory::BeginCommitOfMany() {
   std::vector<AnsweredBatches*> senders;
   // The older half may be forgotten once there are more than a region remembers.
   const bool all = producers_.size() <= kMaxProducersPerRegion;
@@ -69,7 +80,7 @@ absl::Status ProducerHistory::CommitOfMany() {
     if (random_.Percent(20)) senders.push_back(&producers_[i]);
   }
   region_.Note(absl::StrCat(senders.size(), " of ", producers_.size(), " producers send"));
-  return Commit(senders, random_.Percent(50) ? 100 : 0);
+  BeginCommit(senders, random_.Percent(50) ? 100 : 0);
 }
 
 absl::Status ProducerHistory::OpenAndCompare() {
@@ -80,7 +91,9 @@ absl::Status ProducerHistory::OpenAndCompare() {
   }
   for (AnsweredBatches& producer : producers_) {
     absl::Status status =
-        producer.CompareReopened(region_.log(), region_.lost_power(), call_failed_, is_crowded_);
+        producer.CompareReopened(region_.log(), {.lost_power = region_.lost_power(),
+                                                 .call_failed = call_failed_,
+                                                 .may_be_forgotten = is_crowded_});
     if (!status.ok()) return Wrong("producer ", producer.id(), ": ", status.message());
   }
   RETURN_IF_WRONG(CheckForgotten());
@@ -123,15 +136,36 @@ absl::Status ProducerHistory::Use() {
                                          file_op::kSyncDirectory,
                            .nth = nth});
   }
-  for (uint64_t rounds = random_.Below(25); rounds > 0 && !call_failed_; --rounds) {
-    RETURN_IF_WRONG(Commit());
-    if (!call_failed_ && random_.Percent(30)) RETURN_IF_WRONG(MarkTables());
-    if (!call_failed_ && random_.Percent(20)) RETURN_IF_WRONG(ReplaceMetadata());
-    if (!call_failed_ && is_crowded_ && random_.Percent(30)) RETURN_IF_WRONG(OpenProducer());
-    if (!call_failed_ && is_crowded_ && random_.Percent(5)) RETURN_IF_WRONG(CommitOfMany());
-    if (!call_failed_ && random_.Percent(10)) RETURN_IF_WRONG(Sync());
+  CheckedPipeline pipeline(&region_, &random_, max_commits_, [this] { BeginNext(); });
+  pipeline_ = &pipeline;
+  left_ = random_.Below(50);
+  // In some histories each operation is done before the next one is begun.
+  const uint64_t step_percent = random_.Percent(30) ? 100 : 60;
+  while (left_ > 0 && !call_failed_ && pipeline.wrong().ok()) {
+    BeginNext();
+    while (random_.Percent(step_percent) && pipeline.Step()) {
+    }
   }
-  return absl::OkStatus();
+  left_ = 0;
+  while (!random_.Percent(10) && pipeline.Step()) {
+  }
+  pipeline_ = nullptr;
+  is_cut_ = !pipeline.empty();
+  if (is_cut_) region_.Note("some operations are not answered");
+  return is_cut_ ? pipeline.Abandon() : pipeline.Drain();
+}
+
+void ProducerHistory::BeginNext() {
+  if (left_ == 0 || call_failed_ || !pipeline_->CanBegin()) return;
+  --left_;
+  const uint64_t choice = random_.Below(100);
+  if (choice < 16) return BeginMarks();
+  if (choice < 26) return BeginReplacingMetadata();
+  if (choice < 31) return BeginSync();
+  if (is_crowded_ && choice < 45) return BeginOpenProducer();
+  if (!pipeline_->CanBeginCommit()) return;
+  if (is_crowded_ && choice < 48) return BeginCommitOfMany();
+  BeginCommit();
 }
 
 // One of them sends most.
@@ -141,17 +175,18 @@ AnsweredBatches& ProducerHistory::RandomProducer() {
   return is_crowded_ ? producers_[producers_.size() - 1 - choice] : producers_[choice];
 }
 
-absl::Status ProducerHistory::Commit() {
+void ProducerHistory::BeginCommit() {
   const uint64_t sync_percent = random_.Percent(30) ? random_.Percent(70) ? 100 : 30 : 0;
   std::vector<AnsweredBatches*> senders;
   for (uint64_t n = random_.Between(1, random_.Percent(30) ? 200 : 10); n > 0; --n) {
     senders.push_back(&RandomProducer());
   }
-  return Commit(senders, sync_percent);
+  BeginCommit(senders, sync_percent);
 }
 
-absl::Status ProducerHistory::Commit(const std::vector<AnsweredBatches*>& senders,
-                                     uint64_t sync_percent) {
+void ProducerHistory::BeginCommit(const std::vector<AnsweredBatches*>& senders,
+                                  uint64_t sync_percent) {
+  if (senders.empty()) return;
   const bool versions = random_.Percent(10);
   std::vector<Batch> group;
   for (AnsweredBatches* const sender : senders) {
@@ -168,14 +203,24 @@ absl::Status ProducerHistory::Commit(const std::vector<AnsweredBatches*>& sender
     if (!batch.payloads.empty()) ++moment_;
     group.push_back(sender->Next(std::move(batch), moment_));
   }
-  const std::vector<BatchResult> results = CommitGroup(region_.log(), group);
+  region_.Note(absl::StrCat("a group of ", group.size(), " batches",
+                            versions ? " with versions" : "", " is begun"));
+  Begin({.group = std::move(group)},
+        [this, senders](const Operation& done) { return CheckCommit(done, senders); });
+}
+
+absl::Status ProducerHistory::CheckCommit(const Operation& commit,
+                                          const std::vector<AnsweredBatches*>& senders) {
+  if (!commit.answered) return absl::OkStatus();
   bool durable = false;
-  for (size_t i = 0; i < group.size(); ++i) {
-    if (!results[i].status.ok()) RETURN_IF_WRONG(Failed(results[i].status));
-    RETURN_IF_WRONG(senders[i]->Answered(group[i], results[i]));
-    durable |= results[i].status.ok() && results[i].durable;
+  for (size_t i = 0; i < commit.group.size(); ++i) {
+    const BatchResult& result = commit.results[i];
+    if (!result.status.ok()) RETURN_IF_WRONG(Failed(result.status));
+    RETURN_IF_WRONG(senders[i]->Answered(commit.group[i], result));
+    if (result.status.ok() && call_failed_) return Wrong("a batch is stored after one that failed");
+    durable |= result.status.ok() && result.durable;
   }
-  region_.Note(absl::StrCat("group of ", group.size(), " batches", versions ? " with versions" : "",
+  region_.Note(absl::StrCat("group of ", commit.group.size(), " batches",
                             durable ? ", durable" : "", call_failed_ ? ", some failed" : ""));
   if (durable) EverythingIsDurable();
   return absl::OkStatus();
@@ -198,35 +243,39 @@ absl::Status ProducerHistory::Failed(const absl::Status& status) {
   return Wrong("a call failed, but nothing below: ", ShowStatus(status));
 }
 
-absl::Status ProducerHistory::MarkTables() {
+void ProducerHistory::BeginMarks() {
   const bool all = random_.Percent(60);
   region_.Note(all ? "mark all records deleted" : "mark some records deleted");
-  for (TableId table = 1; table <= kProducerTables && !call_failed_; ++table) {
+  for (TableId table = 1; table <= kProducerTables; ++table) {
     if (random_.Percent(20)) continue;
     const SequenceNumber last = region_.log().Position(table).next - 1;
     const SequenceNumber through = all ? last : random_.Between(last / 2, last);
-    const auto answer = MarkTable(region_.log(), table, through);
-    if (!answer.ok()) RETURN_IF_WRONG(Failed(answer.status()));
+    Begin({.kind = Operation::Kind::kMark, .marks = {{table, through}}},
+          [this](const Operation& done) {
+            return done.answered && !done.made.ok() ? Failed(done.made.status()) : absl::OkStatus();
+          });
   }
-  return absl::OkStatus();
 }
 
-absl::Status ProducerHistory::ReplaceMetadata() {
+void ProducerHistory::BeginReplacingMetadata() {
   const uint64_t versions = kind_ == SimulatedEngine::kSegment ? kVersions : 3;
   region_.Note(absl::StrCat("raise the region's version ", versions, " times"));
-  for (uint64_t i = 0; i < versions && !call_failed_; ++i) {
-    const absl::Status status = Fence(region_.log(), ++version_);
-    if (!status.ok()) RETURN_IF_WRONG(Failed(status));
+  for (uint64_t i = 0; i < versions; ++i) {
+    Begin({.kind = Operation::Kind::kFence, .region_version = ++version_},
+          [this](const Operation& done) {
+            return done.answered && !done.status.ok() ? Failed(done.status) : absl::OkStatus();
+          });
   }
-  return absl::OkStatus();
 }
 
-absl::Status ProducerHistory::Sync() {
-  const absl::Status status = SyncAndWait(region_.log());
-  region_.Note(absl::StrCat("sync -> ", ShowStatus(status)));
-  if (!status.ok()) return Failed(status);
-  EverythingIsDurable();
-  return absl::OkStatus();
+void ProducerHistory::BeginSync() {
+  Begin({.kind = Operation::Kind::kSync}, [this](const Operation& done) {
+    if (!done.answered) return absl::OkStatus();
+    region_.Note(absl::StrCat("sync -> ", ShowStatus(done.status)));
+    if (!done.status.ok()) return Failed(done.status);
+    EverythingIsDurable();
+    return absl::OkStatus();
+  });
 }
 
 void ProducerHistory::EverythingIsDurable() {

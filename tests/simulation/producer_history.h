@@ -1,5 +1,6 @@
 // A random history of producers on either engine: a few of them send groups of up to 200 batches to one region, more
-// than the window that it remembers of each, SYNC or BUFFERED; segments are small, and go when
+// than the window that it remembers of each, SYNC or BUFFERED, often the next ones before the last ones are
+// answered; segments are small, and go when
 // their records are marked deleted; the metadata is filled by region versions until it is replaced,
 // also in the middle of a group; calls fail. In a few histories there are more producers than a region
 // remembers, and the least recently active ones are forgotten. The region is closed, killed or loses power, is opened
@@ -8,12 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "tests/simulation/answered_batches.h"
+#include "tests/simulation/checked_pipeline.h"
 #include "tests/simulation/region_on_disk.h"
 #include "tests/support/random.h"
 
@@ -30,17 +33,21 @@ class ProducerHistory {
 
  private:
   absl::Status OpenProducers();
-  absl::Status OpenProducer();
-  absl::Status CommitOfMany();
   absl::Status Use();
+  // Begin operations, in Use.
+  void BeginNext();
+  void Begin(Operation operation, CheckedPipeline::Check check);
+  void BeginOpenProducer();
+  void BeginCommitOfMany();
   // Makes it a batch over several tables.
   void AddTables(Batch& batch);
-  absl::Status Commit();
+  void BeginCommit();
   // One batch of each sender.
-  absl::Status Commit(const std::vector<AnsweredBatches*>& senders, uint64_t sync_percent);
-  absl::Status MarkTables();
-  absl::Status ReplaceMetadata();
-  absl::Status Sync();
+  void BeginCommit(const std::vector<AnsweredBatches*>& senders, uint64_t sync_percent);
+  absl::Status CheckCommit(const Operation& commit, const std::vector<AnsweredBatches*>& senders);
+  void BeginMarks();
+  void BeginReplacingMetadata();
+  void BeginSync();
   // A call failed: OK if one was made to fail.
   absl::Status Failed(const absl::Status& status);
   AnsweredBatches& RandomProducer();
@@ -53,11 +60,15 @@ class ProducerHistory {
   const SimulatedEngine kind_;
   RegionOnDisk region_;
   const bool is_crowded_;
-  std::vector<AnsweredBatches> producers_;  // by id
-  uint64_t perhaps_issued_ = 0;             // ids whose issue was answered with an error
-  uint64_t moment_ = 0;                     // batches with records that were sent so far
-  uint64_t version_ = 0;                    // of the region
+  const size_t max_commits_;
+  CheckedPipeline* pipeline_ = nullptr;
+  uint64_t left_ = 0;                      // operations to begin
+  std::deque<AnsweredBatches> producers_;  // by id
+  uint64_t perhaps_issued_ = 0;            // ids whose issue was answered with an error
+  uint64_t moment_ = 0;                    // batches with records that were sent so far
+  uint64_t version_ = 0;                   // of the region
   bool call_failed_ = false;
+  bool is_cut_ = false;  // operations were never answered
 };
 
 }  // namespace walden::testing

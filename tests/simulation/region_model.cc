@@ -24,6 +24,14 @@ uint64_t SegmentRoom(uint64_t segment_bytes) {
   return segment_bytes - std::clamp<uint64_t>(segment_bytes / 8, 512, 4096) - 100;
 }
 
+uint64_t BytesOf(const std::vector<BatchPart>& parts) {
+  uint64_t bytes = 0;
+  for (const BatchPart& part : parts) {
+    for (const std::string& payload : part.payloads) bytes += payload.size() + kMaxRecordOverhead;
+  }
+  return bytes;
+}
+
 std::string Show(const StoredRecord& record) {
   return absl::StrCat("table ", record.table, " sequence ", record.sequence, " (",
                       record.payload.size(), " bytes)");
@@ -47,19 +55,23 @@ absl::Status CompareRecords(absl::string_view what, const std::vector<StoredReco
 // ---------------------------------------------------------------------------------------------------
 // Answers
 
-absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_group,
+void RegionModel::Begun(std::optional<uint64_t> version) {
+  begun_version_ = std::max(begun_version_, version.value_or(0));
+}
+
+void RegionModel::MayRaiseVersion(std::optional<uint64_t> version) {
+  possible_version_ = std::max(possible_version_, version.value_or(0));
+}
+
+absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group,
                                       const std::vector<BatchResult>& results,
-                                      uint64_t segment_bytes, const Trouble& trouble) {
+                                      const CommitFacts& facts, const Trouble& trouble) {
   bool durable = false;
   bool newly_durable = false;
   bool failed = false;
+  const bool alone = facts.one_group && group.size() == 1 && unanswered_.empty();
   for (size_t i = 0; i < group.size(); ++i) {
-    if (newly_durable && results[i].status.ok() && !results[i].durable) {
-      ++epoch_;  // it was written after the sync of the one before
-      newly_durable = false;
-    }
-    absl::Status status =
-        CheckAnswer(group[i], results[i], segment_bytes, trouble, one_group && group.size() == 1);
+    absl::Status status = CheckAnswer(group[i], results[i], facts, trouble, alone);
     if (!status.ok()) {
       return Wrong("batch ", i, " of the group: ", status.message(), "; answered ",
                    ShowStatus(results[i].status), " first ", results[i].first, " last ",
@@ -69,12 +81,12 @@ absl::Status RegionModel::CheckCommit(const std::vector<Batch>& group, bool one_
     failed |= IsFailure(results[i].status);
     durable |= answered && results[i].durable;
     // What was answered before a durable batch is durable; what follows it may be of a later group.
-    if (!one_group && answered && results[i].durable) newly_durable |= MarkDurable();
+    if (!facts.one_group && answered && results[i].durable) newly_durable |= MarkDurable();
     if (answered && group[i].durability == Durability::kSync && !results[i].durable) {
       return Wrong("batch ", i, " asked for SYNC and was answered without it");
     }
   }
-  if (one_group && durable) EverythingIsDurable();
+  if (facts.one_group && durable) EverythingIsDurable();
   if (newly_durable) ++epoch_;
   failed_ |= failed;
   return absl::OkStatus();
@@ -85,8 +97,9 @@ bool RegionModel::IsFenced(std::optional<uint64_t> version) const {
 }
 
 absl::Status RegionModel::CheckAnswer(const Batch& batch, const BatchResult& result,
-                                      uint64_t segment_bytes, const Trouble& trouble, bool alone) {
-  if (!result.status.ok()) return CheckRefused(batch, result, segment_bytes, trouble, alone);
+                                      const CommitFacts& facts, const Trouble& trouble,
+                                      bool alone) {
+  if (!result.status.ok()) return CheckRefused(batch, result, facts, trouble, alone);
   if (failed_) return Wrong("a failed region acknowledged");
   if (IsFenced(batch.region_version)) return Wrong("a fenced batch was accepted");
   if (batch.region_version.has_value()) {
@@ -94,10 +107,11 @@ absl::Status RegionModel::CheckAnswer(const Batch& batch, const BatchResult& res
     possible_version_ = std::max(possible_version_, version_);
   }
   if (result.duplicate) return producers_.CheckDuplicate(batch, result);
-  return CheckAccepted(batch, result);
+  return CheckAccepted(batch, result, facts.begun);
 }
 
-absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& result) {
+absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& result,
+                                        const Moment& begun) {
   const std::vector<BatchPart> parts = PartsOf(batch);
   const std::vector<PartResult> numbers = NumbersOf(batch, result);
   if (parts.empty() && !batch.producer) return Wrong("an empty batch was accepted");
@@ -108,16 +122,16 @@ absl::Status RegionModel::CheckAccepted(const Batch& batch, const BatchResult& r
   }
   StoredBatch stored{.parts = {},
                      .producer = batch.producer,
-                     .epoch = epoch_,
-                     .unix_micros = unix_micros_,
-                     .latest_micros = latest_micros_};
+                     .epoch = begun.epoch,
+                     .unix_micros = begun.unix_micros,
+                     .latest_micros = begun.latest_micros};
   for (size_t i = 0; i < parts.size(); ++i) {
     Table& table = tables_.try_emplace(parts[i].table, Table{.next = unknown_next_}).first->second;
     RETURN_IF_WRONG(CheckNumbers(parts[i], numbers[i]));
     stored.parts.push_back({.table = parts[i].table,
                             .first = numbers[i].first,
                             .payloads = parts[i].payloads,
-                            .appended_micros = AppendTime(parts[i].table)});
+                            .appended_micros = AppendTime(parts[i].table, begun.unix_micros)});
     table.next = numbers[i].last + 1;
     table.highest_answered = numbers[i].last;
   }
@@ -152,18 +166,13 @@ bool RegionModel::Mismatches(const Batch& batch) const {
 }
 
 absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& result,
-                                       uint64_t segment_bytes, const Trouble& trouble, bool alone) {
+                                       const CommitFacts& facts, const Trouble& trouble,
+                                       bool alone) {
   const absl::Status& status = result.status;
-  if (batch.region_version.has_value()) {
-    possible_version_ = std::max(possible_version_, *batch.region_version);
-  }
+  MayRaiseVersion(batch.region_version);
+  if (IsFailure(status)) return CheckFailed(batch, result, facts, trouble, alone);
+  if (result.may_be_stored) return Wrong("refused, and yet it may be stored");
   const std::vector<BatchPart> parts = PartsOf(batch);
-  uint64_t bytes = 0;
-  bool expects = false;
-  for (const BatchPart& part : parts) {
-    for (const std::string& payload : part.payloads) bytes += payload.size() + kMaxRecordOverhead;
-    expects |= part.expected_next_sequence.has_value();
-  }
   if (HasReason(status, ErrorReason::kFenced)) {
     // A version that came with a refused batch may or may not count.
     const bool fenced =
@@ -175,19 +184,16 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
     return producers_.CheckRefused(batch, status);
   }
   if (HasReason(status, ErrorReason::kSequenceMismatch)) {
-    const bool differs = Mismatches(batch);
-    // Batches before it in a group that failed may have been counted.
-    const bool excused = !unanswered_.empty();
-    return (differs && !producers_.IsCertain(batch)) || excused ? absl::OkStatus()
-                                                                : Wrong("mismatch without cause");
+    return Mismatches(batch) && !producers_.IsCertain(batch) ? absl::OkStatus()
+                                                             : Wrong("mismatch without cause");
   }
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     const bool empty = parts.empty() && !batch.producer;
-    if (producers_.Differs(batch) && HasReason(status, ErrorReason::kProducerBatchDiffers)) {
+    if (producers_.Differs(batch) && !HasReason(status, ErrorReason::kLimitExceeded)) {
       producers_.RefusedAsDifferent(batch);
       return absl::OkStatus();
     }
-    const bool invalid = empty || bytes > SegmentRoom(segment_bytes);
+    const bool invalid = empty || BytesOf(parts) > SegmentRoom(facts.segment_bytes);
     return invalid ? absl::OkStatus() : Wrong("invalid without cause");
   }
   if (HasReason(status, ErrorReason::kDiskFull)) {
@@ -196,34 +202,50 @@ absl::Status RegionModel::CheckRefused(const Batch& batch, const BatchResult& re
   if (HasReason(status, ErrorReason::kTooManyFiles)) {
     return trouble.failed ? absl::OkStatus() : Wrong("no call found too many files");
   }
-  if (!IsFailure(status)) return Wrong("an error of no known kind");
+  return Wrong("an error of no known kind");
+}
+
+absl::Status RegionModel::CheckFailed(const Batch& batch, const BatchResult& result,
+                                      const CommitFacts& facts, const Trouble& trouble,
+                                      bool alone) {
   if (!trouble.failed) return Wrong("nothing failed");
-  if (failed_) return absl::OkStatus();  // refused at once, never written
+  if (!result.may_be_stored) return absl::OkStatus();
+  if (facts.answered && facts.begun.failed) {
+    return Wrong("it was begun after the region had failed, and yet it may be stored");
+  }
   if (IsFenced(batch.region_version) || producers_.IsCertain(batch)) return absl::OkStatus();
   const bool must_be_next = producers_.MustBeNext(batch);
   const bool is_known = producers_.IsKnown(batch);
   producers_.Unanswered(batch);
+  const std::vector<BatchPart> parts = PartsOf(batch);
   if (parts.empty()) return absl::OkStatus();
   StoredBatch unknown{.parts = {},
                       .producer = batch.producer,
-                      .epoch = epoch_,
-                      .unix_micros = unix_micros_,
-                      .latest_micros = latest_micros_};
+                      .epoch = facts.begun.epoch,
+                      .unix_micros = facts.begun.unix_micros,
+                      .latest_micros = facts.begun.latest_micros};
+  bool expects = false;
   for (const BatchPart& part : parts) {
-    unknown.parts.push_back(
-        {.table = part.table, .payloads = part.payloads, .appended_micros = unix_micros_});
+    unknown.parts.push_back({.table = part.table,
+                             .payloads = part.payloads,
+                             .appended_micros = facts.begun.unix_micros});
+    expects |= part.expected_next_sequence.has_value();
   }
-  unknown.may_be_refused =
-      trouble.disk_full || is_known || !must_be_next || bytes > SegmentRoom(segment_bytes) ||
-      (expects && (!alone || Mismatches(batch))) ||
-      (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
+  // The answer says that it was accepted, if it is no retry.
+  unknown.may_be_refused = is_known;
+  if (!facts.answered) {
+    unknown.may_be_refused |=
+        trouble.disk_full || !must_be_next || BytesOf(parts) > SegmentRoom(facts.segment_bytes) ||
+        (expects && (!alone || Mismatches(batch))) ||
+        (!alone && (batch.region_version.has_value() || batch.producer.has_value()));
+  }
   unanswered_.push_back(unknown);
   return absl::OkStatus();
 }
 
 absl::Status RegionModel::CheckFence(uint64_t version, const absl::Status& answer,
                                      const Trouble& trouble) {
-  possible_version_ = std::max(possible_version_, version);
+  MayRaiseVersion(version);
   if (HasReason(answer, ErrorReason::kFenced)) {
     return version < possible_version_ ? absl::OkStatus() : Wrong("fenced without cause");
   }
@@ -236,13 +258,15 @@ absl::Status RegionModel::CheckFence(uint64_t version, const absl::Status& answe
   return absl::OkStatus();
 }
 
-absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, SequenceNumber through,
-                                    std::optional<uint64_t> version,
+absl::Status RegionModel::CheckMark(const RegionLog& log, const TableMark& asked,
+                                    std::optional<uint64_t> version, SequenceNumber end_before,
                                     const absl::StatusOr<SequenceNumber>& answer,
                                     const Trouble& trouble) {
+  const auto [table_id, through] = asked;
   const SequenceNumber mark = MarkOf(table_id);
   const SequenceNumber expected = std::max(std::min(through, Next(table_id) - 1), mark);
-  if (version.has_value()) possible_version_ = std::max(possible_version_, *version);
+  const SequenceNumber lowest = std::max(std::min(expected, end_before), mark);
+  MayRaiseVersion(version);
   if (!answer.ok()) {
     if (HasReason(answer.status(), ErrorReason::kFenced)) {
       return version.has_value() && *version < possible_version_ ? absl::OkStatus()
@@ -252,7 +276,7 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
     if (expected == 0) return absl::OkStatus();
     // Made or not; once it is seen it must stay.
     Table& state = tables_.try_emplace(table_id, Table{.next = unknown_next_}).first->second;
-    state.possible_marks.insert(expected);
+    for (SequenceNumber made = lowest; made <= expected; ++made) state.possible_marks.insert(made);
     if (shared_numbers_) {
       state.possible_marks.insert(std::max(std::min(through, LastRecord(table_id)), mark));
     }
@@ -261,10 +285,11 @@ absl::Status RegionModel::CheckMark(const RegionLog& log, TableId table_id, Sequ
     state.mark = seen;
     return absl::OkStatus();
   }
+  if (failed_) return Wrong("a failed region marked");
   if (IsFenced(version)) return Wrong("a fenced MarkDeleted was accepted");
   if (version.has_value()) version_ = std::max(version_, *version);
-  if (*answer != expected && !IsAnEnd(log, table_id, through, *answer)) {
-    return Wrong("MarkDeleted answered ", *answer, " not ", expected);
+  if ((*answer < lowest || *answer > expected) && !IsAnEnd(log, table_id, through, *answer)) {
+    return Wrong("MarkDeleted answered ", *answer, " not ", lowest, "..", expected);
   }
   // A table that was never written may be marked too: up to numbers that a crash took.
   if (*answer == 0) return absl::OkStatus();
@@ -303,7 +328,7 @@ absl::Status RegionModel::FollowNext(const RegionLog& log, TableId table) {
 absl::Status RegionModel::CheckOpenProducer(std::optional<uint64_t> version,
                                             const absl::StatusOr<uint64_t>& answer,
                                             const Trouble& trouble) {
-  if (version.has_value()) possible_version_ = std::max(possible_version_, *version);
+  MayRaiseVersion(version);
   if (!answer.ok()) {
     if (HasReason(answer.status(), ErrorReason::kFenced)) {
       return version.has_value() && *version < possible_version_ ? absl::OkStatus()
@@ -325,6 +350,7 @@ bool RegionModel::MarkDurable() {
   for (StoredBatch& batch : batches_) {
     anything |= !batch.durable;
     batch.durable = true;
+    batch.proven_from = std::min(batch.proven_from, epoch_ + 1);
   }
   return anything;
 }
@@ -344,6 +370,12 @@ SequenceNumber RegionModel::Next(TableId table) const {
 SequenceNumber RegionModel::HighestAnswered(TableId table) const {
   const auto entry = tables_.find(table);
   return entry == tables_.end() ? 0 : entry->second.highest_answered;
+}
+
+SequenceNumber RegionModel::HighestAnswered() const {
+  SequenceNumber highest = 0;
+  for (const auto& [table, state] : tables_) highest = std::max(highest, state.highest_answered);
+  return highest;
 }
 
 SequenceNumber RegionModel::MarkOf(TableId table) const {
@@ -421,7 +453,8 @@ absl::Status RegionModel::CompareOpen(const RegionLog& log) const {
     by_table.erase(table);
   }
   if (!by_table.empty()) return Wrong("records of unknown table ", by_table.begin()->first);
-  if (description.region_version < version_ || description.region_version > possible_version_) {
+  if (description.region_version < version_ ||
+      description.region_version > std::max(possible_version_, begun_version_)) {
     return Wrong("region version is ", description.region_version, ", not ", version_);
   }
   return absl::OkStatus();

@@ -52,25 +52,44 @@ class RegionModel {
     std::optional<ProducerTag> producer;
     bool durable = false;
     bool may_be_refused = false;  // not answered, and the failure may not be the only reason
-    uint64_t epoch = 0;       // syncs that completed before it was written, as far as answers tell
-    int64_t unix_micros = 0;  // of the clock on the wall
+    uint64_t epoch = 0;           // when it was begun
+    // Batches that were begun in this epoch or a later one prove that it was durable.
+    uint64_t proven_from = UINT64_MAX;
+    int64_t unix_micros = 0;    // of the clock on the wall
     int64_t latest_micros = 0;  // the latest time that this clock had shown
   };
 
-  // The clock on the wall for the next group, and the latest time that it ever had.
-  void SetTime(int64_t unix_micros, int64_t latest_micros) {
-    unix_micros_ = unix_micros;
-    latest_micros_ = latest_micros;
+  // --- Beginning ---
+
+  // When an operation is begun.
+  struct Moment {
+    uint64_t epoch = 0;         // rises when answers say that more is durable
+    bool failed = false;        // an answer said that the region has failed
+    int64_t unix_micros = 0;    // of the clock on the wall
+    int64_t latest_micros = 0;  // the latest time that this clock had shown
+  };
+  Moment Now(int64_t unix_micros, int64_t latest_micros) const {
+    return {.epoch = epoch_,
+            .failed = failed_,
+            .unix_micros = unix_micros,
+            .latest_micros = latest_micros};
   }
+  // Notes that an operation was begun that raises the version, which may show before the answer.
+  void Begun(std::optional<uint64_t> version);
 
-  // --- Answers ---
+  // --- Answers, in the order in which their operations were begun ---
 
-  // `one_group`: it was written and synced at once.
-  absl::Status CheckCommit(const std::vector<Batch>& group, bool one_group,
-                           const std::vector<BatchResult>& results, uint64_t segment_bytes,
-                           const Trouble& trouble);
-  absl::Status CheckMark(const RegionLog& log, TableId table, SequenceNumber through,
-                         std::optional<uint64_t> version,
+  struct CommitFacts {
+    Moment begun;
+    bool one_group = true;  // it was written and synced at once
+    bool answered = true;   // otherwise `results` are errors which nobody gave
+    uint64_t segment_bytes = 0;
+  };
+  absl::Status CheckCommit(const std::vector<Batch>& group, const std::vector<BatchResult>& results,
+                           const CommitFacts& facts, const Trouble& trouble);
+  // `end_before`: a number through which the mark is made at least, if it asks for that.
+  absl::Status CheckMark(const RegionLog& log, const TableMark& asked,
+                         std::optional<uint64_t> version, SequenceNumber end_before,
                          const absl::StatusOr<SequenceNumber>& answer, const Trouble& trouble);
   absl::Status CheckFence(uint64_t version, const absl::Status& answer, const Trouble& trouble);
   absl::Status CheckOpenProducer(std::optional<uint64_t> version,
@@ -114,10 +133,14 @@ class RegionModel {
 
   SequenceNumber Next(TableId table) const;
   SequenceNumber HighestAnswered(TableId table) const;
+  SequenceNumber HighestAnswered() const;  // of all tables
   SequenceNumber MarkOf(TableId table) const;
   uint64_t region_version() const { return version_; }
+  bool IsKnown(const Batch& batch) const { return producers_.IsKnown(batch); }
   uint64_t ExpectedOfProducer(uint64_t id) const { return producers_.Expected(id); }
   bool has_failed() const { return failed_; }
+  // Whether batches may be stored that were never answered.
+  bool has_unanswered() const { return !unanswered_.empty(); }
   const std::vector<StoredBatch>& batches() const { return batches_; }
   std::vector<StoredRecord> Live(TableId table) const;
   std::vector<TableId> Tables() const;
@@ -130,12 +153,15 @@ class RegionModel {
     SequenceNumber highest_answered = 0;
   };
 
-  absl::Status CheckAnswer(const Batch& batch, const BatchResult& result, uint64_t segment_bytes,
+  absl::Status CheckAnswer(const Batch& batch, const BatchResult& result, const CommitFacts& facts,
                            const Trouble& trouble, bool alone);
-  absl::Status CheckAccepted(const Batch& batch, const BatchResult& result);
-  absl::Status CheckRefused(const Batch& batch, const BatchResult& result, uint64_t segment_bytes,
+  absl::Status CheckAccepted(const Batch& batch, const BatchResult& result, const Moment& begun);
+  absl::Status CheckRefused(const Batch& batch, const BatchResult& result, const CommitFacts& facts,
                             const Trouble& trouble, bool alone);
+  absl::Status CheckFailed(const Batch& batch, const BatchResult& result, const CommitFacts& facts,
+                           const Trouble& trouble, bool alone);
   bool IsFenced(std::optional<uint64_t> version) const;
+  void MayRaiseVersion(std::optional<uint64_t> version);
   bool IsAnEnd(const RegionLog& log, TableId table, SequenceNumber through,
                SequenceNumber mark) const;
   SequenceNumber LastRecord(TableId table) const;
@@ -148,7 +174,8 @@ class RegionModel {
   bool Mismatches(const Batch& batch) const;
   // The first record of the part that is not marked deleted; 0: none.
   SequenceNumber FirstLive(const StoredPart& part) const;
-  int64_t AppendTime(TableId table) const;  // of a record that is appended now
+  int64_t AppendTime(TableId table,
+                     int64_t unix_micros) const;  // of a record that is appended then
 
   bool shared_numbers_;
   int64_t time_step_micros_;
@@ -157,12 +184,11 @@ class RegionModel {
   std::map<TableId, Table> tables_;
   ProducerModel producers_;
   uint64_t version_ = 0;
-  uint64_t possible_version_ = 0;
+  uint64_t possible_version_ = 0;  // by what was answered
+  uint64_t begun_version_ = 0;     // by what was begun
   uint64_t epoch_ = 0;
   SequenceNumber unknown_next_ = 1;  // of tables that were never written
   bool failed_ = false;
-  int64_t unix_micros_ = 0;
-  int64_t latest_micros_ = 0;
 };
 
 }  // namespace walden::testing

@@ -14,14 +14,14 @@ SequenceNumber RegionModel::FirstLive(const StoredPart& part) const {
 
 // Append times never fall within a table. Records that were deleted may be forgotten, and their
 // times with them.
-int64_t RegionModel::AppendTime(TableId table) const {
+int64_t RegionModel::AppendTime(TableId table, int64_t unix_micros) const {
   for (auto batch = batches_.rbegin(); batch != batches_.rend(); ++batch) {
     for (const StoredPart& part : batch->parts) {
       if (part.table != table) continue;
-      return FirstLive(part) == 0 ? unix_micros_ : std::max(unix_micros_, part.appended_micros);
+      return FirstLive(part) == 0 ? unix_micros : std::max(unix_micros, part.appended_micros);
     }
   }
-  return unix_micros_;
+  return unix_micros;
 }
 
 absl::Status RegionModel::CheckSince(TableId table, int64_t unix_micros, SequenceNumber first,

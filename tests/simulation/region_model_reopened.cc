@@ -56,6 +56,7 @@ absl::Status RegionModel::ResolveReopened(const RegionLog& log, const Trouble& t
   failed_ = false;
   if (!log.HasUnsynced()) EverythingIsDurable();
   ++epoch_;
+  for (StoredBatch& batch : batches_) batch.proven_from = std::min(batch.proven_from, epoch_);
   return CompareOpen(log);
 }
 
@@ -90,7 +91,8 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
   batches_.clear();
   unanswered_.clear();
   producers_.Reopened(trouble.lost_bytes);
-  bool cut = false;  // a batch is missing: no later one may be there
+  bool cut = false;            // a batch is missing: no later one may be there
+  SequenceNumber highest = 0;  // of the batches that are there
   for (size_t i = 0; i < candidates.size(); ++i) {
     StoredBatch& batch = candidates[i];
     const std::string name =
@@ -123,6 +125,9 @@ absl::Status RegionModel::ResolveBatches(const RegionLog& log, const Trouble& tr
       if (i >= answered && part.first <= table.highest_answered) {
         return Wrong("a number came back in ", name);
       }
+      // The tables of a region have their numbers together, unless regions share them.
+      if (!shared_numbers_ && part.first <= highest) return Wrong("out of order: ", name);
+      highest = part.last();
       table.highest_answered = std::max(table.highest_answered, part.last());
       table.next = std::max(table.next, part.last() + 1);
       numbers[part.table] = {part.first, part.last()};
@@ -165,6 +170,7 @@ absl::Status RegionModel::ResolveNumbers(const RegionLog& log) {
   }
   version_ = version;
   possible_version_ = version;
+  begun_version_ = version;
   return absl::OkStatus();
 }
 
@@ -186,7 +192,7 @@ absl::Status RegionModel::CompareCutTail(const RegionLog& log) const {
     if (is_there && is_missing) return Wrong("there in some of its tables only: ", Show(batch));
     if (is_there && cut) return Wrong("a hole before ", Show(batch));
     if (!is_missing) continue;
-    if (batch.epoch != last_epoch) {
+    if (batch.proven_from <= last_epoch) {
       return Wrong("taken for a torn tail, but later records prove it was durable: ", Show(batch));
     }
     cut = true;

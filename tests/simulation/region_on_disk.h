@@ -26,6 +26,7 @@ class RegionOnDisk {
   RegionOnDisk(Random* random, SimulatedEngine engine, bool every_operation, Observer observe);
   ~RegionOnDisk();
 
+  SimulatedEngine engine() const { return kind_; }
   FaultFileSystem& disk() { return disk_; }
   RegionLog& log() { return *log_; }
   void Note(const std::string& line) const { observe_(line); }

@@ -5,140 +5,179 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/wait.h"
 #include "server/region/mailbox_job.h"
 #include "server/statistics/statistics.h"
+#include "tests/simulation/log_of_policy.h"
+#include "tests/simulation/log_pipeline.h"
 
 namespace walden::testing {
 namespace {
 
 class LogWriter final : public RegionWriter {
  public:
-  explicit LogWriter(std::unique_ptr<RegionLog> log) : log_(std::move(log)) {}
+  LogWriter(std::unique_ptr<RegionLog> log, size_t max_commits, std::function<void()> on_answer)
+      : log_(std::move(log)), pipeline_(log_.get(), max_commits, std::move(on_answer)) {}
 
   const RegionLog& log() const override { return *log_; }
-  bool one_group() const override { return true; }
-  absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) override {
-    return CommitGroup(*log_, batches);
+  bool is_direct() const override { return true; }
+  bool CanBegin() const override { return pipeline_.CanBegin(); }
+  bool CanBeginCommit() const override { return pipeline_.CanBeginCommit(); }
+  void Begin(std::shared_ptr<Operation> operation) override {
+    pipeline_.Begin(std::move(operation));
   }
-  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
-    return OpenProducerAndWait(*log_, version);
-  }
-  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      const std::vector<TableMark>& marks, std::optional<uint64_t> version) override {
-    return MarkDeletedAndWait(*log_, marks, version);
-  }
-  absl::Status Fence(uint64_t version) override { return testing::Fence(*log_, version); }
-  absl::Status Sync() override { return SyncAndWait(*log_); }
-  absl::Status NoteDurable() override { return NoteDurableAndWait(*log_); }
-  absl::Status Close() override { return CloseAndWait(*log_); }
+  bool Step() override { return pipeline_.Step(); }
 
  private:
   const std::unique_ptr<RegionLog> log_;
+  LogPipeline pipeline_;
 };
 
 // A job that counts how often it was answered.
 template <typename Job>
 class CountedJob final : public Job {
  public:
-  void OnAnswered() override { ++answers_; }
-  absl::Status CheckAnswered() const {
-    if (answers_ == 1) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("a job was answered ", answers_, " times"));
+  explicit CountedJob(std::function<void()> on_answer) : on_answer_(std::move(on_answer)) {}
+
+  void OnAnswered() override {
+    if (++answers_ == 1) on_answer_();
   }
+  int answers() const { return answers_; }
 
  private:
+  const std::function<void()> on_answer_;
   int answers_ = 0;
 };
 
 class ActorWriter final : public RegionWriter, private ActorHost {
  public:
-  ActorWriter(RegionId region, std::unique_ptr<RegionLog> log, RandomExecutor* executor,
-              Random* random)
-      : executor_(executor), random_(random) {
+  ActorWriter(RegionId region, std::unique_ptr<RegionLog> log, size_t max_commits,
+              RandomExecutor* executor, Random* random, std::function<void()> on_answer)
+      : executor_(executor),
+        random_(random),
+        on_answer_(std::move(on_answer)),
+        leaders_(static_cast<int>(random->Between(1, 2))) {
     ActorOptions options;
     options.key.region = region;
     options.max_group_bytes = random->Percent(50) ? uint64_t{4} << 20 : 2000;
+    const CommitPolicy policy{
+        .max_under_way = max_commits,
+        .worthwhile_bytes = random->Percent(70) ? 0 : random->Between(1, 2000),
+        .linger = absl::ZeroDuration()};
+    auto log_of_policy = std::make_unique<LogOfPolicy>(std::move(log), policy);
+    log_ = log_of_policy.get();
     actor_ = std::make_shared<RegionActor>(
-        options, std::move(log), ActorEnvironment{executor, this, &statistics_, &leaders_});
+        options, std::move(log_of_policy),
+        ActorEnvironment{
+            .executor = executor, .host = this, .statistics = &statistics_, .leaders = &leaders_});
   }
 
   const RegionLog& log() const override { return actor_->log(); }
-  bool one_group() const override { return false; }
+  bool is_direct() const override { return false; }
+  bool CanBegin() const override { return !is_posting_; }
+  bool CanBeginCommit() const override { return CanBegin(); }
+  bool Step() override { return executor_->RunOne(); }
 
-  absl::StatusOr<std::vector<BatchResult>> Commit(const std::vector<Batch>& batches) override {
-    std::vector<std::unique_ptr<CountedJob<AppendJob>>> jobs;
-    for (const Batch& batch : batches) {
-      jobs.push_back(std::make_unique<CountedJob<AppendJob>>());
-      Fill(batch, *jobs.back());
-      Post(jobs.back().get());
-      if (unsynced_ && random_->Percent(20)) {
-        unsynced_ = false;
-        actor_->PostTimedSync();
-      }
+  void Begin(std::shared_ptr<Operation> operation) override {
+    is_posting_ = true;
+    PostJobs(operation);
+    is_posting_ = false;
+  }
+
+  absl::Status CheckAnswers() const override {
+    for (const auto& answers : answers_) {
+      if (answers() > 1) return absl::InternalError("a job was answered twice");
     }
-    executor_->RunAll();
-    std::vector<BatchResult> results;
-    for (const auto& job : jobs) {
-      if (absl::Status status = job->CheckAnswered(); !status.ok()) return status;
-      results.push_back(ResultOf(job->batch));
-    }
-    return results;
-  }
-
-  absl::StatusOr<uint64_t> OpenProducer(std::optional<uint64_t> version) override {
-    CountedJob<OpenProducerJob> job;
-    job.region_version = version;
-    Post(&job);
-    executor_->RunAll();
-    absl::Status status = job.CheckAnswered();
-    return status.ok() ? job.result : status;
-  }
-
-  absl::StatusOr<std::vector<SequenceNumber>> MarkDeleted(
-      const std::vector<TableMark>& marks, std::optional<uint64_t> version) override {
-    CountedJob<MarkDeletedJob> job;
-    job.marks = marks;
-    job.region_version = version;
-    Post(&job);
-    executor_->RunAll();
-    absl::Status status = job.CheckAnswered();
-    return status.ok() ? job.result : status;
-  }
-
-  absl::Status Fence(uint64_t version) override {
-    CountedJob<FenceJob> job;
-    job.region_version = version;
-    Post(&job);
-    executor_->RunAll();
-    absl::Status status = job.CheckAnswered();
-    return status.ok() ? job.result : status;
-  }
-
-  absl::Status Sync() override {
-    CountedJob<SyncJob> job;
-    Post(&job);
-    executor_->RunAll();
-    absl::Status status = job.CheckAnswered();
-    return status.ok() ? job.result : status;
-  }
-
-  absl::Status NoteDurable() override {
-    actor_->PostNoteDurable();
-    executor_->RunAll();
+    if (log_->was_misused()) return absl::InternalError("the actor does not keep to the policy");
     return absl::OkStatus();
-  }
-
-  absl::Status Close() override {
-    std::optional<absl::Status> closed;
-    actor_->Close([&closed](const absl::Status& status) { closed = status; });
-    executor_->RunAll();
-    return closed.value_or(absl::InternalError("closing was never answered"));
   }
 
  private:
   void OnUnsynced(std::shared_ptr<RegionActor>) override { unsynced_ = true; }
+  void OnUnnoted(std::shared_ptr<RegionActor>) override { unnoted_ = true; }
   void OnFailed(const RegionKey&, const absl::Status&) override {}
+
+  void PostJobs(const std::shared_ptr<Operation>& operation) {
+    switch (operation->kind) {
+      case Operation::Kind::kCommit:
+        return BeginCommit(operation);
+      case Operation::Kind::kMark: {
+        auto* job = NewJob<MarkDeletedJob>(
+            [operation](const MarkDeletedJob& done) { operation->made = done.result; }, operation);
+        job->marks = operation->marks;
+        job->region_version = operation->region_version;
+        return Post(job);
+      }
+      case Operation::Kind::kOpenProducer: {
+        auto* job = NewJob<OpenProducerJob>(
+            [operation](const OpenProducerJob& done) { operation->id = done.result; }, operation);
+        job->region_version = operation->region_version;
+        return Post(job);
+      }
+      case Operation::Kind::kFence: {
+        auto* job = NewJob<FenceJob>(
+            [operation](const FenceJob& done) { operation->status = done.result; }, operation);
+        job->region_version = *operation->region_version;
+        return Post(job);
+      }
+      case Operation::Kind::kSync:
+        return Post(NewJob<SyncJob>(
+            [operation](const SyncJob& done) { operation->status = done.result; }, operation));
+      case Operation::Kind::kNoteDurable:
+        return Post(NewJob<NoteDurableJob>([](const NoteDurableJob&) {}, operation));
+      case Operation::Kind::kClose:
+        actor_->Close([this, operation](const absl::Status& status) {
+          operation->status = status;
+          Answered(*operation);
+        });
+        return;
+    }
+  }
+
+  void Answered(Operation& operation) {
+    operation.answered = true;
+    on_answer_();
+  }
+
+  // Jobs live as long as the writer, to see that none is answered twice.
+  template <typename Job>
+  CountedJob<Job>* KeepJob(std::function<void()> on_answer) {
+    const auto job = std::make_shared<CountedJob<Job>>(std::move(on_answer));
+    answers_.push_back([job] { return job->answers(); });
+    return job.get();
+  }
+
+  // A job that is all of the operation. `take` takes its result.
+  template <typename Job>
+  CountedJob<Job>* NewJob(std::function<void(const Job&)> take,
+                          const std::shared_ptr<Operation>& operation) {
+    const auto made = std::make_shared<CountedJob<Job>*>(nullptr);
+    *made = KeepJob<Job>([this, made, take = std::move(take), operation] {
+      take(**made);
+      Answered(*operation);
+    });
+    return *made;
+  }
+
+  void BeginCommit(const std::shared_ptr<Operation>& operation) {
+    operation->results.resize(operation->group.size());
+    const auto unanswered = std::make_shared<size_t>(operation->group.size());
+    for (size_t i = 0; i < operation->group.size(); ++i) {
+      const auto made = std::make_shared<AppendJob*>(nullptr);
+      *made = KeepJob<AppendJob>([this, made, unanswered, operation, i] {
+        operation->results[i] = ResultOf((*made)->batch);
+        if (--*unanswered == 0) Answered(*operation);
+      });
+      Fill(operation->group[i], **made);
+      Post(*made);
+      if (random_->Percent(20)) PostTimed();
+    }
+  }
+
+  // As the daemon does some time after it was asked to.
+  void PostTimed() {
+    if (std::exchange(unsynced_, false)) actor_->PostTimedSync();
+    if (random_->Percent(50) && std::exchange(unnoted_, false)) actor_->PostNoteDurable();
+  }
 
   static void Fill(const Batch& from, AppendJob& job) {
     job.batch = EngineBatch(from);
@@ -161,9 +200,14 @@ class ActorWriter final : public RegionWriter, private ActorHost {
 
   RandomExecutor* const executor_;
   Random* const random_;
+  const std::function<void()> on_answer_;
   Statistics statistics_;
-  LeaderSlots leaders_{1};
+  LeaderSlots leaders_;
+  bool is_posting_ = false;  // the jobs of an operation
   bool unsynced_ = false;
+  bool unnoted_ = false;
+  std::vector<std::function<int()>> answers_;  // of each job
+  const LogOfPolicy* log_ = nullptr;           // of actor_
   std::shared_ptr<RegionActor> actor_;
 };
 
@@ -178,13 +222,16 @@ bool RandomExecutor::RunOne() {
   return true;
 }
 
-std::unique_ptr<RegionWriter> WriteToLog(std::unique_ptr<RegionLog> log) {
-  return std::make_unique<LogWriter>(std::move(log));
+std::unique_ptr<RegionWriter> WriteToLog(std::unique_ptr<RegionLog> log, size_t max_commits,
+                                         std::function<void()> on_answer) {
+  return std::make_unique<LogWriter>(std::move(log), max_commits, std::move(on_answer));
 }
 
 std::unique_ptr<RegionWriter> WriteThroughActor(RegionId region, std::unique_ptr<RegionLog> log,
-                                                RandomExecutor* executor, Random* random) {
-  return std::make_unique<ActorWriter>(region, std::move(log), executor, random);
+                                                size_t max_commits, RandomExecutor* executor,
+                                                Random* random, std::function<void()> on_answer) {
+  return std::make_unique<ActorWriter>(region, std::move(log), max_commits, executor, random,
+                                       std::move(on_answer));
 }
 
 }  // namespace walden::testing

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
 
@@ -40,6 +41,7 @@ absl::Status Simulation::Run() {
     PassTime();
     if (random_.Percent(background_percent_)) background_.RunOne();
     status = disk_.crashed() ? RecoverFromCrash() : Step();
+    status.Update(TakeWrong());
     // RocksDB's threads reach a crash too, in the middle of what this one does.
     const bool excused = kind_ == SimulatedEngine::kRocksdb && disk_.crashed();
     const bool is_unavailable =
@@ -59,6 +61,7 @@ absl::Status Simulation::Step() {
   if (!region.log().Health().ok() && random_.Percent(50)) return Reopen(region);
   if (region.wide() && choice < 16) return AppendToManyTables(region);
   if (region.wide() && choice < 32) return MarkManyTables(region);
+  if (choice < 13 && !region.wide()) return Pipeline(region);
   if (choice < 50) return random_.Percent(5) ? OpenProducer(region) : Append(region);
   if (choice < 58) return Mark(region);
   if (choice < 60) return Fence(region);
@@ -138,7 +141,7 @@ Trouble Simulation::TroubleOf(const Region& region) const {
 }
 
 void Simulation::StopProcess() {
-  turns_.RunAll();
+  EndOperations();
   for (Region& region : regions_) region.writer.reset();
   background_.RunAll();  // it fails if the machine is down
   for (const auto& space : namespaces_) space->engine.reset();
@@ -152,6 +155,7 @@ absl::Status Simulation::RecoverFromCrash() {
   for (int attempt = 0;; ++attempt) {
     for (Region& region : regions_) region.lost_bytes |= disk_.lost_power();
     StopProcess();
+    RETURN_IF_WRONG(TakeWrong());
     if (attempt > 0 || random_.Percent(70)) {
       LiftLimits();
     }

@@ -1,8 +1,10 @@
 // One random history of one engine on a machine that fails, all of it decided by one seed, in one
 // thread, half of the regions written through the daemon's actors: several namespaces with several
 // regions each, appends, marks, reads, reopenings, regions dropped and made again, crashes at any
-// file operation, failing calls, full disks, and in the end damage. The logs' answers and contents
-// are compared with RegionModel.
+// file operation, failing calls, full disks, and in the end damage. Operations are begun one by one,
+// or in pipelines: further ones while others are under way, between two steps of these, in their
+// answers, and, with the segment engine, in the middle of a write or a sync, as another thread would
+// do. The logs' answers and contents are compared with RegionModel.
 //
 // A wide history has regions of hundreds of tables.
 //
@@ -12,6 +14,7 @@
 // everywhere but in the last writes.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,6 +27,7 @@
 #include "base/clock.h"
 #include "engine/log_engine.h"
 #include "tests/simulation/damaged_region.h"
+#include "tests/simulation/operation.h"
 #include "tests/simulation/region_model.h"
 #include "tests/simulation/region_writer.h"
 #include "tests/simulation/simulated_engine.h"
@@ -68,6 +72,13 @@ class Simulation {
     kYes,
   };
 
+  // An operation that was begun, and not answered.
+  struct UnderWay {
+    std::shared_ptr<Operation> operation;
+    RegionModel::Moment begun;
+    std::vector<SequenceNumber> ends_before;  // of the tables of its marks (RegionModel::CheckMark)
+  };
+
   struct Region {
     RegionId id = 0;
     Namespace* home = nullptr;
@@ -76,6 +87,8 @@ class Simulation {
     Existence exists = Existence::kNo;
     std::unique_ptr<RegionWriter> writer;  // null: it is not open
     const RegionLog& log() const { return writer->log(); }
+    std::deque<UnderWay> under_way;  // in the order in which they were begun
+    absl::Status wrong;              // with an answer
     RegionModel model;
     uint64_t faults_before = 0;  // hit before it was opened
     bool lost_bytes = false;     // since the model was last compared with the reopened log
@@ -117,7 +130,31 @@ class Simulation {
                           const std::vector<Batch>& group);
   void RaiseGiven(Region& region);
 
+  // --- Operations, one by one and in pipelines (simulation_pipeline.cc) ---
+  // Whether a commit is under way that appends to the table.
+  static bool IsUnderWay(const Region& region, TableId table);
+  void Begin(Region& region, std::shared_ptr<Operation> operation);
+  // Begins it, and does everything that is under way.
+  absl::Status Do(Region& region, std::shared_ptr<Operation> operation);
+  absl::Status Drain(Region& region);
+  void OnAnswer(Region& region);
+  void EndOperations();
+  absl::Status TakeWrong();
+  // `answered`: otherwise the answer is that nothing is known.
+  absl::Status Check(Region& region, const UnderWay& item, bool answered);
+  absl::Status CheckCommit(Region& region, const UnderWay& item, bool answered);
+  absl::Status CheckMarks(Region& region, const UnderWay& item);
+  // Begins operations while others are under way. `may_go_down`: the machine, and the region.
+  absl::Status Pipeline(Region& region, bool may_go_down = true);
+  void StepOfPipeline(Region& region);
+  void EndPipeline();
+  void Meanwhile();
+  void BeginNext(Region& region);
+  void GoDown();
+  SequenceNumber ExpectedNext(const Region& region, TableId table) const;
+
   // --- Writing and closing (simulation_steps.cc) ---
+  void NoteBatch(const Region& region, const Batch& batch);
   absl::Status Append(Region& region);
   absl::Status OpenProducer(Region& region);
   absl::Status Commit(Region& region, const std::vector<Batch>& group);
@@ -163,6 +200,7 @@ class Simulation {
   // --- Damage (simulation_damage.cc) ---
   absl::Status DamageCopies();
   absl::Status AppendLargeRecords(Region& region);
+  absl::Status LeaveUnderWay(Region& region);
   absl::StatusOr<std::unique_ptr<LogEngine>> OpenOnCopy(FaultFileSystem& copy,
                                                         const std::string& name);
   absl::Status DamageOneCopy(Region& region, bool closed);
@@ -202,6 +240,16 @@ class Simulation {
   RandomExecutor background_;  // of the engine
   uint64_t background_percent_ = 30;
   RandomExecutor turns_;  // of actors
+  struct {
+    Region* region = nullptr;  // null: there is none
+    uint64_t left = 0;         // operations to begin
+    bool closes = false;       // with the last of them
+    bool is_closing = false;
+    bool may_go_down = false;
+    uint64_t step_percent = 40;    // of what is done beside beginning operations
+    uint64_t commit_percent = 70;  // of the operations
+    uint64_t expect_percent = 12;  // of the batches
+  } pipeline_;
   bool zeros_in_payloads_ = false;
   bool large_records_ = false;
   bool noted_ = false;  // the damaged region was idle before it was killed

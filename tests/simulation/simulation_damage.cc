@@ -1,6 +1,7 @@
 // The end of a simulation: bits flip and holes appear on copies of the disk. The engine must notice
 // all of it, at once and while a quarantined region goes on being used.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "engine/segment/segment_engine.h"
 #include "engine/wait.h"
 #include "tests/simulation/simulation.h"
+#include "tests/simulation/wrong.h"
 
 namespace walden::testing {
 namespace {
@@ -69,7 +71,9 @@ absl::Status Simulation::DamageCopies() {
   }
   if (!region.log().Health().ok()) return absl::OkStatus();
   absl::Status status = large_records_ ? AppendLargeRecords(region) : absl::OkStatus();
-  for (int i = 0; i < 3 && status.ok() && !disk_.crashed(); ++i) status = Append(region);
+  for (int i = 0; i < 3 && status.ok() && !disk_.crashed(); ++i) {
+    status = random_.Percent(50) ? Append(region) : Pipeline(region, /*may_go_down=*/false);
+  }
   // Two more appends, of which the last proves that all before it was durable.
   for (int i = 0; i < 2 && status.ok() && !disk_.crashed(); ++i) {
     newest_before_last_append_ = NewestSegment(region.name(), disk_);
@@ -83,7 +87,8 @@ absl::Status Simulation::DamageCopies() {
   const bool closed = random_.Percent(50);
   if (closed) {
     Note("close, then damage");
-    if (status = region.writer->Close(); !status.ok()) return status;
+    status = Do(region, std::make_shared<Operation>(Operation{.kind = Operation::Kind::kClose}));
+    if (!status.ok()) return status;
     region.model.EverythingIsDurable();
   } else {
     noted_ = random_.Percent(50);
@@ -92,8 +97,12 @@ absl::Status Simulation::DamageCopies() {
       if (!status.ok() || disk_.crashed()) return status;
       noted_ = !region.log().HasUnnoted() && region.log().Health().ok();
     }
+    if (!noted_ && random_.Percent(60)) RETURN_IF_WRONG(LeaveUnderWay(region));
+    if (disk_.crashed()) return absl::OkStatus();
     Note("kill, then damage");
     disk_.Kill();
+    EndOperations();
+    RETURN_IF_WRONG(TakeWrong());
     disk_.Restart();
   }
   region.writer.reset();
@@ -101,6 +110,17 @@ absl::Status Simulation::DamageCopies() {
     if (status = DamageOneCopy(region, closed); !status.ok()) return status;
   }
   return large_records_ ? absl::OkStatus() : VerifyHarmed(region);
+}
+
+// Begins operations, and leaves some of them under way.
+absl::Status Simulation::LeaveUnderWay(Region& region) {
+  pipeline_ = {.region = &region, .left = random_.Between(1, 10)};
+  disk_.SetMeanwhile([this] { Meanwhile(); });
+  while (region.wrong.ok() && !disk_.crashed() && pipeline_.left > 0) {
+    StepOfPipeline(region);
+  }
+  EndPipeline();
+  return std::exchange(region.wrong, absl::OkStatus());
 }
 
 absl::Status Simulation::AppendLargeRecords(Region& region) {
@@ -199,7 +219,7 @@ absl::Status Simulation::OpenDamaged(const Region& region, FaultFileSystem& disk
   absl::Status status = CompareDamaged(region, **log, harm, policy, closed);
   const bool quarantined =
       (*log)->Describe().opening.outcome == OpeningReport::Outcome::kQuarantined;
-  if (!status.ok() || !quarantined) return status;
+  if (!status.ok() || !quarantined || region.model.has_unanswered()) return status;
   return LiveWithDamage(region, disk, **engine, *std::move(log), options);
 }
 

@@ -26,19 +26,9 @@ SequenceNumber Simulation::RandomMark(const Region& region, TableId table) {
 
 absl::Status Simulation::MarkAll(Region& region, const std::vector<TableMark>& marks,
                                  std::optional<uint64_t> version) {
-  const auto answers = region.writer->MarkDeleted(marks, version);
-  const Trouble trouble = TroubleOf(region);
-  for (size_t i = 0; i < marks.size(); ++i) {
-    const auto [table, through] = marks[i];
-    const absl::StatusOr<SequenceNumber> answer =
-        answers.ok() ? absl::StatusOr<SequenceNumber>((*answers)[i]) : answers.status();
-    Note(absl::StrCat("region ", region.name(), " table ", table, " mark deleted through ", through,
-                      " -> ", answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-    const absl::Status status =
-        region.model.CheckMark(region.log(), table, through, version, answer, trouble);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return Do(region,
+            std::make_shared<Operation>(Operation{
+                .kind = Operation::Kind::kMark, .marks = marks, .region_version = version}));
 }
 
 // A time near that of some batch.
@@ -106,10 +96,10 @@ absl::Status Simulation::Fence(Region& region) {
 }
 
 absl::Status Simulation::FenceWith(Region& region, uint64_t version) {
-  const absl::Status answer = region.writer->Fence(version);
-  Note(absl::StrCat("region ", region.name(), " fence ", version, " -> ", ShowStatus(answer)));
-  absl::Status status = region.model.CheckFence(version, answer, TroubleOf(region));
-  return status.ok() && answer.ok() && !disk_.crashed() ? ProbeFence(region) : status;
+  const auto fence = std::make_shared<Operation>(
+      Operation{.kind = Operation::Kind::kFence, .region_version = version});
+  absl::Status status = Do(region, fence);
+  return status.ok() && fence->status.ok() && !disk_.crashed() ? ProbeFence(region) : status;
 }
 
 // Appends as a writer that was fenced: the model knows that it must be refused.

@@ -51,10 +51,9 @@ Batch Simulation::RandomBatch(Region& region) {
   batch.payloads.push_back(random_.NonZeroBytes(16));
   const uint64_t more = random_.Percent(5) ? random_.Below(60) : random_.Below(4);
   for (uint64_t i = 0; i < more; ++i) batch.payloads.push_back(RandomPayload(region));
-  if (random_.Percent(12)) {
-    const SequenceNumber next = kind_ == SimulatedEngine::kRocksdb
-                                    ? region.log().Position(batch.table).next
-                                    : region.model.Next(batch.table);
+  const uint64_t expect_percent = pipeline_.region == nullptr ? 12 : pipeline_.expect_percent;
+  if (random_.Percent(expect_percent)) {
+    const SequenceNumber next = ExpectedNext(region, batch.table);
     batch.expected_next_sequence = random_.Percent(70) ? next : next + random_.Between(1, 3) - 2;
   }
   if (random_.Percent(20)) AddTables(region, batch);
@@ -76,9 +75,7 @@ void Simulation::AddTables(Region& region, Batch& batch) {
     part.payloads.push_back(random_.NonZeroBytes(16));
     for (uint64_t n = random_.Below(3); n > 0; --n) part.payloads.push_back(RandomPayload(region));
     if (random_.Percent(8)) {
-      part.expected_next_sequence = kind_ == SimulatedEngine::kRocksdb
-                                        ? region.log().Position(part.table).next
-                                        : region.model.Next(part.table);
+      part.expected_next_sequence = ExpectedNext(region, part.table);
       if (random_.Percent(30)) ++*part.expected_next_sequence;
     }
     batch.more.push_back(std::move(part));
@@ -106,11 +103,8 @@ void Simulation::TagRandomly(Region& region, Batch& batch) {
 absl::Status Simulation::OpenProducer(Region& region) {
   std::optional<uint64_t> version;
   if (random_.Percent(10)) version = region.model.region_version() + random_.Below(2);
-  const auto answer = region.writer->OpenProducer(version);
-  Note(absl::StrCat("region ", region.name(), " open producer -> ",
-                    answer.ok() ? absl::StrCat(*answer) : ShowStatus(answer.status())));
-  if (answer.ok()) region.producers[*answer] = 1;
-  return region.model.CheckOpenProducer(version, answer, TroubleOf(region));
+  return Do(region, std::make_shared<Operation>(Operation{.kind = Operation::Kind::kOpenProducer,
+                                                          .region_version = version}));
 }
 
 absl::Status Simulation::AppendToManyTables(Region& region) {

@@ -30,6 +30,7 @@ void Simulation::ChooseRegions() {
   for (size_t i = 0; i < regions_.size(); ++i) {
     constexpr uint64_t kSegmentBytes[] = {4 << 10, 8 << 10, 16 << 10, 64 << 10};
     constexpr uint32_t kSyncEvery[] = {1, 3, 10};
+    constexpr size_t kCommits[] = {1, 2, 8};
     Region& region = regions_[i];
     region.id = i / spaces + 1;
     region.home = namespaces_[i % spaces].get();
@@ -38,6 +39,7 @@ void Simulation::ChooseRegions() {
     if (region.wide()) region.options.segment_size_bytes = 64 << 10;
     if (large_records_ && i == 0) region.options.segment_size_bytes = 32 << 20;
     region.options.buffered_sync_every_writes = kSyncEvery[random_.Below(3)];
+    region.options.max_commits_under_way = kCommits[random_.Below(3)];
     Forget(region);
   }
 }
@@ -168,9 +170,11 @@ absl::Status Simulation::CreateOrOpen(Region& region) {
 
 absl::Status Simulation::Use(Region& region, std::unique_ptr<RegionLog> log) {
   region.exists = Existence::kYes;
-  region.writer = random_.Percent(50)
-                      ? WriteToLog(std::move(log))
-                      : WriteThroughActor(region.id, std::move(log), &turns_, &random_);
+  const size_t most = region.options.max_commits_under_way;
+  const auto on_answer = [this, &region] { OnAnswer(region); };
+  region.writer = random_.Percent(50) ? WriteToLog(std::move(log), most, on_answer)
+                                      : WriteThroughActor(region.id, std::move(log), most, &turns_,
+                                                          &random_, on_answer);
   Trouble trouble = TroubleOf(region);
   trouble.lost_bytes |= disk_.faults_hit() > region.faults_before;
   region.faults_before = disk_.faults_hit();

@@ -28,23 +28,13 @@ std::string Show(const Batch& batch) {
   return line;
 }
 
-std::string Show(const BatchResult& result) {
-  if (!result.status.ok()) return ShowStatus(result.status);
-  std::string numbers = absl::StrCat(result.first, "..", result.last);
-  for (const PartResult& part : result.more) {
-    absl::StrAppend(&numbers, ", ", part.first, "..", part.last);
-  }
-  return absl::StrCat(numbers, result.durable ? " durable" : "",
-                      result.duplicate ? " duplicate" : "");
-}
-
 }  // namespace
 
 absl::Status Simulation::Append(Region& region) {
   for (auto& [id, next] : region.producers) next = region.model.ExpectedOfProducer(id);
   std::vector<Batch> group(random_.Percent(60) ? 1 : random_.Between(2, 6));
   for (Batch& batch : group) batch = RandomBatch(region);
-  for (const Batch& batch : group) Note(absl::StrCat("region ", region.name(), " ", Show(batch)));
+  for (const Batch& batch : group) NoteBatch(region, batch);
   absl::Status status = Commit(region, group);
   if (status.ok() && !disk_.crashed() && random_.Percent(region.wide() ? 2 : 10)) {
     status = region.model.CompareOpen(region.log());
@@ -52,51 +42,22 @@ absl::Status Simulation::Append(Region& region) {
   return status;
 }
 
+void Simulation::NoteBatch(const Region& region, const Batch& batch) {
+  Note(absl::StrCat("region ", region.name(), " ", Show(batch)));
+}
+
 absl::Status Simulation::Commit(Region& region, const std::vector<Batch>& group) {
-  for (const Batch& batch : group) {
-    absl::Status status = region.model.FollowNext(region.log(), batch.table);
-    for (const BatchPart& part : batch.more) {
-      if (status.ok()) status = region.model.FollowNext(region.log(), part.table);
-    }
-    if (!status.ok()) return status;
-  }
-  region.model.SetTime(wall_clock_.UnixMicros(), latest_micros_);
-  const auto results = region.writer->Commit(group);
-  if (!results.ok()) return results.status();
-  if (group.size() <= 6) {
-    for (const BatchResult& result : *results) Note(absl::StrCat("  -> ", Show(result)));
-  }
-  absl::Status status =
-      region.model.CheckCommit(group, region.writer->one_group(), *results,
-                               region.options.segment_size_bytes, TroubleOf(region));
-  if (status.ok()) status = CheckGiven(region, *results, group);
-  // Buffered batches of a group may have been made durable without the answer saying so.
-  if (status.ok() && !disk_.crashed() && region.log().Health().ok() &&
-      !region.log().HasUnsynced()) {
-    region.model.EverythingIsDurable();
-  }
-  return status;
+  return Do(region, std::make_shared<Operation>(
+                        Operation{.kind = Operation::Kind::kCommit, .group = group}));
 }
 
 // As when the region has been idle for a while.
 absl::Status Simulation::NoteDurable(Region& region) {
-  const absl::Status status = region.writer->NoteDurable();
-  Note(absl::StrCat("region ", region.name(), " notes what is durable -> ", ShowStatus(status)));
-  const Trouble trouble = TroubleOf(region);
-  const bool excused = trouble.failed || (trouble.disk_full && absl::IsResourceExhausted(status));
-  return status.ok() || excused ? absl::OkStatus() : status;
+  return Do(region, std::make_shared<Operation>(Operation{.kind = Operation::Kind::kNoteDurable}));
 }
 
 absl::Status Simulation::Sync(Region& region) {
-  const absl::Status status = region.writer->Sync();
-  Note(absl::StrCat("region ", region.name(), " sync -> ", ShowStatus(status)));
-  if (status.ok()) {
-    if (region.model.has_failed())
-      return absl::InternalError("a failed region acknowledged a sync");
-    region.model.EverythingIsDurable();
-    return absl::OkStatus();
-  }
-  return TroubleOf(region).failed ? absl::OkStatus() : status;
+  return Do(region, std::make_shared<Operation>(Operation{.kind = Operation::Kind::kSync}));
 }
 
 absl::Status Simulation::Reopen(Region& region) {
@@ -106,14 +67,10 @@ absl::Status Simulation::Reopen(Region& region) {
 }
 
 absl::Status Simulation::CloseForReopening(Region& region) {
-  const absl::Status status = region.writer->Close();
-  Note(absl::StrCat("region ", region.name(), " close -> ", ShowStatus(status)));
-  if (!status.ok() && !TroubleOf(region).failed) return status;
-  if (status.ok() && !region.model.has_failed() && !TroubleOf(region).failed) {
-    region.model.EverythingIsDurable();
-  }
+  absl::Status status =
+      Do(region, std::make_shared<Operation>(Operation{.kind = Operation::Kind::kClose}));
   region.writer.reset();
-  return absl::OkStatus();
+  return status;
 }
 
 void Simulation::InjectFault() {

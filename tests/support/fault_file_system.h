@@ -18,10 +18,12 @@
 // locks) stays dead. Any thread may call anything. The file system outlives all it hands out.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -151,6 +153,11 @@ class FaultFileSystem final : public FileSystem {
   // file system, and such openings in it call nothing. One thread sets it and opens such files.
   void SetMediumObserver(std::function<void()> observer) { on_medium_ = std::move(observer); }
 
+  // Called before and after each Write and SyncData of the thread that sets it, without a lock: it
+  // does what another thread may do during the call, also to the file system. What is written after
+  // a sync did its work is not synced by it. Calls in it call nothing.
+  void SetMeanwhile(std::function<void()> meanwhile);
+
   // --- FileSystem ---
 
   absl::StatusOr<std::unique_ptr<File>> CreateFile(const std::string& path) override;
@@ -258,6 +265,11 @@ class FaultFileSystem final : public FileSystem {
   std::function<void(const std::string&)> trace_ ABSL_GUARDED_BY(mu_);
   WriteObserver on_write_ ABSL_GUARDED_BY(mu_);
   std::function<void()> on_medium_;
+
+  void Meanwhile() ABSL_LOCKS_EXCLUDED(mu_);
+  // The thread that set meanwhile_ and alone uses it.
+  std::atomic<std::thread::id> meanwhile_thread_;
+  std::function<void()> meanwhile_;
 };
 
 }  // namespace walden::testing

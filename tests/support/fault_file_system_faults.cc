@@ -39,6 +39,18 @@ void FaultFileSystem::SetWriteObserver(WriteObserver observer) {
   on_write_ = std::move(observer);
 }
 
+void FaultFileSystem::SetMeanwhile(std::function<void()> meanwhile) {
+  meanwhile_thread_ = std::this_thread::get_id();
+  meanwhile_ = std::move(meanwhile);
+}
+
+void FaultFileSystem::Meanwhile() {
+  if (meanwhile_thread_.load() != std::this_thread::get_id() || !meanwhile_) return;
+  const std::function<void()> meanwhile = std::exchange(meanwhile_, nullptr);
+  meanwhile();
+  meanwhile_ = meanwhile;
+}
+
 absl::Status FaultFileSystem::BeginUntraced(FileOps operation, const std::string& path,
                                             absl::FunctionRef<void(Random&)> half_done) {
   if (crashed_) return FileError(EIO, absl::StrCat(FileOpName(operation), " after a crash:"), path);

@@ -57,6 +57,13 @@ class FaultFileSystem::OpenedFile final : public File {
   }
 
   absl::Status Write(uint64_t offset, absl::Span<const absl::string_view> pieces) override {
+    disk_->Meanwhile();
+    absl::Status status = WriteNow(offset, pieces);
+    disk_->Meanwhile();
+    return status;
+  }
+
+  absl::Status WriteNow(uint64_t offset, absl::Span<const absl::string_view> pieces) {
     absl::MutexLock lock(&disk_->mu_);
     if (absl::Status status = CheckWritable(file_op::kWrite); !status.ok()) return status;
     std::string bytes;
@@ -96,6 +103,13 @@ class FaultFileSystem::OpenedFile final : public File {
   }
 
   absl::Status SyncData() override {
+    disk_->Meanwhile();
+    absl::Status status = SyncNow();
+    disk_->Meanwhile();
+    return status;
+  }
+
+  absl::Status SyncNow() {
     absl::MutexLock lock(&disk_->mu_);
     if (absl::Status status = CheckAlive(file_op::kSync); !status.ok()) return status;
     absl::Status status = disk_->Begin(file_op::kSync, path_, [&](Random& random) {

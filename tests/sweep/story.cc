@@ -19,6 +19,7 @@ using testing::FaultFileSystem;
 using testing::Random;
 
 constexpr TableId kTables = 3;
+constexpr size_t kCommitsAtOnce = 3;
 
 void MustBe(const absl::Status& status, const char* what) {
   if (status.ok()) return;
@@ -47,6 +48,25 @@ void Send(Writing& region, const Batch& batch) {
   const testing::BatchResult result = testing::CommitOne(*region.log, batch);
   MustBe(result.status, "append");
   region.expected->Append(batch, result, region.clock->UnixMicros());
+}
+
+// Begins a commit of each batch before the first of them is done.
+void SendTogether(Writing& region, const std::vector<Batch>& batches) {
+  region.clock->Advance(absl::Milliseconds(700));
+  std::vector<AppendBatch> sent;
+  for (const Batch& batch : batches) sent.push_back(testing::EngineBatch(batch));
+  size_t done = 0;
+  for (AppendBatch& batch : sent) {
+    AppendBatch* const one = &batch;
+    region.log->Commit({&one, 1}, [&done] { ++done; });
+  }
+  while (region.log->Work()) {
+  }
+  MustBe(done == sent.size() ? absl::OkStatus() : absl::InternalError("not answered"), "appends");
+  for (size_t i = 0; i < sent.size(); ++i) {
+    MustBe(sent[i].result.status, "append");
+    region.expected->Append(batches[i], testing::ResultOf(sent[i]), region.clock->UnixMicros());
+  }
 }
 
 Batch RandomBatch(TableId table, size_t count, size_t bytes, Random& random) {
@@ -87,6 +107,13 @@ void Write(std::vector<Writing>& regions, Random& random) {
       const TableId table = 1 + round % kTables;
       if (round % 5 == 4) {
         SendOverTables(region, table, random.Between(20, 1500), random);
+      } else if (round % 5 == 2) {
+        std::vector<Batch> batches;
+        for (size_t i = 0; i < kCommitsAtOnce; ++i) {
+          batches.push_back(RandomBatch(1 + (round + i) % kTables, random.Between(1, 2),
+                                        random.Between(20, 900), random));
+        }
+        SendTogether(region, batches);
       } else {
         Send(region, RandomBatch(table, random.Between(1, 4), random.Between(20, 1500), random));
       }
@@ -131,7 +158,9 @@ const char* EndingName(Ending ending) {
 }
 
 RegionOptions OptionsWith(RecoveryPolicy policy) {
-  return {.recovery_policy = policy, .segment_size_bytes = 16 << 10};
+  return {.recovery_policy = policy,
+          .max_commits_under_way = kCommitsAtOnce,
+          .segment_size_bytes = 16 << 10};
 }
 
 absl::StatusOr<std::unique_ptr<OpenedSpace>> OpenedSpace::Open(FaultFileSystem& disk,

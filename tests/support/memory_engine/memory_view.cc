@@ -110,12 +110,14 @@ const MemoryChange::Record* MemoryView::FirstLive(TableId table, SequenceNumber 
 
 MemoryView::CutState MemoryView::StateOf(TableId id, const MemoryState::Table& table) const {
   const Record* const first = FirstLive(id, 0);
+  const auto durable = durable_through_.find(id);
   return {.state = {.table = id,
                     .next = table.next,
                     .deleted_through = table.deleted_through,
                     .first_live = first == nullptr ? 0 : first->sequence,
                     .last_live = first == nullptr ? 0 : RecordsOf(id).back()->sequence,
-                    .kind = table.kind.value_or(TableKind::kLog)},
+                    .kind = table.kind.value_or(TableKind::kLog),
+                    .durable_through = durable == durable_through_.end() ? 0 : durable->second},
           .known = table.known()};
 }
 

@@ -211,6 +211,7 @@ TEST_F(AdminPagesTest, ANamespaceThatCannotBeListedHasAnErrorAndNoCount) {
   ASSERT_EQ(page.namespaces_size(), 1);
   EXPECT_FALSE(page.namespaces(0).has_region_count());
   google::rpc::ErrorInfo info;
+  ASSERT_EQ(page.namespaces(0).error().details_size(), 1);
   ASSERT_TRUE(page.namespaces(0).error().details(0).UnpackTo(&info));
   EXPECT_EQ(info.reason(), "LOCKED");
 }
