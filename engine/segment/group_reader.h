@@ -50,7 +50,7 @@ struct GroupSearch {
   };
   std::optional<Next> next;
   // The furthest position of this segment that some head says was durable, and the sequence number
-  // of that head.
+  // of that head: what is expected at that position, or higher if groups were written during the sync.
   uint64_t durable_end = 0;
   SequenceNumber durable_next = 0;
   uint64_t metadata_append = 0;

@@ -305,6 +305,8 @@ class Scanner {
     }
     SequenceNumber next = durable_next_;
     if (next == 0 || next < expected_) next = search.next ? search.next->sequence : expected_;
+    // Groups that were written during the sync are before the one that says what was durable.
+    if (search.next) next = std::min(next, search.next->sequence);
     AddDamage(end_, durable_end_, next, reason);
     return absl::OkStatus();
   }

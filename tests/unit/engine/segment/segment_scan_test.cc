@@ -119,6 +119,19 @@ TEST_F(SegmentScanTest, EvenALaterGroupThatIsTornItself) {
   EXPECT_EQ(scan.torn->begin, torn);
 }
 
+TEST_F(SegmentScanTest, AGroupThatWasWrittenDuringTheSyncOfADamagedOneIsWhole) {
+  const uint64_t bad = Append(2, 2000);
+  const uint64_t durable = end_;
+  Append(3, 200);
+  durable_ = durable;
+  Append(4);
+  Zero(bad, 512);
+  const SegmentScan scan = Scan();
+  ExpectDamage(scan, bad, durable, 1, 2);
+  EXPECT_EQ(scan.records, 7u);
+  EXPECT_EQ(scan.next, next_);
+}
+
 TEST_F(SegmentScanTest, AHoleOfAnyLengthBelowTheWatermarkIsDamage) {
   Append(1);
   const uint64_t bad = Append(1);
