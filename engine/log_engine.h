@@ -93,8 +93,8 @@ struct AppendResult {
   absl::Status status;
   bool durable = false;
   bool duplicate = false;  // a retry, answered with its original numbers
-  // With REGION_FAILED: the batch was being written when the region failed, so that it is stored or
-  // not. With any other error it is not stored.
+  // With REGION_FAILED and OWNED_ELSEWHERE: the batch was being written when the region failed or was
+  // lost, so that it is stored or not. With any other error it is not stored.
   bool may_be_stored = false;
 };
 

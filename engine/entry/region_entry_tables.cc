@@ -41,7 +41,11 @@ void RegionEntryTables::Applied(const AppendBatch& batch, const ReservedBytes& r
   for (size_t i = 0; i < batch.tables.size(); ++i) {
     const TableAppend& append = batch.tables[i];
     const auto found = tables_.find(append.table);
-    if (found == tables_.end()) continue;
+    if (found == tables_.end()) {
+      // The table was dropped meanwhile, and the memory was taken for it.
+      if (i < reserved.size()) environment_.memory->pages().Release(reserved[i]);
+      continue;
+    }
     found->second->Applied(append, batch.result, i < reserved.size() ? reserved[i] : 0);
     // The table became a plain log in the same group.
     if (wrong_kind && log_->Position(append.table).kind == TableKind::kLog) tables_.erase(found);

@@ -75,8 +75,9 @@ bool SegmentLog::CanBegin(absl::Span<AppendBatch* const> group) const {
     if (batch->tables.empty() || batch->tables[0].first_sequence) return false;
     bytes += EncodedBatchBytes(*batch);
   }
-  // Each portion of a large group is a group of its own, which begins at an aligned position.
-  const uint64_t portions = bytes / kPortionBytes + 1;
+  // Each portion of a large group is a group of its own, which begins at an aligned position. A portion
+  // ends by its bytes with its head.
+  const uint64_t portions = bytes / (kPortionBytes - kGroupHeadBytes) + 1;
   const uint64_t end =
       group_begin() + bytes + portions * (active_header_.alignment + kGroupHeadBytes);
   return end <= usable_bytes() && active_header_.GroupBegin(end) <= reach_;

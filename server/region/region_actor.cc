@@ -172,6 +172,8 @@ void RegionActor::TakeOffMailbox(MailboxJob* job) {
     waiting_bytes_ -= static_cast<AppendJob*>(job)->payload_bytes;
   } else {
     --waiting_others_;
+    // What waits behind it did not begin to linger.
+    linger_over_ = !mailbox_.empty();
   }
 }
 
@@ -221,6 +223,7 @@ void RegionActor::BeginNext() {
 
 // Takes the log over for the jobs that come next.
 void RegionActor::BeginAcquiring(std::optional<uint64_t> region_version) {
+  entries_.Forget();
   log_->Acquire({.region_version = region_version},
                 [self = shared_from_this(), region_version](const absl::Status& status) {
                   if (status.ok()) {
@@ -257,7 +260,6 @@ void RegionActor::RefuseUnowned(std::optional<uint64_t> region_version,
 
 void RegionActor::NoteAcquired() {
   if (is_owner_.exchange(true)) return;
-  entries_.Forget();
   environment_.host->OnAcquired(options_.key);
 }
 
@@ -430,6 +432,7 @@ void RegionActor::BeginNoteDurable(NoteDurableJob* job) {
 }
 
 void RegionActor::BeginAcquire(AcquireJob* job) {
+  if (!log_->ownership().is_owner) entries_.Forget();
   log_->Acquire(job->request, [self = shared_from_this(), job](const absl::Status& status) {
     if (status.ok()) self->NoteAcquired();
     job->result = status;
@@ -456,14 +459,21 @@ void RegionActor::BeginClosing() {
 // ---------------------------------------------------------------------------------------------------
 // Outcomes
 
+namespace {
+
+absl::Status OutcomeUnknown(const absl::Status& why) {
+  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kWriteFailed,
+                   absl::StrCat("whether this is stored is not known: ", why.message()));
+}
+
+}  // namespace
+
 // The error of a write that was tried, and may be stored or not, differs from that of a write that was
 // refused because the region had failed before.
 absl::Status RegionActor::Outcome(bool may_be_done, const absl::Status& status) {
   if (!HasReason(status, ErrorReason::kRegionFailed)) return status;
   NoteError(status);
-  if (!may_be_done) return status;
-  return MakeError(absl::StatusCode::kUnavailable, ErrorReason::kWriteFailed,
-                   absl::StrCat("whether this is stored is not known: ", status.message()));
+  return may_be_done ? OutcomeUnknown(status) : status;
 }
 
 void RegionActor::NoteOutcome(const absl::Status& status) {
@@ -485,6 +495,9 @@ void RegionActor::AnswerGroup(const Group& group) {
   bool unsynced = false;
   for (AppendBatch* batch : group.batches) {
     AppendResult& result = batch->result;
+    if (result.may_be_stored && HasReason(result.status, ErrorReason::kOwnedElsewhere)) {
+      result.status = OutcomeUnknown(result.status);
+    }
     result.status = Outcome(result.may_be_stored, result.status);
   }
   for (const AppendJob* job : group.jobs) {

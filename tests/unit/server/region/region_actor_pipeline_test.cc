@@ -146,6 +146,17 @@ TEST_F(RegionActorPipelineTest, AppendsWaitAsLongAsTheLogAsksFor) {
   EXPECT_EQ(sync.answers, 1);
 }
 
+TEST_F(RegionActorPipelineTest, AnAppendBehindAJobThatIsNoneDoesNotLinger) {
+  Open({.executor = &executor_, .linger = absl::Milliseconds(5)}, /*commits=*/2);
+  TestSync sync;
+  TestAppend a({"a"});
+  ASSERT_TRUE(actor_->Post(&sync));
+  ASSERT_TRUE(actor_->Post(&a));
+  executor_.RunAll();
+  EXPECT_EQ(sync.answers, 1);
+  EXPECT_EQ(a.answers, 1) << "nobody was asked to end its waiting";
+}
+
 TEST_F(RegionActorPipelineTest, ClosingWaitsForWhatIsUnderWay) {
   Open({.executor = &executor_}, /*commits=*/2);
   region_->SetFate(MemoryRegion::Fate::kHold);
