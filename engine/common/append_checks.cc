@@ -210,15 +210,26 @@ bool AnswerRetry(const ProducerTable& producers, AppendBatch& batch, absl::Statu
   return true;
 }
 
+namespace {
+
+// Whether a batch was refused for what batches before it changed.
+bool IsJudgedByOthers(const absl::Status& refused) {
+  const ErrorReason reasons[] = {ErrorReason::kSequenceMismatch,   ErrorReason::kFenced,
+                                 ErrorReason::kProducerOutOfOrder, ErrorReason::kProducerForgotten,
+                                 ErrorReason::kWrongTableKind,     ErrorReason::kRestoreOutOfOrder};
+  const auto is_reason = [&](ErrorReason reason) { return HasReason(refused, reason); };
+  if (std::any_of(std::begin(reasons), std::end(reasons), is_reason)) return true;
+  // A retry that differs from what is stored.
+  const auto info = GetErrorInfo(refused);
+  return info && info->metadata.contains("stored");
+}
+
+}  // namespace
+
 void FailBatch(AppendBatch& batch, const absl::Status& failed) {
   AppendResult& result = batch.result;
   const bool may_be_stored = result.may_be_stored || result.status.ok();
-  const ErrorReason reasons[] = {ErrorReason::kSequenceMismatch, ErrorReason::kProducerOutOfOrder,
-                                 ErrorReason::kProducerForgotten, ErrorReason::kWrongTableKind};
-  const bool judged = std::any_of(std::begin(reasons), std::end(reasons), [&](ErrorReason reason) {
-    return HasReason(result.status, reason);
-  });
-  if (!may_be_stored && !judged) return;
+  if (!may_be_stored && !IsJudgedByOthers(result.status)) return;
   batch.ClearResult();
   result.status = failed;
   result.may_be_stored = may_be_stored;
