@@ -99,6 +99,12 @@ class CrashTest : public LogTest {
 
     BatchResult Append(const Batch& batch) {
       BatchResult result = CommitOne(*log, batch);
+      Note(batch, result);
+      return result;
+    }
+
+    // Notes the answer to a batch. In the order of the log.
+    void Note(const Batch& batch, const BatchResult& result) {
       const std::vector<BatchPart> parts = PartsOf(batch);
       const std::vector<PartResult> numbers = NumbersOf(batch, result);
       for (size_t i = 0; i < parts.size() && result.status.ok(); ++i) {
@@ -112,7 +118,6 @@ class CrashTest : public LogTest {
       } else {
         open.push_back({batch, result});
       }
-      return result;
     }
 
     // Appends a batch of the newest producer, which must be accepted, and remembers its answer.
@@ -139,6 +144,16 @@ class CrashTest : public LogTest {
       if (!id.ok()) return;
       EXPECT_GT(*id, producers.empty() ? 0 : producers.rbegin()->first);
       producers[*id] = 1;
+    }
+
+    // Notes the numbers of a producer's batch that was not answered and is there.
+    void RememberStored(const Batch& batch, const std::vector<PartResult>& numbers) {
+      BatchResult result;
+      result.first = numbers[0].first;
+      result.last = numbers[0].last;
+      result.more.assign(numbers.begin() + 1, numbers.end());
+      retried.push_back({batch, result});
+      producers[batch.producer->id] = batch.producer->sequence + 1;
     }
 
     BatchResult PassOver(uint64_t producer, uint64_t number) {
@@ -267,27 +282,28 @@ class CrashTest : public LogTest {
     story.open.clear();
     bool may_be_there = true;
     for (const auto& [batch, answer] : open) {
-      size_t there = 0;
+      std::vector<PartResult> there;
       const std::vector<BatchPart> parts = PartsOf(batch);
       for (const BatchPart& part : parts) {
         const SequenceNumber first = story.ledger.Next(part.table);
         const auto found = ReadAll(*story.log, ReadRange{part.table, first, kMaxSequenceNumber});
         ASSERT_TRUE(found.ok()) << found.status();
         if (found->empty() || (*found)[0].payload != part.payloads[0]) continue;
-        ++there;
         BatchResult result;
         result.first = (*found)[0].sequence;
         result.last = result.first + part.payloads.size() - 1;
         story.ledger.Appended(part.table, result, part.payloads);
+        there.push_back({result.first, result.last});
       }
-      if (there == 0) {
+      if (there.empty()) {
         EXPECT_FALSE(story.answered_survives && answer.status.ok())
             << "a killed process loses nothing that it answered";
         may_be_there = false;
         continue;
       }
-      ASSERT_EQ(there, parts.size()) << "the batch is there in some of its tables";
+      ASSERT_EQ(there.size(), parts.size()) << "the batch is there in some of its tables";
       ASSERT_TRUE(may_be_there) << "an earlier batch is missing, a later one is there";
+      if (batch.producer) story.RememberStored(batch, there);
     }
   }
 };

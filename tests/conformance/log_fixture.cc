@@ -29,7 +29,8 @@ void Require(const absl::Status& status) {
 std::ostream& operator<<(std::ostream& out, const Setting& setting) {
   constexpr const char* kMedia[] = {"_FaultFiles", "_RealFiles", "_Store"};
   return out << setting.engine->name << kMedia[static_cast<int>(setting.medium)]
-             << (setting.load == Load::kSmall ? "_Small" : "_Large");
+             << (setting.load == Load::kSmall ? "_Small" : "_Large")
+             << (setting.pipeline == 0 ? "" : absl::StrCat("_Pipeline", setting.pipeline));
 }
 
 std::string SettingName(const ::testing::TestParamInfo<Setting>& info) {
@@ -68,6 +69,17 @@ std::vector<Setting> FaultFileSettings() {
 }
 
 std::vector<Setting> ThreadSettings() { return NotOnMedia({Medium::kFaultFiles}); }
+
+std::vector<Setting> PipelineSettings(const std::vector<Setting>& settings) {
+  std::vector<Setting> with_pipeline;
+  for (Setting setting : settings) {
+    for (const size_t commits : {1, 2, 8}) {
+      setting.pipeline = commits;
+      with_pipeline.push_back(setting);
+    }
+  }
+  return with_pipeline;
+}
 
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted) {
@@ -142,6 +154,7 @@ LogTest::LogTest() = default;
 LogTest::~LogTest() = default;
 
 void LogTest::SetUp() {
+  if (GetParam().pipeline > 0) options_.max_commits_under_way = GetParam().pipeline;
   options_.segment_size_bytes = GetParam().load == Load::kSmall ? 1 << 20 : 16 << 10;
   if (GetParam().medium != Medium::kRealFiles) {
     machine_ = std::make_unique<Machine>(1);

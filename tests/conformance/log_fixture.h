@@ -31,6 +31,7 @@ struct Setting {
   const EngineUnderTest* engine = nullptr;
   Medium medium = Medium::kFaultFiles;
   Load load = Load::kSmall;
+  size_t pipeline = 0;  // commits that may be under way; 0: as many as by default
 };
 
 std::ostream& operator<<(std::ostream& out, const Setting& setting);
@@ -39,6 +40,8 @@ std::vector<Setting> AllSettings();        // every engine, medium and load
 std::vector<Setting> CrashSettings();      // those that can crash
 std::vector<Setting> FaultFileSettings();  // those whose disk can also fail, fill up and rot
 std::vector<Setting> ThreadSettings();     // those that several threads may use
+// Each with a pipeline of 1, 2 and 8 commits.
+std::vector<Setting> PipelineSettings(const std::vector<Setting>& settings);
 // The settings of engines with a property that a test needs.
 std::vector<Setting> SettingsWith(std::vector<Setting> settings,
                                   const std::function<bool(const EngineUnderTest&)>& wanted);
