@@ -169,6 +169,7 @@ void LogTest::SetUp() {
     root_ = pattern;
     files_ = PosixFileSystem();
   }
+  files_ = Over(files_);
   directory_ = root_ + "/default";
   OpenEngine();
   OpenLog();

@@ -85,6 +85,9 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   const std::string& directory() const { return directory_; }  // the engine's
   std::vector<std::string> FilesOnDisk();
 
+  // What the engine is to use in place of these files.
+  virtual FileSystem* Over(FileSystem* files) { return files; }
+
   // --- The engine. A call that must succeed and fails ends the test. ---
 
   LogEngine& engine() { return *engine_; }
