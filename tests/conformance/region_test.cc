@@ -11,7 +11,16 @@
 namespace walden::testing {
 namespace {
 
-class RegionTest : public LogTest {};
+class RegionTest : public LogTest {
+ protected:
+  void AppendMoreThanVerifyChecksBetweenTwoReports() {
+    set_segment_size(8 << 20);
+    ReopenLog();
+    for (int i = 0; i < 24; ++i) {
+      ASSERT_STATUS_OK(Try({.table = 1, .payloads = {std::string(256 << 10, 'x')}}).status);
+    }
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Engines, RegionTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
 TEST_P(RegionTest, PagesOfAnySizeMakeUpTheDescription) {
@@ -241,12 +250,7 @@ TEST_P(RegionTest, VerifyOfASoundRegionChecksEveryRecordAndFindsNothing) {
 }
 
 TEST_P(RegionTest, VerifyFindsNothingInARegionThatIsAppendedToMeanwhile) {
-  // More than Verify checks between two reports.
-  set_segment_size(4 << 20);
-  ReopenLog();
-  for (int i = 0; i < 24; ++i) {
-    ASSERT_STATUS_OK(Try({.table = 1, .payloads = {std::string(256 << 10, 'x')}}).status);
-  }
+  AppendMoreThanVerifyChecksBetweenTwoReports();
   int reports = 0;
   ASSERT_STATUS_OK(log().Verify([&](const VerifyProgress& progress) {
     for (const DamagedRange& finding : progress.findings) ADD_FAILURE() << finding.reason;
@@ -257,7 +261,7 @@ TEST_P(RegionTest, VerifyFindsNothingInARegionThatIsAppendedToMeanwhile) {
     }).join();
     return true;
   }));
-  EXPECT_GE(reports, 1);
+  EXPECT_GE(reports, 2);
   ExpectLogHoldsLedger();
 }
 
@@ -266,6 +270,21 @@ TEST_P(RegionTest, VerifyCanBeStopped) {
   int calls = 0;
   ASSERT_STATUS_OK(log().Verify([&](const VerifyProgress&) { return ++calls < 1; }));
   EXPECT_EQ(calls, 1);
+}
+
+TEST_P(RegionTest, VerifyCanBeStoppedInTheMiddle) {
+  AppendMoreThanVerifyChecksBetweenTwoReports();
+  int calls = 0;
+  const auto stop = [&](const VerifyProgress& progress) {
+    ++calls;
+    EXPECT_LT(progress.bytes_checked, 6u << 20) << "it has not come to the end";
+    return false;
+  };
+  ASSERT_STATUS_OK(log().Verify(stop));
+  EXPECT_EQ(calls, 1);
+  CloseLog();
+  ASSERT_STATUS_OK(engine().VerifyClosedRegion(kRegion, stop));
+  EXPECT_EQ(calls, 2);
 }
 
 TEST_P(RegionTest, VerifyingARegionThatDoesNotExistIsNotFound) {
