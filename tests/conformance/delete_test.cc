@@ -80,7 +80,7 @@ TEST_P(DeleteTest, AMarkInAGapDeletesWhatIsBelowIt) {
 }
 
 TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Ledger other_ledger;
   Batch batch;
@@ -97,7 +97,7 @@ TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
   other->reset();
   RestartEngine();
   ExpectLogHoldsLedger();
-  other = OpenRegionAndWait(engine(), 8, options(), /*create=*/false);
+  other = OpenOwned(engine(), 8, options(), /*create=*/false);
   ASSERT_TRUE(other.ok()) << other.status();
   ExpectLogHoldsLedger(**other, other_ledger);
 }

@@ -91,7 +91,7 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   // --- The engine. A call that must succeed and fails ends the test. ---
 
   LogEngine& engine() { return *engine_; }
-  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();
+  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine(const std::string& node = "a");
   void OpenEngine();
   void StopEngine();  // as after a crash for regions that were not closed
   RegionOptions options() const { return options_; }

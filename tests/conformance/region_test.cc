@@ -153,7 +153,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
   std::vector<std::unique_ptr<RegionLog>> logs;
   std::vector<Ledger> ledgers(kRegions);
   for (RegionId region = 0; region < kRegions; ++region) {
-    auto opened = OpenRegionAndWait(engine(), 100 + region, options(), /*create=*/true);
+    auto opened = OpenOwned(engine(), 100 + region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     logs.push_back(std::move(*opened));
   }
@@ -181,7 +181,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
   RestartEngine();
   EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{kRegion, 100, 101, 102, 103}));
   for (int i = 0; i < kRegions; ++i) {
-    auto opened = OpenRegionAndWait(engine(), 100 + i, options(), /*create=*/false);
+    auto opened = OpenOwned(engine(), 100 + i, options(), /*create=*/false);
     ASSERT_TRUE(opened.ok()) << opened.status();
     ExpectLogHoldsLedger(**opened, ledgers[i]);
   }
@@ -189,7 +189,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
 
 TEST_P(RegionTest, ExtremeRegionIdsWork) {
   for (const RegionId region : {RegionId{0}, RegionId{UINT64_MAX}}) {
-    auto opened = OpenRegionAndWait(engine(), region, options(), /*create=*/true);
+    auto opened = OpenOwned(engine(), region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     Batch batch;
     batch.payloads = {"x"};
@@ -200,7 +200,7 @@ TEST_P(RegionTest, ExtremeRegionIdsWork) {
 }
 
 TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Batch batch;
   batch.payloads = Payloads(3);
@@ -213,8 +213,8 @@ TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
   EXPECT_TRUE(*dropped);
   EXPECT_FALSE(*DropRegionAndWait(engine(), kRegion));
   EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{8});
-  EXPECT_ERROR(OpenRegionAndWait(engine(), kRegion, options(), /*create=*/false).status(),
-               kNotFound, kNotFound);
+  EXPECT_ERROR(OpenOwned(engine(), kRegion, options(), /*create=*/false).status(), kNotFound,
+               kNotFound);
   ExpectLogHoldsLedger(**other, other_ledger);
   OpenLog();
   const SequenceNumber highest = ledger().Next(1) - 1;
@@ -292,7 +292,15 @@ TEST_P(RegionTest, VerifyingARegionThatDoesNotExistIsNotFound) {
                kNotFound, kNotFound);
 }
 
-TEST_P(RegionTest, ASecondEngineOnTheSameDirectoryIsRefused) {
+class LockTest : public LogTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, LockTest,
+                         ::testing::ValuesIn(SettingsWith(AllSettings(),
+                                                          [](const EngineUnderTest& engine) {
+                                                            return engine.opening_owns;
+                                                          })),
+                         SettingName);
+
+TEST_P(LockTest, ASecondEngineOnTheSameDirectoryIsRefused) {
   EXPECT_ERROR(TryOpenEngine().status(), kFailedPrecondition, kLocked);
   Append(1, 1);
   ExpectLogHoldsLedger();

@@ -312,8 +312,7 @@ TEST_F(LostTest, AnUnknownOutcomeStaysUnknown) {
   EXPECT_THAT(Read(*b), ElementsAre()) << "the new owner has fenced it off";
 }
 
-TEST_F(LostTest, AnOwnerThatWasNotToldYetStoresNothing) {
-  // Both own it in their own eyes: the step of the acquiring is made before those of the commits.
+TEST_F(LostTest, WhoLostItStoresNothingAndMayTakeItBack) {
   TakeOver();
   Begun x("x");
   x.To(*a);

@@ -218,18 +218,19 @@ absl::Status MemoryLogCore::Acquire(const AcquireRequest& request) {
                         .request = request,
                         .creates = environment_.creates,
                         .by_opening = environment_.owns_by_opening});
-  if (epoch.ok()) view_->CatchUp();
+  view_->CatchUp();
   {
     absl::MutexLock lock(&mutex_);
     is_acquiring_ = false;
-    if (!epoch.ok()) return epoch.status();
-    is_owner_ = true;
-    epoch_ = *epoch;
-    writing_.state = view_->State();
-    writing_.unsynced_appends = 0;
+    if (epoch.ok()) {
+      is_owner_ = true;
+      epoch_ = *epoch;
+      writing_.state = view_->State();
+      writing_.unsynced_appends = 0;
+    }
   }
   OnStoreChanged();  // it may be lost already
-  return absl::OkStatus();
+  return epoch.status();
 }
 
 absl::Status MemoryLogCore::Release() {
