@@ -1,10 +1,13 @@
 // Who may change a log, of engines whose logs others can open as well. "A" and "b" are two nodes.
 #include <atomic>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "base/error.h"
@@ -160,8 +163,14 @@ TEST_P(OwnershipTest, WhoLostALogIsToldChangesNothingAndMayTakeItBack) {
 }
 
 TEST_P(OwnershipTest, AnOperatorTakesItOverAndTheVersionStays) {
+  absl::Notification is_told;
+  a_ = Open(engine(), [&] {
+    if (!is_told.HasBeenNotified()) is_told.Notify();
+  });
   ASSERT_STATUS_OK(AcquireLog(*a_, {.region_version = 5}));
   ASSERT_STATUS_OK(AcquireLog(*b_, {.take_over = true}));
+  is_told.WaitForNotification();
+  EXPECT_FALSE(a_->ownership().is_owner);
   ExpectElsewhere(Append(*a_, "late"), AddressOf(*a_));
   EXPECT_EQ(b_->Summary().region_version, 5u);
   ASSERT_STATUS_OK(Append(*b_, "x"));
@@ -261,6 +270,50 @@ TEST_P(OwnershipTest, WhatIsBegunBehindAnAcquireTakesEffectBehindIt) {
   EXPECT_EQ(order, (std::vector<std::string>{"acquired", "x", "y"}));
   ASSERT_STATUS_OK(x.result.status);
   ASSERT_STATUS_OK(y.result.status);
+}
+
+TEST_P(OwnershipTest, TwoThatTakeALogFromEachOtherLoseNothingThatWasAnswered) {
+  struct Answer {
+    std::string payload;
+    BatchResult result;
+  };
+  std::vector<Answer> answers[2];
+  RegionLog* const logs[] = {a_.get(), b_.get()};
+  std::vector<std::thread> nodes;
+  for (int node = 0; node < 2; ++node) {
+    nodes.emplace_back([&, node] {
+      for (int i = 0; i < 300; ++i) {
+        EXPECT_TRUE(AcquireLog(*logs[node], {.take_over = true}).ok());
+        for (int k = 0; k < 3; ++k) {
+          const std::string payload = absl::StrCat("node ", node, " round ", i, " record ", k);
+          answers[node].push_back(
+              {payload, CommitOne(*logs[node], {.table = 1, .payloads = {payload}})});
+        }
+      }
+    });
+  }
+  for (std::thread& node : nodes) node.join();
+  ASSERT_STATUS_OK(AcquireLog(*a_, {.take_over = true}));
+  const auto records = ReadTable(*a_, 1);
+  ASSERT_STATUS_OK(records.status());
+  std::map<std::string, SequenceNumber> stored;
+  SequenceNumber last = 0;
+  for (const StoredRecord& record : *records) {
+    EXPECT_GT(record.sequence, last);
+    last = record.sequence;
+    EXPECT_TRUE(stored.emplace(record.payload, record.sequence).second) << "stored twice";
+  }
+  answers[0].insert(answers[0].end(), answers[1].begin(), answers[1].end());
+  for (const auto& [payload, result] : answers[0]) {
+    const auto found = stored.find(payload);
+    if (result.status.ok()) {
+      ASSERT_NE(found, stored.end()) << payload;
+      EXPECT_EQ(found->second, result.first);
+    } else {
+      EXPECT_ERROR(result.status, kFailedPrecondition, kOwnedElsewhere);
+      EXPECT_TRUE(found == stored.end() || result.may_be_stored) << payload;
+    }
+  }
 }
 
 }  // namespace

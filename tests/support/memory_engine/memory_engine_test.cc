@@ -312,6 +312,19 @@ TEST_F(LostTest, AnUnknownOutcomeStaysUnknown) {
   EXPECT_THAT(Read(*b), ElementsAre()) << "the new owner has fenced it off";
 }
 
+TEST_F(LostTest, WhatComesToTheStoreAfterTheLogWasTakenIsNotStored) {
+  bool is_taken = false;
+  store_->Region(1)->SetInCommit([&] {
+    if (!std::exchange(is_taken, true)) TakeOver();
+  });
+  Begun x("x");
+  x.To(*a);
+  queue_.RunAll();
+  ExpectOwnedBy("b:1", x.status());
+  EXPECT_FALSE(x.batch.result.may_be_stored);
+  EXPECT_THAT(Read(*b), ElementsAre());
+}
+
 TEST_F(LostTest, WhoLostItStoresNothingAndMayTakeItBack) {
   TakeOver();
   Begun x("x");

@@ -121,11 +121,11 @@ bool MemoryLogCore::StepOnce() {
 }
 
 std::optional<MemoryOperation::Outcome> MemoryLogCore::Make(MemoryOperation& operation) {
-  if (!std::exchange(operation.was_reached, true) && operation.is_commit()) {
+  absl::Status status = StateFor(operation);
+  if (status.ok() && operation.is_commit() && !std::exchange(operation.was_reached, true)) {
     const std::function<void()> in_commit = region().in_commit();
     if (in_commit) in_commit();
   }
-  absl::Status status = StateFor(operation);
   if (status.ok() && IsHeld(operation)) return std::nullopt;
   if (operation.fault != nullptr) region().SetHeld(*operation.fault, false);
   if (status.ok()) status = operation.refused;
