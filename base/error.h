@@ -98,7 +98,7 @@ std::optional<ErrorReason> ErrorReasonOf(const absl::Status& status);
 // The same error with "context: " before its message; code, reason and metadata stay.
 absl::Status WithContext(const absl::Status& status, absl::string_view context);
 
-// The same error with one more pair of metadata, unless it has one with this key. A status without
+// Returns the same error with one more pair of metadata, unless it has one with this key. A status without
 // a reason stays as it is.
 absl::Status WithMetadata(const absl::Status& status, absl::string_view key,
                           absl::string_view value);

@@ -1,4 +1,4 @@
-// Tells ThreadSanitizer what Abseil's mutexes order. Only in builds with -fsanitize=thread.
+// Tells ThreadSanitizer what Abseil's mutexes, notifications and statuses order. Only in builds with -fsanitize=thread.
 //
 // Debian's Abseil is built without the sanitizer, so a lock taken inside it is invisible, and every
 // field that an absl::Mutex guards would be reported as a race. These definitions stand before the
@@ -10,11 +10,14 @@
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>
 
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
 // Of the sanitizer's runtime, whose headers do not declare them. They stop it from looking at
@@ -43,6 +46,7 @@ Function Next(const char* mangled_name) {
 
 // The inline namespace that Abseil's symbols live in, as its mangled names spell it.
 #define WALDEN_ABSL "_ZN4absl7debian3"
+#define WALDEN_ABSL_CONST "_ZNK4absl7debian3"
 
 }  // namespace
 
@@ -143,6 +147,58 @@ bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   static const auto next = Next<bool (*)(CondVar*, Mutex*, Time)>(
       WALDEN_ABSL "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
   return Waiting(mutex, next, this, mutex, deadline);
+}
+
+// Whoever waits sees what came before Notify, also where it finds the notification without the mutex.
+void Notification::Notify() {
+  static const auto next = Next<void (*)(Notification*)>(WALDEN_ABSL "12Notification6NotifyEv");
+  __tsan_release(this);
+  IgnoreAccesses ignore;
+  next(this);
+}
+
+void Notification::WaitForNotification() const {
+  static const auto next = Next<void (*)(const Notification*)>(
+      WALDEN_ABSL_CONST "12Notification19WaitForNotificationEv");
+  {
+    IgnoreAccesses ignore;
+    next(this);
+  }
+  __tsan_acquire(const_cast<Notification*>(this));
+}
+
+bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
+  static const auto next = Next<bool (*)(const Notification*, Duration)>(
+      WALDEN_ABSL_CONST "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE");
+  bool is_notified = false;
+  {
+    IgnoreAccesses ignore;
+    is_notified = next(this, timeout);
+  }
+  if (is_notified) __tsan_acquire(const_cast<Notification*>(this));
+  return is_notified;
+}
+
+bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
+  static const auto next = Next<bool (*)(const Notification*, Time)>(
+      WALDEN_ABSL_CONST "12Notification31WaitForNotificationWithDeadlineENS0_4TimeE");
+  bool is_notified = false;
+  {
+    IgnoreAccesses ignore;
+    is_notified = next(this, deadline);
+  }
+  if (is_notified) __tsan_acquire(const_cast<Notification*>(this));
+  return is_notified;
+}
+
+// The last copy of a status destroys what all of them had.
+void Status::UnrefNonInlined(uintptr_t rep) {
+  static const auto next = Next<void (*)(uintptr_t)>(WALDEN_ABSL "6Status15UnrefNonInlinedEm");
+  void* const shared = reinterpret_cast<void*>(rep);
+  __tsan_release(shared);
+  __tsan_acquire(shared);
+  IgnoreAccesses ignore;
+  next(rep);
 }
 
 ABSL_NAMESPACE_END

@@ -19,7 +19,7 @@
 // Nothing here speaks of files: an engine may keep its log on a disk, in RocksDB or in an object
 // store.
 //
-// What changes a log is asynchronous: a function that takes `done` begins the operation, and `done`
+// Functions that change a log are asynchronous: one that takes `done` begins the operation, and `done`
 // is called once, in any thread, with its outcome. Operations take effect in the order in which they
 // were begun, and commits finish in that order. An engine that waits for a disk has no threads of
 // its own for that: it works in the threads that are lent to it (RegionLog::Work). An engine that
@@ -294,7 +294,7 @@ class ReadableLog {
   virtual absl::StatusOr<SequenceNumber> FirstSince(TableId table, absl::Time time) const = 0;
 };
 
-// Who may change a log. An engine on a disk owns what it has opened, since it locked it. An engine
+// Ownership of a log: who may change it. An engine on a disk owns what it has opened, since it locked it. An engine
 // whose logs others can open as well owns a log from Acquire until Release, or until another one
 // takes it over. Opening is not owning: until then it answers readers with what it finds, which may be
 // old.

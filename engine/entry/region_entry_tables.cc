@@ -1,5 +1,7 @@
 #include "engine/entry/region_entry_tables.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "engine/common/table_kind.h"
 #include "engine/log_errors.h"
@@ -24,31 +26,31 @@ absl::StatusOr<std::shared_ptr<EntryTable>> RegionEntryTables::Find(TableId tabl
   return Get(table, /*create=*/false);
 }
 
-absl::Status RegionEntryTables::Admit(const AppendBatch& batch, ReservedBytes& reserved) {
+absl::Status RegionEntryTables::Admit(const AppendBatch& batch, Reservations& reserved) {
   for (const TableAppend& append : batch.tables) {
     const auto table = Get(append.table, /*create=*/true);
-    uint64_t bytes = 0;
-    const absl::Status status = table.ok() ? (*table)->Reserve(append, &bytes) : table.status();
+    if (!table.ok()) return table.status();
+    Reservation reservation{.table = *table};
+    const absl::Status status = (*table)->Reserve(append, &reservation.bytes);
     if (!status.ok()) return status;
-    reserved.push_back(bytes);
+    reserved.push_back(std::move(reservation));
   }
   return absl::OkStatus();
 }
 
-void RegionEntryTables::Applied(const AppendBatch& batch, const ReservedBytes& reserved) {
+void RegionEntryTables::Applied(const AppendBatch& batch, const Reservations& reserved) {
   const bool wrong_kind = HasReason(batch.result.status, ErrorReason::kWrongTableKind);
   absl::MutexLock lock(&mutex_);
-  for (size_t i = 0; i < batch.tables.size(); ++i) {
-    const TableAppend& append = batch.tables[i];
-    const auto found = tables_.find(append.table);
-    if (found == tables_.end()) {
-      // The table was dropped meanwhile, and the memory was taken for it.
-      if (i < reserved.size()) environment_.memory->pages().Release(reserved[i]);
-      continue;
+  for (size_t i = 0; i < reserved.size(); ++i) {
+    // The table may have been dropped meanwhile: a reader may still hold it.
+    reserved[i].table->Applied(batch.tables[i], batch.result, reserved[i].bytes);
+    const auto found = tables_.find(batch.tables[i].table);
+    if (found == tables_.end()) continue;
+    if (found->second != reserved[i].table) {
+      found->second->Applied(batch.tables[i], batch.result, /*reserved_bytes=*/0);
     }
-    found->second->Applied(append, batch.result, i < reserved.size() ? reserved[i] : 0);
-    // The table became a plain log in the same group.
-    if (wrong_kind && log_->Position(append.table).kind == TableKind::kLog) tables_.erase(found);
+    // The table became a plain log meanwhile.
+    if (wrong_kind && log_->Position(found->first).kind == TableKind::kLog) tables_.erase(found);
   }
 }
 

@@ -15,8 +15,12 @@
 
 namespace walden::entry {
 
-// The memory taken for a batch of entries: bytes for each of its tables, in the batch's order.
-using ReservedBytes = absl::InlinedVector<uint64_t, 1>;
+// The memory that was taken for a batch of entries, in each of its tables, in the batch's order.
+struct Reservation {
+  std::shared_ptr<EntryTable> table;
+  uint64_t bytes = 0;
+};
+using Reservations = absl::InlinedVector<Reservation, 1>;
 
 class RegionEntryTables {
  public:
@@ -31,8 +35,8 @@ class RegionEntryTables {
   // Call these before and after committing a batch of kind kEntries: see EntryTable. Admit takes
   // memory for each table, adds it to the empty `reserved`, and stops at the first error. Applied
   // gets the same `reserved`, after an error too. Also FAILED_PRECONDITION (WRONG_TABLE_KIND).
-  absl::Status Admit(const AppendBatch& batch, ReservedBytes& reserved);
-  void Applied(const AppendBatch& batch, const ReservedBytes& reserved);
+  absl::Status Admit(const AppendBatch& batch, Reservations& reserved);
+  void Applied(const AppendBatch& batch, const Reservations& reserved);
 
   // Call these before and after marking a table deleted through a flush. An empty table has no
   // flush.

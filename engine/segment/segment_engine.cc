@@ -414,6 +414,7 @@ absl::Status SegmentEngine::VerifyClosedRegion(
         progress.bytes_total = total;
         return report(progress);
       });
+  if (absl::IsCancelled(scan.status())) return absl::OkStatus();  // `report` stopped it
   if (!scan.ok()) return scan.status();
   progress.findings = scan->Damaged(directory);
   progress.bytes_checked = progress.bytes_total = scan->bytes;

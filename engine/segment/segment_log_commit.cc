@@ -98,7 +98,9 @@ void SegmentLog::Begin(CommitOperation& commit) {
     }
   }
   commit.failed = Health();
+  // Numbers were given to what is staged, and commits behind it build on them.
   if (commit.failed.ok()) commit.failed = WriteStaged();
+  if (!commit.failed.ok()) commit.failed = Fail(commit.failed);
   commit.needs_sync |=
       appends_staged_ - appends_synced_.load() >= env_.options.buffered_sync_every_writes;
   commit.end = written();

@@ -104,6 +104,7 @@ absl::Status SegmentLog::Verify(absl::FunctionRef<bool(const VerifyProgress&)> r
                              .known_end = KnownEnd{segment.end, segment.expected_at_end},
                              .known_damage = segment.damage,
                              .progress = on_progress});
+    if (absl::IsCancelled(scan.status())) return absl::OkStatus();  // `report` stopped it
     if (!scan.ok()) return scan.status();
     for (const Damage& damage : segment.damage) {
       progress.findings.push_back(ShownDamage(*segment.file, damage));

@@ -204,7 +204,7 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Ends every change of the state, under the lock of that change: as soon as the lock is free,
   // another thread may finish the stream, which destroys it. So nothing here is used afterwards.
   void AdvanceAndUnlock() ABSL_UNLOCK_FUNCTION(mutex_);
-  // What comes next is on its way; and it came.
+  // Waits, without a thread, until the reader has fetched what comes next; and goes on then.
   void WaitForFetching() ABSL_LOCKS_EXCLUDED(mutex_);
   void AfterFetching() ABSL_LOCKS_EXCLUDED(mutex_);
 

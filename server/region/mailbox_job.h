@@ -78,13 +78,13 @@ class AppendJob : public MailboxJob {
   // error. Any thread; must not block.
   virtual absl::Status Abandoned() const { return absl::OkStatus(); }
 
-  AppendBatch batch;                  // with the answer
-  uint64_t payload_bytes = 0;         // of all payloads; set by the poster
-  Tenant* tenant = nullptr;           // of the caller; null: no limits apply
-  bool was_slowed = false;            // its stream is not read while a bound is reached
-  std::string encoded;                // the payloads point into it, or into the request
-  entry::ReservedBytes entry_memory;  // taken for a batch of entries; the actor's
-  absl::Status fits_no_region;        // why no region is made for it; the registry's
+  AppendBatch batch;                 // with the answer
+  uint64_t payload_bytes = 0;        // of all payloads; set by the poster
+  Tenant* tenant = nullptr;          // of the caller; null: no limits apply
+  bool was_slowed = false;           // its stream is not read while a bound is reached
+  std::string encoded;               // the payloads point into it, or into the request
+  entry::Reservations entry_memory;  // taken for a batch of entries; the actor's
+  absl::Status fits_no_region;       // why no region is made for it; the registry's
 
  private:
   void SetRefused(const absl::Status& status) override;

@@ -10,6 +10,9 @@
 // of the time that is one thread. A second one joins while the first waits for the disk, if what
 // waits is worth a commit of its own.
 //
+// Beginning operations is in region_actor_begin.cc, answering in region_actor_outcomes.cc, the rest in
+// region_actor.cc.
+//
 // A log that is not owned is acquired when the first job comes that changes it. If that fails, the
 // jobs that asked with the same region version get the error, and the next one tries again.
 #pragma once
@@ -155,7 +158,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   bool TakesWrites() const;
 
   // --- Outcomes, in any thread. Those of commits come one at a time. ---
-  void AnswerGroup(const Group& group);
+  void AnswerGroup(Group& group);
   void CountGroup(const Group& group, uint64_t payload_bytes);
   void AnswerMarkDeleted(MarkDeletedJob* job);
   // Before the job is answered.

@@ -60,7 +60,7 @@ class CrashTest : public LogTest {
         if (!opened.ok()) return opened.status();
         engine = std::move(*opened);
       }
-      auto opened = OpenRegionAndWait(*engine, kRegion, test->options(), /*create=*/true);
+      auto opened = OpenOwned(*engine, kRegion, test->options(), /*create=*/true);
       if (opened.ok()) log = std::move(*opened);
       return opened.status();
     }

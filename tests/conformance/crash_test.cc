@@ -227,13 +227,13 @@ TEST_P(CrashTest, ACrashWhileCreatingARegionLeavesNoneOrAnEmptyOne) {
         ASSERT_STATUS_OK(CloseAndWait(*s.log));
         s.log.reset();
       },
-      [this](Story& s) { (void)OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true); });
+      [this](Story& s) { (void)OpenOwned(*s.engine, 99, options(), /*create=*/true); });
 }
 
 TEST_P(CrashTest, ACrashWhileDroppingARegionLeavesTheOthersAndTheRegionWholeOrGone) {
   const Step history = [this](Story& s) {
     SomeHistory(s);
-    auto other = OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true);
+    auto other = OpenOwned(*s.engine, 99, options(), /*create=*/true);
     ASSERT_TRUE(other.ok()) << other.status();
     Batch batch;
     batch.payloads = {Payload(1), Payload(2)};
@@ -246,7 +246,7 @@ TEST_P(CrashTest, ACrashWhileDroppingARegionLeavesTheOthersAndTheRegionWholeOrGo
     s.Stop();
     s.machine.Restart();
     ASSERT_STATUS_OK(s.Open());
-    auto other = OpenRegionAndWait(*s.engine, 99, options(), /*create=*/true);
+    auto other = OpenOwned(*s.engine, 99, options(), /*create=*/true);
     ASSERT_TRUE(other.ok()) << other.status();
     const auto records = ReadTable(**other, 1);
     ASSERT_TRUE(records.ok()) << records.status();

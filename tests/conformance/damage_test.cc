@@ -82,7 +82,7 @@ class DamageTest : public LogTest {
     copy->FlipBit(path, offset, offset % 8);
     auto damaged_engine = GetParam().engine->open(copy.get(), directory());
     if (!damaged_engine.ok()) return;
-    auto opened = OpenRegionAndWait(**damaged_engine, kRegion, options(), /*create=*/false);
+    auto opened = OpenOwned(**damaged_engine, kRegion, options(), /*create=*/false);
     if (!opened.ok()) {
       EXPECT_EQ(opened.status().code(), absl::StatusCode::kDataLoss) << opened.status();
       return;
@@ -172,7 +172,7 @@ TEST_P(DamageTest, ARegionOfPolicyRefuseDoesNotOpenAndSaysWhere) {
   EXPECT_ERROR(TryOpenLog(), kDataLoss, kCorruption);                // and goes on refusing
   if (!GetParam().engine->finds_damage_when_a_region_opens) return;  // it has all regions in it
   // Another region of the engine works.
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
 }
 

@@ -80,7 +80,7 @@ TEST_P(DeleteTest, AMarkInAGapDeletesWhatIsBelowIt) {
 }
 
 TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Ledger other_ledger;
   Batch batch;
@@ -97,7 +97,7 @@ TEST_P(DeleteTest, AMarkIsPerTableAndPerRegion) {
   other->reset();
   RestartEngine();
   ExpectLogHoldsLedger();
-  other = OpenRegionAndWait(engine(), 8, options(), /*create=*/false);
+  other = OpenOwned(engine(), 8, options(), /*create=*/false);
   ASSERT_TRUE(other.ok()) << other.status();
   ExpectLogHoldsLedger(**other, other_ledger);
 }
@@ -170,7 +170,8 @@ TEST_P(DeleteTest, MarksOfManyTablesAreMadeTogetherAndAnsweredInTheirOrder) {
   const auto made = MarkDeletedAndWait(log(), marks, std::nullopt);
   ASSERT_STATUS_OK(made.status());
   if (counts) {
-    EXPECT_LT(disk().changes() - changes, kTables / 2) << "they share a sync";
+    // Each for itself would take two changes or more. RocksDB compacts meanwhile.
+    EXPECT_LT(disk().changes() - changes, kTables) << "they share a sync";
   }
   ASSERT_EQ(made->size(), marks.size());
   for (size_t i = 0; i < marks.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "tests/conformance/engine_under_test.h"
 
+#include "base/thread_pool.h"
 #include "engine/segment/format.h"
 #include "engine/segment/segment_engine.h"
 #include "tests/support/memory_engine/memory_engine.h"
@@ -21,6 +22,8 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
          return SegmentEngine::Open(options);
        },
        /*keeps_files=*/true,
+       /*opening_owns=*/true,
+       /*finishes_by_itself=*/false,
        /*finds_damage_when_a_region_opens=*/true,
        /*serves_around_damage=*/true,
        /*regions_have_own_files=*/true,
@@ -31,6 +34,8 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
          return OpenRocksdbWith(ground.files, directory, {.wall_clock = wall_clock});
        },
        /*keeps_files=*/true,
+       /*opening_owns=*/true,
+       /*finishes_by_itself=*/false,
        /*finds_damage_when_a_region_opens=*/false,
        /*serves_around_damage=*/false,
        /*regions_have_own_files=*/false,
@@ -43,6 +48,27 @@ const std::vector<EngineUnderTest>& EnginesUnderTest() {
              {.store = ground.store, .in_lent_threads = true, .wall_clock = wall_clock});
        },
        /*keeps_files=*/false,
+       /*opening_owns=*/true,
+       /*finishes_by_itself=*/false,
+       /*finds_damage_when_a_region_opens=*/false,
+       /*serves_around_damage=*/false,
+       /*regions_have_own_files=*/false,
+       /*numbers_end_with_their_region=*/true,
+       /*record_overhead=*/std::nullopt},
+      {"shared",
+       [](const EngineGround& ground, const std::string& /*directory*/,
+          const WallClock* wall_clock) -> absl::StatusOr<std::unique_ptr<LogEngine>> {
+         static auto* const threads = new ThreadPool("shared", 2);
+         return MemoryEngine::Open({.store = ground.store,
+                                    .identity = ground.node,
+                                    .address = ground.node + ":1",
+                                    .owns_by_opening = false,
+                                    .executor = threads,
+                                    .wall_clock = wall_clock});
+       },
+       /*keeps_files=*/false,
+       /*opening_owns=*/false,
+       /*finishes_by_itself=*/true,
        /*finds_damage_when_a_region_opens=*/false,
        /*serves_around_damage=*/false,
        /*regions_have_own_files=*/false,

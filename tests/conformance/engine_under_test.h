@@ -18,7 +18,7 @@
 
 namespace walden::testing {
 
-// What an engine is opened on. It uses one of the two.
+// The medium that an engine is opened on. It uses one of the two.
 struct EngineGround {
   // NOLINTNEXTLINE(google-explicit-constructor): most are only files
   EngineGround(FileSystem* on_files) : files(on_files) {}
@@ -27,6 +27,7 @@ struct EngineGround {
 
   FileSystem* files;
   std::shared_ptr<MemoryStore> store;
+  std::string node = "a";  // of engines of which several are open on one ground
 };
 
 struct EngineUnderTest {
@@ -46,6 +47,12 @@ struct EngineUnderTest {
   // Whether it keeps its logs in files. Otherwise it has a store of its own, which can crash and
   // does neither fill up, nor fail, nor rot.
   bool keeps_files = true;
+
+  // Whether opening a region is owning it, so that no other engine is open on the same ground.
+  bool opening_owns = true;
+
+  // Whether operations end without RegionLog::Work.
+  bool finishes_by_itself = false;
 
   // Whether opening a region of an open engine finds damage on the disk. Otherwise opening the
   // engine finds it, and the damage is that of all its regions.

@@ -176,7 +176,7 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     ASSERT_STATUS_OK(machine.SyncDirectory("/"));
     auto engine = GetParam().engine->open(&machine, "/data/default");
     ASSERT_TRUE(engine.ok()) << engine.status();
-    auto log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
+    auto log = OpenOwned(**engine, kRegion, options(), /*create=*/true);
     ASSERT_TRUE(log.ok()) << log.status();
     Batch batch;
     for (int i = 0; i < 3; ++i) {
@@ -189,7 +189,7 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     (void)CloseAndWait(**log);
     log->reset();
     for (int attempt = 0; attempt == 0 || (attempt < 2 && !log.ok()); ++attempt) {
-      log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
+      log = OpenOwned(**engine, kRegion, options(), /*create=*/true);
     }
     ASSERT_TRUE(log.ok()) << log.status();
     batch.payloads = Payloads(2);
@@ -203,7 +203,7 @@ TEST_P(LogFaultTest, WhatAReopenedRegionServesAfterAFailedSyncSurvivesAPowerCut)
     machine.Restart();
     engine = GetParam().engine->open(&machine, "/data/default");
     ASSERT_TRUE(engine.ok()) << engine.status();
-    log = OpenRegionAndWait(**engine, kRegion, options(), /*create=*/true);
+    log = OpenOwned(**engine, kRegion, options(), /*create=*/true);
     ASSERT_TRUE(log.ok()) << log.status();
     const auto found = ReadTable(**log, 1);
     ASSERT_TRUE(found.ok()) << found.status();
@@ -330,7 +330,7 @@ TEST_P(LogFaultTest, AnUnreadableSectorFailsTheReadOfItsRecordsOnly) {
 }
 
 TEST_P(OwnFilesFaultTest, OneBrokenRegionDoesNotStopAnother) {
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Fault fault;
   fault.operations = file_op::kWrite | file_op::kSync;

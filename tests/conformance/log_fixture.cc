@@ -169,6 +169,7 @@ void LogTest::SetUp() {
     root_ = pattern;
     files_ = PosixFileSystem();
   }
+  files_ = Over(files_);
   directory_ = root_ + "/default";
   OpenEngine();
   OpenLog();
@@ -189,9 +190,11 @@ std::vector<std::string> LogTest::FilesOnDisk() {
   return paths;
 }
 
-absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine() {
+absl::StatusOr<std::unique_ptr<LogEngine>> LogTest::TryOpenEngine(const std::string& node) {
   const auto store = machine_ == nullptr ? nullptr : machine_->store();
-  return GetParam().engine->open({files_, store}, directory_, wall_clock_);
+  EngineGround ground(files_, store);
+  ground.node = node;
+  return GetParam().engine->open(ground, directory_, wall_clock_);
 }
 
 void LogTest::OpenEngine() {
@@ -206,7 +209,7 @@ void LogTest::StopEngine() {
 }
 
 absl::Status LogTest::TryOpenLog() {
-  auto log = OpenRegionAndWait(*engine_, kRegion, options_, /*create=*/true);
+  auto log = OpenOwned(*engine_, kRegion, options_, /*create=*/true);
   if (log.ok()) log_ = std::move(*log);
   return log.status();
 }

@@ -85,10 +85,13 @@ class LogTest : public ::testing::TestWithParam<Setting> {
   const std::string& directory() const { return directory_; }  // the engine's
   std::vector<std::string> FilesOnDisk();
 
+  // What the engine is to use in place of these files.
+  virtual FileSystem* Over(FileSystem* files) { return files; }
+
   // --- The engine. A call that must succeed and fails ends the test. ---
 
   LogEngine& engine() { return *engine_; }
-  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine();
+  absl::StatusOr<std::unique_ptr<LogEngine>> TryOpenEngine(const std::string& node = "a");
   void OpenEngine();
   void StopEngine();  // as after a crash for regions that were not closed
   RegionOptions options() const { return options_; }

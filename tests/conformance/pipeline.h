@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "engine/log_engine.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/log_fixture.h"
@@ -13,31 +15,46 @@
 
 namespace walden::testing {
 
-// Begins commits without letting the log work, until `depth` of them are under way. One thread.
+// Begins commits without letting the log work, until `depth` of them are under way. One thread, which
+// waits for an engine that finishes operations by itself.
 class Pipeline {
  public:
-  Pipeline(RegionLog* log, size_t depth) : log_(log), depth_(depth) {}
+  // As deep as the setting says, or so much deeper.
+  Pipeline(RegionLog* log, const Setting& setting, size_t deeper = 0)
+      : log_(log), depth_(setting.pipeline + deeper), waits_(setting.engine->finishes_by_itself) {}
 
   // Begins a group of batches, after it made room for it.
   void Commit(std::vector<Batch> group) {
-    while (commits_under_way_ >= depth_ && Work()) {
+    while (commits_under_way() >= depth_ && Work()) {
     }
-    ASSERT_LT(commits_under_way_, depth_) << "the log stopped working";
-    const size_t first = results_.size();
+    ASSERT_LT(commits_under_way(), depth_) << "the log stopped working";
+    struct Begun {
+      AppendBatch* batch;
+      BatchResult* result;
+    };
+    std::vector<Begun> begun;
     std::vector<AppendBatch*> batches;
     for (Batch& batch : group) {
       batches_.push_back(std::move(batch));
       results_.emplace_back();
       engine_batches_.push_back(EngineBatch(batches_.back()));
       batches.push_back(&engine_batches_.back());
+      begun.push_back({&engine_batches_.back(), &results_.back()});
     }
-    ++commits_under_way_;
-    log_->Commit(batches, [this, first, end = results_.size(), operation = begun_++] {
-      --commits_under_way_;
-      NoteDone(operation);
-      for (size_t i = first; i < end; ++i) results_[i] = ResultOf(engine_batches_[i]);
-      batches_done_ = end;
-      if (on_done) on_done();
+    {
+      absl::MutexLock lock(&mutex_);
+      ++commits_under_way_;
+    }
+    log_->Commit(batches, [this, begun = std::move(begun), operation = begun_++] {
+      for (const auto& [batch, result] : begun) *result = ResultOf(*batch);
+      {
+        absl::MutexLock lock(&mutex_);
+        --commits_under_way_;
+        batches_done_ += begun.size();
+        NoteDone(operation);
+        if (!on_done) return;  // nobody waits for more
+      }
+      on_done();
     });
   }
   void Commit(const Batch& batch) { Commit(std::vector<Batch>{batch}); }
@@ -47,47 +64,68 @@ class Pipeline {
   void Begin(const std::function<void(std::function<void(Result)>)>& begin, Result* result) {
     begin([this, result, operation = begun_++](Result outcome) {
       *result = std::move(outcome);
+      absl::MutexLock lock(&mutex_);
       NoteDone(operation);
     });
   }
 
-  // Lets the log work once. Returns false if it does not.
+  // Lets the log work once, or waits until it ends an operation by itself. Returns false if it does
+  // not.
   bool Work() {
-    const size_t before = done_;
-    return log_->Work() || done_ > before;
+    const size_t before = done();
+    if (log_->Work() || done() > before) return true;
+    if (!waits_ || done() == begun_) return false;
+    const auto is_more_done = [&]()
+                                  ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return done_ > before; };
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&is_more_done));
+    return true;
   }
   // Until everything is done.
   void Finish() {
-    while (done_ < begun_ && Work()) {
+    while (done() < begun_ && Work()) {
     }
-    ASSERT_EQ(done_, begun_) << "the log stopped working";
+    ASSERT_EQ(done(), begun_) << "the log stopped working";
   }
 
   size_t begun() const { return begun_; }  // operations
-  size_t done() const { return done_; }
+  size_t done() const {
+    absl::MutexLock lock(&mutex_);
+    return done_;
+  }
+  size_t commits_under_way() const {
+    absl::MutexLock lock(&mutex_);
+    return commits_under_way_;
+  }
   const std::deque<Batch>& batches() const { return batches_; }
   // In the order of the batches.
   const std::deque<BatchResult>& results() const { return results_; }
-  size_t batches_done() const { return batches_done_; }
+  size_t batches_done() const {
+    absl::MutexLock lock(&mutex_);
+    return batches_done_;
+  }
 
-  // Called at the end of each commit.
+  // Called at the end of each commit, of an engine that does not finish operations by itself.
   std::function<void()> on_done;
 
  private:
-  void NoteDone(size_t operation) {
+  void NoteDone(size_t operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     EXPECT_EQ(operation, done_) << "operations are done in the order in which they were begun";
     ++done_;
   }
 
   RegionLog* const log_;
   const size_t depth_;
-  size_t commits_under_way_ = 0;
+  const bool waits_;
   size_t begun_ = 0;
-  size_t done_ = 0;
-  size_t batches_done_ = 0;
   std::deque<Batch> batches_;
   std::deque<AppendBatch> engine_batches_;  // point into batches_
   std::deque<BatchResult> results_;
+
+  mutable absl::Mutex mutex_;
+  size_t commits_under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t batches_done_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace walden::testing

@@ -14,11 +14,9 @@ namespace {
 
 class PipelineCrashTest : public CrashTest {
  protected:
-  static size_t depth() { return GetParam().pipeline; }
-
   // Commits the batches, each for itself, and notes their answers.
   static void CommitAll(Story& story, const std::vector<Batch>& batches) {
-    Pipeline pipeline(story.log.get(), depth());
+    Pipeline pipeline(story.log.get(), GetParam());
     for (const Batch& batch : batches) pipeline.Commit(batch);
     Finish(story, pipeline);
   }
@@ -89,7 +87,7 @@ TEST_P(PipelineCrashTest, ACrashAmongCommitsMarksAndProducersKeepsTheirOrder) {
         SomeHistory(s);
       },
       [](Story& s) {
-        Pipeline pipeline(s.log.get(), depth());
+        Pipeline pipeline(s.log.get(), GetParam());
         const uint64_t producer = s.producers.rbegin()->first;
         absl::StatusOr<std::vector<SequenceNumber>> mark, fence;
         absl::StatusOr<uint64_t> opened;
@@ -136,7 +134,7 @@ TEST_P(PipelineCrashTest, ACrashAmongCommitsMarksAndProducersKeepsTheirOrder) {
 TEST_P(PipelineCrashTest, ACrashWhileTheLogIsClosedBehindCommitsLosesNothing) {
   Sweep([](Story& s) { SomeHistory(s); },
         [](Story& s) {
-          Pipeline pipeline(s.log.get(), depth());
+          Pipeline pipeline(s.log.get(), GetParam());
           for (size_t i = 0; i < 8; ++i) pipeline.Commit(Buffered(s.OverTables({1 + i % 2}, 1)));
           absl::Status closed;
           pipeline.Begin<absl::Status>([&](auto done) { s.log->Close(done); }, &closed);
@@ -284,7 +282,7 @@ bool PipelineFaultTest::Check(const Fault& fault, uint64_t seed) {
   SomeHistory(story);
   if (HasFailure()) return false;
   const std::vector<Attempt> attempts = Attempts(story);
-  Pipeline pipeline(story.log.get(), depth());
+  Pipeline pipeline(story.log.get(), GetParam());
   story.machine.files().Inject(fault);
   for (const Attempt& attempt : attempts) pipeline.Commit(attempt.batch);
   pipeline.Finish();

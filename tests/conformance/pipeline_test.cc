@@ -59,13 +59,21 @@ class PipelineTest : public ProducerTest {
 INSTANTIATE_TEST_SUITE_P(Engines, PipelineTest,
                          ::testing::ValuesIn(PipelineSettings(AllSettings())), SettingName);
 
+// What is visible between two calls of Work.
+class LentPipelineTest : public PipelineTest {};
+INSTANTIATE_TEST_SUITE_P(
+    Engines, LentPipelineTest,
+    ::testing::ValuesIn(PipelineSettings(SettingsWith(
+        AllSettings(), [](const EngineUnderTest& engine) { return !engine.finishes_by_itself; }))),
+    SettingName);
+
 TEST_P(PipelineTest, TheLogTakesAsManyCommitsAsItIsToldOrSaysHowMany) {
   EXPECT_GE(log().commit_policy().max_under_way, 1u);
   EXPECT_LE(log().commit_policy().max_under_way, std::max<size_t>(depth(), 1));
 }
 
 TEST_P(PipelineTest, NumbersAreAssignedInTheOrderInWhichCommitsAreBegun) {
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   const std::vector<std::vector<TableId>> tables = {{1}, {2}, {1, 2}, {3, 1}, {2, 3, 1}};
   for (size_t i = 0; i < 40; ++i) {
     std::vector<Batch> group;
@@ -77,9 +85,9 @@ TEST_P(PipelineTest, NumbersAreAssignedInTheOrderInWhichCommitsAreBegun) {
   FinishWell(pipeline);
 }
 
-TEST_P(PipelineTest, NothingIsVisibleBeforeItIsDone) {
+TEST_P(LentPipelineTest, NothingIsVisibleBeforeItIsDone) {
   Append(1, 2);
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   pipeline.on_done = [&] {
     const Batch& batch = pipeline.batches()[pipeline.batches_done() - 1];
     const BatchResult& result = pipeline.results()[pipeline.batches_done() - 1];
@@ -97,11 +105,11 @@ TEST_P(PipelineTest, NothingIsVisibleBeforeItIsDone) {
   EXPECT_EQ(pipeline.done(), 3 * depth());
 }
 
-TEST_P(PipelineTest, AReaderAtTheEndReturnsWhatIsDone) {
+TEST_P(LentPipelineTest, AReaderAtTheEndReturnsWhatIsDone) {
   auto reader = log().NewReader({.table = 1});
   ASSERT_STATUS_OK(reader.status());
   std::vector<StoredRecord> records;
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   size_t taken = 0;
   for (size_t i = 0; i < 20; ++i) {
     pipeline.Commit(OverTables({1, 2}, 2));
@@ -117,7 +125,7 @@ TEST_P(PipelineTest, AReaderAtTheEndReturnsWhatIsDone) {
 
 TEST_P(PipelineTest, AnExpectedNumberIsThatBehindTheCommitsUnderWay) {
   const SequenceNumber next = Append(1, 1).last + 1;
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   for (SequenceNumber i = 0; i < 12; ++i) {
     Batch batch = OverTables({1}, 2);
     batch.expected_next_sequence = next + 2 * i;
@@ -139,7 +147,7 @@ TEST_P(PipelineTest, AnExpectedNumberIsThatBehindTheCommitsUnderWay) {
 }
 
 TEST_P(PipelineTest, OfABatchOverSeveralTablesEachExpectationCounts) {
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   Batch wrong = OverTables({2, 1}, 1);
   wrong.more[0].expected_next_sequence = 1;
   pipeline.Commit(OverTables({1}, 1));
@@ -153,7 +161,7 @@ TEST_P(PipelineTest, OfABatchOverSeveralTablesEachExpectationCounts) {
 
 TEST_P(PipelineTest, ARetryIsAnsweredThoughItsOriginalIsUnderWay) {
   const uint64_t producer = OpenProducer();
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   Batch first = OverTables({2, 1}, 2);
   first.producer = ProducerTag{producer, 1};
   const Batch second = Buffered(Tagged(producer, 2));
@@ -193,7 +201,7 @@ TEST_P(PipelineTest, ARetryIsAnsweredThoughItsOriginalIsUnderWay) {
 }
 
 TEST_P(PipelineTest, AFenceHoldsFromTheOperationThatRaisedIt) {
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   const auto commit = [&](std::optional<uint64_t> version) {
     Batch batch = OverTables({1}, 1);
     batch.region_version = version;
@@ -227,7 +235,7 @@ TEST_P(PipelineTest, AFenceHoldsFromTheOperationThatRaisedIt) {
 }
 
 TEST_P(PipelineTest, TheFirstCommitToATableDecidesItsKindForThoseBehindIt) {
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   const auto commit = [&](const std::vector<TableId>& tables, TableKind kind) {
     Batch batch = OverTables(tables, 1);
     batch.kind = kind;
@@ -255,7 +263,7 @@ TEST_P(PipelineTest, TheFirstCommitToATableDecidesItsKindForThoseBehindIt) {
 TEST_P(PipelineTest, BufferedCommitsBesideSyncedOnesAreDurableWithThem) {
   set_buffered_sync_every_writes(1000);
   ReopenLog();
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   for (size_t i = 0; i < 24; ++i) {
     Batch batch = OverTables({1 + i % 2}, 1);
     if (i % 4 != 3) batch.durability = Durability::kBuffered;
@@ -272,7 +280,7 @@ TEST_P(PipelineTest, BufferedCommitsBesideSyncedOnesAreDurableWithThem) {
 
 TEST_P(PipelineTest, WhatIsBegunBetweenCommitsTakesEffectBetweenThem) {
   const SequenceNumber before = Append(1, 2).last;
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   absl::StatusOr<std::vector<SequenceNumber>> marked, none;
   absl::StatusOr<uint64_t> producer;
   absl::Status restored, raised, synced, noted, closed;
@@ -328,7 +336,7 @@ TEST_P(PipelineTest, WhatIsBegunBetweenCommitsTakesEffectBetweenThem) {
 }
 
 TEST_P(PipelineTest, AProducerThatIsOpenedBetweenCommitsAppendsBehindThem) {
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   std::vector<absl::StatusOr<uint64_t>> producers(5);
   for (auto& producer : producers) {
     pipeline.Commit(OverTables({1}, 1));
@@ -346,7 +354,7 @@ TEST_P(PipelineTest, ASegmentEndsInTheMiddleOfThePipeline) {
   ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).ok());
   set_segment_size(16 << 10);
   OpenLog();
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   for (size_t i = 0; i < 60; ++i) {
     Batch batch = OverTables({1 + i % 3, 4}, 1 + i % 2, 100 * (i % 11));
     if (i % 5 == 0) batch.durability = Durability::kBuffered;
@@ -362,7 +370,7 @@ TEST_P(PipelineTest, TheLogGrowsFarInTheMiddleOfThePipeline) {
   ASSERT_TRUE(DropRegionAndWait(engine(), kRegion).ok());
   set_segment_size(8 << 20);
   OpenLog();
-  Pipeline pipeline(&log(), depth());
+  Pipeline pipeline(&log(), GetParam());
   for (size_t i = 0; i < 40; ++i) {
     const size_t bytes = i % 10 == 9 ? 700 << 10 : 60 << 10;
     pipeline.Commit({OverTables({1}, 1, bytes), OverTables({2, 1}, 1, bytes / 3)});
@@ -370,8 +378,8 @@ TEST_P(PipelineTest, TheLogGrowsFarInTheMiddleOfThePipeline) {
   FinishWell(pipeline);
 }
 
-TEST_P(PipelineTest, ACommitMayBeBegunWhereAnotherOneIsDone) {
-  Pipeline pipeline(&log(), depth() + 1);
+TEST_P(LentPipelineTest, ACommitMayBeBegunWhereAnotherOneIsDone) {
+  Pipeline pipeline(&log(), GetParam(), /*deeper=*/1);
   size_t left = 20;
   pipeline.on_done = [&] {
     if (left == 0) return;
@@ -384,10 +392,10 @@ TEST_P(PipelineTest, ACommitMayBeBegunWhereAnotherOneIsDone) {
   FinishWell(pipeline);
 }
 
-TEST_P(PipelineTest, ALogThatIsDestroyedWithCommitsUnderWayHoldsAPrefixOfThem) {
+TEST_P(LentPipelineTest, ALogThatIsDestroyedWithCommitsUnderWayHoldsAPrefixOfThem) {
   const SequenceNumber before = Append(1, 1).last;
   {
-    Pipeline pipeline(&log(), depth());
+    Pipeline pipeline(&log(), GetParam());
     pipeline.on_done = [] { ADD_FAILURE() << "nobody works"; };
     for (size_t i = 0; i < depth(); ++i) pipeline.Commit(OverTables({1}, 1));
     StopEngine();

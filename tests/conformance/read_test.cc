@@ -211,7 +211,7 @@ TEST_P(ReadTest, ReadingAnUnknownTableIsEmptyAndCreatesNothing) {
 
 TEST_P(ReadTest, OpeningAnUnknownRegionWithoutCreateIsNotFoundAndCreatesNothing) {
   const auto files = FilesOnDisk();
-  const auto region = OpenRegionAndWait(engine(), 99, options(), /*create=*/false);
+  const auto region = OpenOwned(engine(), 99, options(), /*create=*/false);
   EXPECT_ERROR(region.status(), kNotFound, kRegionNotFound);
   EXPECT_EQ(FilesOnDisk(), files);
   const auto regions = engine().ListRegions();

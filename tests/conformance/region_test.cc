@@ -11,7 +11,16 @@
 namespace walden::testing {
 namespace {
 
-class RegionTest : public LogTest {};
+class RegionTest : public LogTest {
+ protected:
+  void AppendMoreThanVerifyChecksBetweenTwoReports() {
+    set_segment_size(8 << 20);
+    ReopenLog();
+    for (int i = 0; i < 24; ++i) {
+      ASSERT_STATUS_OK(Try({.table = 1, .payloads = {std::string(256 << 10, 'x')}}).status);
+    }
+  }
+};
 INSTANTIATE_TEST_SUITE_P(Engines, RegionTest, ::testing::ValuesIn(AllSettings()), SettingName);
 
 TEST_P(RegionTest, PagesOfAnySizeMakeUpTheDescription) {
@@ -144,7 +153,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
   std::vector<std::unique_ptr<RegionLog>> logs;
   std::vector<Ledger> ledgers(kRegions);
   for (RegionId region = 0; region < kRegions; ++region) {
-    auto opened = OpenRegionAndWait(engine(), 100 + region, options(), /*create=*/true);
+    auto opened = OpenOwned(engine(), 100 + region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     logs.push_back(std::move(*opened));
   }
@@ -172,7 +181,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
   RestartEngine();
   EXPECT_EQ(*engine().ListRegions(), (std::vector<RegionId>{kRegion, 100, 101, 102, 103}));
   for (int i = 0; i < kRegions; ++i) {
-    auto opened = OpenRegionAndWait(engine(), 100 + i, options(), /*create=*/false);
+    auto opened = OpenOwned(engine(), 100 + i, options(), /*create=*/false);
     ASSERT_TRUE(opened.ok()) << opened.status();
     ExpectLogHoldsLedger(**opened, ledgers[i]);
   }
@@ -180,7 +189,7 @@ TEST_P(RegionTest, SeveralRegionsAreWrittenInParallel) {
 
 TEST_P(RegionTest, ExtremeRegionIdsWork) {
   for (const RegionId region : {RegionId{0}, RegionId{UINT64_MAX}}) {
-    auto opened = OpenRegionAndWait(engine(), region, options(), /*create=*/true);
+    auto opened = OpenOwned(engine(), region, options(), /*create=*/true);
     ASSERT_TRUE(opened.ok()) << opened.status();
     Batch batch;
     batch.payloads = {"x"};
@@ -191,7 +200,7 @@ TEST_P(RegionTest, ExtremeRegionIdsWork) {
 }
 
 TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
-  auto other = OpenRegionAndWait(engine(), 8, options(), /*create=*/true);
+  auto other = OpenOwned(engine(), 8, options(), /*create=*/true);
   ASSERT_TRUE(other.ok()) << other.status();
   Batch batch;
   batch.payloads = Payloads(3);
@@ -204,8 +213,8 @@ TEST_P(RegionTest, ADroppedRegionIsGoneForGoodAndAloneIsGone) {
   EXPECT_TRUE(*dropped);
   EXPECT_FALSE(*DropRegionAndWait(engine(), kRegion));
   EXPECT_EQ(*engine().ListRegions(), std::vector<RegionId>{8});
-  EXPECT_ERROR(OpenRegionAndWait(engine(), kRegion, options(), /*create=*/false).status(),
-               kNotFound, kRegionNotFound);
+  EXPECT_ERROR(OpenOwned(engine(), kRegion, options(), /*create=*/false).status(), kNotFound,
+               kRegionNotFound);
   ExpectLogHoldsLedger(**other, other_ledger);
   OpenLog();
   const SequenceNumber highest = ledger().Next(1) - 1;
@@ -241,12 +250,7 @@ TEST_P(RegionTest, VerifyOfASoundRegionChecksEveryRecordAndFindsNothing) {
 }
 
 TEST_P(RegionTest, VerifyFindsNothingInARegionThatIsAppendedToMeanwhile) {
-  // More than Verify checks between two reports.
-  set_segment_size(4 << 20);
-  ReopenLog();
-  for (int i = 0; i < 24; ++i) {
-    ASSERT_STATUS_OK(Try({.table = 1, .payloads = {std::string(256 << 10, 'x')}}).status);
-  }
+  AppendMoreThanVerifyChecksBetweenTwoReports();
   int reports = 0;
   ASSERT_STATUS_OK(log().Verify([&](const VerifyProgress& progress) {
     for (const DamagedRange& finding : progress.findings) ADD_FAILURE() << finding.reason;
@@ -257,7 +261,7 @@ TEST_P(RegionTest, VerifyFindsNothingInARegionThatIsAppendedToMeanwhile) {
     }).join();
     return true;
   }));
-  EXPECT_GE(reports, 1);
+  EXPECT_GE(reports, 2);
   ExpectLogHoldsLedger();
 }
 
@@ -268,12 +272,35 @@ TEST_P(RegionTest, VerifyCanBeStopped) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST_P(RegionTest, VerifyCanBeStoppedInTheMiddle) {
+  AppendMoreThanVerifyChecksBetweenTwoReports();
+  int calls = 0;
+  const auto stop = [&](const VerifyProgress& progress) {
+    ++calls;
+    EXPECT_LT(progress.bytes_checked, 6u << 20) << "it has not come to the end";
+    return false;
+  };
+  ASSERT_STATUS_OK(log().Verify(stop));
+  EXPECT_EQ(calls, 1);
+  CloseLog();
+  ASSERT_STATUS_OK(engine().VerifyClosedRegion(kRegion, stop));
+  EXPECT_EQ(calls, 2);
+}
+
 TEST_P(RegionTest, VerifyingARegionThatDoesNotExistIsNotFound) {
   EXPECT_ERROR(engine().VerifyClosedRegion(99, [](const VerifyProgress&) { return true; }),
                kNotFound, kRegionNotFound);
 }
 
-TEST_P(RegionTest, ASecondEngineOnTheSameDirectoryIsRefused) {
+class LockTest : public LogTest {};
+INSTANTIATE_TEST_SUITE_P(Engines, LockTest,
+                         ::testing::ValuesIn(SettingsWith(AllSettings(),
+                                                          [](const EngineUnderTest& engine) {
+                                                            return engine.opening_owns;
+                                                          })),
+                         SettingName);
+
+TEST_P(LockTest, ASecondEngineOnTheSameDirectoryIsRefused) {
   EXPECT_ERROR(TryOpenEngine().status(), kFailedPrecondition, kLocked);
   Append(1, 1);
   ExpectLogHoldsLedger();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/error.h"
 #include "engine/wait.h"
 
@@ -26,6 +27,32 @@ std::string ErrorValue(const absl::Status& status, const std::string& key) {
   if (!info.has_value()) return "";
   const auto value = info->metadata.find(key);
   return value == info->metadata.end() ? "" : value->second;
+}
+
+absl::Status AcquireLog(RegionLog& log, const AcquireRequest& request) {
+  // Shared, because notifying may go on in another thread when this function returns.
+  struct Outcome {
+    absl::Status status;
+    absl::Notification is_there;
+  };
+  const auto outcome = std::make_shared<Outcome>();
+  log.Acquire(request, [outcome](const absl::Status& status) {
+    outcome->status = status;
+    outcome->is_there.Notify();
+  });
+  while (log.Work()) {
+  }
+  outcome->is_there.WaitForNotification();
+  return outcome->status;
+}
+
+absl::StatusOr<std::unique_ptr<RegionLog>> OpenOwned(LogEngine& engine, RegionId region,
+                                                     const RegionOptions& options, bool create) {
+  auto log = OpenRegionAndWait(engine, region, options, create);
+  if (!log.ok() || (*log)->ownership().is_owner) return log;
+  const absl::Status acquired = AcquireLog(**log);
+  if (!acquired.ok()) return acquired;
+  return log;
 }
 
 AppendBatch EngineBatch(const Batch& batch) {

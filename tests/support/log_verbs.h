@@ -1,6 +1,7 @@
 // Functions for the steps that tests do on a region's log.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -61,6 +62,12 @@ std::string ShowStatus(const absl::Status& status);
 
 // A named value of an error (base/error.h), empty if it has none.
 std::string ErrorValue(const absl::Status& status, const std::string& key);
+
+// Takes a log over and waits for the outcome.
+absl::Status AcquireLog(RegionLog& log, const AcquireRequest& request = {});
+// Opens a region so that it can be changed.
+absl::StatusOr<std::unique_ptr<RegionLog>> OpenOwned(LogEngine& engine, RegionId region,
+                                                     const RegionOptions& options, bool create);
 
 // The batch for an engine, whose payloads point into `batch`. A batch without payloads has no table.
 AppendBatch EngineBatch(const Batch& batch);

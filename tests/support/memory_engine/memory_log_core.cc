@@ -121,11 +121,11 @@ bool MemoryLogCore::StepOnce() {
 }
 
 std::optional<MemoryOperation::Outcome> MemoryLogCore::Make(MemoryOperation& operation) {
-  if (!std::exchange(operation.was_reached, true) && operation.is_commit()) {
+  absl::Status status = StateFor(operation);
+  if (status.ok() && operation.is_commit() && !std::exchange(operation.was_reached, true)) {
     const std::function<void()> in_commit = region().in_commit();
     if (in_commit) in_commit();
   }
-  absl::Status status = StateFor(operation);
   if (status.ok() && IsHeld(operation)) return std::nullopt;
   if (operation.fault != nullptr) region().SetHeld(*operation.fault, false);
   if (status.ok()) status = operation.refused;
@@ -218,18 +218,19 @@ absl::Status MemoryLogCore::Acquire(const AcquireRequest& request) {
                         .request = request,
                         .creates = environment_.creates,
                         .by_opening = environment_.owns_by_opening});
-  if (epoch.ok()) view_->CatchUp();
+  view_->CatchUp();
   {
     absl::MutexLock lock(&mutex_);
     is_acquiring_ = false;
-    if (!epoch.ok()) return epoch.status();
-    is_owner_ = true;
-    epoch_ = *epoch;
-    writing_.state = view_->State();
-    writing_.unsynced_appends = 0;
+    if (epoch.ok()) {
+      is_owner_ = true;
+      epoch_ = *epoch;
+      writing_.state = view_->State();
+      writing_.unsynced_appends = 0;
+    }
   }
   OnStoreChanged();  // it may be lost already
-  return absl::OkStatus();
+  return epoch.status();
 }
 
 absl::Status MemoryLogCore::Release() {

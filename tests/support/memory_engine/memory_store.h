@@ -32,6 +32,7 @@ inline constexpr int64_t kAppendedUnixMicros = 1'700'000'000'123'456;
 using MemoryChanges = std::vector<std::shared_ptr<const MemoryChange>>;
 
 absl::Status NoSuchMemoryRegion();  // NOT_FOUND
+absl::Status MemoryStoreIsDown();   // UNAVAILABLE (IO_ERROR)
 
 // Whether the store is up, and when it crashes. Any thread.
 class MemoryPower {

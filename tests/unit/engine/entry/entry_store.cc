@@ -98,7 +98,7 @@ std::string EntryStore::Payload(const TestEntry& entry) {
 }
 
 BatchResult EntryStore::Commit(AppendBatch& batch) {
-  entry::ReservedBytes reserved;
+  entry::Reservations reserved;
   batch.result.status = tables_->Admit(batch, reserved);
   AppendBatch* const group[] = {&batch};
   if (batch.result.status.ok()) CommitAndWait(*log_, group);

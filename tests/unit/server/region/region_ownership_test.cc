@@ -141,6 +141,18 @@ TEST_F(RegionOwnershipTest, OnlyTheJobsThatAskedWithTheVersionAreRefused) {
   EXPECT_EQ(b_.registry->mailbox_budget().used(), 0u);
 }
 
+TEST_F(RegionOwnershipTest, AnAppendThatNobodyWaitsForAnyMoreTakesNothingOver) {
+  ASSERT_TRUE(a_.Append("one", 5).ok());
+  TestAppend cancelled({"x"}), waiting({"y"});
+  cancelled.batch.region_version = 6;
+  cancelled.abandoned = absl::CancelledError("while it waited");
+  for (TestAppend* job : {&cancelled, &waiting}) b_.registry->Submit({1, 5}, job);
+  b_.executor.RunAll();
+  EXPECT_TRUE(absl::IsCancelled(cancelled.result().status)) << cancelled.result().status;
+  ExpectElsewhere(waiting.result().status, "a:7070");
+  EXPECT_EQ(store_->Region(5)->owner(), "a:7070");
+}
+
 TEST_F(RegionOwnershipTest, ReadingOwnsNothing) {
   ASSERT_TRUE(a_.Append("one").ok());
   std::shared_ptr<RegionActor> actor;
