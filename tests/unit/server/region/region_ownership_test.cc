@@ -92,7 +92,9 @@ class RegionOwnershipTest : public ::testing::Test {
  protected:
   static void ExpectElsewhere(const absl::Status& status, const std::string& owner) {
     EXPECT_TRUE(HasReason(status, ErrorReason::kOwnedElsewhere)) << status;
-    EXPECT_EQ(GetErrorInfo(status)->metadata["owner"], owner) << status;
+    auto info = GetErrorInfo(status);
+    ASSERT_TRUE(info.has_value()) << status;
+    EXPECT_EQ(info->metadata["owner"], owner) << status;
   }
 
   const std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
