@@ -142,7 +142,8 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void BeginAcquiring(std::optional<uint64_t> region_version);
   void RefuseUnowned(std::optional<uint64_t> region_version, const absl::Status& status)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void BeginGroup(std::unique_ptr<Group> group);
+  JobList TakeGroup(bool is_unowned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginGroup(JobList& appends);
   bool Admit(AppendJob* job);
   void Begin(MailboxJob* job);
   void BeginOpenProducer(OpenProducerJob* job);

@@ -34,9 +34,33 @@ bool RegionActor::AcquiresFor(const MailboxJob& job) const {
   return NeedsOwner(job) && !log_->ownership().is_owner;
 }
 
+// The appends of the next group, off the mailbox. Of a log that is not owned only those that will not be
+// written.
+JobList RegionActor::TakeGroup(bool is_unowned) {
+  JobList taken;
+  if (!is_unowned && waiting_others_ == 0 && waiting_bytes_ <= options_.max_group_bytes) {
+    // Without a look at each of them: threads that post wait for the lock.
+    taken.Splice(mailbox_);
+    waiting_bytes_ = 0;
+  } else {
+    uint64_t bytes = 0;
+    while (!mailbox_.empty() && mailbox_.front()->kind() == MailboxJob::Kind::kAppend) {
+      auto* const append = static_cast<AppendJob*>(mailbox_.front());
+      bytes += append->payload_bytes;
+      if (!taken.empty() && bytes > options_.max_group_bytes) break;
+      if (is_unowned && !IsAbandoned(*append)) break;
+      TakeOffMailbox(append);
+      taken.PushBack(append);
+    }
+  }
+  // Appends that did not fit the group have waited long enough.
+  linger_over_ = !mailbox_.empty();
+  return taken;
+}
+
 void RegionActor::BeginNext() {
   MailboxJob* job = nullptr;
-  std::unique_ptr<Group> group;
+  JobList appends;
   bool acquires = false;
   std::optional<uint64_t> version;
   {
@@ -51,27 +75,15 @@ void RegionActor::BeginNext() {
       TakeOffMailbox(job);
     } else if (!mailbox_.empty()) {
       ++commits_under_way_;
-      group = std::make_unique<Group>();
-      uint64_t bytes = 0;
-      while (!mailbox_.empty() && mailbox_.front()->kind() == MailboxJob::Kind::kAppend) {
-        auto* const append = static_cast<AppendJob*>(mailbox_.front());
-        bytes += append->payload_bytes;
-        if (!group->jobs.empty() && bytes > options_.max_group_bytes) break;
-        // The group of a log that is not owned has only appends that are not written.
-        if (is_unowned && !IsAbandoned(*append)) break;
-        TakeOffMailbox(append);
-        group->jobs.push_back(append);
-      }
-      // Appends that did not fit the group have waited long enough.
-      linger_over_ = !mailbox_.empty();
+      appends = TakeGroup(is_unowned);
     }
   }
   if (acquires) {
     BeginAcquiring(version);
   } else if (job != nullptr) {
     Begin(job);
-  } else if (group != nullptr) {
-    BeginGroup(std::move(group));
+  } else if (!appends.empty()) {
+    BeginGroup(appends);
   } else {
     BeginClosing();
   }
@@ -127,8 +139,14 @@ void RegionActor::OnLogChanged() {
   tail_waiters_.PublishAll();
 }
 
-void RegionActor::BeginGroup(std::unique_ptr<Group> group) {
-  for (AppendJob* job : group->jobs) {
+void RegionActor::BeginGroup(JobList& appends) {
+  constexpr size_t kUsualAppends = 64;
+  const auto group = std::make_shared<Group>();
+  group->jobs.reserve(kUsualAppends);
+  group->batches.reserve(kUsualAppends);
+  while (!appends.empty()) {
+    auto* const job = static_cast<AppendJob*>(appends.PopFront());
+    group->jobs.push_back(job);
     if (Admit(job)) group->batches.push_back(&job->batch);
   }
   if (group->batches.empty()) {
@@ -137,9 +155,7 @@ void RegionActor::BeginGroup(std::unique_ptr<Group> group) {
     return;
   }
   group->began = environment_.clock->Now();
-  std::shared_ptr<Group> shared = std::move(group);
-  const absl::Span<AppendBatch* const> batches = shared->batches;
-  log_->Commit(batches, [self = shared_from_this(), group = std::move(shared)] {
+  log_->Commit(group->batches, [self = shared_from_this(), group] {
     self->AnswerGroup(*group);
     self->Finished(/*commits=*/1);
   });
