@@ -108,6 +108,10 @@ struct AppendBatch {
   std::optional<uint64_t> region_version;
   std::optional<ProducerTag> producer;
   TableKind kind = TableKind::kLog;  // of all its tables
+  // OK while somebody waits for the batch. Asked right before it gets its numbers, however long it
+  // waited behind other operations: with an error it is not stored, and answered with that. In any
+  // thread; must not block. None: somebody does.
+  std::function<absl::Status()> is_wanted;
 
   AppendResult result;  // set by the engine
 
@@ -396,7 +400,7 @@ class RegionLog : public ReadableLog {
   virtual void Release(Done done);
 
   // Syncs and lets go of what it holds. Nothing may be begun afterwards. A failed region closes too,
-  // without touching its log again.
+  // without touching its log again. The log may be destroyed inside of `done`.
   virtual void Close(Done done) = 0;
 
   // --- Any thread. ---
@@ -451,8 +455,9 @@ struct OpenRequest {
   // The region if it does not exist. An engine that owns nothing by opening makes it when it is
   // acquired.
   bool create = false;
-  // Called when the log was lost to another owner, and when readers may see more that no commit of
-  // this log wrote. In any thread, without a lock; must not block. Never after the log was destroyed.
+  // Called when the log was lost to another owner, before it is taken again, and when readers may see
+  // more that no commit of this log wrote. In any thread, without a lock; must not block. Never after
+  // the log was destroyed, which may happen inside of it.
   std::function<void()> on_change;
 };
 

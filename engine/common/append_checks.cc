@@ -51,6 +51,10 @@ absl::Status CheckEachOnce(const AppendBatch& batch) {
 
 }  // namespace
 
+absl::Status CheckWanted(const AppendBatch& batch) {
+  return batch.is_wanted ? batch.is_wanted() : absl::OkStatus();
+}
+
 absl::Status CheckTables(const AppendBatch& batch) {
   if (batch.tables.size() > kMaxTablesPerBatch) return TooManyTables(batch.tables.size());
   if (batch.tables.size() > 1) return CheckEachOnce(batch);

@@ -12,6 +12,9 @@
 
 namespace walden {
 
+// AppendBatch::is_wanted.
+absl::Status CheckWanted(const AppendBatch& batch);
+
 // INVALID_ARGUMENT if there is no table and no producer that passes over its number, if a table has
 // no payload or comes twice, if there are too many tables, or if a restored batch has several.
 absl::Status CheckTables(const AppendBatch& batch);

@@ -172,7 +172,8 @@ void EntryTable::Applied(const TableAppend& append, const AppendResult& result,
   reserved_bytes_ -= reserved_bytes;
   memory().pages().Release(reserved_bytes);
   if (!result.status.ok() || result.duplicate) return;
-  if (IsMarker(append)) flushes_.emplace(append.first, false);
+  // Loading may have found it before, and taken it for one that was streamed.
+  if (IsMarker(append)) flushes_[append.first] = false;
   if (state_ != State::kReady && state_ != State::kLoading) return;  // loading will find it
   for (size_t i = 0; i < append.payloads.size(); ++i) {
     Apply(append.first + i, append.payloads[i]);

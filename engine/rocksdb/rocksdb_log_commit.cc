@@ -177,6 +177,7 @@ absl::Status RocksdbLog::CheckPositions(const AppendBatch& batch) const {
 
 absl::Status RocksdbLog::Stage(AppendBatch& batch) {
   absl::Status status = Health();
+  if (status.ok()) status = CheckWanted(batch);
   if (status.ok()) status = CheckTables(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;

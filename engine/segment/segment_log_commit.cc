@@ -198,6 +198,7 @@ absl::Status SegmentLog::Stage(AppendBatch& batch) {
 
 absl::Status SegmentLog::StageOn(AppendBatch& batch) {
   absl::Status status = Health();
+  if (status.ok()) status = CheckWanted(batch);
   if (status.ok()) status = CheckTables(batch);
   if (status.ok()) status = Fence(batch.region_version);
   if (!status.ok()) return status;

@@ -216,8 +216,9 @@ class Scanner {
         std::max(head.unix_micros, scan_.written_unix_micros.value_or(INT64_MIN));
     if (group_records_ > 0) scan_.append_times.Add(begin, scan_.last, head.unix_micros);
     NoteMetadata(head.metadata_append, begin);
-    if (head.durable.segment == segment_.segment) {
-      durable_end_ = std::max<uint64_t>(durable_end_, head.durable.end);
+    if (head.durable.segment == segment_.segment && head.durable.end > durable_end_) {
+      durable_end_ = head.durable.end;
+      durable_next_ = std::max(durable_next_, head.sequence);
     }
     end_ = begin + head.bytes;
     expected_ = std::max(group_expected_, head.sequence);

@@ -33,6 +33,7 @@ class FenceRegionCall final : public grpc::ServerUnaryReactor, private FenceJob 
   }
 
  private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
   void OnAnswered() override { Finish(call_.End(result)); }
   void OnDone() override { delete this; }
 

@@ -23,6 +23,7 @@ class MarkDeletedCall final : public grpc::ServerUnaryReactor, private MarkDelet
                   const v1::MarkDeletedRequest& request, v1::MarkDeletedResponse* response);
 
  private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
   void OnAnswered() override;
   void OnDone() override { delete this; }
 

@@ -31,6 +31,7 @@ class OpenProducerCall final : public grpc::ServerUnaryReactor, private OpenProd
   }
 
  private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
   void OnAnswered() override {
     if (result.ok()) response_->set_producer_id(*result);
     Finish(call_.End(result.status()));

@@ -24,6 +24,7 @@ class FinalizeCall final : public grpc::ServerUnaryReactor, private MarkDeletedJ
                v1::FinalizeResponse* response);
 
  private:
+  absl::Status Abandoned() const override { return call_.Abandoned(); }
   void OnAnswered() override;
   void OnDone() override { delete this; }
 

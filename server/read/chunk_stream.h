@@ -100,6 +100,13 @@ class ChunkStream : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   // Of the region that is read. Set before Open.
   const Namespace& ns() const { return *ns_; }
 
+  // Whether what is read of the log from now on may lack what another one that owns it has stored. To be
+  // asked before that is looked up: the log may be taken over in between. `log`: null for a region that
+  // does not exist.
+  bool MayBeStale(const RegionLog* log) const {
+    return log == nullptr ? !ns_->engine->opening_owns() : !log->ownership().is_owner;
+  }
+
   // Whether messages of their own come before the session's records: FillPreface encodes the next.
   virtual bool HasPreface() const { return false; }
   virtual void FillPreface(Chunk&) {}

@@ -51,6 +51,8 @@ absl::Status ReadStream::CheckRequest() {
 
 absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActor> actor,
                                                       std::unique_ptr<ReadSession>& session) {
+  const bool may_be_stale = MayBeStale(actor == nullptr ? nullptr : &actor->log());
+  may_be_stale_ |= may_be_stale;
   TablePosition position = actor != nullptr
                                ? actor->log().Position(request_.table_id())
                                : ns().engine->PositionInAbsentRegion(request_.table_id());
@@ -58,7 +60,7 @@ absl::StatusOr<ChunkStream::Opening> ReadStream::Open(std::shared_ptr<RegionActo
   if (!status.ok()) return status;
   if (!position_sent_) {
     position_sent_ = true;
-    AddPosition(actor == nullptr ? nullptr : &actor->log(), position, /*caught_up=*/false);
+    AddPosition(may_be_stale, position, /*caught_up=*/false);
     status = FindBeginning(actor, position);
     if (!status.ok()) return status;
   }
@@ -125,36 +127,36 @@ absl::StatusOr<bool> ReadStream::SearchOn(const RegionActor& actor) {
   return true;
 }
 
-// `log`: null for a region that does not exist.
-void ReadStream::AddPosition(const RegionLog* log, const TablePosition& position, bool caught_up) {
+void ReadStream::AddPosition(bool may_be_stale, const TablePosition& position, bool caught_up) {
   v1::ReadResponse response;
-  response.set_may_be_stale(log == nullptr ? !ns().engine->opening_owns()
-                                           : !log->ownership().is_owner);
+  response.set_may_be_stale(may_be_stale);
   FillPosition(position, response.mutable_position());
   response.set_caught_up(caught_up);
   AddMessage(response);
 }
 
 bool ReadStream::AddMark(const RegionLog* log, SequenceNumber next) {
+  const bool may_be_stale = MayBeStale(log);
   const TablePosition position = log != nullptr
                                      ? log->Position(request_.table_id())
                                      : ns().engine->PositionInAbsentRegion(request_.table_id());
   if (log != nullptr && position.last >= next) return false;
-  AddPosition(log, position, /*caught_up=*/true);
+  AddPosition(may_be_stale, position, /*caught_up=*/true);
   return true;
 }
 
 void ReadStream::OnSkipped(const ReadSession& session) {
   const RegionLog& log = session.actor()->log();
-  AddPosition(&log, log.Position(request_.table_id()), /*caught_up=*/false);
+  const bool may_be_stale = MayBeStale(&log);
+  AddPosition(may_be_stale, log.Position(request_.table_id()), /*caught_up=*/false);
 }
 
 absl::Status ReadStream::FinishRecords(const ReadSession* session) {
   v1::ReadResponse response;
   v1::ReadSummary* const summary = response.mutable_summary();
   summary->set_resume_sequence(std::max(bounds_.first, asked_first_));
-  response.set_may_be_stale(session == nullptr ? !ns().engine->opening_owns()
-                                               : !session->actor()->log().ownership().is_owner);
+  response.set_may_be_stale(
+      may_be_stale_ || MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
   if (session != nullptr) {
     summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());

@@ -31,13 +31,14 @@ class ReadStream final : public ChunkStream {
   absl::Status FindBeginning(const std::shared_ptr<RegionActor>& actor,
                              const TablePosition& position);
   absl::StatusOr<bool> SearchOn(const RegionActor& actor);
-  void AddPosition(const RegionLog* log, const TablePosition& position, bool caught_up);
+  void AddPosition(bool may_be_stale, const TablePosition& position, bool caught_up);
 
   v1::ReadRequest request_;
   SequenceBounds bounds_;
   SequenceNumber asked_first_ = 0;  // that `start` names, also where the range is empty
   absl::Duration heartbeat_interval_ = absl::Seconds(10);
   bool position_sent_ = false;
+  bool may_be_stale_ = false;  // the end of the records that are streamed
   // The search for the last records, and the table as it was when the search began.
   struct Search {
     LastRecordsSearch last_records;

@@ -28,10 +28,12 @@ absl::StatusOr<ChunkStream::Opening> RecoverStream::Open(std::shared_ptr<RegionA
   if (actor == nullptr) {
     v1::RecoverResponse response;
     FillRegionState({}, *ns().engine, response.mutable_state());
-    response.set_may_be_stale(!ns().engine->opening_owns());
+    may_be_stale_ = MayBeStale(nullptr);
+    response.set_may_be_stale(may_be_stale_);
     AddMessage(response);
     return Opening::kNothing;
   }
+  may_be_stale_ = MayBeStale(&actor->log());
   ReadRange range;
   if (request_.has_table_id()) {
     range.table = request_.table_id();
@@ -81,7 +83,7 @@ void RecoverStream::FillPreface(Chunk& chunk) {
   v1::RecoverResponse response;
   if (std::exchange(is_first_state_, false)) {
     FillRegionState(page.description, *ns().engine, response.mutable_state());
-    response.set_may_be_stale(!log.ownership().is_owner);
+    response.set_may_be_stale(may_be_stale_);
   } else {
     FillRegionLists(page.description, response.mutable_state());
   }
@@ -108,8 +110,8 @@ absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
     summary->set_payload_bytes(session->payload_bytes());
   }
   summary->set_table_count(tables_.size());
-  response.set_may_be_stale(session == nullptr ? !ns().engine->opening_owns()
-                                               : !session->actor()->log().ownership().is_owner);
+  response.set_may_be_stale(
+      may_be_stale_ || MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
   AddMessage(response);
   return absl::OkStatus();
 }

@@ -37,6 +37,7 @@ class RecoverStream final : public ChunkStream {
   std::unique_ptr<TableCut> cut_;
   std::optional<DescribeCursor> state_at_;
   bool is_first_state_ = true;
+  bool may_be_stale_ = false;  // state and records
   absl::flat_hash_set<TableId> tables_;
   TableId last_table_ = 0;
 };

@@ -40,6 +40,13 @@ class MailboxJob {
   // The job is done. On any thread, no lock held; must not block.
   virtual void OnAnswered() = 0;
 
+  // OK while the client waits for the answer; otherwise CANCELLED or DEADLINE_EXCEEDED: then an append is
+  // not written, and no log is taken over for the job. Any thread; must not block.
+  virtual absl::Status Abandoned() const { return absl::OkStatus(); }
+
+  // Whether the log may be taken over for the job.
+  virtual bool MayAcquire() const { return true; }
+
   // Answers it with an error, or as a job to a region that does not exist. Gives back its bytes.
   void AnswerRefused(const absl::Status& status);
   void AnswerAbsent();
@@ -71,12 +78,9 @@ class MailboxJob {
 
 class AppendJob : public MailboxJob {
  public:
-  AppendJob() : MailboxJob(Kind::kAppend) {}
-
-  // OK while the client waits for the answer; otherwise CANCELLED or DEADLINE_EXCEEDED. Called
-  // right before the append is written: with an error it is not written and is answered with that
-  // error. Any thread; must not block.
-  virtual absl::Status Abandoned() const { return absl::OkStatus(); }
+  AppendJob() : MailboxJob(Kind::kAppend) {
+    batch.is_wanted = [this] { return Abandoned(); };
+  }
 
   AppendBatch batch;                 // with the answer
   uint64_t payload_bytes = 0;        // of all payloads; set by the poster

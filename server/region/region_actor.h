@@ -166,6 +166,7 @@ class RegionActor : public std::enable_shared_from_this<RegionActor> {
   void NoteOutcome(const absl::Status& status);
   absl::Status Outcome(bool may_be_done, const absl::Status& status);
   void NoteAcquired();
+  void NoteLost();
   void FinishClosing(const absl::Status& status);
   void ScheduleNote();
   void NoteError(const absl::Status& status);

@@ -11,12 +11,6 @@ namespace {
 
 bool HasEntries(const AppendBatch& batch) { return batch.kind == TableKind::kEntries; }
 
-// Whether nobody waits for the job's answer any more.
-bool IsAbandoned(const MailboxJob& job) {
-  return job.kind() == MailboxJob::Kind::kAppend &&
-         !static_cast<const AppendJob&>(job).Abandoned().ok();
-}
-
 }  // namespace
 
 void RegionActor::TakeOffMailbox(MailboxJob* job) {
@@ -31,7 +25,7 @@ void RegionActor::TakeOffMailbox(MailboxJob* job) {
 }
 
 bool RegionActor::AcquiresFor(const MailboxJob& job) const {
-  return NeedsOwner(job) && !log_->ownership().is_owner;
+  return NeedsOwner(job) && job.MayAcquire() && !log_->ownership().is_owner;
 }
 
 // The appends of the next group, off the mailbox. Of a log that is not owned only those that will not be
@@ -48,7 +42,7 @@ JobList RegionActor::TakeGroup(bool is_unowned) {
       auto* const append = static_cast<AppendJob*>(mailbox_.front());
       bytes += append->payload_bytes;
       if (!taken.empty() && bytes > options_.max_group_bytes) break;
-      if (is_unowned && !IsAbandoned(*append)) break;
+      if (is_unowned && append->Abandoned().ok()) break;
       TakeOffMailbox(append);
       taken.PushBack(append);
     }
@@ -63,11 +57,13 @@ void RegionActor::BeginNext() {
   JobList appends;
   bool acquires = false;
   std::optional<uint64_t> version;
+  absl::Status abandoned;
   {
     absl::MutexLock lock(&mutex_);
     ++under_way_;
     const bool is_unowned = !mailbox_.empty() && AcquiresFor(*mailbox_.front());
-    if (is_unowned && !IsAbandoned(*mailbox_.front())) {
+    if (is_unowned) abandoned = mailbox_.front()->Abandoned();
+    if (is_unowned && abandoned.ok()) {
       acquires = acquiring_ = true;
       version = RegionVersionOf(*mailbox_.front());
     } else if (!mailbox_.empty() && mailbox_.front()->kind() != MailboxJob::Kind::kAppend) {
@@ -80,6 +76,9 @@ void RegionActor::BeginNext() {
   }
   if (acquires) {
     BeginAcquiring(version);
+  } else if (job != nullptr && !abandoned.ok()) {
+    job->AnswerRefused(abandoned);
+    Finished(0);
   } else if (job != nullptr) {
     Begin(job);
   } else if (!appends.empty()) {
@@ -91,7 +90,6 @@ void RegionActor::BeginNext() {
 
 // Takes the log over for the jobs that come next.
 void RegionActor::BeginAcquiring(std::optional<uint64_t> region_version) {
-  entries_.Forget();
   log_->Acquire({.region_version = region_version},
                 [self = shared_from_this(), region_version](const absl::Status& status) {
                   if (status.ok()) {
@@ -126,16 +124,24 @@ void RegionActor::RefuseUnowned(std::optional<uint64_t> region_version,
   Statistics::Add(environment_.statistics->refused_batches, appends);
 }
 
+// The pages of entry logs follow only what is appended here, so they are dropped whenever the log
+// changes its owner.
 void RegionActor::NoteAcquired() {
   if (is_owner_.exchange(true)) return;
+  entries_.Forget();
   environment_.host->OnAcquired(options_.key);
+  NoteLost();  // if that was told before
+}
+
+void RegionActor::NoteLost() {
+  const Ownership ownership = log_->ownership();
+  if (ownership.is_owner || !is_owner_.exchange(false)) return;
+  entries_.Forget();
+  environment_.host->OnLost(options_.key, ownership.owner);
 }
 
 void RegionActor::OnLogChanged() {
-  const Ownership ownership = log_->ownership();
-  if (!ownership.is_owner && is_owner_.exchange(false)) {
-    environment_.host->OnLost(options_.key, ownership.owner);
-  }
+  NoteLost();
   tail_waiters_.PublishAll();
 }
 
@@ -305,7 +311,6 @@ void RegionActor::BeginNoteDurable(NoteDurableJob* job) {
 }
 
 void RegionActor::BeginAcquire(AcquireJob* job) {
-  if (!log_->ownership().is_owner) entries_.Forget();
   log_->Acquire(job->request, [self = shared_from_this(), job](const absl::Status& status) {
     if (status.ok()) self->NoteAcquired();
     job->result = status;
@@ -316,7 +321,7 @@ void RegionActor::BeginAcquire(AcquireJob* job) {
 
 void RegionActor::BeginRelease(ReleaseJob* job) {
   log_->Release([self = shared_from_this(), job](const absl::Status& status) {
-    if (status.ok()) self->is_owner_.store(false);
+    if (status.ok() && self->is_owner_.exchange(false)) self->entries_.Forget();
     job->result = status;
     job->Answer();
     self->Finished(0);

@@ -237,6 +237,8 @@ void RegionRegistry::FinishOpen(const RegionKey& key, const std::shared_ptr<Regi
     }
     wakeups = TakeWaiting(entry);
   }
+  // What was told before the actor could be found.
+  actor->OnLogChanged();
   openings_.Publish(key.region);
   Wake(std::move(wakeups), actor);
 }

@@ -24,6 +24,9 @@ class RetentionKeeper::Round final : public MarkDeletedJob {
   Round(RetentionKeeper* keeper, std::shared_ptr<RegionActor> actor, RetentionPlan plan)
       : keeper_(keeper), actor_(std::move(actor)), plan_(std::move(plan)) {}
 
+  // Whoever owns the log by now deletes what is due.
+  bool MayAcquire() const override { return false; }
+
   void PostNext() {
     if (next_ == plan_.marks.size()) {
       Finish(absl::OkStatus());

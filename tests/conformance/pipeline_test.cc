@@ -105,6 +105,35 @@ TEST_P(LentPipelineTest, NothingIsVisibleBeforeItIsDone) {
   EXPECT_EQ(pipeline.done(), 3 * depth());
 }
 
+TEST_P(LentPipelineTest, ABatchThatNobodyWantsAnyMoreWhenItsTurnComesIsNotStored) {
+  Append(1, 2);
+  Batch unwanted = OverTables({1, 2}, 1);
+  AppendBatch batch = EngineBatch(unwanted);
+  bool marked = false;
+  bool begins = true;  // an engine may give numbers at once
+  bool asked = false;
+  batch.is_wanted = [&]() -> absl::Status {
+    EXPECT_TRUE(begins || marked) << "asked while it still waited";
+    asked = true;
+    return absl::CancelledError("nobody waits");
+  };
+  bool done = false;
+  log().MarkDeleted({{1, 1}}, std::nullopt, [&](const auto& result) { marked = result.ok(); });
+  AppendBatch* const group[] = {&batch};
+  log().Commit(group, [&done] { done = true; });
+  begins = false;
+  while (!done && log().Work()) {
+  }
+  ASSERT_TRUE(done);
+  EXPECT_TRUE(asked);
+  EXPECT_TRUE(absl::IsCancelled(batch.result.status)) << batch.result.status;
+  EXPECT_FALSE(batch.result.may_be_stored);
+  ledger().MarkedDeleted(1, 1);
+  ExpectLogHoldsLedger();
+  RestartEngine();
+  ExpectLogHoldsLedger();
+}
+
 TEST_P(LentPipelineTest, AReaderAtTheEndReturnsWhatIsDone) {
   auto reader = log().NewReader({.table = 1});
   ASSERT_STATUS_OK(reader.status());

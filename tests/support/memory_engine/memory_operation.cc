@@ -65,6 +65,7 @@ class Commit final : public MemoryOperation {
  private:
   absl::Status JudgeBatch(MemoryWriting& writing, AppendBatch& batch) {
     absl::Status status = writing.refusal;
+    if (status.ok()) status = CheckWanted(batch);
     if (status.ok()) status = CheckTables(batch);
     if (status.ok()) status = Fence(writing, batch.region_version);
     if (!status.ok()) return status;

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "engine/entry/entry_codec.h"
 #include "engine/wait.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -324,6 +325,22 @@ TEST_F(EntryTest, AnEntryThatLoadingFoundBeforeItWasAppliedIsThereOnce) {
   ASSERT_TRUE(store_.Ready().ok());
   store_.tables().Applied(batch, {});
   EXPECT_THAT(Shown(store_.Flush().entries), ElementsAre("a=1@1", "b=2@2"));
+}
+
+TEST_F(EntryTest, AFlushThatLoadingFoundBeforeItWasAppliedIsNotFinalizedUnlessItWasStreamed) {
+  store_.Put("a", "1");
+  store_.Restart();
+  const std::string marker(entry::FlushMarker());
+  AppendBatch batch;
+  batch.tables = {{.table = EntryStore::kTable, .payloads = {marker}}};
+  batch.kind = TableKind::kEntries;
+  AppendBatch* const group[] = {&batch};
+  CommitAndWait(store_.log(), group);
+  ASSERT_TRUE(batch.result.status.ok()) << batch.result.status;
+  ASSERT_TRUE(store_.Ready().ok());
+  store_.tables().Applied(batch, {{.table = *store_.tables().Find(EntryStore::kTable)}});
+  const absl::Status early = store_.tables().CheckFinalize(EntryStore::kTable, 2);
+  EXPECT_TRUE(HasReason(early, ErrorReason::kFlushNotConsumed)) << early;
 }
 
 TEST_F(EntryTest, ARetriedPutIsThereOnce) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "engine/entry/entry_codec.h"
 #include "server/region/region_registry.h"
 #include "tests/support/memory_engine/memory_engine.h"
 #include "tests/unit/server/region/jobs.h"
@@ -59,12 +60,14 @@ class Node {
     space->name = "default";
     space->engine = std::move(engine);
     namespaces.Add(std::move(space));
-    registry = std::make_unique<RegionRegistry>(RegistryOptions{}, std::move(namespaces),
-                                                RegistryEnvironment{.clock = &clock,
-                                                                    .actors = &executor,
-                                                                    .background = &executor,
-                                                                    .statistics = &statistics,
-                                                                    .events = &events});
+    registry = std::make_unique<RegionRegistry>(
+        RegistryOptions{}, std::move(namespaces),
+        RegistryEnvironment{.clock = &clock,
+                            .actors = &executor,
+                            .background = &executor,
+                            .statistics = &statistics,
+                            .events = &events,
+                            .entries = {.memory = &memory, .loader = &loader}});
   }
   ~Node() { executor.RunAll(); }
 
@@ -81,6 +84,8 @@ class Node {
   }
 
   ManualExecutor executor;
+  ManualExecutor loader;  // of pages
+  entry::EntryMemory memory{{}};
   ManualClock clock;
   Statistics statistics;
   Events events;
@@ -153,6 +158,70 @@ TEST_F(RegionOwnershipTest, AnAppendThatNobodyWaitsForAnyMoreTakesNothingOver) {
   EXPECT_TRUE(absl::IsCancelled(cancelled.result().status)) << cancelled.result().status;
   ExpectElsewhere(waiting.result().status, "a:7070");
   EXPECT_EQ(store_->Region(5)->owner(), "a:7070");
+}
+
+TEST_F(RegionOwnershipTest, AMarkThatNobodyWaitsForOrThatTheDaemonMadeTakesNothingOver) {
+  struct Mark final : MarkDeletedJob {
+    Mark() { marks = {{1, 1}}; }
+    void OnAnswered() override { ++answers; }
+    absl::Status Abandoned() const override { return abandoned; }
+    bool MayAcquire() const override { return may_acquire; }
+    absl::Status abandoned;
+    bool may_acquire = true;
+    int answers = 0;
+  };
+  ASSERT_TRUE(a_.Append("one").ok());
+  TestRelease release;
+  a_.Do(5, release);
+  ASSERT_TRUE(release.result.ok()) << release.result;
+  Mark abandoned, own, wanted;
+  abandoned.abandoned = absl::DeadlineExceededError("while it waited");
+  own.may_acquire = false;
+  a_.Do(5, abandoned);
+  a_.Do(5, own);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(abandoned.result.status())) << abandoned.result.status();
+  ExpectElsewhere(own.result.status(), "");
+  EXPECT_EQ(store_->Region(5)->owner(), "");
+  a_.Do(5, wanted);
+  EXPECT_TRUE(wanted.result.ok()) << wanted.result.status();
+  EXPECT_EQ(store_->Region(5)->owner(), "a:7070");
+}
+
+TEST_F(RegionOwnershipTest, PagesOfEntriesOfALogThatWasReleasedAndAcquiredAgainAreMadeAnew) {
+  const auto put = [](Node& node, const std::string& key, const std::string& value) {
+    const entry::EntryView view{.key = key, .value = value};
+    std::string payload(entry::EncodedBytes(view), '\0');
+    entry::Encode(view, payload.data());
+    TestAppend job({payload});
+    job.batch.kind = TableKind::kEntries;
+    node.Do(5, job);
+    EXPECT_TRUE(job.result().status.ok()) << job.result().status;
+  };
+  put(a_, "k", "old");
+  std::shared_ptr<RegionActor> actor;
+  a_.registry->Find({1, 5}, [&](auto found) { actor = *found; });
+  a_.executor.RunAll();
+  ASSERT_NE(actor, nullptr);
+  const auto before = actor->entries().Find(1);
+  ASSERT_TRUE(before.ok() && *before != nullptr);
+  // Both are begun behind a commit, before the release is done.
+  TestRelease release;
+  TestAcquire acquire;
+  acquire.request.take_over = true;
+  TestAppend held({"x"}, /*table=*/2);
+  store_->Region(5)->SetFate(MemoryRegion::Fate::kHold);
+  a_.registry->Submit({1, 5}, &held);
+  a_.registry->Submit({1, 5}, &release);
+  a_.registry->Submit({1, 5}, &acquire);
+  a_.executor.RunAll();
+  EXPECT_EQ(release.answers, 0);
+  store_->Region(5)->Continue();
+  a_.executor.RunAll();
+  ASSERT_TRUE(release.result.ok()) << release.result;
+  ASSERT_TRUE(acquire.result.ok()) << acquire.result;
+  const auto after = actor->entries().Find(1);
+  ASSERT_TRUE(after.ok() && *after != nullptr);
+  EXPECT_NE(*after, *before) << "another may have written in between";
 }
 
 TEST_F(RegionOwnershipTest, ReadingOwnsNothing) {
