@@ -45,6 +45,7 @@ TABLE = 1
 BATCH = 50  # entries of one put
 WINDOW = 16  # puts of one stream that wait for an answer
 FLUSH_EVERY = 500  # entries that Walden holds
+STALL_AT = 1000  # of them: puts wait for a flush, so that many flushes end however slow they are
 DRAFT_EVERY = 7  # every so many rows a draft is put first
 SEPARATOR = b"\x00"
 
@@ -210,17 +211,21 @@ class Flusher(threading.Thread):
         super().__init__()
         self._walden = walden
         self._region = region
-        self._entries = held
+        self._entries = held  # that no flush has begun to take
+        self._flushing = 0  # that the flush under way takes
         self._stopping = False
         self._condition = threading.Condition()
         self.error = None
 
     def put(self, entries):
         with self._condition:
+            self._entries += entries
+            self._condition.notify_all()
+            self._condition.wait_for(
+                lambda: self.error is not None or self._entries + self._flushing < STALL_AT
+            )
             if self.error is not None:
                 raise self.error
-            self._entries += entries
-            self._condition.notify()
 
     def stop(self):
         with self._condition:
@@ -234,13 +239,18 @@ class Flusher(threading.Thread):
         try:
             while self._wait():
                 self._flush()
+                with self._condition:
+                    self._flushing = 0
+                    self._condition.notify_all()
         except BaseException as error:
             with self._condition:
                 self.error = error
+                self._condition.notify_all()
 
     def _wait(self):
         with self._condition:
             self._condition.wait_for(lambda: self._stopping or self._entries >= FLUSH_EVERY)
+            self._flushing = self._entries
             self._entries = 0
             return not self._stopping
 
