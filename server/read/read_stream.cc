@@ -155,8 +155,8 @@ absl::Status ReadStream::FinishRecords(const ReadSession* session) {
   v1::ReadResponse response;
   v1::ReadSummary* const summary = response.mutable_summary();
   summary->set_resume_sequence(std::max(bounds_.first, asked_first_));
-  response.set_may_be_stale(
-      may_be_stale_ || MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
+  response.set_may_be_stale(may_be_stale_ ||
+                            MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
   if (session != nullptr) {
     summary->set_record_count(session->records());
     summary->set_payload_bytes(session->payload_bytes());

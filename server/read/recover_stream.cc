@@ -110,8 +110,8 @@ absl::Status RecoverStream::FinishRecords(const ReadSession* session) {
     summary->set_payload_bytes(session->payload_bytes());
   }
   summary->set_table_count(tables_.size());
-  response.set_may_be_stale(
-      may_be_stale_ || MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
+  response.set_may_be_stale(may_be_stale_ ||
+                            MayBeStale(session == nullptr ? nullptr : &session->actor()->log()));
   AddMessage(response);
   return absl::OkStatus();
 }
