@@ -210,6 +210,7 @@ void DefineProgram(CLI::App& app, Program& program) {
 }
 
 int RunProgram(int argc, char** argv) {
+  (void)signal(SIGXFSZ, SIG_IGN);             // an error of the write
   (void)signal(SIGPIPE, SIG_IGN);             // Output reports it
   (void)setenv("GRPC_VERBOSITY", "NONE", 0);  // what matters reaches us as a status
   Interrupt interrupt;                        // before gRPC starts threads

@@ -183,6 +183,8 @@ int Serve(const Options& options, const Config& config) {
   const sigset_t signals = AllSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // A write beyond the limit of a file's size is an error like any other.
+  signal(SIGXFSZ, SIG_IGN);
   StartLogging(SeverityOf(config.log.level),
                config.log.format == LogFormat::kJson ? LogStyle::kJson : LogStyle::kText);
 

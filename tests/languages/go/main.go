@@ -98,7 +98,7 @@ func follow(ctx context.Context, wal waldenv1.WalServiceClient) error {
 	stream, err := wal.Read(ctx, &waldenv1.ReadRequest{
 		RegionId: region, TableId: table, Follow: true,
 		Beginning: &waldenv1.ReadRequest_Start{Start: &waldenv1.Bound{
-			Bound: &waldenv1.Bound_Exclusive{Exclusive: 2}}}})
+			Limit: &waldenv1.Bound_Exclusive{Exclusive: 2}}}})
 	if err != nil {
 		return err
 	}
@@ -207,13 +207,13 @@ func appendStream(ctx context.Context, wal waldenv1.WalServiceClient,
 }
 
 func describe(result *waldenv1.StreamedAppendResult) (string, error) {
-	switch result := result.GetResult().(type) {
-	case *waldenv1.StreamedAppendResult_Appended:
+	switch result := result.GetOutcome().(type) {
+	case *waldenv1.StreamedAppendResult_Response:
 		outcome := "stored"
-		if result.Appended.Duplicate {
+		if result.Response.Duplicate {
 			outcome = "duplicate"
 		}
-		return numbers(result.Appended.Tables[0]) + ", " + outcome, nil
+		return numbers(result.Response.Tables[0]) + ", " + outcome, nil
 	case *waldenv1.StreamedAppendResult_Error:
 		return reason(status.FromProto(result.Error), "expected_producer_sequence")
 	default:
@@ -231,7 +231,7 @@ func produce(ctx context.Context, wal waldenv1.WalServiceClient) error {
 		return &waldenv1.AppendRequest{
 			RegionId: region,
 			Tables:   []*waldenv1.TableAppend{payloadsFor(table, payloads...)},
-			Producer: &waldenv1.Producer{Id: opened.ProducerId, Sequence: sequence},
+			Producer: &waldenv1.ProducerBatch{ProducerId: opened.ProducerId, ProducerSequence: sequence},
 		}
 	}
 	first := batch(1, "four", "five")

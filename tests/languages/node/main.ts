@@ -135,7 +135,7 @@ async function appendStream(wal: WalServiceClient, ...batches: AppendRequest[]) 
   return appends.map(({ requestId }) => results.get(requestId)!);
 }
 
-function describe({ appended, error }: StreamedAppendResult) {
+function describe({ response: appended, error }: StreamedAppendResult) {
   return appended !== undefined
     ? `${numbers(appended.tables[0])}, ${appended.duplicate ? "duplicate" : "stored"}`
     : reason(error!, "expected_producer_sequence");
@@ -150,7 +150,7 @@ async function produce(wal: WalServiceClient) {
     AppendRequest.fromPartial({
       regionId: REGION,
       tables: [payloadsFor(TABLE, payloads)],
-      producer: { id: producerId, sequence },
+      producer: { producerId, producerSequence: sequence },
     });
   const first = batch(1n, "four", "five");
   const [stored] = await appendStream(wal, first);

@@ -110,9 +110,9 @@ def append_stream(wal, *batches):
 
 
 def describe(result):
-    if result.WhichOneof("result") == "error":
+    if result.WhichOneof("outcome") == "error":
         return reason(result.error, "expected_producer_sequence")
-    appended = result.appended
+    appended = result.response
     return f"{numbers(appended.tables[0])}, {'duplicate' if appended.duplicate else 'stored'}"
 
 
@@ -124,7 +124,9 @@ def produce(wal):
         return wal_pb2.AppendRequest(
             region_id=REGION,
             tables=[payloads_for(TABLE, *payloads)],
-            producer=wal_pb2.Producer(id=opened.producer_id, sequence=sequence),
+            producer=wal_pb2.ProducerBatch(
+                producer_id=opened.producer_id, producer_sequence=sequence
+            ),
         )
 
     first = batch(1, b"four", b"five")

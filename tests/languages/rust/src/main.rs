@@ -10,10 +10,10 @@ use tonic_types::{ErrorInfo, RpcStatusExt, StatusExt};
 pub mod walden {
     tonic::include_proto!("walden.v1");
 }
-use walden::streamed_append_result::Result as Outcome;
+use walden::streamed_append_result::Outcome;
 use walden::wal_service_client::WalServiceClient;
 use walden::{
-    AppendRequest, AppendResponse, AppendStreamRequest, Bound, OpenProducerRequest, Producer,
+    AppendRequest, AppendResponse, AppendStreamRequest, Bound, OpenProducerRequest, ProducerBatch,
     ReadRequest, RecoverRequest, StreamedAppend, TableAppend, TableRange, bound, read_request,
 };
 
@@ -69,7 +69,7 @@ async fn follow(wal: &mut Wal) -> Result<(), Box<dyn Error>> {
         region_id: REGION,
         table_id: TABLE,
         beginning: Some(read_request::Beginning::Start(Bound {
-            bound: Some(bound::Bound::Exclusive(2)),
+            limit: Some(bound::Limit::Exclusive(2)),
         })),
         follow: true,
         ..Default::default()
@@ -143,7 +143,7 @@ async fn append_stream(
     let mut stream = wal.append_stream(messages).await?.into_inner();
     while let Some(response) = stream.message().await? {
         for result in response.results {
-            outcomes[result.request_id as usize] = result.result;
+            outcomes[result.request_id as usize] = result.outcome;
         }
     }
     outcomes.into_iter().collect::<Option<_>>().ok_or("a batch has no answer".into())
@@ -151,7 +151,7 @@ async fn append_stream(
 
 fn describe(outcome: &Outcome) -> Result<String, Box<dyn Error>> {
     match outcome {
-        Outcome::Appended(appended) => {
+        Outcome::Response(appended) => {
             let outcome = if appended.duplicate { "duplicate" } else { "stored" };
             Ok(format!("{}, {outcome}", numbers(&appended.tables[0])))
         }
@@ -169,7 +169,7 @@ async fn produce(wal: &mut Wal) -> Result<(), Box<dyn Error>> {
     let batch = |sequence, payloads| AppendRequest {
         region_id: REGION,
         tables: vec![payloads_for(TABLE, payloads)],
-        producer: Some(Producer { id, sequence }),
+        producer: Some(ProducerBatch { producer_id: id, producer_sequence: sequence }),
         ..Default::default()
     };
     let first = batch(1, &["four", "five"]);

@@ -18,7 +18,7 @@ import io.walden.v1.AppendStreamRequest;
 import io.walden.v1.AppendStreamResponse;
 import io.walden.v1.Bound;
 import io.walden.v1.OpenProducerRequest;
-import io.walden.v1.Producer;
+import io.walden.v1.ProducerBatch;
 import io.walden.v1.ReadRequest;
 import io.walden.v1.ReadResponse;
 import io.walden.v1.LogRecord;
@@ -204,13 +204,14 @@ public final class Main {
     if (result.hasError()) {
       return reason(result.getError(), "expected_producer_sequence");
     }
-    AppendResponse appended = result.getAppended();
+    AppendResponse appended = result.getResponse();
     return numbers(appended.getTables(0)) + (appended.getDuplicate() ? ", duplicate" : ", stored");
   }
 
   private static AppendRequest batch(long producer, long sequence, String... payloads) {
     return AppendRequest.newBuilder().setRegionId(REGION)
-        .setProducer(Producer.newBuilder().setId(producer).setSequence(sequence))
+        .setProducer(ProducerBatch.newBuilder()
+            .setProducerId(producer).setProducerSequence(sequence))
         .addTables(payloadsFor(TABLE, payloads)).build();
   }
 
