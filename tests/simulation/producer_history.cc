@@ -75,7 +75,7 @@ void ProducerHistory::BeginOpenProducer() {
 void ProducerHistory::BeginCommitOfMany() {
   std::vector<AnsweredBatches*> senders;
   // The older half may be forgotten once there are more than a region remembers.
-  const bool all = producers_.size() <= kMaxProducersPerRegion;
+  const bool all = producers_.size() + perhaps_issued_ <= kMaxProducersPerRegion;
   for (size_t i = all ? 0 : producers_.size() / 2; i < producers_.size(); ++i) {
     if (random_.Percent(20)) senders.push_back(&producers_[i]);
   }
