@@ -58,7 +58,9 @@ void ProducerHistory::Begin(Operation operation, CheckedPipeline::Check check) {
 }
 
 void ProducerHistory::BeginOpenProducer() {
+  ++being_issued_;
   Begin({.kind = Operation::Kind::kOpenProducer}, [this, moment = moment_](const Operation& done) {
+    --being_issued_;
     if (!done.answered || !done.id.ok()) {
       ++perhaps_issued_;
       return done.answered ? Failed(done.id.status()) : absl::OkStatus();
@@ -75,7 +77,7 @@ void ProducerHistory::BeginOpenProducer() {
 void ProducerHistory::BeginCommitOfMany() {
   std::vector<AnsweredBatches*> senders;
   // The older half may be forgotten once there are more than a region remembers.
-  const bool all = producers_.size() + perhaps_issued_ <= kMaxProducersPerRegion;
+  const bool all = producers_.size() + being_issued_ + perhaps_issued_ <= kMaxProducersPerRegion;
   for (size_t i = all ? 0 : producers_.size() / 2; i < producers_.size(); ++i) {
     if (random_.Percent(20)) senders.push_back(&producers_[i]);
   }

@@ -64,6 +64,7 @@ class ProducerHistory {
   CheckedPipeline* pipeline_ = nullptr;
   uint64_t left_ = 0;                      // operations to begin
   std::deque<AnsweredBatches> producers_;  // by id
+  uint64_t being_issued_ = 0;              // ids that are asked for and not answered
   uint64_t perhaps_issued_ = 0;            // ids whose issue was answered with an error
   uint64_t moment_ = 0;                    // batches with records that were sent so far
   uint64_t version_ = 0;                   // of the region
