@@ -39,6 +39,19 @@ class SegmentFilesTest : public SegmentEngineTest {
   std::vector<DamagedRange> findings_;
 };
 
+TEST_F(SegmentFilesTest, ReadingPastTheEndOfACutFileNamesFilePlaceAndRecords) {
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(Append(1, 100'000).status.ok());
+  disk_.ShrinkSize("/data/ns/7/seg_0", 120'000);
+  const auto read = ReadTable(*log_, 1);
+  ASSERT_TRUE(absl::IsDataLoss(read.status())) << read.status();
+  auto info = GetErrorInfo(read.status());
+  ASSERT_TRUE(info.has_value()) << read.status();
+  EXPECT_EQ(info->metadata["file"], "ns/7/seg_0");
+  EXPECT_NE(info->metadata["offset"], "");
+  EXPECT_EQ(info->metadata["first_sequence"], "2");
+  EXPECT_NE(info->metadata["last_sequence"], "");
+}
+
 TEST_F(SegmentFilesTest, WithoutSharedMappingsEverythingIsReadByCalls) {
   disk_.FailAll(file_op::kMap, ENODEV);
   for (int i = 0; i < 8; ++i) ASSERT_TRUE(Append(1, 200'000).status.ok());
