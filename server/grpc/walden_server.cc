@@ -39,6 +39,18 @@ RegistryOptions RegistryOptionsOf(const ServerOptions& options) {
   return registry;
 }
 
+std::vector<std::unique_ptr<ThreadPool>> MakeActorThreads(const ServerOptions& options,
+                                                          NamespaceSet& namespaces) {
+  std::vector<std::unique_ptr<ThreadPool>> pools;
+  const auto add = [&] {
+    pools.push_back(std::make_unique<ThreadPool>("actor", 2 * Workers(options)));
+    return pools.back().get();
+  };
+  for (Namespace* ns : namespaces.AllToFill()) ns->actors = add();
+  if (pools.empty()) add();
+  return pools;
+}
+
 // One thread for each namespace that is opened late, so that a slow one does not delay others.
 int NamespaceThreads(const NamespaceSet& namespaces) {
   int late = 0;
@@ -157,7 +169,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
       events_(events == nullptr ? &no_events_ : events),
       tenants_(Clock::Real()),
       entry_memory_(options.entries),
-      actor_threads_("actor", 2 * Workers(options)),
+      actor_threads_(MakeActorThreads(options, namespaces)),
       reader_threads_("reader", Workers(options)),
       background_threads_("opener", Workers(options) + kOpenersForCalls),
       maintenance_thread_("verify", 1),
@@ -168,7 +180,7 @@ WaldenServer::WaldenServer(const ServerOptions& options, NamespaceSet namespaces
       registry_(std::make_unique<RegionRegistry>(
           RegistryOptionsOf(options), std::move(namespaces),
           RegistryEnvironment{.clock = Clock::Real(),
-                              .actors = &actor_threads_,
+                              .actors = actor_threads_.front().get(),
                               .background = &background_threads_,
                               .statistics = &statistics_,
                               .events = events_,
@@ -396,10 +408,11 @@ void WaldenServer::EndCalls(absl::Duration drain_timeout) {
 
 void WaldenServer::Finish() {
   // The last tasks of the pools may still use the registry.
-  for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_,
-                           &actor_threads_, &background_threads_}) {
+  for (ThreadPool* pool : {&namespace_threads_, &maintenance_thread_, &reader_threads_}) {
     pool->Stop();
   }
+  for (const auto& pool : actor_threads_) pool->Stop();
+  background_threads_.Stop();
   observed_registry_.Release();
   registry_ = nullptr;
 }

@@ -143,7 +143,7 @@ class WaldenServer {
   Tenants tenants_;
   entry::EntryMemory entry_memory_;
   // Writers block in syncs, so readers and opening regions have threads of their own.
-  ThreadPool actor_threads_;
+  std::vector<std::unique_ptr<ThreadPool>> actor_threads_;  // of each namespace
   ThreadPool reader_threads_;
   ThreadPool background_threads_;
   ThreadPool maintenance_thread_;

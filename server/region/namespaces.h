@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/executor.h"
 #include "engine/io/disk_quota.h"
 #include "engine/io/disk_space.h"
 #include "engine/log_engine.h"
@@ -41,6 +42,9 @@ struct Namespace {
   // Both are set, or neither: `engine` is opened by `open` while the daemon serves, and is `late`.
   LateEngine* late = nullptr;
   OpenEngine open;
+  // Runs the turns of its regions' actors, which block in writes and syncs: a disk that hangs takes no
+  // threads of other namespaces. Outlives the registry; null: the registry's.
+  Executor* actors = nullptr;
   RegionPolicy regions;
   absl::flat_hash_map<RegionId, RegionPolicy> overrides;
 
@@ -73,6 +77,15 @@ class NamespaceSet {
     return by_id_[id == 0 ? default_id_ : id].get();
   }
   NamespaceId default_id() const { return default_id_; }
+
+  // Before it is used: all, ordered by id.
+  std::vector<Namespace*> AllToFill() {
+    std::vector<Namespace*> all;
+    for (const auto& entry : by_id_) {
+      if (entry != nullptr) all.push_back(entry.get());
+    }
+    return all;
+  }
 
   // Ordered by id.
   std::vector<const Namespace*> All() const {

@@ -166,8 +166,9 @@ void RegionRegistry::FinishOpening(const RegionKey& key, bool create,
     const ActorOptions options{.key = key,
                                .buffered_sync_interval = policy.buffered_sync_interval,
                                .max_group_bytes = options_.max_group_bytes};
-    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), actor_environment_),
-               report);
+    ActorEnvironment environment = actor_environment_;
+    if (NamespaceOf(key).actors != nullptr) environment.executor = NamespaceOf(key).actors;
+    FinishOpen(key, std::make_shared<RegionActor>(options, *std::move(log), environment), report);
   } else if (!create && absl::IsNotFound(log.status())) {
     FinishOpenAbsent(key);
   } else {

@@ -62,12 +62,13 @@ class Gate {
     ++passing_;
     mutex_.Await(absl::Condition(&open_));
   }
-  // Until somebody stands before it.
-  void AwaitArrival() {
+  // Until somebody stands before it, or so many.
+  void AwaitArrivals(int count) {
+    const auto are_there = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return passing_ >= count; };
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](int* passing) { return *passing > 0; }, &passing_));
+    mutex_.Await(absl::Condition(&are_there));
   }
+  void AwaitArrival() { AwaitArrivals(1); }
 
  private:
   absl::Mutex mutex_;
