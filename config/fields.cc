@@ -185,7 +185,8 @@ std::vector<Field<Config>> MakeRootFields() {
   fields.push_back(One<Config>(
       "threads.workers", Accessor(&Config::threads, &ThreadsConfig::workers),
       IntegerType<uint32_t>{0, 256},
-      "Threads that write and read logs. 0 means one per processor, and two at least."));
+      "Threads that read logs; each namespace has twice as many of its own that write. 0 means one "
+      "per processor, and two at least."));
   fields.push_back(One<Config>(
       "recovery.reopen_attempts", Accessor(&Config::recovery, &RecoveryConfig::reopen_attempts),
       IntegerType<uint32_t>{0, 1'000'000},
