@@ -29,10 +29,8 @@ absl::Status OpenSegment::Read(uint64_t offset, absl::Span<char> out) const {
   const absl::StatusOr<size_t> got = file_->Read(offset, out);
   if (!got.ok()) return got.status();
   if (*got == out.size()) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kDataLoss, ErrorReason::kCorruption,
-                   absl::StrCat(file_->path(), " ends at byte ", offset + *got, ", before byte ",
-                                offset + out.size(), " which was written"),
-                   {{"file", file_->path()}, {"offset", absl::StrCat(offset + *got)}});
+  return absl::OutOfRangeError(
+      absl::StrCat(file_->path(), " ends at byte ", offset + *got));
 }
 
 std::shared_ptr<const Mapping> OpenSegment::Map() const {

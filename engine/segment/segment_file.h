@@ -24,8 +24,8 @@ class OpenSegment {
  public:
   OpenSegment(std::unique_ptr<File> file, uint64_t size) : file_(std::move(file)), size_(size) {}
 
-  // Fills `out` from `offset`. DATA_LOSS past the end of the file: callers ask only for bytes that
-  // were written.
+  // Fills `out` from `offset`. OUT_OF_RANGE if the file ends before that, which is damage: callers ask
+  // only for bytes that were written.
   absl::Status Read(uint64_t offset, absl::Span<char> out) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Hints that [begin, end) will not be read again soon.

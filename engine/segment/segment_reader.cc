@@ -210,7 +210,7 @@ absl::Status SegmentReader::ReadExtent(const ReadPlan& plan, const Extent& exten
   }
   while (position < extent.end && !budget.spent()) {
     const auto parsed = ParseAt(position, extent.end);
-    if (absl::IsDataLoss(parsed.status())) {
+    if (absl::IsOutOfRange(parsed.status())) {
       return Damaged(plan, position, "the file ends before it");
     }
     if (!parsed.ok()) return parsed.status();
