@@ -29,8 +29,7 @@ absl::Status OpenSegment::Read(uint64_t offset, absl::Span<char> out) const {
   const absl::StatusOr<size_t> got = file_->Read(offset, out);
   if (!got.ok()) return got.status();
   if (*got == out.size()) return absl::OkStatus();
-  return absl::OutOfRangeError(
-      absl::StrCat(file_->path(), " ends at byte ", offset + *got));
+  return absl::OutOfRangeError(absl::StrCat(file_->path(), " ends at byte ", offset + *got));
 }
 
 std::shared_ptr<const Mapping> OpenSegment::Map() const {
